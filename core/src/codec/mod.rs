@@ -1,0 +1,1 @@
+//! Floor 1: packets and payloads as bytes.

@@ -1,0 +1,151 @@
+//! What Engine.IO is made of: messages and the packets that carry them.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::text::Text;
+
+/// Which revision of the protocol a session speaks, fixed by the `EIO` query parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Revision {
+    /// `EIO=3`: Socket.IO 2.x. The client pings; payloads carry lengths or are binary.
+    V3,
+    /// `EIO=4`: Socket.IO 3.x and later. The server pings; payloads are text.
+    V4,
+}
+
+impl Revision {
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+        }
+    }
+}
+
+/// What an application sends and receives.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Message {
+    /// UTF-8 text.
+    Text(Text),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Message {
+    /// The payload, sharing its storage: UTF-8 for text.
+    pub const fn payload(&self) -> &Bytes {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Length of the payload in bytes.
+    pub const fn len(&self) -> usize {
+        self.payload().len()
+    }
+
+    /// Whether the payload is empty, which is a legal message.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Whether this is a binary message.
+    pub const fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+}
+
+impl From<Text> for Message {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Binary(bytes) => f.debug_tuple("Binary").field(bytes).finish(),
+        }
+    }
+}
+
+/// One Engine.IO packet, the same in both revisions.
+///
+/// Data on a packet for which the protocol gives it no meaning is dropped when decoding, as the
+/// reference does in effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// `0`: the handshake, JSON.
+    Open(Text),
+    /// `1`: ends the session.
+    Close,
+    /// `2`: heartbeat, or `probe` during an upgrade.
+    Ping(Text),
+    /// `3`: answer to a ping.
+    Pong(Text),
+    /// `4`: the application's.
+    Message(Message),
+    /// `5`: completes an upgrade.
+    Upgrade,
+    /// `6`: nothing; answers a poll that has nothing to tell.
+    Noop,
+}
+
+impl Packet {
+    /// The packet's type as it stands on the wire.
+    pub const fn type_digit(&self) -> u8 {
+        match self {
+            Self::Open(_) => b'0',
+            Self::Close => b'1',
+            Self::Ping(_) => b'2',
+            Self::Pong(_) => b'3',
+            Self::Message(_) => b'4',
+            Self::Upgrade => b'5',
+            Self::Noop => b'6',
+        }
+    }
+}
