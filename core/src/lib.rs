@@ -9,6 +9,7 @@ extern crate std;
 pub mod codec;
 pub mod wire;
 
+mod encoded;
 mod entropy;
 mod limits;
 mod packet;
@@ -16,6 +17,7 @@ mod text;
 mod time;
 
 pub use crate::{
+    encoded::Encoded,
     entropy::Entropy,
     limits::Limits,
     packet::{Message, Packet, Revision},

@@ -1,0 +1,143 @@
+//! One packet per WebSocket message.
+
+use core::{fmt, ops::Range};
+
+use bytes::Bytes;
+
+use crate::{
+    Message, Packet, Revision, Text,
+    codec::{DecodeError, DecodeErrorKind, PacketRef, base64, error::Fault, packet},
+};
+
+/// What goes into one WebSocket message.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Whether the message is binary; text otherwise.
+    pub binary: bool,
+    /// A byte that comes before `payload`, so that the payload need not be copied to put it there.
+    pub prefix: Option<u8>,
+    /// The rest of the message. With the prefix it is UTF-8 unless the message is binary.
+    pub payload: Bytes,
+}
+
+impl Frame {
+    /// Length of the message in bytes, prefix included.
+    pub fn len(&self) -> usize {
+        self.payload.len() + usize::from(self.prefix.is_some())
+    }
+
+    /// Whether the message is empty: an empty binary message in revision 4.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Frame {
+    /// Without the payload, which in a handshake holds the session id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("binary", &self.binary)
+            .field("prefix", &self.prefix)
+            .field("payload_len", &self.payload.len())
+            .finish()
+    }
+}
+
+/// The WebSocket message for `packet`.
+///
+/// `base64` says that the client must not get binary messages (it asked with `b64`). Without it a
+/// binary payload goes as it is, in revision 4 without any type, in revision 3 behind the byte `04`;
+/// with it as text: `b` (revision 4) or `b4` (revision 3) and base64.
+pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> Frame {
+    let text = |payload| Frame { binary: false, prefix: Some(packet.type_digit()), payload };
+    match packet {
+        PacketRef::Message(part) if !part.message().is_binary() => {
+            text(part.message().payload().clone())
+        }
+        PacketRef::Message(part) if base64 => {
+            let typed = part.typed_base64();
+            let payload = match revision {
+                Revision::V3 => typed,
+                Revision::V4 => typed.slice(1..),
+            };
+            Frame { binary: false, prefix: Some(b'b'), payload }
+        }
+        PacketRef::Message(part) => {
+            let prefix = match revision {
+                Revision::V3 => Some(4),
+                Revision::V4 => None,
+            };
+            Frame { binary: true, prefix, payload: part.message().payload().clone() }
+        }
+        PacketRef::Open("") | PacketRef::Ping("") | PacketRef::Pong("") => text(Bytes::new()),
+        PacketRef::Ping("probe") | PacketRef::Pong("probe") => text(Bytes::from_static(b"probe")),
+        PacketRef::Open(data) | PacketRef::Ping(data) | PacketRef::Pong(data) => {
+            text(Bytes::copy_from_slice(data.as_bytes()))
+        }
+        PacketRef::Close | PacketRef::Upgrade | PacketRef::Noop => text(Bytes::new()),
+    }
+}
+
+/// The packet in one text message. Its data are a slice of `text`, or decoded from base64.
+///
+/// Data of a packet that has none are dropped, and so are, in revision 3, base64 data of anything but
+/// a message. Base64 may lack its padding.
+///
+/// # Errors
+///
+/// If the message is empty, starts with no known type, or holds base64 that is none.
+pub fn decode_text(revision: Revision, text: Text) -> Result<Packet, DecodeError> {
+    let body = text.into_bytes();
+    let all = 0..body.len();
+    text_packet(revision, &body, all).map_err(|fault| DecodeError::new(0, fault))
+}
+
+/// The packet in one binary message. Its data are a slice of `bytes`.
+///
+/// Revision 4: always a message. Revision 3: the first byte is the type's number; `None` for an empty
+/// message and for an unknown type, which the protocol's reference ignores too, and without data if
+/// the type is not a message's and the data are not UTF-8.
+pub fn decode_binary(revision: Revision, bytes: Bytes) -> Option<Packet> {
+    if revision == Revision::V4 {
+        return Some(Packet::Message(bytes.into()));
+    }
+    match *bytes.first()? {
+        4 => Some(Packet::Message(bytes.slice(1..).into())),
+        kind => packet(kind, || Text::from_utf8(bytes.slice(1..)).unwrap_or_default()),
+    }
+}
+
+/// The text packet at `range` of `body`, which the caller knows to be valid UTF-8.
+pub(super) fn text_packet(
+    revision: Revision,
+    body: &Bytes,
+    range: Range<usize>,
+) -> Result<Packet, Fault> {
+    let Range { start, end } = range;
+    let first = byte_at(body, start, end)?;
+    if first != b'b' {
+        // Asked for only behind a known type, which is one byte, so it starts at a character.
+        return typed(start, first, || Text::from_validated(body.slice(start + 1..end)));
+    }
+    let data = match revision {
+        Revision::V4 => start + 1,
+        Revision::V3 => match byte_at(body, start + 1, end)? {
+            b'4' => start + 2,
+            other => return typed(start + 1, other, || Text::EMPTY),
+        },
+    };
+    let bytes = base64::decode(&body[data..end], data)?;
+    Ok(Packet::Message(Message::Binary(bytes.into())))
+}
+
+/// The byte at `at`, where a type belongs, of a packet that ends at `end`.
+fn byte_at(body: &Bytes, at: usize, end: usize) -> Result<u8, Fault> {
+    let byte = body[..end].get(at).copied();
+    byte.ok_or(Fault { at, kind: DecodeErrorKind::Empty })
+}
+
+/// The packet whose type is the digit `byte`, found at `at`.
+fn typed(at: usize, byte: u8, data: impl FnOnce() -> Text) -> Result<Packet, Fault> {
+    let unknown = Fault { at, kind: DecodeErrorKind::UnknownType(byte) };
+    packet(byte.wrapping_sub(b'0'), data).ok_or(unknown)
+}

@@ -1,0 +1,261 @@
+//! Messages on their way out, encoded at most once however many peers they go to.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+use once_cell::race::OnceBox;
+
+use crate::{Message, Text, codec::base64};
+
+/// One event on its way out: one message, or several that no other message may come between.
+///
+/// Cloning is cheap and shares the payloads. What a WebSocket needs besides the payload is a type
+/// byte, made on the spot; what polling needs of a binary message is its base64 form, which
+/// [`Encoded::shared`] and [`Encoded::group`] keep once it was made, for all clones.
+#[derive(Clone)]
+pub struct Encoded(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    One(Message),
+    Many(Arc<[Shared]>),
+}
+
+/// Every queue holds these by value.
+const _: () = assert!(size_of::<Encoded>() <= 48);
+
+struct Shared {
+    message: Message,
+    /// `4` and the base64 of a binary message, made by the first who needs it.
+    base64: OnceBox<Bytes>,
+}
+
+impl Shared {
+    fn new(message: Message) -> Self {
+        Self { message, base64: OnceBox::new() }
+    }
+}
+
+impl Encoded {
+    /// One message for one peer. Allocates nothing beyond the message itself.
+    pub fn new(message: impl Into<Message>) -> Self {
+        Self(Repr::One(message.into()))
+    }
+
+    /// One message for many peers: the clones share its base64 form. Costs one allocation if the
+    /// message is binary, none if it is text, which has only one form.
+    pub fn shared(message: impl Into<Message>) -> Self {
+        match message.into() {
+            text @ Message::Text(_) => Self(Repr::One(text)),
+            binary @ Message::Binary(_) => Self(Repr::Many(Arc::new([Shared::new(binary)]))),
+        }
+    }
+
+    /// Several messages that belong together and are sent one right behind the other, such as a
+    /// Socket.IO packet and its attachments. The clones share their base64 forms.
+    pub fn group(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self(Repr::Many(messages.into_iter().map(Shared::new).collect()))
+    }
+
+    /// Number of messages; zero only for an empty group.
+    pub fn parts(&self) -> usize {
+        match &self.0 {
+            Repr::One(_) => 1,
+            Repr::Many(shared) => shared.len(),
+        }
+    }
+
+    /// The message at `index`, counted from zero in the order of sending.
+    pub fn part(&self, index: usize) -> Option<Part<'_>> {
+        match &self.0 {
+            Repr::One(message) => (index == 0).then_some(Part { message, cached: None }),
+            Repr::Many(shared) => shared
+                .get(index)
+                .map(|shared| Part { message: &shared.message, cached: Some(&shared.base64) }),
+        }
+    }
+
+    /// Length of all payloads together, in bytes, before any encoding.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::One(message) => message.len(),
+            Repr::Many(shared) => shared.iter().map(|shared| shared.message.len()).sum(),
+        }
+    }
+
+    /// Whether no payload holds a byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Message> for Encoded {
+    fn from(message: Message) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<Text> for Encoded {
+    fn from(text: Text) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Encoded {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Encoded {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<Bytes> for Encoded {
+    fn from(bytes: Bytes) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Encoded {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl From<&[u8]> for Encoded {
+    fn from(bytes: &[u8]) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = (0..self.parts()).filter_map(|index| self.part(index));
+        f.debug_list().entries(parts).finish()
+    }
+}
+
+/// One message of an [`Encoded`], borrowed, or any message about to be encoded.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    message: &'a Message,
+    cached: Option<&'a OnceBox<Bytes>>,
+}
+
+impl<'a> Part<'a> {
+    /// The message.
+    pub const fn message(&self) -> &'a Message {
+        self.message
+    }
+
+    /// Appends the base64 of the payload, [`base64::encoded_len`] bytes.
+    pub(crate) fn write_base64(&self, out: &mut Vec<u8>) {
+        match self.cached {
+            // Behind the type digit, see `typed_base64`.
+            Some(_) => out.extend_from_slice(&self.typed_base64()[1..]),
+            None => base64::encode(self.message.payload(), out),
+        }
+    }
+
+    /// `4` and the base64 of the payload: revision 3 sends it behind a `b` as it is, revision 4
+    /// without the digit, so one copy serves both.
+    pub(crate) fn typed_base64(&self) -> Bytes {
+        let encode = || {
+            let payload = self.message.payload();
+            let mut out = Vec::with_capacity(1 + base64::encoded_len(payload.len()));
+            out.push(b'4');
+            base64::encode(payload, &mut out);
+            Bytes::from(out)
+        };
+        match self.cached {
+            Some(cached) => cached.get_or_init(|| Box::new(encode())).clone(),
+            None => encode(),
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for Part<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self { message, cached: None }
+    }
+}
+
+impl fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn clones_of_a_shared_message_share_one_base64_form() {
+        let encoded = Encoded::shared(&b"\x01\x02\x03\x04"[..]);
+        let clone = encoded.clone();
+        let first = encoded.part(0).unwrap().typed_base64();
+        let second = clone.part(0).unwrap().typed_base64();
+        assert_eq!(first, "4AQIDBA==");
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        let mut out = Vec::new();
+        clone.part(0).unwrap().write_base64(&mut out);
+        assert_eq!(out, b"AQIDBA==");
+    }
+
+    #[test]
+    fn a_message_for_one_peer_shares_its_payload_and_keeps_nothing_else() {
+        let payload = Bytes::from_static(b"payload");
+        let encoded = Encoded::new(payload.clone());
+        let clone = encoded.clone();
+        assert_eq!(clone.part(0).unwrap().message().payload().as_ptr(), payload.as_ptr());
+        assert!(encoded.part(0).unwrap().cached.is_none());
+        let mut out = Vec::new();
+        encoded.part(0).unwrap().write_base64(&mut out);
+        assert_eq!(encoded.part(0).unwrap().typed_base64()[1..], out);
+    }
+
+    #[test]
+    fn a_group_holds_its_messages_in_order() {
+        let group = Encoded::group([Message::from("a€"), Message::from(&[1u8, 2][..])]);
+        assert_eq!((group.parts(), group.len(), group.is_empty()), (2, 6, false));
+        assert_eq!(group.part(0).unwrap().message(), &Message::from("a€"));
+        assert_eq!(group.part(1).unwrap().message(), &Message::from(&[1u8, 2][..]));
+        assert!(group.part(2).is_none());
+        assert_eq!(format!("{group:?}"), r#"[Text("a€"), Binary(b"\x01\x02")]"#);
+    }
+
+    #[test]
+    fn one_message_is_one_part_whatever_it_was_made_from() {
+        for (encoded, message) in [
+            (Encoded::from("x"), Message::from("x")),
+            (Encoded::from(String::from("x")), Message::from("x")),
+            (Encoded::from(Text::from_static("x")), Message::from("x")),
+            (Encoded::from(Message::from("x")), Message::from("x")),
+            (Encoded::shared("x"), Message::from("x")),
+            (Encoded::from(&b"x"[..]), Message::from(&b"x"[..])),
+            (Encoded::from(Vec::from(*b"x")), Message::from(&b"x"[..])),
+            (Encoded::from(Bytes::from_static(b"x")), Message::from(&b"x"[..])),
+            (Encoded::shared(&b"x"[..]), Message::from(&b"x"[..])),
+        ] {
+            assert_eq!((encoded.parts(), encoded.len()), (1, 1));
+            assert_eq!(encoded.part(0).unwrap().message(), &message);
+            assert!(encoded.part(1).is_none());
+        }
+    }
+
+    #[test]
+    fn empty_is_about_bytes_not_messages() {
+        assert!(Encoded::new("").is_empty());
+        assert_eq!(Encoded::new("").parts(), 1);
+        assert!(Encoded::group([]).is_empty());
+        assert_eq!(Encoded::group([]).parts(), 0);
+        assert!(Encoded::group([]).part(0).is_none());
+    }
+}
