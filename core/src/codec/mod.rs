@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | one WebSocket message per packet | [`encode_frame`] | [`decode_text`], [`decode_binary`] |
 //! | several packets in the body of a polling request or response | [`PayloadEncoder`] | [`PayloadDecoder`] |
+//! | such a body wrapped for JSONP | [`jsonp::encode_response`] | [`jsonp::decode_body`] |
 //!
 //! Decoding copies no payload: messages are slices of what came in. Encoding copies a payload only
 //! where several must stand in one body. Work and memory are linear in the bytes at hand.
@@ -15,6 +16,8 @@ mod decoder;
 mod encoder;
 mod error;
 mod frame;
+pub mod jsonp;
+
 #[cfg(test)]
 mod tests;
 
