@@ -1,12 +1,13 @@
 //! Floor 1: packets and payloads as bytes.
 //!
-//! A packet is a type, `0` to `6`, and data. It travels in these forms:
+//! A packet is a type, `0` to `6`, and data. It travels in four forms:
 //!
 //! | form | encode | decode |
 //! |---|---|---|
 //! | one WebSocket message per packet | [`encode_frame`] | [`decode_text`], [`decode_binary`] |
 //! | several packets in the body of a polling request or response | [`PayloadEncoder`] | [`PayloadDecoder`] |
 //! | such a body wrapped for JSONP | [`jsonp::encode_response`] | [`jsonp::decode_body`] |
+//! | length-prefixed on a stream (WebTransport) | [`stream::encode`] | [`stream::Decoder`] |
 //!
 //! Decoding copies no payload: messages are slices of what came in. Encoding copies a payload only
 //! where several must stand in one body. Work and memory are linear in the bytes at hand.
@@ -17,7 +18,7 @@ mod encoder;
 mod error;
 mod frame;
 pub mod jsonp;
-
+pub mod stream;
 #[cfg(test)]
 mod tests;
 

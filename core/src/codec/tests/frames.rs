@@ -146,11 +146,13 @@ fn a_handshake_is_not_shown_when_debugging() {
     let mut encoder = PayloadEncoder::new(PayloadForm::V4, 100);
     encoder.push(packet);
     let decoder = PayloadDecoder::new(PayloadForm::V4, Bytes::from_static(b"0secret"), 1);
+    let chunk = stream::encode(packet);
     for shown in [
         format!("{packet:?}"),
         format!("{frame:?}"),
         format!("{encoder:?}"),
         format!("{decoder:?}"),
+        format!("{chunk:?}"),
     ] {
         assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
     }
