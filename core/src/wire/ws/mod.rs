@@ -1,1 +1,236 @@
-//! WebSocket (RFC 6455).
+//! WebSocket (RFC 6455): frames to messages and back, for both roles.
+//!
+//! [`WebSocket`] starts where the opening handshake ended. Extensions are not negotiated, so every
+//! reserved bit is a violation.
+
+mod close;
+mod decode;
+mod header;
+mod mask;
+mod violation;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+use self::{
+    decode::{Fragments, Stage},
+    header::Opcode,
+    mask::Masks,
+};
+use super::Output;
+use crate::{packet::Message, text::Text};
+
+pub use self::violation::Violation;
+
+/// Which side of the connection we are.
+#[derive(Clone)]
+pub enum Role {
+    /// We refuse frames that are not masked and send ours unmasked (section 5.1).
+    Server,
+    /// We refuse frames that are masked and mask ours (section 5.3).
+    Client {
+        /// Random bytes of this connection alone, from which the masks of all its frames are
+        /// derived. Whoever knows them knows the masks: they must be as unpredictable as a key.
+        mask_seed: [u8; 16],
+    },
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "Server",
+            Self::Client { .. } => "Client",
+        })
+    }
+}
+
+/// What came from the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A whole message.
+    Message(Message),
+    /// The end. Nothing comes after it.
+    Closed(Closed),
+}
+
+/// How a WebSocket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer's Close frame came: first, or as the answer to ours (section 7.1.5).
+    Peer {
+        /// The status code, if the frame had one; one that may stand in a frame (section 7.4).
+        code: Option<u16>,
+        /// The reason, mostly empty.
+        reason: Text,
+    },
+    /// The peer broke a rule. Unless our Close had already gone out, one with
+    /// [`Violation::code`] is in the output.
+    Violation(Violation),
+    /// The connection ended without a Close from the peer (1006 in section 7.1.5).
+    Lost,
+}
+
+/// One WebSocket after its handshake: bytes in, messages and the bytes of answers out.
+///
+/// A frame that is complete in the input is unmasked where it lies and copied once, to its
+/// message. What is cut is kept here, in storage that grows with what has come and never ahead of
+/// it. Between messages nothing is allocated.
+///
+/// Three kinds of methods: [`handle_bytes`](Self::handle_bytes) and
+/// [`handle_eof`](Self::handle_eof) take what the peer did and cannot fail;
+/// [`write`](Self::write), [`ping`](Self::ping) and [`close`](Self::close) are ours and append to
+/// the output; the others only look.
+pub struct WebSocket {
+    /// The masks of a client; a server has none.
+    masks: Option<Box<Masks>>,
+    max_message: usize,
+    max_fragments: usize,
+    state: State,
+    stage: Stage,
+    /// The message under way.
+    fragments: Fragments,
+    /// The payload so far of a control frame that a read has cut.
+    control: Vec<u8>,
+}
+
+/// Where the closing handshake stands (section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Our Close is out, the peer's is awaited.
+    Closing,
+    Closed,
+}
+
+impl WebSocket {
+    /// A WebSocket directly after its handshake.
+    ///
+    /// A message may have `max_message` bytes, over all its frames, and come in `max_fragments`
+    /// frames (at least one is always allowed).
+    pub fn new(role: Role, max_message: usize, max_fragments: usize) -> Self {
+        Self {
+            masks: match role {
+                Role::Server => None,
+                Role::Client { mask_seed } => Some(Box::new(Masks::new(mask_seed))),
+            },
+            max_message,
+            max_fragments: max_fragments.max(1),
+            state: State::Open,
+            stage: Stage::START,
+            fragments: Fragments::NONE,
+            control: Vec::new(),
+        }
+    }
+
+    /// Whether nothing more can be written: a Close went out, or the connection is lost.
+    pub fn is_closing(&self) -> bool {
+        self.state != State::Open
+    }
+
+    /// Whether all is over: both Close frames have passed, a violation was answered, or the
+    /// connection is lost. What is left is to write the output and to shut the connection down,
+    /// the server first (section 7.1.1).
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// The peer will send no more bytes. Gives [`Closed::Lost`] unless the end was given before.
+    pub fn handle_eof(&mut self) -> Option<Received> {
+        if self.is_closed() {
+            return None;
+        }
+        self.end();
+        Some(Received::Closed(Closed::Lost))
+    }
+
+    /// Appends one message as one frame: `prefix`, then `payload`. Does nothing once
+    /// [closing](Self::is_closing), as no data may follow a Close (section 5.5.1).
+    ///
+    /// Unless `binary`, prefix and payload must be UTF-8; that is not checked.
+    pub fn write(&mut self, binary: bool, prefix: Option<u8>, payload: &Bytes, out: &mut Output) {
+        if self.is_closing() {
+            return;
+        }
+        let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+        match &mut self.masks {
+            None => header::put(opcode, prefix, payload.len(), out),
+            Some(masks) => {
+                let mask = masks.next();
+                let rest = header::put_masked(opcode, prefix, payload.len(), mask, out);
+                return mask::put(payload, rest, out);
+            }
+        }
+        out.put_bytes(payload);
+    }
+
+    /// Appends a Ping. The Pong that answers it is not reported; to notice that a peer is gone is
+    /// the business of the protocol above. Does nothing once [closing](Self::is_closing).
+    ///
+    /// A control frame carries at most 125 bytes (section 5.5): `data` is cut there.
+    pub fn ping(&mut self, data: &[u8], out: &mut Output) {
+        if !self.is_closing() {
+            let data = &data[..data.len().min(header::MAX_CONTROL)];
+            self.put_control(Opcode::Ping, data, out);
+        }
+    }
+
+    /// Appends our Close. From then on nothing is sent, messages of the peer are discarded, and
+    /// its Close, a violation or the end of the connection is awaited: give that a time limit.
+    /// Does nothing if already [closing](Self::is_closing).
+    ///
+    /// A frame without a code has no reason either (section 5.5.1). A `code` that must not stand in
+    /// a frame (section 7.4: 1005, 1006, 1015, any unassigned one below 3000, or 5000 and up) is
+    /// left out, and a reason longer than 123 bytes is cut before the character that does not fit.
+    pub fn close(&mut self, code: Option<u16>, reason: &str, out: &mut Output) {
+        if self.is_closing() {
+            return;
+        }
+        self.put_close(code, reason, out);
+        self.state = State::Closing;
+        self.fragments.discard();
+    }
+
+    fn put_close(&mut self, code: Option<u16>, reason: &str, out: &mut Output) {
+        let mut payload = [0; header::MAX_CONTROL];
+        let payload = close::encode(code, reason, &mut payload);
+        self.put_control(Opcode::Close, payload, out);
+    }
+
+    /// `payload` has at most 125 bytes.
+    fn put_control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Output) {
+        match &mut self.masks {
+            None => {
+                header::put(opcode, None, payload.len(), out);
+                out.put_slice(payload);
+            }
+            Some(masks) => {
+                let mask = header::put_masked(opcode, None, payload.len(), masks.next(), out);
+                mask::put(payload, mask, out);
+            }
+        }
+    }
+
+    /// Nothing comes or goes any more; gives back all storage.
+    fn end(&mut self) {
+        self.state = State::Closed;
+        self.stage = Stage::START;
+        self.fragments = Fragments::NONE;
+        self.control = Vec::new();
+        self.masks = None;
+    }
+}
+
+/// Never shows a payload: it may hold the `sid`.
+impl fmt::Debug for WebSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("state", &self.state)
+            .field("buffered", &self.fragments.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,364 @@
+//! The receiving half: bytes to messages and the answers to control frames.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{
+    Closed, Received, State, Violation, WebSocket, close,
+    header::{self, Frame, Opcode},
+    mask,
+};
+use crate::{
+    packet::Message,
+    text::Text,
+    wire::{Arena, Input, Output},
+};
+
+/// What the next byte is part of.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// The head of a frame, of which a read has left the first `len` bytes here. Between frames, 0.
+    Head { bytes: [u8; header::MAX], len: u8 },
+    /// The payload of this frame.
+    Payload(Frame),
+}
+
+impl Stage {
+    pub(super) const START: Self = Self::Head { bytes: [0; header::MAX], len: 0 };
+}
+
+impl WebSocket {
+    /// Takes bytes from the peer, up to the end of the next message; call it until it gives `None`,
+    /// which means that all of `input` has been taken. What is cut off is kept here.
+    ///
+    /// Each Ping is answered at once (section 5.5.2) and a Close is echoed, into `out`: a driver
+    /// that cannot write should stop reading. Pongs are ignored (section 5.5.3). Messages of up to
+    /// [`Arena::MAX_SHARED`] bytes are copied to `arena`, larger ones have an allocation each.
+    ///
+    /// Gives [`Received::Closed`] once. Whatever comes after that is discarded (section 1.4).
+    pub fn handle_bytes(
+        &mut self,
+        input: &mut Input<'_>,
+        arena: &mut Arena,
+        out: &mut Output,
+    ) -> Option<Received> {
+        while !input.is_empty() {
+            if self.is_closed() {
+                input.take(input.len());
+                break;
+            }
+            match self.step(input, arena, out) {
+                Ok(None) => {}
+                Ok(received) => return received,
+                Err(violation) => return Some(self.fail(violation, out)),
+            }
+        }
+        None
+    }
+
+    /// Takes what has come of one frame, at least a byte of it.
+    #[inline]
+    fn step(
+        &mut self,
+        input: &mut Input<'_>,
+        arena: &mut Arena,
+        out: &mut Output,
+    ) -> Result<Option<Received>, Violation> {
+        let frame = match &mut self.stage {
+            Stage::Payload(frame) => *frame,
+            Stage::Head { bytes, len } => {
+                let masked = self.masks.is_none();
+                let whole = if *len == 0 { header::parse(input.rest(), masked)? } else { None };
+                let frame = if let Some((frame, n)) = whole {
+                    input.take(n);
+                    frame
+                } else if let Some(frame) = continue_head(bytes, len, input, masked)? {
+                    frame
+                } else {
+                    return Ok(None);
+                };
+                self.admit(&frame)?;
+                frame
+            }
+        };
+
+        let n = usize::try_from(frame.len).map_or(input.len(), |len| len.min(input.len()));
+        let payload = input.take(n);
+        let rest = frame.len - n as u64;
+        self.stage = if rest == 0 {
+            Stage::START
+        } else {
+            Stage::Payload(Frame { mask: mask::rotate(frame.mask, n), len: rest, ..frame })
+        };
+
+        if frame.opcode.is_control() {
+            return self.take_control(&frame, payload, rest, out);
+        }
+        let message = if self.state == State::Closing {
+            None
+        } else if frame.fin && rest == 0 && self.fragments.is_empty() {
+            Some(self.whole_message(&frame, payload, arena)?)
+        } else {
+            self.append(&frame, payload, rest)?;
+            if frame.fin && rest == 0 { Some(self.fragments.finish(arena)?) } else { None }
+        };
+        if frame.fin && rest == 0 {
+            self.fragments.end();
+        }
+        Ok(message.map(Received::Message))
+    }
+
+    /// Checks a frame whose head has come against those before it and against the limits, before
+    /// any of its payload is kept.
+    #[inline]
+    fn admit(&mut self, frame: &Frame) -> Result<(), Violation> {
+        if frame.opcode.is_control() {
+            // Control frames may stand between the fragments of a message (section 5.4).
+            return Ok(());
+        }
+        let fragments = &mut self.fragments;
+        match (frame.opcode, fragments.kind) {
+            (Opcode::Continuation, None) => return Err(Violation::UnexpectedContinuation),
+            (Opcode::Continuation, Some(_)) => {}
+            (_, Some(_)) => return Err(Violation::ExpectedContinuation),
+            (Opcode::Text, None) => fragments.kind = Some(Kind::Text),
+            (_, None) => fragments.kind = Some(Kind::Binary),
+        }
+        if self.state == State::Closing {
+            // It will be discarded: neither its size nor its content matters.
+            return Ok(());
+        }
+        if fragments.count == self.max_fragments {
+            return Err(Violation::TooManyFragments { max: self.max_fragments });
+        }
+        fragments.count += 1;
+        // Both are below 2^63.
+        let size = fragments.len() as u64 + frame.len;
+        if size > self.max_message as u64 {
+            return Err(Violation::TooBig { size, max: self.max_message });
+        }
+        Ok(())
+    }
+
+    /// A message of which nothing has been kept and which ends with this payload: in almost all
+    /// cases one frame that has come as a whole.
+    #[inline]
+    fn whole_message(
+        &mut self,
+        frame: &Frame,
+        payload: &mut [u8],
+        arena: &mut Arena,
+    ) -> Result<Message, Violation> {
+        let masked = self.masks.is_none();
+        let (bytes, ascii) = if masked && payload.len() > Arena::MAX_SHARED {
+            let (bytes, ascii) = mask::copy(payload, frame.mask);
+            (Bytes::from(bytes), ascii)
+        } else {
+            let ascii = masked && mask::apply(payload, frame.mask);
+            (arena.copy(payload), ascii)
+        };
+        if self.fragments.kind != Some(Kind::Text) {
+            return Ok(Message::Binary(bytes));
+        }
+        if !ascii && simdutf8::basic::from_utf8(&bytes).is_err() {
+            return Err(invalid_utf8(&bytes));
+        }
+        Ok(Message::Text(Text::from_validated(bytes)))
+    }
+
+    /// Keeps a piece of a message that a fragment or a read has cut.
+    fn append(&mut self, frame: &Frame, payload: &mut [u8], rest: u64) -> Result<(), Violation> {
+        let ascii = self.masks.is_none() && mask::apply(payload, frame.mask);
+        // What is known to come still: the rest of the last fragment.
+        let rest = if frame.fin { usize::try_from(rest).ok() } else { None };
+        self.fragments.append(payload, ascii, rest)
+    }
+
+    fn take_control(
+        &mut self,
+        frame: &Frame,
+        payload: &mut [u8],
+        rest: u64,
+        out: &mut Output,
+    ) -> Result<Option<Received>, Violation> {
+        if self.masks.is_none() {
+            mask::apply(payload, frame.mask);
+        }
+        if rest != 0 {
+            self.control.extend_from_slice(payload);
+            return Ok(None);
+        }
+        if self.control.is_empty() {
+            return self.control(frame.opcode, payload, out);
+        }
+        let mut whole = core::mem::take(&mut self.control);
+        whole.extend_from_slice(payload);
+        self.control(frame.opcode, &whole, out)
+    }
+
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        out: &mut Output,
+    ) -> Result<Option<Received>, Violation> {
+        match opcode {
+            Opcode::Close => {
+                let closed = close::parse(payload)?;
+                if let (State::Open, Closed::Peer { code, .. }) = (self.state, &closed) {
+                    // The answer typically echoes the code (section 5.5.1).
+                    self.put_close(*code, "", out);
+                }
+                self.end();
+                Ok(Some(Received::Closed(closed)))
+            }
+            // A Close is the last that we send, so that a peer which reads no further than it
+            // never finds bytes that it has to make sense of.
+            Opcode::Ping if self.state == State::Open => {
+                self.put_control(Opcode::Pong, payload, out);
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Fails the connection (section 7.1.7).
+    #[cold]
+    fn fail(&mut self, violation: Violation, out: &mut Output) -> Received {
+        if self.state == State::Open {
+            self.put_close(Some(violation.code()), "", out);
+        }
+        self.end();
+        Received::Closed(Closed::Violation(violation))
+    }
+}
+
+/// Completes a head that a read has cut, byte by byte: how long it is, its second byte tells.
+#[cold]
+fn continue_head(
+    bytes: &mut [u8; header::MAX],
+    len: &mut u8,
+    input: &mut Input<'_>,
+    masked: bool,
+) -> Result<Option<Frame>, Violation> {
+    while let [byte] = input.take(1) {
+        bytes[usize::from(*len)] = *byte;
+        *len += 1;
+        if let Some((frame, _)) = header::parse(&bytes[..usize::from(*len)], masked)? {
+            return Ok(Some(frame));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Binary,
+}
+
+/// What has come of a message that is not complete.
+pub(super) struct Fragments {
+    /// Which message is under way, from the head of its first frame to the end of its last.
+    kind: Option<Kind>,
+    /// Frames so far.
+    count: usize,
+    bytes: Vec<u8>,
+    /// How many of `bytes` are known to be whole, valid characters, if the message is text. After
+    /// them comes at most the beginning of one character.
+    validated: usize,
+}
+
+impl Fragments {
+    pub(super) const NONE: Self = Self { kind: None, count: 0, bytes: Vec::new(), validated: 0 };
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets what has come, but not that a message is under way.
+    pub(super) fn discard(&mut self) {
+        *self = Self { kind: self.kind, ..Self::NONE };
+    }
+
+    /// The message is complete.
+    #[inline]
+    fn end(&mut self) {
+        self.kind = None;
+        self.count = 0;
+    }
+
+    /// Appends `payload`; `rest` says how many bytes are known to follow it.
+    fn append(
+        &mut self,
+        payload: &[u8],
+        ascii: bool,
+        rest: Option<usize>,
+    ) -> Result<(), Violation> {
+        self.reserve(payload.len(), rest);
+        let aligned = self.validated == self.bytes.len();
+        self.bytes.extend_from_slice(payload);
+        if self.kind == Some(Kind::Text) {
+            self.validated = if ascii && aligned {
+                self.bytes.len()
+            } else {
+                // Invalid bytes are refused as soon as they come, so that a peer learns of its
+                // fault early and no more of the message is kept.
+                match simdutf8::compat::from_utf8(&self.bytes[self.validated..]) {
+                    Ok(_) => self.bytes.len(),
+                    Err(error) if error.error_len().is_none() => {
+                        self.validated + error.valid_up_to()
+                    }
+                    Err(error) => {
+                        return Err(Violation::InvalidUtf8 {
+                            at: self.validated + error.valid_up_to(),
+                        });
+                    }
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Makes room for `n` bytes: for twice of what will have come then, so that appending stays
+    /// linear, but for no more than is known to come. Never for what was only announced: a head of
+    /// 14 bytes must not cost us a megabyte.
+    fn reserve(&mut self, n: usize, rest: Option<usize>) {
+        if self.bytes.capacity() - self.bytes.len() < n {
+            let come = self.bytes.len() + n;
+            let ahead = rest.map_or(come, |rest| rest.min(come));
+            self.bytes.reserve_exact(n + ahead);
+        }
+    }
+
+    /// The message that is now complete.
+    fn finish(&mut self, arena: &mut Arena) -> Result<Message, Violation> {
+        let bytes = core::mem::take(&mut self.bytes);
+        let validated = core::mem::take(&mut self.validated);
+        if self.kind == Some(Kind::Text) && validated != bytes.len() {
+            return Err(Violation::InvalidUtf8 { at: validated });
+        }
+        let bytes = if bytes.len() <= Arena::MAX_SHARED {
+            arena.copy(&bytes)
+        } else {
+            // Without the room that was ahead.
+            Bytes::from(bytes.into_boxed_slice())
+        };
+        Ok(match self.kind {
+            Some(Kind::Text) => Message::Text(Text::from_validated(bytes)),
+            _ => Message::Binary(bytes),
+        })
+    }
+}
+
+/// Finds where `bytes` stop being text.
+#[cold]
+fn invalid_utf8(bytes: &[u8]) -> Violation {
+    let at = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    Violation::InvalidUtf8 { at }
+}
