@@ -48,7 +48,37 @@ impl WebSocket {
                 input.take(input.len());
                 break;
             }
-            match self.step(input, arena, out) {
+            let frame = match self.next_frame(input) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(violation) => return Some(self.fail(violation, out)),
+            };
+            let n = usize::try_from(frame.len).map_or(input.len(), |len| len.min(input.len()));
+            let payload = input.take(n);
+            let complete = n as u64 == frame.len;
+            self.stage = if complete {
+                Stage::START
+            } else {
+                let (mask, len) = (mask::rotate(frame.mask, n), frame.len - n as u64);
+                Stage::Payload(Frame { mask, len, ..frame })
+            };
+
+            // In almost all cases a message is one frame that has come as a whole. Its way is kept
+            // straight: nothing but the payload is moved through memory.
+            if complete && frame.fin && self.takes_whole(frame.opcode) {
+                let (bytes, ascii) = self.take_whole(payload, frame.mask, arena);
+                let text = self.fragments.kind == Some(Kind::Text);
+                self.fragments.end();
+                if !text {
+                    return Some(Received::Message(Message::Binary(bytes)));
+                }
+                if ascii || simdutf8::basic::from_utf8(&bytes).is_ok() {
+                    let text = Text::from_validated(bytes);
+                    return Some(Received::Message(Message::Text(text)));
+                }
+                return Some(self.fail(invalid_utf8(&bytes), out));
+            }
+            match self.take_other(&frame, payload, arena, out) {
                 Ok(None) => {}
                 Ok(received) => return received,
                 Err(violation) => return Some(self.fail(violation, out)),
@@ -57,56 +87,26 @@ impl WebSocket {
         None
     }
 
-    /// Takes what has come of one frame, at least a byte of it.
+    /// The frame whose payload is next, with what is missing of it. `None` if its head has not come
+    /// as a whole; then the input is empty.
     #[inline]
-    fn step(
-        &mut self,
-        input: &mut Input<'_>,
-        arena: &mut Arena,
-        out: &mut Output,
-    ) -> Result<Option<Received>, Violation> {
-        let frame = match &mut self.stage {
-            Stage::Payload(frame) => *frame,
-            Stage::Head { bytes, len } => {
-                let masked = self.masks.is_none();
-                let whole = if *len == 0 { header::parse(input.rest(), masked)? } else { None };
-                let frame = if let Some((frame, n)) = whole {
-                    input.take(n);
-                    frame
-                } else if let Some(frame) = continue_head(bytes, len, input, masked)? {
-                    frame
-                } else {
-                    return Ok(None);
-                };
-                self.admit(&frame)?;
-                frame
-            }
+    fn next_frame(&mut self, input: &mut Input<'_>) -> Result<Option<Frame>, Violation> {
+        let (bytes, len) = match &mut self.stage {
+            Stage::Payload(frame) => return Ok(Some(*frame)),
+            Stage::Head { bytes, len } => (bytes, len),
         };
-
-        let n = usize::try_from(frame.len).map_or(input.len(), |len| len.min(input.len()));
-        let payload = input.take(n);
-        let rest = frame.len - n as u64;
-        self.stage = if rest == 0 {
-            Stage::START
+        let masked = self.masks.is_none();
+        let whole = if *len == 0 { header::parse(input.rest(), masked)? } else { None };
+        let frame = if let Some((frame, n)) = whole {
+            input.take(n);
+            frame
+        } else if let Some(frame) = continue_head(bytes, len, input, masked)? {
+            frame
         } else {
-            Stage::Payload(Frame { mask: mask::rotate(frame.mask, n), len: rest, ..frame })
+            return Ok(None);
         };
-
-        if frame.opcode.is_control() {
-            return self.take_control(&frame, payload, rest, out);
-        }
-        let message = if self.state == State::Closing {
-            None
-        } else if frame.fin && rest == 0 && self.fragments.is_empty() {
-            Some(self.whole_message(&frame, payload, arena)?)
-        } else {
-            self.append(&frame, payload, rest)?;
-            if frame.fin && rest == 0 { Some(self.fragments.finish(arena)?) } else { None }
-        };
-        if frame.fin && rest == 0 {
-            self.fragments.end();
-        }
-        Ok(message.map(Received::Message))
+        self.admit(&frame)?;
+        Ok(Some(frame))
     }
 
     /// Checks a frame whose head has come against those before it and against the limits, before
@@ -141,30 +141,49 @@ impl WebSocket {
         Ok(())
     }
 
-    /// A message of which nothing has been kept and which ends with this payload: in almost all
-    /// cases one frame that has come as a whole.
+    /// Whether a last frame, being complete, is all that is needed of its message.
     #[inline]
-    fn whole_message(
+    fn takes_whole(&self, opcode: Opcode) -> bool {
+        !opcode.is_control() && self.state == State::Open && self.fragments.is_empty()
+    }
+
+    /// Gives a payload a place of its own and tells whether it is known to be ASCII.
+    #[inline]
+    fn take_whole(&self, payload: &mut [u8], mask: [u8; 4], arena: &mut Arena) -> (Bytes, bool) {
+        let masked = self.masks.is_none();
+        if masked && payload.len() > Arena::MAX_SHARED {
+            let (bytes, ascii) = mask::copy(payload, mask);
+            (Bytes::from(bytes), ascii)
+        } else {
+            let ascii = masked && mask::apply(payload, mask);
+            (arena.copy(payload), ascii)
+        }
+    }
+
+    /// Takes a payload, or a piece of one, that is not a whole message.
+    fn take_other(
         &mut self,
         frame: &Frame,
         payload: &mut [u8],
         arena: &mut Arena,
-    ) -> Result<Message, Violation> {
-        let masked = self.masks.is_none();
-        let (bytes, ascii) = if masked && payload.len() > Arena::MAX_SHARED {
-            let (bytes, ascii) = mask::copy(payload, frame.mask);
-            (Bytes::from(bytes), ascii)
-        } else {
-            let ascii = masked && mask::apply(payload, frame.mask);
-            (arena.copy(payload), ascii)
-        };
-        if self.fragments.kind != Some(Kind::Text) {
-            return Ok(Message::Binary(bytes));
+        out: &mut Output,
+    ) -> Result<Option<Received>, Violation> {
+        let rest = frame.len - payload.len() as u64;
+        if frame.opcode.is_control() {
+            return self.take_control(frame, payload, rest, out);
         }
-        if !ascii && simdutf8::basic::from_utf8(&bytes).is_err() {
-            return Err(invalid_utf8(&bytes));
+        let last = frame.fin && rest == 0;
+        let mut message = None;
+        if self.state == State::Open {
+            self.append(frame, payload, rest)?;
+            if last {
+                message = Some(Received::Message(self.fragments.finish(arena)?));
+            }
         }
-        Ok(Message::Text(Text::from_validated(bytes)))
+        if last {
+            self.fragments.end();
+        }
+        Ok(message)
     }
 
     /// Keeps a piece of a message that a fragment or a read has cut.
@@ -279,6 +298,11 @@ impl Fragments {
 
     const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Forgets what has come, but not that a message is under way.
