@@ -1,0 +1,62 @@
+//! What one connection is held to.
+
+use core::time::Duration;
+
+use super::head::RequestHead;
+use crate::limits::Limits;
+
+/// Limits and patience of the server side, shared by all its connections.
+///
+/// Every limit is enforced before the bytes that would exceed it are buffered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The largest request head in bytes, from the request line to the empty line. More than
+    /// [`RequestHead::MAX_LEN`] counts as that. Default 16 384, as Node.
+    pub max_head: usize,
+    /// The most header fields in one head. More than [`RequestHead::MAX_HEADERS`] counts as that.
+    /// Default 100, as hyper.
+    pub max_headers: usize,
+    /// The largest request body in bytes, after chunked decoding. The framing of a chunked body may
+    /// add to what is read, never to what is held. Default 1 000 000, as the reference.
+    pub max_body: usize,
+    /// From the first byte of a head to its last: long enough for a lost packet or two on a bad
+    /// line, short enough that slow heads cannot be hoarded. Default 10 s.
+    pub head_timeout: Duration,
+    /// For the whole of a body, from [`Server::read_body`](super::Server::read_body) on: 1 MB at the
+    /// 17 kB/s of a bad mobile line. Default 60 s.
+    pub body_timeout: Duration,
+    /// Between two requests, and before the first. A polling client asks again within milliseconds;
+    /// what stays silent this long is a browser's spare connection. Default 60 s.
+    pub idle_timeout: Duration,
+    /// How long the peer may go on sending after the last answer before the connection is dropped.
+    /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
+    /// on its way (RFC 9112 section 9.6). Default 2 s, a few round trips.
+    pub linger: Duration,
+}
+
+impl Config {
+    /// The sizes that `limits` allows, with the default timeouts.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            max_head: limits.max_head,
+            max_headers: limits.max_headers,
+            max_body: limits.max_payload,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            linger: Duration::from_secs(2),
+        }
+    }
+
+    /// `max_head`, as far as a head can go.
+    pub(super) fn head_limit(&self) -> usize {
+        self.max_head.min(RequestHead::MAX_LEN)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new(&Limits::default())
+    }
+}

@@ -1,0 +1,154 @@
+//! Header fields of either role.
+
+use alloc::boxed::Box;
+
+use bytes::Bytes;
+
+/// The bytes of one head and where its fields are in them.
+#[derive(Clone)]
+pub(super) struct Fields {
+    raw: Bytes,
+    fields: Box<[Field]>,
+}
+
+/// Eight bytes per field; this is why a head is at most 64 KiB long.
+#[derive(Clone, Copy)]
+struct Field {
+    name: Span,
+    value: Span,
+}
+
+/// A part of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u16,
+    len: u16,
+}
+
+impl Fields {
+    /// The longest head.
+    pub(super) const MAX_LEN: usize = u16::MAX as usize;
+
+    /// Copies `raw`, of which `headers` are parts. The caller has checked its length.
+    pub(super) fn new(raw: &[u8], headers: &[httparse::Header<'_>]) -> Self {
+        let field = |header: &httparse::Header<'_>| Field {
+            name: Span::of(raw, header.name.as_bytes()),
+            value: Span::of(raw, header.value),
+        };
+        Self { raw: Bytes::copy_from_slice(raw), fields: headers.iter().map(field).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// A part of the head that the parser found to be ASCII.
+    pub(super) fn text(&self, span: Span) -> &str {
+        core::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| (self.text(field.name), self.bytes(field.value)))
+    }
+
+    /// The values of all fields of that name, in order.
+    pub(super) fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let is_it =
+            move |field: &&Field| self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(is_it).map(|field| self.bytes(field.value))
+    }
+
+    /// Whether the comma-separated lists of that name have `token` as a member.
+    pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.get_all(name)
+            .flat_map(list)
+            .any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    fn bytes(&self, span: Span) -> &[u8] {
+        let start = usize::from(span.start);
+        &self.raw[start..start + usize::from(span.len)]
+    }
+}
+
+impl Span {
+    /// Where `part`, a slice of `raw`, is in it. Both are no longer than [`Fields::MAX_LEN`].
+    pub(super) fn of(raw: &[u8], part: &[u8]) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(raw.as_ptr().addr());
+        debug_assert!(start + part.len() <= raw.len() && raw.len() <= Fields::MAX_LEN);
+        Self {
+            start: u16::try_from(start).unwrap_or_default(),
+            len: u16::try_from(part.len()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+}
+
+/// The members of a comma-separated list without the white space around them (RFC 9110 section
+/// 5.6.1; empty members count for nothing).
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// `bytes` without optional white space at either end (RFC 9110 section 5.6.3).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// What a field value is made of: visible characters, white space, bytes above ASCII (RFC 9110
+/// section 5.5).
+pub(super) const fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+/// What a field name is made of (RFC 9110 section 5.6.2).
+pub(super) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_members_without_white_space_and_none_that_are_empty() {
+        let members: Vec<&[u8]> = list(b" a ,\t,b\t c,, ").collect();
+        assert_eq!(members, [&b"a"[..], b"b\t c"]);
+        assert_eq!(list(b"").count(), 0);
+        assert_eq!(list(b" \t ").count(), 0);
+    }
+
+    #[test]
+    fn a_span_at_the_very_end_of_the_longest_head_fits() {
+        let raw = [b'x'; Fields::MAX_LEN];
+        let fields = Fields::new(&raw, &[]);
+        assert_eq!(fields.text(Span::of(&raw, &raw[Fields::MAX_LEN - 2..])), "xx");
+        assert_eq!(fields.text(Span::of(&raw, &raw)).len(), Fields::MAX_LEN);
+        assert!(Span::of(&raw, &raw[Fields::MAX_LEN..]).is_empty());
+    }
+}
