@@ -1,0 +1,310 @@
+//! The head of one request.
+
+use core::{fmt, mem::MaybeUninit};
+
+use httparse::Status;
+
+use super::{
+    fault::Fault,
+    fields::{Fields, Span, is_text, is_token},
+    framing::{BodyLength, Framing},
+    scan::Scan,
+};
+
+/// The head of one request, checked and owned.
+///
+/// It lives as long as a session, so it is small: one allocation for the bytes as received and one
+/// for eight bytes per header field. Nothing in it is decoded; a header value may hold any bytes
+/// above ASCII. `Debug` shows neither the query, where Engine.IO has the secret session id, nor any
+/// header value.
+#[derive(Clone)]
+pub struct RequestHead {
+    fields: Fields,
+    method: Span,
+    target: Span,
+    path: Span,
+    query: Span,
+    body: BodyLength,
+    http_1_0: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+impl RequestHead {
+    /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
+    pub const MAX_LEN: usize = Fields::MAX_LEN;
+    /// The most header fields, whatever the configuration says: they are parsed on the stack.
+    pub const MAX_HEADERS: usize = 256;
+
+    /// Parses exactly one head, from the request line to the empty line, with at most `max_headers`
+    /// fields.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`] found, or [`Fault::NotOneHead`] if `raw` stops before the empty line, goes
+    /// on behind it, or starts with one.
+    pub fn parse(raw: &[u8], max_headers: usize) -> Result<Self, Fault> {
+        match Scan::default().find(raw, Self::MAX_LEN)? {
+            Some(found) if found == (0..raw.len()) => Self::parse_found(raw, max_headers),
+            _ => Err(Fault::NotOneHead),
+        }
+    }
+
+    /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
+    /// feed in it follows a carriage return.
+    pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, Fault> {
+        let max_headers = max_headers.min(Self::MAX_HEADERS);
+        let mut storage = [const { MaybeUninit::uninit() }; Self::MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(raw, &mut storage[..max_headers]) {
+            Ok(Status::Complete(n)) if n == raw.len() => {}
+            Ok(_) => return Err(Fault::NotOneHead),
+            Err(error) => return Err(diagnose(raw, error, max_headers)),
+        }
+        let (Some(method), Some(target), Some(version)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(Fault::RequestLine);
+        };
+        let http_1_0 = version == 0;
+        let (path, query) = split_target(method, target)?;
+        let mut framing = Framing::default();
+        let mut wishes = Wishes::default();
+        for header in &*request.headers {
+            framing.field(header.name, header.value)?;
+            wishes.field(header.name, header.value)?;
+        }
+        // RFC 9112 section 3.2: a request without Host, with two, or with an invalid one gets a 400.
+        if !wishes.has_host && !http_1_0 {
+            return Err(Fault::MissingHost);
+        }
+        // RFC 9110 section 10.1.1: HTTP/1.0 does not know expectations.
+        if wishes.something_else && !http_1_0 {
+            return Err(Fault::Expectation);
+        }
+        Ok(Self {
+            method: Span::of(raw, method.as_bytes()),
+            target: Span::of(raw, target.as_bytes()),
+            path: Span::of(raw, path.as_bytes()),
+            query: Span::of(raw, query.as_bytes()),
+            // RFC 9112 section 6.3: a request that gives no length has no body.
+            body: framing.body(http_1_0)?.unwrap_or(BodyLength::Sized(0)),
+            http_1_0,
+            keep_alive: framing.keep_alive(http_1_0),
+            expects_continue: wishes.to_continue && !http_1_0,
+            fields: Fields::new(raw, request.headers),
+        })
+    }
+
+    /// The method. Methods are case-sensitive.
+    pub fn method(&self) -> &str {
+        self.fields.text(self.method)
+    }
+
+    /// The request target as received: visible ASCII, in origin form, absolute form or `*` (RFC 9112
+    /// section 3.2).
+    pub fn target(&self) -> &str {
+        self.fields.text(self.target)
+    }
+
+    /// The path of the target, not decoded: starts with `/`, or is the `*` of `OPTIONS *`.
+    pub fn path(&self) -> &str {
+        // RFC 9110 section 4.2.3: an empty path is equivalent to "/".
+        if self.path.is_empty() { "/" } else { self.fields.text(self.path) }
+    }
+
+    /// The query of the target, not decoded and without its `?`; empty if there is none.
+    pub fn query(&self) -> &str {
+        self.fields.text(self.query)
+    }
+
+    /// All header fields in order, values without the white space around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter()
+    }
+
+    /// The value of the first field of that name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.header_values(name).next()
+    }
+
+    /// The values of all fields of that name, in whatever case, in order.
+    pub fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields.get_all(name)
+    }
+
+    /// Whether `token`, in whatever case, is a member of the comma-separated lists in the fields of
+    /// that name.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.fields.has_token(name, token)
+    }
+
+    /// Whether this is HTTP/1.0 and not 1.1.
+    pub const fn is_http_1_0(&self) -> bool {
+        self.http_1_0
+    }
+
+    /// Whether the client wants to use the connection again (RFC 9112 section 9.3).
+    pub const fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub const fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// How long the body is that follows.
+    pub const fn body_length(&self) -> BodyLength {
+        self.body
+    }
+}
+
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method())
+            .field("path", &self.path())
+            .field("headers", &self.fields.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the fields of a request ask for besides what [`Framing`] gathers.
+#[derive(Default)]
+struct Wishes {
+    has_host: bool,
+    to_continue: bool,
+    something_else: bool,
+}
+
+impl Wishes {
+    fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Fault> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                if core::mem::replace(&mut self.has_host, true) {
+                    return Err(Fault::RepeatedHost);
+                }
+                if !value.iter().copied().all(is_authority) {
+                    return Err(Fault::InvalidHost);
+                }
+            }
+            6 if name.eq_ignore_ascii_case("expect") => {
+                let to_continue = value.eq_ignore_ascii_case(b"100-continue");
+                self.to_continue |= to_continue;
+                self.something_else |= !to_continue;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Path and query of a target (RFC 9112 section 3.2).
+fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, &'a str), Fault> {
+    // The parser has refused white space and control characters. A fragment is never sent, and
+    // bytes above ASCII are percent-encoded (RFC 3986 section 2).
+    if method == "CONNECT" {
+        return Err(Fault::Connect);
+    }
+    if !target.is_ascii() || target.contains('#') {
+        return Err(Fault::Target);
+    }
+    if target.starts_with('/') {
+        return Ok(target.split_once('?').unwrap_or((target, &target[target.len()..])));
+    }
+    if target == "*" && method == "OPTIONS" {
+        return Ok((target, &target[1..]));
+    }
+    // Section 3.2.2: "a server MUST accept the absolute-form in requests".
+    let (scheme, rest) = target.split_once("://").ok_or(Fault::Target)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(Fault::Target);
+    }
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    if authority.is_empty() || !authority.bytes().all(is_authority) {
+        return Err(Fault::Target);
+    }
+    Ok(rest.split_once('?').unwrap_or((rest, &rest[rest.len()..])))
+}
+
+/// What host and port are made of (RFC 3986 section 3.2). User information is not among it: RFC 9110
+/// section 4.2.4 wants it treated as an error.
+const fn is_authority(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'%'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'['
+                | b']'
+        )
+}
+
+/// Says precisely what the parser stumbled over. Slow, but the connection ends here.
+#[cold]
+fn diagnose(raw: &[u8], error: httparse::Error, max_headers: usize) -> Fault {
+    if matches!(error, httparse::Error::TooManyHeaders) {
+        return Fault::TooManyHeaders { max: max_headers };
+    }
+    if let Some(at) = raw.iter().position(|&byte| byte == 0) {
+        return Fault::Nul { at };
+    }
+    let is_bare = |at: &usize| raw[*at] == b'\r' && raw.get(at + 1) != Some(&b'\n');
+    if let Some(at) = (0..raw.len()).find(is_bare) {
+        return Fault::BareCarriageReturn { at };
+    }
+    let mut lines =
+        raw.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let request_line = lines.next().unwrap_or_default();
+    match error {
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => (2..)
+            .zip(lines)
+            .find_map(|(line, text)| header_fault(line, text))
+            .unwrap_or(Fault::NotOneHead),
+        httparse::Error::Version if has_other_version(request_line) => Fault::Version,
+        _ => Fault::RequestLine,
+    }
+}
+
+/// Whether a request line is right but for the number of its version.
+fn has_other_version(line: &[u8]) -> bool {
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    let version = words.next().and_then(|word| word.strip_prefix(b"HTTP/"));
+    words.next().is_none()
+        && matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// What is wrong with a header line, if anything is.
+fn header_fault(line: usize, text: &[u8]) -> Option<Fault> {
+    if let [b' ' | b'\t', ..] = text {
+        return Some(Fault::Folded { line });
+    }
+    let colon = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
+    let (name, value) = text.split_at(colon);
+    let is_name = |name: &[u8]| !name.is_empty() && name.iter().copied().all(is_token);
+    if is_name(name) && !value.is_empty() {
+        return (!value.iter().copied().all(is_text)).then_some(Fault::Header { line });
+    }
+    if is_name(name.trim_ascii_end()) && !value.is_empty() {
+        return Some(Fault::SpaceBeforeColon { line });
+    }
+    Some(Fault::Header { line })
+}
+
+#[cfg(test)]
+mod tests;
