@@ -5,6 +5,7 @@
 
 mod close;
 mod decode;
+mod handshake;
 mod header;
 mod mask;
 mod violation;
@@ -25,7 +26,10 @@ use self::{
 use super::Output;
 use crate::{packet::Message, text::Text};
 
-pub use self::violation::Violation;
+pub use self::{
+    handshake::{AcceptKey, HandshakeError, accept, is_upgrade},
+    violation::Violation,
+};
 
 /// Which side of the connection we are.
 #[derive(Clone)]

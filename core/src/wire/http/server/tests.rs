@@ -1,0 +1,1 @@
+//! The server against a peer made of bytes.

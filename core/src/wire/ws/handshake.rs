@@ -1,0 +1,228 @@
+//! The server's half of the opening handshake (RFC 6455 section 4.2).
+
+use core::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha1::{Digest, Sha1};
+
+use crate::wire::http::{BodyLength, RequestHead};
+
+/// What the server hashes behind the key (RFC 6455 section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Whether a request asks for WebSocket at all, correctly or not.
+pub fn is_upgrade(head: &RequestHead) -> bool {
+    head.has_token("connection", "upgrade") && head.has_token("upgrade", "websocket")
+}
+
+/// Checks the opening handshake (RFC 6455 section 4.2.1) and computes the answer to its key.
+///
+/// `Host` has been checked with the head. Origin, subprotocols and extensions are the caller's.
+///
+/// # Errors
+///
+/// The first [`HandshakeError`] in the order of their declaration.
+pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
+    if head.method() != "GET" {
+        return Err(HandshakeError::Method);
+    }
+    if head.is_http_1_0() {
+        return Err(HandshakeError::Http10);
+    }
+    if !is_upgrade(head) {
+        return Err(HandshakeError::NoUpgrade);
+    }
+    // RFC 9110 section 7.8: the new protocol starts after the whole request. No client sends a body
+    // here, and without one there is no question where the first frame is.
+    if head.body_length() != BodyLength::Sized(0) {
+        return Err(HandshakeError::Body);
+    }
+    if only(head, "sec-websocket-version") != Some(b"13") {
+        return Err(HandshakeError::Version);
+    }
+    let key = only(head, "sec-websocket-key").ok_or(HandshakeError::Key)?;
+    // "a base64-encoded value that, when decoded, is 16 bytes in length". The buffer is as long as
+    // the decoder wants for what it takes to be 18 bytes at most.
+    let mut nonce = [0; 18];
+    match STANDARD.decode_slice(key, &mut nonce) {
+        Ok(16) => Ok(AcceptKey::new(key)),
+        _ => Err(HandshakeError::Key),
+    }
+}
+
+/// The value of `Sec-WebSocket-Accept`: proves to the client that the server has read its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AcceptKey([u8; 28]);
+
+impl AcceptKey {
+    /// The answer to a key, which is not checked.
+    fn new(key: &[u8]) -> Self {
+        let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+        let mut text = [0; 28];
+        // 20 bytes are 28 characters of base64.
+        let encoded = STANDARD.encode_slice(digest, &mut text);
+        debug_assert_eq!(encoded, Ok(28));
+        Self(text)
+    }
+
+    /// As it stands in the header.
+    pub fn as_str(&self) -> &str {
+        // Base64 is ASCII.
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for AcceptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AcceptKey").field(&self.as_str()).finish()
+    }
+}
+
+/// Why an opening handshake was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The method is not GET.
+    #[error("a WebSocket is opened with GET")]
+    Method,
+    /// HTTP/1.0 cannot be upgraded.
+    #[error("a WebSocket is opened with HTTP/1.1 or later")]
+    Http10,
+    /// `Connection: upgrade` or `Upgrade: websocket` is missing.
+    #[error("not an upgrade to WebSocket")]
+    NoUpgrade,
+    /// The request has a body.
+    #[error("the request that opens a WebSocket has no body")]
+    Body,
+    /// `Sec-WebSocket-Version` is missing, repeated, or not 13.
+    #[error("the Sec-WebSocket-Version must be 13")]
+    Version,
+    /// `Sec-WebSocket-Key` is missing, repeated, or not 16 bytes in base64.
+    #[error("the Sec-WebSocket-Key is missing or not 16 bytes in base64")]
+    Key,
+}
+
+impl HandshakeError {
+    /// The HTTP status to answer with.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Method => 405,
+            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key => 400,
+            Self::Version => 426,
+        }
+    }
+
+    /// Header lines that belong into the answer, each ending in CRLF.
+    pub const fn headers(&self) -> &'static str {
+        match self {
+            Self::Method => "Allow: GET\r\n",
+            // RFC 6455 section 4.4 wants the versions that are spoken, RFC 9110 section 15.5.22 that a
+            // 426 names the protocol, and section 7.8 that `Connection` goes with it.
+            Self::Version => {
+                "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            }
+            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key => "",
+        }
+    }
+}
+
+/// The value of the field of that name if there is exactly one.
+fn only<'a>(head: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
+    let mut values = head.header_values(name);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    /// The example of RFC 6455 section 1.2.
+    const GOOD: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Origin: http://example.com\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+    fn head(text: &str) -> RequestHead {
+        RequestHead::parse(text.as_bytes(), 100).unwrap()
+    }
+
+    fn changed(from: &str, to: &str) -> Result<AcceptKey, HandshakeError> {
+        assert!(GOOD.contains(from));
+        accept(&head(&GOOD.replace(from, to)))
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        assert_eq!(accept(&head(GOOD)).unwrap().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn names_and_tokens_have_no_case_and_lists_have_other_members() {
+        let text = GOOD
+            .replace("Connection: Upgrade", "CONNECTION: keep-alive, uPGRADE")
+            .replace("Upgrade: websocket", "upgrade: h2c\r\nUPGRADE: foo,WebSocket")
+            .replace("Sec-WebSocket-Key", "sec-websocket-key");
+        assert!(is_upgrade(&head(&text)));
+        assert_eq!(accept(&head(&text)), accept(&head(GOOD)));
+    }
+
+    #[test]
+    fn each_rule_has_its_refusal() {
+        use HandshakeError::*;
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let version = "Sec-WebSocket-Version: 13\r\n";
+        for (from, to, error) in [
+            ("GET", "POST", Method),
+            ("HTTP/1.1", "HTTP/1.0", Http10),
+            ("Upgrade: websocket\r\n", "", NoUpgrade),
+            ("Upgrade: websocket", "Upgrade: websockets", NoUpgrade),
+            ("Connection: Upgrade", "Connection: close", NoUpgrade),
+            (key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nContent-Length: 1\r\n", Body),
+            (
+                key,
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nTransfer-Encoding: chunked\r\n",
+                Body,
+            ),
+            (version, "", Version),
+            (version, "Sec-WebSocket-Version: 8\r\n", Version),
+            (version, "Sec-WebSocket-Version: 13, 8\r\n", Version),
+            (version, "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n", Version),
+            (key, "", Key),
+            (key, &[key, key].concat(), Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZR==", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZSE=", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZSEh", Key),
+            ("dGhlIHNhbXBsZSBub25jZQ==", "not base64 at all !!!!==", Key),
+        ] {
+            assert_eq!(changed(from, to), Err(error), "{from:?} -> {to:?}");
+        }
+        assert_eq!(changed("dGhlIHNhbXBsZSBub25jZQ==", &"A".repeat(10_000)), Err(Key));
+    }
+
+    #[test]
+    fn another_version_is_told_which_one_is_spoken() {
+        let error = changed("Version: 13", "Version: 8").unwrap_err();
+        assert_eq!(error.status(), 426);
+        assert!(error.headers().contains("Sec-WebSocket-Version: 13\r\n"));
+        assert!(error.headers().contains("Upgrade: websocket\r\n"));
+        assert_eq!((HandshakeError::Key.status(), HandshakeError::Key.headers()), (400, ""));
+        assert_eq!(
+            (HandshakeError::Method.status(), HandshakeError::Method.headers()),
+            (405, "Allow: GET\r\n")
+        );
+    }
+
+    #[test]
+    fn a_plain_request_is_no_upgrade() {
+        assert!(is_upgrade(&head(GOOD)));
+        assert!(!is_upgrade(&head("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n")));
+        assert!(!is_upgrade(&head("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n")));
+        let debug: String = alloc::format!("{:?}", accept(&head(GOOD)).unwrap());
+        assert_eq!(debug, "AcceptKey(\"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\")");
+    }
+}
