@@ -21,13 +21,13 @@ pub struct Limits {
     pub max_head: usize,
     /// The most HTTP header fields in one head. Default 100, as hyper.
     pub max_headers: usize,
-    /// Bytes queued for the peer above which `send` answers `Full`. A message counts as its length
-    /// plus [`Limits::MESSAGE_OVERHEAD`]. One message is always taken by an empty queue, whatever
-    /// its size. Default 1 MiB.
+    /// Bytes queued for the peer from which on `send` answers `Full`. A message counts as its length
+    /// plus [`Limits::MESSAGE_OVERHEAD`]; the last one taken may go beyond the limit. Default 1 MiB.
     pub max_queued: usize,
-    /// Bytes received but not yet taken by the application above which the peer is slowed down: the
-    /// WebSocket is no longer read, the POST no longer answered. Counted as `max_queued`. Default
-    /// 1 MiB.
+    /// Bytes received but not yet taken by the application from which on the peer is slowed down:
+    /// the WebSocket is no longer read, the POST not answered, until half of them have been taken.
+    /// What the read or POST that reached the limit brought is kept. Counted as `max_queued`.
+    /// Default 1 MiB.
     pub max_unread: usize,
 }
 

@@ -1,1 +1,5 @@
-//! What the tests, benchmarks and contract programs share.
+//! What the tests, benchmarks and test programs share.
+
+pub mod echo;
+pub mod program;
+pub mod script;

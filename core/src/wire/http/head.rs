@@ -10,6 +10,7 @@ use super::{
     framing::{BodyLength, Framing},
     scan::Scan,
 };
+use crate::exchange::Head;
 
 /// The head of one request, checked and owned.
 ///
@@ -157,6 +158,24 @@ impl RequestHead {
     /// How long the body is that follows.
     pub const fn body_length(&self) -> BodyLength {
         self.body
+    }
+}
+
+impl Head for RequestHead {
+    fn method(&self) -> &str {
+        self.method()
+    }
+
+    fn path(&self) -> &str {
+        self.path()
+    }
+
+    fn query(&self) -> &str {
+        self.query()
+    }
+
+    fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
+        self.header_values(name).nth(nth)
     }
 }
 

@@ -1,0 +1,35 @@
+//! The part of Enginewire's drivers that does not depend on the runtime.
+//!
+//! Applications use a crate made for their runtime, `enginewire-tokio` for example, which is an
+//! implementation of [`Runtime`] and names for the types of this crate. What they all share is here:
+//! the tasks that read and write sockets, the directory of sessions, deadlines, and the handles
+//! [`Server`] and [`Socket`].
+//!
+//! # How it works
+//!
+//! One task per TCP connection, none per session. A connection's task reads into a buffer that
+//! belongs to the thread, lets [`enginewire::wire`] make requests or messages of it, locks the
+//! session for as long as it takes to hand them over, and writes what the session has for it. What
+//! a session has for *another* connection (the answer to a poll that waits, say) is left in the
+//! session's cell, and that connection's task is woken. One timer per shard wakes whoever has a
+//! deadline.
+//!
+//! # Features
+//!
+//! `tracing`: events and spans of the `tracing` crate, without session ids.
+
+mod cell;
+mod connection;
+mod runtime;
+mod scratch;
+mod server;
+mod shared;
+mod socket;
+mod trace;
+mod wakes;
+
+pub use crate::{
+    runtime::Runtime,
+    server::{Builder, Server},
+    socket::{Handshake, Sender, Socket},
+};

@@ -1,0 +1,58 @@
+//! What a runtime has to bring.
+
+use std::{fmt, future::Future, io, net::SocketAddr};
+
+use enginewire::Time;
+use futures_io::{AsyncRead, AsyncWrite};
+
+/// Sockets, timers and tasks of one asynchronous runtime.
+///
+/// The driver relies on two habits that all runtimes share: a read that is pending has taken no data
+/// (so that one read buffer serves all connections of a thread), and a task that is woken while it
+/// runs runs again.
+pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
+    /// A TCP connection. Small writes must go out at once (`TCP_NODELAY`).
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// A listening TCP socket.
+    type Listener: Send + Sync + 'static;
+    /// Completes at a point in time, or later.
+    type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// Runs `task` to its end, beside the caller.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// Completes when [`now`](Self::now) has reached `deadline`.
+    fn sleep_until(&self, deadline: Time) -> Self::Sleep;
+
+    /// The time since an epoch that is the same for all clones of this value. Never goes backwards.
+    fn now(&self) -> Time;
+
+    /// Listens on `address`.
+    fn bind(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// The address that `listener` is bound to.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
+
+    /// Accepts the next connection. Dropping the future loses none.
+    fn accept(
+        &self,
+        listener: &Self::Listener,
+    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has none to give, as nothing secure can be done then.
+    #[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
+    fn fill_random(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer).expect("the operating system gives random bytes");
+    }
+}

@@ -1,0 +1,294 @@
+//! The application's handle on a session.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use enginewire::{
+    CloseReason, Encoded, Message, Revision, SendError, TransportKind, wire::http::RequestHead,
+};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use crate::{cell::SessionCell, runtime::Runtime};
+
+/// One session, as the application sees it.
+///
+/// Receive with [`recv`](Self::recv) or as a [`Stream`], send with [`send`](Self::send),
+/// [`try_send`](Self::try_send) or as a [`Sink`]; [`sender`](Self::sender) gives a handle to send
+/// from elsewhere. What is not received is not read from the network either: the peer is slowed
+/// down by TCP once [`Limits::max_unread`](enginewire::Limits::max_unread) is reached. Dropping the
+/// socket closes the session as [`close`](Self::close) does, without waiting.
+///
+/// # Cancel safety
+///
+/// Every method that returns a future may be used in a `select`: dropped before it has completed, it
+/// has done nothing (`close` has begun to close), and no message is lost.
+pub struct Socket<R: Runtime> {
+    sender: Sender<R>,
+}
+
+/// Sends to one session. Cheap to clone; does not keep the session open.
+pub struct Sender<R: Runtime> {
+    cell: Arc<SessionCell<R>>,
+}
+
+/// The request that opened a session.
+pub struct Handshake {
+    head: RequestHead,
+    peer_addr: SocketAddr,
+}
+
+impl Handshake {
+    pub(crate) const fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
+        Self { head, peer_addr }
+    }
+
+    /// The path, not decoded.
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// The query, not decoded. See [`enginewire::query::pairs`].
+    pub fn query(&self) -> &str {
+        self.head.query()
+    }
+
+    /// The value of a query parameter, decoded; the last one if there are several.
+    pub fn query_value(&self, key: &str) -> Option<String> {
+        enginewire::query::value(self.query(), key).map(std::borrow::Cow::into_owned)
+    }
+
+    /// The value of the first header field named `name`, in any case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.header(name)
+    }
+
+    /// All header fields, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head.headers()
+    }
+
+    /// The address of the TCP connection, which may be a proxy's.
+    pub const fn peer_addr(&self) -> SocketAddr {
+        self.peer_addr
+    }
+}
+
+impl<R: Runtime> Socket<R> {
+    pub(crate) const fn new(cell: Arc<SessionCell<R>>) -> Self {
+        Self { sender: Sender { cell } }
+    }
+
+    /// The next message. `None` once the session is over and everything received has been taken;
+    /// [`close_reason`](Self::close_reason) then says why.
+    ///
+    /// Cancel safe: a message is either returned or still there.
+    pub async fn recv(&mut self) -> Option<Message> {
+        poll_fn(|cx| self.sender.cell.poll_recv(cx)).await
+    }
+
+    /// Queues a message, waiting for room if there is none.
+    ///
+    /// Cancel safe: the message has been queued if and only if the future has completed with `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// Queues a message if there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if there is none, [`SendError::Closed`]. The message has not been queued.
+    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
+        self.sender.try_send(message)
+    }
+
+    /// Waits until [`try_send`](Self::try_send), having said that there is no room, is worth another
+    /// try.
+    ///
+    /// Cancel safe: it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.sender.ready().await
+    }
+
+    /// Ends the session once what is queued has been let out, and waits for that. The peer has
+    /// [`Config::close_timeout`](enginewire::Config::close_timeout) to take it.
+    ///
+    /// Cancel safe: once polled, the session closes whether or not anybody waits for it.
+    pub async fn close(&self) -> CloseReason {
+        self.sender.close().await
+    }
+
+    /// A handle that sends to this session from elsewhere.
+    pub fn sender(&self) -> Sender<R> {
+        self.sender.clone()
+    }
+
+    /// Why the session is over; `None` while it is not.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.sender.cell.close_reason()
+    }
+
+    /// The transport that carries messages now.
+    pub fn transport(&self) -> TransportKind {
+        self.sender.cell.transport()
+    }
+
+    /// The revision of the protocol that the client speaks.
+    pub fn revision(&self) -> Revision {
+        self.sender.cell.revision()
+    }
+
+    /// The request that opened the session.
+    pub fn handshake(&self) -> &Handshake {
+        &self.sender.cell.handshake
+    }
+
+    /// The address of the TCP connection that opened the session, which may be a proxy's.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.handshake().peer_addr()
+    }
+
+    /// A name for the session that is not a secret, unlike the `sid`: unique in this server, and the
+    /// one that logs show.
+    pub fn id(&self) -> u64 {
+        self.sender.cell.id
+    }
+}
+
+impl<R: Runtime> Sender<R> {
+    /// As [`Socket::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
+        let message = message.into();
+        poll_fn(|cx| self.cell.poll_send(cx, &message)).await
+    }
+
+    /// As [`Socket::try_send`]. A broadcast encodes once:
+    ///
+    /// ```
+    /// # use enginewire_driver::{Runtime, Sender};
+    /// fn broadcast<R: Runtime>(to: &[Sender<R>], text: &str) {
+    ///     let message = enginewire::Encoded::shared(text);
+    ///     for sender in to {
+    ///         let _ = sender.try_send(message.clone());
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`], [`SendError::Closed`].
+    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
+        self.cell.try_send(&message.into())
+    }
+
+    /// As [`Socket::ready`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn ready(&self) -> Result<(), SendError> {
+        poll_fn(|cx| self.cell.poll_ready(cx)).await
+    }
+
+    /// As [`Socket::close`].
+    pub async fn close(&self) -> CloseReason {
+        self.cell.close(self.cell.shared.runtime.now());
+        poll_fn(|cx| self.cell.poll_closed(cx)).await
+    }
+
+    /// As [`Socket::id`].
+    pub fn id(&self) -> u64 {
+        self.cell.id
+    }
+}
+
+impl<R: Runtime> Clone for Sender<R> {
+    fn clone(&self) -> Self {
+        Self { cell: Arc::clone(&self.cell) }
+    }
+}
+
+impl<R: Runtime> Drop for Socket<R> {
+    fn drop(&mut self) {
+        let cell = &self.sender.cell;
+        cell.release(cell.shared.runtime.now());
+    }
+}
+
+/// The messages of the peer; ends with the session.
+impl<R: Runtime> Stream for Socket<R> {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.sender.cell.poll_recv(cx)
+    }
+}
+
+/// Messages for the peer. Flushing waits until all have been handed to a transport, closing until
+/// the session is over. Where a [`Sender`] has taken the room in between, a message can be refused
+/// with [`SendError::Full`] although the sink was ready.
+impl<R: Runtime, M: Into<Encoded>> Sink<M> for Socket<R> {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.sender.cell.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
+        self.sender.cell.try_send(&message.into())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.sender.cell.poll_flushed(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let cell = &self.sender.cell;
+        cell.close(cell.shared.runtime.now());
+        cell.poll_closed(cx).map(|_| Ok(()))
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Socket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.id())
+            .field("peer_addr", &self.peer_addr())
+            .field("transport", &self.transport())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Sender<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("path", &self.path())
+            .field("peer_addr", &self.peer_addr)
+            .finish_non_exhaustive()
+    }
+}

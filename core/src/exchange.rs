@@ -1,0 +1,205 @@
+//! One HTTP exchange as the protocol sees it, whoever parses it: the head of a request, and the
+//! answer.
+
+use alloc::{borrow::Cow, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+/// The head of a request.
+///
+/// [`wire::http::RequestHead`](crate::wire::http::RequestHead) is one; an adapter for another HTTP
+/// server implements it for that server's type.
+pub trait Head {
+    /// The method, as received.
+    fn method(&self) -> &str;
+    /// The path of the target, not decoded, without the query.
+    fn path(&self) -> &str;
+    /// The query of the target, not decoded, without the `?`; empty if there is none.
+    fn query(&self) -> &str;
+    /// The value of the `nth` field (from 0) named `name`, case-insensitive.
+    fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]>;
+
+    /// The value of the first field named `name`, case-insensitive.
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.header_nth(name, 0)
+    }
+
+    /// Whether `token` stands in one of the comma-separated lists that the fields named `name`
+    /// hold, both case-insensitive.
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        (0..).map_while(|nth| self.header_nth(name, nth)).any(|value| {
+            value
+                .split(|&byte| byte == b',')
+                .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+        })
+    }
+
+    /// Whether the request asks to go on as a WebSocket (RFC 6455 section 4.1).
+    fn is_upgrade(&self) -> bool {
+        self.has_token("upgrade", "websocket") && self.has_token("connection", "upgrade")
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Value of `Content-Type`, if there is a body worth naming.
+    pub content_type: Option<&'static str>,
+    /// Further header fields.
+    pub headers: HeaderLines,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub const fn empty(status: u16) -> Self {
+        Self { status, content_type: None, headers: HeaderLines::new(), body: Bytes::new() }
+    }
+}
+
+/// Header fields as they go over the wire: complete lines, ready to be copied.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HeaderLines(Cow<'static, [u8]>);
+
+impl HeaderLines {
+    /// No fields.
+    pub const fn new() -> Self {
+        Self(Cow::Borrowed(&[]))
+    }
+
+    /// Lines known to be in order: each field with its CRLF.
+    pub(crate) const fn from_static(lines: &'static str) -> Self {
+        Self(Cow::Borrowed(lines.as_bytes()))
+    }
+
+    /// Appends all of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        if self.is_empty() {
+            *self = other.clone();
+        } else if !other.is_empty() {
+            self.0.to_mut().extend_from_slice(&other.0);
+        }
+    }
+
+    /// Appends a field.
+    ///
+    /// # Errors
+    ///
+    /// If `name` is not a token or `value` holds a control character (RFC 9110 section 5): it could
+    /// otherwise forge fields or a whole second answer. Nothing is appended then.
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
+        let value = value.as_ref();
+        if name.is_empty() || !name.bytes().all(is_token_byte) || !is_field_value(value) {
+            return Err(InvalidHeader);
+        }
+        let lines: &mut Vec<u8> = self.0.to_mut();
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            lines.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    /// The lines, each with its CRLF.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Cow::Borrowed(lines) => Bytes::from_static(lines),
+            Cow::Owned(lines) => lines.into(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for HeaderLines {
+    /// Names only: a value may be a secret, such as the cookie with the session id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.split(|&byte| byte == b'\n').filter_map(|line| {
+            let end = line.iter().position(|&byte| byte == b':')?;
+            core::str::from_utf8(&line[..end]).ok()
+        });
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// A header field that cannot be sent: its name is not a token, or its value holds a control
+/// character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a header name must be a token and its value free of control characters")]
+pub struct InvalidHeader;
+
+/// RFC 9110 section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// RFC 9110 section 5.5: visible characters, spaces, tabs, and bytes above ASCII.
+pub(crate) fn is_field_value(value: &[u8]) -> bool {
+    value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    struct Fields(&'static [(&'static str, &'static str)]);
+
+    impl Head for Fields {
+        fn method(&self) -> &str {
+            "GET"
+        }
+        fn path(&self) -> &str {
+            "/"
+        }
+        fn query(&self) -> &str {
+            ""
+        }
+        fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
+            let mut found = self.0.iter().filter(|field| field.0.eq_ignore_ascii_case(name));
+            found.nth(nth).map(|field| field.1.as_bytes())
+        }
+    }
+
+    #[test]
+    fn tokens_are_found_in_any_field_and_case() {
+        let head = Fields(&[
+            ("Connection", "keep-alive"),
+            ("connection", "foo , Upgrade"),
+            ("Upgrade", "WebSocket"),
+        ]);
+        assert!(head.is_upgrade());
+        assert!(!head.has_token("connection", "up"));
+        assert!(!Fields(&[("Upgrade", "h2c"), ("Connection", "Upgrade")]).is_upgrade());
+    }
+
+    #[test]
+    fn a_header_cannot_smuggle_another() {
+        let mut lines = HeaderLines::new();
+        assert_eq!(lines.push("X-A", "1\r\nX-B: 2"), Err(InvalidHeader));
+        assert_eq!(lines.push("X A", "1"), Err(InvalidHeader));
+        assert_eq!(lines.push("", "1"), Err(InvalidHeader));
+        assert!(lines.is_empty());
+        lines.push("X-A", "caf\u{e9}\t1").unwrap();
+        assert_eq!(lines.as_bytes(), "X-A: caf\u{e9}\t1\r\n".as_bytes());
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let mut lines = HeaderLines::new();
+        lines.push("Set-Cookie", "io=secret").unwrap();
+        assert_eq!(format!("{lines:?}"), r#"["Set-Cookie"]"#);
+    }
+}

@@ -1,0 +1,101 @@
+//! Query strings: `application/x-www-form-urlencoded` pairs.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+
+/// The pairs of a query string, decoded, in order. A key without `=` has an empty value.
+///
+/// `+` and `%20` are spaces; an escape that is none stays as it is; bytes that are not UTF-8 once
+/// decoded become U+FFFD. Where a key comes twice, Engine.IO goes by the last.
+pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(value))
+    })
+}
+
+/// The value of `key`, decoded; the last one if there are several.
+pub fn value<'a>(query: &'a str, key: &str) -> Option<Cow<'a, str>> {
+    pairs(query).filter(|(name, _)| name == key).last().map(|(_, value)| value)
+}
+
+/// Decodes one key or value.
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(match String::from_utf8(decode_bytes(text.as_bytes())) {
+        Ok(decoded) => decoded,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// Decodes escapes, without a look at what they make.
+pub(crate) fn decode_bytes(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        decoded.push(match (byte, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    rest = after;
+                    high << 4 | low
+                }
+                _ => b'%',
+            },
+            _ => byte,
+        });
+    }
+    decoded
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn pairs_are_decoded_in_order() {
+        let got: Vec<_> = pairs("EIO=4&foo=bar+baz%20qux&&u=%E2%82%AC&flag&a=b=c").collect();
+        let expected =
+            [("EIO", "4"), ("foo", "bar baz qux"), ("u", "€"), ("flag", ""), ("a", "b=c")]
+                .map(|(key, value)| (Cow::Borrowed(key), Cow::Borrowed(value)));
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn the_last_of_several_values_counts() {
+        assert_eq!(value("sid=a&t=1&sid=b", "sid").as_deref(), Some("b"));
+        assert_eq!(value("sid=a&sid=", "sid").as_deref(), Some(""));
+        assert_eq!(value("__proto__=x", "sid"), None);
+    }
+
+    #[test]
+    fn broken_escapes_stay_and_broken_utf8_is_replaced() {
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%4"), "%4");
+        assert_eq!(decode("%zz%41"), "%zzA");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_what_was_escaped(text in any::<String>()) {
+            let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(decode(&escaped).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Floor 3: from the head of a request to the session it is meant for, or to a refusal.
+//!
+//! A server handles every request in the same four steps. [`Router::route`] looks at the head alone.
+//! If the request opens a session ([`Route::Open`]), the application may be asked, and then
+//! [`Router::open`] makes it. If it belongs to a session ([`Route::Session`]), the driver finds that
+//! session by its [`Sid`], asks [`Session::admit`], and calls the `handle_*` method of the
+//! [`Admission`](crate::Admission). Whatever goes wrong on the way is a [`Reject`], which is an
+//! answer too. Every answer gets the fields of [`Router::headers`] in addition to its own.
+
+mod cors;
+mod reject;
+
+use alloc::{borrow::Cow, format, string::String, sync::Arc};
+
+pub use self::reject::{BadRequest, Reject};
+use crate::{
+    codec::jsonp,
+    config::{Config, TransportKind},
+    entropy::Entropy,
+    exchange::{Head, HeaderLines, Response, is_field_value},
+    packet::Revision,
+    query,
+    session::{Carrier, Opened, Session},
+    sid::Sid,
+    time::Time,
+};
+
+/// Decides what a request is for. Holds the configuration and nothing else, so one value serves all
+/// threads.
+#[derive(Clone, Debug)]
+pub struct Router {
+    config: Arc<Config>,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub enum Route {
+    /// It asks for permission only (CORS): send this.
+    Preflight(Response),
+    /// It opens a session: ask the application, then [`Router::open`].
+    Open(Opening),
+    /// It belongs to a session.
+    Session(SessionRequest),
+}
+
+/// A handshake that was found in order, except for what the application may have against it.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub(crate) transport: TransportKind,
+    pub(crate) revision: Revision,
+    /// The client cannot take binary frames or payloads.
+    pub(crate) base64: bool,
+    /// The callback index, if answers are to be scripts.
+    pub(crate) jsonp: Option<String>,
+}
+
+impl Opening {
+    /// The transport that the session begins on. For [`TransportKind::WebSocket`] the driver checks
+    /// the WebSocket handshake before it opens the session.
+    pub const fn transport(&self) -> TransportKind {
+        self.transport
+    }
+}
+
+/// A request that belongs to an existing session.
+#[derive(Clone, Debug)]
+pub struct SessionRequest {
+    /// Which session.
+    pub sid: Sid,
+    pub(crate) revision: Revision,
+    pub(crate) transport: TransportKind,
+    pub(crate) kind: RequestKind,
+    /// The client cannot take binary frames; of meaning for an upgrade.
+    pub(crate) base64: bool,
+    /// The body is `application/octet-stream`.
+    pub(crate) binary: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    Get,
+    Post,
+    Upgrade,
+    Other,
+}
+
+impl Router {
+    /// A router for servers that behave as `config` says.
+    pub fn new(mut config: Config) -> Self {
+        let path = config.path.trim_matches('/');
+        config.path = if path.is_empty() { String::from("/") } else { format!("/{path}/") };
+        Self { config: Arc::new(config) }
+    }
+
+    /// What the sessions share.
+    pub const fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Looks at the head of a request.
+    ///
+    /// The order of the checks is the reference's: path, preflight, transport, `Origin`, then either
+    /// session id or method and kind of request. What a session must know to check (that it exists,
+    /// its revision and transport) is left to [`Session::admit`].
+    ///
+    /// # Errors
+    ///
+    /// How to refuse it.
+    pub fn route(&self, head: &dyn Head) -> Result<Route, Reject> {
+        if !head.path().starts_with(&self.config.path) {
+            return Err(Reject::NotFound);
+        }
+        let method = head.method();
+        if let (Some(cors), "OPTIONS") = (&self.config.cors, method) {
+            return Ok(Route::Preflight(cors.preflight(head)));
+        }
+        let parameters = Parameters::read(head.query());
+        let transport = match &*parameters.transport {
+            "polling" => TransportKind::Polling,
+            "websocket" => TransportKind::WebSocket,
+            _ => return Err(Reject::UnknownTransport),
+        };
+        if !self.config.transports.contains(transport) {
+            return Err(Reject::UnknownTransport);
+        }
+        if head.header("origin").is_some_and(|origin| !is_field_value(origin)) {
+            return Err(Reject::BadRequest(BadRequest::InvalidOrigin));
+        }
+        let upgrade = head.is_upgrade();
+        if !parameters.sid.is_empty() {
+            let kind = match method {
+                "GET" if upgrade => RequestKind::Upgrade,
+                "GET" => RequestKind::Get,
+                "POST" => RequestKind::Post,
+                _ => RequestKind::Other,
+            };
+            return Ok(Route::Session(SessionRequest {
+                sid: Sid::parse(&parameters.sid).ok_or(Reject::UnknownSession)?,
+                revision: parameters.revision,
+                transport,
+                kind,
+                base64: parameters.base64,
+                binary: head.header("content-type") == Some(b"application/octet-stream"),
+            }));
+        }
+        if method != "GET" {
+            return Err(Reject::BadHandshakeMethod);
+        }
+        if upgrade != (transport == TransportKind::WebSocket) {
+            return Err(Reject::BadRequest(BadRequest::TransportHandshake));
+        }
+        Ok(Route::Open(Opening {
+            transport,
+            revision: parameters.revision,
+            base64: parameters.base64 || parameters.jsonp.is_some(),
+            jsonp: parameters.jsonp.map(|j| jsonp::callback_index(&j)),
+        }))
+    }
+
+    /// Opens a session, once the application has nothing against it.
+    ///
+    /// `first` names the exchange or WebSocket that carries the handshake. The new session has
+    /// something to put out at once: drain it.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject::UnsupportedRevision`], which the reference too finds only after it has asked the
+    /// application.
+    pub fn open(
+        &self,
+        now: Time,
+        entropy: &mut dyn Entropy,
+        opening: Opening,
+        first: Carrier,
+    ) -> Result<Session, Reject> {
+        if opening.revision == Revision::V3 && !self.config.allow_eio3 {
+            return Err(Reject::UnsupportedRevision);
+        }
+        let sid = Sid::random(entropy);
+        let headers = self.cookie(&sid);
+        let opened = Opened {
+            sid,
+            revision: opening.revision,
+            base64: opening.base64,
+            jsonp: opening.jsonp,
+            headers,
+        };
+        Ok(Session::open(now, Arc::clone(&self.config), opened, first))
+    }
+
+    /// The header fields that every answer to this request carries besides its own: CORS, and what
+    /// the configured hook adds. `initial` says whether the answer is the first of a session.
+    pub fn headers(&self, head: &dyn Head, initial: bool) -> HeaderLines {
+        let mut lines = HeaderLines::new();
+        if let Some(cors) = &self.config.cors {
+            cors.headers(head, &mut lines);
+        }
+        if head.header("user-agent").is_some_and(is_old_internet_explorer) {
+            push(&mut lines, "X-XSS-Protection", "0");
+        }
+        if let Some(hook) = &self.config.headers {
+            (hook.0)(head, initial, &mut lines);
+        }
+        lines
+    }
+
+    fn cookie(&self, sid: &Sid) -> HeaderLines {
+        let mut lines = HeaderLines::new();
+        let Some(cookie) = &self.config.cookie else { return lines };
+        let mut value = format!("{}={}", cookie.name, sid.as_str());
+        if let Some(seconds) = cookie.max_age {
+            value.push_str(&format!("; Max-Age={seconds}"));
+        }
+        if !cookie.path.is_empty() {
+            value.push_str(&format!("; Path={}", cookie.path));
+        }
+        if cookie.http_only {
+            value.push_str("; HttpOnly");
+        }
+        if cookie.secure {
+            value.push_str("; Secure");
+        }
+        if !cookie.same_site.is_empty() {
+            value.push_str(&format!("; SameSite={}", cookie.same_site));
+        }
+        push(&mut lines, "Set-Cookie", &value);
+        lines
+    }
+}
+
+/// Appends a field made of configuration. One that could not be sent is left out: the alternative,
+/// a forged answer, is worse.
+fn push(lines: &mut HeaderLines, name: &str, value: &str) {
+    let _ = lines.push(name, value);
+}
+
+/// Whose script filter broke JSON answers; as the reference.
+fn is_old_internet_explorer(user_agent: &[u8]) -> bool {
+    let contains = |needle: &[u8]| memchr::memmem::find(user_agent, needle).is_some();
+    contains(b";MSIE") || contains(b"Trident/")
+}
+
+/// The query parameters that Engine.IO gives a meaning.
+struct Parameters<'a> {
+    transport: Cow<'a, str>,
+    sid: Cow<'a, str>,
+    revision: Revision,
+    base64: bool,
+    jsonp: Option<Cow<'a, str>>,
+}
+
+impl<'a> Parameters<'a> {
+    fn read(query: &'a str) -> Self {
+        let mut parameters = Self {
+            transport: Cow::Borrowed(""),
+            sid: Cow::Borrowed(""),
+            // As the reference: whatever is not exactly "4" is the older revision.
+            revision: Revision::V3,
+            base64: false,
+            jsonp: None,
+        };
+        for (key, value) in query::pairs(query) {
+            match &*key {
+                "transport" => parameters.transport = value,
+                "sid" => parameters.sid = value,
+                "EIO" if value == "4" => parameters.revision = Revision::V4,
+                "EIO" => parameters.revision = Revision::V3,
+                "b64" => parameters.base64 = !value.is_empty(),
+                "j" => parameters.jsonp = Some(value),
+                _ => {}
+            }
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests;

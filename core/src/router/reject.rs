@@ -1,0 +1,135 @@
+//! How a request is refused.
+
+use alloc::string::{String, ToString};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    exchange::{HeaderLines, Response},
+    wire::ws::HandshakeError,
+};
+
+/// Why a request is refused, and with that the status and body of the answer.
+///
+/// The codes are those of the reference, which clients have come to rely on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reject {
+    /// The path is not ours: 404.
+    #[error("the path does not belong to this server")]
+    NotFound,
+    /// Code 0: the `transport` parameter is missing, unknown, or names a transport that is off.
+    #[error("Transport unknown")]
+    UnknownTransport,
+    /// Code 1: no session has this id, or it has been closed.
+    #[error("Session ID unknown")]
+    UnknownSession,
+    /// Code 2: a session is opened with GET.
+    #[error("Bad handshake method")]
+    BadHandshakeMethod,
+    /// Code 3: the request does not fit.
+    #[error("Bad request: {0}")]
+    BadRequest(#[from] BadRequest),
+    /// Code 4: the application said no, with this message.
+    #[error("Forbidden: {0}")]
+    Forbidden(String),
+    /// Code 5: `EIO` is neither 4 nor, where that is allowed, 3.
+    #[error("Unsupported protocol version")]
+    UnsupportedRevision,
+    /// A session takes GET and POST only: 405.
+    #[error("a session takes GET and POST only")]
+    MethodNotAllowed,
+    /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).
+    #[error(transparent)]
+    WebSocket(#[from] HandshakeError),
+    /// The server is closing, or its application does not keep pace with accepting sessions: 503.
+    #[error("the server takes no new sessions now")]
+    Unavailable,
+}
+
+/// What does not fit, where the protocol has only one code for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadRequest {
+    /// The `Origin` field holds bytes that no header may.
+    #[error("the Origin header holds illegal characters")]
+    InvalidOrigin,
+    /// `transport=websocket` needs an upgrade request, `transport=polling` must not be one.
+    #[error("the kind of request does not fit the transport")]
+    TransportHandshake,
+    /// The session is on another transport.
+    #[error("the session uses another transport")]
+    TransportMismatch,
+    /// The session speaks another revision than the request's `EIO`.
+    #[error("the session speaks another revision")]
+    RevisionMismatch,
+    /// The session is on a WebSocket, another one is probing, or upgrades are off.
+    #[error("the session cannot be upgraded now")]
+    UpgradeRefused,
+}
+
+impl Reject {
+    /// The protocol's error code, for those that have one.
+    pub const fn code(&self) -> Option<u8> {
+        match self {
+            Self::UnknownTransport => Some(0),
+            Self::UnknownSession => Some(1),
+            Self::BadHandshakeMethod => Some(2),
+            Self::BadRequest(_) => Some(3),
+            Self::Forbidden(_) => Some(4),
+            Self::UnsupportedRevision => Some(5),
+            Self::NotFound | Self::MethodNotAllowed | Self::WebSocket(_) | Self::Unavailable => None,
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Forbidden(_) => 403,
+            Self::WebSocket(error) => error.status(),
+            Self::Unavailable => 503,
+            _ => 400,
+        }
+    }
+
+    /// The answer.
+    pub fn response(&self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: u8,
+            message: &'a str,
+        }
+
+        let headers = HeaderLines::from_static(match self {
+            Self::MethodNotAllowed => "Allow: GET, POST\r\n",
+            Self::WebSocket(error) => error.headers(),
+            _ => "",
+        });
+        let Some(code) = self.code() else {
+            let body = Bytes::from(self.to_string());
+            return Response {
+                status: self.status(),
+                content_type: Some("text/plain; charset=UTF-8"),
+                headers,
+                body,
+            };
+        };
+        let message = match self {
+            Self::Forbidden(message) => message.clone(),
+            // Which rule it was is for the log, the wire has one sentence per code.
+            Self::BadRequest(_) => String::from("Bad request"),
+            _ => self.to_string(),
+        };
+        // Two fields of plain types cannot fail to be written.
+        let body = serde_json::to_vec(&Body { code, message: &message }).unwrap_or_default();
+        Response {
+            status: self.status(),
+            content_type: Some("application/json"),
+            headers,
+            body: body.into(),
+        }
+    }
+}

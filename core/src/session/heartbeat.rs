@@ -1,0 +1,90 @@
+//! Who is still there. Revision 4: the server pings, the client answers. Revision 3: the client
+//! pings, the server answers.
+//!
+//! The deadlines belong to the session, not to a transport, so they survive an upgrade.
+
+use super::{CloseReason, Queued, Session, TimerKind, TransportFault};
+use crate::{
+    packet::{Packet, Revision},
+    time::Time,
+};
+
+impl Session {
+    pub(super) fn start_heartbeat(&mut self, now: Time) {
+        match self.revision {
+            Revision::V4 => self.timers.set(TimerKind::Ping, now + self.config.ping_interval),
+            Revision::V3 => self.expect_ping(now),
+        }
+    }
+
+    /// Any packet tells that the peer lives. In revision 3 that is all there is to it; in revision 4
+    /// the pong is still wanted, but its deadline is moved once: a pong can be stuck behind other
+    /// traffic on a slow line.
+    pub(super) fn note_traffic(&mut self, now: Time, packet: &Packet) {
+        match self.revision {
+            Revision::V3 => self.expect_ping(now),
+            Revision::V4 => {
+                let awaited = self.timers.is_set(TimerKind::Heartbeat);
+                if awaited && !self.extended && !matches!(packet, Packet::Pong(_)) {
+                    self.extended = true;
+                    self.expect_pong(now);
+                }
+            }
+        }
+    }
+
+    /// The next ping is due. It is queued whether or not the transport can take it now, and its
+    /// answer is due from now on.
+    pub(super) fn ping(&mut self, now: Time) {
+        self.queue.push_control(Queued::Ping);
+        self.extended = false;
+        self.expect_pong(now);
+        self.answer_poll();
+    }
+
+    /// The peer was silent for too long, or seems so: while we do not read what it sends because the
+    /// application is slow, its answer may well be waiting in the socket.
+    pub(super) fn heartbeat_missed(&mut self, now: Time) {
+        if !self.held {
+            return self.finish(CloseReason::PingTimeout);
+        }
+        match self.revision {
+            Revision::V4 => self.expect_pong(now),
+            Revision::V3 => self.expect_ping(now),
+        }
+    }
+
+    pub(super) fn handle_ping(&mut self, _now: Time) {
+        match self.revision {
+            Revision::V4 => self.finish_wrong_direction(),
+            Revision::V3 => {
+                self.queue.push_pong();
+                self.answer_poll();
+            }
+        }
+    }
+
+    /// A pong that nobody asked for moves the next ping as well, as in the reference.
+    pub(super) fn handle_pong(&mut self, now: Time) {
+        match self.revision {
+            Revision::V3 => self.finish_wrong_direction(),
+            Revision::V4 => {
+                self.timers.stop(TimerKind::Heartbeat);
+                self.timers.set(TimerKind::Ping, now + self.config.ping_interval);
+            }
+        }
+    }
+
+    fn finish_wrong_direction(&mut self) {
+        self.finish(CloseReason::TransportError(TransportFault::HeartbeatDirection));
+    }
+
+    fn expect_pong(&mut self, now: Time) {
+        self.timers.set(TimerKind::Heartbeat, now + self.config.ping_timeout);
+    }
+
+    fn expect_ping(&mut self, now: Time) {
+        let silence = self.config.ping_interval.saturating_add(self.config.ping_timeout);
+        self.timers.set(TimerKind::Heartbeat, now + silence);
+    }
+}

@@ -1,0 +1,279 @@
+//! HTTP long-polling: at most one GET waits for what the session has to say, at most one POST brings
+//! what the client has to say.
+
+use alloc::string::String;
+
+use bytes::Bytes;
+
+use super::{
+    Action, Body, CloseReason, ExchangeId, Session, State, TimerKind, Transport, TransportFault,
+};
+use crate::{
+    codec::{DecodeError, PacketRef, PayloadDecoder, PayloadEncoder, PayloadForm, jsonp},
+    exchange::{HeaderLines, Response},
+    packet::Revision,
+    router::{BadRequest, Reject},
+    time::Time,
+};
+
+/// The polling side of a session.
+#[derive(Debug)]
+pub(super) struct Polling {
+    /// The client cannot take binary payloads. Of meaning in revision 3 only.
+    base64: bool,
+    /// Answers are scripts that call back with this index.
+    jsonp: Option<String>,
+    /// The GET that waits.
+    get: Option<ExchangeId>,
+    /// The POST that has not been answered.
+    post: Option<Post>,
+}
+
+#[derive(Debug)]
+struct Post {
+    on: ExchangeId,
+    /// The body is `application/octet-stream`.
+    binary: bool,
+    /// The body has been taken, but the answer waits for the application.
+    withheld: bool,
+}
+
+impl Polling {
+    pub(super) const fn new(base64: bool, jsonp: Option<String>) -> Self {
+        Self { base64, jsonp, get: None, post: None }
+    }
+}
+
+/// Network inputs.
+impl Session {
+    /// A GET came: it waits until there is something to answer it with.
+    ///
+    /// A second GET while one waits ends the session.
+    pub fn handle_poll(&mut self, now: Time, on: ExchangeId) {
+        if let Some(reject) = self.polling_refused() {
+            return self.respond(on, reject.response());
+        }
+        if self.polling.get.is_some() {
+            self.respond(on, Response::empty(400));
+            return self.finish(CloseReason::TransportError(TransportFault::PollOverlap));
+        }
+        self.polling.get = Some(on);
+        if !self.queue.is_empty() {
+            self.answer_poll();
+        } else if self.state == State::Closing {
+            self.respond_packets(&[PacketRef::Noop, PacketRef::Close]);
+            self.finish(CloseReason::ForcedClose);
+        } else if self.is_upgrading() {
+            self.delay_noop(now);
+        }
+    }
+
+    /// The head of a POST came; [`handle_body`](Self::handle_body) or
+    /// [`handle_exchange_lost`](Self::handle_exchange_lost) follows. `binary` says that its content
+    /// type is `application/octet-stream`.
+    ///
+    /// A second POST before the first was answered ends the session.
+    pub fn handle_post(&mut self, _now: Time, on: ExchangeId, binary: bool) {
+        if let Some(reject) = self.polling_refused() {
+            return self.respond(on, reject.response());
+        }
+        if let Some(first) = self.polling.post.take() {
+            self.respond(first.on, Response::empty(400));
+            self.respond(on, Response::empty(400));
+            return self.finish(CloseReason::TransportError(TransportFault::PostOverlap));
+        }
+        if binary && self.revision == Revision::V4 {
+            self.respond(on, Response::empty(400));
+            return self.finish(CloseReason::TransportError(TransportFault::InvalidContent));
+        }
+        self.polling.post = Some(Post { on, binary, withheld: false });
+    }
+
+    /// The body of a POST came. It is answered once its messages have found room.
+    pub fn handle_body(&mut self, now: Time, on: ExchangeId, body: Body) {
+        let post = self.polling.post.as_ref().filter(|post| post.on == on && !post.withheld);
+        let Some(binary) = post.map(|post| post.binary) else { return };
+        let result = match body {
+            _ if self.state == State::Closed => Err(Reject::UnknownSession.response()),
+            Body::TooLarge => Err(Response::empty(413)),
+            Body::Complete(bytes) => self.handle_payload(now, &bytes, binary).map_err(|error| {
+                self.finish(CloseReason::ParseError(error));
+                Response::empty(400)
+            }),
+        };
+        match result {
+            Ok(()) if self.held && self.state != State::Closed => {
+                if let Some(post) = &mut self.polling.post {
+                    post.withheld = true;
+                }
+            }
+            Ok(()) => self.answer_post(ok()),
+            Err(response) => self.answer_post(response),
+        }
+    }
+
+    /// The connection of an exchange was lost before it was answered.
+    pub fn handle_exchange_lost(&mut self, _now: Time, on: ExchangeId) {
+        if self.polling.get == Some(on) {
+            self.polling.get = None;
+            self.finish(CloseReason::TransportError(TransportFault::PollLost));
+        }
+        if let Some(post) = self.polling.post.take_if(|post| post.on == on)
+            && !post.withheld
+        {
+            self.finish(CloseReason::TransportError(TransportFault::PostLost));
+        }
+    }
+}
+
+impl Session {
+    /// Answers the handshake, which is a GET with header fields of its own.
+    pub(super) fn respond_handshake(&mut self, on: ExchangeId, headers: HeaderLines) {
+        self.polling.get = Some(on);
+        self.answer_poll();
+        if let Some(Action::Respond(_, response)) = self.actions.back_mut() {
+            let first = core::mem::replace(&mut response.headers, headers);
+            response.headers.extend(&first);
+        }
+    }
+
+    /// If a GET waits and there is something queued, brings them together.
+    pub(super) fn answer_poll(&mut self) {
+        if self.queue.is_empty() || self.transport != Transport::Polling {
+            return;
+        }
+        let Some(on) = self.polling.get.take() else { return };
+        self.timers.stop(TimerKind::Noop);
+        let mut payload = self.payload(self.queue.has_binary());
+        self.queue.fill(&mut payload.1);
+        self.respond_payload(on, payload);
+        self.tell_writable();
+    }
+
+    /// Ends a GET that has nothing to wait for.
+    pub(super) fn answer_poll_with_noop(&mut self) {
+        self.respond_packets(&[PacketRef::Noop]);
+    }
+
+    /// Ends a GET whose session has moved to a WebSocket, as the reference does.
+    pub(super) fn answer_poll_with_close(&mut self) {
+        self.respond_packets(&[PacketRef::Close]);
+    }
+
+    /// The application closes. A GET that waits learns of it at once, one still to come then.
+    pub(super) fn close_polling(&mut self) {
+        if self.polling.get.is_some() {
+            self.finish(CloseReason::ForcedClose);
+        }
+    }
+
+    /// Answers what waits when the session ends. A POST whose body is still to come is answered
+    /// when it has come, or its connection closed.
+    pub(super) fn finish_polling(&mut self, reason: &CloseReason) {
+        match reason {
+            CloseReason::TransportClose => self.answer_poll_with_noop(),
+            _ => self.answer_poll_with_close(),
+        }
+        self.answer_withheld_post();
+    }
+
+    pub(super) fn answer_withheld_post(&mut self) {
+        if self.polling.post.as_ref().is_some_and(|post| post.withheld) {
+            self.answer_post(ok());
+        }
+    }
+
+    fn answer_post(&mut self, response: Response) {
+        if let Some(post) = self.polling.post.take() {
+            self.respond(post.on, response);
+        }
+    }
+
+    /// Takes a payload apart. An error ends the session, but what came before it counts.
+    fn handle_payload(&mut self, now: Time, body: &Bytes, binary: bool) -> Result<(), DecodeError> {
+        let form = match (self.revision, binary) {
+            (Revision::V4, _) => PayloadForm::V4,
+            (Revision::V3, false) => PayloadForm::V3Text,
+            (Revision::V3, true) => PayloadForm::V3Binary,
+        };
+        let body = match self.polling.jsonp {
+            Some(_) => match jsonp::decode_body(body)? {
+                Some(payload) => payload,
+                None => return Ok(()),
+            },
+            None => body.clone(),
+        };
+        for packet in PayloadDecoder::new(form, body, self.config.limits.max_packets) {
+            self.handle_packet(now, packet?);
+            if self.state == State::Closed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why a GET or POST has no business here. [`Session::admit`] says the same beforehand.
+    fn polling_refused(&self) -> Option<Reject> {
+        if self.state == State::Closed {
+            Some(Reject::UnknownSession)
+        } else if self.transport != Transport::Polling {
+            Some(BadRequest::TransportMismatch.into())
+        } else {
+            None
+        }
+    }
+
+    /// Answers the GET that waits, if one does, with just these packets.
+    fn respond_packets(&mut self, packets: &[PacketRef<'_>]) {
+        let Some(on) = self.polling.get.take() else { return };
+        self.timers.stop(TimerKind::Noop);
+        let mut payload = self.payload(false);
+        for &packet in packets {
+            payload.1.push(packet);
+        }
+        self.respond_payload(on, payload);
+    }
+
+    /// A payload in the form that the client takes; revision 3 has a form of its own for payloads
+    /// with something binary in them.
+    fn payload(&self, binary: bool) -> (PayloadForm, PayloadEncoder) {
+        let form = match self.revision {
+            Revision::V4 => PayloadForm::V4,
+            Revision::V3 if binary && !self.polling.base64 => PayloadForm::V3Binary,
+            Revision::V3 => PayloadForm::V3Text,
+        };
+        (form, PayloadEncoder::new(form, self.config.limits.max_payload))
+    }
+
+    fn respond_payload(
+        &mut self,
+        on: ExchangeId,
+        (form, payload): (PayloadForm, PayloadEncoder),
+    ) {
+        let payload = payload.finish();
+        let (content_type, body, headers) = match &self.polling.jsonp {
+            Some(index) => (SCRIPT, jsonp::encode_response(index, &payload), NO_STORE_NO_SNIFF),
+            None => (form.content_type(), payload, NO_STORE),
+        };
+        let headers = HeaderLines::from_static(headers);
+        self.respond(on, Response { status: 200, content_type: Some(content_type), headers, body });
+    }
+
+    fn respond(&mut self, on: ExchangeId, response: Response) {
+        self.actions.push_back(Action::Respond(on, response));
+    }
+}
+
+/// What a POST that was taken is answered with.
+fn ok() -> Response {
+    Response {
+        status: 200,
+        content_type: Some("text/html"),
+        headers: HeaderLines::from_static(NO_STORE),
+        body: Bytes::from_static(b"ok"),
+    }
+}
+
+const SCRIPT: &str = "text/javascript; charset=UTF-8";
+const NO_STORE: &str = "cache-control: no-store\r\n";
+const NO_STORE_NO_SNIFF: &str = "cache-control: no-store\r\nX-Content-Type-Options: nosniff\r\n";

@@ -1,0 +1,165 @@
+//! What waits to be sent, in order, whichever transport will carry it.
+
+use alloc::collections::VecDeque;
+
+use crate::{
+    codec::{Frame, PacketRef, PayloadEncoder, encode_frame},
+    encoded::Encoded,
+    limits::Limits,
+    packet::Revision,
+    session::upgrade::PROBE,
+    text::Text,
+};
+
+/// A packet that waits.
+#[derive(Clone, Debug)]
+pub(crate) enum Queued {
+    Open(Text),
+    Ping,
+    Pong,
+    /// What is left of a probe once its upgrade is complete.
+    ProbePong,
+    Message(Encoded),
+}
+
+/// The packets that wait, and how much of the limit they take.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    packets: VecDeque<Queued>,
+    /// Parts of the first packet that are already out.
+    parts_out: usize,
+    /// What the messages count for, as [`Limits::max_queued`] counts.
+    bytes: usize,
+    /// Pongs that wait.
+    pongs: u8,
+    /// A message was refused, and nobody was told since that there is room again.
+    full: bool,
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn push_control(&mut self, packet: Queued) {
+        self.packets.push_back(packet);
+    }
+
+    pub(crate) fn push_first(&mut self, packet: Queued) {
+        self.packets.push_front(packet);
+    }
+
+    /// Answers a ping of revision 3, unless so many answers wait already that the peer, which does
+    /// not read them, will not miss one.
+    pub(crate) fn push_pong(&mut self) {
+        if self.pongs < MAX_PONGS {
+            self.pongs += 1;
+            self.packets.push_back(Queued::Pong);
+        }
+    }
+
+    /// Takes a message, unless the limit has been reached. The last one may go beyond it: whoever
+    /// was told that there is room must not find that his message is too large for it.
+    pub(crate) fn push_message(&mut self, message: &Encoded, limits: &Limits) -> bool {
+        if self.bytes >= limits.max_queued {
+            self.full = true;
+            return false;
+        }
+        self.bytes += cost(message);
+        self.packets.push_back(Queued::Message(message.clone()));
+        true
+    }
+
+    /// Whether writers that wait for room should be told of it: not before half of it is there, so
+    /// that they are not woken for one message each.
+    pub(crate) const fn is_writable(&self, limits: &Limits) -> bool {
+        self.bytes <= limits.max_queued / 2
+    }
+
+    /// Whether a message was refused and writers have not been told since that there is room again.
+    pub(crate) const fn take_writable(&mut self, limits: &Limits) -> bool {
+        let writable = self.full && self.is_writable(limits);
+        if writable {
+            self.full = false;
+        }
+        writable
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether a binary message waits.
+    pub(crate) fn has_binary(&self) -> bool {
+        self.packets.iter().any(|packet| match packet {
+            Queued::Message(message) => (0..message.parts())
+                .filter_map(|index| message.part(index))
+                .any(|part| part.message().is_binary()),
+            _ => false,
+        })
+    }
+
+    /// Takes the next packet as a WebSocket frame.
+    pub(crate) fn pop_frame(&mut self, revision: Revision, base64: bool) -> Option<Frame> {
+        let (packet, last) = self.front()?;
+        let frame = encode_frame(revision, packet, base64);
+        self.advance(last);
+        Some(frame)
+    }
+
+    /// Takes as many packets as the payload has room for.
+    pub(crate) fn fill(&mut self, payload: &mut PayloadEncoder) {
+        while let Some((packet, last)) = self.front() {
+            if !payload.push(packet) {
+                break;
+            }
+            self.advance(last);
+        }
+    }
+
+    /// The next packet, and whether it is the last of its kind's one or several parts.
+    fn front(&self) -> Option<(PacketRef<'_>, bool)> {
+        Some(match self.packets.front()? {
+            Queued::Open(handshake) => (PacketRef::Open(handshake), true),
+            Queued::Ping => (PacketRef::Ping(""), true),
+            Queued::Pong => (PacketRef::Pong(""), true),
+            Queued::ProbePong => (PacketRef::Pong(PROBE), true),
+            Queued::Message(message) => {
+                let part = message.part(self.parts_out)?;
+                (PacketRef::Message(part), self.parts_out + 1 == message.parts())
+            }
+        })
+    }
+
+    fn advance(&mut self, last: bool) {
+        if !last {
+            self.parts_out += 1;
+            return;
+        }
+        self.parts_out = 0;
+        match self.packets.pop_front() {
+            Some(Queued::Message(message)) => self.bytes -= cost(&message),
+            Some(Queued::Pong) => self.pongs -= 1,
+            _ => {}
+        }
+        if self.packets.is_empty() && self.packets.capacity() > KEPT {
+            // A burst is over: an idle session holds no more than it needs.
+            self.packets = VecDeque::new();
+        }
+    }
+}
+
+/// What a message counts for.
+fn cost(message: &Encoded) -> usize {
+    message.len() + message.parts() * Limits::MESSAGE_OVERHEAD
+}
+
+/// Places for packets that an idle session keeps.
+const KEPT: usize = 16;
+
+/// Pongs that may wait at a time.
+const MAX_PONGS: u8 = 16;

@@ -1,0 +1,118 @@
+//! Engine.IO on tokio.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use enginewire::Time;
+use futures_io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+
+pub use enginewire;
+pub use enginewire_driver::Handshake;
+
+/// A server that is listening. See [`enginewire_driver::Server`].
+pub type Server = enginewire_driver::Server<Tokio>;
+/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
+pub type Builder = enginewire_driver::Builder<Tokio>;
+/// One session. See [`enginewire_driver::Socket`].
+pub type Socket = enginewire_driver::Socket<Tokio>;
+/// Sends to one session. See [`enginewire_driver::Sender`].
+pub type Sender = enginewire_driver::Sender<Tokio>;
+
+/// The tokio runtime that the calling thread is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokio {
+    epoch: Instant,
+}
+
+impl Default for Tokio {
+    fn default() -> Self {
+        Self { epoch: Instant::now() }
+    }
+}
+
+impl enginewire_driver::Runtime for Tokio {
+    type Stream = Stream;
+    type Listener = TcpListener;
+    type Sleep = tokio::time::Sleep;
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Self::Sleep {
+        let deadline = self.epoch.checked_add(Duration::from_nanos(deadline.as_nanos()));
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()),
+            None => tokio::time::sleep(Duration::MAX),
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO + self.epoch.elapsed()
+    }
+
+    async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::bind(address).await
+    }
+
+    fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer_addr) = listener.accept().await?;
+        // A connection that is gone already fails here, and will be found to be gone.
+        let _ = stream.set_nodelay(true);
+        Ok((Stream(stream), peer_addr))
+    }
+}
+
+/// A tokio stream with the traits that the driver wants.
+#[derive(Debug)]
+pub struct Stream(TcpStream);
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(&mut self.0).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,25 @@
+//! A bare WebSocket echo server on `PORT`, for the Autobahn test suite.
+
+use enginewire_tests::{echo, program};
+use tokio::net::TcpListener;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let port = program::number("PORT").and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    announce(&listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(async move {
+            // What goes wrong with one connection is that connection's peer's to see.
+            let _ = echo::serve(stream).await;
+        });
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "whoever started the program reads it")]
+fn announce(listener: &TcpListener) -> std::io::Result<()> {
+    println!("{}", listener.local_addr()?.port());
+    Ok(())
+}
