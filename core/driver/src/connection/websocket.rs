@@ -58,7 +58,7 @@ impl<R: Runtime> Socket<R> {
             close_deadline: None,
             detached: false,
             early,
-            unfinished: false,
+            unfinished: true,
         }
     }
 
@@ -105,7 +105,7 @@ impl<R: Runtime> Socket<R> {
         }
         let lost = matches!(end, Some(Closed::Lost));
         if woken || more || end.is_some() || self.unfinished {
-            self.exchange(link, now, cx.waker(), scratch, end);
+            more |= self.exchange(link, now, cx.waker(), scratch, end);
         }
         match link.writer.poll_flush(&mut link.stream, &mut scratch.output, cx, now) {
             Poll::Ready(Ok(())) => {
@@ -148,7 +148,8 @@ impl<R: Runtime> Socket<R> {
         end
     }
 
-    /// Gives the session what came, and takes what it has.
+    /// Gives the session what came, and takes what it has. Says whether the peer is to be read
+    /// again, after it was not.
     fn exchange(
         &mut self,
         link: &mut Link<R>,
@@ -156,9 +157,10 @@ impl<R: Runtime> Socket<R> {
         waker: &Waker,
         scratch: &mut Scratch,
         end: Option<Closed>,
-    ) {
+    ) -> bool {
         if self.detached {
-            return scratch.messages.clear();
+            scratch.messages.clear();
+            return false;
         }
         let mut guard = self.cell.lock_as(self.on.0);
         for message in scratch.messages.drain(..) {
@@ -175,6 +177,7 @@ impl<R: Runtime> Socket<R> {
             self.unfinished = scratch.output.remaining() >= WRITE_CHUNK;
         }
         let (order, reading) = guard.take_order(waker);
+        let resumed = reading && !self.reading;
         self.reading = reading;
         if let Some(Order::CloseSocket) = order {
             self.ws.close(None, "", link.writer.output(&mut scratch.output));
@@ -186,6 +189,7 @@ impl<R: Runtime> Socket<R> {
             guard.detach(self.on.0);
             self.close_deadline = Some(now + link.shared.options.linger);
         }
+        resumed
     }
 
     /// The connection is gone.
