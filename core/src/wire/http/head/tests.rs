@@ -179,9 +179,9 @@ fn a_malformed_field_is_named_by_its_line() {
         ("X-A: \x7f", Fault::Header { line: 3 }),
         ("X-A: b\0c", Fault::Nul { at: 32 }),
         ("X\0: b", Fault::Nul { at: 27 }),
-        ("X-A: b\rc", Fault::BareCarriageReturn { at: 33 }),
-        ("X-A: b\nc", Fault::BareLineFeed { at: 33 }),
-        ("X-A: b\r", Fault::BareCarriageReturn { at: 33 }),
+        ("X-A: b\rc", Fault::BareCarriageReturn { at: 32 }),
+        ("X-A: b\nc", Fault::BareLineFeed { at: 32 }),
+        ("X-A: b\r", Fault::BareCarriageReturn { at: 32 }),
     ] {
         let found = with(&format!("{line}\r\nX-Z: 1\r\n")).unwrap_err();
         assert_eq!((found, found.status()), (fault, 400), "{line:?}");
