@@ -125,14 +125,13 @@ impl Server {
                     }
                 },
                 State::Drain { left } => {
-                    // No more than MAX_DRAIN.
+                    // It is no more than MAX_DRAIN.
                     let n = usize::try_from(*left).unwrap_or(usize::MAX);
                     let from_held = n.min(self.held.len());
-                    let skipped = from_held + input.take(n - from_held).len();
-                    *left -= skipped as u64;
-                    let is_done = *left == 0;
-                    self.use_held(from_held);
-                    if !is_done {
+                    let from_input = input.take(n - from_held).len();
+                    drop_front(&mut self.held, from_held);
+                    *left -= (from_held + from_input) as u64;
+                    if *left > 0 {
                         return None;
                     }
                     self.expect_request(now);
@@ -172,34 +171,22 @@ impl Server {
         if now < deadline {
             return None;
         }
-        match (kind, &self.state) {
-            (TimerKind::Head, _) => {
+        match kind {
+            TimerKind::Head => {
                 let after = self.config.head_timeout;
                 Some(self.refuse(now, Fault::HeadTimeout { after }, out))
             }
-            // The answer is already out.
-            (TimerKind::Body, State::Drain { .. }) => {
-                self.linger(now, out);
-                None
-            }
-            (TimerKind::Body, _) => {
+            TimerKind::Body if self.in_exchange() => {
                 let after = self.config.body_timeout;
                 Some(self.refuse(now, Fault::BodyTimeout { after }, out))
             }
-            (TimerKind::Idle | TimerKind::Linger, _) => {
-                let unsent = out.remaining();
-                if 0 < unsent && unsent < self.unsent {
-                    self.unsent = unsent;
-                    self.deadline = now
-                        + match kind {
-                            TimerKind::Linger => self.config.linger,
-                            _ => self.config.idle_timeout,
-                        };
-                } else {
-                    self.close();
-                }
+            // The answer is out, and what should have been skipped has not come.
+            TimerKind::Body => {
+                self.linger(now, out);
                 None
             }
+            TimerKind::Idle => self.close_unless_sending(now + self.config.idle_timeout, out),
+            TimerKind::Linger => self.close_unless_sending(now + self.config.linger, out),
         }
     }
 
@@ -338,11 +325,11 @@ impl Server {
             if let Some(found) = self.scan.find(&self.held, max)? {
                 let end = found.end;
                 let head = RequestHead::parse_found(&self.held[found], max_headers)?;
-                self.use_held(end);
+                drop_front(&mut self.held, end);
                 return Ok(Some(self.begin_exchange(head)));
             }
             let empty = self.scan.skip_empty_lines();
-            self.use_held(empty);
+            drop_front(&mut self.held, empty);
             if input.is_empty() {
                 self.time_head(now);
                 return Ok(None);
@@ -371,16 +358,17 @@ impl Server {
 
     /// Reads the body that was asked for, first from what is held.
     fn receive_body(&mut self, input: &mut Input<'_>) -> Result<Option<Event>, Fault> {
-        let State::Exchange(exchange) = &mut self.state else { return Ok(None) };
-        if !self.held.is_empty() {
-            let (used, event) = exchange.receive(&self.held, &self.config)?;
-            self.use_held(used);
-            if event.is_some() || !self.held.is_empty() {
+        let Self { state: State::Exchange(exchange), held, config, .. } = self else {
+            return Ok(None);
+        };
+        if !held.is_empty() {
+            let (used, event) = exchange.receive(held, config)?;
+            drop_front(held, used);
+            if event.is_some() {
                 return Ok(event);
             }
         }
-        let State::Exchange(exchange) = &mut self.state else { return Ok(None) };
-        let (used, event) = exchange.receive(input.rest(), &self.config)?;
+        let (used, event) = exchange.receive(input.rest(), config)?;
         input.take(used);
         Ok(event)
     }
@@ -410,12 +398,24 @@ impl Server {
         self.held = BytesMut::new();
     }
 
-    /// Drops the first `n` bytes of `held`. An idle connection holds no storage.
-    fn use_held(&mut self, n: usize) {
-        self.held.advance(n);
-        if self.held.is_empty() {
-            self.held = BytesMut::new();
+    /// Closes, or starts the timer again if the peer has taken some of the answer since.
+    fn close_unless_sending(&mut self, deadline: Time, out: &Output) -> Option<Event> {
+        let unsent = out.remaining();
+        if 0 < unsent && unsent < self.unsent {
+            self.unsent = unsent;
+            self.deadline = deadline;
+        } else {
+            self.close();
         }
+        None
+    }
+}
+
+/// Drops the first `n` bytes, and the storage with the last: an idle connection holds none.
+fn drop_front(held: &mut BytesMut, n: usize) {
+    held.advance(n);
+    if held.is_empty() {
+        *held = BytesMut::new();
     }
 }
 

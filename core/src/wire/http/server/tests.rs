@@ -28,13 +28,8 @@ impl Wire {
     const MAX_BODY: usize = 100;
 
     fn new() -> Self {
-        let mut config = Config::default();
-        config.max_head = Self::MAX_HEAD;
-        config.max_body = Self::MAX_BODY;
-        Self::with(config)
-    }
-
-    fn with(config: Config) -> Self {
+        let config =
+            Config { max_head: Self::MAX_HEAD, max_body: Self::MAX_BODY, ..Config::default() };
         let now = Time::from_millis(1000);
         let server = Server::new(now, Arc::new(config));
         Self { server, out: Output::new(), now, log: Vec::new(), hold: false, answer: None }

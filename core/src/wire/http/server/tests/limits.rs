@@ -117,9 +117,7 @@ fn pipelined_bytes_stop_the_reading_after_a_heads_worth() {
 
 #[test]
 fn positions_in_a_head_have_16_bits_whatever_is_configured() {
-    let mut config = Config::default();
-    config.max_head = usize::MAX;
-    config.max_headers = usize::MAX;
+    let config = Config { max_head: usize::MAX, max_headers: usize::MAX, ..Config::default() };
     for (request, log) in [
         (head(65_535), "GET /"),
         (head(65_536), "431 the head is longer than 65535 bytes"),
