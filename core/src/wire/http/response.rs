@@ -1,6 +1,7 @@
 //! Answers, and how they are written.
 
 use alloc::format;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -11,7 +12,10 @@ use crate::wire::Output;
 ///
 /// The connection adds what belongs to it: the status line, `Content-Length`, and `Connection`. No
 /// `Date` is sent: RFC 9110 section 6.6.1 forbids it to a server without a clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` shows neither body nor headers: the answer to an Engine.IO handshake has the secret
+/// session id in both.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code, from 200 to 999. Interim answers are the connection's business; a status
     /// below 200 ends the connection.
@@ -82,6 +86,17 @@ impl Response {
         if has_body && !to_head {
             out.put_bytes(&self.body);
         }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("close", &self.close)
+            .finish_non_exhaustive()
     }
 }
 
@@ -258,6 +273,18 @@ mod tests {
             "HTTP/1.1 431 Request Header Fields Too Large\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Length: 36\r\n\
              Connection: close\r\n\r\nthe head is longer than 16384 bytes\n"
+        );
+    }
+
+    #[test]
+    fn debug_shows_neither_body_nor_headers() {
+        let response = Response::new(200)
+            .with_body("text/plain", "0{\"sid\":\"secret\"}")
+            .with_headers("Set-Cookie: io=secret\r\n");
+        assert_eq!(
+            format!("{response:?}"),
+            "Response { status: 200, content_type: Some(\"text/plain\"), body: 17 bytes, \
+             close: false, .. }"
         );
     }
 }

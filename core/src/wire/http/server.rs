@@ -219,7 +219,7 @@ impl Server {
         };
         // RFC 9110 section 10.1.1 lets us leave it out when some of the body is already here; always
         // sending it makes the output independent of how the input was cut.
-        if mem::take(&mut exchange.expects_continue) && length != BodyLength::Sized(0) {
+        if exchange.expects_continue && length != BodyLength::Sized(0) {
             write_status_line(100, out);
             out.put_slice(b"\r\n");
         }
