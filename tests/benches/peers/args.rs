@@ -1,0 +1,99 @@
+//! The command line.
+
+use crate::Result;
+use crate::loads::{self, Load};
+use crate::servers::{self, Peer};
+
+pub(crate) enum Command {
+    /// Be the server under test: started by [`crate::process::Server`].
+    Serve {
+        server: &'static Peer,
+        count_heap: bool,
+    },
+    Measure(Options),
+    /// A moment of everything, for `cargo test --benches`.
+    Smoke,
+    Help,
+}
+
+pub(crate) struct Options {
+    pub(crate) loads: Vec<&'static Load>,
+    pub(crate) servers: Vec<&'static Peer>,
+    pub(crate) rounds: usize,
+    pub(crate) scale: Scale,
+}
+
+/// How much of a load is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    Full,
+    /// An eighth: for a first look.
+    Quick,
+    /// As little as still passes through everything.
+    Smoke,
+}
+
+impl Scale {
+    pub(crate) fn of(self, full: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Quick => full / 8,
+            Self::Smoke => full / 100,
+        }
+    }
+}
+
+/// `cargo bench` passes `--bench`; `cargo test --benches` passes nothing, and then a smoke run
+/// keeps `cargo test --all-targets` quick.
+pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
+    let mut args = args.peekable();
+    if args.peek().is_none() {
+        return Ok(Command::Smoke);
+    }
+    let mut loads = Vec::new();
+    let mut servers = servers::ALL.iter().collect::<Vec<_>>();
+    let mut rounds = None;
+    let mut scale = Scale::Full;
+    let mut serve = None;
+    let mut count_heap = false;
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--bench" => {}
+            "--test" => return Ok(Command::Smoke),
+            "--help" | "-h" => return Ok(Command::Help),
+            "--quick" => scale = Scale::Quick,
+            "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
+            "--servers" => {
+                servers = value()?.split(',').map(servers::named).collect::<Result<_>>()?
+            }
+            "--serve" => serve = Some(servers::named(&value()?)?),
+            "--count-heap" => count_heap = true,
+            name if !name.starts_with('-') => loads.push(loads::named(name)?),
+            unknown => return Err(format!("unknown option {unknown}\n{}", help()).into()),
+        }
+    }
+    if let Some(server) = serve {
+        return Ok(Command::Serve { server, count_heap });
+    }
+    if loads.is_empty() {
+        loads = loads::ALL.iter().collect();
+    }
+    let rounds = rounds.unwrap_or(if scale == Scale::Full { 5 } else { 3 });
+    Ok(Command::Measure(Options { loads, servers, rounds, scale }))
+}
+
+pub(crate) fn help() -> String {
+    let mut text = String::from(
+        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick]\n\
+         without a LOAD all are run; without arguments at all only a smoke run\n\nloads\n",
+    );
+    for load in loads::ALL {
+        text += &format!("  {:<12} {}, {}\n", load.name, load.what, load.unit);
+    }
+    text += "\nservers\n";
+    for server in servers::ALL {
+        text += &format!("  {:<20} {}\n", server.name, server.what);
+    }
+    text
+}

@@ -1,0 +1,220 @@
+//! Messages there and back.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+
+use mio::net::TcpStream;
+
+use super::client::{self, Client};
+use super::{Drive, cost_of};
+use crate::args::Scale;
+use crate::patience::SILENCE;
+use crate::process::Server;
+use crate::servers::Speaks;
+use crate::{Result, frame};
+
+const CONNECTIONS: usize = 32;
+
+pub(super) struct Shape {
+    /// Bytes of a message.
+    pub(super) size: usize,
+    /// Messages sent and not yet back, per connection.
+    pub(super) in_flight: usize,
+    /// In total, in a full run.
+    pub(super) messages: usize,
+}
+
+pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<f64> {
+    let mut drive = Drive::new(SILENCE)?;
+    let mut connections = Vec::new();
+    for name in 0..CONNECTIONS {
+        let stream = match server.peer.speaks {
+            Speaks::Bytes => Client::connect(server.address)?,
+            speaks => client::open(server.address, speaks == Speaks::EngineIo)?,
+        };
+        let mut connection = Connection::new(stream, server.peer.speaks, name, &shape)?;
+        drive.add(&mut connection.stream, name)?;
+        connections.push(connection);
+    }
+    let mut buffer = vec![0; 64 * 1024];
+    let cost = cost_of(server, scale.of(shape.messages), |messages| {
+        let each = messages.div_ceil(CONNECTIONS);
+        for connection in &mut connections {
+            connection.start(each, shape.in_flight)?;
+        }
+        drive.until(each * CONNECTIONS, |name| connections[name].ready(&mut buffer))
+    })?;
+    for connection in &mut connections {
+        connection.is_quiet()?;
+    }
+    Ok(cost * 1e9)
+}
+
+/// A connection that sends the same few messages in turn, so that both what it sends and what it
+/// has to receive are laid out beforehand and a lost, doubled or moved message shows.
+struct Connection {
+    stream: TcpStream,
+    /// The frames of all messages twice over: any number of them from any one is one slice.
+    frames: Vec<u8>,
+    frame: usize,
+    /// The echoes of all messages once.
+    echoes: Vec<u8>,
+    echo: usize,
+    /// The number of different messages.
+    turn: usize,
+    /// The message to be sent next.
+    next: usize,
+    /// The part of `frames` that is being sent.
+    sending: Range<usize>,
+    /// Messages that may be sent behind that one.
+    due: usize,
+    /// Messages of this run that must wait for an echo.
+    held: usize,
+    /// Where in `echoes` the next byte to come is.
+    at: usize,
+    heartbeat: Heartbeat,
+}
+
+/// How far a ping of the server, which may come between any two echoes, has been dealt with.
+#[derive(PartialEq, Eq)]
+enum Heartbeat {
+    Idle,
+    /// The head of a frame of one byte has come.
+    Begun,
+    Pinged,
+}
+
+impl Connection {
+    fn new(client: Client, speaks: Speaks, name: usize, shape: &Shape) -> Result<Self> {
+        let turn = shape.in_flight.max(4);
+        let (mut frames, mut echoes) = (Vec::new(), Vec::new());
+        for message in 0..turn {
+            let text =
+                format!("{:-<1$}", format!("connection {name} message {message} "), shape.size);
+            let text = if speaks == Speaks::EngineIo { format!("4{text}") } else { text };
+            let frame = frame::from_client(frame::TEXT, text.as_bytes());
+            match speaks {
+                Speaks::Bytes => echoes.extend_from_slice(&frame),
+                _ => echoes.extend(frame::from_server(frame::TEXT, text.as_bytes())),
+            }
+            frames.extend(frame);
+        }
+        let (stream, early) = client.into_parts()?;
+        let mut connection = Self {
+            stream,
+            frame: frames.len() / turn,
+            frames: frames.repeat(2),
+            echo: echoes.len() / turn,
+            echoes,
+            turn,
+            next: 0,
+            sending: 0..0,
+            due: 0,
+            held: 0,
+            at: 0,
+            heartbeat: Heartbeat::Idle,
+        };
+        connection.compare(&early)?;
+        Ok(connection)
+    }
+
+    fn start(&mut self, messages: usize, in_flight: usize) -> Result<()> {
+        self.due = messages.min(in_flight);
+        self.held = messages - self.due;
+        self.write()
+    }
+
+    /// Takes the echoes that have come, sends as many messages, and returns their number.
+    fn ready(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let mut complete = 0;
+        loop {
+            let read = match self.stream.read(buffer) {
+                Ok(0) => return Err("closed by the server".into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                read => read?,
+            };
+            complete += self.compare(&buffer[..read])?;
+            if read < buffer.len() {
+                break;
+            }
+        }
+        let released = complete.min(self.held);
+        self.held -= released;
+        self.due += released;
+        self.write()?;
+        Ok(complete)
+    }
+
+    /// Returns how many echoes end in `bytes`.
+    fn compare(&mut self, mut bytes: &[u8]) -> Result<usize> {
+        let mut complete = 0;
+        while !bytes.is_empty() {
+            if self.heartbeat == Heartbeat::Begun {
+                if bytes[0] != b'2' {
+                    return Err(format!("not a ping: {:?}", bytes[0]).into());
+                }
+                self.heartbeat = Heartbeat::Pinged;
+                bytes = &bytes[1..];
+                continue;
+            }
+            let expected = &self.echoes[self.at..];
+            let length = bytes.len().min(expected.len());
+            let same = if bytes[..length] == expected[..length] {
+                length
+            } else {
+                bytes.iter().zip(expected).take_while(|(a, b)| a == b).count()
+            };
+            complete += (self.at % self.echo + same) / self.echo;
+            self.at = (self.at + same) % self.echoes.len();
+            bytes = &bytes[same..];
+            if same == length {
+                continue;
+            }
+            // Only a ping may come between echoes. Its head differs from theirs in the length.
+            if self.at % self.echo != 1 || bytes[0] != 1 {
+                let show = |bytes: &[u8]| bytes[..bytes.len().min(32)].escape_ascii().to_string();
+                let (bytes, expected) = (show(bytes), show(&self.echoes[self.at..]));
+                return Err(format!("not our message: {bytes:?} for {expected:?}").into());
+            }
+            self.at -= 1;
+            self.heartbeat = Heartbeat::Begun;
+            bytes = &bytes[1..];
+        }
+        Ok(complete)
+    }
+
+    fn write(&mut self) -> Result<()> {
+        loop {
+            if self.sending.is_empty() {
+                if self.heartbeat == Heartbeat::Pinged {
+                    let pong = frame::from_client(frame::TEXT, b"3");
+                    if self.stream.write(&pong)? < pong.len() {
+                        return Err("no room for a pong".into());
+                    }
+                    self.heartbeat = Heartbeat::Idle;
+                }
+                if self.due == 0 {
+                    return Ok(());
+                }
+                let messages = self.due.min(self.turn);
+                let start = self.next * self.frame;
+                self.sending = start..start + messages * self.frame;
+                self.next = (self.next + messages) % self.turn;
+                self.due -= messages;
+            }
+            match self.stream.write(&self.frames[self.sending.clone()]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                written => self.sending.start += written?,
+            }
+        }
+    }
+
+    fn is_quiet(&mut self) -> Result<()> {
+        match self.stream.read(&mut [0; 1]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Ok(1..) => Err("more came back than was sent".into()),
+            Ok(0) => Err("closed by the server".into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What an open WebSocket holds while nothing happens. The kernel's part is not counted.
+
+use super::client;
+use crate::Result;
+use crate::args::Scale;
+use crate::process::Server;
+use crate::servers::Speaks;
+
+const SESSIONS: usize = 2_000;
+const WARM_UP: usize = 50;
+
+pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
+    let engine_io = server.peer.speaks == Speaks::EngineIo;
+    let address = server.address;
+    let open =
+        |count| (0..count).map(|_| client::open(address, engine_io)).collect::<Result<Vec<_>>>();
+
+    // What is allocated once is allocated now.
+    drop(open(WARM_UP)?);
+    let before = server.settled_heap()?;
+    let count = scale.of(SESSIONS);
+    let sessions = open(count)?;
+    let after = server.settled_heap()?;
+    drop(sessions);
+    Ok((after - before) as f64 / count as f64)
+}

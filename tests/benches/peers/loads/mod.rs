@@ -1,0 +1,119 @@
+//! What the servers are put under, one file each, and the client that they share.
+
+mod client;
+mod drive;
+mod echo;
+mod handshake;
+mod idle;
+pub(crate) mod polling;
+
+pub(crate) use self::drive::Drive;
+
+use crate::Result;
+use crate::args::Scale;
+use crate::process::Server;
+use crate::servers::{Peer, Speaks};
+
+/// One load and its figure: what a server spends on one message, round trip, handshake or session.
+pub(crate) struct Load {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) counts_heap: bool,
+    takes: &'static [Speaks],
+    measure: fn(&mut Server, Scale) -> Result<f64>,
+}
+
+pub(crate) const ALL: &[Load] = &[
+    Load {
+        name: "echo64x1",
+        what: "64-byte texts over 32 WebSockets, 1 in flight on each",
+        unit: "ns of CPU per message",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
+        measure: |server, scale| {
+            echo::run(server, scale, echo::Shape { size: 64, in_flight: 1, messages: 100_000 })
+        },
+    },
+    Load {
+        name: "echo64x16",
+        what: "the same, 16 in flight on each",
+        unit: "ns of CPU per message",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
+        measure: |server, scale| {
+            echo::run(server, scale, echo::Shape { size: 64, in_flight: 16, messages: 400_000 })
+        },
+    },
+    Load {
+        name: "echo4kx4",
+        what: "texts of 4 KiB over 32 WebSockets, 4 in flight on each",
+        unit: "ns of CPU per message",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
+        measure: |server, scale| {
+            echo::run(server, scale, echo::Shape { size: 4096, in_flight: 4, messages: 100_000 })
+        },
+    },
+    Load {
+        name: "polling",
+        what: "POST and the waiting GET that brings the echo, 32 sessions of two connections",
+        unit: "us of CPU per round trip",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::FixedPolling],
+        measure: polling::run,
+    },
+    Load {
+        name: "handshake",
+        what: "connect, WebSocket handshake, open packet, close; 16 at a time",
+        unit: "us of CPU per session",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket],
+        measure: handshake::web_socket,
+    },
+    Load {
+        name: "upgrade",
+        what: "GET, WebSocket handshake, probe, upgrade, one echo, close; 16 at a time",
+        unit: "us of CPU per session",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo],
+        measure: handshake::upgrade,
+    },
+    Load {
+        name: "idle",
+        what: "2000 open WebSockets in silence",
+        unit: "bytes of heap per session",
+        counts_heap: true,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket],
+        measure: idle::run,
+    },
+];
+
+pub(crate) fn named(name: &str) -> Result<&'static Load> {
+    let found = ALL.iter().find(|load| load.name == name);
+    Ok(found.ok_or_else(|| format!("there is no load {name}"))?)
+}
+
+impl Load {
+    pub(crate) fn suits(&self, peer: &Peer) -> bool {
+        self.takes.contains(&peer.speaks)
+    }
+
+    pub(crate) fn run(&self, server: &mut Server, scale: Scale) -> Result<f64> {
+        (self.measure)(server, scale)
+    }
+}
+
+/// What one of `count` units of `work` costs in seconds of the server's CPU, after a tenth of them as
+/// warm-up.
+fn cost_of(
+    server: &mut Server,
+    count: usize,
+    mut work: impl FnMut(usize) -> Result<()>,
+) -> Result<f64> {
+    work(count.div_ceil(10))?;
+    let before = server.cpu()?;
+    work(count)?;
+    let spent = server.cpu()?.saturating_sub(before);
+    Ok(spent.as_secs_f64() / count as f64)
+}

@@ -1,0 +1,191 @@
+//! Round trips over polling: while a GET waits on one connection, a POST on the other brings the
+//! message whose echo answers it. This is what a browser does, with the two connections that it has.
+
+use std::io::{self, Read, Write};
+
+use mio::net::TcpStream;
+
+use super::client::{self, Client, Response};
+use super::{Drive, cost_of};
+use crate::Result;
+use crate::args::Scale;
+use crate::patience::SILENCE;
+use crate::process::Server;
+use crate::servers::Speaks;
+
+/// What [`Speaks::FixedPolling`] answers to each GET: as long as any echo.
+pub(crate) const FIXED_ECHO: &str =
+    "4this is no echo, but it is as long as one: ---------------------";
+
+const _: () = assert!(FIXED_ECHO.len() == 1 + MESSAGE, "not as long as an echo");
+
+/// Bytes of a message.
+const MESSAGE: usize = 64;
+
+const SESSIONS: usize = 32;
+const ROUND_TRIPS: usize = 20_000;
+
+pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
+    let mut drive = Drive::new(SILENCE)?;
+    let mut sessions = Vec::new();
+    for name in 0..SESSIONS {
+        let mut session = Session::open(server, name)?;
+        drive.add(&mut session.get.stream, 2 * name)?;
+        drive.add(&mut session.post.stream, 2 * name + 1)?;
+        sessions.push(session);
+    }
+    let cost = cost_of(server, scale.of(ROUND_TRIPS), |round_trips| {
+        let each = round_trips.div_ceil(SESSIONS);
+        for session in &mut sessions {
+            session.left = each;
+            session.start()?;
+        }
+        drive.until(each * SESSIONS, |name| {
+            sessions[name / 2].ready(if name % 2 == 0 { Half::Get } else { Half::Post })
+        })
+    })?;
+    Ok(cost * 1e6)
+}
+
+struct Session {
+    get: Connection,
+    post: Connection,
+    sid: String,
+    poll: String,
+    /// Different messages, and the POSTs that send them in turn.
+    messages: Vec<String>,
+    posts: Vec<String>,
+    /// Whether a GET has only to bring what has the length of an echo.
+    fixed: bool,
+    /// A ping has come, whose pong goes along with the next message.
+    pinged: bool,
+    turn: usize,
+    /// Round trips of this run that are not complete.
+    left: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Half {
+    Get,
+    Post,
+}
+
+struct Connection {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    waits: bool,
+}
+
+impl Session {
+    fn open(server: &Server, name: usize) -> Result<Self> {
+        let mut get = Client::connect(server.address)?;
+        get.send(client::get(None).as_bytes())?;
+        let sid = client::sid(&get.body()?)?;
+        let messages: Vec<_> = (0..8)
+            .map(|message| format!("4{:-<MESSAGE$}", format!("session {name} message {message} ")))
+            .collect();
+        Ok(Self {
+            get: Connection::new(get)?,
+            post: Connection::new(Client::connect(server.address)?)?,
+            poll: client::get(Some(&sid)),
+            posts: messages.iter().map(|message| client::post(&sid, message)).collect(),
+            messages,
+            sid,
+            fixed: server.peer.speaks == Speaks::FixedPolling,
+            pinged: false,
+            turn: 0,
+            left: 0,
+        })
+    }
+
+    fn start(&mut self) -> Result<()> {
+        self.get.send(self.poll.as_bytes())?;
+        if std::mem::take(&mut self.pinged) {
+            let payload = format!("3\x1e{}", self.messages[self.turn]);
+            return self.post.send(client::post(&self.sid, &payload).as_bytes());
+        }
+        self.post.send(self.posts[self.turn].as_bytes())
+    }
+
+    /// Returns 1 if an answer was the last of a round trip, which starts the next.
+    fn ready(&mut self, half: Half) -> Result<usize> {
+        match half {
+            Half::Get => self.polled()?,
+            Half::Post => match self.post.receive()?.as_deref() {
+                None | Some(b"ok") => {}
+                Some(body) => return Err(format!("POST: {}", body.escape_ascii()).into()),
+            },
+        }
+        if self.get.waits || self.post.waits || self.left == 0 {
+            return Ok(0);
+        }
+        self.turn = (self.turn + 1) % self.posts.len();
+        self.left -= 1;
+        if self.left > 0 {
+            self.start()?;
+        }
+        Ok(1)
+    }
+
+    /// Takes what the GET has brought; if that was a ping and no echo, polls again.
+    fn polled(&mut self) -> Result<()> {
+        let Some(payload) = self.get.receive()? else { return Ok(()) };
+        let message = self.messages[self.turn].as_bytes();
+        let mut echoed = false;
+        for packet in payload.split(|&byte| byte == 0x1e) {
+            if packet == b"2" {
+                self.pinged = true;
+            } else if !echoed && (packet == message || self.fixed && packet.len() == message.len())
+            {
+                echoed = true;
+            } else {
+                let (got, message) = (payload.escape_ascii(), message.escape_ascii());
+                return Err(format!("GET: {got} for {message}").into());
+            }
+        }
+        if echoed { Ok(()) } else { self.get.send(self.poll.as_bytes()) }
+    }
+}
+
+impl Connection {
+    fn new(client: Client) -> Result<Self> {
+        let (stream, unread) = client.into_parts()?;
+        Ok(Self { stream, unread, waits: false })
+    }
+
+    fn send(&mut self, request: &[u8]) -> Result<()> {
+        self.waits = true;
+        // One request at a time, and it is small: the socket always has room.
+        match self.stream.write(request)? {
+            written if written == request.len() => Ok(()),
+            written => Err(format!("only {written} of {} bytes sent", request.len()).into()),
+        }
+    }
+
+    /// The body of the answer, once it is there.
+    fn receive(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut buffer = [0; 2048];
+        loop {
+            let read = match self.stream.read(&mut buffer) {
+                Ok(0) => return Err("closed by the server".into()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                read => read?,
+            };
+            self.unread.extend_from_slice(&buffer[..read]);
+            if read < buffer.len() {
+                break;
+            }
+        }
+        if self.unread.is_empty() {
+            return Ok(None);
+        }
+        let Some(response) = Response::parse(&self.unread)? else { return Ok(None) };
+        if !self.waits || response.length != self.unread.len() {
+            return Err(format!("unasked for: {}", self.unread.escape_ascii()).into());
+        }
+        let body = response.body.to_vec();
+        self.unread.clear();
+        self.waits = false;
+        Ok(Some(body))
+    }
+}

@@ -1,0 +1,74 @@
+//! What a server costs: CPU per message, round trip and handshake, heap per idle session, for Enginewire
+//! and its peers side by side in one run.
+//!
+//! ```text
+//! cargo bench -p enginewire-tests --bench peers
+//! cargo bench -p enginewire-tests --bench peers -- echo64x1 polling --servers engineioxide,epoll --rounds 9
+//! ```
+//!
+//! This process is the load generator: one thread, preformed frames, every byte of every answer
+//! compared. Each measurement starts its server anew, as `peers --serve NAME` in a process of its
+//! own, and takes from it what the load cost: the CPU clock of that process, user and kernel, all
+//! threads. Wall time is not looked at, so a busy machine disturbs the figures but does not
+//! dominate them; what is left of the disturbance is met by taking turns (A B C, A B C, ...) and by
+//! medians. Nothing here is a gate.
+
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+
+mod args;
+mod frame;
+mod heap;
+mod loads;
+mod patience;
+mod process;
+mod servers;
+mod smoke;
+mod table;
+
+use std::process::ExitCode;
+
+use crate::args::{Command, Options};
+use crate::process::Server;
+use crate::table::Figures;
+
+/// What goes wrong here ends the run with a sentence; nothing recovers from it.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let done = match args::parse(std::env::args().skip(1)) {
+        Ok(Command::Serve { server, count_heap }) => process::serve(server, count_heap),
+        Ok(Command::Measure(options)) => measure(&options),
+        Ok(Command::Smoke) => smoke::run(),
+        Ok(Command::Help) => {
+            println!("{}", args::help());
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs each chosen load in turns over the chosen servers and prints what was found.
+fn measure(options: &Options) -> Result<()> {
+    patience::raise_open_files()?;
+    let mut figures = Figures::default();
+    for &load in &options.loads {
+        for round in 1..=options.rounds {
+            for &server in options.servers.iter().filter(|server| load.suits(server)) {
+                let figure = load
+                    .run(&mut Server::start(server, load)?, options.scale)
+                    .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;
+                figures.add(load, server, figure);
+            }
+            eprintln!("{}: round {round} of {}", load.name, options.rounds);
+        }
+    }
+    println!("{}", figures.table(&options.servers));
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! The servers under test, one file each. Each echoes, each has one worker thread, `TCP_NODELAY`
+//! set, and is otherwise written and configured as its own documentation shows.
+
+mod engineioxide;
+mod epoll;
+mod faulty;
+mod hyper;
+mod tokio_tcp;
+mod tokio_tungstenite;
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::mpsc::Sender;
+
+use ::tokio::net::{TcpListener, TcpStream};
+
+use crate::Result;
+
+/// A server under test.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) speaks: Speaks,
+    /// Runs the server; returns only if it fails.
+    pub(crate) serve: fn(Ready) -> Result<()>,
+}
+
+/// Which loads a server can take, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    EngineIo,
+    /// WebSocket without Engine.IO: no open packet, and an upgrade is nothing that it knows.
+    WebSocket,
+    /// Every byte comes back as it went.
+    Bytes,
+    /// The polling exchanges of Engine.IO with fixed answers of the right length.
+    FixedPolling,
+}
+
+/// Where a server says at which address it listens.
+pub(crate) type Ready = Sender<SocketAddr>;
+
+pub(crate) const ALL: &[Peer] = &[
+    Peer {
+        name: "engineioxide",
+        what: "engineioxide 0.17 on hyper and tokio: the measure of all others",
+        speaks: Speaks::EngineIo,
+        serve: |ready| on_tokio(engineioxide::serve(ready)),
+    },
+    Peer {
+        name: "tokio-tungstenite",
+        what: "a WebSocket echo without Engine.IO",
+        speaks: Speaks::WebSocket,
+        serve: |ready| on_tokio(tokio_tungstenite::serve(ready)),
+    },
+    Peer {
+        name: "tokio-tcp",
+        what: "what tokio costs: an echo of bytes, one task a connection",
+        speaks: Speaks::Bytes,
+        serve: |ready| on_tokio(tokio_tcp::serve(ready)),
+    },
+    Peer {
+        name: "hyper",
+        what: "what hyper costs: fixed answers to GET and POST",
+        speaks: Speaks::FixedPolling,
+        serve: |ready| on_tokio(hyper::serve(ready)),
+    },
+    Peer {
+        name: "epoll",
+        what: "what the kernel costs: one thread, no runtime, no checks, just enough of the protocol",
+        speaks: Speaks::EngineIo,
+        serve: epoll::serve,
+    },
+];
+
+/// Servers that are wrong, to see that the load generator notices.
+pub(crate) const FAULTY: &[Peer] = &[
+    Peer {
+        name: "corrupts",
+        what: "changes one byte",
+        speaks: Speaks::Bytes,
+        serve: |ready| on_tokio(faulty::corrupts(ready)),
+    },
+    Peer {
+        name: "loses",
+        what: "loses one byte",
+        speaks: Speaks::Bytes,
+        serve: |ready| on_tokio(faulty::loses(ready)),
+    },
+];
+
+pub(crate) fn named(name: &str) -> Result<&'static Peer> {
+    let found = ALL.iter().chain(FAULTY).find(|peer| peer.name == name);
+    Ok(found.ok_or_else(|| format!("there is no server {name}"))?)
+}
+
+/// Where every server listens: a port that the system picks.
+const LOOPBACK: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
+/// Runs `server` on a tokio runtime with one worker. It is spawned and not blocked on, because that
+/// would run the accept loop on a second thread.
+fn on_tokio(server: impl Future<Output = io::Result<()>> + Send + 'static) -> Result<()> {
+    let runtime =
+        ::tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    Ok(runtime.block_on(runtime.spawn(server))??)
+}
+
+/// Listens, says so, and spawns a task for each connection.
+async fn accept<F>(ready: Ready, connection: impl Fn(TcpStream) -> F) -> io::Result<()>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let listener = TcpListener::bind(LOOPBACK).await?;
+    ready.send(listener.local_addr()?).map_err(io::Error::other)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        ::tokio::spawn(connection(stream));
+    }
+}

@@ -1,0 +1,47 @@
+//! A moment of every load on every server, without figures; and proof that a wrong server does not pass.
+
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::args::Scale;
+use crate::loads::{self, Drive};
+use crate::process::Server;
+use crate::{Result, patience, servers};
+
+pub(crate) fn run() -> Result<()> {
+    patience::raise_open_files()?;
+    for load in loads::ALL {
+        for server in servers::ALL.iter().filter(|server| load.suits(server)) {
+            let figure = load
+                .run(&mut Server::start(server, load)?, Scale::Smoke)
+                .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;
+            if !figure.is_finite() || figure < 0.0 {
+                return Err(
+                    format!("{} of {}: {figure} {}", load.name, server.name, load.unit).into()
+                );
+            }
+        }
+    }
+    for server in servers::FAULTY {
+        let load = loads::named("echo64x16")?;
+        if load.run(&mut Server::start(server, load)?, Scale::Smoke).is_ok() {
+            return Err(format!("a server that {} passed", server.name).into());
+        }
+    }
+    silence_is_an_error()?;
+    println!("peers: every load ran on every server; for figures, run `cargo bench`");
+    Ok(())
+}
+
+fn silence_is_an_error() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    stream.set_nonblocking(true)?;
+    let mut stream = mio::net::TcpStream::from_std(stream);
+    let mut drive = Drive::new(Duration::from_millis(20))?;
+    drive.add(&mut stream, 0)?;
+    match drive.until(1, |_| Ok(0)) {
+        Ok(()) => Err("a server that says nothing passed".into()),
+        Err(_) => Ok(()),
+    }
+}
