@@ -79,7 +79,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     if loads.is_empty() {
         loads = loads::ALL.iter().collect();
     }
-    let rounds = rounds.unwrap_or(if scale == Scale::Full { 5 } else { 3 });
+    let rounds = rounds.unwrap_or(if scale == Scale::Full { 9 } else { 3 });
     Ok(Command::Measure(Options { loads, servers, rounds, scale }))
 }
 

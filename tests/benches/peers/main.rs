@@ -12,6 +12,11 @@
 //! threads. Wall time is not looked at, so a busy machine disturbs the figures but does not
 //! dominate them; what is left of the disturbance is met by taking turns (A B C, A B C, ...) and by
 //! medians. Nothing here is a gate.
+//!
+//! How many messages a server finds at each wake-up depends on how quick the client and the machine
+//! are, and with it how much of a figure is the kernel's: compare ratios within one run, never
+//! figures of two. `taskset -c 0` in front holds both sides on one CPU, which narrows the spread on a busy
+//! machine and flatters no server, but hides what waking another CPU costs.
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!("peers: {error}");
+            eprintln!("peers: {error}");
             ExitCode::FAILURE
         }
     }

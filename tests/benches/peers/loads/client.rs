@@ -97,11 +97,10 @@ impl Client {
     fn read_more(&mut self) -> Result<()> {
         let mut bytes = [0; 4096];
         match self.stream.read(&mut bytes)? {
-            0 => Err(format!(
-                "closed by the server after {:?}",
-                self.unread.escape_ascii().to_string()
-            )
-            .into()),
+            0 => {
+                let unread = self.unread.escape_ascii();
+                Err(format!("closed by the server after: {unread}").into())
+            }
             read => {
                 self.unread.extend_from_slice(&bytes[..read]);
                 Ok(())

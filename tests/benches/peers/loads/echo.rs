@@ -151,7 +151,11 @@ impl Connection {
         while !bytes.is_empty() {
             if self.heartbeat == Heartbeat::Begun {
                 if bytes[0] != b'2' {
-                    return Err(format!("not a ping: {:?}", bytes[0]).into());
+                    return Err(format!(
+                        "a frame of one byte that is not a ping: {:#04x}",
+                        bytes[0]
+                    )
+                    .into());
                 }
                 self.heartbeat = Heartbeat::Pinged;
                 bytes = &bytes[1..];
@@ -174,7 +178,7 @@ impl Connection {
             if self.at % self.echo != 1 || bytes[0] != 1 {
                 let show = |bytes: &[u8]| bytes[..bytes.len().min(32)].escape_ascii().to_string();
                 let (bytes, expected) = (show(bytes), show(&self.echoes[self.at..]));
-                return Err(format!("not our message: {bytes:?} for {expected:?}").into());
+                return Err(format!("not our message: {bytes} for {expected}").into());
             }
             self.at -= 1;
             self.heartbeat = Heartbeat::Begun;

@@ -9,7 +9,7 @@ use crate::servers::Speaks;
 use crate::{Result, frame};
 
 const BATCH: usize = 16;
-const SESSIONS: usize = 3_000;
+const SESSIONS: usize = 1_600;
 
 /// Connect, handshake, open packet, close.
 pub(super) fn web_socket(server: &mut Server, scale: Scale) -> Result<f64> {

@@ -32,7 +32,7 @@ pub(crate) const ALL: &[Load] = &[
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 64, in_flight: 1, messages: 100_000 })
+            echo::run(server, scale, echo::Shape { size: 64, in_flight: 1, messages: 50_000 })
         },
     },
     Load {
@@ -42,7 +42,7 @@ pub(crate) const ALL: &[Load] = &[
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 64, in_flight: 16, messages: 400_000 })
+            echo::run(server, scale, echo::Shape { size: 64, in_flight: 16, messages: 200_000 })
         },
     },
     Load {
@@ -52,7 +52,7 @@ pub(crate) const ALL: &[Load] = &[
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 4096, in_flight: 4, messages: 100_000 })
+            echo::run(server, scale, echo::Shape { size: 4096, in_flight: 4, messages: 50_000 })
         },
     },
     Load {

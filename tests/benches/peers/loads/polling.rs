@@ -23,7 +23,7 @@ const _: () = assert!(FIXED_ECHO.len() == 1 + MESSAGE, "not as long as an echo")
 const MESSAGE: usize = 64;
 
 const SESSIONS: usize = 32;
-const ROUND_TRIPS: usize = 20_000;
+const ROUND_TRIPS: usize = 10_000;
 
 pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
     let mut drive = Drive::new(SILENCE)?;

@@ -1,4 +1,4 @@
-//! Echoes of bytes that go wrong once on each connection.
+//! Echoes of bytes that go wrong at the second read of each connection.
 
 use std::io;
 
@@ -22,7 +22,7 @@ async fn echo(mut stream: TcpStream, wrong: fn(&mut Vec<u8>)) -> io::Result<()> 
         if stream.read_buf(&mut buffer).await? == 0 {
             break;
         }
-        if turn == 5 {
+        if turn == 1 {
             wrong(&mut buffer);
         }
         stream.write_all(&buffer).await?;
