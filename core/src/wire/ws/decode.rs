@@ -28,6 +28,13 @@ impl Stage {
     pub(super) const START: Self = Self::Head { bytes: [0; header::MAX], len: 0 };
 }
 
+/// A message in one short frame.
+struct Short<'a> {
+    kind: Kind,
+    mask: [u8; 4],
+    payload: &'a mut [u8],
+}
+
 impl WebSocket {
     /// Takes bytes from the peer, up to the end of the next message; call it until it gives `None`,
     /// which means that all of `input` has been taken. What is cut off is kept here.
@@ -37,7 +44,60 @@ impl WebSocket {
     /// [`Arena::MAX_SHARED`] bytes are copied to `arena`, larger ones have an allocation each.
     ///
     /// Gives [`Received::Closed`] once. Whatever comes after that is discarded (section 1.4).
+    #[inline]
     pub fn handle_bytes(
+        &mut self,
+        input: &mut Input<'_>,
+        arena: &mut Arena,
+        out: &mut Output,
+    ) -> Option<Received> {
+        if input.is_empty() {
+            return None;
+        }
+        match self.short_message(input) {
+            Some(short) => Some(self.take_short(short, arena, out)),
+            None => self.take_frames(input, arena, out),
+        }
+    }
+
+    /// Takes what most reads bring: a message in one short frame, all of which has come.
+    ///
+    /// A shortcut past the way of all frames, which treats such a frame alike; whatever is unusual
+    /// in any way is left to that. It saves a third of the time that such a frame takes.
+    #[inline]
+    fn short_message<'a>(&self, input: &mut Input<'a>) -> Option<Short<'a>> {
+        let Stage::Head { len: 0, .. } = self.stage else { return None };
+        if self.state != State::Open || self.fragments.kind.is_some() {
+            return None;
+        }
+        let masked = self.masks.is_none();
+        let rest = input.rest();
+        let (&[first, second], _) = rest.split_first_chunk()?;
+        let kind = match first {
+            header::FINAL_TEXT => Kind::Text,
+            header::FINAL_BINARY => Kind::Binary,
+            _ => return None,
+        };
+        let head = if masked { 6 } else { 2 };
+        // Too large if the mask is missing or should be.
+        let len = usize::from(if masked { second ^ 0x80 } else { second });
+        if len > header::MAX_CONTROL || len > self.max_message || rest.len() < head + len {
+            return None;
+        }
+        let mask = match input.take(head) {
+            &mut [_, _, a, b, c, d] => [a, b, c, d],
+            _ => [0; 4],
+        };
+        Some(Short { kind, mask, payload: input.take(len) })
+    }
+
+    fn take_short(&mut self, short: Short<'_>, arena: &mut Arena, out: &mut Output) -> Received {
+        let Short { kind, mask, payload } = short;
+        let ascii = self.masks.is_none() && mask::apply(payload, mask);
+        self.received(kind, arena.copy(payload), ascii, out)
+    }
+
+    fn take_frames(
         &mut self,
         input: &mut Input<'_>,
         arena: &mut Arena,
@@ -62,23 +122,12 @@ impl WebSocket {
                 let (mask, len) = (mask::rotate(frame.mask, n), frame.len - n as u64);
                 Stage::Payload(Frame { mask, len, ..frame })
             };
-
-            // In almost all cases a message is one frame that has come as a whole. Its way is kept
-            // straight: nothing but the payload is moved through memory.
-            if complete && frame.fin && self.takes_whole(frame.opcode) {
-                let (bytes, ascii) = self.take_whole(payload, frame.mask, arena);
-                let text = self.fragments.kind == Some(Kind::Text);
-                self.fragments.end();
-                if !text {
-                    return Some(Received::Message(Message::Binary(bytes)));
-                }
-                if ascii || simdutf8::basic::from_utf8(&bytes).is_ok() {
-                    let text = Text::from_validated(bytes);
-                    return Some(Received::Message(Message::Text(text)));
-                }
-                return Some(self.fail(invalid_utf8(&bytes), out));
-            }
-            match self.take_other(&frame, payload, arena, out) {
+            let taken = if frame.opcode.is_control() {
+                self.take_control(&frame, payload, complete, out)
+            } else {
+                self.take_data(&frame, payload, complete, arena, out)
+            };
+            match taken {
                 Ok(None) => {}
                 Ok(received) => return received,
                 Err(violation) => return Some(self.fail(violation, out)),
@@ -141,70 +190,64 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Whether a last frame, being complete, is all that is needed of its message.
-    #[inline]
-    fn takes_whole(&self, opcode: Opcode) -> bool {
-        !opcode.is_control() && self.state == State::Open && self.fragments.is_empty()
-    }
-
-    /// Gives a payload a place of its own and tells whether it is known to be ASCII.
-    #[inline]
-    fn take_whole(&self, payload: &mut [u8], mask: [u8; 4], arena: &mut Arena) -> (Bytes, bool) {
-        let masked = self.masks.is_none();
-        if masked && payload.len() > Arena::MAX_SHARED {
-            let (bytes, ascii) = mask::copy(payload, mask);
-            (Bytes::from(bytes), ascii)
-        } else {
-            let ascii = masked && mask::apply(payload, mask);
-            (arena.copy(payload), ascii)
-        }
-    }
-
-    /// Takes a payload, or a piece of one, that is not a whole message.
-    fn take_other(
+    /// Takes the payload of a data frame, or a piece of it.
+    fn take_data(
         &mut self,
         frame: &Frame,
         payload: &mut [u8],
+        complete: bool,
         arena: &mut Arena,
         out: &mut Output,
     ) -> Result<Option<Received>, Violation> {
-        let rest = frame.len - payload.len() as u64;
-        if frame.opcode.is_control() {
-            return self.take_control(frame, payload, rest, out);
+        let last = complete && frame.fin;
+        let kind = if last { self.fragments.end() } else { self.fragments.kind };
+        let Some(kind) = kind.filter(|_| self.state == State::Open) else {
+            // Discarded, as our Close is out.
+            return Ok(None);
+        };
+        let masked = self.masks.is_none();
+        if !last || !self.fragments.is_empty() {
+            let ascii = masked && mask::apply(payload, frame.mask);
+            let rest = frame.len - payload.len() as u64;
+            // What is known to come still: the rest of the last fragment.
+            let rest = if frame.fin { usize::try_from(rest).ok() } else { None };
+            self.fragments.append(kind, payload, ascii, rest)?;
+            return if last { self.fragments.finish(kind, arena).map(Some) } else { Ok(None) };
         }
-        let last = frame.fin && rest == 0;
-        let mut message = None;
-        if self.state == State::Open {
-            self.append(frame, payload, rest)?;
-            if last {
-                message = Some(Received::Message(self.fragments.finish(arena)?));
-            }
-        }
-        if last {
-            self.fragments.end();
-        }
-        Ok(message)
+        // Nothing of the message has been kept: it goes where it will stay.
+        let (bytes, ascii) = if masked && payload.len() > Arena::MAX_SHARED {
+            let (bytes, ascii) = mask::copy(payload, frame.mask);
+            (Bytes::from(bytes), ascii)
+        } else {
+            let ascii = masked && mask::apply(payload, frame.mask);
+            (arena.copy(payload), ascii)
+        };
+        Ok(Some(self.received(kind, bytes, ascii, out)))
     }
 
-    /// Keeps a piece of a message that a fragment or a read has cut.
-    fn append(&mut self, frame: &Frame, payload: &mut [u8], rest: u64) -> Result<(), Violation> {
-        let ascii = self.masks.is_none() && mask::apply(payload, frame.mask);
-        // What is known to come still: the rest of the last fragment.
-        let rest = if frame.fin { usize::try_from(rest).ok() } else { None };
-        self.fragments.append(payload, ascii, rest)
+    /// A message that has come as a whole and is valid if it is ASCII, or binary, or UTF-8.
+    #[inline]
+    fn received(&mut self, kind: Kind, bytes: Bytes, ascii: bool, out: &mut Output) -> Received {
+        if kind == Kind::Binary {
+            return Received::Message(Message::Binary(bytes));
+        }
+        if ascii || simdutf8::basic::from_utf8(&bytes).is_ok() {
+            return Received::Message(Message::Text(Text::from_validated(bytes)));
+        }
+        self.fail(invalid_utf8(&bytes), out)
     }
 
     fn take_control(
         &mut self,
         frame: &Frame,
         payload: &mut [u8],
-        rest: u64,
+        complete: bool,
         out: &mut Output,
     ) -> Result<Option<Received>, Violation> {
         if self.masks.is_none() {
             mask::apply(payload, frame.mask);
         }
-        if rest != 0 {
+        if !complete {
             self.control.extend_from_slice(payload);
             return Ok(None);
         }
@@ -310,16 +353,16 @@ impl Fragments {
         *self = Self { kind: self.kind, ..Self::NONE };
     }
 
-    /// The message is complete.
-    #[inline]
-    fn end(&mut self) {
-        self.kind = None;
+    /// The last frame of the message is complete: the next one starts another.
+    fn end(&mut self) -> Option<Kind> {
         self.count = 0;
+        self.kind.take()
     }
 
     /// Appends `payload`; `rest` says how many bytes are known to follow it.
     fn append(
         &mut self,
+        kind: Kind,
         payload: &[u8],
         ascii: bool,
         rest: Option<usize>,
@@ -327,7 +370,7 @@ impl Fragments {
         self.reserve(payload.len(), rest);
         let aligned = self.validated == self.bytes.len();
         self.bytes.extend_from_slice(payload);
-        if self.kind == Some(Kind::Text) {
+        if kind == Kind::Text {
             self.validated = if ascii && aligned {
                 self.bytes.len()
             } else {
@@ -361,10 +404,10 @@ impl Fragments {
     }
 
     /// The message that is now complete.
-    fn finish(&mut self, arena: &mut Arena) -> Result<Message, Violation> {
+    fn finish(&mut self, kind: Kind, arena: &mut Arena) -> Result<Received, Violation> {
         let bytes = core::mem::take(&mut self.bytes);
         let validated = core::mem::take(&mut self.validated);
-        if self.kind == Some(Kind::Text) && validated != bytes.len() {
+        if kind == Kind::Text && validated != bytes.len() {
             return Err(Violation::InvalidUtf8 { at: validated });
         }
         let bytes = if bytes.len() <= Arena::MAX_SHARED {
@@ -373,10 +416,10 @@ impl Fragments {
             // Without the room that was ahead.
             Bytes::from(bytes.into_boxed_slice())
         };
-        Ok(match self.kind {
-            Some(Kind::Text) => Message::Text(Text::from_validated(bytes)),
-            _ => Message::Binary(bytes),
-        })
+        Ok(Received::Message(match kind {
+            Kind::Text => Message::Text(Text::from_validated(bytes)),
+            Kind::Binary => Message::Binary(bytes),
+        }))
     }
 }
 

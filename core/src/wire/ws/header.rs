@@ -8,6 +8,11 @@ pub(super) const MAX_CONTROL: usize = 125;
 /// The longest head: two bytes, a 64-bit length, a mask.
 pub(super) const MAX: usize = 14;
 
+/// First byte of a text message in one frame.
+pub(super) const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
+/// First byte of a binary message in one frame.
+pub(super) const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
+
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
