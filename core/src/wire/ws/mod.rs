@@ -2,9 +2,32 @@
 //!
 //! [`WebSocket`] starts where the opening handshake ended. Extensions are not negotiated, so every
 //! reserved bit is a violation.
+//!
+//! ```
+//! use bytes::Buf;
+//! use enginewire::wire::{Arena, Input, Output, ws::{Received, Role, WebSocket}};
+//!
+//! let mut socket = WebSocket::new(Role::Server, 1_000_000, 16_384);
+//! // One of each serves all the connections of a thread.
+//! let (mut arena, mut out) = (Arena::new(), Output::new());
+//!
+//! // Two reads: the frame "Hello" of section 5.7, and another cut off after two bytes.
+//! let mut read = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x81\x80";
+//! let mut input = Input::new(&mut read);
+//! while let Some(received) = socket.handle_bytes(&mut input, &mut arena, &mut out) {
+//!     match received {
+//!         Received::Message(echo) => {
+//!             socket.write(echo.is_binary(), None, echo.payload(), &mut out);
+//!         }
+//!         Received::Closed(how) => println!("closed: {how:?}"),
+//!     }
+//! }
+//! assert_eq!(out.chunk(), b"\x81\x05Hello");
+//! ```
 
 mod close;
 mod decode;
+mod fragments;
 mod handshake;
 mod header;
 mod mask;
@@ -18,11 +41,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use self::{
-    decode::{Fragments, Stage},
-    header::Opcode,
-    mask::Masks,
-};
+use self::{decode::Stage, fragments::Fragments, header::Opcode, mask::Masks};
 use super::Output;
 use crate::{packet::Message, text::Text};
 

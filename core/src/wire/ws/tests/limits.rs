@@ -10,13 +10,17 @@ fn a_socket_is_small() {
 
 #[test]
 fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
+    assert_eq!(Violation::TooBig { size: 0, max: 0 }.code(), 1009);
     for setup in both() {
-        let setup = Setup { max_message: 1000, ..setup };
-        let stream = setup.frame(FIN | BINARY, &[1; 1000]);
-        assert_eq!(setup.decode(&stream).received, [binary(&[1; 1000])]);
-        let stream = setup.frame(FIN | BINARY, &[1; 1001]);
-        setup.refuses(&stream, &Violation::TooBig { size: 1001, max: 1000 });
-        assert_eq!(Violation::TooBig { size: 0, max: 0 }.code(), 1009);
+        for max_message in [0, 5, 124, 125, 1000, 65536] {
+            let setup = Setup { max_message, ..setup.clone() };
+            let payload = vec![1; max_message + 1];
+            let stream = setup.frame(FIN | BINARY, &payload[1..]);
+            assert_eq!(setup.decode(&stream).received, [binary(&payload[1..])]);
+            let stream = setup.frame(FIN | BINARY, &payload);
+            let size = payload.len() as u64;
+            setup.refuses(&stream, &Violation::TooBig { size, max: max_message });
+        }
     }
 }
 

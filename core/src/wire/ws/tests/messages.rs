@@ -157,6 +157,17 @@ fn invalid_text_is_refused_with_1007() {
 }
 
 #[test]
+fn invalid_text_is_refused_in_frames_of_all_sizes() {
+    for setup in both() {
+        for len in [0, 124, 125, 1023, 1024, 1025, 70_000] {
+            let bytes = [&vec![b'a'; len], &b"\xff"[..]].concat();
+            let stream = setup.frame(FIN | TEXT, &bytes);
+            setup.refuses(&stream, &Violation::InvalidUtf8 { at: len });
+        }
+    }
+}
+
+#[test]
 fn invalid_text_is_refused_at_the_byte_that_makes_it_so() {
     for setup in both() {
         for invalid in INVALID {
