@@ -81,7 +81,8 @@ impl Setup {
     }
 
     /// What comes of `stream` when it is read whole, byte by byte, in steps that fall together with
-    /// nothing, and with the start of something else behind it: the same each time.
+    /// nothing, in two reads with any cut between them, and with the start of something else behind
+    /// it: the same each time.
     fn decode(&self, stream: &[u8]) -> Outcome {
         let outcome = self.decode_part(stream);
         let with_more = [stream, &self.frame(FIN | PING, b"more")].concat();
@@ -99,6 +100,9 @@ impl Setup {
         for step in [1, 2, 3, 7, 1000] {
             let sizes = core::iter::repeat_n(step, stream.len() / step + 1);
             assert_eq!(self.run(stream, sizes), outcome, "in steps of {step}");
+        }
+        for cut in 1..stream.len().min(100) {
+            assert_eq!(self.run(stream, [cut, stream.len()]), outcome, "cut at {cut}");
         }
         outcome
     }
