@@ -1,0 +1,309 @@
+// What the suites share: the server under test as a child process, waiting by events with a deadline, and the plainest
+// HTTP and WebSocket clients that still let a test see every byte that matters.
+//
+// Command line of a suite:
+//   --server 'COMMAND'   the server under test, run by `sh -c "exec COMMAND"` with PORT and PROFILE in its environment
+//   --reference          the reference server instead; what is known to differ there is skipped, with the reason
+//   --differences        with --reference: only what is known to differ, and each such test has to fail
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import http from "node:http";
+import net from "node:net";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { after, test } from "node:test";
+import assert from "node:assert/strict";
+import { WebSocket } from "ws";
+
+const { values: args } = parseArgs({
+  options: {
+    server: { type: "string" },
+    reference: { type: "boolean", default: false },
+    differences: { type: "boolean", default: false },
+  },
+});
+if (!args.server && !args.reference) {
+  console.error(`usage: node ${process.argv[1]} (--server 'COMMAND' | --reference [--differences])`);
+  process.exit(2);
+}
+
+const command = args.server ?? `"${process.execPath}" "${fileURLToPath(new URL("reference-server.mjs", import.meta.url))}"`;
+
+/** A wait ends here at the latest. Generous: it only decides how long a broken server takes to fail. */
+export const DEADLINE = 10_000;
+
+// ---------------------------------------------------------------------------------------------------------------- tests
+
+/**
+ * A test of the server with the options of `profile`. `differs` says why the reference does not pass it; such a test
+ * states a decision of this project.
+ */
+export function scenario(name, { profile = "default", differs, timeout = 60_000 }, body) {
+  if (args.reference && Boolean(differs) !== args.differences) {
+    if (differs) test(name, { skip: `the reference is known to differ: ${differs}` });
+    return;
+  }
+  test(name, { timeout }, async () => {
+    const running = await server(profile);
+    if (!args.differences) return body(running);
+    await assert.rejects(async () => body(running), (error) => {
+      console.log(`# ${name}: the reference differs: ${error.message.split("\n")[0]}`);
+      return true;
+    });
+  });
+}
+
+/** `promise`, or an error that says `what` was waited for in vain. */
+export async function within(promise, what, ms = DEADLINE) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs `attempt` until it gives something other than `undefined`. For states of the server that send no event. */
+export async function eventually(attempt, what, ms = DEADLINE) {
+  for (const end = Date.now() + ms; ; ) {
+    const value = await attempt();
+    if (value !== undefined) return value;
+    assert.ok(Date.now() < end, `${what}: not within ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Things that come in one by one: whoever takes them waits, and all that ever came is kept in `all`. */
+export class Inbox {
+  all = [];
+  #taken = 0;
+  #waiters = new Set();
+
+  push(item) {
+    this.all.push(item);
+    for (const check of this.#waiters) check();
+  }
+
+  /** The next one that nobody has taken. */
+  async next(what = "the next event", ms = DEADLINE) {
+    const index = this.#taken++;
+    await this.until(() => this.all.length > index, what, ms);
+    return this.all[index];
+  }
+
+  /** Leaves out what has come so far: `next` gives what comes from now on. */
+  skip() {
+    this.#taken = this.all.length;
+  }
+
+  /** Waits until `condition` holds; it is looked at whenever something comes in. */
+  async until(condition, what, ms = DEADLINE) {
+    if (condition()) return;
+    let check;
+    const met = new Promise((resolve) => this.#waiters.add((check = () => condition() && resolve())));
+    try {
+      await within(met, what, ms);
+    } catch (error) {
+      throw new Error(`${error.message}; so far: ${summary(this.all)}`);
+    } finally {
+      this.#waiters.delete(check);
+    }
+  }
+}
+
+function summary(items) {
+  const text = items.slice(-5).map((item) => JSON.stringify(item) ?? String(item)).join(", ");
+  return `${items.length} of them, the last: ${text.slice(0, 400) || "none"}`;
+}
+
+// --------------------------------------------------------------------------------------------------------------- server
+
+const servers = new Map();
+after(async () => {
+  const errors = (await Promise.allSettled([...servers.values()].map(stop))).filter((end) => end.reason);
+  assert.deepEqual(errors.map((end) => end.reason.message), []);
+});
+
+/** The server with the options of `profile`: one process per profile, for as long as the suite runs. */
+function server(profile) {
+  if (!servers.has(profile)) servers.set(profile, start(profile));
+  return servers.get(profile);
+}
+
+async function start(profile) {
+  // The port is free now and may be taken when the server binds it, hence more than one attempt.
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort();
+    const text = command.replaceAll("{port}", port).replaceAll("{profile}", profile);
+    const child = spawn("sh", ["-c", `exec ${text}`], {
+      env: { ...process.env, PORT: String(port), PROFILE: profile },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const exit = once(child, "exit").then(([code, signal]) => code ?? signal);
+    const ended = await Promise.race([exit, listening(port).then(() => null)]);
+    if (ended === null) return { profile, port, path: profile === "opts" ? "/custom/" : "/engine.io/", child, exit };
+    assert.notEqual(ended, 3, `the server has no profile "${profile}" (exit status 3)`);
+    assert.ok(attempt < 3, `the server ended with ${ended} before it listened (profile "${profile}")`);
+  }
+}
+
+async function freePort() {
+  const probe = net.createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+function listening(port) {
+  return eventually(
+    () =>
+      new Promise((resolve) => {
+        const socket = net.connect(port, "127.0.0.1", () => resolve(socket.destroy()));
+        socket.on("error", () => resolve(undefined));
+      }).then((socket) => socket && true),
+    `a server that listens on port ${port}`,
+    15_000,
+  );
+}
+
+async function stop(starting) {
+  const { child, exit, profile } = await starting;
+  assert.equal(child.exitCode ?? child.signalCode, null, `the server of profile "${profile}" ended by itself`);
+  child.kill("SIGTERM");
+  try {
+    await within(exit, `the server of profile "${profile}" ends on SIGTERM`, 3000);
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------------------- HTTP
+
+/** Path and query of a request: `query` is appended to `EIO=4&transport=polling` unless it is a string: then it is all. */
+export function target(server, query = {}, path = server.path) {
+  const text = typeof query === "string" ? query : new URLSearchParams({ EIO: 4, transport: "polling", ...query });
+  return `${path}?${text}`;
+}
+
+/**
+ * One request on a connection of its own. Gives `{ status, headers, bytes, text }`, or `{ lost: true }` if the
+ * connection ended without an answer. The promise has `abort()`, and `sent`: the head is on its way.
+ */
+export function request(server, url, { method = "GET", headers = {}, body, end = true } = {}) {
+  let abort, sent;
+  const answer = new Promise((resolve) => {
+    const outgoing = http.request({ host: "127.0.0.1", port: server.port, path: url, method, headers, agent: false });
+    abort = () => outgoing.destroy();
+    sent = new Promise((done) => outgoing.on("socket", (socket) => socket.once("connect", () => setImmediate(done))));
+    outgoing.on("error", () => resolve({ lost: true }));
+    outgoing.on("upgrade", (response, socket) => (socket.destroy(), resolve(plain(response, Buffer.alloc(0)))));
+    outgoing.on("response", (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("error", () => resolve({ lost: true }));
+      response.on("end", () => resolve(plain(response, Buffer.concat(chunks))));
+    });
+    if (body !== undefined) outgoing.write(body);
+    if (end) outgoing.end();
+    else outgoing.flushHeaders();
+  });
+  const limited = within(answer, `an answer to ${method} ${url.slice(0, 200)}`);
+  return Object.assign(limited, { abort, sent });
+}
+
+function plain(response, bytes) {
+  return { status: response.statusCode, headers: response.headers, bytes, text: bytes.toString() };
+}
+
+/** Sends `bytes` on a fresh connection and gives all that comes back until the server closes it or `enough` says so. */
+export async function raw(server, bytes, enough = () => false, what = "an answer") {
+  const socket = net.connect(server.port, "127.0.0.1");
+  const inbox = new Inbox();
+  let text = "", ended = false;
+  socket.on("data", (chunk) => ((text += chunk.toString("latin1")), inbox.push(text)));
+  socket.on("error", () => {});
+  socket.on("close", () => ((ended = true), inbox.push(text)));
+  socket.write(bytes);
+  try {
+    await inbox.until(() => ended || enough(text), what);
+  } finally {
+    socket.destroy();
+  }
+  return text;
+}
+
+/** The answer is the protocol's error `code`, as JSON. */
+export function assertRefused(answer, code, { status = code === 4 ? 403 : 400, message = MESSAGES[code] } = {}) {
+  assert.deepEqual({ status: answer.status, body: answer.text }, { status, body: JSON.stringify({ code, message }) });
+  assert.match(answer.headers["content-type"], /^application\/json\b/);
+}
+
+const MESSAGES = [
+  "Transport unknown",
+  "Session ID unknown",
+  "Bad handshake method",
+  "Bad request",
+  "Forbidden",
+  "Unsupported protocol version",
+];
+
+/** Whether the session is gone: a closed one answers like one that never was. Changes nothing on a live session. */
+export async function isGone(server, sid, EIO = 4) {
+  const answer = await request(server, target(server, { sid, EIO }), { method: "PUT" });
+  return answer.status === 400 && JSON.parse(answer.text).code === 1;
+}
+
+export function gone(server, sid, EIO = 4) {
+  return eventually(async () => (await isGone(server, sid, EIO)) || undefined, `the end of session ${sid}`, 3000);
+}
+
+// ----------------------------------------------------------------------------------------------------------- WebSocket
+
+/** A WebSocket on which the test sees every frame: `{ text }`, `{ binary }`, and last `{ close: code }`. */
+export class Frames extends Inbox {
+  constructor(server, query, { path = server.path, headers = {} } = {}) {
+    super();
+    const url = `ws://127.0.0.1:${server.port}${target(server, query, path)}`;
+    this.socket = new WebSocket(url, { headers, perMessageDeflate: true });
+    this.opened = within(
+      new Promise((resolve) => {
+        this.socket.on("upgrade", (response) => resolve({ status: 101, headers: response.headers }));
+        this.socket.on("unexpected-response", (_, response) => {
+          const chunks = [];
+          response.on("data", (chunk) => chunks.push(chunk));
+          response.on("end", () => resolve(plain(response, Buffer.concat(chunks))));
+        });
+        this.socket.on("error", () => resolve({ lost: true }));
+      }),
+      `an answer to the WebSocket handshake ${url}`,
+    );
+    this.socket.on("message", (data, isBinary) => this.push(isBinary ? { binary: data } : { text: data.toString() }));
+    this.socket.on("close", (code) => this.push({ close: code }));
+  }
+
+  send(data) {
+    this.socket.send(data);
+  }
+
+  async text(what) {
+    return (await this.next(what)).text;
+  }
+
+  /** Waits for the end, whatever comes before; gives the close code (1005: none given, 1006: no close frame). */
+  async closed(what = "the end of the WebSocket") {
+    const ended = () => this.all.find((frame) => frame.close !== undefined);
+    await this.until(ended, what);
+    return ended().close;
+  }
+
+  drop() {
+    this.socket.terminate();
+  }
+}
