@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { after, test } from "node:test";
 import assert from "node:assert/strict";
+import v3 from "engine.io-parser-v3";
 import { WebSocket } from "ws";
 
 const { values: args } = parseArgs({
@@ -194,14 +195,13 @@ export function target(server, query = {}, path = server.path) {
 
 /**
  * One request on a connection of its own. Gives `{ status, headers, bytes, text }`, or `{ lost: true }` if the
- * connection ended without an answer. The promise has `abort()`, and `sent`: the head is on its way.
+ * connection ended without an answer. The promise has `abort()`.
  */
 export function request(server, url, { method = "GET", headers = {}, body, end = true } = {}) {
-  let abort, sent;
+  let abort;
   const answer = new Promise((resolve) => {
     const outgoing = http.request({ host: "127.0.0.1", port: server.port, path: url, method, headers, agent: false });
     abort = () => outgoing.destroy();
-    sent = new Promise((done) => outgoing.on("socket", (socket) => socket.once("connect", () => setImmediate(done))));
     outgoing.on("error", () => resolve({ lost: true }));
     outgoing.on("upgrade", (response, socket) => (socket.destroy(), resolve(plain(response, Buffer.alloc(0)))));
     outgoing.on("response", (response) => {
@@ -215,7 +215,7 @@ export function request(server, url, { method = "GET", headers = {}, body, end =
     else outgoing.flushHeaders();
   });
   const limited = within(answer, `an answer to ${method} ${url.slice(0, 200)}`);
-  return Object.assign(limited, { abort, sent });
+  return Object.assign(limited, { abort });
 }
 
 function plain(response, bytes) {
@@ -266,11 +266,15 @@ export function gone(server, sid, EIO = 4) {
 
 // ----------------------------------------------------------------------------------------------------------- WebSocket
 
-/** A WebSocket on which the test sees every frame: `{ text }`, `{ binary }`, and last `{ close: code }`. */
+/**
+ * A WebSocket on which the test sees every frame: `{ text }`, `{ binary }`, and last `{ close: code }`. Pings of the
+ * session are answered and not shown, unless `alive` is false.
+ */
 export class Frames extends Inbox {
-  constructor(server, query, { path = server.path, headers = {} } = {}) {
+  constructor(server, query, { path = server.path, headers = {}, alive = true } = {}) {
     super();
-    const url = `ws://127.0.0.1:${server.port}${target(server, query, path)}`;
+    const all = typeof query === "string" ? query : { transport: "websocket", ...query };
+    const url = `ws://127.0.0.1:${server.port}${target(server, all, path)}`;
     this.socket = new WebSocket(url, { headers, perMessageDeflate: true });
     this.opened = within(
       new Promise((resolve) => {
@@ -284,7 +288,11 @@ export class Frames extends Inbox {
       }),
       `an answer to the WebSocket handshake ${url}`,
     );
-    this.socket.on("message", (data, isBinary) => this.push(isBinary ? { binary: data } : { text: data.toString() }));
+    this.socket.on("message", (data, isBinary) => {
+      if (isBinary) this.push({ binary: data });
+      else if (alive && data.toString() === "2") this.send("3");
+      else this.push({ text: data.toString() });
+    });
     this.socket.on("close", (code) => this.push({ close: code }));
   }
 
@@ -306,4 +314,91 @@ export class Frames extends Inbox {
   drop() {
     this.socket.terminate();
   }
+
+  /** A new session that starts on WebSocket. Its open packet has been taken and stands in `handshake`. */
+  static async open(server, query = {}, options = {}) {
+    const frames = new Frames(server, query, options);
+    assert.equal((await frames.opened).status, 101);
+    frames.handshake = JSON.parse((await frames.text("the open packet")).slice(1));
+    frames.sid = frames.handshake.sid;
+    return frames;
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- polling
+
+/** A session on polling, request by request. */
+export class Polling {
+  /** Opens one. `query` stands in all of its requests. */
+  static async open(server, query = {}) {
+    const session = new Polling();
+    Object.assign(session, { server, query, revision: Number(query.EIO ?? 4) });
+    session.answer = await request(server, target(server, query));
+    assert.equal(session.answer.status, 200, session.answer.text);
+    const [open, ...rest] = session.decode(session.answer);
+    assert.equal(open[0], "0");
+    session.handshake = JSON.parse(open.slice(1));
+    session.sid = session.handshake.sid;
+    session.rest = rest;
+    return session;
+  }
+
+  get url() {
+    return target(this.server, { ...this.query, sid: this.sid });
+  }
+
+  /** One GET, as it is. */
+  get(options) {
+    return request(this.server, this.url, options);
+  }
+
+  /** GETs until there is something other than pings, which are answered. Gives the last answer with its `packets`. */
+  async poll() {
+    for (;;) {
+      const answer = await this.get();
+      if (answer.status !== 200) return { ...answer, packets: [] };
+      const packets = this.decode(answer);
+      if (this.revision === 4 && packets.includes("2")) await this.post("3");
+      const others = this.revision === 4 ? packets.filter((packet) => packet !== "2") : packets;
+      if (others.length > 0) return { ...answer, packets: others };
+    }
+  }
+
+  /** A poll that the server has received and holds, so far as that can be known: see `settle`. */
+  async pending() {
+    const poll = this.poll();
+    await settle(this.server);
+    return { poll };
+  }
+
+  post(body, { headers = {}, ...options } = {}) {
+    const type = { "content-type": "text/plain;charset=UTF-8", ...headers };
+    return request(this.server, this.url, { method: "POST", headers: type, body, ...options });
+  }
+
+  /** Posts and expects the answer to a good post. */
+  async say(body, options) {
+    const { status, text } = await this.post(body, options);
+    assert.deepEqual([status, text], [200, "ok"]);
+  }
+
+  /** The packets of an answer as texts; binary ones as the Buffer of their data. */
+  decode({ text, bytes, headers }) {
+    if (this.query.j !== undefined) text = JSON.parse(/^___eio\[\d*\]\((.*)\);$/s.exec(text)[1]);
+    if (this.revision === 4) return text.split("\u001e");
+    const packets = [];
+    const payload = headers["content-type"] === "application/octet-stream" ? bytes : text;
+    v3.decodePayload(payload, ({ type, data = "" }) => {
+      packets.push(Buffer.isBuffer(data) ? data : `${v3.packets[type]}${data}`);
+    });
+    return packets;
+  }
+}
+
+/**
+ * Lets what has been sent on other connections reach the server first: several round trips, one after the other, of
+ * requests that change nothing.
+ */
+export async function settle(server) {
+  for (let i = 0; i < 5; i++) assert.equal((await request(server, target(server, { transport: "none" }))).status, 400);
 }
