@@ -1,0 +1,134 @@
+// Opens the page of the browser example in Chromium and uses it.
+//
+//   node browser.mjs URL           the page is served by the example at URL
+//   node browser.mjs --self-test   the page is served by a small server on npm `engine.io`, here; checks the page itself
+//
+// CHROMIUM names the browser (default: /usr/bin/chromium). SCREENSHOT=FILE.png keeps a picture of the page.
+
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { attach } from "engine.io";
+
+const DEADLINE = 15_000;
+const PAGE = new URL("../../runtime-tokio/examples/browser/index.html", import.meta.url);
+const BUNDLE = new URL("node_modules/engine.io-client/dist/engine.io.min.js", import.meta.url);
+
+const selfTest = process.argv[2] === "--self-test";
+if (!process.argv[2]) {
+  console.error("usage: node browser.mjs (URL | --self-test)");
+  process.exit(2);
+}
+
+try {
+  if (selfTest) await testPage();
+  else await withBrowser((page) => use(page, process.argv[2]));
+  console.log("browser: ok");
+} catch (error) {
+  console.error(`browser: ${error.message}`);
+  process.exitCode = 1;
+}
+
+/** What a user does and sees. */
+async function use(page, url) {
+  const complaints = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+
+  await page.goto(url, { timeout: DEADLINE });
+  await shows(page, "#transport", /^websocket$/);
+  await shows(page, "#upgraded", /^after \d+ ms$/);
+  await shows(page, "#rtt", /^\d+(\.\d+)?$/);
+
+  const text = `Grüße 👋 ${Date.now()}`;
+  await page.fill("#input", text);
+  await page.click("#send");
+  await shows(page, "#log", new RegExp(`→ ${text}.*← ${text}`, "s"));
+  await page.click("#binary");
+  await shows(page, "#log", /→ (16 bytes: [0-9a-f ]{47}).*← \1/s);
+
+  if (complaints.length > 0) throw new Error(`the page complained:\n  ${complaints.join("\n  ")}`);
+  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+}
+
+async function shows(page, selector, pattern) {
+  const element = page.locator(selector);
+  const matches = ([css, source, flags]) => new RegExp(source, flags).test(document.querySelector(css)?.textContent.trim());
+  try {
+    await page.waitForFunction(matches, [selector, pattern.source, pattern.flags], { timeout: DEADLINE });
+  } catch {
+    const text = await element.textContent({ timeout: 1000 }).catch(() => "no such element");
+    throw new Error(`${selector} does not show ${pattern} within ${DEADLINE} ms, but ${JSON.stringify(text)}`);
+  }
+}
+
+async function withBrowser(body) {
+  const profile = await mkdtemp(path.join(tmpdir(), "enginewire-browser-"));
+  try {
+    const browser = await chromium.launchPersistentContext(profile, {
+      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      colorScheme: process.env.COLOR_SCHEME ?? "light",
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    });
+    try {
+      await body(browser.pages()[0] ?? (await browser.newPage()));
+    } finally {
+      await browser.close();
+    }
+  } finally {
+    await rm(profile, { recursive: true, force: true });
+  }
+}
+
+/** The page against the reference server, which then goes away and comes back. */
+async function testPage() {
+  let server = await echoServer(0);
+  const { port } = server.address();
+  try {
+    await withBrowser(async (page) => {
+      await use(page, `http://127.0.0.1:${port}/`);
+      await stop(server);
+      await shows(page, "#status", /^The server is gone \(.+\)\. Trying again …$/);
+      await shows(page, "#transport", /^none$/);
+      server = await echoServer(port);
+      await shows(page, "#transport", /^websocket$/);
+    });
+  } finally {
+    await stop(server);
+  }
+}
+
+async function echoServer(port) {
+  const files = { "/": ["text/html", await readFile(PAGE)], "/engine.io.js": ["text/javascript", await readFile(BUNDLE)] };
+  const server = createServer((request, response) => {
+    const [type, content] = files[request.url] ?? [];
+    if (!content) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": `${type}; charset=UTF-8` }).end(content);
+  });
+  const engine = attach(server);
+  engine.on("connection", (socket) => socket.on("message", (data) => socket.send(data ?? "")));
+  server.sessions = () => Object.values(engine.clients);
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+async function stop(server) {
+  if (!server.listening) return;
+  const closed = once(server, "close");
+  server.close();
+  for (const session of server.sessions()) session.close(true);
+  server.closeAllConnections();
+  await closed;
+}
