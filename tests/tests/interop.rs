@@ -1,0 +1,68 @@
+//! The suites of `tests/js`: our servers, driven by the official JavaScript clients and asked about
+//! each rule on the wire. The reference server is held to the same scenarios, so that a failure is
+//! the server's fault and not the scenario's.
+//!
+//! `cargo test -p enginewire-tests --features interop`, once `npm ci` has been run in `tests/js`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
+
+/// Both suites against one server, given by the arguments of `tests/js/harness.mjs`. Each server
+/// binary has a line here: `suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));`.
+macro_rules! suites {
+    ($server:ident, $($argument:expr),+) => {
+        mod $server {
+            #[test]
+            fn serves_the_official_clients() {
+                super::run("interop.mjs", &[$($argument),+]);
+            }
+
+            #[test]
+            fn keeps_the_rules_on_the_wire() {
+                super::run("protocol.mjs", &[$($argument),+]);
+            }
+        }
+    };
+}
+
+suites!(reference, "--reference");
+
+#[test]
+fn the_vectors_are_what_the_reference_parsers_write() {
+    run("vectors.mjs", &["--check"]);
+}
+
+/// Runs a script of `tests/js` and panics with the failures that it reports.
+fn run(script: &str, arguments: &[&str]) {
+    // One at a time: the heartbeats of the scenarios are short, and two suites would starve each other.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
+    assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
+    let output = Command::new("node")
+        .arg("--test-reporter=spec")
+        .arg(script)
+        .args(arguments.iter().map(|argument| quoted_if_path(argument)))
+        .current_dir(&folder)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
+    if !output.status.success() {
+        let report = String::from_utf8_lossy(&output.stdout);
+        // The summary repeats each failure in full.
+        let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        panic!("{script} {arguments:?}: {}\n{errors}\n{failures}", output.status);
+    }
+}
+
+/// A server is named by a shell command: a path with a space in it needs quotes.
+fn quoted_if_path(argument: &str) -> String {
+    match PathBuf::from(argument).is_absolute() {
+        true => format!("'{argument}'"),
+        false => argument.to_owned(),
+    }
+}
