@@ -3,3 +3,8 @@
 pub mod echo;
 pub mod program;
 pub mod script;
+
+/// The README's programs, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

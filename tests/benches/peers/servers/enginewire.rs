@@ -7,7 +7,7 @@ use enginewire_tokio::Server;
 use super::{LOOPBACK, Ready};
 
 pub(super) async fn serve(ready: Ready) -> io::Result<()> {
-    let mut server = Server::builder().bind(LOOPBACK).await?;
+    let server = Server::builder().bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
     while let Some(mut socket) = server.accept().await {
         ::tokio::spawn(async move {

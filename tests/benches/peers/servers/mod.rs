@@ -2,6 +2,7 @@
 //! set, and is otherwise written and configured as its own documentation shows.
 
 mod engineioxide;
+mod enginewire;
 mod epoll;
 mod faulty;
 mod hyper;
@@ -47,6 +48,12 @@ pub(crate) const ALL: &[Peer] = &[
         what: "engineioxide 0.17 on hyper and tokio: the measure of all others",
         speaks: Speaks::EngineIo,
         serve: |ready| on_tokio(engineioxide::serve(ready)),
+    },
+    Peer {
+        name: "enginewire",
+        what: "ours, on tokio",
+        speaks: Speaks::EngineIo,
+        serve: |ready| on_tokio(enginewire::serve(ready)),
     },
     Peer {
         name: "tokio-tungstenite",
