@@ -23,15 +23,22 @@ impl TimerKind {
 
 /// At most one deadline for each kind.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Timers([Option<Time>; TimerKind::ALL.len()]);
+pub(crate) struct Timers {
+    deadlines: [Option<Time>; TimerKind::ALL.len()],
+    /// The earliest of them. A driver asks for it after everything it does to a session, far more
+    /// often than a deadline changes.
+    next: Option<(Time, TimerKind)>,
+}
 
 impl Timers {
-    pub(crate) const fn set(&mut self, kind: TimerKind, deadline: Time) {
-        self.0[kind as usize] = Some(deadline);
+    pub(crate) fn set(&mut self, kind: TimerKind, deadline: Time) {
+        self.change(kind, Some(deadline));
     }
 
-    pub(crate) const fn stop(&mut self, kind: TimerKind) {
-        self.0[kind as usize] = None;
+    pub(crate) fn stop(&mut self, kind: TimerKind) {
+        if self.is_set(kind) {
+            self.change(kind, None);
+        }
     }
 
     pub(crate) fn stop_all(&mut self) {
@@ -39,21 +46,26 @@ impl Timers {
     }
 
     pub(crate) const fn is_set(&self, kind: TimerKind) -> bool {
-        self.0[kind as usize].is_some()
+        self.deadlines[kind as usize].is_some()
     }
 
     /// The earliest deadline; of equal ones the first of [`TimerKind`].
-    pub(crate) fn next(&self) -> Option<(Time, TimerKind)> {
-        TimerKind::ALL
-            .into_iter()
-            .filter_map(|kind| Some((self.0[kind as usize]?, kind)))
-            .min_by_key(|&(deadline, _)| deadline)
+    pub(crate) const fn next(&self) -> Option<(Time, TimerKind)> {
+        self.next
     }
 
     /// Takes the earliest deadline that `now` has reached.
     pub(crate) fn expire(&mut self, now: Time) -> Option<TimerKind> {
-        let (_, kind) = self.next().filter(|&(deadline, _)| deadline <= now)?;
+        let (_, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
         self.stop(kind);
         Some(kind)
+    }
+
+    fn change(&mut self, kind: TimerKind, deadline: Option<Time>) {
+        self.deadlines[kind as usize] = deadline;
+        self.next = TimerKind::ALL
+            .into_iter()
+            .filter_map(|kind| Some((self.deadlines[kind as usize]?, kind)))
+            .min_by_key(|&(deadline, _)| deadline);
     }
 }
