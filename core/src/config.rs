@@ -3,7 +3,11 @@
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
-use crate::{encoded::Encoded, exchange::{Head, HeaderLines}, limits::Limits};
+use crate::{
+    encoded::Encoded,
+    exchange::{Head, HeaderLines},
+    limits::Limits,
+};
 
 /// How a server behaves, shared by its [`Router`](crate::Router) and all of its sessions.
 ///

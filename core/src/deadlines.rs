@@ -66,7 +66,7 @@ impl<T> Deadlines<T> {
     }
 
     /// The earliest deadline.
-    pub fn next(&mut self) -> Option<Time> {
+    pub fn first(&mut self) -> Option<Time> {
         loop {
             let &Reverse((deadline, serial, index)) = self.heap.peek()?;
             if is_armed(&self.entries, serial, index) {
@@ -78,7 +78,7 @@ impl<T> Deadlines<T> {
 
     /// Takes the value whose deadline is the earliest that `now` has reached.
     pub fn pop(&mut self, now: Time) -> Option<T> {
-        self.next().filter(|&deadline| deadline <= now)?;
+        self.first().filter(|&deadline| deadline <= now)?;
         let Reverse((_, _, index)) = self.heap.pop()?;
         Some(self.entries.remove(index).value)
     }
@@ -123,11 +123,11 @@ mod tests {
         for (at, value) in [(30, 'd'), (10, 'a'), (20, 'b'), (20, 'c')] {
             deadlines.arm(ms(at), value);
         }
-        assert_eq!(deadlines.next(), Some(ms(10)));
+        assert_eq!(deadlines.first(), Some(ms(10)));
         assert_eq!(deadlines.pop(ms(9)), None);
         let due: Vec<_> = core::iter::from_fn(|| deadlines.pop(ms(20))).collect();
         assert_eq!(due, ['a', 'b', 'c']);
-        assert_eq!((deadlines.next(), deadlines.len()), (Some(ms(30)), 1));
+        assert_eq!((deadlines.first(), deadlines.len()), (Some(ms(30)), 1));
     }
 
     #[test]
@@ -137,10 +137,10 @@ mod tests {
         assert_eq!(deadlines.disarm(first), Some('a'));
         let second = deadlines.arm(ms(2), 'b');
         assert_eq!(deadlines.disarm(first), None, "its place has been taken by another");
-        assert_eq!(deadlines.next(), Some(ms(2)));
+        assert_eq!(deadlines.first(), Some(ms(2)));
         assert_eq!(deadlines.pop(ms(2)), Some('b'));
         assert_eq!(deadlines.disarm(second), None);
-        assert!(deadlines.is_empty() && deadlines.next().is_none());
+        assert!(deadlines.is_empty() && deadlines.first().is_none());
     }
 
     #[test]

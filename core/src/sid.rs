@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_an_id_is_none() {
-        for text in ["", "short", "aaaaaaaaaaaaaaaaaaa=", "aaaaaaaaaaaaaaaaaaaaa", "äaaaaaaaaaaaaaaaaaa"] {
+        for text in
+            ["", "short", "aaaaaaaaaaaaaaaaaaa=", "aaaaaaaaaaaaaaaaaaaaa", "äaaaaaaaaaaaaaaaaaa"]
+        {
             assert_eq!(Sid::parse(text), None, "{text}");
         }
     }

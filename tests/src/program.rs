@@ -59,7 +59,6 @@ pub fn allow_open_files(files: u64) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "this is what stderr is for")]
 fn report(error: &io::Error) {
     eprintln!("the server could not start: {error}");
 }
@@ -88,7 +87,6 @@ async fn serve<R: Runtime>(
 }
 
 /// With port 0 nobody would know where to connect.
-#[expect(clippy::print_stdout, reason = "whoever started the program reads it")]
 fn announce<R: Runtime>(server: &Server<R>) {
     println!("{}", server.local_addr().port());
 }
@@ -143,11 +141,7 @@ fn configure<R: Runtime>(runtime: &R, profile: &str) -> Option<Builder<R>> {
 }
 
 /// Echoes every message, except for commands, which it obeys.
-async fn application<R: Runtime>(
-    runtime: R,
-    mut socket: Socket<R>,
-    everyone: Option<Everyone<R>>,
-) {
+async fn application<R: Runtime>(runtime: R, mut socket: Socket<R>, everyone: Option<Everyone<R>>) {
     if let Some(everyone) = &everyone {
         lock(everyone).insert(socket.id(), socket.sender());
     }

@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn everything_else_is_no_command() {
-        for message in ["", "!", "!close now", "!bye", "!bye -1", "!bye +1", "!nothing 1", " !close"] {
+        for message in
+            ["", "!", "!close now", "!bye", "!bye -1", "!bye +1", "!nothing 1", " !close"]
+        {
             assert_eq!(Command::parse(message), None, "{message}");
         }
     }

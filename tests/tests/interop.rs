@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Both suites against one server, given by the arguments of `tests/js/harness.mjs`. Each server
-/// binary has a line here: `suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));`.
+/// binary has a line here.
 macro_rules! suites {
     ($server:ident, $($argument:expr),+) => {
         mod $server {
@@ -29,6 +29,7 @@ macro_rules! suites {
 }
 
 suites!(reference, "--reference");
+suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
 
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {

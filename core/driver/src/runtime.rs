@@ -28,10 +28,7 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     fn now(&self) -> Time;
 
     /// Listens on `address`.
-    fn bind(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+    fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
     /// The address that `listener` is bound to.
     ///

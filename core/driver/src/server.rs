@@ -156,8 +156,7 @@ impl<R: Runtime> Builder<R> {
         http.linger = self.options.linger;
         let runtime = self.runtime.clone();
         let router = Router::new(self.config);
-        let shared =
-            Shared::new(self.runtime, router, http, self.allow, self.options, local_addr);
+        let shared = Shared::new(self.runtime, router, http, self.allow, self.options, local_addr);
         let shared = Arc::new(shared);
         for shard in 0..shared.shards() {
             runtime.spawn(keep_time(Arc::clone(&shared), shard));
@@ -291,7 +290,10 @@ impl<R: Runtime> Builder<R> {
     /// # }
     /// ```
     #[must_use]
-    pub fn allow_request<F>(mut self, allow: impl Fn(Arc<Handshake>) -> F + Send + Sync + 'static) -> Self
+    pub fn allow_request<F>(
+        mut self,
+        allow: impl Fn(Arc<Handshake>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {

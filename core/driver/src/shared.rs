@@ -350,7 +350,7 @@ impl<R: Runtime> Shared<R> {
             let due = {
                 let mut timer = lock(&self.shards[shard].timer);
                 let Some(due) = timer.deadlines.pop(now) else {
-                    let next = timer.deadlines.next();
+                    let next = timer.deadlines.first();
                     timer.sleeps_until = next.unwrap_or(Time::MAX);
                     register(&mut timer.task, cx.waker());
                     return next;

@@ -79,7 +79,9 @@ impl Reject {
             Self::BadRequest(_) => Some(3),
             Self::Forbidden(_) => Some(4),
             Self::UnsupportedRevision => Some(5),
-            Self::NotFound | Self::MethodNotAllowed | Self::WebSocket(_) | Self::Unavailable => None,
+            Self::NotFound | Self::MethodNotAllowed | Self::WebSocket(_) | Self::Unavailable => {
+                None
+            }
         }
     }
 

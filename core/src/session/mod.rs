@@ -554,8 +554,11 @@ impl Session {
         let millis = |duration: core::time::Duration| {
             u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
         };
-        let upgrades: &[_] =
-            if self.transport == Transport::Polling && self.may_upgrade() { &["websocket"] } else { &[] };
+        let upgrades: &[_] = if self.transport == Transport::Polling && self.may_upgrade() {
+            &["websocket"]
+        } else {
+            &[]
+        };
         let handshake = Handshake {
             sid: self.sid.as_str(),
             upgrades,

@@ -245,11 +245,7 @@ impl Session {
         (form, PayloadEncoder::new(form, self.config.limits.max_payload))
     }
 
-    fn respond_payload(
-        &mut self,
-        on: ExchangeId,
-        (form, payload): (PayloadForm, PayloadEncoder),
-    ) {
+    fn respond_payload(&mut self, on: ExchangeId, (form, payload): (PayloadForm, PayloadEncoder)) {
         let payload = payload.finish();
         let (content_type, body, headers) = match &self.polling.jsonp {
             Some(index) => (SCRIPT, jsonp::encode_response(index, &payload), NO_STORE_NO_SNIFF),

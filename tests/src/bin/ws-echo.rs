@@ -18,7 +18,6 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "whoever started the program reads it")]
 fn announce(listener: &TcpListener) -> std::io::Result<()> {
     println!("{}", listener.local_addr()?.port());
     Ok(())

@@ -95,9 +95,8 @@ impl<R: Runtime> Exchanges<R> {
         let progress = match read {
             Poll::Ready(Ok(0)) => {
                 self.ended = true;
-                match self.http.handle_eof(now) {
-                    Some(event) => self.fail(now, &event),
-                    None => {}
+                if let Some(event) = self.http.handle_eof(now) {
+                    self.fail(now, &event);
                 }
                 None
             }

@@ -53,7 +53,10 @@ enum Role<R: Runtime> {
     /// Everything has been said. The sending side is shut down, and what the peer still sends is
     /// thrown away until it closes too: closing first could reset the connection and with that
     /// destroy our last words on their way.
-    Lingering { until: Time, shut_down: bool },
+    Lingering {
+        until: Time,
+        shut_down: bool,
+    },
 }
 
 /// What came out of one look at a connection.
@@ -98,9 +101,7 @@ impl<R: Runtime> Connection<R> {
         for round in 0..ROUNDS {
             let progress = match &mut self.role {
                 Role::Exchanges(exchanges) => exchanges.drive(&mut self.link, now, cx, scratch),
-                Role::Socket(socket) => {
-                    socket.drive(&mut self.link, now, cx, scratch, round == 0)
-                }
+                Role::Socket(socket) => socket.drive(&mut self.link, now, cx, scratch, round == 0),
                 Role::Lingering { until, shut_down } => {
                     self.link.linger(*until, shut_down, now, cx, scratch)
                 }

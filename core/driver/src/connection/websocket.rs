@@ -42,11 +42,7 @@ pub(super) struct Socket<R: Runtime> {
 
 impl<R: Runtime> Socket<R> {
     /// `on` is the name under which the session knows this connection as one of its carriers.
-    pub(super) fn new(
-        on: SocketId,
-        cell: Arc<SessionCell<R>>,
-        early: Vec<u8>,
-    ) -> Self {
+    pub(super) fn new(on: SocketId, cell: Arc<SessionCell<R>>, early: Vec<u8>) -> Self {
         let limits = &cell.shared.router.config().limits;
         let ws = WebSocket::new(WsRole::Server, limits.max_payload, limits.max_fragments);
         Self {
@@ -172,7 +168,9 @@ impl<R: Runtime> Socket<R> {
         // What has been taken can no longer move to another transport, nor be counted as queued:
         // take no more than the socket is likely to.
         self.unfinished = link.writer.is_blocked();
-        while !self.unfinished && let Some(frame) = guard.session().poll_write(self.on) {
+        while !self.unfinished
+            && let Some(frame) = guard.session().poll_write(self.on)
+        {
             self.ws.write(frame.binary, frame.prefix, &frame.payload, &mut scratch.output);
             self.unfinished = scratch.output.remaining() >= WRITE_CHUNK;
         }
