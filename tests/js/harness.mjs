@@ -345,8 +345,11 @@ export class Frames extends Inbox {
     this.socket.send(data);
   }
 
-  async text(what) {
-    return (await this.next(what)).text;
+  /** The next frame, which has to be a text. A close is no wrong answer but a wait in vain, see `insist`. */
+  async text(what = "a text frame") {
+    const frame = await this.next(what);
+    if (frame.close !== undefined) throw new Error(`${what}: the WebSocket was closed (${frame.close})`);
+    return frame.text;
   }
 
   /** Waits for the end, whatever comes before; gives the close code (1005: none given, 1006: no close frame). */

@@ -11,6 +11,9 @@ mod queue;
 mod timers;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::{collections::VecDeque, string::String, sync::Arc};
 use core::fmt;
 

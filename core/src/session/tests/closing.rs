@@ -1,0 +1,158 @@
+//! The end from either side: once, with a reason, and behind what was queued.
+
+use super::*;
+
+#[test]
+fn a_waiting_get_learns_of_a_close_at_once() {
+    for (mut peer, close) in [(Peer::polling(), "1"), (Peer::polling_v3(), "1:1")] {
+        let get = peer.get();
+        peer.close();
+        assert_eq!(peer.body(get), close);
+        assert_eq!(peer.closed(), CloseReason::ForcedClose);
+    }
+}
+
+#[test]
+fn a_get_after_a_close_learns_of_it() {
+    for (mut peer, body) in [(Peer::polling(), "6\u{1e}1"), (Peer::polling_v3(), "1:61:1")] {
+        peer.close();
+        assert_eq!(peer.session.send(&"x".into()), Err(SendError::Closed));
+        assert!(peer.events().is_empty());
+        let get = peer.get();
+        assert_eq!(peer.body(get), body);
+        assert_eq!(peer.closed(), CloseReason::ForcedClose);
+    }
+}
+
+#[test]
+fn what_was_queued_goes_out_before_the_close() {
+    let mut peer = Peer::polling();
+    peer.send("a");
+    peer.close();
+    let get = peer.get();
+    assert_eq!(peer.body(get), "4a");
+    assert!(peer.events().is_empty());
+    let get = peer.get();
+    assert_eq!(peer.body(get), "6\u{1e}1");
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+
+    let (mut peer, on) = Peer::websocket();
+    peer.send("a");
+    peer.send("b");
+    peer.close();
+    assert!(peer.closed_sockets.is_empty() && peer.events().is_empty());
+    assert_eq!(peer.frames(on), ["4a", "4b"]);
+    assert_eq!(peer.closed_sockets, [on]);
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn a_close_waits_30_s_for_a_get() {
+    let mut peer = Peer::polling();
+    // Late enough that no heartbeat comes first.
+    peer.wait(secs(20));
+    peer.post("3");
+    peer.close();
+    peer.wait(millis(29_999));
+    assert!(peer.events().is_empty());
+    peer.wait(millis(1));
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn closing_twice_or_afterwards_does_nothing() {
+    let (mut peer, on) = Peer::websocket();
+    peer.close();
+    peer.close();
+    peer.session.abort();
+    peer.session.handle_socket_lost(peer.now, on, SocketEnd::Closed);
+    peer.drain();
+    assert_eq!(peer.closed_sockets, [on]);
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn the_peer_closes_its_websocket() {
+    let violation = crate::wire::ws::Violation::Unmasked;
+    for (end, reason) in [
+        (SocketEnd::Closed, CloseReason::TransportClose),
+        (SocketEnd::Failed, fault(TransportFault::ConnectionLost)),
+        (
+            SocketEnd::Violation(violation.clone()),
+            fault(TransportFault::WebSocket(violation.clone())),
+        ),
+    ] {
+        let (mut peer, on) = Peer::websocket();
+        peer.session.handle_socket_lost(peer.now, on, end);
+        peer.drain();
+        assert!(peer.closed_sockets.is_empty(), "there is nothing left to close");
+        assert_eq!(peer.closed(), reason);
+        assert_eq!(peer.session.transport(), TransportKind::WebSocket);
+    }
+}
+
+#[test]
+fn a_close_packet_on_a_websocket_closes() {
+    let (mut peer, on) = Peer::websocket();
+    peer.text(on, "1");
+    assert_eq!(peer.closed_sockets, [on]);
+    assert_eq!(peer.closed(), CloseReason::TransportClose);
+}
+
+#[test]
+fn a_malformed_packet_on_a_websocket_closes_it_as_a_parse_error() {
+    for wrong in ["abc", "7", ""] {
+        let (mut peer, on) = Peer::websocket();
+        peer.text(on, wrong);
+        assert_eq!(peer.closed_sockets, [on]);
+        assert_eq!(peer.closed().as_str(), "parse error");
+    }
+}
+
+#[test]
+fn a_close_during_a_probe_closes_both() {
+    let mut peer = Peer::polling();
+    let get = peer.get();
+    let on = peer.socket();
+    peer.close();
+    assert_eq!(peer.body(get), "1");
+    assert_eq!(peer.closed_sockets, [on]);
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn a_close_during_an_upgrade_lets_the_queue_out_over_the_websocket() {
+    let mut peer = Peer::polling();
+    let on = peer.socket();
+    peer.text(on, "2probe");
+    peer.frames(on);
+    peer.send("last words");
+    peer.close();
+    peer.text(on, "5");
+    assert_eq!(peer.events(), [Event::Upgraded]);
+    assert_eq!(peer.frames(on), ["4last words"]);
+    assert_eq!(peer.closed_sockets, [on]);
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn messages_that_come_while_closing_are_dropped() {
+    let mut peer = Peer::polling();
+    peer.close();
+    let post = peer.post("4too late");
+    assert_eq!(peer.body(post), "ok");
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn inputs_after_the_end_are_harmless() {
+    let (mut peer, on) = Peer::websocket();
+    peer.close();
+    peer.events();
+    peer.text(on, "4a");
+    peer.socket();
+    peer.wait(secs(100));
+    let (get, post) = (peer.get(), peer.begin_post());
+    assert_eq!((peer.answer(get).status, peer.answer(post).status), (400, 400));
+    assert!(peer.events().is_empty() && peer.session.poll_timeout().is_none());
+}

@@ -1,0 +1,152 @@
+//! Section 1.7: who is still there.
+
+use super::*;
+
+#[test]
+fn revision_4_pings_and_a_pong_arms_the_next() {
+    let (mut peer, on) = Peer::websocket();
+    for _ in 0..3 {
+        peer.wait(millis(24_999));
+        assert!(peer.frames(on).is_empty());
+        peer.wait(millis(1));
+        assert_eq!(peer.frames(on), ["2"]);
+        peer.text(on, "3");
+    }
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn a_missing_pong_ends_the_session() {
+    let mut peer = Peer::polling();
+    let get = peer.get();
+    peer.wait(secs(25));
+    assert_eq!(peer.body(get), "2");
+    let get = peer.get();
+    peer.wait(millis(19_999));
+    assert!(peer.waits(get));
+    peer.wait(millis(1));
+    assert_eq!(peer.body(get), "1");
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn a_client_that_never_polls_is_noticed_too() {
+    let mut peer = Peer::polling();
+    peer.wait(secs(45));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn other_traffic_moves_the_deadline_of_a_pong_once() {
+    let (mut peer, on) = Peer::websocket();
+    peer.wait(secs(35));
+    peer.text(on, "4a");
+    peer.wait(millis(19_999));
+    peer.text(on, "4b");
+    assert_eq!(peer.events(), [text("a"), text("b")]);
+    peer.wait(millis(1));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn every_ping_has_an_extension_of_its_own() {
+    let (mut peer, on) = Peer::websocket();
+    for _ in 0..2 {
+        peer.wait(secs(25 + 10));
+        peer.text(on, "6");
+        peer.wait(secs(15));
+        peer.text(on, "3");
+    }
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn a_pong_at_the_deadline_counts_if_it_is_handled_first() {
+    let (mut peer, on) = Peer::websocket();
+    peer.wait(secs(25));
+    peer.now = peer.now + secs(20);
+    peer.text(on, "3");
+    peer.session.handle_timeout(peer.now);
+    assert!(peer.events().is_empty());
+}
+
+#[test]
+fn an_unsolicited_pong_moves_the_next_ping() {
+    let (mut peer, on) = Peer::websocket();
+    peer.wait(secs(20));
+    peer.text(on, "3");
+    peer.wait(millis(24_999));
+    assert!(peer.frames(on).is_empty());
+    peer.wait(millis(1));
+    assert_eq!(peer.frames(on), ["2"]);
+}
+
+#[test]
+fn a_heartbeat_in_the_wrong_direction_ends_the_session() {
+    for (mut peer, body) in [(Peer::polling(), "2"), (Peer::polling_v3(), "1:3")] {
+        let post = peer.post(body);
+        assert_eq!(peer.body(post), "ok");
+        assert_eq!(peer.closed(), fault(TransportFault::HeartbeatDirection));
+    }
+}
+
+#[test]
+fn revision_3_answers_pings_without_their_data() {
+    let mut peer = Peer::polling_v3();
+    let get = peer.get();
+    peer.post("6:2hello");
+    assert_eq!(peer.body(get), "1:3");
+}
+
+#[test]
+fn any_packet_keeps_a_session_of_revision_3() {
+    for body in ["1:2", "2:4a", "1:6"] {
+        let mut peer = Peer::polling_v3();
+        peer.wait(millis(44_999));
+        peer.post(body);
+        peer.events();
+        peer.wait(millis(44_999));
+        assert!(peer.events().is_empty(), "{body}");
+        peer.wait(millis(1));
+        assert_eq!(peer.closed(), CloseReason::PingTimeout);
+    }
+}
+
+#[test]
+fn a_ping_in_flight_at_the_upgrade_must_still_be_answered() {
+    let mut peer = Peer::polling();
+    peer.wait(secs(25));
+    let get = peer.get();
+    assert_eq!(peer.body(get), "2");
+    let (mut peer, on) = peer.upgraded();
+    peer.wait(millis(19_999));
+    assert!(peer.events().is_empty());
+    peer.text(on, "3");
+    peer.wait(secs(25));
+    assert_eq!(peer.frames(on), ["2"], "the heartbeat goes on");
+    peer.wait(secs(20));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn an_upgraded_session_of_revision_3_times_out() {
+    let (mut peer, _) = Peer::polling_v3().upgraded();
+    peer.wait(secs(45));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn a_peer_that_we_do_not_read_is_not_called_silent() {
+    let mut config = Config::default();
+    config.limits.max_unread = 100;
+    let mut peer = Peer::open("EIO=4&transport=websocket", config);
+    let on = SocketId(0);
+    peer.text(on, "4aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    assert!(!peer.session.is_receiving());
+    peer.wait(secs(300));
+    assert!(!peer.session.is_closed());
+    assert_eq!(peer.events().len(), 1);
+    assert!(peer.session.is_receiving());
+    peer.wait(secs(20));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}

@@ -1,0 +1,130 @@
+//! Law 6: everything is bounded, in bytes.
+
+use super::*;
+
+fn limited(change: impl FnOnce(&mut Limits)) -> Config {
+    let mut config = Config::default();
+    change(&mut config.limits);
+    config
+}
+
+#[test]
+fn a_full_queue_refuses_and_tells_when_there_is_room() {
+    let config = limited(|limits| limits.max_queued = 4 * (Limits::MESSAGE_OVERHEAD + 1));
+    let mut peer = Peer::open("EIO=4&transport=websocket", config);
+    let on = SocketId(0);
+    peer.frames(on);
+    for _ in 0..4 {
+        peer.send("x");
+    }
+    let max = 4 * (Limits::MESSAGE_OVERHEAD + 1);
+    assert_eq!(peer.session.send(&"x".into()), Err(SendError::Full { queued: max, max }));
+    assert!(peer.events().is_empty());
+    peer.session.poll_write(on);
+    assert!(peer.events().is_empty(), "told only when half of the room is there");
+    peer.session.poll_write(on);
+    assert_eq!(peer.events(), [Event::Writable]);
+    peer.frames(on);
+    assert!(peer.events().is_empty(), "told once");
+}
+
+#[test]
+fn a_message_beyond_the_limit_is_taken_while_there_is_room() {
+    let config = limited(|limits| limits.max_queued = 100);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.send("x".repeat(1000));
+    assert!(!peer.session.has_room());
+    let get = peer.get();
+    assert_eq!(peer.body(get).len(), 1001);
+    assert!(peer.session.has_room());
+    assert_eq!(peer.session.queued(), 0);
+}
+
+#[test]
+fn a_post_is_answered_when_the_application_has_caught_up() {
+    let config = limited(|limits| limits.max_unread = 200);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    let post = peer.post("4a\u{1e}4b\u{1e}4c\u{1e}4d");
+    assert!(peer.waits(post) && !peer.session.is_receiving());
+    assert_eq!(peer.session.poll_event(), Some(text("a")));
+    assert_eq!(peer.session.poll_event(), Some(text("b")));
+    peer.drain();
+    assert!(peer.waits(post));
+    assert_eq!(peer.session.poll_event(), Some(text("c")));
+    peer.drain();
+    assert_eq!(peer.body(post), "ok");
+    assert_eq!(peer.events(), [text("d")]);
+}
+
+#[test]
+fn a_withheld_post_is_answered_when_the_session_closes() {
+    let config = limited(|limits| limits.max_unread = 1);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    let post = peer.post("4a");
+    assert!(peer.waits(post));
+    peer.close();
+    assert_eq!(peer.body(post), "ok");
+}
+
+#[test]
+fn too_many_packets_in_a_payload_are_a_parse_error() {
+    let config = limited(|limits| limits.max_packets = 2);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    let post = peer.post("4a\u{1e}4b\u{1e}4c");
+    assert_eq!(peer.answer(post).status, 400);
+    let events = peer.events();
+    assert_eq!(events[..2], [text("a"), text("b")]);
+    assert!(matches!(events[2], Event::Closed(CloseReason::ParseError(_))));
+}
+
+#[test]
+fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
+    let mut peer = Peer::open("EIO=3&transport=websocket", allowing_v3());
+    let on = SocketId(0);
+    peer.frames(on);
+    for _ in 0..10_000 {
+        peer.text(on, "2");
+    }
+    assert_eq!(peer.frames(on).len(), 16);
+    peer.text(on, "2");
+    assert_eq!(peer.frames(on), ["3"]);
+}
+
+#[test]
+fn probes_that_are_repeated_do_not_pile_up() {
+    let mut peer = Peer::polling();
+    let on = peer.socket();
+    for _ in 0..10_000 {
+        peer.text(on, "2probe");
+    }
+    assert_eq!(peer.frames(on).len(), 4);
+}
+
+#[test]
+fn a_group_of_messages_is_never_interleaved_and_may_be_empty() {
+    let (mut peer, on) = Peer::websocket();
+    peer.send(Encoded::group([Message::from("a"), "b".into(), "c".into()]));
+    peer.send(Encoded::group([]));
+    assert!(peer.session.poll_write(on).is_some());
+    peer.send("d");
+    peer.now = peer.now + secs(25);
+    peer.session.handle_timeout(peer.now);
+    assert_eq!(peer.frames(on), ["4b", "4c", "4d", "2"]);
+}
+
+#[test]
+fn undrained_outputs_are_late_not_lost() {
+    let mut peer = Peer::polling();
+    let (now, first) = (peer.now, ExchangeId(1));
+    peer.session.handle_poll(now, first);
+    peer.session.send(&"a".into()).unwrap();
+    peer.session.send(&"b".into()).unwrap();
+    peer.session.handle_post(now, ExchangeId(2), false);
+    peer.session.handle_body(now, ExchangeId(2), Body::Complete("4x".into()));
+    peer.session.handle_poll(now, ExchangeId(3));
+    peer.drain();
+    assert_eq!(peer.body(first), "4a");
+    assert_eq!(peer.body(ExchangeId(2)), "ok");
+    assert_eq!(peer.body(ExchangeId(3)), "4b");
+    assert_eq!(peer.events(), [text("x")]);
+}
