@@ -11,9 +11,11 @@ use super::{
 use crate::{
     codec::{DecodeError, PacketRef, PayloadDecoder, PayloadEncoder, PayloadForm, jsonp},
     exchange::{HeaderLines, Response},
-    packet::Revision,
+    packet::{Message, Packet, Revision},
     router::{BadRequest, Reject},
+    text::Text,
     time::Time,
+    wire::Arena,
 };
 
 /// The polling side of a session.
@@ -203,8 +205,13 @@ impl Session {
             },
             None => body.clone(),
         };
+        let size = body.len();
         for packet in PayloadDecoder::new(form, body, self.config.limits.max_packets) {
-            self.handle_packet(now, packet?);
+            let packet = match packet? {
+                Packet::Message(message) => Packet::Message(unpin(message, size)),
+                packet => packet,
+            };
+            self.handle_packet(now, packet);
             if self.state == State::Closed {
                 break;
             }
@@ -259,6 +266,23 @@ impl Session {
         self.actions.push_back(Action::Respond(on, response));
     }
 }
+
+/// A message that does not keep the whole body alive of which it is a small part: an application may
+/// hold on to it for as long as it likes. Copying at most doubles what a body costs for a moment.
+fn unpin(message: Message, body: usize) -> Message {
+    if body <= SMALL_BODY || message.len() > body / 4 {
+        return message;
+    }
+    let copy = Bytes::copy_from_slice(message.payload());
+    match message {
+        Message::Text(_) => Message::Text(Text::from_validated(copy)),
+        Message::Binary(_) => Message::Binary(copy),
+    }
+}
+
+/// Bodies up to this size may be kept alive by any message in them: as much as one kept message pins
+/// on a WebSocket.
+const SMALL_BODY: usize = Arena::CHUNK;
 
 /// What a POST that was taken is answered with.
 fn ok() -> Response {

@@ -200,3 +200,17 @@ fn an_answer_is_cut_to_the_largest_payload() {
         .collect();
     assert_eq!(bodies, ["4aaaa\u{1e}4bbb", "4cc", "4dddddddddddddddddddd"]);
 }
+
+#[test]
+fn a_small_message_does_not_keep_a_large_body_alive() {
+    let mut peer = Peer::polling();
+    let large = "x".repeat(8000);
+    let body = Bytes::from(format!("4small\u{1e}4{large}"));
+    let storage = body.as_ptr_range();
+    peer.post(body);
+    let events = peer.events();
+    let [Event::Message(small), Event::Message(whole)] = events.as_slice() else { panic!() };
+    assert_eq!((small.as_text(), whole.as_text()), (Some("small"), Some(&*large)));
+    assert!(!storage.contains(&small.payload().as_ptr()), "the small one is a copy");
+    assert!(storage.contains(&whole.payload().as_ptr()), "the large one is not");
+}
