@@ -38,16 +38,18 @@ impl Session {
     pub(super) fn ping(&mut self, now: Time) {
         self.queue.push_control(Queued::Ping);
         self.extended = false;
+        self.was_held = self.held;
         self.expect_pong(now);
         self.answer_poll();
     }
 
-    /// The peer was silent for too long, or seems so: while we do not read what it sends because the
+    /// The peer was silent for too long, or seems so: if we did not read all the time because the
     /// application is slow, its answer may well be waiting in the socket.
     pub(super) fn heartbeat_missed(&mut self, now: Time) {
-        if !self.held {
+        if !self.was_held {
             return self.finish(CloseReason::PingTimeout);
         }
+        self.was_held = self.held;
         match self.revision {
             Revision::V4 => self.expect_pong(now),
             Revision::V3 => self.expect_ping(now),

@@ -92,6 +92,8 @@ pub struct Session {
     unread: usize,
     /// The peer is being slowed down until the application has caught up.
     held: bool,
+    /// It was, at some time since the heartbeat's deadline was set.
+    was_held: bool,
 }
 
 /// What [`Session::poll_action`] asks of the driver.
@@ -280,6 +282,7 @@ impl Session {
             events: VecDeque::new(),
             unread: 0,
             held: false,
+            was_held: false,
             config,
         };
         session.queue.push_control(Queued::Open(session.handshake()));
@@ -599,7 +602,10 @@ impl Session {
             return;
         }
         self.unread += cost(&message);
-        self.held |= self.unread >= self.config.limits.max_unread;
+        if self.unread >= self.config.limits.max_unread {
+            self.held = true;
+            self.was_held = true;
+        }
         self.events.push_back(Event::Message(message));
     }
 

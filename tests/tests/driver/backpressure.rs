@@ -1,0 +1,116 @@
+//! A slow application slows its peer, a slow peer its application. Neither costs memory, nor a message.
+
+use std::time::Duration;
+
+use enginewire::{Limits, SendError};
+use enginewire_tokio::Builder;
+
+use crate::{accept, client::Client, serve, soon};
+
+fn small(builder: Builder) -> Builder {
+    let mut limits = Limits::default();
+    limits.max_unread = 64 * 1024;
+    limits.max_queued = 64 * 1024;
+    builder.limits(limits)
+}
+
+#[tokio::test]
+async fn a_slow_application_slows_its_peer_and_loses_nothing() {
+    // The heartbeat must not take a peer that is not read for a silent one: any answer to a ping would
+    // be behind what it has written, where this client never gets to.
+    let server = serve(|builder| {
+        let (interval, timeout) = (Duration::from_millis(50), Duration::from_millis(100));
+        small(builder).ping_interval(interval).ping_timeout(timeout)
+    })
+    .await;
+    let mut client = Client::open_websocket(server.local_addr()).await;
+    let mut socket = accept(&server).await;
+    let count = 40_000;
+    let stream: Vec<u8> = (0..count).flat_map(|i| Client::frame(&format!("4{i:01000}"))).collect();
+    let written = client.write_until_blocked(&stream).await;
+    assert!(written < stream.len(), "40 MB went into a socket that nobody reads");
+    let writer = tokio::spawn(async move {
+        client.write(&stream[written..]).await;
+        client
+    });
+    for i in 0..count {
+        let message = soon("a message", socket.recv()).await;
+        assert_eq!(message, Some(format!("{i:01000}").into()));
+    }
+    soon("the writer", writer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_application_withholds_the_answer_to_a_post() {
+    let server = serve(small).await;
+    let mut get = Client::connect(server.local_addr()).await;
+    let sid = get.open_polling().await;
+    let mut socket = accept(&server).await;
+    let mut post = Client::connect(server.local_addr()).await;
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    let body = vec![format!("4{}", "x".repeat(10_000)); 10].join("\u{1e}");
+    post.request("POST", &target, &body).await;
+    let answer = tokio::spawn(async move { post.answer().await });
+    for _ in 0..10 {
+        soon("a message", socket.recv()).await.unwrap();
+    }
+    let answer = soon("the answer", answer).await.unwrap();
+    assert_eq!((answer.status, &*answer.body), (200, "ok"));
+}
+
+#[tokio::test]
+async fn a_slow_peer_fills_the_queue_and_no_more() {
+    let server = serve(small).await;
+    let mut client = Client::open_websocket(server.local_addr()).await;
+    let socket = accept(&server).await;
+    let message = "x".repeat(10_000);
+    let mut sent = 0;
+    // What the kernel takes is not ours to bound: go on until it takes no more.
+    let full = loop {
+        match socket.try_send(&*message) {
+            Ok(()) => sent += 1,
+            Err(full) => {
+                match tokio::time::timeout(Duration::from_millis(300), socket.ready()).await {
+                    Ok(ready) => ready.unwrap(),
+                    Err(_) => break full,
+                }
+            }
+        }
+        assert!(sent < 10_000, "100 MB went into a socket that nobody reads");
+    };
+    let SendError::Full { queued, max } = full else { panic!("{full}") };
+    assert!(queued <= max + message.len() + Limits::MESSAGE_OVERHEAD, "{queued} bytes are queued");
+    // The peer wakes up: whoever waits can go on, and everything arrives.
+    let last = tokio::spawn(async move {
+        socket.send("last").await.unwrap();
+        socket
+    });
+    for _ in 0..sent {
+        assert_eq!(client.text().await.len(), 10_001);
+    }
+    assert_eq!(client.text().await, "4last");
+    soon("the sender", last).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_senders_of_one_session_all_get_their_turn() {
+    let server = serve(small).await;
+    let mut client = Client::open_websocket(server.local_addr()).await;
+    let socket = accept(&server).await;
+    let senders: Vec<_> = (0..20)
+        .map(|_| {
+            let sender = socket.sender();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    sender.send("x".repeat(1000)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..20 * 50 {
+        assert_eq!(client.text().await.len(), 1001);
+    }
+    for sender in senders {
+        soon("a sender", sender).await.unwrap();
+    }
+}
