@@ -76,6 +76,22 @@ impl Encoded {
         }
     }
 
+    /// The message, if it is one for one peer.
+    pub(crate) const fn as_single(&self) -> Option<&Message> {
+        match &self.0 {
+            Repr::One(message) => Some(message),
+            Repr::Many(_) => None,
+        }
+    }
+
+    /// As [`as_single`](Self::as_single).
+    pub(crate) fn into_single(self) -> Option<Message> {
+        match self.0 {
+            Repr::One(message) => Some(message),
+            Repr::Many(_) => None,
+        }
+    }
+
     /// Length of all payloads together, in bytes, before any encoding.
     pub fn len(&self) -> usize {
         match &self.0 {

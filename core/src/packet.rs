@@ -44,6 +44,14 @@ impl Message {
         }
     }
 
+    /// The payload, giving up which of the two it is.
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
     /// Length of the payload in bytes.
     pub const fn len(&self) -> usize {
         self.payload().len()

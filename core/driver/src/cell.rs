@@ -1,14 +1,15 @@
 //! One session and everybody who waits for it.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
 };
 
 use enginewire::{
-    Action, CloseReason, Encoded, Event, Message, Response, Revision, SendError, Session, Sid,
-    SocketId, Time, TransportKind,
+    Action, CloseReason, Encoded, Event, Limits, Message, Response, Revision, SendError, Session,
+    Sid, SocketId, Time, TransportKind,
 };
 
 use crate::{
@@ -188,12 +189,30 @@ impl<R: Runtime> SessionCell<R> {
         }
     }
 
-    pub(crate) fn poll_recv(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Option<Message>> {
+    /// Takes the next message, and along with it those behind it to `ahead`, until they count for
+    /// [`MAX_AHEAD`]: enough to share the price of the lock, too few to matter for what is unread.
+    pub(crate) fn poll_recv(
+        self: &Arc<Self>,
+        cx: &Context<'_>,
+        ahead: &mut VecDeque<Message>,
+    ) -> Poll<Option<Message>> {
         let mut guard = self.lock();
+        let mut first = None;
+        let mut room = MAX_AHEAD;
         while let Some(event) = guard.inner.session.poll_event() {
-            if let Event::Message(message) = event {
-                return Poll::Ready(Some(message));
+            let Event::Message(message) = event else { continue };
+            room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
+            if first.is_none() {
+                first = Some(message);
+            } else {
+                ahead.push_back(message);
             }
+            if room == 0 {
+                break;
+            }
+        }
+        if first.is_some() {
+            return Poll::Ready(first);
         }
         if guard.inner.session.is_closed() {
             return Poll::Ready(None);
@@ -319,6 +338,9 @@ impl<R: Runtime> Guard<'_, R> {
         }
     }
 }
+
+/// What messages taken together count for from which on no other is added.
+const MAX_AHEAD: usize = 1024;
 
 /// Takes a session that is over out of the directory.
 struct Removal<'a, R: Runtime>(&'a SessionCell<R>);

@@ -1,6 +1,7 @@
 //! The application's handle on a session.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     net::SocketAddr,
@@ -31,6 +32,8 @@ use crate::{cell::SessionCell, runtime::Runtime};
 /// has done nothing (`close` has begun to close), and no message is lost.
 pub struct Socket<R: Runtime> {
     sender: Sender<R>,
+    /// Small messages that were taken from the session together with one before them.
+    ahead: VecDeque<Message>,
 }
 
 /// Sends to one session. Cheap to clone; does not keep the session open.
@@ -82,7 +85,7 @@ impl Handshake {
 
 impl<R: Runtime> Socket<R> {
     pub(crate) const fn new(cell: Arc<SessionCell<R>>) -> Self {
-        Self { sender: Sender { cell } }
+        Self { sender: Sender { cell }, ahead: VecDeque::new() }
     }
 
     /// The next message. `None` once the session is over and everything received has been taken;
@@ -90,7 +93,14 @@ impl<R: Runtime> Socket<R> {
     ///
     /// Cancel safe: a message is either returned or still there.
     pub async fn recv(&mut self) -> Option<Message> {
-        poll_fn(|cx| self.sender.cell.poll_recv(cx)).await
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
+        match self.ahead.pop_front() {
+            Some(message) => Poll::Ready(Some(message)),
+            None => self.sender.cell.poll_recv(cx, &mut self.ahead),
+        }
     }
 
     /// Queues a message, waiting for room if there is none.
@@ -238,8 +248,8 @@ impl<R: Runtime> Drop for Socket<R> {
 impl<R: Runtime> Stream for Socket<R> {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.sender.cell.poll_recv(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.poll_recv(cx)
     }
 }
 

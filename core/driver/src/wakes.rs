@@ -2,21 +2,23 @@
 
 use std::task::Waker;
 
-/// Collects wakers, a few of them without an allocation, and calls them when dropped.
+/// Collects wakers, the first without an allocation, and calls them when dropped.
 ///
 /// Declare it before the guard of a lock and it outlives that: user code and executors never run
 /// under a lock of ours.
 #[derive(Default)]
 pub(crate) struct Wakes {
-    few: [Option<Waker>; 3],
+    first: Option<Waker>,
     more: Vec<Waker>,
 }
 
 impl Wakes {
+    #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
-        match self.few.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(waker),
-            None => self.more.push(waker),
+        if self.first.is_none() {
+            self.first = Some(waker);
+        } else {
+            self.more.push(waker);
         }
     }
 }
@@ -28,9 +30,12 @@ impl Extend<Waker> for Wakes {
 }
 
 impl Drop for Wakes {
+    #[inline]
     fn drop(&mut self) {
-        let few = self.few.iter_mut().filter_map(Option::take);
-        few.chain(self.more.drain(..)).for_each(Waker::wake);
+        if let Some(first) = self.first.take() {
+            first.wake();
+            std::mem::take(&mut self.more).into_iter().for_each(Waker::wake);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::{fmt, ops::Range};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::{
     Message, Packet, Revision, Text,
@@ -51,10 +51,7 @@ impl fmt::Debug for Frame {
 pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> Frame {
     let text = |payload| Frame { binary: false, prefix: Some(packet.type_digit()), payload };
     match packet {
-        PacketRef::Message(part) if !part.message().is_binary() => {
-            text(part.message().payload().clone())
-        }
-        PacketRef::Message(part) if base64 => {
+        PacketRef::Message(part) if base64 && part.message().is_binary() => {
             let typed = part.typed_base64();
             let payload = match revision {
                 Revision::V3 => typed,
@@ -62,13 +59,7 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
             };
             Frame { binary: false, prefix: Some(b'b'), payload }
         }
-        PacketRef::Message(part) => {
-            let prefix = match revision {
-                Revision::V3 => Some(4),
-                Revision::V4 => None,
-            };
-            Frame { binary: true, prefix, payload: part.message().payload().clone() }
-        }
+        PacketRef::Message(part) => message_frame(revision, part.message().clone()),
         PacketRef::Open("") | PacketRef::Ping("") | PacketRef::Pong("") => text(Bytes::new()),
         PacketRef::Ping("probe") | PacketRef::Pong("probe") => text(Bytes::from_static(b"probe")),
         PacketRef::Open(data) | PacketRef::Ping(data) | PacketRef::Pong(data) => {
@@ -76,6 +67,16 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
         }
         PacketRef::Close | PacketRef::Upgrade | PacketRef::Noop => text(Bytes::new()),
     }
+}
+
+/// The WebSocket message for `message`, as it is.
+pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
+    let (binary, prefix) = match (&message, revision) {
+        (Message::Text(_), _) => (false, Some(b'4')),
+        (Message::Binary(_), Revision::V3) => (true, Some(4)),
+        (Message::Binary(_), Revision::V4) => (true, None),
+    };
+    Frame { binary, prefix, payload: message.into_payload() }
 }
 
 /// The packet in one text message. Its data are a slice of `text`, or decoded from base64.
@@ -87,9 +88,17 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
 ///
 /// If the message is empty, starts with no known type, or holds base64 that is none.
 pub fn decode_text(revision: Revision, text: Text) -> Result<Packet, DecodeError> {
-    let body = text.into_bytes();
-    let all = 0..body.len();
-    text_packet(revision, &body, all).map_err(|fault| DecodeError::new(0, fault))
+    let mut body = text.into_bytes();
+    let packet = match body.first() {
+        None | Some(b'b') => text_packet(revision, &body, 0..body.len()),
+        // Nearly always. The type is cut off where it is, so that no reference has to be counted;
+        // it is one byte, so what follows is text still.
+        Some(&first) => typed(0, first, || {
+            body.advance(1);
+            Text::from_validated(body)
+        }),
+    };
+    packet.map_err(|fault| DecodeError::new(0, fault))
 }
 
 /// The packet in one binary message. Its data are a slice of `bytes`.
@@ -97,13 +106,15 @@ pub fn decode_text(revision: Revision, text: Text) -> Result<Packet, DecodeError
 /// Revision 4: always a message. Revision 3: the first byte is the type's number; `None` for an empty
 /// message and for an unknown type, which the protocol's reference ignores too, and without data if
 /// the type is not a message's and the data are not UTF-8.
-pub fn decode_binary(revision: Revision, bytes: Bytes) -> Option<Packet> {
+pub fn decode_binary(revision: Revision, mut bytes: Bytes) -> Option<Packet> {
     if revision == Revision::V4 {
         return Some(Packet::Message(bytes.into()));
     }
-    match *bytes.first()? {
-        4 => Some(Packet::Message(bytes.slice(1..).into())),
-        kind => packet(kind, || Text::from_utf8(bytes.slice(1..)).unwrap_or_default()),
+    let kind = *bytes.first()?;
+    bytes.advance(1);
+    match kind {
+        4 => Some(Packet::Message(bytes.into())),
+        kind => packet(kind, || Text::from_utf8(bytes).unwrap_or_default()),
     }
 }
 

@@ -36,6 +36,7 @@ impl Session {
     /// The next ping is due. It is queued whether or not the transport can take it now, and its
     /// answer is due from now on.
     pub(super) fn ping(&mut self, now: Time) {
+        self.shrink();
         self.queue.push_control(Queued::Ping);
         self.extended = false;
         self.was_held = self.held;
@@ -60,6 +61,7 @@ impl Session {
         match self.revision {
             Revision::V4 => self.finish_wrong_direction(),
             Revision::V3 => {
+                self.shrink();
                 self.queue.push_pong();
                 self.answer_poll();
             }

@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use self::timers::TimerKind;
 use self::{
     polling::Polling,
-    queue::{Queue, Queued},
+    queue::{KEPT, Queue, Queued},
     timers::Timers,
     upgrade::Probe,
 };
@@ -423,9 +423,6 @@ impl Session {
                 self.release();
             }
         }
-        if self.events.is_empty() && self.events.capacity() > KEPT {
-            self.events = VecDeque::new();
-        }
         Some(event)
     }
 
@@ -609,6 +606,15 @@ impl Session {
         self.events.push_back(Event::Message(message));
     }
 
+    /// Gives back the storage of a burst that is over, so that an idle session holds no more than it
+    /// needs. Not after each burst: a busy session would have to ask for it again and again.
+    fn shrink(&mut self) {
+        self.queue.shrink();
+        if self.events.is_empty() && self.events.capacity() > KEPT {
+            self.events = VecDeque::new();
+        }
+    }
+
     /// The application has caught up.
     fn release(&mut self) {
         self.held = false;
@@ -667,6 +673,3 @@ impl fmt::Debug for Session {
 fn cost(message: &Message) -> usize {
     message.len() + Limits::MESSAGE_OVERHEAD
 }
-
-/// Places for events that an idle session keeps.
-const KEPT: usize = 16;

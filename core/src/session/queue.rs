@@ -3,10 +3,10 @@
 use alloc::collections::VecDeque;
 
 use crate::{
-    codec::{Frame, PacketRef, PayloadEncoder, encode_frame},
+    codec::{Frame, PacketRef, PayloadEncoder, encode_frame, message_frame},
     encoded::Encoded,
     limits::Limits,
-    packet::Revision,
+    packet::{Message, Revision},
     session::upgrade::PROBE,
     text::Text,
 };
@@ -105,10 +105,24 @@ impl Queue {
 
     /// Takes the next packet as a WebSocket frame.
     pub(crate) fn pop_frame(&mut self, revision: Revision, base64: bool) -> Option<Frame> {
+        if let Some(message) = self.pop_single(base64) {
+            return Some(message_frame(revision, message));
+        }
         let (packet, last) = self.front()?;
         let frame = encode_frame(revision, packet, base64);
         self.advance(last);
         Some(frame)
+    }
+
+    /// Takes the next packet if it is one message that goes into a frame as it is: nearly always.
+    fn pop_single(&mut self, base64: bool) -> Option<Message> {
+        let Some(Queued::Message(message)) = self.packets.front() else { return None };
+        let message = message.as_single().filter(|message| !(base64 && message.is_binary()))?;
+        self.bytes -= message.len() + Limits::MESSAGE_OVERHEAD;
+        match self.packets.pop_front() {
+            Some(Queued::Message(message)) => message.into_single(),
+            _ => None,
+        }
     }
 
     /// Takes as many packets as the payload has room for.
@@ -146,8 +160,11 @@ impl Queue {
             Some(Queued::Pong) => self.pongs -= 1,
             _ => {}
         }
+    }
+
+    /// Gives back the storage of a burst that is over.
+    pub(crate) fn shrink(&mut self) {
         if self.packets.is_empty() && self.packets.capacity() > KEPT {
-            // A burst is over: an idle session holds no more than it needs.
             self.packets = VecDeque::new();
         }
     }
@@ -158,8 +175,8 @@ fn cost(message: &Encoded) -> usize {
     message.len() + message.parts() * Limits::MESSAGE_OVERHEAD
 }
 
-/// Places for packets that an idle session keeps.
-const KEPT: usize = 16;
+/// Places for packets that an idle session keeps, which is what it has had in a burst of as many.
+pub(crate) const KEPT: usize = 16;
 
 /// Pongs that may wait at a time.
 const MAX_PONGS: u8 = 16;
