@@ -74,6 +74,8 @@ pub(crate) struct Guard<'a, R: Runtime> {
     removal: Option<Removal<'a, R>>,
     /// The carrier that holds the guard, which need not be woken.
     carrier: Option<u64>,
+    /// Nothing has happened that anybody else needs to know.
+    settled: bool,
 }
 
 impl<R: Runtime> SessionCell<R> {
@@ -100,8 +102,14 @@ impl<R: Runtime> SessionCell<R> {
 
     /// Locks the session for the application or the clock.
     pub(crate) fn lock(self: &Arc<Self>) -> Guard<'_, R> {
-        let inner = lock(&self.inner);
-        Guard { cell: self, inner, wakes: Wakes::default(), removal: None, carrier: None }
+        Guard {
+            cell: self,
+            inner: lock(&self.inner),
+            wakes: Wakes::default(),
+            removal: None,
+            carrier: None,
+            settled: false,
+        }
     }
 
     /// Locks the session for a connection that carries it.
@@ -197,9 +205,11 @@ impl<R: Runtime> SessionCell<R> {
         ahead: &mut VecDeque<Message>,
     ) -> Poll<Option<Message>> {
         let mut guard = self.lock();
+        let session = &mut guard.inner.session;
+        let was_receiving = session.is_receiving();
         let mut first = None;
         let mut room = MAX_AHEAD;
-        while let Some(event) = guard.inner.session.poll_event() {
+        while let Some(event) = session.poll_event() {
             let Event::Message(message) = event else { continue };
             room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
             if first.is_none() {
@@ -210,6 +220,10 @@ impl<R: Runtime> SessionCell<R> {
             if room == 0 {
                 break;
             }
+        }
+        if was_receiving {
+            // Nothing else follows from taking what has come.
+            guard.settled = true;
         }
         if first.is_some() {
             return Poll::Ready(first);
@@ -275,7 +289,14 @@ impl<R: Runtime> Guard<'_, R> {
         }
     }
 
+    #[inline]
     fn hand_out_actions(&mut self) {
+        if self.inner.session.has_actions() {
+            self.hand_out_some_actions();
+        }
+    }
+
+    fn hand_out_some_actions(&mut self) {
         let Inner { session, carriers, .. } = &mut *self.inner;
         while let Some(action) = session.poll_action() {
             let (id, order) = match action {
@@ -352,8 +373,11 @@ impl<R: Runtime> Drop for Removal<'_, R> {
 }
 
 impl<R: Runtime> Drop for Guard<'_, R> {
+    #[inline]
     fn drop(&mut self) {
-        self.settle();
+        if !self.settled {
+            self.settle();
+        }
     }
 }
 

@@ -7,19 +7,26 @@ use std::task::Waker;
 /// Declare it before the guard of a lock and it outlives that: user code and executors never run
 /// under a lock of ours.
 #[derive(Default)]
-pub(crate) struct Wakes {
-    first: Option<Waker>,
-    more: Vec<Waker>,
+pub(crate) struct Wakes(Wakers);
+
+#[derive(Default)]
+enum Wakers {
+    #[default]
+    None,
+    One(Waker),
+    Many(Vec<Waker>),
 }
 
 impl Wakes {
-    #[inline]
     pub(crate) fn push(&mut self, waker: Waker) {
-        if self.first.is_none() {
-            self.first = Some(waker);
-        } else {
-            self.more.push(waker);
-        }
+        self.0 = match std::mem::take(&mut self.0) {
+            Wakers::None => Wakers::One(waker),
+            Wakers::One(first) => Wakers::Many(vec![first, waker]),
+            Wakers::Many(mut wakers) => {
+                wakers.push(waker);
+                Wakers::Many(wakers)
+            }
+        };
     }
 }
 
@@ -32,9 +39,10 @@ impl Extend<Waker> for Wakes {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        if let Some(first) = self.first.take() {
-            first.wake();
-            std::mem::take(&mut self.more).into_iter().for_each(Waker::wake);
+        match std::mem::take(&mut self.0) {
+            Wakers::None => {}
+            Wakers::One(waker) => waker.wake(),
+            Wakers::Many(wakers) => wakers.into_iter().for_each(Waker::wake),
         }
     }
 }

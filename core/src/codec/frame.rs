@@ -70,6 +70,7 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
 }
 
 /// The WebSocket message for `message`, as it is.
+#[inline]
 pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
     let (binary, prefix) = match (&message, revision) {
         (Message::Text(_), _) => (false, Some(b'4')),
@@ -87,6 +88,7 @@ pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
 /// # Errors
 ///
 /// If the message is empty, starts with no known type, or holds base64 that is none.
+#[inline]
 pub fn decode_text(revision: Revision, text: Text) -> Result<Packet, DecodeError> {
     let mut body = text.into_bytes();
     let packet = match body.first() {

@@ -396,6 +396,7 @@ impl Session {
 /// Outputs.
 impl Session {
     /// What the driver has to do. Never blocked by a slow WebSocket.
+    #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -415,6 +416,7 @@ impl Session {
     }
 
     /// What the application should know.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
         if let Event::Message(message) = &event {
@@ -428,6 +430,7 @@ impl Session {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Changes with any other
     /// call.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<(Time, TimerKind)> {
         self.timers.next()
     }
@@ -476,11 +479,13 @@ impl Session {
     }
 
     /// The revision of the protocol that the client asked for.
+    #[inline]
     pub const fn revision(&self) -> Revision {
         self.revision
     }
 
     /// The transport that carries messages now.
+    #[inline]
     pub const fn transport(&self) -> TransportKind {
         match self.transport {
             Transport::Polling => TransportKind::Polling,
@@ -489,53 +494,63 @@ impl Session {
     }
 
     /// Whether the session is over.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
     /// Why the session is over; `None` while it is not. [`Event::Closed`] says the same, after the
     /// messages that came before.
+    #[inline]
     pub const fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
     }
 
     /// Whether the session takes messages: it is neither closing nor closed.
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
     /// Whether a driver should read the session's WebSocket. False while the application has
     /// [`Limits::max_unread`] bytes to catch up with; then TCP slows the peer down.
+    #[inline]
     pub const fn is_receiving(&self) -> bool {
         !self.held
     }
 
     /// Bytes queued for the peer, as [`Limits::max_queued`] counts.
+    #[inline]
     pub const fn queued(&self) -> usize {
         self.queue.bytes()
     }
 
     /// Whether [`send`](Self::send) would take a message.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.queue.bytes() < self.config.limits.max_queued
     }
 
     /// Whether so much room is there that writers who found none should try again: half of it.
+    #[inline]
     pub fn is_writable(&self) -> bool {
         self.queue.is_writable(&self.config.limits)
     }
 
     /// Whether [`poll_write`](Self::poll_write) has something for this WebSocket.
+    #[inline]
     pub fn wants_write(&self, on: SocketId) -> bool {
         if self.is_socket(on) { !self.queue.is_empty() } else { self.probe_wants_write(on) }
     }
 
     /// Whether [`poll_action`](Self::poll_action) has something.
+    #[inline]
     pub fn has_actions(&self) -> bool {
         !self.actions.is_empty()
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
+    #[inline]
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }

@@ -64,6 +64,7 @@ impl Queue {
 
     /// Takes a message, unless the limit has been reached. The last one may go beyond it: whoever
     /// was told that there is room must not find that his message is too large for it.
+    #[inline]
     pub(crate) fn push_message(&mut self, message: &Encoded, limits: &Limits) -> bool {
         if self.bytes >= limits.max_queued {
             self.full = true;
@@ -104,6 +105,7 @@ impl Queue {
     }
 
     /// Takes the next packet as a WebSocket frame.
+    #[inline]
     pub(crate) fn pop_frame(&mut self, revision: Revision, base64: bool) -> Option<Frame> {
         if let Some(message) = self.pop_single(base64) {
             return Some(message_frame(revision, message));
@@ -115,6 +117,7 @@ impl Queue {
     }
 
     /// Takes the next packet if it is one message that goes into a frame as it is: nearly always.
+    #[inline]
     fn pop_single(&mut self, base64: bool) -> Option<Message> {
         let Some(Queued::Message(message)) = self.packets.front() else { return None };
         let message = message.as_single().filter(|message| !(base64 && message.is_binary()))?;

@@ -33,11 +33,13 @@ impl Output {
     }
 
     /// Appends a copy of `bytes`.
+    #[inline]
     pub fn put_slice(&mut self, bytes: &[u8]) {
         self.copied.extend_from_slice(bytes);
     }
 
     /// Appends `bytes`, as they are if they are large.
+    #[inline]
     pub fn put_bytes(&mut self, bytes: &Bytes) {
         if bytes.len() < Self::SHARE_FROM {
             return self.put_slice(bytes);
@@ -47,11 +49,13 @@ impl Output {
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.remaining() == 0
     }
 
     /// Gives back the storage if there is more of it than `keep` bytes and nothing waits in it.
+    #[inline]
     pub fn shrink(&mut self, keep: usize) {
         if self.is_empty() && self.copied.capacity() > keep {
             *self = Self::new();
@@ -65,6 +69,7 @@ impl Output {
 }
 
 impl Buf for Output {
+    #[inline]
     fn remaining(&self) -> usize {
         self.copied.len() - self.consumed + self.shared_len
     }

@@ -37,7 +37,21 @@ impl Writer {
     }
 
     /// Writes what there is. `Pending` if the socket would not take everything.
+    #[inline]
     pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        shared: &mut Output,
+        cx: &mut Context<'_>,
+        now: Time,
+    ) -> Poll<io::Result<()>> {
+        if self.pending.is_none() && shared.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_flush_some(stream, shared, cx, now)
+    }
+
+    fn poll_flush_some<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         shared: &mut Output,
