@@ -34,7 +34,7 @@ pub use crate::{
     router::{BadRequest, Opening, Reject, Route, Router, SessionRequest},
     session::{
         Action, Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, Session,
-        SocketEnd, SocketId, TimerKind, TransportFault,
+        SocketEnd, SocketId, TimerKind, TransportFault, TrySendError,
     },
     sid::Sid,
     text::Text,

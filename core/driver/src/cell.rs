@@ -9,7 +9,7 @@ use std::{
 
 use enginewire::{
     Action, CloseReason, Encoded, Event, Limits, Message, Response, Revision, SendError, Session,
-    Sid, SocketId, Time, TransportKind,
+    Sid, SocketId, Time, TransportKind, TrySendError,
 };
 
 use crate::{
@@ -140,22 +140,26 @@ impl<R: Runtime> SessionCell<R> {
         guard.inner.receiver = None;
     }
 
-    pub(crate) fn try_send(self: &Arc<Self>, message: &Encoded) -> Result<(), SendError> {
+    pub(crate) fn try_send(self: &Arc<Self>, message: Encoded) -> Result<(), TrySendError> {
         self.lock().inner.session.send(message)
     }
 
+    /// Takes `message` out of its place once there is room.
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &Context<'_>,
-        message: &Encoded,
+        place: &mut Option<Encoded>,
     ) -> Poll<Result<(), SendError>> {
+        let Some(message) = place.take() else { return Poll::Ready(Ok(())) };
         let mut guard = self.lock();
         match guard.inner.session.send(message) {
-            Err(SendError::Full { .. }) => {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(TrySendError { message, reason: SendError::Full { .. } }) => {
+                *place = Some(message);
                 guard.wait(cx);
                 Poll::Pending
             }
-            result => Poll::Ready(result),
+            Err(error) => Poll::Ready(Err(error.reason)),
         }
     }
 

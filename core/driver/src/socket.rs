@@ -11,7 +11,8 @@ use std::{
 };
 
 use enginewire::{
-    CloseReason, Encoded, Message, Revision, SendError, TransportKind, wire::http::RequestHead,
+    CloseReason, Encoded, Message, Revision, SendError, TransportKind, TrySendError,
+    wire::http::RequestHead,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -118,8 +119,8 @@ impl<R: Runtime> Socket<R> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if there is none, [`SendError::Closed`]. The message has not been queued.
-    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
+    /// [`SendError::Full`] if there is none, or [`SendError::Closed`], and the message.
+    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
         self.sender.try_send(message)
     }
 
@@ -187,8 +188,8 @@ impl<R: Runtime> Sender<R> {
     ///
     /// [`SendError::Closed`].
     pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
-        let message = message.into();
-        poll_fn(|cx| self.cell.poll_send(cx, &message)).await
+        let mut message = Some(message.into());
+        poll_fn(|cx| self.cell.poll_send(cx, &mut message)).await
     }
 
     /// As [`Socket::try_send`]. A broadcast encodes once:
@@ -205,9 +206,9 @@ impl<R: Runtime> Sender<R> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`], [`SendError::Closed`].
-    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
-        self.cell.try_send(&message.into())
+    /// [`SendError::Full`] or [`SendError::Closed`], and the message.
+    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
+        self.cell.try_send(message.into())
     }
 
     /// As [`Socket::ready`].
@@ -264,7 +265,7 @@ impl<R: Runtime, M: Into<Encoded>> Sink<M> for Socket<R> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
-        self.sender.cell.try_send(&message.into())
+        Ok(self.sender.cell.try_send(message.into())?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {

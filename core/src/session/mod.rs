@@ -210,6 +210,22 @@ pub enum SendError {
     Closed,
 }
 
+/// A message that was not taken: nothing is lost, and it may be sent again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct TrySendError {
+    /// The message.
+    pub message: Encoded,
+    /// Why.
+    pub reason: SendError,
+}
+
+impl From<TrySendError> for SendError {
+    fn from(error: TrySendError) -> Self {
+        error.reason
+    }
+}
+
 /// Which `handle_*` method an admitted request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -287,7 +303,8 @@ impl Session {
         };
         session.queue.push_control(Queued::Open(session.handshake()));
         if let Some(message) = &session.config.initial_packet {
-            session.queue.push_message(message, &session.config.limits);
+            // A new queue has room.
+            let _ = session.queue.push_message(message.clone(), &session.config.limits);
         }
         session.start_heartbeat(now);
         if let Carrier::Exchange(on) = first {
@@ -352,18 +369,23 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] while the peer is slow, [`SendError::Closed`] once the session is closing.
-    /// The message has not been taken then.
-    pub fn send(&mut self, message: &Encoded) -> Result<(), SendError> {
+    /// [`SendError::Full`] while the peer is slow, [`SendError::Closed`] once the session is closing,
+    /// and with either the message.
+    #[inline]
+    pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
+        self.enqueue(message.into())
+    }
+
+    fn enqueue(&mut self, message: Encoded) -> Result<(), TrySendError> {
         if self.state != State::Open {
-            return Err(SendError::Closed);
+            return Err(TrySendError { message, reason: SendError::Closed });
         }
         if message.parts() == 0 {
             return Ok(());
         }
-        if !self.queue.push_message(message, &self.config.limits) {
+        if let Err(message) = self.queue.push_message(message, &self.config.limits) {
             let (queued, max) = (self.queue.bytes(), self.config.limits.max_queued);
-            return Err(SendError::Full { queued, max });
+            return Err(TrySendError { message, reason: SendError::Full { queued, max } });
         }
         self.answer_poll();
         Ok(())

@@ -65,14 +65,18 @@ impl Queue {
     /// Takes a message, unless the limit has been reached. The last one may go beyond it: whoever
     /// was told that there is room must not find that his message is too large for it.
     #[inline]
-    pub(crate) fn push_message(&mut self, message: &Encoded, limits: &Limits) -> bool {
+    pub(crate) fn push_message(
+        &mut self,
+        message: Encoded,
+        limits: &Limits,
+    ) -> Result<(), Encoded> {
         if self.bytes >= limits.max_queued {
             self.full = true;
-            return false;
+            return Err(message);
         }
-        self.bytes += cost(message);
-        self.packets.push_back(Queued::Message(message.clone()));
-        true
+        self.bytes += cost(&message);
+        self.packets.push_back(Queued::Message(message));
+        Ok(())
     }
 
     /// Whether writers that wait for room should be told of it: not before half of it is there, so

@@ -78,7 +78,8 @@ async fn a_slow_peer_fills_the_queue_and_no_more() {
         }
         assert!(sent < 10_000, "100 MB went into a socket that nobody reads");
     };
-    let SendError::Full { queued, max } = full else { panic!("{full}") };
+    assert_eq!(full.message.len(), message.len(), "what was refused comes back");
+    let SendError::Full { queued, max } = full.reason else { panic!("{full}") };
     assert!(queued <= max + message.len() + Limits::MESSAGE_OVERHEAD, "{queued} bytes are queued");
     // The peer wakes up: whoever waits can go on, and everything arrives.
     let last = tokio::spawn(async move {

@@ -16,7 +16,7 @@ fn a_waiting_get_learns_of_a_close_at_once() {
 fn a_get_after_a_close_learns_of_it() {
     for (mut peer, body) in [(Peer::polling(), "6\u{1e}1"), (Peer::polling_v3(), "1:61:1")] {
         peer.close();
-        assert_eq!(peer.session.send(&"x".into()), Err(SendError::Closed));
+        assert_eq!(peer.session.send("x").unwrap_err().reason, SendError::Closed);
         assert!(peer.events().is_empty());
         let get = peer.get();
         assert_eq!(peer.body(get), body);

@@ -18,7 +18,7 @@ fn a_full_queue_refuses_and_tells_when_there_is_room() {
         peer.send("x");
     }
     let max = 4 * (Limits::MESSAGE_OVERHEAD + 1);
-    assert_eq!(peer.session.send(&"x".into()), Err(SendError::Full { queued: max, max }));
+    assert_eq!(peer.session.send("x").unwrap_err().reason, SendError::Full { queued: max, max });
     assert!(peer.events().is_empty());
     peer.session.poll_write(on);
     assert!(peer.events().is_empty(), "told only when half of the room is there");
@@ -117,8 +117,8 @@ fn undrained_outputs_are_late_not_lost() {
     let mut peer = Peer::polling();
     let (now, first) = (peer.now, ExchangeId(1));
     peer.session.handle_poll(now, first);
-    peer.session.send(&"a".into()).unwrap();
-    peer.session.send(&"b".into()).unwrap();
+    peer.session.send("a").unwrap();
+    peer.session.send("b").unwrap();
     peer.session.handle_post(now, ExchangeId(2), false);
     peer.session.handle_body(now, ExchangeId(2), Body::Complete("4x".into()));
     peer.session.handle_poll(now, ExchangeId(3));

@@ -145,7 +145,7 @@ impl Peer {
     }
 
     fn send(&mut self, message: impl Into<Encoded>) {
-        self.session.send(&message.into()).unwrap();
+        self.session.send(message).unwrap();
         self.drain();
     }
 
