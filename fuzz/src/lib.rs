@@ -1,0 +1,16 @@
+//! What the fuzz targets do. Each module has a `run`, which takes the bytes that the fuzzer made up
+//! and panics if the code under test breaks a rule; the module's first lines say how the bytes are
+//! read. Only the public API of `enginewire` is used.
+
+pub mod http;
+pub mod jsonp;
+pub mod packets;
+pub mod payloads;
+pub mod query;
+pub mod session;
+pub mod stream;
+pub mod websocket;
+
+mod memory;
+mod oracle;
+mod script;
