@@ -12,7 +12,7 @@ pub fn run(data: &[u8]) {
     let style = script.byte();
     let j = String::from_utf8_lossy(script.until(b'\n'));
     let index = jsonp::callback_index(&j);
-    let digits: String = j.chars().filter(|c| matches!(c, '0'..='9')).collect();
+    let digits: String = j.chars().filter(char::is_ascii_digit).collect();
     assert_eq!(index, digits);
 
     let rest = script.rest();
