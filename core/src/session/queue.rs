@@ -49,8 +49,9 @@ impl Queue {
         self.packets.push_back(packet);
     }
 
+    /// Puts a packet before the others, but not into an event of which some parts are already out.
     pub(crate) fn push_first(&mut self, packet: Queued) {
-        self.packets.push_front(packet);
+        self.packets.insert(usize::from(self.parts_out > 0), packet);
     }
 
     /// Answers a ping of revision 3, unless so many answers wait already that the peer, which does

@@ -74,6 +74,22 @@ fn everything_queued_moves_to_the_websocket_in_order() {
 }
 
 #[test]
+fn an_event_of_which_some_went_out_by_polling_goes_on_where_it_was() {
+    let mut config = Config::default();
+    config.limits.max_payload = 5;
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.send(Encoded::group([Message::from("a"), "b".into(), "c".into(), "d".into()]));
+    let get = peer.get();
+    assert_eq!(peer.body(get), "4a\u{1e}4b");
+    let on = peer.socket();
+    // The answer to the probe has not been pulled when the upgrade is complete.
+    peer.text(on, "2probe");
+    peer.text(on, "5");
+    assert_eq!(peer.frames(on), ["4c", "4d", "3probe"]);
+    assert_eq!(peer.session.queued(), 0);
+}
+
+#[test]
 fn a_get_pending_at_the_end_of_the_upgrade_gets_a_close_packet() {
     let mut peer = Peer::polling();
     let on = peer.socket();
