@@ -33,7 +33,7 @@ pub struct Config {
     /// Time between two pings of a client (revision 4), or what a client of revision 3 is told.
     /// Default 25 s.
     pub ping_interval: Duration,
-    /// How long a client may take to answer a ping. Default 20 s.
+    /// How long a client may take to answer a ping. At least 1 ms; default 20 s.
     pub ping_timeout: Duration,
     /// How long an upgrade may take, from the WebSocket's handshake on. Default 10 s.
     pub upgrade_timeout: Duration,

@@ -11,6 +11,7 @@ mod cors;
 mod reject;
 
 use alloc::{borrow::Cow, format, string::String, sync::Arc};
+use core::time::Duration;
 
 pub use self::reject::{BadRequest, Reject};
 use crate::{
@@ -89,6 +90,7 @@ impl Router {
     pub fn new(mut config: Config) -> Self {
         let path = config.path.trim_matches('/');
         config.path = if path.is_empty() { String::from("/") } else { format!("/{path}/") };
+        config.ping_timeout = config.ping_timeout.max(MIN_PING_TIMEOUT);
         Self { config: Arc::new(config) }
     }
 
@@ -227,6 +229,10 @@ impl Router {
         lines
     }
 }
+
+/// While its application is slow a session is looked at once per timeout: without any there would be
+/// no end to that.
+const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Appends a field made of configuration. One that could not be sent is left out: the alternative,
 /// a forged answer, is worse.

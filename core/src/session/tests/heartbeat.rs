@@ -154,3 +154,15 @@ fn a_peer_that_we_do_not_read_is_not_called_silent() {
     peer.wait(secs(1));
     assert_eq!(peer.closed(), CloseReason::PingTimeout);
 }
+
+#[test]
+fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
+    let mut config = Config::default();
+    config.limits.max_unread = 1;
+    config.ping_timeout = Duration::ZERO;
+    let mut peer = Peer::open("EIO=4&transport=websocket", config);
+    peer.text(SocketId(0), "4a");
+    peer.now = peer.now + secs(25);
+    peer.session.handle_timeout(peer.now);
+    assert!(peer.session.poll_timeout().is_some_and(|(deadline, _)| deadline > peer.now));
+}
