@@ -73,6 +73,27 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn any_number_of_requests_behind_a_waiting_one_fits_the_stack() {
+    let server = serve(|builder| builder).await;
+    let mut client = Client::connect(server.local_addr()).await;
+    let sid = client.open_polling().await;
+    let mut socket = accept(&server).await;
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    let post = format!("POST {target} HTTP/1.1\r\nHost:\r\nContent-Length:2\r\n\r\n4a");
+    let mut pipelined = Client::connect(server.local_addr()).await;
+    pipelined.write(format!("GET {target} HTTP/1.1\r\nHost:\r\n\r\n{}", post.repeat(140))).await;
+    pipelined.write(post.repeat(500)).await;
+    // The GET waits, and the others behind it, until there is something to answer it with.
+    tokio::task::yield_now().await;
+    socket.send("released").await.unwrap();
+    assert_eq!(pipelined.answer().await.body, "4released");
+    for _ in 0..640 {
+        assert_eq!(pipelined.answer().await.body, "ok");
+        assert_eq!(soon("a message", socket.recv()).await, Some("a".into()));
+    }
+}
+
+#[tokio::test]
 async fn a_socket_is_a_stream_and_a_sink() {
     let server = serve(|builder| builder).await;
     let mut client = Client::open_websocket(server.local_addr()).await;
@@ -105,6 +126,18 @@ async fn a_broadcast_reaches_every_transport() {
     assert_eq!(websocket.next_frame().await, (2, vec![1, 2, 3]));
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
     assert_eq!(polling.get(&target).await.body, "bAQID");
+}
+
+#[tokio::test]
+async fn frames_behind_a_request_that_is_allowed_at_once_count() {
+    let server = serve(|builder| builder.allow_request(|_| async { Ok(()) })).await;
+    let mut client = Client::connect(server.local_addr()).await;
+    let mut segment = Client::upgrade("").into_bytes();
+    segment.extend(Client::frame("4early"));
+    client.write(segment).await;
+    assert_eq!(client.answer().await.status, 101);
+    let mut socket = accept(&server).await;
+    assert_eq!(soon("a message", socket.recv()).await, Some("early".into()));
 }
 
 #[tokio::test]

@@ -83,7 +83,15 @@ impl<R: Runtime> Exchanges<R> {
                 self.fail(now, &event);
             }
         }
-        if let Some(role) = self.answer(link, now, cx, scratch) {
+        let waited = !matches!(self.stage, Stage::Listening);
+        if let Some(role) = self.answer(link, now, cx, scratch, &[]) {
+            return Progress::Become(role);
+        }
+        // The next request may have come in the meantime.
+        if waited
+            && matches!(self.stage, Stage::Listening)
+            && let Some(role) = self.handle(link, now, cx, scratch, &mut [])
+        {
             return Progress::Become(role);
         }
         let mut input = std::mem::take(&mut scratch.input);
@@ -144,13 +152,18 @@ impl<R: Runtime> Exchanges<R> {
         since.is_some_and(|since| since + link.shared.options.write_timeout <= now)
     }
 
-    /// Completes the exchange under way if what it waits for has come.
+    /// Completes the exchange under way if what it waits for has come. `rest` is what came behind
+    /// the request in the same read.
+    ///
+    /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the
+    /// stack with requests that wait in a row.
     fn answer(
         &mut self,
         link: &mut Link<R>,
         now: Time,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
+        rest: &[u8],
     ) -> Option<Role<R>> {
         match &mut self.stage {
             Stage::Listening => None,
@@ -161,8 +174,6 @@ impl<R: Runtime> Exchanges<R> {
                     drop(guard);
                     self.stage = Stage::Listening;
                     self.respond(link, now, &response, scratch);
-                    // The next request may have come in the meantime.
-                    return self.handle(link, now, cx, scratch, &mut []);
                 }
                 None
             }
@@ -173,16 +184,15 @@ impl<R: Runtime> Exchanges<R> {
                     return None;
                 };
                 let Asking { opening, handshake, accept, .. } = *asking;
-                let role = match verdict {
+                match verdict {
                     Ok(()) => {
-                        self.open(link, now, cx.waker(), scratch, opening, handshake, accept, &[])
+                        self.open(link, now, cx.waker(), scratch, opening, handshake, accept, rest)
                     }
                     Err(message) => {
                         self.refuse(link, now, &Reject::Forbidden(message), scratch);
                         None
                     }
-                };
-                role.or_else(|| self.handle(link, now, cx, scratch, &mut []))
+                }
             }
         }
     }
@@ -249,7 +259,7 @@ impl<R: Runtime> Exchanges<R> {
                 let asking = Asking { verdict, opening, handshake, accept };
                 self.stage = Stage::Asking(Box::new(asking));
                 // It may know at once.
-                self.answer(link, now, cx, scratch)
+                self.answer(link, now, cx, scratch, input.rest())
             }),
             Ok(Route::Session(request)) => {
                 self.enter(link, now, cx.waker(), scratch, &head, &request, input)
@@ -382,7 +392,7 @@ impl<R: Runtime> Exchanges<R> {
         if let Stage::Waiting { cell, on } = &self.stage {
             cell.lock_as(on.0).session().handle_body(now, *on, body);
         }
-        self.answer(link, now, cx, scratch)
+        self.answer(link, now, cx, scratch, &[])
     }
 
     /// The exchange under way, if there is one, will not be completed.
