@@ -1,5 +1,6 @@
 //! What the tests, benchmarks and test programs share.
 
+pub mod client;
 pub mod echo;
 pub mod program;
 pub mod script;

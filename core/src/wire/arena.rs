@@ -1,5 +1,7 @@
 //! Storage for small messages.
 
+use alloc::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 
 /// Gives small messages a place of their own without an allocation for each.
@@ -9,7 +11,10 @@ use bytes::{Bytes, BytesMut};
 /// at all. One kept message keeps one chunk alive, never the read buffer it came in.
 #[derive(Debug, Default)]
 pub struct Arena {
-    chunk: BytesMut,
+    chunk: Option<BytesMut>,
+    /// Chunks that messages were still in when they were full, the oldest first. The messages of
+    /// one read, or of one turn of many sessions, nearly always cross from one chunk to the next.
+    full: VecDeque<BytesMut>,
 }
 
 impl Arena {
@@ -18,6 +23,9 @@ impl Arena {
     /// Larger messages get an allocation of exactly their size, which costs them less than a
     /// quarter of a wasted chunk.
     pub const MAX_SHARED: usize = Self::CHUNK / 4;
+
+    /// Full chunks that are looked at again: as many as one read of the drivers can fill.
+    const MAX_FULL: usize = 16;
 
     /// An arena that allocates its first chunk when it is first used.
     pub fn new() -> Self {
@@ -32,16 +40,43 @@ impl Arena {
         if bytes.len() > Self::MAX_SHARED {
             return Bytes::copy_from_slice(bytes);
         }
-        if self.chunk.capacity() < bytes.len() && !self.chunk.try_reclaim(Self::CHUNK) {
-            self.chunk = BytesMut::with_capacity(Self::CHUNK);
+        let chunk = match &mut self.chunk {
+            Some(chunk) if chunk.capacity() >= bytes.len() => chunk,
+            _ => {
+                let next = self.next_chunk();
+                self.chunk.insert(next)
+            }
+        };
+        chunk.extend_from_slice(bytes);
+        chunk.split().freeze()
+    }
+
+    #[cold]
+    fn next_chunk(&mut self) -> BytesMut {
+        // What was filled just now is still in the processor's cache.
+        if let Some(mut filled) = self.chunk.take() {
+            if filled.try_reclaim(Self::CHUNK) {
+                return filled;
+            }
+            self.full.push_back(filled);
         }
-        self.chunk.extend_from_slice(bytes);
-        self.chunk.split().freeze()
+        if let Some(mut oldest) = self.full.pop_front() {
+            if oldest.try_reclaim(Self::CHUNK) {
+                return oldest;
+            }
+            // A message in it is being kept, maybe for long: the others first.
+            if self.full.len() < Self::MAX_FULL {
+                self.full.push_back(oldest);
+            }
+        }
+        BytesMut::with_capacity(Self::CHUNK)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::{collections::BTreeSet, vec::Vec};
+
     use super::*;
 
     #[test]
@@ -60,6 +95,48 @@ mod tests {
         }
     }
 
+    /// The chunks that `n` messages go to while the last `behind` of them are held.
+    fn chunks(arena: &mut Arena, n: usize, behind: usize) -> BTreeSet<usize> {
+        let mut held = VecDeque::new();
+        let mut chunks = BTreeSet::new();
+        for _ in 0..n {
+            held.push_back(arena.copy(&[3; 64]));
+            held.drain(..held.len().saturating_sub(behind));
+            chunks.extend(arena.chunk.as_ref().map(end));
+        }
+        chunks
+    }
+
+    /// Where a chunk ends, however much of it has been used.
+    fn end(chunk: &BytesMut) -> usize {
+        chunk.as_ptr().addr() + chunk.capacity()
+    }
+
+    #[test]
+    fn an_application_that_is_behind_goes_round_the_same_chunks() {
+        for behind in [1, 16, 64, 65, 640] {
+            let mut arena = Arena::new();
+            let first = chunks(&mut arena, 5_000, behind);
+            let needed = behind.div_ceil(Arena::CHUNK / 64) + 1;
+            assert!((needed..needed + 2).contains(&first.len()), "{behind}: {}", first.len());
+            assert_eq!(chunks(&mut arena, 5_000, behind), first, "{behind} behind");
+        }
+    }
+
+    #[test]
+    fn chunks_in_which_messages_are_kept_are_given_up() {
+        let mut arena = Arena::new();
+        let mut kept = Vec::new();
+        for _ in 0..3 * Arena::MAX_FULL {
+            kept.push(arena.copy(&[4; 64]));
+            chunks(&mut arena, 200, 1);
+        }
+        assert_eq!(arena.full.len(), Arena::MAX_FULL);
+        // They are not in the way of the others: no more than two are needed to go on.
+        let first = chunks(&mut arena, 2_000, 1);
+        assert_eq!(chunks(&mut arena, 2_000, 1), first);
+    }
+
     #[test]
     fn a_kept_message_keeps_its_bytes() {
         let mut arena = Arena::new();
@@ -75,6 +152,6 @@ mod tests {
         let mut arena = Arena::new();
         assert_eq!(arena.copy(&[]).len(), 0);
         assert_eq!(arena.copy(&[7; Arena::MAX_SHARED + 1]).len(), Arena::MAX_SHARED + 1);
-        assert_eq!(arena.chunk.capacity(), 0);
+        assert!(arena.chunk.is_none());
     }
 }

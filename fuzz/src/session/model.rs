@@ -355,7 +355,7 @@ impl Model {
         if expected.is_ok() && message.parts() > 0 {
             self.queue.push_back(Sent::new(message));
         }
-        assert_eq!(self.session.send(message), expected);
+        assert_eq!(self.session.send(message.clone()).map_err(SendError::from), expected);
         self.after(Ends::No);
     }
 

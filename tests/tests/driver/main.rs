@@ -4,29 +4,18 @@
 mod abuse;
 mod backpressure;
 mod cancel;
-mod client;
 mod closing;
 mod handles;
 mod timeouts;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
+use enginewire_tests::client::{self, soon};
 use enginewire_tokio::{Builder, Server, Socket, Tokio};
-
-/// What nothing takes as long as, unless it hangs.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server on a port of its own.
 async fn serve(change: impl FnOnce(Builder) -> Builder) -> Server {
     change(Builder::new(Tokio::default())).bind("127.0.0.1:0").await.unwrap()
-}
-
-/// The output of `work`, which must not hang.
-async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: nothing within {DEADLINE:?}"),
-    }
 }
 
 async fn accept(server: &Server) -> Socket {

@@ -1,16 +1,27 @@
 //! A raw client: bytes on a TCP connection, and just enough HTTP and WebSocket to read the answers.
+//! It panics where a test has to fail.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::net::SocketAddr;
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::soon;
+/// What nothing takes as long as, unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The output of `work`, which must not hang.
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: nothing within {DEADLINE:?}"),
+    }
+}
 
 /// One TCP connection.
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     /// What came and was not looked at yet.
     buffer: Vec<u8>,
@@ -18,29 +29,34 @@ pub(crate) struct Client {
 
 /// An HTTP answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
+pub struct Answer {
+    /// The number.
+    pub status: u16,
+    /// Status line and header fields.
+    pub head: String,
+    /// What `Content-Length` covers.
+    pub body: String,
 }
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Self {
         let stream = soon("a connection", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
-    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+    /// Writes all of `bytes`.
+    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         soon("a write", self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
     /// Writes as much as the server takes without being read from, up to `max` bytes.
-    pub(crate) async fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
+    pub async fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
         let mut written = 0;
         while written < bytes.len() {
             // The kernel's buffers grow while they are being filled: a pause is what tells.
-            let patience = std::time::Duration::from_millis(300);
+            let patience = Duration::from_millis(300);
             match tokio::time::timeout(patience, self.stream.write(&bytes[written..])).await {
                 Ok(n) => written += n.unwrap(),
                 Err(_) => break,
@@ -49,18 +65,21 @@ impl Client {
         written
     }
 
-    pub(crate) async fn request(&mut self, method: &str, target: &str, body: &str) {
+    /// Writes a request.
+    pub async fn request(&mut self, method: &str, target: &str, body: &str) {
         let length = body.len();
         let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n");
         self.write(format!("{head}\r\n{body}")).await;
     }
 
-    pub(crate) async fn get(&mut self, target: &str) -> Answer {
+    /// Asks, and waits for the answer.
+    pub async fn get(&mut self, target: &str) -> Answer {
         self.request("GET", target, "").await;
         self.answer().await
     }
 
-    pub(crate) async fn answer(&mut self) -> Answer {
+    /// The next answer.
+    pub async fn answer(&mut self) -> Answer {
         let end = loop {
             let end = self.buffer.windows(4).position(|window| window == b"\r\n\r\n");
             match end {
@@ -76,7 +95,7 @@ impl Client {
     }
 
     /// Opens a session over polling; gives its id.
-    pub(crate) async fn open_polling(&mut self) -> String {
+    pub async fn open_polling(&mut self) -> String {
         let answer = self.get("/engine.io/?EIO=4&transport=polling").await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let start = answer.body.find(r#""sid":""#).unwrap() + 7;
@@ -84,7 +103,7 @@ impl Client {
     }
 
     /// The head of a request for a WebSocket.
-    pub(crate) fn upgrade(query: &str) -> String {
+    pub fn upgrade(query: &str) -> String {
         format!(
             "GET /engine.io/?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: a\r\n\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -93,7 +112,7 @@ impl Client {
     }
 
     /// Opens a session over WebSocket.
-    pub(crate) async fn open_websocket(address: SocketAddr) -> Self {
+    pub async fn open_websocket(address: SocketAddr) -> Self {
         let mut client = Self::connect(address).await;
         client.write(Self::upgrade("")).await;
         assert_eq!(client.answer().await.status, 101);
@@ -102,7 +121,7 @@ impl Client {
     }
 
     /// A masked text frame. A mask of zeros leaves the payload as it is.
-    pub(crate) fn frame(text: &str) -> Vec<u8> {
+    pub fn frame(text: &str) -> Vec<u8> {
         let mut frame = vec![0x81];
         match text.len() {
             n @ ..126 => frame.push(0x80 | u8::try_from(n).unwrap()),
@@ -120,12 +139,13 @@ impl Client {
         frame
     }
 
-    pub(crate) async fn send(&mut self, text: &str) {
+    /// Writes a text frame.
+    pub async fn send(&mut self, text: &str) {
         self.write(Self::frame(text)).await;
     }
 
     /// The payload of the next frame: its opcode, and what it holds.
-    pub(crate) async fn next_frame(&mut self) -> (u8, Vec<u8>) {
+    pub async fn next_frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.take(2).await;
         let length = match head[1] {
             126 => usize::from(u16::from_be_bytes(self.take(2).await.try_into().unwrap())),
@@ -139,7 +159,7 @@ impl Client {
     }
 
     /// The next text frame, past pings of Engine.IO, which are answered.
-    pub(crate) async fn text(&mut self) -> String {
+    pub async fn text(&mut self) -> String {
         loop {
             let (opcode, payload) = self.next_frame().await;
             assert_eq!(opcode, 1, "not a text frame: {payload:?}");
@@ -152,7 +172,7 @@ impl Client {
     }
 
     /// Reads until the server closes; what came.
-    pub(crate) async fn rest(mut self) -> Vec<u8> {
+    pub async fn rest(mut self) -> Vec<u8> {
         while self.fill().await {}
         self.buffer
     }

@@ -1,0 +1,194 @@
+//! Small WebSocket messages cost the server no allocation once its buffers have grown.
+//!
+//! The server has a thread to itself, and only what that thread allocates is counted.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    backtrace::Backtrace,
+    cell::Cell,
+    hint::black_box,
+    net::SocketAddr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use enginewire::Message;
+use enginewire_tests::client::Client;
+use enginewire_tokio::{Builder, Socket, Tokio};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn messages_one_by_one_cost_nothing() {
+    spend(1, 1, echo).await.assert_nothing();
+}
+
+#[tokio::test]
+async fn messages_in_batches_cost_nothing() {
+    spend(1, 16, echo).await.assert_nothing();
+}
+
+#[tokio::test]
+async fn messages_of_several_sessions_cost_nothing() {
+    spend(16, 1, echo).await.assert_nothing();
+}
+
+#[tokio::test]
+async fn one_allocation_per_message_would_be_counted() {
+    let meter = spend(1, 1, |message| {
+        black_box(Box::new(0));
+        message
+    });
+    assert_eq!(meter.await.allocations.load(SeqCst), MESSAGES);
+}
+
+/// What each session does with each message: the answer to it.
+type Application = fn(Message) -> Message;
+
+fn echo(message: Message) -> Message {
+    message
+}
+
+/// Sends [`MESSAGES`] through a server that is warm, from each of `sessions` so many at a time as
+/// `batch` says. What that cost the server.
+async fn spend(sessions: usize, batch: usize, application: Application) -> &'static Meter {
+    let meter: &Meter = Box::leak(Box::default());
+    let (ready, address) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        METER.set(Some(meter));
+        runtime.unwrap().block_on(serve(sessions, application, ready));
+    });
+    let address = address.recv().unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..sessions {
+        clients.push(Client::open_websocket(address).await);
+    }
+    exchange(&mut clients, WARM_UP, batch).await;
+    meter.counting.store(true, SeqCst);
+    exchange(&mut clients, MESSAGES, batch).await;
+    // Of the last message the server may have something to do still, of all others nothing.
+    meter.counting.store(false, SeqCst);
+    drop(clients);
+    server.join().unwrap();
+    meter
+}
+
+/// Has `n` messages of 64 bytes answered with themselves.
+async fn exchange(clients: &mut [Client], n: usize, batch: usize) {
+    for first in (0..n).step_by(batch * clients.len()) {
+        // A message has its type digit before it.
+        let texts: Vec<_> = (first..first + batch).map(|i| format!("4{i:064}")).collect();
+        let frames: Vec<_> = texts.iter().flat_map(|text| Client::frame(text)).collect();
+        for client in &mut *clients {
+            client.write(&frames).await;
+        }
+        for client in &mut *clients {
+            for text in &texts {
+                assert_eq!(&client.text().await, text);
+            }
+        }
+    }
+}
+
+/// A server that ends with the last of its sessions.
+async fn serve(sessions: usize, application: Application, ready: mpsc::Sender<SocketAddr>) {
+    // The heartbeat is no message: none comes up in so long.
+    let builder = Builder::new(Tokio::default()).ping_interval(Duration::from_secs(3600));
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    ready.send(server.local_addr()).unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..sessions {
+        tasks.spawn(answer(server.accept().await.unwrap(), application));
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    server.close().await;
+}
+
+async fn answer(mut socket: Socket, application: Application) {
+    while let Some(message) = socket.recv().await {
+        socket.send(application(message)).await.unwrap();
+    }
+}
+
+/// What a thread has allocated.
+#[derive(Default)]
+struct Meter {
+    counting: AtomicBool,
+    /// Allocations and reallocations while counting.
+    allocations: AtomicUsize,
+    /// Where the first of them was.
+    first: OnceLock<Backtrace>,
+}
+
+impl Meter {
+    fn assert_nothing(&self) {
+        let allocations = self.allocations.load(SeqCst);
+        if let Some(first) = self.first.get() {
+            panic!(
+                "{MESSAGES} messages cost {allocations} allocations, the first of them here:\n{first}"
+            );
+        }
+        assert_eq!(allocations, 0);
+    }
+}
+
+thread_local! {
+    /// The meter of a thread that is counted. Needs neither an allocation nor a destructor.
+    static METER: Cell<Option<&'static Meter>> = const { Cell::new(None) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Counting;
+
+impl Counting {
+    fn count() {
+        let Some(meter) = METER.get().filter(|meter| meter.counting.load(SeqCst)) else { return };
+        meter.allocations.fetch_add(1, SeqCst);
+        // What the backtrace allocates is not the server's.
+        METER.set(None);
+        meter.first.get_or_init(Backtrace::force_capture);
+        METER.set(Some(meter));
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the only way to see every allocation; each call is passed on as it came"
+)]
+// SAFETY: every method hands its arguments unchanged to `System`, whose contract is the same, and
+// counting does not unwind; it allocates only after it has stopped counting itself.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        Self::count();
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+}
+
+/// Messages until every buffer has grown to its size.
+const WARM_UP: usize = 800;
+
+const MESSAGES: usize = 10_000;
