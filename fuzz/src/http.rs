@@ -383,6 +383,9 @@ fn is_what_was_sent(stream: &[u8], outcome: &Outcome) {
                 }
                 other => panic!("behind {other:?} nobody knows where the next request starts"),
             },
+            // Whether the peer has begun to say something.
+            Logged::TimedOut(TimerKind::Idle) => return assert!(naive.is_idle()),
+            Logged::TimedOut(TimerKind::Head) => return assert!(!naive.is_idle()),
             _ => return,
         }
     }

@@ -22,10 +22,16 @@ impl<'a> Naive<'a> {
         self.rest
     }
 
-    pub(super) fn head(&mut self) -> Head<'a> {
+    /// Whether nothing but empty lines is left.
+    pub(super) fn is_idle(&mut self) -> bool {
         while let Some(rest) = self.rest.strip_prefix(b"\r\n") {
             self.rest = rest;
         }
+        self.rest.is_empty()
+    }
+
+    pub(super) fn head(&mut self) -> Head<'a> {
+        assert!(!self.is_idle(), "there is a request");
         let line = self.line();
         let parts: Vec<_> = line.split(|&byte| byte == b' ').collect();
         let [method, target, b"HTTP/1.0" | b"HTTP/1.1"] = parts[..] else {
