@@ -72,8 +72,17 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!(refused.body, r#"{"code":0,"message":"Transport unknown"}"#);
 }
 
-#[tokio::test]
-async fn any_number_of_requests_behind_a_waiting_one_fits_the_stack() {
+#[test]
+fn any_number_of_requests_behind_a_waiting_one_fits_the_stack() {
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let thread = small.spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(requests_behind_a_waiting_one());
+    });
+    thread.unwrap().join().unwrap();
+}
+
+async fn requests_behind_a_waiting_one() {
     let server = serve(|builder| builder).await;
     let mut client = Client::connect(server.local_addr()).await;
     let sid = client.open_polling().await;
@@ -82,9 +91,11 @@ async fn any_number_of_requests_behind_a_waiting_one_fits_the_stack() {
     let post = format!("POST {target} HTTP/1.1\r\nHost:\r\nContent-Length:2\r\n\r\n4a");
     let mut pipelined = Client::connect(server.local_addr()).await;
     pipelined.write(format!("GET {target} HTTP/1.1\r\nHost:\r\n\r\n{}", post.repeat(140))).await;
+    // What came before another request was answered has been read: the GET waits, and the others
+    // behind it.
+    assert_eq!(client.get("/elsewhere").await.status, 404);
     pipelined.write(post.repeat(500)).await;
-    // The GET waits, and the others behind it, until there is something to answer it with.
-    tokio::task::yield_now().await;
+    assert_eq!(client.get("/elsewhere").await.status, 404);
     socket.send("released").await.unwrap();
     assert_eq!(pipelined.answer().await.body, "4released");
     for _ in 0..640 {
