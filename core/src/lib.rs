@@ -1,4 +1,110 @@
-//! Engine.IO as a sans-IO state machine.
+//! Engine.IO as a sans-IO state machine: bytes and clock ticks in, actions out.
+//!
+//! There is no socket, clock, randomness, thread or runtime in this crate. A driver has them: it reads
+//! bytes, tells the time, and does what it is asked for. Crates with a driver for a runtime build on
+//! this one; use it directly for an event loop of your own, a simulation or a port.
+//!
+//! # The run loop
+//!
+//! Three parts, one above the other: [`wire`] makes requests and messages of bytes, [`Router`] says what
+//! a request is for, [`Session`] knows the rest. Here a client opens a session by polling, posts a
+//! message, and polls for its echo, all on one connection:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use bytes::Buf;
+//! use enginewire::{
+//!     Action, Admission, Body, Carrier, Config, Event, ExchangeId, Reject, Route, Router, Session,
+//!     Time, wire::{Input, Output, http},
+//! };
+//!
+//! // One for a whole server.
+//! let router = Router::new(Config::default());
+//! // One for each TCP connection, and what waits to be written to it.
+//! let mut connection = http::Server::new(Time::ZERO, Arc::new(http::Config::default()));
+//! let mut output = Output::new();
+//! // A server has many, and finds them by the id in the request.
+//! let mut session: Option<Session> = None;
+//!
+//! let mut handle = |now: Time, exchange: ExchangeId, request: String| {
+//!     let mut bytes = request.into_bytes();
+//!     let mut input = Input::new(&mut bytes);
+//!     while let Some(event) = connection.handle_bytes(now, &mut input, &mut output) {
+//!         match (event, &mut session) {
+//!             (http::Event::Request(head), session) => match router.route(&head) {
+//!                 Ok(Route::Open(opening)) => {
+//!                     // In earnest the operating system's: session ids are secrets.
+//!                     let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+//!                     let first = Carrier::Exchange(exchange);
+//!                     *session = Some(router.open(now, &mut entropy, opening, first)?);
+//!                 }
+//!                 Ok(Route::Session(request)) => {
+//!                     let session = session.as_mut().ok_or(Reject::UnknownSession)?;
+//!                     match session.admit(&request)? {
+//!                         Admission::Poll => session.handle_poll(now, exchange),
+//!                         Admission::Post { binary } => {
+//!                             session.handle_post(now, exchange, binary);
+//!                             connection.read_body(now, &mut output);
+//!                         }
+//!                         // From here on the connection is `wire::ws`'s.
+//!                         Admission::Upgrade { .. } => {}
+//!                     }
+//!                 }
+//!                 Ok(Route::Preflight(response)) => {
+//!                     connection.respond(now, &response.into(), &mut output);
+//!                 }
+//!                 Err(reject) => return Err(reject),
+//!             },
+//!             (http::Event::Body(body), Some(session)) => {
+//!                 session.handle_body(now, exchange, Body::Complete(body));
+//!             }
+//!             // The peer broke a rule, and has been told.
+//!             _ => {}
+//!         }
+//!         let Some(session) = &mut session else { continue };
+//!         // The application, which echoes.
+//!         while let Some(event) = session.poll_event() {
+//!             if let Event::Message(message) = event {
+//!                 session.send(message).expect("there is room");
+//!             }
+//!         }
+//!         while let Some(Action::Respond(_, response)) = session.poll_action() {
+//!             connection.respond(now, &response.into(), &mut output);
+//!         }
+//!         // When to call `Session::handle_timeout`, whatever happens until then.
+//!         assert!(session.poll_timeout().is_some());
+//!     }
+//!     // What a driver writes to its socket.
+//!     let bytes = output.copy_to_bytes(output.remaining());
+//!     Ok(String::from_utf8(bytes.to_vec()).expect("text"))
+//! };
+//!
+//! let target = "/engine.io/?EIO=4&transport=polling";
+//! let answer = handle(Time::ZERO, ExchangeId(0), format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))?;
+//! let sid = answer.split('"').nth(3).expect("the open packet");
+//!
+//! let target = format!("{target}&sid={sid}");
+//! let post = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n4hello");
+//! let answer = handle(Time::from_millis(1), ExchangeId(1), post)?;
+//! assert!(answer.ends_with("\r\n\r\nok"));
+//!
+//! let get = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+//! let answer = handle(Time::from_millis(2), ExchangeId(2), get)?;
+//! assert!(answer.ends_with("\r\n\r\n4hello"));
+//! # Ok::<(), Reject>(())
+//! ```
+//!
+//! # Methods
+//!
+//! Those of every state machine here come in four families: `handle_*` take what came from the network
+//! and never fail, commands of the application fail only for a limit or its own mistakes, `poll_*` are
+//! called until they give `None`, and getters only look. Two inputs without a look at the outputs
+//! between them mean the same as with one.
+//!
+//! # Features
+//!
+//! `std` (default) makes dependencies faster; the API is the same without it.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

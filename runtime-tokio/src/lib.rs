@@ -1,4 +1,40 @@
-//! Engine.IO on tokio.
+//! Engine.IO on tokio: a server for the clients of Engine.IO and the transport under Socket.IO.
+//!
+//! ```no_run
+//! use enginewire_tokio::Server;
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!     while let Some(mut socket) = server.accept().await {
+//!         tokio::spawn(async move {
+//!             while let Some(message) = socket.recv().await {
+//!                 if socket.send(message).await.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Cancel safety
+//!
+//! Every future here may be dropped in a `select!` and nothing is lost: a session or message is either
+//! returned or still there, `send` has queued its message if and only if it has completed, and what
+//! `close` has begun goes on. Each method says so of itself.
+//!
+//! # Back-pressure
+//!
+//! A peer that is slow makes [`send`](enginewire_driver::Socket::send) wait and
+//! [`try_send`](enginewire_driver::Socket::try_send) give the message back. An application that is slow
+//! to [`recv`](enginewire_driver::Socket::recv) slows its peer down by TCP. The bounds are in
+//! [`Limits`](enginewire::Limits).
+//!
+//! # Features
+//!
+//! `tracing`: events of the `tracing` crate, without session ids.
 
 use std::{
     io,

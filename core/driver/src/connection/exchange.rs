@@ -11,8 +11,8 @@ use enginewire::{
     Admission, Body, Carrier, ExchangeId, HeaderLines, Opening, Reject, Response, Route,
     SessionRequest, SocketId, Time, TransportKind,
     wire::{
-        Input, Output,
-        http::{self, Event, RequestHead, Server},
+        Input,
+        http::{Event, RequestHead, Server},
         ws,
     },
 };
@@ -173,7 +173,7 @@ impl<R: Runtime> Exchanges<R> {
                     guard.detach(on.0);
                     drop(guard);
                     self.stage = Stage::Listening;
-                    self.respond(link, now, &response, scratch);
+                    self.respond(link, now, response, scratch);
                 }
                 None
             }
@@ -244,7 +244,7 @@ impl<R: Runtime> Exchanges<R> {
         let result = match route {
             Err(reject) => Err(reject),
             Ok(Route::Preflight(response)) => {
-                self.respond(link, now, &response, scratch);
+                self.respond(link, now, response, scratch);
                 return None;
             }
             Ok(Route::Open(_)) if !shared.has_room() => Err(Reject::Unavailable),
@@ -372,7 +372,7 @@ impl<R: Runtime> Exchanges<R> {
             (Some(Order::Respond(response)), _) => {
                 guard.detach(on.0);
                 drop(guard);
-                self.respond(link, now, &response, scratch);
+                self.respond(link, now, response, scratch);
             }
             _ => {
                 drop(guard);
@@ -403,27 +403,20 @@ impl<R: Runtime> Exchanges<R> {
 
     fn refuse(&mut self, link: &mut Link<R>, now: Time, reject: &Reject, scratch: &mut Scratch) {
         trace!(DEBUG, peer = %link.peer_addr, reason = %reject, "request refused");
-        self.respond(link, now, &reject.response(), scratch);
+        self.respond(link, now, reject.response(), scratch);
     }
 
     fn respond(
         &mut self,
         link: &mut Link<R>,
         now: Time,
-        response: &Response,
+        mut response: Response,
         scratch: &mut Scratch,
     ) {
-        let output: &mut Output = link.writer.output(&mut scratch.output);
         let mut headers = std::mem::take(&mut self.headers);
         headers.extend(&response.headers);
-        let response = http::Response {
-            status: response.status,
-            content_type: response.content_type,
-            body: response.body.clone(),
-            headers: headers.into_bytes(),
-            close: false,
-        };
-        self.http.respond(now, &response, output);
+        response.headers = headers;
+        self.http.respond(now, &response.into(), link.writer.output(&mut scratch.output));
     }
 
     /// Goes on as a WebSocket.

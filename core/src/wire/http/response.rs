@@ -89,6 +89,19 @@ impl Response {
     }
 }
 
+/// What a router or session answers, as a connection sends it.
+impl From<crate::Response> for Response {
+    fn from(response: crate::Response) -> Self {
+        Self {
+            status: response.status,
+            content_type: response.content_type,
+            body: response.body,
+            headers: response.headers.into_bytes(),
+            close: false,
+        }
+    }
+}
+
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
