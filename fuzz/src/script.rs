@@ -46,7 +46,9 @@ impl<'a> Script<'a> {
     }
 }
 
-/// How a stream is cut into reads: four sizes, over and over, of which 0 is all that is left.
+/// How a stream is cut into reads: four sizes, over and over, of which 0 is all that is left. The
+/// sizes are in bytes, or for a long stream in so many bytes that there are not much more than a
+/// thousand reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reads([u8; 4]);
 
@@ -63,11 +65,12 @@ impl Reads {
 
     pub(crate) fn cut(self, stream: &[u8]) -> impl Iterator<Item = &[u8]> {
         let mut script = Script::new(stream);
+        let unit = 1 + stream.len() / 1024;
         let mut sizes = self.0.into_iter().cycle();
         core::iter::from_fn(move || {
             let size = match sizes.next()? {
                 0 => usize::MAX,
-                size => usize::from(size),
+                size => usize::from(size) * unit,
             };
             (!script.is_empty()).then(|| script.take(size))
         })

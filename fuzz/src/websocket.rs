@@ -117,7 +117,11 @@ fn conversation(setup: &Setup, mut script: Script<'_>) {
                 }
             }
             b'c' => {
-                let code = 3000 + u16::from(script.byte());
+                let code = match script.byte() {
+                    n @ 0..=3 => 1000 + u16::from(n),
+                    n @ 7..=14 => 1000 + u16::from(n),
+                    n => 3000 + u16::from(n),
+                };
                 let reason = String::from_utf8_lossy(script.take(40)).into_owned();
                 put(FIN | CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat(), mask);
                 let (code, reason) = (Some(code), Text::from(reason));
