@@ -5,6 +5,8 @@ mod abuse;
 mod backpressure;
 mod cancel;
 mod closing;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod handles;
 mod timeouts;
 
