@@ -17,12 +17,12 @@ macro_rules! suites {
         mod $server {
             #[test]
             fn serves_the_official_clients() {
-                super::run("interop.mjs", &[$($argument),+]);
+                super::run("interop.mjs", &[$($argument),+], "2");
             }
 
             #[test]
             fn keeps_the_rules_on_the_wire() {
-                super::run("protocol.mjs", &[$($argument),+]);
+                super::run("protocol.mjs", &[$($argument),+], "0");
             }
         }
     };
@@ -33,11 +33,13 @@ suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
 
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {
-    run("vectors.mjs", &["--check"]);
+    run("vectors.mjs", &["--check"], "0");
 }
 
-/// Runs a script of `tests/js` and panics with the failures that it reports.
-fn run(script: &str, arguments: &[&str]) {
+/// Runs a script of `tests/js` and panics with the failures that it reports. `workers` are the
+/// threads of our server: none but the main one for the rules on the wire, some of which say what
+/// is answered together and need an application that has said it all; several for the clients.
+fn run(script: &str, arguments: &[&str], workers: &str) {
     // One at a time: the heartbeats of the scenarios are short, and two suites would starve each other.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,6 +51,7 @@ fn run(script: &str, arguments: &[&str]) {
         .arg(script)
         .args(arguments.iter().map(|argument| quoted_if_path(argument)))
         .current_dir(&folder)
+        .env("WORKERS", workers)
         .output()
         .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
     if !output.status.success() {

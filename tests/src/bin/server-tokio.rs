@@ -1,4 +1,6 @@
-//! The test server on tokio. `WORKERS` is the number of worker threads, 0 the current thread.
+//! The test server on tokio. `WORKERS` is the number of worker threads, 0 or nothing the current
+//! thread: there, as in the reference, what the application answers to one request is said before
+//! the next request is seen.
 
 use std::process::ExitCode;
 
@@ -11,13 +13,12 @@ use tokio::{
 
 fn main() -> std::io::Result<ExitCode> {
     let mut builder = match program::number("WORKERS").map(usize::try_from) {
-        Some(Ok(0)) => Builder::new_current_thread(),
-        Some(Ok(workers)) => {
+        Some(Ok(workers @ 1..)) => {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(workers);
             builder
         }
-        _ => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build()?;
     let status = runtime.block_on(async {

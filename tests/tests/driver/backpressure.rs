@@ -115,3 +115,28 @@ async fn many_senders_of_one_session_all_get_their_turn() {
         soon("a sender", sender).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_peer_that_reads_no_answers_is_not_read() {
+    let server = serve(|builder| {
+        builder.headers(|_, _, headers| headers.push("X-Long", "x".repeat(1000)).unwrap())
+    })
+    .await;
+    let mut client = Client::connect(server.local_addr()).await;
+    let count = 40_000;
+    let filler = "x".repeat(900);
+    let request = format!("GET /engine.io/?EIO=4 HTTP/1.1\r\nHost: a\r\nX: {filler}\r\n\r\n");
+    let stream = request.repeat(count).into_bytes();
+    let written = client.write_until_blocked(&stream).await;
+    assert!(written < stream.len(), "the answers to 40 MB of requests pile up");
+    // It goes on where it was.
+    let whole = written.div_ceil(request.len());
+    for _ in 0..written / request.len() {
+        assert_eq!(client.answer().await.status, 400);
+    }
+    client.write(&stream[written..whole * request.len()]).await;
+    client.write(&request).await;
+    for _ in 0..whole - written / request.len() + 1 {
+        assert_eq!(client.answer().await.status, 400);
+    }
+}

@@ -94,8 +94,10 @@ impl<R: Runtime> Exchanges<R> {
         {
             return Progress::Become(role);
         }
+        // A peer that does not read its answers is not read either.
+        let blocked = link.writer.is_blocked();
         let mut input = std::mem::take(&mut scratch.input);
-        let read = if self.ended || !self.http.wants_input() {
+        let read = if blocked || self.ended || !self.http.wants_input() {
             Poll::Pending
         } else {
             link.poll_read(cx, &mut input)
@@ -122,6 +124,7 @@ impl<R: Runtime> Exchanges<R> {
             (Some(progress), _) => progress,
             (None, Poll::Pending) if self.is_stalled(link, now) => Progress::Ended,
             (None, Poll::Pending) => Progress::Idle,
+            (None, Poll::Ready(Ok(()))) if blocked => Progress::More,
             (None, Poll::Ready(Ok(()))) => self.after_flush(link, now),
         }
     }
