@@ -34,7 +34,7 @@
 //!
 //! # Features
 //!
-//! `tracing`: events of the `tracing` crate, without session ids.
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
 use std::{
     io,

@@ -16,7 +16,7 @@
 //!
 //! # Features
 //!
-//! `tracing`: events and spans of the `tracing` crate, without session ids.
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
 mod cell;
 mod connection;

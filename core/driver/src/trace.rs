@@ -1,6 +1,8 @@
 //! `tracing`, if the feature is on, and nothing otherwise.
 //!
-//! Fields never hold a session id, a query or a message.
+//! Spans and fields never hold a session id, a query or a message.
+
+use std::net::SocketAddr;
 
 #[cfg(feature = "tracing")]
 macro_rules! trace {
@@ -13,3 +15,32 @@ macro_rules! trace {
 }
 
 pub(crate) use trace;
+
+/// The span of a connection: everything that its task does happens in it.
+#[derive(Default)]
+pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
+
+#[cfg(feature = "tracing")]
+impl Span {
+    pub(crate) fn connection(id: u64, peer: SocketAddr) -> Self {
+        Self(Some(tracing::debug_span!(target: "enginewire", "connection", id, %peer)))
+    }
+
+    pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(span) => span.in_scope(work),
+            None => work(),
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    pub(crate) const fn connection(_id: u64, _peer: SocketAddr) -> Self {
+        Self()
+    }
+
+    pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}

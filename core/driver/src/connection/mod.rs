@@ -25,6 +25,7 @@ use crate::{
     runtime::Runtime,
     scratch::Scratch,
     shared::{Armed, Phase, Registered, Shared},
+    trace::Span,
 };
 
 /// The task of one TCP connection.
@@ -34,6 +35,7 @@ pub(crate) struct Connection<R: Runtime> {
     registered: Option<Registered>,
     /// The deadline that wakes this task. May come up early: then it is armed anew.
     armed: Option<Armed>,
+    span: Span,
 }
 
 /// The connection itself, without what is done with it.
@@ -75,17 +77,13 @@ impl<R: Runtime> Connection<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>, stream: R::Stream, peer_addr: SocketAddr) -> Self {
         shared.enter();
         let exchanges = Exchanges::new(shared.runtime.now(), &shared);
+        let id = shared.fresh_id();
         Self {
-            link: Link {
-                id: shared.fresh_id(),
-                shared,
-                stream,
-                peer_addr,
-                writer: Writer::default(),
-            },
+            link: Link { id, shared, stream, peer_addr, writer: Writer::default() },
             role: Role::Exchanges(Box::new(exchanges)),
             registered: None,
             armed: None,
+            span: Span::connection(id, peer_addr),
         }
     }
 
@@ -161,7 +159,10 @@ impl<R: Runtime> Future for Connection<R> {
             let link = &this.link;
             this.registered = Some(link.shared.register_connection(link.id, cx.waker()));
         }
-        Scratch::with(|scratch| this.drive(cx, scratch))
+        let span = std::mem::take(&mut this.span);
+        let result = span.in_scope(|| Scratch::with(|scratch| this.drive(cx, scratch)));
+        this.span = span;
+        result
     }
 }
 

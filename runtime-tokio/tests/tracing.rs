@@ -1,0 +1,75 @@
+//! What the feature `tracing` tells, and what it must not.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use enginewire_tokio::Server;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A log that can be read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One request on a connection of its own; the whole answer.
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_session_id() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _default = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+
+    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr();
+    let target = "/engine.io/?EIO=4&transport=polling";
+    let rest = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    let opened = ask(address, &format!("GET {target} {rest}\r\n")).await;
+    let start = opened.find(r#""sid":""#).unwrap() + 7;
+    let sid = &opened[start..start + 20];
+    let mut socket = server.accept().await.unwrap();
+    ask(address, &format!("GET {target}&sid=secret {rest}\r\n")).await;
+    ask(address, &format!("POST {target}&sid={sid} {rest}Content-Length: 7\r\n\r\n4secret")).await;
+    ask(address, &format!("POST {target}&sid={sid} {rest}Content-Length: 1\r\n\r\n1")).await;
+    assert_eq!(socket.recv().await, Some("secret".into()));
+    assert_eq!(socket.recv().await, None);
+    server.close().await;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for message in ["session opened", "request refused", "session closed"] {
+        let line = log.lines().find(|line| line.contains(message));
+        let line = line.unwrap_or_else(|| panic!("no {message:?} in\n{log}"));
+        assert!(line.contains("connection{id="), "{line}");
+        assert!(line.contains("peer=127.0.0.1:"), "{line}");
+    }
+    assert!(!log.contains(sid), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+}
