@@ -27,6 +27,18 @@ async fn a_dropped_socket_lets_out_what_is_queued_and_closes() {
 }
 
 #[tokio::test]
+async fn after_both_close_frames_the_server_does_not_wait_for_its_peer() {
+    // For longer than this test may take.
+    let server = serve(|builder| builder.linger(Duration::from_secs(60))).await;
+    let mut client = Client::open_websocket(server.local_addr()).await;
+    // Masked, with a mask of zeros: a Close.
+    client.write([0x88, 0x80, 0, 0, 0, 0]).await;
+    assert_eq!(client.next_frame().await, (8, vec![]));
+    until_empty(&server).await;
+    assert!(client.rest().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_server_closes_gracefully() {
     let server = serve(|builder| builder).await;
     let address = server.local_addr();

@@ -118,6 +118,10 @@ impl<R: Runtime> Exchanges<R> {
             Poll::Pending => None,
         };
         scratch.input = input;
+        if let Some(progress @ Progress::Become(_)) = progress {
+            // The first frame goes out in one write with the answer to the handshake.
+            return progress;
+        }
         let flushed = link.writer.poll_flush(&mut link.stream, &mut scratch.output, cx, now);
         match (progress, flushed) {
             (_, Poll::Ready(Err(_))) => Progress::Ended,

@@ -100,11 +100,18 @@ impl<R: Runtime> Socket<R> {
             scratch.input = input;
         }
         let lost = matches!(end, Some(Closed::Lost));
+        let shaken = matches!(end, Some(Closed::Peer { .. }));
         if woken || more || end.is_some() || self.unfinished {
             more |= self.exchange(link, now, cx.waker(), scratch, end);
         }
         match link.writer.poll_flush(&mut link.stream, &mut scratch.output, cx, now) {
             Poll::Ready(Ok(())) => {
+                if shaken {
+                    // Both Close frames have passed, and a peer sends nothing behind its own: nothing
+                    // can reset the connection, so it need not linger. The server closes first (RFC
+                    // 6455 section 7.1.1).
+                    return Progress::Ended;
+                }
                 more |= self.unfinished || self.replies >= MAX_REPLIES;
                 self.replies = 0;
             }
