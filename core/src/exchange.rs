@@ -1,7 +1,7 @@
-//! One HTTP exchange as the protocol sees it, whoever parses it: the head of a request, and the
-//! answer.
+//! One HTTP exchange as the protocol sees it, whoever parses it: a request and its answer, each as
+//! the one side sends it and as the other receives it.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -59,6 +59,44 @@ impl Response {
     pub const fn empty(status: u16) -> Self {
         Self { status, content_type: None, headers: HeaderLines::new(), body: Bytes::new() }
     }
+}
+
+/// A request of a client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Path and query, as in the request line.
+    pub target: String,
+    /// Value of `Content-Type`, if there is a body.
+    pub content_type: Option<&'static str>,
+    /// Further header fields.
+    pub headers: HeaderLines,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Without the query, which holds the session id, and the body.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.target.split('?').next())
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The head of an answer, as a client receives it.
+///
+/// [`wire::http::ResponseHead`](crate::wire::http::ResponseHead) is one; an adapter for another HTTP
+/// client implements it for that client's type.
+pub trait AnswerHead {
+    /// The status code.
+    fn status(&self) -> u16;
+    /// The value of the `nth` field (from 0) named `name`, case-insensitive.
+    fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]>;
 }
 
 /// Header fields as they go over the wire: complete lines, ready to be copied.

@@ -128,13 +128,14 @@ mod session;
 mod sid;
 mod text;
 mod time;
+mod url;
 
 pub use crate::{
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
     deadlines::{DeadlineKey, Deadlines},
     encoded::Encoded,
     entropy::Entropy,
-    exchange::{Head, HeaderLines, InvalidHeader, Response},
+    exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
     limits::Limits,
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Reject, Route, Router, SessionRequest},
@@ -145,4 +146,5 @@ pub use crate::{
     sid::Sid,
     text::Text,
     time::Time,
+    url::{InvalidUrl, Url},
 };

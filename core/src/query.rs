@@ -50,6 +50,42 @@ pub(crate) fn decode_bytes(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// Appends `key=value`, escaped, behind an `&` unless it is the first.
+pub(crate) fn push_pair(query: &mut String, key: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    escape(query, key, is_unreserved);
+    query.push('=');
+    escape(query, value, is_unreserved);
+}
+
+/// Escapes what may not stand in a request line, and leaves alone what has a meaning there.
+pub(crate) fn escape_illegal(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    escape(&mut escaped, text, |byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    escaped
+}
+
+/// Appends `text` with all bytes escaped but those that are `legal`, which must be ASCII.
+fn escape(out: &mut String, text: &str, legal: impl Fn(u8) -> bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if legal(byte) {
+            out.push(char::from(byte));
+        } else {
+            let digits = [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
+            out.push('%');
+            out.extend(digits);
+        }
+    }
+}
+
+/// RFC 3986 section 2.3: means nothing anywhere.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
 fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -91,7 +127,24 @@ mod tests {
         assert_eq!(decode("%ff"), "\u{fffd}");
     }
 
+    #[test]
+    fn what_has_a_meaning_in_a_target_is_not_escaped() {
+        assert_eq!(escape_illegal("/a%20b/?c=d&e+f;g"), "/a%20b/?c=d&e+f;g");
+        assert_eq!(escape_illegal("a b\r\n\u{e9}<"), "a%20b%0D%0A%C3%A9%3C");
+    }
+
     proptest! {
+        #[test]
+        fn pairs_that_were_pushed_come_back(given in prop::collection::vec(any::<(String, String)>(), 0..4)) {
+            let mut query = String::new();
+            for (key, value) in &given {
+                push_pair(&mut query, key, value);
+            }
+            let got: Vec<_> =
+                pairs(&query).map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+            prop_assert_eq!(got, given);
+        }
+
         #[test]
         fn decodes_what_was_escaped(text in any::<String>()) {
             let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();

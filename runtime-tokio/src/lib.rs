@@ -44,7 +44,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use enginewire::Time;
+use enginewire::{Time, Url};
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
@@ -109,6 +109,12 @@ impl enginewire_driver::Runtime for Tokio {
         // A connection that is gone already fails here, and will be found to be gone.
         let _ = stream.set_nodelay(true);
         Ok((Stream(stream), peer_addr))
+    }
+
+    async fn connect(&self, to: &Url) -> io::Result<Stream> {
+        let stream = TcpStream::connect((to.host(), to.port())).await?;
+        stream.set_nodelay(true)?;
+        Ok(Stream(stream))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr};
 
-use enginewire::Time;
+use enginewire::{Time, Url};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// Sockets, timers and tasks of one asynchronous runtime.
@@ -17,6 +17,11 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     type Listener: Send + Sync + 'static;
     /// Completes at a point in time, or later.
     type Sleep: Future<Output = ()> + Send + 'static;
+
+    /// Whether [`connect`](Self::connect) encrypts where the address asks for it. If not, such an
+    /// address is refused before it is called. To have TLS, wrap a runtime in one whose stream is
+    /// either plain or encrypted.
+    const TLS: bool = false;
 
     /// Runs `task` to its end, beside the caller.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
@@ -42,6 +47,10 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         &self,
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
+    /// that ([`TLS`](Self::TLS)). Dropping the future gives up.
+    fn connect(&self, to: &Url) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
     ///
