@@ -116,6 +116,7 @@ pub mod codec;
 pub mod query;
 pub mod wire;
 
+mod channel;
 mod config;
 mod deadlines;
 mod encoded;

@@ -3,8 +3,9 @@
 //!
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
-use super::{CloseReason, Queued, Session, TimerKind, TransportFault};
+use super::{CloseReason, Session, TimerKind, TransportFault};
 use crate::{
+    channel::Queued,
     packet::{Packet, Revision},
     time::Time,
 };
@@ -36,10 +37,10 @@ impl Session {
     /// The next ping is due. It is queued whether or not the transport can take it now, and its
     /// answer is due from now on.
     pub(super) fn ping(&mut self, now: Time) {
-        self.shrink();
-        self.queue.push_control(Queued::Ping);
+        self.channel.shrink();
+        self.channel.queue.push_control(Queued::Ping);
         self.extended = false;
-        self.was_held = self.held;
+        self.channel.note_deadline();
         self.expect_pong(now);
         self.answer_poll();
     }
@@ -47,10 +48,10 @@ impl Session {
     /// The peer was silent for too long, or seems so: if we did not read all the time because the
     /// application is slow, its answer may well be waiting in the socket.
     pub(super) fn heartbeat_missed(&mut self, now: Time) {
-        if !self.was_held {
+        if !self.channel.was_held() {
             return self.finish(CloseReason::PingTimeout);
         }
-        self.was_held = self.held;
+        self.channel.note_deadline();
         match self.revision {
             Revision::V4 => self.expect_pong(now),
             Revision::V3 => self.expect_ping(now),
@@ -61,8 +62,8 @@ impl Session {
         match self.revision {
             Revision::V4 => self.finish_wrong_direction(),
             Revision::V3 => {
-                self.shrink();
-                self.queue.push_pong();
+                self.channel.shrink();
+                self.channel.queue.push_pong();
                 self.answer_poll();
             }
         }

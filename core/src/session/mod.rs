@@ -7,8 +7,6 @@
 
 mod heartbeat;
 mod polling;
-mod queue;
-mod timers;
 mod upgrade;
 
 #[cfg(test)]
@@ -19,34 +17,22 @@ use core::fmt;
 
 use serde::Serialize;
 
-pub use self::timers::TimerKind;
-use self::{
-    polling::Polling,
-    queue::{KEPT, Queue, Queued},
-    timers::Timers,
-    upgrade::Probe,
+use self::{polling::Polling, upgrade::Probe};
+pub use crate::channel::{
+    CloseReason, Event, ExchangeId, SendError, SocketEnd, SocketId, TransportFault, TrySendError,
 };
 use crate::{
-    codec::{self, DecodeError, Frame},
+    channel::{Channel, Kind, Queued, Timers},
+    codec::{self, Frame},
     config::{Config, TransportKind},
     encoded::Encoded,
     exchange::{HeaderLines, Response},
-    limits::Limits,
     packet::{Message, Packet, Revision},
     router::{BadRequest, Reject, RequestKind, SessionRequest},
     sid::Sid,
     text::Text,
     time::Time,
 };
-
-/// One HTTP request and its answer. A name that the driver gives and that comes back in
-/// [`Action::Respond`]; it must not be used twice for one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ExchangeId(pub u64);
-
-/// One WebSocket. A name that the driver gives; it must not be used twice for one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(pub u64);
 
 /// What carries a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,18 +68,11 @@ pub struct Session {
     close_reason: Option<CloseReason>,
     polling: Polling,
     probe: Option<Probe>,
-    timers: Timers,
+    timers: Timers<TimerKind, 5>,
     /// The extension of the pong's deadline, of which there is one per ping, has been used.
     extended: bool,
-    queue: Queue,
+    channel: Channel,
     actions: VecDeque<Action>,
-    events: VecDeque<Event>,
-    /// What the messages in `events` count for, as [`Limits::max_unread`] counts.
-    unread: usize,
-    /// The peer is being slowed down until the application has caught up.
-    held: bool,
-    /// It was, at some time since the heartbeat's deadline was set.
-    was_held: bool,
 }
 
 /// What [`Session::poll_action`] asks of the driver.
@@ -104,126 +83,6 @@ pub enum Action {
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
     /// [`Session::poll_write`] has given for it.
     CloseSocket(SocketId),
-}
-
-/// What [`Session::poll_event`] tells the application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The peer sent a message.
-    Message(Message),
-    /// The session has moved to a WebSocket.
-    Upgraded,
-    /// After [`SendError::Full`]: there is room again.
-    Writable,
-    /// The session is over; the last event.
-    Closed(CloseReason),
-}
-
-/// Why a session is over. The names on the wire of the reference are in [`CloseReason::as_str`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// The peer closed: a close packet, or the end of its WebSocket.
-    #[error("the peer closed the session")]
-    TransportClose,
-    /// The peer broke a rule of its transport, or the transport broke.
-    #[error("transport error: {0}")]
-    TransportError(TransportFault),
-    /// The peer fell silent.
-    #[error("the peer has not answered in time")]
-    PingTimeout,
-    /// The peer sent something that is no packet.
-    #[error("the peer sent a malformed packet: {0}")]
-    ParseError(DecodeError),
-    /// This side closed.
-    #[error("closed by this side")]
-    ForcedClose,
-}
-
-impl CloseReason {
-    /// The reference's name.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::TransportClose => "transport close",
-            Self::TransportError(_) => "transport error",
-            Self::PingTimeout => "ping timeout",
-            Self::ParseError(_) => "parse error",
-            Self::ForcedClose => "forced close",
-        }
-    }
-}
-
-/// What was wrong with the transport.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportFault {
-    /// A second GET came while the first was waiting.
-    #[error("overlap from client")]
-    PollOverlap,
-    /// A second POST came before the first was answered.
-    #[error("data request overlap from client")]
-    PostOverlap,
-    /// The connection of the waiting GET was lost.
-    #[error("poll connection closed prematurely")]
-    PollLost,
-    /// The connection of a POST was lost before its body was complete.
-    #[error("data request connection closed prematurely")]
-    PostLost,
-    /// A binary POST body in revision 4.
-    #[error("invalid content")]
-    InvalidContent,
-    /// A ping from the side that answers pings, or a pong from the side that sends them.
-    #[error("invalid heartbeat direction")]
-    HeartbeatDirection,
-    /// The peer broke a rule of RFC 6455.
-    #[error("{0}")]
-    WebSocket(#[from] crate::wire::ws::Violation),
-    /// The connection failed.
-    #[error("connection lost")]
-    ConnectionLost,
-}
-
-/// How a WebSocket came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SocketEnd {
-    /// The peer closed it, with or without a closing handshake.
-    Closed,
-    /// The peer broke a rule; the answer is the WebSocket's business.
-    Violation(crate::wire::ws::Violation),
-    /// The connection failed.
-    Failed,
-}
-
-/// Why a message was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The queue is at its limit. [`Event::Writable`] will tell when to try again.
-    #[error("{queued} bytes wait for the peer, the limit is {max}")]
-    Full {
-        /// Bytes queued, as [`Limits::max_queued`] counts.
-        queued: usize,
-        /// [`Limits::max_queued`].
-        max: usize,
-    },
-    /// The session is closing or closed.
-    #[error("the session is closed")]
-    Closed,
-}
-
-/// A message that was not taken: nothing is lost, and it may be sent again.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{reason}")]
-pub struct TrySendError {
-    /// The message.
-    pub message: Encoded,
-    /// Why.
-    pub reason: SendError,
-}
-
-impl From<TrySendError> for SendError {
-    fn from(error: TrySendError) -> Self {
-        error.reason
-    }
 }
 
 /// Which `handle_*` method an admitted request goes to.
@@ -248,7 +107,7 @@ pub enum Admission {
 pub enum Body {
     /// All of it.
     Complete(bytes::Bytes),
-    /// It is larger than [`Limits::max_payload`].
+    /// It is larger than [`Limits::max_payload`](crate::Limits::max_payload).
     TooLarge,
 }
 
@@ -264,6 +123,29 @@ enum State {
 enum Transport {
     Polling,
     WebSocket { on: SocketId, base64: bool },
+}
+
+/// What a deadline of a [`Session`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerKind {
+    /// Revision 4: the next ping is due.
+    Ping,
+    /// The peer has been silent for too long: a pong is missing (revision 4), or a ping (3).
+    Heartbeat,
+    /// An upgrade has been going on for too long.
+    Upgrade,
+    /// A poll during an upgrade is answered with a noop.
+    Noop,
+    /// A closing session waits no longer for the peer to take what is queued.
+    Close,
+}
+
+impl Kind<5> for TimerKind {
+    const ALL: [Self; 5] = [Self::Ping, Self::Heartbeat, Self::Upgrade, Self::Noop, Self::Close];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// What [`Router::open`](crate::Router::open) has found out about a new session.
@@ -293,18 +175,14 @@ impl Session {
             probe: None,
             timers: Timers::default(),
             extended: false,
-            queue: Queue::default(),
+            channel: Channel::default(),
             actions: VecDeque::new(),
-            events: VecDeque::new(),
-            unread: 0,
-            held: false,
-            was_held: false,
             config,
         };
-        session.queue.push_control(Queued::Open(session.handshake()));
+        session.channel.queue.push_control(Queued::Open(session.handshake()));
         if let Some(message) = &session.config.initial_packet {
             // A new queue has room.
-            let _ = session.queue.push_message(message.clone(), &session.config.limits);
+            let _ = session.channel.queue.push_message(message.clone(), &session.config.limits);
         }
         session.start_heartbeat(now);
         if let Carrier::Exchange(on) = first {
@@ -380,13 +258,7 @@ impl Session {
         if self.state != State::Open {
             return Err(TrySendError { message, reason: SendError::Closed });
         }
-        if message.parts() == 0 {
-            return Ok(());
-        }
-        if let Err(message) = self.queue.push_message(message, &self.config.limits) {
-            let (queued, max) = (self.queue.bytes(), self.config.limits.max_queued);
-            return Err(TrySendError { message, reason: SendError::Full { queued, max } });
-        }
+        self.channel.send(message, &self.config.limits)?;
         self.answer_poll();
         Ok(())
     }
@@ -399,7 +271,7 @@ impl Session {
         }
         self.state = State::Closing;
         self.timers.set(TimerKind::Close, now + self.config.close_timeout);
-        if self.held {
+        if self.channel.is_held() {
             // The application reads no more, so nothing must wait for it.
             self.release();
         }
@@ -424,12 +296,12 @@ impl Session {
     }
 
     /// The next frame for this WebSocket. Pull only while the socket takes bytes: what has not been
-    /// pulled counts against [`Limits::max_queued`], and can still move to another transport.
+    /// pulled counts against [`Limits::max_queued`](crate::Limits::max_queued), and can still move to another transport.
     pub fn poll_write(&mut self, on: SocketId) -> Option<Frame> {
         match self.transport {
             Transport::WebSocket { on: current, base64 } if current == on => {
-                let frame = self.queue.pop_frame(self.revision, base64)?;
-                self.tell_writable();
+                let frame = self.channel.queue.pop_frame(self.revision, base64)?;
+                self.channel.tell_writable(&self.config.limits);
                 self.close_drained_socket();
                 Some(frame)
             }
@@ -440,12 +312,9 @@ impl Session {
     /// What the application should know.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let Event::Message(message) = &event {
-            self.unread -= cost(message);
-            if self.held && self.unread <= self.config.limits.max_unread / 2 {
-                self.release();
-            }
+        let event = self.channel.poll_event()?;
+        if self.channel.has_caught_up(&self.config.limits) {
+            self.release();
         }
         Some(event)
     }
@@ -535,34 +404,34 @@ impl Session {
     }
 
     /// Whether a driver should read the session's WebSocket. False while the application has
-    /// [`Limits::max_unread`] bytes to catch up with; then TCP slows the peer down.
+    /// [`Limits::max_unread`](crate::Limits::max_unread) bytes to catch up with; then TCP slows the peer down.
     #[inline]
     pub const fn is_receiving(&self) -> bool {
-        !self.held
+        !self.channel.is_held()
     }
 
-    /// Bytes queued for the peer, as [`Limits::max_queued`] counts.
+    /// Bytes queued for the peer, as [`Limits::max_queued`](crate::Limits::max_queued) counts.
     #[inline]
     pub const fn queued(&self) -> usize {
-        self.queue.bytes()
+        self.channel.queue.bytes()
     }
 
     /// Whether [`send`](Self::send) would take a message.
     #[inline]
     pub fn has_room(&self) -> bool {
-        self.queue.bytes() < self.config.limits.max_queued
+        self.channel.queue.bytes() < self.config.limits.max_queued
     }
 
     /// Whether so much room is there that writers who found none should try again: half of it.
     #[inline]
     pub fn is_writable(&self) -> bool {
-        self.queue.is_writable(&self.config.limits)
+        self.channel.queue.is_writable(&self.config.limits)
     }
 
     /// Whether [`poll_write`](Self::poll_write) has something for this WebSocket.
     #[inline]
     pub fn wants_write(&self, on: SocketId) -> bool {
-        if self.is_socket(on) { !self.queue.is_empty() } else { self.probe_wants_write(on) }
+        if self.is_socket(on) { !self.channel.queue.is_empty() } else { self.probe_wants_write(on) }
     }
 
     /// Whether [`poll_action`](Self::poll_action) has something.
@@ -574,7 +443,7 @@ impl Session {
     /// Whether [`poll_event`](Self::poll_event) has something.
     #[inline]
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        self.channel.has_events()
     }
 }
 
@@ -635,38 +504,18 @@ impl Session {
         if self.state != State::Open {
             return;
         }
-        self.unread += cost(&message);
-        if self.unread >= self.config.limits.max_unread {
-            self.held = true;
-            self.was_held = true;
-        }
-        self.events.push_back(Event::Message(message));
-    }
-
-    /// Gives back the storage of a burst that is over, so that an idle session holds no more than it
-    /// needs. Not after each burst: a busy session would have to ask for it again and again.
-    fn shrink(&mut self) {
-        self.queue.shrink();
-        if self.events.is_empty() && self.events.capacity() > KEPT {
-            self.events = VecDeque::new();
-        }
+        self.channel.deliver(message, &self.config.limits);
     }
 
     /// The application has caught up.
     fn release(&mut self) {
-        self.held = false;
+        self.channel.release();
         self.answer_withheld_post();
-    }
-
-    fn tell_writable(&mut self) {
-        if self.queue.take_writable(&self.config.limits) {
-            self.events.push_back(Event::Writable);
-        }
     }
 
     /// Once a closing session on a WebSocket has let everything out, closes that.
     fn close_drained_socket(&mut self) {
-        if self.state == State::Closing && self.queue.is_empty() {
+        if self.state == State::Closing && self.channel.queue.is_empty() {
             self.finish(CloseReason::ForcedClose);
         }
     }
@@ -685,9 +534,9 @@ impl Session {
         if let (Transport::WebSocket { on, .. }, false) = (self.transport, self.lost) {
             self.actions.push_back(Action::CloseSocket(on));
         }
-        self.queue.clear();
+        self.channel.queue.clear();
         self.close_reason = Some(reason.clone());
-        self.events.push_back(Event::Closed(reason));
+        self.channel.tell(Event::Closed(reason));
     }
 }
 
@@ -700,13 +549,8 @@ impl fmt::Debug for Session {
             .field("transport", &self.transport)
             .field("probe", &self.probe)
             .field("timers", &self.timers)
-            .field("queued", &self.queue.bytes())
-            .field("unread", &self.unread)
+            .field("queued", &self.channel.queue.bytes())
+            .field("unread", &self.channel.unread())
             .finish_non_exhaustive()
     }
-}
-
-/// What an unread message counts for.
-fn cost(message: &Message) -> usize {
-    message.len() + Limits::MESSAGE_OVERHEAD
 }

@@ -9,13 +9,12 @@ use super::{
     Action, Body, CloseReason, ExchangeId, Session, State, TimerKind, Transport, TransportFault,
 };
 use crate::{
-    codec::{DecodeError, PacketRef, PayloadDecoder, PayloadEncoder, PayloadForm, jsonp},
+    channel::{form_of, packets},
+    codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm, jsonp},
     exchange::{HeaderLines, Response},
-    packet::{Message, Packet, Revision},
+    packet::Revision,
     router::{BadRequest, Reject},
-    text::Text,
     time::Time,
-    wire::Arena,
 };
 
 /// The polling side of a session.
@@ -60,7 +59,7 @@ impl Session {
             return self.finish(CloseReason::TransportError(TransportFault::PollOverlap));
         }
         self.polling.get = Some(on);
-        if !self.queue.is_empty() {
+        if !self.channel.queue.is_empty() {
             self.answer_poll();
         } else if self.state == State::Closing {
             self.respond_packets(&[PacketRef::Noop, PacketRef::Close]);
@@ -104,7 +103,7 @@ impl Session {
             }),
         };
         match result {
-            Ok(()) if self.held && self.state != State::Closed => {
+            Ok(()) if self.channel.is_held() && self.state != State::Closed => {
                 if let Some(post) = &mut self.polling.post {
                     post.withheld = true;
                 }
@@ -141,15 +140,15 @@ impl Session {
 
     /// If a GET waits and there is something queued, brings them together.
     pub(super) fn answer_poll(&mut self) {
-        if self.queue.is_empty() || self.transport != Transport::Polling {
+        if self.channel.queue.is_empty() || self.transport != Transport::Polling {
             return;
         }
         let Some(on) = self.polling.get.take() else { return };
         self.timers.stop(TimerKind::Noop);
-        let mut payload = self.payload(self.queue.has_binary());
-        self.queue.fill(&mut payload.1);
+        let mut payload = self.payload(self.channel.queue.has_binary());
+        self.channel.queue.fill(&mut payload.1);
         self.respond_payload(on, payload);
-        self.tell_writable();
+        self.channel.tell_writable(&self.config.limits);
     }
 
     /// Ends a GET that has nothing to wait for.
@@ -193,11 +192,7 @@ impl Session {
 
     /// Takes a payload apart. An error ends the session, but what came before it counts.
     fn handle_payload(&mut self, now: Time, body: &Bytes, binary: bool) -> Result<(), DecodeError> {
-        let form = match (self.revision, binary) {
-            (Revision::V4, _) => PayloadForm::V4,
-            (Revision::V3, false) => PayloadForm::V3Text,
-            (Revision::V3, true) => PayloadForm::V3Binary,
-        };
+        let form = form_of(self.revision, binary);
         let body = match self.polling.jsonp {
             Some(_) => match jsonp::decode_body(body)? {
                 Some(payload) => payload,
@@ -205,13 +200,8 @@ impl Session {
             },
             None => body.clone(),
         };
-        let size = body.len();
-        for packet in PayloadDecoder::new(form, body, self.config.limits.max_packets) {
-            let packet = match packet? {
-                Packet::Message(message) => Packet::Message(unpin(message, size)),
-                packet => packet,
-            };
-            self.handle_packet(now, packet);
+        for packet in packets(form, body, self.config.limits.max_packets) {
+            self.handle_packet(now, packet?);
             if self.state == State::Closed {
                 break;
             }
@@ -244,11 +234,7 @@ impl Session {
     /// A payload in the form that the client takes; revision 3 has a form of its own for payloads
     /// with something binary in them.
     fn payload(&self, binary: bool) -> (PayloadForm, PayloadEncoder) {
-        let form = match self.revision {
-            Revision::V4 => PayloadForm::V4,
-            Revision::V3 if binary && !self.polling.base64 => PayloadForm::V3Binary,
-            Revision::V3 => PayloadForm::V3Text,
-        };
+        let form = form_of(self.revision, binary && !self.polling.base64);
         (form, PayloadEncoder::new(form, self.config.limits.max_payload))
     }
 
@@ -266,23 +252,6 @@ impl Session {
         self.actions.push_back(Action::Respond(on, response));
     }
 }
-
-/// A message that does not keep the whole body alive of which it is a small part: an application may
-/// hold on to it for as long as it likes. Copying at most doubles what a body costs for a moment.
-fn unpin(message: Message, body: usize) -> Message {
-    if body <= SMALL_BODY || message.len() > body / 4 {
-        return message;
-    }
-    let copy = Bytes::copy_from_slice(message.payload());
-    match message {
-        Message::Text(_) => Message::Text(Text::from_validated(copy)),
-        Message::Binary(_) => Message::Binary(copy),
-    }
-}
-
-/// Bodies up to this size may be kept alive by any message in them: as much as one kept message pins
-/// on a WebSocket.
-const SMALL_BODY: usize = Arena::CHUNK;
 
 /// What a POST that was taken is answered with.
 fn ok() -> Response {

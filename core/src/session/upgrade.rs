@@ -3,8 +3,9 @@
 
 use core::time::Duration;
 
-use super::{Action, Event, Queued, Session, SocketId, State, TimerKind, Transport};
+use super::{Action, Event, Session, SocketId, State, TimerKind, Transport};
 use crate::{
+    channel::{PROBE, Queued},
     codec::{self, Frame, PacketRef, encode_frame},
     packet::{Message, Packet},
     time::Time,
@@ -43,7 +44,7 @@ impl Session {
             Message::Binary(bytes) => codec::decode_binary(self.revision, bytes.clone()),
         };
         match packet {
-            Some(Packet::Ping(data)) if data == "probe" => {
+            Some(Packet::Ping(data)) if data == PROBE => {
                 probe.probed = true;
                 probe.pongs = MAX_PONGS.min(probe.pongs + 1);
                 // The client waits for its GET to end before it goes on. There is nothing queued, or
@@ -100,9 +101,9 @@ impl Session {
         self.answer_poll_with_close();
         self.transport = Transport::WebSocket { on, base64 };
         for _ in 0..pongs {
-            self.queue.push_first(Queued::ProbePong);
+            self.channel.queue.push_first(Queued::ProbePong);
         }
-        self.events.push_back(Event::Upgraded);
+        self.channel.tell(Event::Upgraded);
         self.close_drained_socket();
     }
 }
@@ -112,6 +113,3 @@ const MAX_PONGS: u8 = 4;
 
 /// How long a GET during an upgrade may wait for data.
 const NOOP_DELAY: Duration = Duration::from_millis(100);
-
-/// The data of a probe and of its answer.
-pub(super) const PROBE: &str = "probe";

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
+    limits::Limits,
     router::{Route, Router},
     wire::http::RequestHead,
 };

@@ -7,9 +7,43 @@ use crate::{
     encoded::Encoded,
     limits::Limits,
     packet::{Message, Revision},
-    session::upgrade::PROBE,
     text::Text,
 };
+
+/// The data of a probe and of its answer.
+pub(crate) const PROBE: &str = "probe";
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The queue is at its limit. [`Event::Writable`] will tell when to try again.
+    #[error("{queued} bytes wait for the peer, the limit is {max}")]
+    Full {
+        /// Bytes queued, as [`Limits::max_queued`] counts.
+        queued: usize,
+        /// [`Limits::max_queued`].
+        max: usize,
+    },
+    /// The session is closing or closed.
+    #[error("the session is closed")]
+    Closed,
+}
+
+/// A message that was not taken: nothing is lost, and it may be sent again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct TrySendError {
+    /// The message.
+    pub message: Encoded,
+    /// Why.
+    pub reason: SendError,
+}
+
+impl From<TrySendError> for SendError {
+    fn from(error: TrySendError) -> Self {
+        error.reason
+    }
+}
 
 /// A packet that waits.
 #[derive(Clone, Debug)]

@@ -1,0 +1,78 @@
+//! How a session ends.
+
+use crate::codec::DecodeError;
+
+/// Why a session is over. The names on the wire of the reference are in [`CloseReason::as_str`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer closed: a close packet, or the end of its WebSocket.
+    #[error("the peer closed the session")]
+    TransportClose,
+    /// The peer broke a rule of its transport, or the transport broke.
+    #[error("transport error: {0}")]
+    TransportError(TransportFault),
+    /// The peer fell silent.
+    #[error("the peer has not answered in time")]
+    PingTimeout,
+    /// The peer sent something that is no packet.
+    #[error("the peer sent a malformed packet: {0}")]
+    ParseError(DecodeError),
+    /// This side closed.
+    #[error("closed by this side")]
+    ForcedClose,
+}
+
+impl CloseReason {
+    /// The reference's name.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::TransportClose => "transport close",
+            Self::TransportError(_) => "transport error",
+            Self::PingTimeout => "ping timeout",
+            Self::ParseError(_) => "parse error",
+            Self::ForcedClose => "forced close",
+        }
+    }
+}
+
+/// What was wrong with the transport.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportFault {
+    /// A second GET came while the first was waiting.
+    #[error("overlap from client")]
+    PollOverlap,
+    /// A second POST came before the first was answered.
+    #[error("data request overlap from client")]
+    PostOverlap,
+    /// The connection of the waiting GET was lost.
+    #[error("poll connection closed prematurely")]
+    PollLost,
+    /// The connection of a POST was lost before its body was complete.
+    #[error("data request connection closed prematurely")]
+    PostLost,
+    /// A binary POST body in revision 4.
+    #[error("invalid content")]
+    InvalidContent,
+    /// A ping from the side that answers pings, or a pong from the side that sends them.
+    #[error("invalid heartbeat direction")]
+    HeartbeatDirection,
+    /// The peer broke a rule of RFC 6455.
+    #[error("{0}")]
+    WebSocket(#[from] crate::wire::ws::Violation),
+    /// The connection failed.
+    #[error("connection lost")]
+    ConnectionLost,
+}
+
+/// How a WebSocket came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketEnd {
+    /// The peer closed it, with or without a closing handshake.
+    Closed,
+    /// The peer broke a rule; the answer is the WebSocket's business.
+    Violation(crate::wire::ws::Violation),
+    /// The connection failed.
+    Failed,
+}

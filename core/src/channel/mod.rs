@@ -1,0 +1,153 @@
+//! Floor 3: what both ends of a session have in common: what waits for the peer, what waits for the
+//! application, how the two are bounded, and the words for it.
+
+mod close;
+mod payload;
+mod queue;
+mod timers;
+
+use alloc::collections::VecDeque;
+
+pub use self::{
+    close::{CloseReason, SocketEnd, TransportFault},
+    queue::{SendError, TrySendError},
+};
+pub(crate) use self::{
+    payload::{form_of, packets},
+    queue::{PROBE, Queue, Queued},
+    timers::{Kind, Timers},
+};
+use crate::{encoded::Encoded, limits::Limits, packet::Message};
+
+/// One HTTP request and its answer. A name that the driver gives and that comes back in
+/// [`Action::Respond`]; it must not be used twice for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u64);
+
+/// One WebSocket. A name that the driver gives; it must not be used twice for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u64);
+
+/// What a session tells its application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer sent a message.
+    Message(Message),
+    /// The session has moved to a WebSocket.
+    Upgraded,
+    /// After [`SendError::Full`]: there is room again.
+    Writable,
+    /// The session is over; the last event.
+    Closed(CloseReason),
+}
+
+/// What waits in either direction.
+#[derive(Debug, Default)]
+pub(crate) struct Channel {
+    pub(crate) queue: Queue,
+    events: VecDeque<Event>,
+    /// What the messages in `events` count for, as [`Limits::max_unread`] counts.
+    unread: usize,
+    /// The peer is being slowed down until the application has caught up.
+    held: bool,
+    /// It was, at some time since [`note_deadline`](Self::note_deadline).
+    was_held: bool,
+}
+
+impl Channel {
+    /// Takes a message for the peer. Whether the session takes any is for the caller to know.
+    #[inline]
+    pub(crate) fn send(&mut self, message: Encoded, limits: &Limits) -> Result<(), TrySendError> {
+        if message.parts() == 0 {
+            return Ok(());
+        }
+        self.queue.push_message(message, limits).map_err(|message| {
+            let (queued, max) = (self.queue.bytes(), limits.max_queued);
+            TrySendError { message, reason: SendError::Full { queued, max } }
+        })
+    }
+
+    /// A message of the peer came.
+    #[inline]
+    pub(crate) fn deliver(&mut self, message: Message, limits: &Limits) {
+        self.unread += cost(&message);
+        if self.unread >= limits.max_unread {
+            self.held = true;
+            self.was_held = true;
+        }
+        self.events.push_back(Event::Message(message));
+    }
+
+    /// Something else happened that the application should know.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Tells writers that found no room once there is some.
+    #[inline]
+    pub(crate) fn tell_writable(&mut self, limits: &Limits) {
+        if self.queue.take_writable(limits) {
+            self.events.push_back(Event::Writable);
+        }
+    }
+
+    /// The next event. After a message, [`has_caught_up`](Self::has_caught_up) may be true.
+    #[inline]
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if let Event::Message(message) = &event {
+            self.unread -= cost(message);
+        }
+        Some(event)
+    }
+
+    /// Whether the peer is slowed down and need not be any more: [`release`](Self::release) it.
+    #[inline]
+    pub(crate) const fn has_caught_up(&self, limits: &Limits) -> bool {
+        self.held && self.unread <= limits.max_unread / 2
+    }
+
+    pub(crate) const fn release(&mut self) {
+        self.held = false;
+    }
+
+    #[inline]
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// A deadline for the peer's silence has been set.
+    pub(crate) const fn note_deadline(&mut self) {
+        self.was_held = self.held;
+    }
+
+    /// Whether the peer may only seem silent, as it was not read all the time since the deadline was
+    /// set: its answer may well be waiting in the socket.
+    pub(crate) const fn was_held(&self) -> bool {
+        self.was_held
+    }
+
+    #[inline]
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(crate) const fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Gives back the storage of a burst that is over, so that an idle session holds no more than it
+    /// needs. Not after each burst: a busy session would have to ask for it again and again.
+    pub(crate) fn shrink(&mut self) {
+        self.queue.shrink();
+        if self.events.is_empty() && self.events.capacity() > queue::KEPT {
+            self.events = VecDeque::new();
+        }
+    }
+}
+
+/// What an unread message counts for.
+#[inline]
+fn cost(message: &Message) -> usize {
+    message.len() + Limits::MESSAGE_OVERHEAD
+}
