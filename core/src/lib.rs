@@ -117,6 +117,7 @@ pub mod query;
 pub mod wire;
 
 mod channel;
+mod client;
 mod config;
 mod deadlines;
 mod encoded;
@@ -132,6 +133,9 @@ mod time;
 mod url;
 
 pub use crate::{
+    client::{
+        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
+    },
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
     deadlines::{DeadlineKey, Deadlines},
     encoded::Encoded,

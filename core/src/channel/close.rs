@@ -64,6 +64,21 @@ pub enum TransportFault {
     /// The connection failed.
     #[error("connection lost")]
     ConnectionLost,
+    /// Client: there is no connection to be had to the server.
+    #[error("no connection to the server")]
+    Unreachable,
+    /// Client: the server answered with this status, which is not the one that the protocol wants.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// Client: the server has not answered in time.
+    #[error("the server has not answered in time")]
+    Timeout,
+    /// Client: the session did not begin with an open packet that can be understood.
+    #[error("the server's open packet is missing or malformed")]
+    Handshake,
+    /// Client: the server sent something that is no packet.
+    #[error("the server sent a malformed packet: {0}")]
+    Malformed(#[from] DecodeError),
 }
 
 /// How a WebSocket came to its end.

@@ -19,18 +19,22 @@ pub(crate) use self::{
 };
 use crate::{encoded::Encoded, limits::Limits, packet::Message};
 
-/// One HTTP request and its answer. A name that the driver gives and that comes back in
-/// [`Action::Respond`]; it must not be used twice for one session.
+/// One HTTP request and its answer. On the server a name that the driver gives and that comes back in
+/// [`Action::Respond`](crate::Action::Respond), which must not be used twice for one session; on the
+/// client a name that the session gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
 
-/// One WebSocket. A name that the driver gives; it must not be used twice for one session.
+/// One WebSocket. On the server a name that the driver gives, which must not be used twice for one
+/// session; on the client a name that the session gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u64);
 
 /// What a session tells its application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A client's session is open. A server's is from the beginning.
+    Opened,
     /// The peer sent a message.
     Message(Message),
     /// The session has moved to a WebSocket.

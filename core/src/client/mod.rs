@@ -1,0 +1,627 @@
+//! Floor 3: one Engine.IO session, client side.
+//!
+//! A [`ClientSession`] asks for HTTP requests and WebSockets and knows nothing of bytes on a socket.
+//! The files beside this one hold one rule each: `polling` (a GET that waits, a POST with what there
+//! is), `upgrade` (the move to a WebSocket), `heartbeat`; and what it is told: `config`.
+//! When to try again after a session is over is the business of `reconnect`.
+
+mod config;
+mod cookies;
+mod handshake;
+mod heartbeat;
+mod polling;
+mod reconnect;
+mod upgrade;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{collections::VecDeque, format, string::String, sync::Arc};
+use core::fmt;
+
+pub use self::{
+    config::ClientConfig,
+    handshake::Handshake,
+    reconnect::{Backoff, Reconnect},
+};
+use self::{cookies::Cookies, polling::Polling, upgrade::Probe};
+use crate::{
+    channel::{
+        Channel, CloseReason, Event, ExchangeId, Kind, SendError, SocketEnd, SocketId, Timers,
+        TransportFault, TrySendError,
+    },
+    codec::{self, Frame, PacketRef, encode_frame},
+    config::TransportKind,
+    encoded::Encoded,
+    entropy::Entropy,
+    exchange::{HeaderLines, Request},
+    packet::{Message, Packet, Revision},
+    query,
+    time::Time,
+};
+
+/// One Engine.IO session, client side.
+///
+/// Its methods come in the same four families as those of [`Session`](crate::Session): network
+/// inputs, application commands, outputs and getters. What it wants done it asks for with
+/// [`poll_action`](Self::poll_action): requests to be sent and WebSockets to be opened, under names
+/// that it chooses and that come back in the network inputs. It has at most one GET and one POST under
+/// way.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use enginewire::{ClientAction, ClientConfig, ClientSession, Time, Url};
+///
+/// let url = Url::parse("http://localhost:3000")?;
+/// let config = Arc::new(ClientConfig::new(&url));
+/// let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+/// let mut session = ClientSession::new(Time::ZERO, config, false, &mut entropy);
+/// // It keeps what is sent before it is open.
+/// session.send("hello")?;
+/// let Some(ClientAction::Request(exchange, request)) = session.poll_action(Time::ZERO) else {
+///     panic!("it opens with a GET");
+/// };
+/// assert!(request.target.starts_with("/engine.io/?EIO=4&transport=polling&t="));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Requests are made up when they are asked for: two inputs without a look at the actions between
+/// them are fine, and may save a request.
+pub struct ClientSession {
+    config: Arc<ClientConfig>,
+    /// What all targets begin with.
+    target: String,
+    stamp: Stamp,
+    cookies: Cookies,
+    state: State,
+    transport: Transport,
+    /// The transports to be tried if the session does not open, the next one first.
+    others: VecDeque<TransportKind>,
+    handshake: Option<Handshake>,
+    /// The transport, a WebSocket, is gone: there is nothing left to close.
+    lost: bool,
+    close_reason: Option<CloseReason>,
+    polling: Polling,
+    probe: Option<Probe>,
+    /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
+    upgrade_due: bool,
+    timers: Timers<ClientTimerKind, 8>,
+    channel: Channel,
+    actions: VecDeque<ClientAction>,
+    next_id: u64,
+}
+
+/// What [`ClientSession::poll_action`] asks of the driver.
+#[derive(Clone, Debug)]
+pub enum ClientAction {
+    /// Send this request. The outcome goes to [`ClientSession::handle_answer`] or
+    /// [`ClientSession::handle_exchange_lost`].
+    Request(ExchangeId, Request),
+    /// Nobody waits for this answer any more: the driver may close its connection.
+    Abandon(ExchangeId),
+    /// Open a WebSocket with this request, to which the fields of the opening handshake (RFC 6455
+    /// section 4.1) are to be added. The outcome goes to [`ClientSession::handle_socket_open`] or
+    /// [`ClientSession::handle_socket_refused`].
+    OpenSocket(SocketId, Request),
+    /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
+    /// [`ClientSession::poll_write`] has given for it; or give it up, if it is not open yet.
+    CloseSocket(SocketId),
+}
+
+/// What a deadline of a [`ClientSession`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientTimerKind {
+    /// The session has taken too long to open.
+    Open,
+    /// Revision 3: the next ping is due.
+    Ping,
+    /// The server has been silent for too long.
+    Heartbeat,
+    /// An upgrade has been going on for too long.
+    Upgrade,
+    /// The GET has not been answered in time.
+    Get,
+    /// The POST has not been answered in time.
+    Post,
+    /// A client that was sent away empty-handed too often may poll again.
+    Rest,
+    /// A closing session waits no longer for the server to take what is queued.
+    Close,
+}
+
+impl Kind<8> for ClientTimerKind {
+    const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Ping,
+        Self::Heartbeat,
+        Self::Upgrade,
+        Self::Get,
+        Self::Post,
+        Self::Rest,
+        Self::Close,
+    ];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Until the handshake has come, `Open` means that the session is being opened, and `Closing` that it
+/// is to be closed as soon as it is open and what is queued has been let out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Closing,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Polling,
+    WebSocket(SocketId),
+}
+
+/// Network inputs. Those of polling are in a file of their own.
+impl ClientSession {
+    /// Begins to open a session.
+    ///
+    /// `websocket_worked` says that a WebSocket to this server has worked before and nothing has
+    /// failed since; it is of meaning with [`ClientConfig::remember_upgrade`]. See
+    /// [`websocket_works`](Self::websocket_works).
+    pub fn new(
+        now: Time,
+        config: Arc<ClientConfig>,
+        websocket_worked: bool,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
+        let mut others: VecDeque<_> = config.transports.iter().copied().collect();
+        if websocket_worked && config.remember_upgrade {
+            // Stable: of two that are equal the first stays the first.
+            others.make_contiguous().sort_by_key(|&kind| kind != TransportKind::WebSocket);
+        }
+        let first = others.pop_front().unwrap_or(TransportKind::Polling);
+        let mut session = Self {
+            target: config.target(),
+            stamp: Stamp::new(entropy),
+            cookies: Cookies::default(),
+            state: State::Open,
+            transport: Transport::Polling,
+            others,
+            handshake: None,
+            lost: false,
+            close_reason: None,
+            polling: Polling::default(),
+            probe: None,
+            upgrade_due: false,
+            timers: Timers::default(),
+            channel: Channel::default(),
+            actions: VecDeque::new(),
+            next_id: 0,
+            config,
+        };
+        session.begin(now, first);
+        session
+    }
+
+    /// A WebSocket that was asked for is open: the server has answered with 101.
+    pub fn handle_socket_open(&mut self, _now: Time, on: SocketId) {
+        if self.is_probe(on) {
+            self.ask_probe();
+        } else if !self.is_socket(on) || self.state == State::Closed {
+            // It was given up while it was being opened.
+            self.actions.push_back(ClientAction::CloseSocket(on));
+        }
+    }
+
+    /// A WebSocket that was asked for could not be opened.
+    pub fn handle_socket_refused(&mut self, now: Time, on: SocketId, fault: TransportFault) {
+        if self.is_probe(on) {
+            return self.forget_probe();
+        }
+        if self.is_socket(on) && self.state != State::Closed {
+            self.lost = true;
+            self.fail(now, fault);
+        }
+    }
+
+    /// A message came on a WebSocket of this session.
+    pub fn handle_socket_message(&mut self, now: Time, on: SocketId, message: Message) {
+        if self.is_probe(on) {
+            return self.handle_probe_message(&message);
+        }
+        if !self.is_socket(on) || self.state == State::Closed {
+            return;
+        }
+        let decoded = match message {
+            Message::Text(text) => codec::decode_text(self.config.revision, text).map(Some),
+            Message::Binary(bytes) => Ok(codec::decode_binary(self.config.revision, bytes)),
+        };
+        match decoded {
+            Ok(Some(packet)) => self.handle_packet(now, packet),
+            Ok(None) => {}
+            Err(error) => self.fail(now, error.into()),
+        }
+    }
+
+    /// A WebSocket of this session has come to its end.
+    pub fn handle_socket_lost(&mut self, now: Time, on: SocketId, end: SocketEnd) {
+        if self.is_probe(on) {
+            return self.forget_probe();
+        }
+        if !self.is_socket(on) || self.state == State::Closed {
+            return;
+        }
+        self.lost = true;
+        match end {
+            SocketEnd::Violation(violation) => self.fail(now, violation.into()),
+            // Before the handshake there was no session that could have been closed.
+            _ if self.handshake.is_none() => self.fail(now, TransportFault::ConnectionLost),
+            // As the reference, to which a connection that breaks is closed.
+            SocketEnd::Closed | SocketEnd::Failed => self.finish(CloseReason::TransportClose),
+        }
+    }
+
+    /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
+    /// does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(kind) = self.timers.expire(now) {
+            match kind {
+                ClientTimerKind::Open => self.fail(now, TransportFault::Timeout),
+                ClientTimerKind::Get => self.get_failed(now, TransportFault::Timeout),
+                ClientTimerKind::Post => self.post_failed(now, TransportFault::Timeout),
+                ClientTimerKind::Ping => self.ping(now),
+                ClientTimerKind::Heartbeat => self.heartbeat_missed(now),
+                ClientTimerKind::Upgrade => self.abandon_probe(),
+                // What it has kept from being asked for is asked for now.
+                ClientTimerKind::Rest => {}
+                ClientTimerKind::Close => self.finish(CloseReason::ForcedClose),
+            }
+        }
+    }
+}
+
+/// Application commands.
+impl ClientSession {
+    /// Queues a message, also before the session is open.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] while the server is slow or the session opens, [`SendError::Closed`] once it
+    /// is closing, and with either the message.
+    pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
+        let message = message.into();
+        if self.state != State::Open {
+            return Err(TrySendError { message, reason: SendError::Closed });
+        }
+        self.channel.send(message, &self.config.limits)
+    }
+
+    /// Ends the session once everything queued has been let out, or after
+    /// [`ClientConfig::close_timeout`]. Messages of the server are no longer delivered. An upgrade
+    /// that is under way is given up.
+    pub fn close(&mut self, now: Time) {
+        if self.state != State::Open {
+            return;
+        }
+        self.state = State::Closing;
+        self.timers.set(ClientTimerKind::Close, now + self.config.close_timeout);
+        // The application reads no more, so nothing must wait for it.
+        self.channel.release();
+        self.abandon_probe();
+        self.close_drained();
+    }
+
+    /// Ends the session now. What is queued is lost, and on polling the server is not told.
+    pub fn abort(&mut self) {
+        self.finish(CloseReason::ForcedClose);
+    }
+}
+
+/// Outputs.
+impl ClientSession {
+    /// What the driver has to do. The time that a request may take counts from here.
+    pub fn poll_action(&mut self, now: Time) -> Option<ClientAction> {
+        self.actions.pop_front().or_else(|| self.next_request(now))
+    }
+
+    /// The next frame for this WebSocket. Pull only while the socket takes bytes: what has not been
+    /// pulled counts against [`Limits::max_queued`](crate::Limits::max_queued).
+    pub fn poll_write(&mut self, on: SocketId) -> Option<Frame> {
+        if !self.is_socket(on) {
+            return self.poll_write_probe(on);
+        }
+        if core::mem::take(&mut self.upgrade_due) {
+            self.close_drained();
+            return Some(encode_frame(self.config.revision, PacketRef::Upgrade, false));
+        }
+        self.handshake.as_ref()?;
+        let frame = self.channel.queue.pop_frame(self.config.revision, self.config.force_base64)?;
+        self.channel.tell_writable(&self.config.limits);
+        self.close_drained();
+        Some(frame)
+    }
+
+    /// What the application should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.channel.poll_event()?;
+        if self.channel.has_caught_up(&self.config.limits) {
+            self.channel.release();
+        }
+        Some(event)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Changes with any other
+    /// call.
+    pub const fn poll_timeout(&self) -> Option<(Time, ClientTimerKind)> {
+        self.timers.next()
+    }
+}
+
+/// Getters.
+impl ClientSession {
+    /// The session's id, once it is open: a secret.
+    pub fn sid(&self) -> Option<&str> {
+        self.handshake.as_ref().map(|handshake| &*handshake.sid)
+    }
+
+    /// What the server has told, once the session is open.
+    pub const fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_ref()
+    }
+
+    /// The revision of the protocol that the session speaks.
+    pub fn revision(&self) -> Revision {
+        self.config.revision
+    }
+
+    /// The transport that carries messages now, or on which the session is being opened.
+    pub const fn transport(&self) -> TransportKind {
+        match self.transport {
+            Transport::Polling => TransportKind::Polling,
+            Transport::WebSocket(_) => TransportKind::WebSocket,
+        }
+    }
+
+    /// Whether a WebSocket carries the session: what to tell the next one, until something fails.
+    pub fn websocket_works(&self) -> bool {
+        self.handshake.is_some() && self.transport() == TransportKind::WebSocket
+    }
+
+    /// Whether the session is over.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether the session takes messages: it is neither closing nor closed. It may not be open yet,
+    /// see [`handshake`](Self::handshake).
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Why the session is over; `None` while it is not.
+    pub const fn close_reason(&self) -> Option<&CloseReason> {
+        self.close_reason.as_ref()
+    }
+
+    /// Whether a driver should read the session's WebSocket; see
+    /// [`Session::is_receiving`](crate::Session::is_receiving).
+    pub const fn is_receiving(&self) -> bool {
+        !self.channel.is_held()
+    }
+
+    /// Bytes queued for the server, as [`Limits::max_queued`](crate::Limits::max_queued) counts.
+    pub const fn queued(&self) -> usize {
+        self.channel.queue.bytes()
+    }
+
+    /// Whether [`send`](Self::send) would find room.
+    pub fn has_room(&self) -> bool {
+        self.queued() < self.config.limits.max_queued
+    }
+
+    /// Whether so much room is there that writers who found none should try again: half of it.
+    pub fn is_writable(&self) -> bool {
+        self.channel.queue.is_writable(&self.config.limits)
+    }
+
+    /// Whether [`poll_write`](Self::poll_write) has something for this WebSocket.
+    pub fn wants_write(&self, on: SocketId) -> bool {
+        if self.is_socket(on) {
+            let open = self.handshake.is_some();
+            self.upgrade_due || (open && !self.channel.queue.is_empty())
+        } else {
+            self.probe_wants_write(on)
+        }
+    }
+
+    /// Whether [`poll_action`](Self::poll_action) has something.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty() || self.wants_request()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    pub fn has_events(&self) -> bool {
+        self.channel.has_events()
+    }
+}
+
+impl ClientSession {
+    /// Starts to open the session on `transport`.
+    fn begin(&mut self, now: Time, transport: TransportKind) {
+        self.lost = false;
+        self.polling = Polling::default();
+        self.timers.set(ClientTimerKind::Open, now + self.config.open_timeout);
+        self.transport = match transport {
+            // The GET is asked for when somebody looks.
+            TransportKind::Polling => Transport::Polling,
+            TransportKind::WebSocket => {
+                let on = SocketId(self.fresh_id());
+                let request = self.request(now, TransportKind::WebSocket);
+                self.actions.push_back(ClientAction::OpenSocket(on, request));
+                Transport::WebSocket(on)
+            }
+        };
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// A GET for `transport`, with all that the configuration and the session add to it.
+    fn request(&mut self, now: Time, transport: TransportKind) -> Request {
+        let mut target = self.target.clone();
+        target.push_str(transport.name());
+        if self.config.is_stamped(transport) {
+            query::push_pair(&mut target, &self.config.timestamp_param, &self.stamp.next());
+        }
+        if let Some(handshake) = &self.handshake {
+            query::push_pair(&mut target, "sid", &handshake.sid);
+        }
+        // The server goes by the request that creates the transport.
+        let creates = self.handshake.is_none() || transport == TransportKind::WebSocket;
+        if self.config.force_base64 && creates {
+            query::push_pair(&mut target, "b64", "1");
+        }
+        let mut headers = HeaderLines::from_static("Accept: */*\r\n");
+        headers.extend(&self.config.headers);
+        if let Some(cookies) = self.cookies.header(now) {
+            // What the server has sent in a field can go back in one.
+            let _ = headers.push("Cookie", cookies);
+        }
+        Request { method: "GET", target, content_type: None, headers, body: bytes::Bytes::new() }
+    }
+
+    fn is_socket(&self, on: SocketId) -> bool {
+        self.transport == Transport::WebSocket(on)
+    }
+
+    /// A packet came on the session's transport.
+    fn handle_packet(&mut self, now: Time, packet: Packet) {
+        if self.handshake.is_none() {
+            return match packet {
+                Packet::Open(data) => self.open(now, &data),
+                _ => self.fail(now, TransportFault::Handshake),
+            };
+        }
+        self.note_traffic(now, &packet);
+        match packet {
+            Packet::Message(message) if self.state == State::Open => {
+                self.channel.deliver(message, &self.config.limits);
+            }
+            Packet::Ping(_) => self.handle_ping(now),
+            Packet::Pong(_) => self.handle_pong(now),
+            Packet::Close => self.finish(if self.state == State::Closing {
+                CloseReason::ForcedClose
+            } else {
+                CloseReason::TransportClose
+            }),
+            // After `close` nothing is delivered; the others are out of place, and harmless.
+            Packet::Message(_) | Packet::Open(_) | Packet::Upgrade | Packet::Noop => {}
+        }
+    }
+
+    /// The handshake came.
+    fn open(&mut self, now: Time, data: &str) {
+        let Some(handshake) = Handshake::parse(data) else {
+            return self.fail(now, TransportFault::Handshake);
+        };
+        self.timers.stop(ClientTimerKind::Open);
+        let upgrades = handshake.upgrades_to_websocket;
+        self.handshake = Some(handshake);
+        self.start_heartbeat(now);
+        if self.state == State::Closing {
+            return self.close_drained();
+        }
+        self.channel.tell(Event::Opened);
+        if upgrades {
+            self.begin_probe(now);
+        }
+    }
+
+    /// The transport has failed. While the session opens another may be tried.
+    fn fail(&mut self, now: Time, fault: TransportFault) {
+        let opening = self.handshake.is_none() && self.state == State::Open;
+        if opening
+            && self.config.try_all_transports
+            && let Some(next) = self.others.pop_front()
+        {
+            self.leave_transport();
+            return self.begin(now, next);
+        }
+        self.finish(CloseReason::TransportError(fault));
+    }
+
+    /// Once a closing session has let everything out, closes its transport.
+    fn close_drained(&mut self) {
+        if self.state != State::Closing || self.upgrade_due || !self.channel.queue.is_empty() {
+            return;
+        }
+        match self.transport {
+            // There, the server is told with a packet.
+            Transport::Polling if self.handshake.is_some() => {}
+            _ => self.finish(CloseReason::ForcedClose),
+        }
+    }
+
+    /// Gives up whatever the session has under way.
+    fn leave_transport(&mut self) {
+        self.abandon_exchanges();
+        if let Some(probe) = self.probe.take() {
+            self.actions.push_back(ClientAction::CloseSocket(probe.on));
+        }
+        if let (Transport::WebSocket(on), false) = (self.transport, self.lost) {
+            self.actions.push_back(ClientAction::CloseSocket(on));
+        }
+    }
+
+    /// Ends the session and says why, once.
+    fn finish(&mut self, reason: CloseReason) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.state = State::Closed;
+        self.timers.stop_all();
+        self.leave_transport();
+        self.channel.queue.clear();
+        self.close_reason = Some(reason.clone());
+        self.channel.tell(Event::Closed(reason));
+    }
+}
+
+impl fmt::Debug for ClientSession {
+    /// Without the session id and without messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSession")
+            .field("state", &self.state)
+            .field("transport", &self.transport)
+            .field("handshake", &self.handshake)
+            .field("polling", &self.polling)
+            .field("probe", &self.probe)
+            .field("timers", &self.timers)
+            .field("queued", &self.queued())
+            .field("unread", &self.channel.unread())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes timestamps for requests: never the same twice, in this session or, very likely, another.
+struct Stamp {
+    session: u32,
+    count: u32,
+}
+
+impl Stamp {
+    fn new(entropy: &mut dyn Entropy) -> Self {
+        let mut session = [0; 4];
+        entropy.fill(&mut session);
+        Self { session: u32::from_be_bytes(session), count: 0 }
+    }
+
+    fn next(&mut self) -> String {
+        self.count = self.count.wrapping_add(1);
+        let number = u64::from(self.session) << 32 | u64::from(self.count);
+        format!("{number:x}")
+    }
+}

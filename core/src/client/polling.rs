@@ -1,0 +1,222 @@
+//! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
+//! POST with what there is to say. At most one of each is under way.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
+use crate::{
+    channel::{CloseReason, ExchangeId, TransportFault, form_of, packets},
+    codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
+    config::TransportKind,
+    exchange::{AnswerHead, Request},
+    packet::Packet,
+    time::Time,
+};
+
+/// The polling side of a session.
+#[derive(Debug, Default)]
+pub(super) struct Polling {
+    /// The GET under way. The first one brings the handshake.
+    get: Option<ExchangeId>,
+    /// The POST under way.
+    post: Option<ExchangeId>,
+    /// The POST under way, or the one before, was the last: it has told the server that we close.
+    parted: bool,
+    /// So many answers in a row brought nothing.
+    empty_answers: u32,
+}
+
+/// Network inputs.
+impl ClientSession {
+    /// A request was answered.
+    pub fn handle_answer(&mut self, now: Time, on: ExchangeId, head: &dyn AnswerHead, body: Bytes) {
+        if self.config.cookies && self.owns(on) {
+            self.cookies.store(now, head);
+        }
+        let status = head.status();
+        if self.polling.post == Some(on) {
+            // Only 200 is success, as for the reference.
+            self.polling.post = None;
+            self.timers.stop(ClientTimerKind::Post);
+            if self.polling.parted {
+                self.finish(CloseReason::ForcedClose);
+            } else if status != 200 {
+                self.fail(now, TransportFault::Status(status));
+            }
+        } else if self.polling.get == Some(on) {
+            self.polling.get = None;
+            self.timers.stop(ClientTimerKind::Get);
+            if self.polling.parted {
+                // Whatever it is, nobody will hear of it.
+            } else if status != 200 {
+                return self.fail(now, TransportFault::Status(status));
+            } else if let Err(error) = self.handle_payload(now, body, is_binary(head)) {
+                return self.fail(now, error.into());
+            }
+        }
+        self.complete_upgrade();
+    }
+
+    /// A request will not be answered: there was no connection to be had, it was lost, or the server
+    /// broke a rule of HTTP.
+    pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
+        if self.polling.post == Some(on) {
+            self.polling.post = None;
+            self.post_failed(now, fault);
+        } else if self.polling.get == Some(on) {
+            self.polling.get = None;
+            self.get_failed(now, fault);
+        }
+    }
+}
+
+impl ClientSession {
+    fn owns(&self, on: ExchangeId) -> bool {
+        self.polling.get == Some(on) || self.polling.post == Some(on)
+    }
+
+    /// Whether no request is under way, so that nothing of what was sent or is to come can be
+    /// overtaken.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.polling.get.is_none() && self.polling.post.is_none()
+    }
+
+    /// After the last POST nobody waits for the GET any more.
+    pub(super) fn get_failed(&mut self, now: Time, fault: TransportFault) {
+        if !self.polling.parted {
+            self.fail(now, fault);
+        }
+    }
+
+    /// The last POST was only to tell the server that the session is over.
+    pub(super) fn post_failed(&mut self, now: Time, fault: TransportFault) {
+        if self.polling.parted {
+            self.finish(CloseReason::ForcedClose);
+        } else {
+            self.fail(now, fault);
+        }
+    }
+
+    /// Takes a payload apart. What comes before an error counts.
+    fn handle_payload(&mut self, now: Time, body: Bytes, binary: bool) -> Result<(), DecodeError> {
+        let form = form_of(self.config.revision, binary);
+        let mut empty = true;
+        for packet in packets(form, body, self.config.limits.max_packets) {
+            let packet = packet?;
+            empty &= packet == Packet::Noop;
+            self.handle_packet(now, packet);
+            if self.state == State::Closed {
+                return Ok(());
+            }
+        }
+        self.note_answer(now, empty);
+        Ok(())
+    }
+
+    /// A server that answers at once and has nothing to say would otherwise be asked as fast as the
+    /// network allows.
+    fn note_answer(&mut self, now: Time, empty: bool) {
+        if !empty {
+            self.polling.empty_answers = 0;
+            return;
+        }
+        self.polling.empty_answers = self.polling.empty_answers.saturating_add(1);
+        if self.polling.empty_answers >= MAX_EMPTY_ANSWERS {
+            self.timers.set(ClientTimerKind::Rest, now + REST);
+        }
+    }
+
+    /// Whether [`next_request`](Self::next_request) has something.
+    pub(super) fn wants_request(&self) -> bool {
+        self.wants_post() || self.wants_get()
+    }
+
+    /// The next request, if one is due.
+    pub(super) fn next_request(&mut self, now: Time) -> Option<ClientAction> {
+        let (request, kind) = if self.wants_post() {
+            (self.next_post(now), ClientTimerKind::Post)
+        } else if self.wants_get() {
+            (self.request(now, TransportKind::Polling), ClientTimerKind::Get)
+        } else {
+            return None;
+        };
+        let on = ExchangeId(self.fresh_id());
+        match kind {
+            ClientTimerKind::Post => self.polling.post = Some(on),
+            _ => self.polling.get = Some(on),
+        }
+        if let Some(timeout) = self.config.request_timeout {
+            self.timers.set(kind, now + timeout);
+        }
+        Some(ClientAction::Request(on, request))
+    }
+
+    /// Whether requests may be sent: not while the session waits for those under way to end, so as
+    /// to leave polling.
+    fn polls(&self) -> bool {
+        self.transport == Transport::Polling
+            && self.state != State::Closed
+            && !self.polling.parted
+            && !self.is_pausing()
+    }
+
+    fn wants_post(&self) -> bool {
+        let something = !self.channel.queue.is_empty() || self.state == State::Closing;
+        self.polls() && self.handshake.is_some() && self.polling.post.is_none() && something
+    }
+
+    fn wants_get(&self) -> bool {
+        self.polls()
+            && self.polling.get.is_none()
+            && self.is_receiving()
+            && !self.timers.is_set(ClientTimerKind::Rest)
+    }
+
+    /// A POST with as much of the queue as the server takes; once the queue of a closing session is
+    /// empty, with the packet that says so.
+    fn next_post(&mut self, now: Time) -> Request {
+        let queue = &mut self.channel.queue;
+        let binary = !self.config.force_base64 && queue.has_binary();
+        let form = form_of(self.config.revision, binary);
+        let max = self.handshake.as_ref().and_then(|handshake| handshake.max_payload);
+        let mut payload = PayloadEncoder::new(form, max.unwrap_or(usize::MAX));
+        if queue.is_empty() {
+            payload.push(PacketRef::Close);
+            self.polling.parted = true;
+        } else {
+            queue.fill(&mut payload);
+            self.channel.tell_writable(&self.config.limits);
+        }
+        let mut request = self.request(now, TransportKind::Polling);
+        request.method = "POST";
+        request.content_type = Some(form.content_type());
+        request.body = payload.finish();
+        request
+    }
+
+    /// Gives up the requests under way.
+    pub(super) fn abandon_exchanges(&mut self) {
+        for on in [self.polling.get.take(), self.polling.post.take()].into_iter().flatten() {
+            self.actions.push_back(ClientAction::Abandon(on));
+        }
+        self.timers.stop(ClientTimerKind::Get);
+        self.timers.stop(ClientTimerKind::Post);
+    }
+}
+
+/// Whether an answer of revision 3 is in the binary form.
+fn is_binary(head: &dyn AnswerHead) -> bool {
+    let content_type = head.header_nth("content-type", 0).unwrap_or_default();
+    let kind = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    let binary = PayloadForm::V3Binary.content_type().as_bytes();
+    kind.trim_ascii().eq_ignore_ascii_case(binary)
+}
+
+/// Answers without anything in them, in a row, from which on the client rests before it asks again.
+/// During an upgrade a server gives a few of them, far fewer.
+const MAX_EMPTY_ANSWERS: u32 = 8;
+
+/// How long a client rests: what bounds it to ten polls a second.
+const REST: Duration = Duration::from_millis(100);

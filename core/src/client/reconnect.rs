@@ -1,0 +1,139 @@
+//! When to try again, for whoever wants to: a policy beside the session, which knows nothing of it.
+
+use core::time::Duration;
+
+use crate::entropy::Entropy;
+
+/// How long to wait before a lost connection is tried again, and how often.
+///
+/// The defaults are those of the reference's Socket.IO client.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// Wait before the first attempt; each further one waits twice as long. Default 1 s.
+    pub delay: Duration,
+    /// The longest wait. Default 5 s.
+    pub max_delay: Duration,
+    /// How far a wait may be off, up or down, as a part of itself from 0 to 1: many clients that
+    /// were cut off at once must not come back at once. Default 0.5.
+    pub jitter: f64,
+    /// How many attempts fail in a row before it is given up. Default `None`: never.
+    pub attempts: Option<u32>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(5),
+            jitter: 0.5,
+            attempts: None,
+        }
+    }
+}
+
+/// Where the attempts of a [`Reconnect`] stand.
+///
+/// ```
+/// use enginewire::{Backoff, Reconnect};
+/// # let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
+///
+/// let mut backoff = Backoff::new(Reconnect::default());
+/// // The connection was lost: wait for so long, and try.
+/// let wait = backoff.next(&mut entropy).expect("attempts have no end by default");
+/// assert!(wait.as_millis() >= 500 && wait.as_millis() <= 1500);
+/// // It worked: the next loss starts from the beginning.
+/// backoff.reset();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    policy: Reconnect,
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Before the first attempt.
+    pub const fn new(policy: Reconnect) -> Self {
+        Self { policy, attempts: 0 }
+    }
+
+    /// How long to wait before the next attempt; `None` once there have been enough.
+    pub fn next(&mut self, entropy: &mut dyn Entropy) -> Option<Duration> {
+        if self.policy.attempts.is_some_and(|max| self.attempts >= max) {
+            return None;
+        }
+        let doubled = 1u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
+        self.attempts = self.attempts.saturating_add(1);
+        let wait = self.policy.delay.saturating_mul(doubled).min(self.policy.max_delay);
+        let jitter = if self.policy.jitter > 0.0 { self.policy.jitter.min(1.0) } else { 0.0 };
+        let mut random = [0; 4];
+        entropy.fill(&mut random);
+        // From one below to one above, evenly.
+        let random = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX) * 2.0 - 1.0;
+        let wait = Duration::try_from_secs_f64(wait.as_secs_f64() * (1.0 + jitter * random));
+        Some(wait.unwrap_or(Duration::MAX).min(self.policy.max_delay))
+    }
+
+    /// Attempts since the last success.
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// An attempt has succeeded.
+    pub const fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    fn waits(policy: Reconnect, random: u8, n: usize) -> Vec<u128> {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(random);
+        let mut backoff = Backoff::new(policy);
+        let waits = core::iter::from_fn(|| backoff.next(&mut entropy)).take(n);
+        waits.map(|wait| wait.as_millis()).collect()
+    }
+
+    fn policy(jitter: f64) -> Reconnect {
+        let (delay, max_delay) = (Duration::from_millis(100), Duration::from_millis(500));
+        Reconnect { delay, max_delay, jitter, attempts: None }
+    }
+
+    #[test]
+    fn each_wait_is_twice_the_last_up_to_the_longest() {
+        assert_eq!(waits(policy(0.0), 9, 6), [100, 200, 400, 500, 500, 500]);
+        let never = Reconnect { attempts: Some(0), ..policy(0.0) };
+        assert!(waits(never, 0, 6).is_empty());
+    }
+
+    #[test]
+    fn jitter_goes_both_ways_and_never_beyond_the_longest() {
+        assert_eq!(waits(policy(0.5), 0, 4), [50, 100, 200, 250]);
+        assert_eq!(waits(policy(0.5), 0xff, 4), [150, 300, 500, 500]);
+        assert_eq!(waits(policy(7.0), 0, 2), [0, 0]);
+        assert_eq!(waits(policy(f64::NAN), 0, 2), [100, 200]);
+    }
+
+    #[test]
+    fn attempts_are_counted_from_the_last_success() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0x80);
+        let mut backoff = Backoff::new(Reconnect { attempts: Some(2), ..policy(0.0) });
+        assert!(backoff.next(&mut entropy).is_some() && backoff.next(&mut entropy).is_some());
+        assert_eq!((backoff.next(&mut entropy), backoff.attempts()), (None, 2));
+        backoff.reset();
+        assert_eq!(backoff.next(&mut entropy), Some(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn any_number_of_attempts_and_any_delay_saturate() {
+        let forever = Reconnect { delay: Duration::MAX, max_delay: Duration::MAX, ..policy(0.0) };
+        let mut backoff = Backoff { policy: forever, attempts: u32::MAX };
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
+        assert!(backoff.next(&mut entropy).is_some());
+        assert_eq!(backoff.attempts(), u32::MAX);
+    }
+}

@@ -1,0 +1,157 @@
+//! How a session ends.
+
+use super::*;
+
+#[test]
+fn close_on_polling_lets_out_what_is_queued_and_tells_the_server() {
+    let mut host = Host::polling();
+    host.send("a");
+    host.send("b");
+    host.close();
+    assert_eq!(host.session.send("c").unwrap_err().reason, SendError::Closed);
+    assert_eq!(host.posted(), "4a");
+    host.answer_post();
+    assert_eq!(host.posted(), "4b");
+    assert!(host.waits(), "the heartbeat goes on");
+    host.answer_get("4unheard\u{1e}2");
+    host.answer_post();
+    assert_eq!(host.posted(), "3");
+    host.answer_post();
+    assert_eq!(host.posted(), "1");
+    host.answer_get("6");
+    assert!(!host.waits() && host.events().is_empty());
+    host.answer_post();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn whatever_the_server_makes_of_the_last_post_the_session_was_closed_by_us() {
+    for outcome in 0..4 {
+        let mut host = Host::polling();
+        host.close();
+        assert_eq!(host.posted(), "1");
+        match outcome {
+            0 => host.answer("POST", &Answer { status: 400, fields: &[] }, ""),
+            1 => host.lose("POST", TransportFault::ConnectionLost),
+            2 => {
+                host.lose("GET", TransportFault::ConnectionLost);
+                assert!(host.events().is_empty());
+                host.answer_post();
+            }
+            _ => host.wait(secs(30)),
+        }
+        assert_eq!(host.closed(), CloseReason::ForcedClose, "{outcome}");
+    }
+}
+
+#[test]
+fn close_on_a_websocket_lets_out_what_is_queued() {
+    let (mut host, on) = Host::websocket();
+    host.send("a");
+    host.close();
+    assert!(host.closed_sockets.is_empty());
+    host.text(on, "4unheard");
+    assert_eq!(host.frames(on), ["4a"]);
+    assert_eq!(host.closed_sockets, [on]);
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    let (mut host, on) = Host::websocket();
+    host.close();
+    assert_eq!(host.closed_sockets, [on]);
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn close_before_the_session_is_open_waits_only_for_what_is_queued() {
+    let mut host = Host::new(|_| {});
+    host.close();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    assert_eq!(host.abandoned.len(), 1);
+    let mut host = Host::new(|_| {});
+    host.send("a");
+    host.close();
+    host.answer_get(&open(r#"["websocket"]"#));
+    assert!(host.opening.is_empty(), "no upgrade any more");
+    assert_eq!(host.posted(), "4a");
+    host.answer_post();
+    assert_eq!(host.posted(), "1");
+    host.answer_post();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    let mut host = Host::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    host.send("a");
+    host.close();
+    let on = host.open_socket();
+    host.text(on, &open("[]"));
+    assert_eq!(host.frames(on), ["4a"]);
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
+fn close_during_an_upgrade_gives_that_up() {
+    for answered in [false, true] {
+        let (mut host, on) = Host::probing();
+        if answered {
+            host.text(on, "3probe");
+        }
+        host.send("a");
+        host.close();
+        assert_eq!(host.closed_sockets, [on]);
+        assert_eq!(host.posted(), "4a");
+        host.answer_post();
+        assert_eq!(host.posted(), "1");
+        host.answer_post();
+        assert_eq!(host.closed(), CloseReason::ForcedClose);
+    }
+    // The upgrade packet is not out, but the session has moved.
+    let (mut host, on) = Host::probing();
+    host.text(on, "3probe");
+    host.answer_get("6");
+    host.close();
+    assert!(host.closed_sockets.is_empty());
+    assert_eq!(host.frames(on), ["5"]);
+    assert_eq!(host.closed_sockets, [on]);
+    assert_eq!(host.events(), [Event::Upgraded, Event::Closed(CloseReason::ForcedClose)]);
+}
+
+#[test]
+fn the_server_closes() {
+    let mut host = Host::polling();
+    host.send("x");
+    host.answer_get("4a\u{1e}1\u{1e}4lost");
+    let closed = Event::Closed(CloseReason::TransportClose);
+    assert_eq!(host.events(), [message("a"), closed]);
+    assert!(host.requests.is_empty());
+    let (mut host, on) = Host::websocket();
+    host.text(on, "1");
+    assert_eq!(host.closed(), CloseReason::TransportClose);
+    assert_eq!(host.closed_sockets, [on]);
+    for end in [SocketEnd::Closed, SocketEnd::Failed] {
+        let (mut host, on) = Host::websocket();
+        host.lose_socket(on, end);
+        assert_eq!(host.closed(), CloseReason::TransportClose);
+        assert!(host.closed_sockets.is_empty());
+    }
+}
+
+#[test]
+fn a_violation_of_the_websocket_is_a_transport_error() {
+    let (mut host, on) = Host::websocket();
+    let violation = crate::wire::ws::Violation::Masked;
+    host.lose_socket(on, SocketEnd::Violation(violation.clone()));
+    assert_eq!(host.closed(), error(violation.into()));
+    let (mut host, on) = Host::websocket();
+    host.text(on, "9");
+    assert!(matches!(host.closed(), CloseReason::TransportError(TransportFault::Malformed(_))));
+}
+
+#[test]
+fn abort_ends_the_session_at_once() {
+    let mut host = Host::polling();
+    host.send("lost");
+    host.session.abort();
+    host.drain();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    assert_eq!(host.abandoned.len(), 2);
+    host.close();
+    host.session.abort();
+    assert!(host.events().is_empty(), "once");
+}

@@ -1,0 +1,102 @@
+//! Who is still there.
+
+use super::*;
+
+fn v3() -> Host {
+    let mut host = Host::new(|config| {
+        config.revision = Revision::V3;
+        config.transports = vec![TransportKind::WebSocket];
+    });
+    let on = host.open_socket();
+    host.text(on, &open("[]"));
+    assert_eq!(host.events(), [Event::Opened]);
+    host
+}
+
+#[test]
+fn a_ping_is_answered_on_each_transport() {
+    let mut host = Host::polling();
+    host.answer_get("2\u{1e}4a");
+    assert_eq!(host.posted(), "3");
+    let (mut host, on) = Host::websocket();
+    host.text(on, "2whatever");
+    assert_eq!(host.frames(on), ["3"]);
+}
+
+#[test]
+fn a_server_that_sends_no_ping_is_given_up_whatever_else_it_sends() {
+    let (mut host, on) = Host::websocket();
+    host.wait(secs(30));
+    host.text(on, "2");
+    host.wait(millis(44_999));
+    host.text(on, "4alive");
+    assert_eq!(host.events(), [message("alive")]);
+    host.wait(millis(1));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+    assert_eq!(host.closed_sockets, [on]);
+    let mut host = Host::polling();
+    host.wait(secs(45));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+    assert_eq!(host.abandoned.len(), 1);
+}
+
+#[test]
+fn a_ping_that_waits_behind_a_slow_application_is_not_missed() {
+    let (mut host, on) = Host::websocket();
+    let mut limits = Limits::default();
+    limits.max_unread = 1;
+    let mut config = ClientConfig::clone(&host.session.config);
+    config.limits = limits;
+    host.session.config = Arc::new(config);
+    host.text(on, "4a");
+    assert!(!host.session.is_receiving());
+    host.wait(secs(50));
+    assert_eq!(host.events(), [message("a")]);
+    // From here on it is read, and has the whole time again.
+    host.wait(secs(39));
+    host.text(on, "2");
+    assert_eq!(host.frames(on), ["3"]);
+    host.wait(secs(45));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn in_revision_3_the_client_pings_and_any_packet_is_a_sign_of_life() {
+    let mut host = v3();
+    let on = SocketId(1);
+    host.wait(millis(24_999));
+    assert!(host.frames(on).is_empty());
+    host.wait(millis(1));
+    assert_eq!(host.frames(on), ["2"]);
+    host.wait(secs(19));
+    host.text(on, "3");
+    host.wait(secs(25));
+    assert_eq!(host.frames(on), ["2"]);
+    host.wait(secs(19));
+    host.text(on, "4alive");
+    assert_eq!(host.events(), [message("alive")]);
+    host.wait(millis(44_999));
+    assert!(host.events().is_empty());
+    host.wait(millis(1));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn in_revision_3_a_pong_is_due_within_the_timeout() {
+    let mut host = v3();
+    host.wait(secs(25));
+    assert_eq!(host.frames(SocketId(1)), ["2"]);
+    host.wait(millis(19_999));
+    assert!(!host.session.is_closed());
+    host.wait(millis(1));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn pings_of_a_server_that_reads_no_pongs_do_not_pile_up() {
+    let (mut host, on) = Host::websocket();
+    for _ in 0..1000 {
+        host.text(on, "2");
+    }
+    assert!(host.frames(on).len() <= 16);
+}

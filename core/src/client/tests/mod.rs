@@ -1,0 +1,272 @@
+//! The client's session through its public API, on a virtual clock.
+
+mod closing;
+mod heartbeat;
+mod opening;
+mod pair;
+mod polling;
+mod upgrade;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::ToString,
+    vec,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{exchange::AnswerHead, limits::Limits, url::Url};
+
+/// A session, and everything that it has asked for.
+struct Host {
+    session: ClientSession,
+    now: Time,
+    /// Requests that have not been answered.
+    requests: BTreeMap<ExchangeId, Request>,
+    abandoned: BTreeSet<ExchangeId>,
+    /// WebSockets that have been asked for and neither opened nor refused.
+    opening: BTreeMap<SocketId, Request>,
+    closed_sockets: Vec<SocketId>,
+}
+
+/// The head of an answer.
+struct Answer<'a> {
+    status: u16,
+    fields: &'a [(&'a str, &'a str)],
+}
+
+impl AnswerHead for Answer<'_> {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
+        let mut values = self.fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        values.nth(nth).map(|(_, value)| value.as_bytes())
+    }
+}
+
+impl Host {
+    fn new(change: impl FnOnce(&mut ClientConfig)) -> Self {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        change(&mut config);
+        Self::with(config, false)
+    }
+
+    fn with(config: ClientConfig, websocket_worked: bool) -> Self {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let config = Arc::new(config);
+        let session = ClientSession::new(Time::ZERO, config, websocket_worked, &mut entropy);
+        let mut host = Self {
+            session,
+            now: Time::ZERO,
+            requests: BTreeMap::new(),
+            abandoned: BTreeSet::new(),
+            opening: BTreeMap::new(),
+            closed_sockets: Vec::new(),
+        };
+        host.drain();
+        host
+    }
+
+    /// A session that is open on polling and will stay there; its GET waits.
+    fn polling() -> Self {
+        let mut host = Self::new(|_| {});
+        host.answer_get(&open("[]"));
+        assert_eq!(host.events(), [Event::Opened]);
+        host
+    }
+
+    /// A session that is open on a WebSocket.
+    fn websocket() -> (Self, SocketId) {
+        let mut host = Self::new(|config| config.transports = vec![TransportKind::WebSocket]);
+        let on = host.open_socket();
+        host.text(on, &open("[]"));
+        assert_eq!(host.events(), [Event::Opened]);
+        (host, on)
+    }
+
+    /// A session that is open on polling and probing a WebSocket, which is open.
+    fn probing() -> (Self, SocketId) {
+        let mut host = Self::new(|_| {});
+        host.answer_get(&open(r#"["websocket"]"#));
+        assert_eq!(host.events(), [Event::Opened]);
+        let on = host.open_socket();
+        assert_eq!(host.frames(on), ["2probe"]);
+        (host, on)
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.session.poll_action(self.now) {
+            match action {
+                ClientAction::Request(on, request) => {
+                    assert!(self.requests.insert(on, request).is_none(), "{on:?} twice");
+                    let of = |method| self.requests.values().filter(|r| r.method == method).count();
+                    assert!(of("GET") <= 1 && of("POST") <= 1, "{:?}", self.requests);
+                }
+                ClientAction::Abandon(on) => {
+                    assert!(self.requests.remove(&on).is_some(), "{on:?} was not under way");
+                    self.abandoned.insert(on);
+                }
+                ClientAction::OpenSocket(on, request) => {
+                    assert!(self.opening.insert(on, request).is_none(), "{on:?} twice");
+                }
+                ClientAction::CloseSocket(on) => {
+                    self.opening.remove(&on);
+                    self.closed_sockets.push(on);
+                }
+            }
+        }
+        assert!(!self.session.has_actions());
+    }
+
+    fn request(&self, method: &str) -> Option<(ExchangeId, &Request)> {
+        let mut of = self.requests.iter().filter(|(_, request)| request.method == method);
+        of.next().map(|(on, request)| (*on, request))
+    }
+
+    /// The body of the POST under way.
+    fn posted(&self) -> &str {
+        let (_, post) = self.request("POST").expect("a POST");
+        core::str::from_utf8(&post.body).unwrap()
+    }
+
+    fn waits(&self) -> bool {
+        self.request("GET").is_some()
+    }
+
+    fn answer(&mut self, method: &str, head: &Answer<'_>, body: impl Into<Bytes>) {
+        let (on, _) = self.request(method).unwrap_or_else(|| panic!("no {method} is under way"));
+        self.requests.remove(&on);
+        self.session.handle_answer(self.now, on, head, body.into());
+        self.drain();
+    }
+
+    fn answer_get(&mut self, body: &str) {
+        self.answer("GET", &Answer { status: 200, fields: &[] }, body.to_string());
+    }
+
+    fn answer_post(&mut self) {
+        self.answer("POST", &Answer { status: 200, fields: &[] }, "ok");
+    }
+
+    fn lose(&mut self, method: &str, fault: TransportFault) {
+        let (on, _) = self.request(method).unwrap_or_else(|| panic!("no {method} is under way"));
+        self.requests.remove(&on);
+        self.session.handle_exchange_lost(self.now, on, fault);
+        self.drain();
+    }
+
+    /// Opens the WebSocket that is asked for.
+    fn open_socket(&mut self) -> SocketId {
+        let (on, _) = self.opening.pop_first().expect("a WebSocket is asked for");
+        self.session.handle_socket_open(self.now, on);
+        self.drain();
+        on
+    }
+
+    fn refuse_socket(&mut self) {
+        let (on, _) = self.opening.pop_first().expect("a WebSocket is asked for");
+        self.session.handle_socket_refused(self.now, on, TransportFault::Status(400));
+        self.drain();
+    }
+
+    fn text(&mut self, on: SocketId, text: &str) {
+        self.session.handle_socket_message(self.now, on, text.into());
+        self.drain();
+    }
+
+    fn lose_socket(&mut self, on: SocketId, end: SocketEnd) {
+        self.session.handle_socket_lost(self.now, on, end);
+        self.drain();
+    }
+
+    fn frames(&mut self, on: SocketId) -> Vec<String> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.session.poll_write(on) {
+            let mut bytes: Vec<u8> = frame.prefix.into_iter().collect();
+            bytes.extend_from_slice(&frame.payload);
+            frames.push(String::from_utf8(bytes).unwrap());
+        }
+        assert!(!self.session.wants_write(on));
+        self.drain();
+        frames
+    }
+
+    fn send(&mut self, message: &str) {
+        self.session.send(message).unwrap();
+        self.drain();
+    }
+
+    fn close(&mut self) {
+        self.session.close(self.now);
+        self.drain();
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some((deadline, _)) = self.session.poll_timeout().filter(|next| next.0 <= end) {
+            self.now = deadline;
+            self.session.handle_timeout(deadline);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        let events = core::iter::from_fn(|| self.session.poll_event()).collect();
+        self.drain();
+        events
+    }
+
+    /// The reason for which the session has just closed, if nothing else happened. Nothing is left
+    /// under way.
+    fn closed(&mut self) -> CloseReason {
+        match self.events().as_slice() {
+            [Event::Closed(reason)] => {
+                assert_eq!(self.session.close_reason(), Some(reason));
+                assert_eq!(self.session.poll_timeout(), None);
+                assert!(self.requests.is_empty() && self.opening.is_empty());
+                assert!(self.session.is_closed() && !self.session.is_open());
+                reason.clone()
+            }
+            other => panic!("not just closed: {other:?}"),
+        }
+    }
+}
+
+/// An open packet.
+fn open(upgrades: &str) -> String {
+    format!(
+        r#"0{{"sid":"the-sid","upgrades":{upgrades},"pingInterval":25000,"pingTimeout":20000,"maxPayload":100}}"#
+    )
+}
+
+fn message(text: &str) -> Event {
+    Event::Message(text.into())
+}
+
+fn error(fault: TransportFault) -> CloseReason {
+    CloseReason::TransportError(fault)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn debug_shows_neither_the_session_id_nor_messages_nor_the_query() {
+    let mut host = Host::polling();
+    host.send("a secret");
+    let debug = format!("{:?} {:?}", host.session, host.requests);
+    assert!(!debug.contains("the-sid") && !debug.contains("secret"), "{debug}");
+}

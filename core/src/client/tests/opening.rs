@@ -1,0 +1,227 @@
+//! How a session opens, and what its requests say.
+
+use super::*;
+
+/// The target without its timestamp.
+fn target(request: &Request) -> String {
+    let (path, query) = request.target.split_once('?').unwrap();
+    let query: Vec<_> = query.split('&').filter(|pair| !pair.starts_with("t=")).collect();
+    format!("{path}?{}", query.join("&"))
+}
+
+#[test]
+fn a_session_opens_with_a_get_and_then_polls_with_its_id() {
+    let mut host = Host::new(|_| {});
+    let (_, get) = host.request("GET").unwrap();
+    assert_eq!(target(get), "/engine.io/?EIO=4&transport=polling");
+    assert_eq!(get.headers.as_bytes(), b"Accept: */*\r\n");
+    assert!(host.session.sid().is_none() && host.session.is_open());
+    host.answer_get(&open("[]"));
+    assert_eq!(host.events(), [Event::Opened]);
+    assert_eq!(host.session.sid(), Some("the-sid"));
+    assert_eq!(host.session.handshake().unwrap().max_payload, Some(100));
+    let (_, get) = host.request("GET").unwrap();
+    assert_eq!(target(get), "/engine.io/?EIO=4&transport=polling&sid=the-sid");
+}
+
+#[test]
+fn a_session_opens_on_a_websocket() {
+    let mut host = Host::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    assert!(host.requests.is_empty());
+    assert_eq!(
+        host.opening.values().next().unwrap().target,
+        "/engine.io/?EIO=4&transport=websocket"
+    );
+    host.send("early");
+    let on = host.open_socket();
+    assert!(host.frames(on).is_empty(), "nothing goes out before the handshake has come");
+    host.text(on, &open(r#"["websocket"]"#));
+    assert_eq!(host.events(), [Event::Opened]);
+    assert_eq!(host.frames(on), ["4early"]);
+    assert!(host.opening.is_empty() && host.session.websocket_works());
+}
+
+#[test]
+fn all_requests_carry_what_they_were_told_to() {
+    let mut headers = HeaderLines::new();
+    headers.push("X-Test", "held").unwrap();
+    let url = Url::parse("http://a/custom?foo=bar+baz").unwrap();
+    let mut config = ClientConfig::new(&url);
+    config.query.push(("u".into(), "€&".into()));
+    config.headers = headers;
+    config.force_base64 = true;
+    config.revision = Revision::V3;
+    let mut host = Host::with(config, false);
+    let (_, get) = host.request("GET").unwrap();
+    let base = "/custom/?foo=bar%20baz&u=%E2%82%AC%26&EIO=3&transport=";
+    assert_eq!(target(get), format!("{base}polling&b64=1"));
+    assert_eq!(get.headers.as_bytes(), b"Accept: */*\r\nX-Test: held\r\n");
+    host.answer_get(&format!("{}:{}", open(r#"["websocket"]"#).len(), open(r#"["websocket"]"#)));
+    host.send("x");
+    for method in ["GET", "POST"] {
+        let (_, request) = host.request(method).unwrap();
+        assert_eq!(target(request), format!("{base}polling&sid=the-sid"), "{method}");
+        assert!(request.headers.as_bytes().ends_with(b"X-Test: held\r\n"));
+    }
+    let socket = host.opening.values().next().unwrap();
+    assert_eq!(socket.target, format!("{base}websocket&sid=the-sid&b64=1"));
+    assert!(socket.headers.as_bytes().ends_with(b"X-Test: held\r\n"));
+}
+
+#[test]
+fn timestamps_differ_and_go_where_they_are_wanted() {
+    let stamp = |request: &Request| {
+        let pair = request.target.split('&').find(|pair| pair.starts_with("t="));
+        pair.map(ToString::to_string)
+    };
+    let mut host = Host::new(|_| {});
+    let first = stamp(host.request("GET").unwrap().1).unwrap();
+    host.answer_get(&open(r#"["websocket"]"#));
+    assert_ne!(stamp(host.request("GET").unwrap().1).unwrap(), first);
+    assert_eq!(stamp(host.opening.values().next().unwrap()), None);
+    let never = Host::new(|config| config.timestamp_requests = Some(false));
+    assert_eq!(stamp(never.request("GET").unwrap().1), None);
+    let always = Host::new(|config| {
+        config.timestamp_requests = Some(true);
+        config.transports = vec![TransportKind::WebSocket];
+    });
+    assert!(stamp(always.opening.values().next().unwrap()).is_some());
+}
+
+#[test]
+fn cookies_come_back_on_all_transports() {
+    let mut host = Host::new(|_| {});
+    let fields = [("Set-Cookie", "route=a; Path=/; HttpOnly"), ("set-cookie", "io=b")];
+    host.answer("GET", &Answer { status: 200, fields: &fields }, open(r#"["websocket"]"#));
+    let sent = "Cookie: route=a; io=b\r\n";
+    let (_, get) = host.request("GET").unwrap();
+    let socket = host.opening.values().next().unwrap();
+    for request in [get, socket] {
+        assert!(request.headers.as_bytes().ends_with(sent.as_bytes()), "{request:?}");
+    }
+    let mut host = Host::new(|config| config.cookies = false);
+    host.answer("GET", &Answer { status: 200, fields: &fields }, open("[]"));
+    assert_eq!(host.request("GET").unwrap().1.headers.as_bytes(), b"Accept: */*\r\n");
+}
+
+#[test]
+fn what_is_sent_before_the_session_is_open_waits_for_it() {
+    let mut host = Host::new(|_| {});
+    host.send("a");
+    host.send("b");
+    assert!(host.request("POST").is_none());
+    host.answer_get(&open("[]"));
+    assert_eq!(host.posted(), "4a\u{1e}4b");
+}
+
+#[test]
+fn messages_behind_the_open_packet_count() {
+    let mut host = Host::new(|_| {});
+    host.answer_get(&format!("{}\u{1e}4initial", open("[]")));
+    assert_eq!(host.events(), [Event::Opened, message("initial")]);
+}
+
+#[test]
+fn an_answer_that_is_no_handshake_fails_once() {
+    for (status, body, fault) in [
+        (200, "4hello", TransportFault::Handshake),
+        (200, "0{}", TransportFault::Handshake),
+        (200, "0", TransportFault::Handshake),
+        (400, r#"{"code":0,"message":"Transport unknown"}"#, TransportFault::Status(400)),
+        (503, "", TransportFault::Status(503)),
+        (204, "", TransportFault::Status(204)),
+        (302, &*open("[]"), TransportFault::Status(302)),
+    ] {
+        let mut host = Host::new(|_| {});
+        host.answer("GET", &Answer { status, fields: &[] }, body.to_string());
+        assert_eq!(host.closed(), error(fault), "{status} {body}");
+    }
+    for body in ["", "<html>", "\u{1e}"] {
+        let mut host = Host::new(|_| {});
+        host.answer_get(body);
+        assert!(matches!(host.closed(), CloseReason::TransportError(TransportFault::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_or_does_not_answer_is_given_up() {
+    let mut host = Host::new(|_| {});
+    host.lose("GET", TransportFault::Unreachable);
+    assert_eq!(host.closed(), error(TransportFault::Unreachable));
+    let mut host = Host::new(|_| {});
+    host.wait(millis(19_999));
+    assert!(host.waits());
+    host.wait(millis(1));
+    assert_eq!(host.closed(), error(TransportFault::Timeout));
+    assert_eq!(host.abandoned.len(), 1);
+}
+
+#[test]
+fn a_websocket_that_is_refused_or_lost_before_the_handshake_fails_once() {
+    let direct = || Host::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    let mut host = direct();
+    host.refuse_socket();
+    assert_eq!(host.closed(), error(TransportFault::Status(400)));
+    assert!(host.closed_sockets.is_empty());
+    let mut host = direct();
+    let on = host.open_socket();
+    host.lose_socket(on, SocketEnd::Closed);
+    assert_eq!(host.closed(), error(TransportFault::ConnectionLost));
+    let mut host = direct();
+    let on = host.open_socket();
+    host.text(on, "4too soon");
+    assert_eq!(host.closed(), error(TransportFault::Handshake));
+    assert_eq!(host.closed_sockets, [on]);
+}
+
+#[test]
+fn all_transports_are_tried_if_that_is_wanted() {
+    let both = |first, second| {
+        Host::new(|config| {
+            config.transports = vec![first, second];
+            config.try_all_transports = true;
+        })
+    };
+    let mut host = both(TransportKind::WebSocket, TransportKind::Polling);
+    host.send("kept");
+    host.refuse_socket();
+    assert!(host.waits() && host.events().is_empty());
+    host.answer_get(&open("[]"));
+    assert_eq!(host.events(), [Event::Opened]);
+    assert_eq!(host.posted(), "4kept");
+    let mut host = both(TransportKind::Polling, TransportKind::WebSocket);
+    host.wait(secs(20));
+    assert_eq!(host.abandoned.len(), 1);
+    host.wait(secs(20));
+    assert_eq!(host.closed(), error(TransportFault::Timeout));
+    // A session that was open is not tried again.
+    let mut host = both(TransportKind::Polling, TransportKind::WebSocket);
+    host.answer_get(&open("[]"));
+    host.events();
+    host.lose("GET", TransportFault::ConnectionLost);
+    assert_eq!(host.closed(), error(TransportFault::ConnectionLost));
+}
+
+#[test]
+fn an_upgrade_that_worked_is_remembered_if_that_is_wanted() {
+    let config = |remember| {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        config.remember_upgrade = remember;
+        config
+    };
+    assert!(Host::with(config(true), true).requests.is_empty());
+    assert!(Host::with(config(true), false).opening.is_empty());
+    assert!(Host::with(config(false), true).opening.is_empty());
+}
+
+#[test]
+fn the_queue_is_bounded_before_the_session_is_open() {
+    let mut host =
+        Host::new(|config| config.limits.max_queued = 2 * (Limits::MESSAGE_OVERHEAD + 1));
+    host.send("a");
+    host.send("b");
+    let refused = host.session.send("c").unwrap_err();
+    assert!(matches!(refused.reason, SendError::Full { .. }));
+    host.answer_get(&open("[]"));
+    assert_eq!(host.events(), [Event::Opened, Event::Writable]);
+}
