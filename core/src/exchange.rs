@@ -154,19 +154,30 @@ impl HeaderLines {
         }
     }
 
+    /// The values of all fields of that name, in whatever case, in order.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields()
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value.trim_ascii())
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
+            let end = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..end], &line[end + 1..]))
+        })
     }
 }
 
 impl fmt::Debug for HeaderLines {
     /// Names only: a value may be a secret, such as the cookie with the session id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.split(|&byte| byte == b'\n').filter_map(|line| {
-            let end = line.iter().position(|&byte| byte == b':')?;
-            core::str::from_utf8(&line[..end]).ok()
-        });
+        let names = self.fields().filter_map(|(name, _)| core::str::from_utf8(name).ok());
         f.debug_list().entries(names).finish()
     }
 }
@@ -232,6 +243,16 @@ mod tests {
         assert!(lines.is_empty());
         lines.push("X-A", "caf\u{e9}\t1").unwrap();
         assert_eq!(lines.as_bytes(), "X-A: caf\u{e9}\t1\r\n".as_bytes());
+    }
+
+    #[test]
+    fn values_are_found_by_name_in_any_case() {
+        let mut lines = HeaderLines::from_static("Connection: close\r\nX-A:b:c\r\n");
+        lines.push("connection", "Upgrade").unwrap();
+        assert!(lines.values("CONNECTION").eq([&b"close"[..], b"Upgrade"]));
+        assert!(lines.values("x-a").eq([b"b:c"]));
+        assert_eq!(lines.values("close").count(), 0);
+        assert_eq!(HeaderLines::new().values("").count(), 0);
     }
 
     #[test]

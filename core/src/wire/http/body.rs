@@ -34,6 +34,8 @@ enum Rest {
     /// So many bytes.
     Sized(usize),
     Chunked(Chunked),
+    /// Whatever comes until the end of the connection.
+    UntilClose,
 }
 
 impl Body {
@@ -47,11 +49,21 @@ impl Body {
         Some(Self { received: Vec::new(), rest })
     }
 
+    /// The body of an answer that says nothing of its length.
+    pub(super) const fn until_close() -> Self {
+        Self { received: Vec::new(), rest: Rest::UntilClose }
+    }
+
+    /// The connection has ended: the whole body, if that was to be its end.
+    pub(super) fn end(self) -> Option<Bytes> {
+        matches!(self.rest, Rest::UntilClose).then(|| self.received.into())
+    }
+
     /// How many bytes are still to come, if that is known.
     pub(super) const fn left(&self) -> Option<u64> {
         match self.rest {
             Rest::Sized(left) => Some(left as u64),
-            Rest::Chunked(_) => None,
+            Rest::Chunked(_) | Rest::UntilClose => None,
         }
     }
 
@@ -83,6 +95,14 @@ impl Body {
                     return Ok(Progress::More);
                 }
                 used
+            }
+            Rest::UntilClose if input.len() > max - self.received.len() => {
+                self.received = Vec::new();
+                return Ok(Progress::TooLarge);
+            }
+            Rest::UntilClose => {
+                append(&mut self.received, input, max);
+                return Ok(Progress::More);
             }
             Rest::Chunked(chunked) => {
                 match chunked.decode(input, &mut self.received, max, max_overhead)? {
@@ -157,6 +177,24 @@ mod tests {
         assert_eq!(body.receive(b"abc", 1000, 0), Ok(Progress::More));
         assert_eq!(body.left(), Some(7));
         assert_eq!(Body::new(BodyLength::Chunked, 1000).unwrap().left(), None);
+    }
+
+    #[test]
+    fn a_body_until_the_end_of_the_connection_is_all_that_came_and_no_other_ends_there() {
+        let mut body = Body::until_close();
+        for piece in [&b"ab"[..], b"", b"cde"] {
+            assert_eq!(body.receive(piece, 5, 0), Ok(Progress::More));
+        }
+        assert_eq!((body.left(), body.capacity()), (None, 5));
+        assert_eq!(body.end(), Some(Bytes::from_static(b"abcde")));
+        assert_eq!(Body::until_close().end(), Some(Bytes::new()));
+        for length in [BodyLength::Sized(1), BodyLength::Chunked] {
+            assert_eq!(Body::new(length, 5).unwrap().end(), None);
+        }
+        let mut body = Body::until_close();
+        assert_eq!(body.receive(b"abc", 5, 0), Ok(Progress::More));
+        assert_eq!(body.receive(b"def", 5, 0), Ok(Progress::TooLarge));
+        assert_eq!(body.capacity(), 0);
     }
 
     #[test]

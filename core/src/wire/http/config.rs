@@ -1,8 +1,8 @@
-//! What one connection is held to.
+//! What one connection is held to, on either side.
 
 use core::time::Duration;
 
-use super::head::RequestHead;
+use super::{answer::ResponseHead, head::RequestHead};
 use crate::limits::Limits;
 
 /// Limits and patience of the server side, shared by all its connections.
@@ -56,6 +56,46 @@ impl Config {
 }
 
 impl Default for Config {
+    fn default() -> Self {
+        Self::new(&Limits::default())
+    }
+}
+
+/// Limits of the client side, shared by all its connections. What patience a client has is the
+/// business of the session above.
+///
+/// Every limit is enforced before the bytes that would exceed it are buffered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The largest head of an answer in bytes, from the status line to the empty line. More than
+    /// [`ResponseHead::MAX_LEN`] counts as that. Default 16 384, as Node.
+    pub max_head: usize,
+    /// The most header fields in one head. More than [`ResponseHead::MAX_HEADERS`] counts as that.
+    /// Default 100, as hyper.
+    pub max_headers: usize,
+    /// The largest body of an answer in bytes, after chunked decoding. Default 1 000 000, as the
+    /// reference.
+    pub max_body: usize,
+}
+
+impl ClientConfig {
+    /// The sizes that `limits` allows.
+    pub const fn new(limits: &Limits) -> Self {
+        Self {
+            max_head: limits.max_head,
+            max_headers: limits.max_headers,
+            max_body: limits.max_payload,
+        }
+    }
+
+    /// `max_head`, as far as a head can go.
+    pub(super) fn head_limit(&self) -> usize {
+        self.max_head.min(ResponseHead::MAX_LEN)
+    }
+}
+
+impl Default for ClientConfig {
     fn default() -> Self {
         Self::new(&Limits::default())
     }

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::chunked::ChunkError;
 
-/// Why a message was refused; always the peer's fault.
+/// Why a message was refused, in whichever direction it went; always the peer's fault.
 ///
-/// Positions count from the first byte of the request line, lines from 1. After any of these the
+/// Positions count from the first byte of the start line, lines from 1. After any of these the
 /// two sides no longer agree where the next message starts, so the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -30,8 +30,9 @@ pub enum Fault {
         /// Offset of the NUL.
         at: usize,
     },
-    /// More empty lines before the message than a client could have left behind a body.
-    #[error("more than {max} empty lines before the request line")]
+    /// More empty lines before the message than a client could have left behind a body, or any
+    /// before an answer.
+    #[error("more than {max} empty lines before the start line")]
     EmptyLines {
         /// How many are skipped.
         max: usize,
@@ -100,8 +101,8 @@ pub enum Fault {
     /// An `Expect` other than `100-continue` (RFC 9110 section 10.1.1).
     #[error("only the 100-continue expectation can be met")]
     Expectation,
-    /// The request line alone is longer than a head may be.
-    #[error("the request line is longer than {max} bytes")]
+    /// The start line alone is longer than a head may be.
+    #[error("the start line is longer than {max} bytes")]
     LineTooLong {
         /// The limit on the head, in bytes.
         max: usize,
@@ -155,4 +156,40 @@ impl Fault {
             _ => 400,
         }
     }
+}
+
+/// Why an answer was refused; always the server's fault, be it that it broke a rule or that it sent
+/// more than it was granted.
+///
+/// After any of these nobody knows where the next answer starts, so the connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// What is wrong with a message of either direction.
+    #[error(transparent)]
+    Message(#[from] Fault),
+    /// The status line is not a version, three digits and a reason with one space between them.
+    #[error("malformed status line")]
+    StatusLine,
+    /// Bytes behind an answer, or before a request: they belong to nothing that was asked.
+    #[error("bytes that answer no request")]
+    Unsolicited,
+    /// 101 in answer to a request without `Upgrade` (RFC 9110 section 7.8).
+    #[error("switched protocols without being asked")]
+    Switched,
+    /// Interim answers (RFC 9110 section 15.2) without end.
+    #[error("more than {max} interim answers")]
+    Interim {
+        /// How many are skipped.
+        max: usize,
+    },
+    /// A body in a coding that the request ruled out (RFC 9110 section 12.5.3).
+    #[error("a Content-Encoding that was not accepted")]
+    ContentCoding,
+    /// The body is too long.
+    #[error("the body is longer than {max} bytes")]
+    BodyTooLarge {
+        /// The limit in bytes.
+        max: usize,
+    },
 }

@@ -28,6 +28,8 @@ pub(super) struct Span {
 impl Fields {
     /// The longest head.
     pub(super) const MAX_LEN: usize = u16::MAX as usize;
+    /// The most fields.
+    pub(super) const MAX_HEADERS: usize = 256;
 
     /// Copies `raw`, of which `headers` are parts. The caller has checked its length.
     pub(super) fn new(raw: &[u8], headers: &[httparse::Header<'_>]) -> Self {

@@ -51,7 +51,8 @@ impl Framing {
         if is_http_1_0 {
             return Err(Fault::CodingInHttp10);
         }
-        // Section 6.3: without `chunked` at the end the length of a request cannot be known.
+        // Section 6.3: without `chunked` at the end the length of a request cannot be known, and
+        // that of an answer only from the end of the connection.
         if !self.chunked {
             return Err(Fault::ChunkedNotLast);
         }

@@ -5,8 +5,9 @@ use core::{fmt, mem::MaybeUninit};
 use httparse::Status;
 
 use super::{
+    diagnose::{diagnose, is_version},
     fault::Fault,
-    fields::{Fields, Span, is_text, is_token},
+    fields::{Fields, Span},
     framing::{BodyLength, Framing},
     scan::Scan,
 };
@@ -35,7 +36,7 @@ impl RequestHead {
     /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
     pub const MAX_LEN: usize = Fields::MAX_LEN;
     /// The most header fields, whatever the configuration says: they are parsed on the stack.
-    pub const MAX_HEADERS: usize = 256;
+    pub const MAX_HEADERS: usize = Fields::MAX_HEADERS;
 
     /// Parses exactly one head, from the request line to the empty line, with at most `max_headers`
     /// fields.
@@ -45,7 +46,7 @@ impl RequestHead {
     /// The first [`Fault`] found, or [`Fault::NotOneHead`] if `raw` stops before the empty line, goes
     /// on behind it, or starts with one.
     pub fn parse(raw: &[u8], max_headers: usize) -> Result<Self, Fault> {
-        match Scan::default().find(raw, Self::MAX_LEN)? {
+        match Scan::request().find(raw, Self::MAX_LEN)? {
             Some(found) if found == (0..raw.len()) => Self::parse_found(raw, max_headers),
             _ => Err(Fault::NotOneHead),
         }
@@ -60,7 +61,10 @@ impl RequestHead {
         match request.parse_with_uninit_headers(raw, &mut storage[..max_headers]) {
             Ok(Status::Complete(n)) if n == raw.len() => {}
             Ok(_) => return Err(Fault::NotOneHead),
-            Err(error) => return Err(diagnose(raw, error, max_headers)),
+            Err(error) => {
+                let fault = diagnose(raw, error, max_headers);
+                return Err(fault.unwrap_or_else(|line| request_line_fault(line, error)));
+            }
         }
         let (Some(method), Some(target), Some(version)) =
             (request.method, request.path, request.version)
@@ -274,28 +278,11 @@ const fn is_authority(byte: u8) -> bool {
         )
 }
 
-/// Says precisely what the parser stumbled over. Slow, but the connection ends here.
+/// What is wrong with a request line that the parser has refused.
 #[cold]
-fn diagnose(raw: &[u8], error: httparse::Error, max_headers: usize) -> Fault {
-    if matches!(error, httparse::Error::TooManyHeaders) {
-        return Fault::TooManyHeaders { max: max_headers };
-    }
-    if let Some(at) = raw.iter().position(|&byte| byte == 0) {
-        return Fault::Nul { at };
-    }
-    let is_bare = |at: &usize| raw[*at] == b'\r' && raw.get(at + 1) != Some(&b'\n');
-    if let Some(at) = (0..raw.len()).find(is_bare) {
-        return Fault::BareCarriageReturn { at };
-    }
-    let mut lines =
-        raw.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let request_line = lines.next().unwrap_or_default();
+fn request_line_fault(line: &[u8], error: httparse::Error) -> Fault {
     match error {
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => (2..)
-            .zip(lines)
-            .find_map(|(line, text)| header_fault(line, text))
-            .unwrap_or(Fault::NotOneHead),
-        httparse::Error::Version if has_other_version(request_line) => Fault::Version,
+        httparse::Error::Version if has_other_version(line) => Fault::Version,
         _ => Fault::RequestLine,
     }
 }
@@ -303,26 +290,7 @@ fn diagnose(raw: &[u8], error: httparse::Error, max_headers: usize) -> Fault {
 /// Whether a request line is right but for the number of its version.
 fn has_other_version(line: &[u8]) -> bool {
     let mut words = line.split(|&byte| byte == b' ').skip(2);
-    let version = words.next().and_then(|word| word.strip_prefix(b"HTTP/"));
-    words.next().is_none()
-        && matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
-}
-
-/// What is wrong with a header line, if anything is.
-fn header_fault(line: usize, text: &[u8]) -> Option<Fault> {
-    if let [b' ' | b'\t', ..] = text {
-        return Some(Fault::Folded { line });
-    }
-    let colon = text.iter().position(|&byte| byte == b':').unwrap_or(text.len());
-    let (name, value) = text.split_at(colon);
-    let is_name = |name: &[u8]| !name.is_empty() && name.iter().copied().all(is_token);
-    if is_name(name) && !value.is_empty() {
-        return (!value.iter().copied().all(is_text)).then_some(Fault::Header { line });
-    }
-    if is_name(name.trim_ascii_end()) && !value.is_empty() {
-        return Some(Fault::SpaceBeforeColon { line });
-    }
-    Some(Fault::Header { line })
+    words.next().is_some_and(is_version) && words.next().is_none()
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
-//! HTTP/1.1 (RFC 9112), server side.
+//! HTTP/1.1 (RFC 9112), both sides.
 //!
 //! [`Server`] turns the bytes of one connection into requests, one exchange at a time, and writes
-//! the answers. What a client would need as well (finding the end of a head, fields, the rules for
-//! the length of a body, chunked decoding) stands in modules that do not know the role.
+//! the answers. [`Client`] writes requests, one at a time, and turns bytes into their answers. What
+//! both need (finding the end of a head, fields, the rules for the length of a body, chunked
+//! decoding) stands in modules that do not know the role.
 //!
 //! Where RFC 9112 leaves a recipient the choice between guessing and refusing, this refuses: a
-//! message that two parties can read in two ways is how requests are smuggled past a proxy.
+//! message that two parties can read in two ways is how requests are smuggled past a proxy, and
+//! how one request gets the answer of another.
 
+mod answer;
 mod body;
 mod chunked;
+mod client;
 mod config;
+mod diagnose;
 mod event;
 mod exchange;
 mod fault;
@@ -21,10 +26,12 @@ mod scan;
 mod server;
 
 pub use self::{
+    answer::ResponseHead,
     chunked::ChunkError,
-    config::Config,
+    client::{Client, Reply},
+    config::{ClientConfig, Config},
     event::{Event, TimerKind},
-    fault::Fault,
+    fault::{AnswerFault, Fault},
     framing::BodyLength,
     head::RequestHead,
     response::{Response, reason_phrase},

@@ -195,7 +195,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the remainder of a division by ten")]
-fn write_decimal(mut number: usize, out: &mut Output) {
+pub(super) fn write_decimal(mut number: usize, out: &mut Output) {
     // 2^64 has 20 digits.
     let mut digits = [0; 20];
     let mut start = digits.len();

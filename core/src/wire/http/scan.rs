@@ -5,7 +5,7 @@ use core::ops::Range;
 use super::fault::Fault;
 
 /// Looks for the end of a head in bytes that arrive piece by piece, each byte once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scan {
     /// Where the start line begins: behind the empty lines that came before it.
     start: usize,
@@ -14,12 +14,27 @@ pub(super) struct Scan {
     /// Everything before this was looked at.
     searched: usize,
     empty_lines: usize,
+    max_empty_lines: usize,
 }
 
 impl Scan {
     /// RFC 9112 section 2.2: a server should ignore at least one empty line before the request line,
     /// as old clients sent one behind a body. More than a few are no client's habit.
-    pub(super) const MAX_EMPTY_LINES: usize = 4;
+    const MAX_EMPTY_LINES: usize = 4;
+
+    /// For the head of a request.
+    pub(super) const fn request() -> Self {
+        Self::new(Self::MAX_EMPTY_LINES)
+    }
+
+    /// For the head of an answer, before which no empty line is excused.
+    pub(super) const fn answer() -> Self {
+        Self::new(0)
+    }
+
+    const fn new(max_empty_lines: usize) -> Self {
+        Self { start: 0, line: 0, searched: 0, empty_lines: 0, max_empty_lines }
+    }
 
     /// The range of the first complete head in `bytes`, its empty line included, or `None` if more
     /// bytes are needed. Between two calls `bytes` may only grow.
@@ -41,8 +56,8 @@ impl Scan {
                     return Ok(Some(self.start..at + 1));
                 }
                 self.empty_lines += 1;
-                if self.empty_lines > Self::MAX_EMPTY_LINES {
-                    return Err(Fault::EmptyLines { max: Self::MAX_EMPTY_LINES });
+                if self.empty_lines > self.max_empty_lines {
+                    return Err(Fault::EmptyLines { max: self.max_empty_lines });
                 }
                 self.start = at + 1;
             }
@@ -79,7 +94,7 @@ mod tests {
 
     /// Feeds `bytes` whole or one by one and tells where the head was found, or the fault.
     fn scan(bytes: &[u8], max: usize, step: usize) -> Result<Option<Range<usize>>, Fault> {
-        let mut scan = Scan::default();
+        let mut scan = Scan::request();
         let mut end = 0;
         while end < bytes.len() {
             end = (end + step).min(bytes.len());
@@ -115,6 +130,14 @@ mod tests {
     }
 
     #[test]
+    fn no_empty_line_may_come_before_an_answer() {
+        let refused = Err(Fault::EmptyLines { max: 0 });
+        assert_eq!(Scan::answer().find(b"\r\n", 100), refused);
+        assert_eq!(Scan::answer().find(b"\r\nHTTP/1.1 200 OK\r\n\r\n", 100), refused);
+        assert_eq!(Scan::answer().find(b"HTTP/1.1 200 OK\r\n\r\n", 100), Ok(Some(0..19)));
+    }
+
+    #[test]
     fn a_bare_line_feed_is_refused_at_once() {
         assert_eq!(both(b"\n", 1000), Err(Fault::BareLineFeed { at: 0 }));
         assert_eq!(both(b"\r\n\nG", 1000), Err(Fault::BareLineFeed { at: 0 }));
@@ -134,7 +157,7 @@ mod tests {
 
     #[test]
     fn skipped_empty_lines_can_be_dropped_between_two_pieces() {
-        let mut scan = Scan::default();
+        let mut scan = Scan::request();
         assert_eq!(scan.find(b"\r\n\r\nGE", 100), Ok(None));
         assert_eq!(scan.skip_empty_lines(), 4);
         assert_eq!(scan.find(b"GET /\r\n\r\n", 100), Ok(Some(0..9)));
@@ -142,7 +165,7 @@ mod tests {
 
     #[test]
     fn no_byte_is_looked_at_twice() {
-        let mut scan = Scan::default();
+        let mut scan = Scan::request();
         assert_eq!(scan.find(b"GET / HTTP", 100), Ok(None));
         // Would be refused if it were searched again.
         assert_eq!(scan.find(b"\n\n\n\n\n\n\n\n\n\n/1.1\r\n", 100), Ok(None));

@@ -93,7 +93,7 @@ impl Server {
             config,
             state: State::Head { begun: false },
             held: BytesMut::new(),
-            scan: Scan::default(),
+            scan: Scan::request(),
             unsent: 0,
         }
     }
@@ -341,7 +341,7 @@ impl Server {
     }
 
     fn begin_exchange(&mut self, head: RequestHead) -> Event {
-        self.scan = Scan::default();
+        self.scan = Scan::request();
         self.state = State::Exchange(Exchange::new(&head));
         Event::Request(head)
     }

@@ -25,7 +25,7 @@ fn a_line_without_end_is_refused_once_it_fills_a_head() {
     for step in [1, 7, usize::MAX] {
         let mut wire = Wire::new();
         wire.feed_in_steps(format!("GET /{}", "x".repeat(1000)), step);
-        assert_eq!(wire.log, ["414 the request line is longer than 200 bytes"]);
+        assert_eq!(wire.log, ["414 the start line is longer than 200 bytes"]);
         let mut wire = Wire::new();
         wire.feed_in_steps(format!("GET / HTTP/1.1\r\nHost: {}", "x".repeat(1000)), step);
         assert_eq!(wire.log, ["431 the head is longer than 200 bytes"]);

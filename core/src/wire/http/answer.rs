@@ -1,0 +1,181 @@
+//! The head of one answer.
+
+use core::{fmt, mem::MaybeUninit};
+
+use httparse::Status;
+
+use super::{
+    diagnose::{diagnose, is_version},
+    fault::{AnswerFault, Fault},
+    fields::{Fields, Span, list},
+    framing::{BodyLength, Framing},
+    scan::Scan,
+};
+use crate::exchange::AnswerHead;
+
+/// The head of one answer, checked and owned.
+///
+/// Nothing in it is decoded; a header value may hold any bytes above ASCII. `Debug` shows no value:
+/// a cookie may hold the secret session id.
+#[derive(Clone)]
+pub struct ResponseHead {
+    fields: Fields,
+    reason: Span,
+    status: u16,
+    http_1_0: bool,
+    keep_alive: bool,
+    body: Option<BodyLength>,
+}
+
+impl ResponseHead {
+    /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
+    pub const MAX_LEN: usize = Fields::MAX_LEN;
+    /// The most header fields, whatever the configuration says: they are parsed on the stack.
+    pub const MAX_HEADERS: usize = Fields::MAX_HEADERS;
+
+    /// Parses exactly one head, from the status line to the empty line, with at most `max_headers`
+    /// fields.
+    ///
+    /// # Errors
+    ///
+    /// The first fault found, or [`Fault::NotOneHead`] if `raw` stops before the empty line or goes
+    /// on behind it.
+    pub fn parse(raw: &[u8], max_headers: usize) -> Result<Self, AnswerFault> {
+        match Scan::answer().find(raw, Self::MAX_LEN)? {
+            Some(found) if found == (0..raw.len()) => Self::parse_found(raw, max_headers),
+            _ => Err(Fault::NotOneHead.into()),
+        }
+    }
+
+    /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
+    /// feed in it follows a carriage return.
+    pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, AnswerFault> {
+        let max_headers = max_headers.min(Self::MAX_HEADERS);
+        let mut storage = [const { MaybeUninit::uninit() }; Self::MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            raw,
+            &mut storage[..max_headers],
+        );
+        match parsed {
+            Ok(Status::Complete(n)) if n == raw.len() => {}
+            Ok(_) => return Err(Fault::NotOneHead.into()),
+            Err(error) => {
+                let fault = diagnose(raw, error, max_headers).map(AnswerFault::Message);
+                return Err(fault.unwrap_or_else(|line| status_line_fault(line, error)));
+            }
+        }
+        let (Some(status), Some(reason), Some(version)) =
+            (response.code, response.reason, response.version)
+        else {
+            return Err(AnswerFault::StatusLine);
+        };
+        let http_1_0 = version == 0;
+        let mut framing = Framing::default();
+        for header in &*response.headers {
+            framing.field(header.name, header.value)?;
+        }
+        Ok(Self {
+            // An empty one need not be a part of the head.
+            reason: if reason.is_empty() {
+                Span::default()
+            } else {
+                Span::of(raw, reason.as_bytes())
+            },
+            status,
+            http_1_0,
+            keep_alive: framing.keep_alive(http_1_0),
+            body: match framing.body(http_1_0)? {
+                // RFC 9112 section 6.3, rule 1: whatever their fields say.
+                _ if matches!(status, 100..=199 | 204 | 304) => Some(BodyLength::Sized(0)),
+                length => length,
+            },
+            fields: Fields::new(raw, response.headers),
+        })
+    }
+
+    /// The status code, three digits.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase, often empty; means nothing (RFC 9112 section 4).
+    pub fn reason(&self) -> &str {
+        self.fields.text(self.reason)
+    }
+
+    /// All header fields in order, values without the white space around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter()
+    }
+
+    /// The value of the first field of that name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.header_values(name).next()
+    }
+
+    /// The values of all fields of that name, in whatever case, in order.
+    pub fn header_values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.fields.get_all(name)
+    }
+
+    /// Whether `token`, in whatever case, is a member of the comma-separated lists in the fields of
+    /// that name.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.fields.has_token(name, token)
+    }
+
+    /// Whether this is HTTP/1.0 and not 1.1.
+    pub const fn is_http_1_0(&self) -> bool {
+        self.http_1_0
+    }
+
+    /// Whether the server will take another request on the connection (RFC 9112 section 9.3), which
+    /// a body without a length makes impossible.
+    pub const fn keep_alive(&self) -> bool {
+        self.keep_alive && self.body.is_some()
+    }
+
+    /// How long the body is that follows, unless this answers HEAD; `None` if the end of the
+    /// connection ends it (RFC 9112 section 6.3, rule 8).
+    pub const fn body_length(&self) -> Option<BodyLength> {
+        self.body
+    }
+
+    /// Whether the body is in a coding other than that of nature.
+    pub(super) fn is_encoded(&self) -> bool {
+        self.header_values("content-encoding")
+            .flat_map(list)
+            .any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+    }
+}
+
+impl AnswerHead for ResponseHead {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
+        self.header_values(name).nth(nth)
+    }
+}
+
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseHead")
+            .field("status", &self.status)
+            .field("headers", &self.fields.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with a status line that the parser has refused.
+#[cold]
+fn status_line_fault(line: &[u8], error: httparse::Error) -> AnswerFault {
+    let version = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    match error {
+        httparse::Error::Version if is_version(version) => Fault::Version.into(),
+        _ => AnswerFault::StatusLine,
+    }
+}

@@ -1,0 +1,340 @@
+//! The client side of one connection.
+
+use alloc::sync::Arc;
+use core::{fmt, mem};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    answer::ResponseHead,
+    body::{Body, Progress},
+    config::ClientConfig,
+    fault::AnswerFault,
+    fields::list,
+    framing::BodyLength,
+    response::write_decimal,
+    scan::Scan,
+};
+use crate::{
+    exchange::Request,
+    wire::{Input, Output},
+};
+
+/// The HTTP/1.1 client side of one connection: requests in, bytes out; bytes in, answers out.
+///
+/// One request at a time, each with its whole body; the answer comes with its whole body. The driver
+/// hands every read to [`handle_bytes`](Self::handle_bytes) until that gives `None`; all of the read
+/// has then been used or stored. An answer may come before the request has been written to its end.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use enginewire::{HeaderLines, Request, wire::{Input, Output, http::{Client, ClientConfig, Reply}}};
+///
+/// let mut client = Client::new(Arc::new(ClientConfig::default()));
+/// let mut out = Output::new();
+/// let request = Request {
+///     method: "GET",
+///     target: "/hello".into(),
+///     content_type: None,
+///     headers: HeaderLines::new(),
+///     body: Default::default(),
+/// };
+/// client.request(&request, "example.com", &mut out);
+///
+/// let mut read = *b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+/// let mut input = Input::new(&mut read);
+/// while let Some(reply) = client.handle_bytes(&mut input) {
+///     let Reply::Answer(head, body) = reply else { panic!("{reply:?}") };
+///     assert_eq!((head.status(), &body[..]), (200, &b"hi"[..]));
+/// }
+/// assert!(client.is_idle());
+/// ```
+///
+/// **Time.** None passes here: how long an answer may take, and how long a connection is worth
+/// keeping, the session above knows.
+///
+/// **Panics.** None.
+pub struct Client {
+    config: Arc<ClientConfig>,
+    state: State,
+    /// The start of a head, taken from an input that ended before it did.
+    held: BytesMut,
+    /// How far `held` was searched for the end of the head.
+    scan: Scan,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// The answer with its whole body.
+    Answer(ResponseHead, Bytes),
+    /// 101, as the request wanted: from here on the bytes belong to another protocol. Those behind
+    /// the head are still in the input.
+    Upgraded(ResponseHead),
+    /// The server broke a rule or a limit; the connection is of no more use, and an answer that was
+    /// due is lost. May come between two requests.
+    Fault(AnswerFault),
+    /// The connection ended before the answer was complete.
+    Lost,
+}
+
+enum State {
+    /// A request may be sent.
+    Idle,
+    /// The request is out.
+    Head(Asked),
+    Body {
+        head: ResponseHead,
+        body: Body,
+        /// A request may follow.
+        persists: bool,
+    },
+    /// More came in the same read behind an answer.
+    Excess,
+    /// Nothing more happens here.
+    Closed,
+    /// The connection belongs to another protocol now.
+    Upgraded,
+}
+
+/// What must be remembered of a request until the head of its answer has come.
+struct Asked {
+    is_head: bool,
+    upgrades: bool,
+    closes: bool,
+    /// How many interim answers came.
+    interim: usize,
+}
+
+impl Client {
+    /// How many interim answers to one request are skipped: a few Early Hints, or five minutes of a
+    /// server that says `102 Processing` every 20 s.
+    pub const MAX_INTERIM: usize = 16;
+
+    /// A new connection.
+    pub fn new(config: Arc<ClientConfig>) -> Self {
+        Self { config, state: State::Idle, held: BytesMut::new(), scan: Scan::answer() }
+    }
+
+    /// Writes a request. Does nothing unless the connection [is idle](Self::is_idle).
+    ///
+    /// `host` is the value of `Host`: host and port of the URL. Neither it nor the target may hold
+    /// white space or control characters; [`Url`](crate::Url) sees to that. `Host`,
+    /// `Content-Type`, `Content-Length` and `Accept-Encoding`, which asks for a body as it is, are
+    /// written here and must not be among the request's header fields. A body is sent
+    /// with its length, and so is that of every POST, be it empty (RFC 9110 section 8.6).
+    pub fn request(&mut self, request: &Request, host: &str, out: &mut Output) {
+        if !self.is_idle() {
+            return;
+        }
+        let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        debug_assert!(is_visible(&request.target) && is_visible(host));
+        let Request { method, target, content_type, headers, body } = request;
+        for part in [method, " ", target, " HTTP/1.1\r\nHost: ", host] {
+            out.put_slice(part.as_bytes());
+        }
+        out.put_slice(b"\r\nAccept-Encoding: identity\r\n");
+        out.put_slice(headers.as_bytes());
+        if let Some(content_type) = content_type {
+            for part in ["Content-Type: ", content_type, "\r\n"] {
+                out.put_slice(part.as_bytes());
+            }
+        }
+        if *method == "POST" || !body.is_empty() {
+            out.put_slice(b"Content-Length: ");
+            write_decimal(body.len(), out);
+            out.put_slice(b"\r\n");
+        }
+        out.put_slice(b"\r\n");
+        out.put_bytes(body);
+        let is_close = |option: &[u8]| option.eq_ignore_ascii_case(b"close");
+        self.state = State::Head(Asked {
+            is_head: *method == "HEAD",
+            upgrades: headers.values("upgrade").next().is_some(),
+            closes: headers.values("connection").flat_map(list).any(is_close),
+            interim: 0,
+        });
+    }
+
+    /// Takes from `input` until something has happened; `None` once all of it has been used or
+    /// stored.
+    ///
+    /// Stores no more than a head and a body within the limits, and never ahead of what came. Behind
+    /// the head of a 101 nothing is taken. What comes behind the last answer of a connection is
+    /// discarded; what comes between two requests is a fault.
+    pub fn handle_bytes(&mut self, input: &mut Input<'_>) -> Option<Reply> {
+        let step = match &self.state {
+            State::Head(_) => self.read_head(input),
+            State::Body { .. } => self.receive_body(input),
+            State::Idle | State::Excess if !input.is_empty() => Err(AnswerFault::Unsolicited),
+            State::Idle | State::Excess | State::Upgraded => Ok(None),
+            State::Closed => {
+                input.take(input.len());
+                Ok(None)
+            }
+        };
+        step.unwrap_or_else(|fault| {
+            self.close();
+            Some(Reply::Fault(fault))
+        })
+    }
+
+    /// The server will send nothing more: it has shut down its sending side, or the connection broke.
+    /// Completes a body that has no other end.
+    pub fn handle_eof(&mut self) -> Option<Reply> {
+        if matches!(self.state, State::Upgraded) {
+            return None;
+        }
+        match self.close() {
+            State::Head(_) => Some(Reply::Lost),
+            State::Body { head, body, .. } => Some(match body.end() {
+                Some(body) => Reply::Answer(head, body),
+                None => Reply::Lost,
+            }),
+            State::Idle | State::Excess | State::Closed | State::Upgraded => None,
+        }
+    }
+
+    /// Whether a request may be sent now: the connection is new, or the last answer is complete and
+    /// the server keeps the connection.
+    pub const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// Whether the connection is to be closed: the last answer came, or a fault, or the end, or more
+    /// than an answer.
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed | State::Excess)
+    }
+
+    /// Whether an answer is awaited.
+    pub const fn in_exchange(&self) -> bool {
+        matches!(self.state, State::Head(_) | State::Body { .. })
+    }
+
+    /// Reads heads until one that is not interim, and what there is of its body.
+    fn read_head(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, AnswerFault> {
+        while let State::Head(asked) = &mut self.state {
+            let (max, max_headers) = (self.config.head_limit(), self.config.max_headers);
+            let found = next_head(&mut self.held, &mut self.scan, input, max, max_headers)?;
+            let Some(head) = found else { return Ok(None) };
+            self.scan = Scan::answer();
+            match head.status() {
+                101 if !asked.upgrades => return Err(AnswerFault::Switched),
+                101 => {
+                    self.state = State::Upgraded;
+                    return Ok(Some(Reply::Upgraded(head)));
+                }
+                100..=199 if asked.interim == Self::MAX_INTERIM => {
+                    return Err(AnswerFault::Interim { max: Self::MAX_INTERIM });
+                }
+                100..=199 => asked.interim += 1,
+                _ => {
+                    let (is_head, closes) = (asked.is_head, asked.closes);
+                    self.begin_body(head, is_head, closes)?;
+                }
+            }
+        }
+        self.receive_body(input)
+    }
+
+    fn begin_body(
+        &mut self,
+        head: ResponseHead,
+        is_head: bool,
+        closes: bool,
+    ) -> Result<(), AnswerFault> {
+        let max = self.config.max_body;
+        let body = match head.body_length() {
+            // RFC 9112 section 6.3, rule 1.
+            _ if is_head => Body::new(BodyLength::Sized(0), max),
+            Some(length) => Body::new(length, max),
+            None => Some(Body::until_close()),
+        };
+        if head.is_encoded() && !is_head && head.body_length() != Some(BodyLength::Sized(0)) {
+            return Err(AnswerFault::ContentCoding);
+        }
+        let body = body.ok_or(AnswerFault::BodyTooLarge { max })?;
+        let persists = head.keep_alive() && !closes;
+        self.state = State::Body { head, body, persists };
+        Ok(())
+    }
+
+    fn receive_body(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, AnswerFault> {
+        let State::Body { body, .. } = &mut self.state else { return Ok(None) };
+        let max = self.config.max_body;
+        match body.receive(input.rest(), max, self.config.head_limit())? {
+            Progress::More => {
+                input.take(input.len());
+                Ok(None)
+            }
+            Progress::Done { body, used } => {
+                input.take(used);
+                Ok(self.answer(body, !input.is_empty()))
+            }
+            Progress::TooLarge => Err(AnswerFault::BodyTooLarge { max }),
+        }
+    }
+
+    /// The body is complete.
+    fn answer(&mut self, body: Bytes, excess: bool) -> Option<Reply> {
+        let State::Body { head, persists, .. } = self.close() else { return None };
+        if persists {
+            self.state = if excess { State::Excess } else { State::Idle };
+        }
+        Some(Reply::Answer(head, body))
+    }
+
+    /// Nothing comes any more; gives back the storage, and what was the state.
+    fn close(&mut self) -> State {
+        self.held = BytesMut::new();
+        mem::replace(&mut self.state, State::Closed)
+    }
+}
+
+/// Takes the next head from `held` and `input`, of which it leaves what is behind the head.
+fn next_head(
+    held: &mut BytesMut,
+    scan: &mut Scan,
+    input: &mut Input<'_>,
+    max: usize,
+    max_headers: usize,
+) -> Result<Option<ResponseHead>, AnswerFault> {
+    // The common case: a whole head in one read is parsed where it is.
+    if held.is_empty() {
+        if let Some(found) = scan.find(input.rest(), max)? {
+            return ResponseHead::parse_found(input.take(found.end), max_headers).map(Some);
+        }
+        held.extend_from_slice(input.take(input.len()));
+        return Ok(None);
+    }
+    // Line by line, as a head ends where a line ends.
+    while !input.is_empty() {
+        let line = memchr::memchr(b'\n', input.rest()).map_or(input.len(), |at| at + 1);
+        // There is room, or `find` would have refused the head.
+        let room = max.saturating_sub(held.len());
+        held.extend_from_slice(input.take(line.min(room)));
+        if scan.find(held, max)?.is_some() {
+            return ResponseHead::parse_found(&mem::take(held), max_headers).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Shows no bytes: the head or body of an answer may hold a session id.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle => "idle",
+            State::Head(_) => "head",
+            State::Body { .. } => "body",
+            State::Excess => "excess",
+            State::Closed => "closed",
+            State::Upgraded => "upgraded",
+        };
+        f.debug_struct("Client")
+            .field("state", &state)
+            .field("held", &self.held.len())
+            .finish_non_exhaustive()
+    }
+}
