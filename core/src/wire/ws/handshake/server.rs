@@ -1,14 +1,9 @@
 //! The server's half of the opening handshake (RFC 6455 section 4.2).
 
-use core::fmt;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
-use sha1::{Digest, Sha1};
 
+use super::{AcceptKey, only};
 use crate::wire::http::{BodyLength, RequestHead};
-
-/// What the server hashes behind the key (RFC 6455 section 1.3).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Whether a request asks for WebSocket at all, correctly or not.
 pub fn is_upgrade(head: &RequestHead) -> bool {
@@ -37,44 +32,16 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     if head.body_length() != BodyLength::Sized(0) {
         return Err(HandshakeError::Body);
     }
-    if only(head, "sec-websocket-version") != Some(b"13") {
+    if only(head.header_values("sec-websocket-version")) != Some(b"13") {
         return Err(HandshakeError::Version);
     }
-    let key = only(head, "sec-websocket-key").ok_or(HandshakeError::Key)?;
+    let key = only(head.header_values("sec-websocket-key")).ok_or(HandshakeError::Key)?;
     // "a base64-encoded value that, when decoded, is 16 bytes in length". The buffer is as long as
     // the decoder wants for what it takes to be 18 bytes at most.
     let mut nonce = [0; 18];
     match STANDARD.decode_slice(key, &mut nonce) {
         Ok(16) => Ok(AcceptKey::new(key)),
         _ => Err(HandshakeError::Key),
-    }
-}
-
-/// The value of `Sec-WebSocket-Accept`: proves to the client that the server has read its key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct AcceptKey([u8; 28]);
-
-impl AcceptKey {
-    /// The answer to a key, which is not checked.
-    fn new(key: &[u8]) -> Self {
-        let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
-        let mut text = [0; 28];
-        // 20 bytes are 28 characters of base64.
-        let encoded = STANDARD.encode_slice(digest, &mut text);
-        debug_assert_eq!(encoded, Ok(28));
-        Self(text)
-    }
-
-    /// As it stands in the header.
-    pub fn as_str(&self) -> &str {
-        // Base64 is ASCII.
-        core::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for AcceptKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AcceptKey").field(&self.as_str()).finish()
     }
 }
 
@@ -124,13 +91,6 @@ impl HandshakeError {
             Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key => "",
         }
     }
-}
-
-/// The value of the field of that name if there is exactly one.
-fn only<'a>(head: &'a RequestHead, name: &str) -> Option<&'a [u8]> {
-    let mut values = head.header_values(name);
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
 }
 
 #[cfg(test)]
