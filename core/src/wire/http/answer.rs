@@ -173,9 +173,13 @@ impl fmt::Debug for ResponseHead {
 /// What is wrong with a status line that the parser has refused.
 #[cold]
 fn status_line_fault(line: &[u8], error: httparse::Error) -> AnswerFault {
-    let version = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ');
+    let has_version = words.next().is_some_and(is_version) && words.next().is_some();
     match error {
-        httparse::Error::Version if is_version(version) => Fault::Version.into(),
+        httparse::Error::Version if has_version => Fault::Version.into(),
         _ => AnswerFault::StatusLine,
     }
 }
+
+#[cfg(test)]
+mod tests;
