@@ -118,6 +118,7 @@ pub mod wire;
 
 mod channel;
 mod client;
+mod client_hub;
 mod config;
 mod deadlines;
 mod encoded;
@@ -136,6 +137,7 @@ pub use crate::{
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
     },
+    client_hub::{ClientHub, LinkAction, LinkId},
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
     deadlines::{DeadlineKey, Deadlines},
     encoded::Encoded,

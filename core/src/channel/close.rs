@@ -1,6 +1,9 @@
 //! How a session ends.
 
-use crate::codec::DecodeError;
+use crate::{
+    codec::DecodeError,
+    wire::{http::AnswerFault, ws},
+};
 
 /// Why a session is over. The names on the wire of the reference are in [`CloseReason::as_str`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +63,7 @@ pub enum TransportFault {
     HeartbeatDirection,
     /// The peer broke a rule of RFC 6455.
     #[error("{0}")]
-    WebSocket(#[from] crate::wire::ws::Violation),
+    WebSocket(#[from] ws::Violation),
     /// The connection failed.
     #[error("connection lost")]
     ConnectionLost,
@@ -70,6 +73,12 @@ pub enum TransportFault {
     /// Client: the server answered with this status, which is not the one that the protocol wants.
     #[error("the server answered with status {0}")]
     Status(u16),
+    /// Client: the server broke a rule of HTTP.
+    #[error("the server's answer breaks a rule of HTTP: {0}")]
+    Http(#[from] AnswerFault),
+    /// Client: the server has not completed the handshake of a WebSocket.
+    #[error("{0}")]
+    HandshakeRefused(#[from] ws::HandshakeRefused),
     /// Client: the server has not answered in time.
     #[error("the server has not answered in time")]
     Timeout,
@@ -87,7 +96,7 @@ pub enum SocketEnd {
     /// The peer closed it, with or without a closing handshake.
     Closed,
     /// The peer broke a rule; the answer is the WebSocket's business.
-    Violation(crate::wire::ws::Violation),
+    Violation(ws::Violation),
     /// The connection failed.
     Failed,
 }

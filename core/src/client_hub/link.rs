@@ -1,0 +1,413 @@
+//! One connection of a client, and what it is used for.
+
+use alloc::{boxed::Box, sync::Arc};
+use core::{fmt, time::Duration};
+
+use bytes::{Buf, Bytes};
+
+use super::LinkId;
+use crate::{
+    channel::{ExchangeId, SocketEnd, SocketId, TransportFault},
+    client::ClientSession,
+    entropy::Entropy,
+    exchange::Request,
+    packet::Message,
+    time::Time,
+    wire::{
+        Arena, Input, Output,
+        http::{self, Reply, ResponseHead},
+        ws::{ClientKey, Closed, Received, Role, WebSocket},
+    },
+};
+
+/// One connection.
+pub(super) struct Link {
+    id: LinkId,
+    task: Task,
+    /// What is to be written.
+    output: Output,
+    connected: bool,
+    /// The socket did not take all that it was given.
+    blocked: bool,
+    /// The event loop knows that there is something to write.
+    announced: bool,
+    /// When the connection is closed, if nothing is made of it before.
+    deadline: Option<Time>,
+}
+
+/// What a connection is used for.
+enum Task {
+    Http {
+        client: http::Client,
+        /// The request under way.
+        exchange: Option<ExchangeId>,
+        /// The request, as long as it may be sent once more; see [`Link::may_repeat`].
+        again: Option<Request>,
+        /// A request has been answered here before.
+        used: bool,
+    },
+    Handshake {
+        client: http::Client,
+        on: SocketId,
+        key: ClientKey,
+        mask_seed: [u8; 16],
+    },
+    Socket {
+        on: SocketId,
+        ws: Box<WebSocket>,
+    },
+    /// None any more.
+    Over,
+}
+
+/// What came on a connection.
+pub(super) enum Outcome {
+    Answer(ExchangeId, ResponseHead, Bytes),
+    Fault(ExchangeId, TransportFault),
+    /// The request has to be sent again, on another connection.
+    Repeat(ExchangeId, Request),
+    Open(SocketId),
+    Refused(SocketId, TransportFault),
+    Message(SocketId, Message),
+    End(SocketId, SocketEnd),
+}
+
+/// Constructors.
+impl Link {
+    /// For requests.
+    pub(super) fn http(id: LinkId, config: &Arc<http::ClientConfig>) -> Self {
+        let client = http::Client::new(Arc::clone(config));
+        Self::new(id, Task::Http { client, exchange: None, again: None, used: false })
+    }
+
+    /// To become a WebSocket.
+    pub(super) fn handshake(
+        id: LinkId,
+        on: SocketId,
+        mut request: Request,
+        authority: &str,
+        config: &Arc<http::ClientConfig>,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
+        let key = ClientKey::new(entropy);
+        let mut mask_seed = [0; 16];
+        entropy.fill(&mut mask_seed);
+        request.headers.extend(&key.headers());
+        let client = http::Client::new(Arc::clone(config));
+        let mut link = Self::new(id, Task::Handshake { client, on, key, mask_seed });
+        if let Task::Handshake { client, .. } = &mut link.task {
+            client.request(&request, authority, &mut link.output);
+        }
+        link
+    }
+
+    const fn new(id: LinkId, task: Task) -> Self {
+        Self {
+            id,
+            task,
+            output: Output::new(),
+            connected: false,
+            blocked: false,
+            announced: false,
+            deadline: None,
+        }
+    }
+}
+
+/// What is done to it.
+impl Link {
+    pub(super) const fn connected(&mut self) {
+        self.connected = true;
+    }
+
+    pub(super) const fn unblock(&mut self) {
+        self.blocked = false;
+    }
+
+    /// Sends a request, once the connection is there.
+    pub(super) fn request(&mut self, on: ExchangeId, request: Request, authority: &str) {
+        let Task::Http { client, exchange, again, used } = &mut self.task else { return };
+        client.request(&request, authority, &mut self.output);
+        *exchange = Some(on);
+        *again = Some(request).filter(|request| *used && Self::may_repeat(request));
+        self.deadline = None;
+    }
+
+    /// Takes what came until something has come of it.
+    pub(super) fn handle_bytes(
+        &mut self,
+        input: &mut Input<'_>,
+        arena: &mut Arena,
+    ) -> Option<Outcome> {
+        match &mut self.task {
+            Task::Http { client, again, .. } => {
+                *again = None;
+                let reply = client.handle_bytes(input)?;
+                self.replied(reply)
+            }
+            Task::Handshake { client, .. } => {
+                let reply = client.handle_bytes(input)?;
+                self.shook(reply)
+            }
+            Task::Socket { on, ws } => {
+                Some(match ws.handle_bytes(input, arena, &mut self.output)? {
+                    Received::Message(message) => Outcome::Message(*on, message),
+                    Received::Closed(Closed::Violation(violation)) => {
+                        Outcome::End(*on, SocketEnd::Violation(violation))
+                    }
+                    Received::Closed(_) => Outcome::End(*on, SocketEnd::Closed),
+                })
+            }
+            Task::Over => None,
+        }
+    }
+
+    /// The server has closed its side.
+    pub(super) fn handle_eof(&mut self) -> Option<Outcome> {
+        match &mut self.task {
+            Task::Http { client, .. } => {
+                let reply = client.handle_eof()?;
+                self.replied(reply)
+            }
+            Task::Handshake { client, .. } => {
+                let reply = client.handle_eof()?;
+                self.shook(reply)
+            }
+            Task::Socket { on, ws } => {
+                ws.handle_eof()?;
+                Some(Outcome::End(*on, SocketEnd::Closed))
+            }
+            Task::Over => None,
+        }
+    }
+
+    /// The connection has failed.
+    pub(super) fn lose(&mut self, fault: TransportFault) -> Option<Outcome> {
+        match core::mem::replace(&mut self.task, Task::Over) {
+            Task::Http { exchange, again, .. } => Some(lost(exchange?, again, fault)),
+            Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
+            Task::Socket { on, ws } if !ws.is_closed() => Some(Outcome::End(on, SocketEnd::Failed)),
+            Task::Socket { .. } | Task::Over => None,
+        }
+    }
+
+    /// The answer of the opening handshake was in order: from here on the connection is a WebSocket.
+    pub(super) fn become_socket(&mut self, max_message: usize, max_fragments: usize) {
+        if let Task::Handshake { on, mask_seed, .. } = self.task {
+            let role = Role::Client { mask_seed };
+            let ws = Box::new(WebSocket::new(role, max_message, max_fragments));
+            self.task = Task::Socket { on, ws };
+        }
+    }
+
+    /// The session wants no more of this WebSocket: begins the closing handshake.
+    pub(super) fn close_socket(&mut self, now: Time) {
+        if let Task::Socket { ws, .. } = &mut self.task {
+            ws.close(None, "", &mut self.output);
+            self.linger(now);
+        }
+    }
+
+    /// The request is over: keeps the connection for the next one, for a while.
+    pub(super) fn keep(&mut self, now: Time) {
+        self.deadline = Some(now + KEPT_FOR);
+    }
+
+    /// The end of the connection has begun.
+    pub(super) fn linger(&mut self, now: Time) {
+        self.deadline = Some(now + LINGER);
+    }
+
+    /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
+    pub(super) fn transmit(
+        &mut self,
+        session: &mut ClientSession,
+        mut write: impl FnMut(&[u8]) -> usize,
+    ) {
+        self.announced = false;
+        if !self.connected || self.blocked {
+            return;
+        }
+        loop {
+            self.fill(session);
+            if self.output.is_empty() {
+                break;
+            }
+            let chunk = self.output.chunk();
+            let (given, taken) = (chunk.len(), write(chunk));
+            assert!(taken <= given, "{taken} bytes were taken of {given}");
+            self.output.advance(taken);
+            if taken < given {
+                self.blocked = true;
+                return;
+            }
+        }
+        self.output.shrink(KEPT_OUTPUT);
+    }
+
+    /// Takes frames from the session, but no more than a socket is likely to take: what has been
+    /// taken is no longer counted as queued.
+    fn fill(&mut self, session: &mut ClientSession) {
+        let Task::Socket { on, ws } = &mut self.task else { return };
+        while self.output.remaining() < WRITE_CHUNK
+            && let Some(frame) = session.poll_write(*on)
+        {
+            ws.write(frame.binary, frame.prefix, &frame.payload, &mut self.output);
+        }
+    }
+
+    /// What a reply to a request means.
+    fn replied(&mut self, reply: Reply) -> Option<Outcome> {
+        let Task::Http { client, exchange, again, used } = &mut self.task else { return None };
+        *used = true;
+        let (on, again) = (exchange.take(), again.take());
+        if !client.is_idle() {
+            self.task = Task::Over;
+        }
+        match reply {
+            Reply::Answer(head, body) => Some(Outcome::Answer(on?, head, body)),
+            Reply::Fault(fault) => Some(Outcome::Fault(on?, fault.into())),
+            // Such a request is not sent on these connections.
+            Reply::Upgraded(_) => Some(Outcome::Fault(on?, TransportFault::ConnectionLost)),
+            Reply::Lost => Some(lost(on?, again, TransportFault::ConnectionLost)),
+        }
+    }
+
+    /// What a reply to an opening handshake means.
+    fn shook(&mut self, reply: Reply) -> Option<Outcome> {
+        let Task::Handshake { on, key, .. } = &self.task else { return None };
+        let on = *on;
+        let fault = match reply {
+            Reply::Upgraded(head) => match key.check(&head) {
+                Ok(()) => return Some(Outcome::Open(on)),
+                Err(refused) => refused.into(),
+            },
+            Reply::Answer(head, _) => TransportFault::Status(head.status()),
+            Reply::Fault(fault) => fault.into(),
+            Reply::Lost => TransportFault::ConnectionLost,
+        };
+        self.task = Task::Over;
+        Some(Outcome::Refused(on, fault))
+    }
+}
+
+/// What there is to know of it.
+impl Link {
+    pub(super) const fn id(&self) -> LinkId {
+        self.id
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// The request under way.
+    pub(super) const fn exchange(&self) -> Option<ExchangeId> {
+        match self.task {
+            Task::Http { exchange, .. } => exchange,
+            _ => None,
+        }
+    }
+
+    /// The WebSocket that it is to become.
+    pub(super) const fn opens(&self) -> Option<SocketId> {
+        match self.task {
+            Task::Handshake { on, .. } => Some(on),
+            _ => None,
+        }
+    }
+
+    /// The WebSocket that it is.
+    pub(super) const fn socket(&self) -> Option<SocketId> {
+        match self.task {
+            Task::Socket { on, .. } => Some(on),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes another request.
+    pub(super) const fn is_free(&self) -> bool {
+        matches!(&self.task, Task::Http { client, exchange: None, .. } if client.is_idle())
+    }
+
+    /// Whether it is of no more use: all has been said, and written.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.task {
+            Task::Over => true,
+            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty(),
+            Task::Http { .. } | Task::Handshake { .. } => false,
+        }
+    }
+
+    /// Whether it is no WebSocket.
+    pub(super) const fn is_http(&self) -> bool {
+        !matches!(self.task, Task::Socket { .. })
+    }
+
+    /// A server that does not read our answers is not read either, nor one whose messages the
+    /// application does not take.
+    pub(super) fn is_reading(&self, session: &ClientSession) -> bool {
+        match &self.task {
+            Task::Socket { ws, .. } => {
+                let takes = ws.is_closing() || session.is_receiving();
+                takes && self.output.remaining() < MAX_REPLIES + WRITE_CHUNK
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether the event loop should be told that there is something to write.
+    pub(super) fn wants_write(&self, session: &ClientSession) -> bool {
+        let frames = self.socket().is_some_and(|on| session.wants_write(on));
+        let something = frames || !self.output.is_empty();
+        something && self.connected && !self.blocked && !self.announced
+    }
+
+    pub(super) const fn announce(&mut self) -> LinkId {
+        self.announced = true;
+        self.id
+    }
+
+    /// Whether a request may be sent again if its connection was closed before anything came back: a
+    /// server may close a connection that is kept at any time (RFC 9112 section 9.3.1), and then has
+    /// not seen it. What a POST brings might be delivered twice, if it has.
+    fn may_repeat(request: &Request) -> bool {
+        request.method == "GET"
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = match self.task {
+            Task::Http { .. } => "http",
+            Task::Handshake { .. } => "handshake",
+            Task::Socket { .. } => "websocket",
+            Task::Over => "over",
+        };
+        f.debug_struct("Link").field("id", &self.id).field("task", &task).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of a request whose connection is gone.
+fn lost(on: ExchangeId, again: Option<Request>, fault: TransportFault) -> Outcome {
+    match again {
+        Some(request) => Outcome::Repeat(on, request),
+        None => Outcome::Fault(on, fault),
+    }
+}
+
+/// How long a connection is kept for the next request. Node closes one after 5 s; a request that
+/// meets such an end on its way is lost.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+
+/// How long the server may take for its part of the closing handshake, and to close the connection.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Frames are taken from the session until this much waits to be written.
+const WRITE_CHUNK: usize = 64 * 1024;
+
+/// Bytes of pongs that may wait for a server before it is not read any more.
+const MAX_REPLIES: usize = 16 * 1024;
+
+/// Storage of the output that a connection keeps between writes.
+const KEPT_OUTPUT: usize = 16 * 1024;

@@ -1,0 +1,490 @@
+//! A whole client through its public API: bytes in, bytes out, on a virtual clock.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+use core::time::Duration;
+
+use bytes::Buf;
+
+use super::*;
+use crate::{
+    channel::CloseReason,
+    config::TransportKind,
+    wire::{
+        Output,
+        http::RequestHead,
+        ws::{self, Received, Role, WebSocket},
+    },
+};
+
+/// A client, and the server's view of its connections.
+struct Server {
+    hub: ClientHub,
+    now: Time,
+    /// What has been written to each connection and not looked at yet.
+    written: BTreeMap<LinkId, Vec<u8>>,
+    connecting: Vec<LinkId>,
+    closed: Vec<LinkId>,
+    /// Bytes that each connection takes before it is blocked.
+    room: usize,
+}
+
+impl Server {
+    fn new(change: impl FnOnce(&mut ClientConfig)) -> Self {
+        let url = Url::parse("http://localhost:3000").unwrap();
+        let mut config = ClientConfig::new(&url);
+        config.timestamp_requests = Some(false);
+        change(&mut config);
+        let hub = ClientHub::new(Time::ZERO, &url, Arc::new(config), false, &mut seven());
+        let mut server = Self {
+            hub,
+            now: Time::ZERO,
+            written: BTreeMap::new(),
+            connecting: Vec::new(),
+            closed: Vec::new(),
+            room: usize::MAX,
+        };
+        server.drain();
+        server
+    }
+
+    /// A session that is open on polling; its GET waits on the first connection.
+    fn polling(upgrades: &str) -> (Self, LinkId) {
+        let mut server = Self::new(|_| {});
+        let link = server.connect();
+        server.request(link);
+        server.answer(link, &open(upgrades));
+        assert_eq!(server.hub.poll_event(), Some(Event::Opened));
+        let target = "/engine.io/?EIO=4&transport=polling&sid=the-sid";
+        assert_eq!(server.request(link), format!("GET {target}"));
+        (server, link)
+    }
+
+    /// A session that is open on a WebSocket.
+    fn websocket() -> (Self, LinkId, WebSocket) {
+        let mut server = Self::new(|config| config.transports = vec![TransportKind::WebSocket]);
+        let link = server.connect();
+        let mut ws = server.accept(link);
+        server.say(link, &mut ws, &open("[]"));
+        assert_eq!(server.hub.poll_event(), Some(Event::Opened));
+        (server, link, ws)
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.hub.poll_action(self.now, &mut seven()) {
+            match action {
+                LinkAction::Connect(id) => self.connecting.push(id),
+                LinkAction::Close(id) => {
+                    self.connecting.retain(|&connecting| connecting != id);
+                    self.closed.push(id);
+                }
+                LinkAction::Write(id) => {
+                    let written = self.written.entry(id).or_default();
+                    let room = &mut self.room;
+                    self.hub.transmit(id, |bytes| {
+                        let n = bytes.len().min(*room);
+                        *room -= n;
+                        written.extend_from_slice(&bytes[..n]);
+                        n
+                    });
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self) -> LinkId {
+        let id = self.connecting.remove(0);
+        self.hub.handle_connected(self.now, id);
+        self.drain();
+        id
+    }
+
+    fn bytes(&mut self, link: LinkId, bytes: &[u8]) {
+        assert!(self.hub.is_reading(link));
+        self.hub.handle_bytes(self.now, link, &mut bytes.to_vec());
+        self.drain();
+    }
+
+    /// The method and target of the one request on a connection, and its body.
+    fn request(&mut self, link: LinkId) -> String {
+        let bytes = self.written.remove(&link).unwrap_or_default();
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a request") + 4;
+        let head = RequestHead::parse(&bytes[..end], 100).unwrap();
+        assert_eq!(head.header("host"), Some(&b"localhost:3000"[..]));
+        let body = core::str::from_utf8(&bytes[end..]).unwrap();
+        let separator = if body.is_empty() { "" } else { " " };
+        format!("{} {}?{}{separator}{body}", head.method(), head.path(), head.query())
+    }
+
+    fn answer(&mut self, link: LinkId, body: &str) {
+        self.bytes(link, answer(body, "").as_bytes());
+    }
+
+    /// Completes the opening handshake that was asked for.
+    fn accept(&mut self, link: LinkId) -> WebSocket {
+        let bytes = self.written.remove(&link).unwrap();
+        let head = RequestHead::parse(&bytes, 100).unwrap();
+        let accept = ws::accept(&head).unwrap();
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n\r\n",
+            accept.as_str()
+        );
+        self.bytes(link, head.as_bytes());
+        WebSocket::new(Role::Server, 1_000_000, 100)
+    }
+
+    /// The server sends a text on a WebSocket.
+    fn say(&mut self, link: LinkId, ws: &mut WebSocket, text: &str) {
+        let mut output = Output::new();
+        ws.write(false, None, &text.to_string().into(), &mut output);
+        let bytes = output.copy_to_bytes(output.remaining());
+        self.bytes(link, &bytes);
+    }
+
+    /// What the client has sent on a WebSocket.
+    fn heard(&mut self, link: LinkId, ws: &mut WebSocket) -> Vec<String> {
+        let mut bytes = self.written.remove(&link).unwrap_or_default();
+        let (mut arena, mut output) = (Arena::new(), Output::new());
+        let mut input = Input::new(&mut bytes);
+        let mut heard = Vec::new();
+        while let Some(received) = ws.handle_bytes(&mut input, &mut arena, &mut output) {
+            heard.push(match received {
+                Received::Message(message) => message.as_text().unwrap().to_string(),
+                Received::Closed(how) => format!("{how:?}"),
+            });
+        }
+        let replies = output.copy_to_bytes(output.remaining());
+        if !replies.is_empty() {
+            self.bytes(link, &replies);
+        }
+        heard
+    }
+
+    fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(deadline) = self.hub.poll_timeout().filter(|&deadline| deadline <= end) {
+            self.now = deadline;
+            self.hub.handle_timeout(deadline);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        core::iter::from_fn(|| self.hub.poll_event()).collect()
+    }
+}
+
+fn seven() -> impl FnMut(&mut [u8]) {
+    |buffer: &mut [u8]| buffer.fill(7)
+}
+
+fn answer(body: &str, fields: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn open(upgrades: &str) -> String {
+    format!(
+        r#"0{{"sid":"the-sid","upgrades":{upgrades},"pingInterval":25000,"pingTimeout":20000}}"#
+    )
+}
+
+fn message(text: &str) -> Event {
+    Event::Message(text.into())
+}
+
+fn closed(fault: TransportFault) -> Event {
+    Event::Closed(CloseReason::TransportError(fault))
+}
+
+#[test]
+fn get_and_post_have_a_connection_each_and_keep_it() {
+    let (mut server, get) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    assert!(server.request(post).ends_with(" 4a"));
+    server.hub.send("b").unwrap();
+    server.answer(post, "ok");
+    assert!(server.request(post).ends_with(" 4b"), "on the same connection");
+    server.answer(get, "4c");
+    assert_eq!(server.events(), [message("c")]);
+    assert!(server.request(get).starts_with("GET "), "on the same connection");
+    assert!(server.connecting.is_empty() && server.closed.is_empty());
+}
+
+#[test]
+fn answers_may_come_in_any_pieces() {
+    let (mut server, get) = Server::polling("[]");
+    let text = answer("4a\u{1e}4é", "");
+    for byte in text.bytes() {
+        server.bytes(get, &[byte]);
+    }
+    assert_eq!(server.events(), [message("a"), message("é")]);
+}
+
+#[test]
+fn a_connection_that_is_not_kept_is_replaced() {
+    let (mut server, first) = Server::polling("[]");
+    server.bytes(first, answer("4a", "Connection: close\r\n").as_bytes());
+    assert_eq!(server.closed, [first]);
+    let second = server.connect();
+    assert!(server.request(second).starts_with("GET "));
+    server.answer(second, "4b");
+    assert_eq!(server.events(), [message("a"), message("b")]);
+}
+
+#[test]
+fn an_idle_connection_is_closed_before_the_server_might() {
+    let (mut server, _) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    server.answer(post, "ok");
+    server.wait(Duration::from_millis(3_999));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [post]);
+}
+
+#[test]
+fn a_get_on_a_kept_connection_that_was_closed_is_sent_again() {
+    for by_error in [false, true] {
+        let (mut server, first) = Server::polling("[]");
+        match by_error {
+            true => server.hub.handle_lost(server.now, first),
+            false => server.hub.handle_eof(server.now, first),
+        }
+        server.drain();
+        assert!(server.events().is_empty());
+        let second = server.connect();
+        assert!(server.request(second).starts_with("GET "));
+        // Once: this connection was new.
+        server.hub.handle_eof(server.now, second);
+        server.drain();
+        assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+    }
+}
+
+#[test]
+fn a_post_is_never_sent_twice_nor_a_get_whose_answer_has_begun() {
+    let (mut server, _) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    server.answer(post, "ok");
+    server.hub.send("b").unwrap();
+    server.drain();
+    server.hub.handle_eof(server.now, post);
+    server.drain();
+    assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 200 OK\r\n");
+    server.hub.handle_eof(server.now, get);
+    server.drain();
+    assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+    assert!(server.connecting.is_empty());
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_reported_once() {
+    let mut server = Server::new(|_| {});
+    let link = server.connecting.remove(0);
+    server.hub.handle_refused(server.now, link);
+    server.drain();
+    assert_eq!(server.events(), [closed(TransportFault::Unreachable)]);
+    assert!(server.hub.is_finished() && server.closed.is_empty());
+}
+
+#[test]
+fn a_fault_of_http_ends_the_session() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"SIP/2.0 200 OK\r\n\r\n");
+    let events = server.events();
+    assert!(
+        matches!(events[..], [Event::Closed(CloseReason::TransportError(TransportFault::Http(_)))]),
+        "{events:?}"
+    );
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_session_upgrades_and_leaves_no_other_connection() {
+    let (mut server, get) = Server::polling(r#"["websocket"]"#);
+    let socket = server.connect();
+    let mut ws = server.accept(socket);
+    assert_eq!(server.heard(socket, &mut ws), ["2probe"]);
+    server.say(socket, &mut ws, "3probe");
+    server.hub.send("a").unwrap();
+    server.answer(get, "6");
+    assert_eq!(server.heard(socket, &mut ws), ["5", "4a"]);
+    assert_eq!(server.events(), [Event::Upgraded]);
+    server.wait(Duration::from_secs(4));
+    assert_eq!(server.closed, [get]);
+    server.say(socket, &mut ws, "4b");
+    assert_eq!(server.events(), [message("b")]);
+}
+
+#[test]
+fn what_comes_behind_the_101_in_the_same_read_counts() {
+    let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    let link = server.connect();
+    let bytes = server.written.remove(&link).unwrap();
+    let accept = ws::accept(&RequestHead::parse(&bytes, 100).unwrap()).unwrap();
+    let mut read = format!(
+        "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        accept.as_str()
+    )
+    .into_bytes();
+    let (mut ws, mut output) = (WebSocket::new(Role::Server, 1000, 10), Output::new());
+    ws.write(false, None, &open("[]").into(), &mut output);
+    ws.write(false, None, &"4early".into(), &mut output);
+    read.extend_from_slice(&output.copy_to_bytes(output.remaining()));
+    server.bytes(link, &read);
+    assert_eq!(server.events(), [Event::Opened, message("early")]);
+}
+
+#[test]
+fn a_probe_that_is_refused_leaves_a_working_session() {
+    for refusal in [
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: wrong\r\n\r\n",
+        "garbage\r\n\r\n",
+        "",
+    ] {
+        let (mut server, get) = Server::polling(r#"["websocket"]"#);
+        let socket = server.connect();
+        if refusal.is_empty() {
+            server.hub.handle_eof(server.now, socket);
+            server.drain();
+        } else {
+            server.bytes(socket, refusal.as_bytes());
+        }
+        assert_eq!(server.closed, [socket], "{refusal}");
+        server.answer(get, "4a");
+        assert_eq!(server.events(), [message("a")]);
+    }
+}
+
+#[test]
+fn a_probe_that_is_given_up_before_it_is_connected_is_not_connected_any_more() {
+    let (mut server, _) = Server::polling(r#"["websocket"]"#);
+    let socket = server.connecting[0];
+    server.wait(Duration::from_secs(10));
+    assert!(server.connecting.is_empty());
+    assert_eq!(server.closed, [socket]);
+    server.hub.handle_connected(server.now, socket);
+    server.drain();
+    assert!(!server.written.contains_key(&socket), "a name that is forgotten is ignored");
+}
+
+#[test]
+fn a_websocket_says_what_is_queued_and_closes() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.hub.close(server.now);
+    server.drain();
+    assert!(!server.hub.is_finished());
+    let heard = server.heard(link, &mut ws);
+    assert_eq!(heard[0], "4a");
+    assert!(heard[1].starts_with("Peer"), "{heard:?}");
+    assert_eq!(server.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
+    let (mut server, link, _) = Server::websocket();
+    server.hub.close(server.now);
+    server.drain();
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_secs(2));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_session_on_polling_closes_all_its_connections() {
+    let (mut server, get) = Server::polling("[]");
+    server.hub.close(server.now);
+    server.drain();
+    let post = server.connect();
+    assert!(server.request(post).ends_with(" 1"));
+    server.answer(post, "ok");
+    assert_eq!(server.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    server.closed.sort();
+    assert_eq!(server.closed, [get, post]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn messages_wait_in_the_session_while_the_socket_takes_nothing() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.room = 10;
+    for i in 0..1000 {
+        server.hub.send(format!("{i:0100}")).unwrap();
+    }
+    server.drain();
+    assert!(server.hub.session().queued() > 30_000);
+    assert!(!server.hub.has_actions());
+    server.room = usize::MAX;
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws).len(), 1000);
+    assert_eq!(server.hub.session().queued(), 0);
+}
+
+#[test]
+fn a_websocket_is_not_read_while_the_application_is_behind() {
+    let (mut server, link, mut ws) = Server::websocket();
+    for _ in 0..11 {
+        server.say(link, &mut ws, &format!("4{}", "x".repeat(100_000)));
+    }
+    assert!(!server.hub.is_reading(link));
+    assert_eq!(server.events().len(), 11);
+    assert!(server.hub.is_reading(link));
+}
+
+#[test]
+fn a_closed_websocket_and_a_broken_one_end_the_session() {
+    let (mut server, link, _) = Server::websocket();
+    server.bytes(link, b"\x88\x00");
+    assert_eq!(server.events(), [Event::Closed(CloseReason::TransportClose)]);
+    assert_eq!(server.closed, [link]);
+    let (mut server, link, _) = Server::websocket();
+    server.hub.handle_lost(server.now, link);
+    assert_eq!(server.events(), [Event::Closed(CloseReason::TransportClose)]);
+    let (mut server, link, _) = Server::websocket();
+    server.bytes(link, b"\x81\x81aaaa4");
+    assert_eq!(server.events(), [closed(ws::Violation::Masked.into())]);
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn abort_drops_everything() {
+    let (mut server, get) = Server::polling(r#"["websocket"]"#);
+    let socket = server.connecting[0];
+    server.hub.abort();
+    server.drain();
+    server.closed.sort();
+    assert_eq!(server.closed, [get, socket]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let (mut server, _) = Server::polling(r#"["websocket"]"#);
+    server.hub.send("a secret").unwrap();
+    let debug = format!("{:?}", server.hub);
+    assert!(!debug.contains("the-sid") && !debug.contains("secret"), "{debug}");
+}
