@@ -112,6 +112,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod carrier;
 pub mod codec;
 pub mod query;
 pub mod wire;

@@ -8,8 +8,8 @@ use std::{
 };
 
 use enginewire::{
-    Action, CloseReason, Encoded, Event, Limits, Message, Response, Revision, SendError, Session,
-    Sid, SocketId, Time, TransportKind, TrySendError,
+    CloseReason, Encoded, Event, Limits, Message, Revision, SendError, Session, Sid, SocketId,
+    Time, TransportKind, TrySendError, carrier::Order,
 };
 
 use crate::{
@@ -56,13 +56,6 @@ struct Carrier {
     woken: bool,
     /// The connection has stopped reading until the application catches up.
     paused: bool,
-}
-
-/// What a session wants of a connection.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Respond(Response),
-    CloseSocket,
 }
 
 /// A session that the caller has to itself. Settles when dropped.
@@ -270,20 +263,20 @@ impl<R: Runtime> Guard<'_, R> {
     }
 
     /// What the session wants of the connection that holds this guard. From now on it has to be
-    /// woken for more, and reads only if the second value says so.
-    pub(crate) fn take_order(&mut self, waker: &Waker) -> (Option<Order>, bool) {
+    /// woken for more, and to be read again if the session is not receiving.
+    pub(crate) fn take_order(&mut self, waker: &Waker) -> Option<Order> {
         self.hand_out_actions();
         let Inner { session, carriers, .. } = &mut *self.inner;
         let me = self.carrier;
         let Some(carrier) = carriers.iter_mut().find(|carrier| Some(carrier.id) == me) else {
-            return (None, true);
+            return None;
         };
         if !carrier.waker.will_wake(waker) {
             carrier.waker = waker.clone();
         }
         carrier.woken = false;
         carrier.paused = !session.is_receiving();
-        (carrier.order.take(), !carrier.paused)
+        carrier.order.take()
     }
 
     fn wait(&mut self, cx: &Context<'_>) {
@@ -303,10 +296,7 @@ impl<R: Runtime> Guard<'_, R> {
     fn hand_out_some_actions(&mut self) {
         let Inner { session, carriers, .. } = &mut *self.inner;
         while let Some(action) = session.poll_action() {
-            let (id, order) = match action {
-                Action::Respond(on, response) => (on.0, Order::Respond(response)),
-                Action::CloseSocket(on) => (on.0, Order::CloseSocket),
-            };
+            let (id, order) = Order::of(action);
             // A connection that is gone wants no answer.
             if let Some(carrier) = carriers.iter_mut().find(|carrier| carrier.id == id) {
                 carrier.order = Some(order);

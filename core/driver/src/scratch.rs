@@ -66,7 +66,7 @@ pub(crate) struct EntropyPool {
 impl EntropyPool {
     const SIZE: usize = 510;
 
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { bytes: [0; Self::SIZE], used: Self::SIZE }
     }
 

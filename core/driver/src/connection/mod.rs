@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use enginewire::Time;
+use enginewire::{SocketEnd, Time};
 use futures_io::AsyncRead;
 
 use self::{exchange::Exchanges, websocket::Socket, writer::Writer};
@@ -122,8 +122,7 @@ impl<R: Runtime> Connection<R> {
     /// Sees to it that the task is woken at the next deadline. One that has moved away is left where
     /// it was, and looked at again when it comes up.
     fn arm(&mut self, cx: &Context<'_>) {
-        let stalled = self.link.writer.stalled_since();
-        let unwritten = stalled.map(|since| since + self.link.shared.options.write_timeout);
+        let unwritten = self.link.write_deadline();
         let deadline = match &self.role {
             Role::Exchanges(exchanges) => exchanges.deadline().into_iter().chain(unwritten).min(),
             Role::Socket(socket) => socket.deadline(),
@@ -170,8 +169,8 @@ impl<R: Runtime> Drop for Connection<R> {
     fn drop(&mut self) {
         let shared = &self.link.shared;
         match &mut self.role {
-            Role::Exchanges(exchanges) => exchanges.lose(shared.runtime.now()),
-            Role::Socket(socket) => socket.lose(shared.runtime.now()),
+            Role::Exchanges(exchanges) => exchanges.lose(&self.link, shared.runtime.now()),
+            Role::Socket(socket) => socket.lose(shared.runtime.now(), SocketEnd::Closed),
             Role::Lingering { .. } => {}
         }
         if let Some(armed) = self.armed.take() {
@@ -192,6 +191,15 @@ impl<R: Runtime> Link<R> {
                 result => return result,
             }
         }
+    }
+
+    /// When a peer that goes on taking nothing is given up, if something waits for it.
+    fn write_deadline(&self) -> Option<Time> {
+        self.writer.deadline(self.shared.options.write_timeout)
+    }
+
+    fn is_stalled(&self, now: Time) -> bool {
+        self.write_deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// The role that every connection ends in.

@@ -4,36 +4,35 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Buf;
-use enginewire::{Time, wire::Output};
+use enginewire::{
+    Time,
+    carrier::{Outbox, Written},
+    wire::Output,
+};
 use futures_io::AsyncWrite;
 
-/// What one connection has to write. Nothing, nearly always: a socket that takes everything at once
-/// is written to from the thread's buffer.
+/// What one connection has to write.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
-    /// What the socket would not take.
-    pending: Option<Box<Output>>,
-    /// When it last took something, or should have.
-    progress: Time,
-}
+pub(super) struct Writer(Outbox);
 
 impl Writer {
     /// Where the next bytes for this connection go.
     pub(super) fn output<'a>(&'a mut self, shared: &'a mut Output) -> &'a mut Output {
-        self.pending.as_deref_mut().unwrap_or(shared)
+        self.0.output(shared)
     }
 
     /// Whether the socket would not take everything.
     pub(super) const fn is_blocked(&self) -> bool {
-        self.pending.is_some()
+        self.0.is_blocked()
     }
 
-    /// Since when the socket has taken nothing, if it should have.
-    pub(super) fn stalled_since(&self) -> Option<Time> {
-        self.pending.as_ref().map(|_| self.progress)
+    /// When a peer that goes on taking nothing is given up, if something waits for it.
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Time> {
+        self.0.deadline(patience)
     }
 
     /// Writes what there is. `Pending` if the socket would not take everything.
@@ -45,48 +44,34 @@ impl Writer {
         cx: &mut Context<'_>,
         now: Time,
     ) -> Poll<io::Result<()>> {
-        if self.pending.is_none() && shared.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_flush_some(stream, shared, cx, now)
-    }
-
-    fn poll_flush_some<S: AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        shared: &mut Output,
-        cx: &mut Context<'_>,
-        now: Time,
-    ) -> Poll<io::Result<()>> {
-        let output = self.pending.as_deref_mut().unwrap_or(shared);
-        while output.has_remaining() {
-            match poll_write(stream, output, cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(n)) => {
-                    output.advance(n);
-                    self.progress = now;
-                }
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => {
-                    // It must not be written to the next connection.
-                    output.advance(output.remaining());
-                    return Poll::Ready(Err(error));
-                }
-                Poll::Pending => {
-                    if self.pending.is_none() {
-                        self.pending = Some(Box::new(std::mem::take(shared)));
-                        self.progress = now;
-                    }
-                    return Poll::Pending;
-                }
+        match self.0.flush(shared, now, |output| poll_write(stream, output, cx)) {
+            Ok(true) => {
+                drop(self.0.take_empty());
+                Poll::Ready(Ok(()))
             }
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
         }
-        self.pending = None;
-        Poll::Ready(Ok(()))
     }
 }
 
 fn poll_write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    output: &Output,
+    cx: &mut Context<'_>,
+) -> io::Result<Written> {
+    loop {
+        match poll_write_once(stream, output, cx) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(n)) => return Ok(Written::Some(n)),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => return Ok(Written::Blocked),
+        }
+    }
+}
+
+fn poll_write_once<S: AsyncWrite + Unpin>(
     stream: &mut S,
     output: &Output,
     cx: &mut Context<'_>,

@@ -1,0 +1,378 @@
+//! A connection that serves HTTP exchanges, one after the other.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+
+use super::{Guard, Host, Next, Order};
+use crate::{
+    config::TransportKind,
+    exchange::{HeaderLines, Response},
+    router::{Opening, Reject, Route, SessionRequest},
+    session::{Admission, Body, Carrier, ExchangeId, SocketId},
+    time::Time,
+    wire::{
+        Input, Output,
+        http::{self, Event, RequestHead, Server},
+        ws,
+    },
+};
+
+/// The HTTP side of a connection and the exchange that is under way.
+pub struct Exchanges<S, Q> {
+    http: Server,
+    stage: Stage<S, Q>,
+    /// What the answer to the request carries besides its own fields.
+    headers: HeaderLines,
+    /// The peer has closed its side.
+    ended: bool,
+}
+
+/// What the request waits for.
+enum Stage<S, Q> {
+    /// There is none.
+    Listening,
+    /// The application says whether a session may be opened.
+    Asking(Box<Asking<Q>>),
+    /// The session answers.
+    Waiting { session: S, on: ExchangeId },
+}
+
+struct Asking<Q> {
+    opening: Opening,
+    /// For a session that begins on a WebSocket.
+    accept: Option<ws::AcceptKey>,
+    handshake: Q,
+}
+
+/// The connection goes on as a WebSocket of a session.
+pub struct Upgrade<S> {
+    /// The session.
+    pub session: S,
+    /// The name under which the session knows the WebSocket.
+    pub on: SocketId,
+    /// What has already come behind the handshake.
+    pub early: Vec<u8>,
+}
+
+impl<S, Q> Exchanges<S, Q> {
+    /// A connection that was accepted at `now`.
+    pub fn new(now: Time, config: Arc<http::Config>) -> Self {
+        Self {
+            http: Server::new(now, config),
+            stage: Stage::Listening,
+            headers: HeaderLines::new(),
+            ended: false,
+        }
+    }
+
+    /// When the connection is to be looked at, whatever happens until then.
+    pub fn deadline(&self) -> Option<Time> {
+        self.http.poll_timeout().map(|(deadline, _)| deadline)
+    }
+
+    /// Whether to read. A peer that does not read its answers is not to be read either, which is
+    /// for the caller to see to.
+    pub fn wants_input(&self) -> bool {
+        !self.ended && self.http.wants_input()
+    }
+
+    /// Does what is due, and completes the exchange under way if what it waits for has come.
+    pub fn look<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+    ) -> Option<Upgrade<S>> {
+        if self.deadline().is_some_and(|deadline| deadline <= now)
+            && let Some(event) = self.http.handle_timeout(now, output)
+        {
+            self.fail(now, host, &event);
+        }
+        let waited = !self.is_listening();
+        if let Some(upgrade) = self.answer(now, host, output, &[]) {
+            return Some(upgrade);
+        }
+        // The next request may have come in the meantime.
+        if waited && self.is_listening() {
+            return self.handle_bytes(now, host, &mut [], output);
+        }
+        None
+    }
+
+    /// Handles what came, up to a request that has to wait.
+    pub fn handle_bytes<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        bytes: &mut [u8],
+        output: &mut Output,
+    ) -> Option<Upgrade<S>> {
+        let mut input = Input::new(bytes);
+        loop {
+            let event = self.http.handle_bytes(now, &mut input, output)?;
+            let upgrade = match event {
+                Event::Request(head) => self.route(now, host, head, &input, output),
+                Event::Body(body) => self.body(now, host, Body::Complete(body), output),
+                Event::BodyTooLarge { .. } => self.body(now, host, Body::TooLarge, output),
+                event @ (Event::Fault(_) | Event::Lost) => {
+                    self.fail(now, host, &event);
+                    None
+                }
+            };
+            if upgrade.is_some() {
+                return upgrade;
+            }
+        }
+    }
+
+    /// The peer has closed its side.
+    pub fn handle_eof<H: Host<Session = S, Handshake = Q>>(&mut self, now: Time, host: &mut H) {
+        self.ended = true;
+        if let Some(event) = self.http.handle_eof(now) {
+            self.fail(now, host, &event);
+        }
+    }
+
+    /// The connection is gone.
+    pub fn lose<H: Host<Session = S, Handshake = Q>>(&mut self, now: Time, host: &mut H) {
+        let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+        if let Stage::Waiting { session, on } = stage {
+            let mut guard = host.lock(&session, on.0);
+            guard.session().handle_exchange_lost(now, on);
+            guard.detach(on.0);
+        }
+    }
+
+    /// How the connection goes on once everything has been written. `running` says that the server
+    /// is not closing.
+    pub fn next(&self, running: bool) -> Next {
+        let idle = self.is_listening() && !self.http.in_exchange();
+        if self.http.is_closed() || (self.ended && idle) {
+            return Next::End;
+        }
+        if self.http.is_closing() || (idle && !running) {
+            return Next::Linger;
+        }
+        Next::Stay
+    }
+
+    const fn is_listening(&self) -> bool {
+        matches!(self.stage, Stage::Listening)
+    }
+
+    /// Completes the exchange under way if what it waits for has come. `rest` is what came behind
+    /// the request in the same read.
+    ///
+    /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the
+    /// stack with requests that wait in a row.
+    fn answer<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+        rest: &[u8],
+    ) -> Option<Upgrade<S>> {
+        match &mut self.stage {
+            Stage::Listening => None,
+            Stage::Waiting { session, on } => {
+                let mut guard = host.lock(session, on.0);
+                if let Some(Order::Respond(response)) = guard.take_order() {
+                    guard.detach(on.0);
+                    drop(guard);
+                    self.stage = Stage::Listening;
+                    self.respond(now, response, output);
+                }
+                None
+            }
+            Stage::Asking(asking) => {
+                let verdict = host.verdict(&mut asking.handshake)?;
+                let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+                let Stage::Asking(asking) = stage else { return None };
+                self.decide(now, host, *asking, verdict, output, rest)
+            }
+        }
+    }
+
+    /// The application has said whether a session may be opened.
+    fn decide<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        asking: Asking<Q>,
+        verdict: Result<(), String>,
+        output: &mut Output,
+        rest: &[u8],
+    ) -> Option<Upgrade<S>> {
+        match verdict {
+            Ok(()) => self.open(now, host, asking, output, rest),
+            Err(message) => {
+                self.refuse(now, host, &Reject::Forbidden(message), output);
+                None
+            }
+        }
+    }
+
+    fn route<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        head: RequestHead,
+        input: &Input<'_>,
+        output: &mut Output,
+    ) -> Option<Upgrade<S>> {
+        let route = host.router().route(&head);
+        self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
+        let accept = |transport| match transport {
+            TransportKind::WebSocket => ws::accept(&head).map(Some).map_err(Reject::from),
+            TransportKind::Polling => Ok(None),
+        };
+        let result = match route {
+            Err(reject) => Err(reject),
+            Ok(Route::Preflight(response)) => {
+                self.respond(now, response, output);
+                return None;
+            }
+            Ok(Route::Open(_)) if !host.has_room() => Err(Reject::Unavailable),
+            Ok(Route::Open(opening)) => accept(opening.transport()).map(|accept| {
+                let mut handshake = host.ask(head);
+                let verdict = host.verdict(&mut handshake);
+                let asking = Asking { opening, accept, handshake };
+                match verdict {
+                    Some(verdict) => self.decide(now, host, asking, verdict, output, input.rest()),
+                    None => {
+                        self.stage = Stage::Asking(Box::new(asking));
+                        None
+                    }
+                }
+            }),
+            Ok(Route::Session(request)) => self.enter(now, host, &head, &request, input, output),
+        };
+        result.unwrap_or_else(|reject| {
+            self.refuse(now, host, &reject, output);
+            None
+        })
+    }
+
+    /// Opens a session. `rest` is what came behind the request in the same read.
+    fn open<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        asking: Asking<Q>,
+        output: &mut Output,
+        rest: &[u8],
+    ) -> Option<Upgrade<S>> {
+        let Asking { opening, accept, handshake } = asking;
+        let id = host.fresh_id();
+        let carrier = match accept {
+            Some(_) => Carrier::Socket(SocketId(id)),
+            None => Carrier::Exchange(ExchangeId(id)),
+        };
+        let session = match host.open(now, opening, carrier, handshake) {
+            Ok(session) => session,
+            Err(reject) => {
+                self.refuse(now, host, &reject, output);
+                return None;
+            }
+        };
+        if let Some(accept) = accept {
+            return Some(self.upgrade(&accept, SocketId(id), session, rest, output));
+        }
+        self.stage = Stage::Waiting { session, on: ExchangeId(id) };
+        // The handshake is answered at once.
+        self.answer(now, host, output, rest)
+    }
+
+    /// Takes a request to the session that it is for.
+    fn enter<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        head: &RequestHead,
+        request: &SessionRequest,
+        input: &Input<'_>,
+        output: &mut Output,
+    ) -> Result<Option<Upgrade<S>>, Reject> {
+        let session = host.find(&request.sid).ok_or(Reject::UnknownSession)?;
+        let id = host.fresh_id();
+        let mut guard = host.lock(&session, id);
+        match guard.session().admit(request)? {
+            Admission::Poll => {
+                guard.attach(id);
+                guard.session().handle_poll(now, ExchangeId(id));
+            }
+            Admission::Post { binary } => {
+                guard.attach(id);
+                guard.session().handle_post(now, ExchangeId(id), binary);
+                self.http.read_body(now, output);
+            }
+            Admission::Upgrade { base64 } => {
+                let accept = ws::accept(head)?;
+                guard.attach(id);
+                guard.session().handle_socket_open(now, SocketId(id), base64);
+                drop(guard);
+                let rest = input.rest();
+                return Ok(Some(self.upgrade(&accept, SocketId(id), session, rest, output)));
+            }
+        }
+        drop(guard);
+        self.stage = Stage::Waiting { session, on: ExchangeId(id) };
+        Ok(self.answer(now, host, output, input.rest()))
+    }
+
+    fn body<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        body: Body,
+        output: &mut Output,
+    ) -> Option<Upgrade<S>> {
+        if let Stage::Waiting { session, on } = &self.stage {
+            host.lock(session, on.0).session().handle_body(now, *on, body);
+        }
+        self.answer(now, host, output, &[])
+    }
+
+    /// The exchange under way, if there is one, will not be completed.
+    fn fail<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        event: &Event,
+    ) {
+        host.failed(event);
+        self.lose(now, host);
+    }
+
+    fn refuse<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        reject: &Reject,
+        output: &mut Output,
+    ) {
+        host.refused(reject);
+        self.respond(now, reject.response(), output);
+    }
+
+    fn respond(&mut self, now: Time, mut response: Response, output: &mut Output) {
+        let mut headers = core::mem::take(&mut self.headers);
+        headers.extend(&response.headers);
+        response.headers = headers;
+        self.http.respond(now, &response.into(), output);
+    }
+
+    /// Goes on as a WebSocket.
+    fn upgrade(
+        &mut self,
+        accept: &ws::AcceptKey,
+        on: SocketId,
+        session: S,
+        rest: &[u8],
+        output: &mut Output,
+    ) -> Upgrade<S> {
+        let headers = core::mem::take(&mut self.headers);
+        let mut early = self.http.accept_upgrade(accept, headers.as_bytes(), output);
+        early.extend_from_slice(rest);
+        Upgrade { session, on, early: early.into() }
+    }
+}

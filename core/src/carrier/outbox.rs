@@ -1,0 +1,123 @@
+//! What a connection has to write and its socket would not take.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use bytes::Buf;
+
+use crate::{time::Time, wire::Output};
+
+/// What one connection has to write. Nothing, nearly always: a socket that takes everything at once
+/// is written to from an output that all connections of a thread share.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pending: Option<Box<Output>>,
+    /// The socket would not take it.
+    blocked: bool,
+    /// Since when it has taken nothing although it should have.
+    stalled: Option<Time>,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// So many bytes, at least one, are out.
+    Some(usize),
+    /// The socket takes nothing now.
+    Blocked,
+}
+
+impl Outbox {
+    /// Where the next bytes for this connection go.
+    #[inline]
+    pub fn output<'a>(&'a mut self, shared: &'a mut Output) -> &'a mut Output {
+        self.pending.as_deref_mut().unwrap_or(shared)
+    }
+
+    /// Whether the socket would not take everything.
+    #[inline]
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Bytes that wait, apart from those in the shared output.
+    pub fn len(&self) -> usize {
+        self.pending.as_ref().map_or(0, |output| output.remaining())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When a peer that goes on taking nothing is given up, if something waits for it.
+    pub fn deadline(&self, patience: Duration) -> Option<Time> {
+        self.stalled.map(|since| since + patience)
+    }
+
+    /// The socket may take something again.
+    pub const fn unblock(&mut self) {
+        self.blocked = false;
+    }
+
+    /// Keeps what is in `output` until it can be written.
+    pub fn keep(&mut self, output: Box<Output>) {
+        debug_assert!(self.pending.is_none());
+        self.pending = Some(output);
+    }
+
+    /// Gives the storage back once it is empty.
+    pub fn take_empty(&mut self) -> Option<Box<Output>> {
+        self.pending.take_if(|output| output.is_empty())
+    }
+
+    /// Writes what there is, and says whether that was all. What is not is moved from `shared` to
+    /// this value.
+    ///
+    /// # Errors
+    ///
+    /// That of `write`. Everything is dropped then, so that it is not written to the next connection.
+    #[inline]
+    pub fn flush<E>(
+        &mut self,
+        shared: &mut Output,
+        now: Time,
+        write: impl FnMut(&Output) -> Result<Written, E>,
+    ) -> Result<bool, E> {
+        if self.pending.is_none() && shared.is_empty() {
+            return Ok(true);
+        }
+        self.flush_some(shared, now, write)
+    }
+
+    fn flush_some<E>(
+        &mut self,
+        shared: &mut Output,
+        now: Time,
+        mut write: impl FnMut(&Output) -> Result<Written, E>,
+    ) -> Result<bool, E> {
+        let output = self.pending.as_deref_mut().unwrap_or(shared);
+        while output.has_remaining() {
+            match write(output) {
+                Ok(Written::Some(n)) => {
+                    output.advance(n);
+                    self.stalled = None;
+                }
+                Ok(Written::Blocked) => {
+                    if self.pending.is_none() {
+                        self.pending = Some(Box::new(core::mem::take(shared)));
+                    }
+                    self.blocked = true;
+                    self.stalled.get_or_insert(now);
+                    return Ok(false);
+                }
+                Err(error) => {
+                    output.advance(output.remaining());
+                    return Err(error);
+                }
+            }
+        }
+        self.blocked = false;
+        Ok(true)
+    }
+}

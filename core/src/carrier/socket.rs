@@ -1,0 +1,202 @@
+//! A connection that has become a WebSocket of a session.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Buf;
+
+use super::{Guard, Next, Order};
+use crate::{
+    limits::Limits,
+    packet::Message,
+    session::{SocketEnd, SocketId},
+    time::Time,
+    wire::{
+        Arena, Input, Output,
+        ws::{Closed, Received, Role, WebSocket},
+    },
+};
+
+/// A WebSocket that carries a session, or wants to.
+///
+/// One pass: [`handle_bytes`](Self::handle_bytes), then [`exchange`](Self::exchange) with the session,
+/// then write, then [`next`](Self::next).
+#[derive(Debug)]
+pub struct Socket {
+    on: SocketId,
+    ws: WebSocket,
+    /// The session takes messages.
+    reading: bool,
+    /// Bytes that the WebSocket itself has put out (pongs) since the peer last took everything.
+    replies: usize,
+    /// When the end of the closing handshake is no longer waited for.
+    close_deadline: Option<Time>,
+    /// How it ended, if the session has not been told.
+    end: Option<SocketEnd>,
+    /// The session knows that this WebSocket is no more, or has said so itself.
+    detached: bool,
+    /// The peer has sent its Close, and nothing will come behind it.
+    shaken: bool,
+    /// The peer has closed its side, without a Close.
+    lost: bool,
+    /// The session may have more than was taken the last time.
+    unfinished: bool,
+}
+
+impl Socket {
+    /// A WebSocket directly after its handshake. `on` is the name under which its session knows it.
+    pub fn new(on: SocketId, limits: &Limits) -> Self {
+        Self {
+            on,
+            ws: WebSocket::new(Role::Server, limits.max_payload, limits.max_fragments),
+            reading: true,
+            replies: 0,
+            close_deadline: None,
+            end: None,
+            detached: false,
+            shaken: false,
+            lost: false,
+            unfinished: true,
+        }
+    }
+
+    /// The name under which the session knows it.
+    pub const fn id(&self) -> SocketId {
+        self.on
+    }
+
+    /// When the end of the closing handshake is no longer waited for.
+    pub const fn deadline(&self) -> Option<Time> {
+        self.close_deadline
+    }
+
+    /// Whether to read: neither does the application have too much to catch up with, nor does the
+    /// peer make us answer without reading the answers.
+    pub const fn wants_input(&self) -> bool {
+        self.reading && !self.is_flooded()
+    }
+
+    /// Whether so much of what the WebSocket itself has put out waits that the peer is not read.
+    pub const fn is_flooded(&self) -> bool {
+        self.replies >= MAX_REPLIES
+    }
+
+    /// Whether the session may have more than was taken the last time.
+    pub const fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Whether the session has been let go of. Then there is nothing to exchange with it.
+    pub const fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Whether the session has not been told yet how the WebSocket ended.
+    pub const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Appends what came to `messages`, and what the WebSocket itself answers to `output`.
+    pub fn handle_bytes(
+        &mut self,
+        bytes: &mut [u8],
+        arena: &mut Arena,
+        messages: &mut Vec<Message>,
+        output: &mut Output,
+    ) {
+        let before = output.remaining();
+        let mut input = Input::new(bytes);
+        while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
+            match received {
+                Received::Message(message) => messages.push(message),
+                Received::Closed(closed) => {
+                    self.shaken = matches!(closed, Closed::Peer { .. });
+                    self.end = Some(match closed {
+                        Closed::Violation(violation) => SocketEnd::Violation(violation),
+                        _ => SocketEnd::Closed,
+                    });
+                }
+            }
+        }
+        self.replies += output.remaining() - before;
+    }
+
+    /// The peer has closed its side of the connection.
+    pub fn handle_eof(&mut self) {
+        self.lost = true;
+        self.end = Some(SocketEnd::Closed);
+    }
+
+    /// Gives the session what came and obeys it; with `pull`, takes frames from it as well. Says
+    /// whether the peer is to be read again, after it was not.
+    ///
+    /// What has been taken can no longer move to another transport, nor be counted as queued: take no
+    /// more than the connection is likely to, and nothing while it is blocked.
+    pub fn exchange<G: Guard>(
+        &mut self,
+        now: Time,
+        guard: &mut G,
+        messages: &mut Vec<Message>,
+        output: &mut Output,
+        pull: bool,
+        linger: Duration,
+    ) -> bool {
+        let session = guard.session();
+        for message in messages.drain(..) {
+            session.handle_socket_message(now, self.on, message);
+        }
+        if let Some(end) = self.end.take() {
+            session.handle_socket_lost(now, self.on, end);
+        }
+        self.unfinished = !pull;
+        while !self.unfinished
+            && let Some(frame) = session.poll_write(self.on)
+        {
+            self.ws.write(frame.binary, frame.prefix, &frame.payload, output);
+            self.unfinished = output.remaining() >= WRITE_CHUNK;
+        }
+        let order = guard.take_order();
+        let reading = guard.session().is_receiving();
+        let resumed = reading && !self.reading;
+        self.reading = reading;
+        if let Some(Order::CloseSocket) = order {
+            self.ws.close(None, "", output);
+        }
+        if self.ws.is_closing() {
+            // From here on the peer's answer is all that matters.
+            self.detached = true;
+            self.reading = true;
+            guard.detach(self.on.0);
+            self.close_deadline = Some(now + linger);
+        }
+        resumed
+    }
+
+    /// The connection is gone: tells the session, unless it knows.
+    pub fn lose<G: Guard>(&mut self, now: Time, guard: &mut G, end: SocketEnd) {
+        if !core::mem::replace(&mut self.detached, true) {
+            guard.session().handle_socket_lost(now, self.on, end);
+            guard.detach(self.on.0);
+        }
+    }
+
+    /// How the connection goes on after a write, which has `flushed` everything or not.
+    pub fn next(&mut self, flushed: bool) -> Next {
+        if flushed {
+            self.replies = 0;
+        }
+        // Once both Close frames have passed a peer sends nothing behind its own: nothing can reset
+        // the connection, so it need not linger. The server closes first (RFC 6455 section 7.1.1).
+        if self.lost || (flushed && self.shaken) {
+            return Next::End;
+        }
+        if self.ws.is_closed() { Next::Linger } else { Next::Stay }
+    }
+}
+
+/// Frames are taken from the session until this much waits to be written: what a socket takes at
+/// once, and enough to make the system call's own cost small.
+pub(crate) const WRITE_CHUNK: usize = 64 * 1024;
+
+/// Bytes of pongs that may wait for a peer before it is not read any more.
+const MAX_REPLIES: usize = 16 * 1024;
