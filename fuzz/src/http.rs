@@ -3,8 +3,6 @@
 //! the stream is cut into reads. Four bytes: what becomes of one request after the other, see
 //! [`Driver::request`]. Rest: the stream.
 
-mod naive;
-
 use std::{iter, sync::Arc};
 
 use bytes::{Buf as _, Bytes};
@@ -17,9 +15,9 @@ use enginewire::{
     },
 };
 
-use self::naive::Naive;
 use crate::{
     memory::Watch,
+    naive::Naive,
     script::{Reads, Script},
 };
 

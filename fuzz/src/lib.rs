@@ -3,6 +3,7 @@
 //! read. Only the public API of `enginewire` is used.
 
 pub mod http;
+pub mod http_client;
 pub mod jsonp;
 pub mod packets;
 pub mod payloads;
@@ -12,5 +13,6 @@ pub mod stream;
 pub mod websocket;
 
 mod memory;
+mod naive;
 mod oracle;
 mod script;

@@ -1,6 +1,7 @@
-//! Floor 2: bytes on a TCP connection to HTTP/1.1 exchanges and WebSocket messages, and back.
+//! Floor 2: bytes on a TCP connection to HTTP/1.1 exchanges and WebSocket messages, and back, on
+//! either side of it.
 //!
-//! Nothing here knows of sessions. Both machines take their input through [`Input`] and write to an
+//! Nothing here knows of sessions. All machines take their input through [`Input`] and write to an
 //! [`Output`], so that a driver may share one read buffer and one write buffer among all the
 //! connections of a thread; what a machine must keep between two reads it keeps itself.
 

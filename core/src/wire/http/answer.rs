@@ -143,7 +143,7 @@ impl ResponseHead {
         self.body
     }
 
-    /// Whether the body is in a coding other than that of nature.
+    /// Whether the body is in a content coding, none of which is decoded here.
     pub(super) fn is_encoded(&self) -> bool {
         self.header_values("content-encoding")
             .flat_map(list)

@@ -98,6 +98,7 @@ enum State {
 }
 
 /// What must be remembered of a request until the head of its answer has come.
+#[derive(Clone, Copy)]
 struct Asked {
     is_head: bool,
     upgrades: bool,
@@ -230,32 +231,26 @@ impl Client {
                 }
                 100..=199 => asked.interim += 1,
                 _ => {
-                    let (is_head, closes) = (asked.is_head, asked.closes);
-                    self.begin_body(head, is_head, closes)?;
+                    let asked = *asked;
+                    self.begin_body(head, asked)?;
                 }
             }
         }
         self.receive_body(input)
     }
 
-    fn begin_body(
-        &mut self,
-        head: ResponseHead,
-        is_head: bool,
-        closes: bool,
-    ) -> Result<(), AnswerFault> {
-        let max = self.config.max_body;
-        let body = match head.body_length() {
-            // RFC 9112 section 6.3, rule 1.
-            _ if is_head => Body::new(BodyLength::Sized(0), max),
-            Some(length) => Body::new(length, max),
-            None => Some(Body::until_close()),
-        };
-        if head.is_encoded() && !is_head && head.body_length() != Some(BodyLength::Sized(0)) {
+    fn begin_body(&mut self, head: ResponseHead, asked: Asked) -> Result<(), AnswerFault> {
+        // RFC 9112 section 6.3, rule 1.
+        let length = if asked.is_head { Some(BodyLength::Sized(0)) } else { head.body_length() };
+        if length != Some(BodyLength::Sized(0)) && head.is_encoded() {
             return Err(AnswerFault::ContentCoding);
         }
-        let body = body.ok_or(AnswerFault::BodyTooLarge { max })?;
-        let persists = head.keep_alive() && !closes;
+        let max = self.config.max_body;
+        let body = match length {
+            Some(length) => Body::new(length, max).ok_or(AnswerFault::BodyTooLarge { max })?,
+            None => Body::until_close(),
+        };
+        let persists = head.keep_alive() && !asked.closes;
         self.state = State::Body { head, body, persists };
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455): frames to messages and back, for both roles.
 //!
-//! [`WebSocket`] starts where the opening handshake ended. Extensions are not negotiated, so every
-//! reserved bit is a violation.
+//! The opening handshake is a check on each side of the heads of an HTTP exchange: [`accept`] for a
+//! server, [`ClientKey`] for a client. [`WebSocket`] starts where it ended. Extensions are not
+//! negotiated, so every reserved bit is a violation.
 //!
 //! ```
 //! use bytes::Buf;

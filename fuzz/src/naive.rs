@@ -1,60 +1,75 @@
-//! Where requests begin and end, found a second time in a stream that is there as a whole. Used only
-//! on what the server has accepted: what is not in order is a panic.
+//! Where requests or answers begin and end, found a second time in a stream that is there as a whole.
+//! Used only on what was accepted: what is not in order is a panic.
 
 /// A stream, taken from the front.
-pub(super) struct Naive<'a> {
+pub(crate) struct Naive<'a> {
     rest: &'a [u8],
 }
 
 #[derive(Debug)]
-pub(super) struct Head<'a> {
-    pub(super) method: &'a [u8],
-    pub(super) target: &'a [u8],
-    pub(super) fields: Vec<(&'a [u8], &'a [u8])>,
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) target: &'a [u8],
+    pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Naive<'a> {
-    pub(super) const fn new(rest: &'a [u8]) -> Self {
+    pub(crate) const fn new(rest: &'a [u8]) -> Self {
         Self { rest }
     }
 
-    pub(super) const fn rest(&self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Whether nothing but empty lines is left.
-    pub(super) fn is_idle(&mut self) -> bool {
+    pub(crate) fn is_idle(&mut self) -> bool {
         while let Some(rest) = self.rest.strip_prefix(b"\r\n") {
             self.rest = rest;
         }
         self.rest.is_empty()
     }
 
-    pub(super) fn head(&mut self) -> Head<'a> {
+    pub(crate) fn head(&mut self) -> Head<'a> {
         assert!(!self.is_idle(), "there is a request");
         let line = self.line();
         let parts: Vec<_> = line.split(|&byte| byte == b' ').collect();
         let [method, target, b"HTTP/1.0" | b"HTTP/1.1"] = parts[..] else {
             panic!("{} is no request line", line.escape_ascii());
         };
-        let mut fields = Vec::new();
+        Head { method, target, fields: self.fields() }
+    }
+
+    /// The head of the next answer that is not interim, unless it is 101.
+    pub(crate) fn answer(&mut self) -> Answer<'a> {
         loop {
             let line = self.line();
-            if line.is_empty() {
-                return Head { method, target, fields };
+            let (b"HTTP/1.0" | b"HTTP/1.1", [b' ', code @ ..]) = line.split_at(8) else {
+                panic!("{} is no status line", line.escape_ascii());
+            };
+            let code = code.split(|&byte| byte == b' ').next().expect("there is a first");
+            let code = std::str::from_utf8(code).expect("a status is ASCII");
+            let status = code.parse().expect("a status is a number");
+            let fields = self.fields();
+            if !(100..200).contains(&status) || status == 101 {
+                return Answer { status, fields };
             }
-            let colon = line.iter().position(|&byte| byte == b':').expect("a field has a colon");
-            fields.push((&line[..colon], trim(&line[colon + 1..])));
         }
     }
 
-    pub(super) fn sized(&mut self, length: u64) -> &'a [u8] {
+    pub(crate) fn sized(&mut self, length: u64) -> &'a [u8] {
         let body = self.skip(length);
         assert_eq!(body.len() as u64, length, "all of it has come");
         body
     }
 
-    pub(super) fn chunked(&mut self) -> Vec<u8> {
+    pub(crate) fn chunked(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             let line = self.line();
@@ -71,11 +86,24 @@ impl<'a> Naive<'a> {
     }
 
     /// The next `n` bytes, or as many as there are.
-    pub(super) fn skip(&mut self, n: u64) -> &'a [u8] {
+    pub(crate) fn skip(&mut self, n: u64) -> &'a [u8] {
         let n = usize::try_from(n).unwrap_or(usize::MAX).min(self.rest.len());
         let (taken, rest) = self.rest.split_at(n);
         self.rest = rest;
         taken
+    }
+
+    /// Up to an empty line.
+    fn fields(&mut self) -> Vec<(&'a [u8], &'a [u8])> {
+        let mut fields = Vec::new();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                return fields;
+            }
+            let colon = line.iter().position(|&byte| byte == b':').expect("a field has a colon");
+            fields.push((&line[..colon], trim(&line[colon + 1..])));
+        }
     }
 
     /// Up to the next CRLF.
