@@ -41,10 +41,11 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use enginewire::{Time, Url};
+use enginewire_driver::Clock;
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
@@ -64,15 +65,9 @@ pub type Socket = enginewire_driver::Socket<Tokio>;
 pub type Sender = enginewire_driver::Sender<Tokio>;
 
 /// The tokio runtime that the calling thread is in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio {
-    epoch: Instant,
-}
-
-impl Default for Tokio {
-    fn default() -> Self {
-        Self { epoch: Instant::now() }
-    }
+    clock: Clock,
 }
 
 impl enginewire_driver::Runtime for Tokio {
@@ -85,15 +80,14 @@ impl enginewire_driver::Runtime for Tokio {
     }
 
     fn sleep_until(&self, deadline: Time) -> Self::Sleep {
-        let deadline = self.epoch.checked_add(Duration::from_nanos(deadline.as_nanos()));
-        match deadline {
+        match self.clock.instant(deadline) {
             Some(deadline) => tokio::time::sleep_until(deadline.into()),
             None => tokio::time::sleep(Duration::MAX),
         }
     }
 
     fn now(&self) -> Time {
-        Time::ZERO + self.epoch.elapsed()
+        self.clock.now()
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {

@@ -1,22 +1,56 @@
-//! A raw client: bytes on a TCP connection, and just enough HTTP and WebSocket to read the answers.
-//! It panics where a test has to fail.
+//! A raw client: bytes on a TCP connection, and just enough HTTP and WebSocket to read the answers. It
+//! blocks its thread, whatever the server runs on, and panics where a test has to fail.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{future::Future, net::SocketAddr, time::Duration};
-
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+use std::{
+    future::Future,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 /// What nothing takes as long as, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The output of `work`, which must not hang.
-pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, work).await {
-        Ok(output) => output,
-        Err(_) => panic!("{what}: nothing within {DEADLINE:?}"),
+pub fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    within(DEADLINE, work).unwrap_or_else(|| panic!("{what}: nothing within {DEADLINE:?}"))
+}
+
+/// The output of `work`, unless it takes longer than `patience`. Needs no runtime.
+pub fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T> {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let end = Instant::now() + patience;
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut work = pin!(work);
+    loop {
+        if let Poll::Ready(output) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        match end.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => return None,
+            rest => thread::park_timeout(rest),
+        }
+    }
+}
+
+/// Looks every millisecond whether something has come to be of which no event tells.
+pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !reached() {
+        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -40,63 +74,82 @@ pub struct Answer {
 
 impl Client {
     /// Connects.
-    pub async fn connect(address: SocketAddr) -> Self {
-        let stream = soon("a connection", TcpStream::connect(address)).await.unwrap();
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
         stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
     /// Writes all of `bytes`.
-    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        soon("a write", self.stream.write_all(bytes.as_ref())).await.unwrap();
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Writes as much as the server takes without being read from, up to `max` bytes.
-    pub async fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
+    /// Writes as much as the server takes without being read from.
+    pub fn write_until_blocked(&mut self, bytes: &[u8]) -> usize {
+        // The kernel's buffers grow while they are being filled: a pause is what tells.
+        self.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
         let mut written = 0;
         while written < bytes.len() {
-            // The kernel's buffers grow while they are being filled: a pause is what tells.
-            let patience = Duration::from_millis(300);
-            match tokio::time::timeout(patience, self.stream.write(&bytes[written..])).await {
-                Ok(n) => written += n.unwrap(),
-                Err(_) => break,
+            match self.stream.write(&bytes[written..]) {
+                Ok(n) => written += n,
+                Err(error) if is_timeout(error.kind()) => break,
+                Err(error) => panic!("{error}"),
             }
         }
+        self.stream.set_write_timeout(Some(DEADLINE)).unwrap();
         written
     }
 
+    /// The next answer, unless nothing comes for `patience`.
+    pub fn answer_within(&mut self, patience: Duration) -> Option<Answer> {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let silent = peeked.is_err_and(|error| is_timeout(error.kind()));
+        if silent && self.buffer.is_empty() { None } else { Some(self.answer()) }
+    }
+
     /// Writes a request.
-    pub async fn request(&mut self, method: &str, target: &str, body: &str) {
+    pub fn request(&mut self, method: &str, target: &str, body: &str) {
         let length = body.len();
         let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n");
-        self.write(format!("{head}\r\n{body}")).await;
+        self.write(format!("{head}\r\n{body}"));
     }
 
     /// Asks, and waits for the answer.
-    pub async fn get(&mut self, target: &str) -> Answer {
-        self.request("GET", target, "").await;
-        self.answer().await
+    pub fn get(&mut self, target: &str) -> Answer {
+        self.request("GET", target, "");
+        self.answer()
     }
 
     /// The next answer.
-    pub async fn answer(&mut self) -> Answer {
+    pub fn answer(&mut self) -> Answer {
         let end = loop {
             let end = self.buffer.windows(4).position(|window| window == b"\r\n\r\n");
             match end {
                 Some(end) => break end + 4,
-                None => assert!(self.fill().await, "closed instead of an answer"),
+                None => assert!(self.fill(), "closed instead of an answer"),
             }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
         let field = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
         let length = field.map_or(0, |length| length.parse().unwrap());
-        let body = String::from_utf8(self.take(length).await).unwrap();
+        let body = String::from_utf8(self.take(length)).unwrap();
         Answer { status: head[9..12].parse().unwrap(), head, body }
     }
 
     /// Opens a session over polling; gives its id.
-    pub async fn open_polling(&mut self) -> String {
-        let answer = self.get("/engine.io/?EIO=4&transport=polling").await;
+    pub fn open_polling(&mut self) -> String {
+        self.request("GET", "/engine.io/?EIO=4&transport=polling", "");
+        self.opened()
+    }
+
+    /// The id of the session that was asked for.
+    pub fn opened(&mut self) -> String {
+        let answer = self.answer();
         assert_eq!(answer.status, 200, "{answer:?}");
         let start = answer.body.find(r#""sid":""#).unwrap() + 7;
         answer.body[start..start + 20].to_owned()
@@ -112,11 +165,11 @@ impl Client {
     }
 
     /// Opens a session over WebSocket.
-    pub async fn open_websocket(address: SocketAddr) -> Self {
-        let mut client = Self::connect(address).await;
-        client.write(Self::upgrade("")).await;
-        assert_eq!(client.answer().await.status, 101);
-        assert!(client.text().await.starts_with("0{"));
+    pub fn open_websocket(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address);
+        client.write(Self::upgrade(""));
+        assert_eq!(client.answer().status, 101);
+        assert!(client.text().starts_with("0{"));
         client
     }
 
@@ -140,55 +193,64 @@ impl Client {
     }
 
     /// Writes a text frame.
-    pub async fn send(&mut self, text: &str) {
-        self.write(Self::frame(text)).await;
+    pub fn send(&mut self, text: &str) {
+        self.write(Self::frame(text));
     }
 
     /// The payload of the next frame: its opcode, and what it holds.
-    pub async fn next_frame(&mut self) -> (u8, Vec<u8>) {
-        let head = self.take(2).await;
+    pub fn next_frame(&mut self) -> (u8, Vec<u8>) {
+        let head = self.take(2);
         let length = match head[1] {
-            126 => usize::from(u16::from_be_bytes(self.take(2).await.try_into().unwrap())),
+            126 => usize::from(u16::from_be_bytes(self.take(2).try_into().unwrap())),
             127 => {
-                let length = u64::from_be_bytes(self.take(8).await.try_into().unwrap());
+                let length = u64::from_be_bytes(self.take(8).try_into().unwrap());
                 usize::try_from(length).unwrap()
             }
             n => usize::from(n),
         };
-        (head[0] & 0x0f, self.take(length).await)
+        (head[0] & 0x0f, self.take(length))
     }
 
     /// The next text frame, past pings of Engine.IO, which are answered.
-    pub async fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         loop {
-            let (opcode, payload) = self.next_frame().await;
+            let (opcode, payload) = self.next_frame();
             assert_eq!(opcode, 1, "not a text frame: {payload:?}");
             let text = String::from_utf8(payload).unwrap();
             if text != "2" {
                 return text;
             }
-            self.send("3").await;
+            self.send("3");
         }
     }
 
     /// Reads until the server closes; what came.
-    pub async fn rest(mut self) -> Vec<u8> {
-        while self.fill().await {}
+    pub fn rest(mut self) -> Vec<u8> {
+        while self.fill() {}
         self.buffer
     }
 
-    async fn take(&mut self, n: usize) -> Vec<u8> {
+    fn take(&mut self, n: usize) -> Vec<u8> {
         while self.buffer.len() < n {
-            assert!(self.fill().await, "closed in the middle of something");
+            assert!(self.fill(), "closed in the middle of something");
         }
         self.buffer.drain(..n).collect()
     }
 
     /// Reads once. False at the end.
-    async fn fill(&mut self) -> bool {
+    fn fill(&mut self) -> bool {
         let mut chunk = vec![0; 64 * 1024];
-        let n = soon("something to read", self.stream.read(&mut chunk)).await.unwrap_or(0);
+        let n = match self.stream.read(&mut chunk) {
+            Ok(n) => n,
+            Err(error) if is_timeout(error.kind()) => panic!("nothing to read within {DEADLINE:?}"),
+            Err(_) => 0,
+        };
         self.buffer.extend_from_slice(&chunk[..n]);
         n > 0
     }
+}
+
+/// What the end of a socket's timeout is called depends on the system.
+fn is_timeout(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

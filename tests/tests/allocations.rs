@@ -23,28 +23,28 @@ use enginewire_tests::client::Client;
 use enginewire_tokio::{Builder, Socket, Tokio};
 use tokio::task::JoinSet;
 
-#[tokio::test]
-async fn messages_one_by_one_cost_nothing() {
-    spend(1, 1, echo).await.assert_nothing();
+#[test]
+fn messages_one_by_one_cost_nothing() {
+    spend(1, 1, echo).assert_nothing();
 }
 
-#[tokio::test]
-async fn messages_in_batches_cost_nothing() {
-    spend(1, 16, echo).await.assert_nothing();
+#[test]
+fn messages_in_batches_cost_nothing() {
+    spend(1, 16, echo).assert_nothing();
 }
 
-#[tokio::test]
-async fn messages_of_several_sessions_cost_nothing() {
-    spend(16, 1, echo).await.assert_nothing();
+#[test]
+fn messages_of_several_sessions_cost_nothing() {
+    spend(16, 1, echo).assert_nothing();
 }
 
-#[tokio::test]
-async fn one_allocation_per_message_would_be_counted() {
+#[test]
+fn one_allocation_per_message_would_be_counted() {
     let meter = spend(1, 1, |message| {
         black_box(Box::new(0));
         message
     });
-    assert_eq!(meter.await.allocations.load(SeqCst), MESSAGES);
+    assert_eq!(meter.allocations.load(SeqCst), MESSAGES);
 }
 
 /// What each session does with each message: the answer to it.
@@ -56,7 +56,7 @@ fn echo(message: Message) -> Message {
 
 /// Sends [`MESSAGES`] through a server that is warm, from each of `sessions` so many at a time as
 /// `batch` says. What that cost the server.
-async fn spend(sessions: usize, batch: usize, application: Application) -> &'static Meter {
+fn spend(sessions: usize, batch: usize, application: Application) -> &'static Meter {
     let meter: &Meter = Box::leak(Box::default());
     let (ready, address) = mpsc::channel();
     let server = thread::spawn(move || {
@@ -67,11 +67,11 @@ async fn spend(sessions: usize, batch: usize, application: Application) -> &'sta
     let address = address.recv().unwrap();
     let mut clients = Vec::new();
     for _ in 0..sessions {
-        clients.push(Client::open_websocket(address).await);
+        clients.push(Client::open_websocket(address));
     }
-    exchange(&mut clients, WARM_UP, batch).await;
+    exchange(&mut clients, WARM_UP, batch);
     meter.counting.store(true, SeqCst);
-    exchange(&mut clients, MESSAGES, batch).await;
+    exchange(&mut clients, MESSAGES, batch);
     // Of the last message the server may have something to do still, of all others nothing.
     meter.counting.store(false, SeqCst);
     drop(clients);
@@ -80,17 +80,17 @@ async fn spend(sessions: usize, batch: usize, application: Application) -> &'sta
 }
 
 /// Has `n` messages of 64 bytes answered with themselves.
-async fn exchange(clients: &mut [Client], n: usize, batch: usize) {
+fn exchange(clients: &mut [Client], n: usize, batch: usize) {
     for first in (0..n).step_by(batch * clients.len()) {
         // A message has its type digit before it.
         let texts: Vec<_> = (first..first + batch).map(|i| format!("4{i:064}")).collect();
         let frames: Vec<_> = texts.iter().flat_map(|text| Client::frame(text)).collect();
         for client in &mut *clients {
-            client.write(&frames).await;
+            client.write(&frames);
         }
         for client in &mut *clients {
             for text in &texts {
-                assert_eq!(&client.text().await, text);
+                assert_eq!(&client.text(), text);
             }
         }
     }

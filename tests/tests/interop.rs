@@ -30,6 +30,8 @@ macro_rules! suites {
 
 suites!(reference, "--reference");
 suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
+suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
+suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {

@@ -19,6 +19,7 @@
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
 mod cell;
+mod clock;
 mod connection;
 mod runtime;
 mod scratch;
@@ -29,6 +30,7 @@ mod trace;
 mod wakes;
 
 pub use crate::{
+    clock::Clock,
     runtime::Runtime,
     server::{Builder, Server},
     socket::{Handshake, Sender, Socket},

@@ -15,8 +15,8 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A listening TCP socket.
     type Listener: Send + Sync + 'static;
-    /// Completes at a point in time, or later.
-    type Sleep: Future<Output = ()> + Send + 'static;
+    /// Completes at a point in time, or later. What with does not matter.
+    type Sleep: Future + Send + 'static;
 
     /// Whether [`connect`](Self::connect) encrypts where the address asks for it. If not, such an
     /// address is refused before it is called. To have TLS, wrap a runtime in one whose stream is

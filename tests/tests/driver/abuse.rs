@@ -1,10 +1,19 @@
 //! Requests that nobody should send. Afterwards the server serves, and holds nothing.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+    thread,
+    time::Duration,
+};
 
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use crate::{Host, client::Client, serve, serve_echo, soon, until_empty};
 
-use crate::{client::Client, echo_all, serve, soon, until_empty};
+on_every_runtime!(
+    after_2000_mutated_requests_the_server_serves_and_holds_nothing,
+    a_body_that_says_it_is_too_large_is_refused_before_it_comes,
+    a_head_without_an_end_is_refused_at_its_limit,
+);
 
 /// The same numbers in every run (xorshift64).
 struct Random(u64);
@@ -67,9 +76,8 @@ fn samples(sid: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_2000_mutated_requests_the_server_serves_and_holds_nothing() {
-    let server = serve(|builder| {
+fn after_2000_mutated_requests_the_server_serves_and_holds_nothing<R: Host>() {
+    let server = serve_echo::<R>(|builder| {
         let short = Duration::from_millis(200);
         builder
             .ping_interval(short)
@@ -79,71 +87,58 @@ async fn after_2000_mutated_requests_the_server_serves_and_holds_nothing() {
             .idle_timeout(short)
             .linger(short)
             .close_timeout(short)
-    })
-    .await;
-    let address = server.local_addr();
-    let server = std::sync::Arc::new(server);
-    let echo = tokio::spawn({
-        let server = std::sync::Arc::clone(&server);
-        async move { echo_all(&server).await }
     });
+    let address = server.local_addr();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..20 {
-        let mut opener = Client::connect(address).await;
-        let sid = opener.open_polling().await;
-        let mut connections = tokio::task::JoinSet::new();
-        for i in 0..100 {
-            let samples = samples(&sid);
-            let mut bytes = samples[(round + i) % samples.len()].clone();
-            mutate(&mut random, &mut bytes);
-            let (cut, reset) = (random.below(bytes.len() + 1), random.below(10) < 3);
-            connections.spawn(async move {
-                let mut stream = TcpStream::connect(address).await.unwrap();
-                // The server may have hung up already, which is its right.
-                let _ = stream.write_all(&bytes[..cut]).await;
-                tokio::task::yield_now().await;
-                let _ = stream.write_all(&bytes[cut..]).await;
-                if !reset {
-                    let _ = stream.shutdown().await;
-                    let mut answer = [0; 4096];
-                    let read = tokio::io::AsyncReadExt::read(&mut stream, &mut answer);
-                    let _ = tokio::time::timeout(Duration::from_millis(50), read).await;
-                }
-            });
-        }
-        while let Some(result) = soon("a connection", connections.join_next()).await {
-            result.unwrap();
-        }
+        let mut opener = Client::connect(address);
+        let sid = opener.open_polling();
+        thread::scope(|connections| {
+            for i in 0..100 {
+                let samples = samples(&sid);
+                let mut bytes = samples[(round + i) % samples.len()].clone();
+                mutate(&mut random, &mut bytes);
+                let (cut, reset) = (random.below(bytes.len() + 1), random.below(10) < 3);
+                connections.spawn(move || {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    // The server may have hung up already, which is its right.
+                    let _ = stream.write_all(&bytes[..cut]);
+                    thread::yield_now();
+                    let _ = stream.write_all(&bytes[cut..]);
+                    if !reset {
+                        let _ = stream.shutdown(Shutdown::Write);
+                        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+                        let _ = stream.read(&mut [0; 4096]);
+                    }
+                });
+            }
+        });
     }
-    let mut client = Client::open_websocket(address).await;
-    client.send("4still here").await;
-    assert_eq!(client.text().await, "4still here");
+    let mut client = Client::open_websocket(address);
+    client.send("4still here");
+    assert_eq!(client.text(), "4still here");
     drop(client);
-    until_empty(&server).await;
-    soon("the server to close", server.close()).await;
-    soon("the echo", echo).await.unwrap();
+    until_empty(&server);
+    soon("the server to close", server.close());
 }
 
-#[tokio::test]
-async fn a_body_that_says_it_is_too_large_is_refused_before_it_comes() {
-    let server = serve(|builder| builder).await;
-    let mut client = Client::connect(server.local_addr()).await;
-    let sid = client.open_polling().await;
+fn a_body_that_says_it_is_too_large_is_refused_before_it_comes<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let mut client = Client::connect(server.local_addr());
+    let sid = client.open_polling();
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
-    client
-        .write(format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n"))
-        .await;
-    assert_eq!(client.answer().await.status, 413);
+    client.write(format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\n"));
+    assert_eq!(client.answer().status, 413);
     assert_eq!(server.sessions(), 1, "the session lives");
 }
 
-#[tokio::test]
-async fn a_head_without_an_end_is_refused_at_its_limit() {
-    let server = serve(|builder| builder).await;
-    let mut client = Client::connect(server.local_addr()).await;
-    client.write("GET /engine.io/ HTTP/1.1\r\nHost: a\r\n").await;
-    client.write(format!("X: {}", "x".repeat(16_384))).await;
-    assert_eq!(client.answer().await.status, 431);
-    client.rest().await;
-    until_empty(&server).await;
+fn a_head_without_an_end_is_refused_at_its_limit<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let mut client = Client::connect(server.local_addr());
+    client.write("GET /engine.io/ HTTP/1.1\r\nHost: a\r\n");
+    client.write(format!("X: {}", "x".repeat(16_384)));
+    assert_eq!(client.answer().status, 431);
+    client.rest();
+    until_empty(&server);
 }

@@ -8,7 +8,18 @@ use std::{
 
 use enginewire::Message;
 
-use crate::{accept, client::Client, serve, soon};
+use crate::{
+    Host, accept,
+    client::{Client, until},
+    serve, soon,
+};
+
+on_every_runtime!(
+    accept_loses_no_session,
+    recv_loses_no_message,
+    send_queues_a_message_once_or_not_at_all,
+    a_close_that_nobody_waits_for_goes_on,
+);
 
 /// Polls a future once and drops it.
 fn try_once<T>(future: impl Future<Output = T>) -> Option<T> {
@@ -18,50 +29,43 @@ fn try_once<T>(future: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-#[tokio::test]
-async fn accept_loses_no_session() {
-    let server = serve(|builder| builder).await;
+fn accept_loses_no_session<R: Host>() {
+    let server = serve::<R>(|builder| builder);
     let mut clients = Vec::new();
     for _ in 0..10 {
         assert!(try_once(server.accept()).is_none());
-        clients.push(Client::open_websocket(server.local_addr()).await);
-        accept(&server).await;
+        clients.push(Client::open_websocket(server.local_addr()));
+        accept(&server);
     }
 }
 
-#[tokio::test]
-async fn recv_loses_no_message() {
-    let server = serve(|builder| builder).await;
-    let mut client = Client::open_websocket(server.local_addr()).await;
-    let mut socket = accept(&server).await;
+fn recv_loses_no_message<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let mut client = Client::open_websocket(server.local_addr());
+    let mut socket = accept(&server);
     for i in 0..100 {
         let waiting = try_once(socket.recv());
         assert_eq!(waiting, None);
-        client.send(&format!("4{i}")).await;
-        let message = soon("a message", async {
-            loop {
-                // Given up again and again while the message is on its way.
-                if let Some(message) = try_once(socket.recv()) {
-                    break message;
-                }
-                tokio::task::yield_now().await;
-            }
+        client.send(&format!("4{i}"));
+        // Given up again and again while the message is on its way.
+        let mut message = None;
+        until("a message", || {
+            message = try_once(socket.recv());
+            message.is_some()
         });
-        assert_eq!(message.await, Some(Message::from(i.to_string())));
+        assert_eq!(message, Some(Some(Message::from(i.to_string()))));
     }
 }
 
-#[tokio::test]
-async fn send_queues_a_message_once_or_not_at_all() {
-    let server = serve(|builder| {
+fn send_queues_a_message_once_or_not_at_all<R: Host>() {
+    let server = serve::<R>(|builder| {
         let mut limits = enginewire::Limits::default();
         limits.max_queued = 200;
         builder.limits(limits)
-    })
-    .await;
-    let mut polling = Client::connect(server.local_addr()).await;
-    let sid = polling.open_polling().await;
-    let socket = accept(&server).await;
+    });
+    let mut polling = Client::connect(server.local_addr());
+    let sid = polling.open_polling();
+    let socket = accept(&server);
     let mut queued = Vec::new();
     for i in 0..10 {
         match try_once(socket.send(i.to_string())) {
@@ -74,18 +78,17 @@ async fn send_queues_a_message_once_or_not_at_all() {
     }
     assert!(queued.len() < 10, "the queue was never full");
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
-    assert_eq!(polling.get(&target).await.body, queued.join("\u{1e}"));
-    socket.ready().await.unwrap();
+    assert_eq!(polling.get(&target).body, queued.join("\u{1e}"));
+    soon("ready", socket.ready()).unwrap();
 }
 
-#[tokio::test]
-async fn a_close_that_nobody_waits_for_goes_on() {
-    let server = serve(|builder| builder).await;
-    let mut client = Client::open_websocket(server.local_addr()).await;
-    let socket = accept(&server).await;
-    socket.send("last words").await.unwrap();
-    assert!(try_once(socket.close()).is_none());
-    assert_eq!(client.text().await, "4last words");
-    assert_eq!(client.next_frame().await.0, 8);
-    assert_eq!(socket.close().await.as_str(), "forced close");
+fn a_close_that_nobody_waits_for_goes_on<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let mut client = Client::open_websocket(server.local_addr());
+    let socket = accept(&server);
+    soon("send", socket.send("last words")).unwrap();
+    let _ = try_once(socket.close());
+    assert_eq!(client.text(), "4last words");
+    assert_eq!(client.next_frame().0, 8);
+    assert_eq!(soon("close", socket.close()).as_str(), "forced close");
 }

@@ -16,66 +16,69 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
-use crate::{client::Client, soon};
+use crate::{
+    Host,
+    client::{Client, until},
+};
+
+on_every_runtime!(a_server_out_of_descriptors_serves_those_it_has_and_then_the_others);
 
 /// Open files that the server may have.
 const LIMIT: usize = 64;
 
-#[tokio::test]
-async fn a_server_out_of_descriptors_serves_those_it_has_and_then_the_others() {
-    let server = Server::start();
+fn a_server_out_of_descriptors_serves_those_it_has_and_then_the_others<R: Host>() {
+    let server = Server::start::<R>();
     let free = LIMIT - server.descriptors();
-    let mut websocket = Client::open_websocket(server.address).await;
-    let mut polling = Client::connect(server.address).await;
-    let target =
-        format!("/engine.io/?EIO=4&transport=polling&sid={}", polling.open_polling().await);
+    let mut websocket = Client::open_websocket(server.address);
+    let mut polling = Client::connect(server.address);
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={}", polling.open_polling());
     let mut accepted = Vec::new();
     for _ in 0..free - 2 {
-        accepted.push(Client::open_websocket(server.address).await);
+        accepted.push(Client::open_websocket(server.address));
     }
     assert_eq!(server.descriptors(), LIMIT);
     let mut waiting = Vec::new();
     for _ in 0..4 {
         // The system completes the connection, the server cannot take it.
-        let mut client = Client::connect(server.address).await;
-        client.write(Client::upgrade("")).await;
+        let mut client = Client::connect(server.address);
+        client.write(Client::upgrade(""));
         waiting.push(client);
     }
 
     let (started, spent) = (Instant::now(), server.processor_time());
     for client in &mut waiting {
-        let early = tokio::time::timeout(WATCHED / 4, client.answer()).await;
-        assert!(early.is_err(), "{early:?} without a descriptor");
+        let early = client.answer_within(WATCHED / 4);
+        assert!(early.is_none(), "{early:?} without a descriptor");
     }
     let (watched, spent) = (started.elapsed(), server.processor_time() - spent);
     assert!(spent < watched / 5, "{spent:?} of {watched:?} were spent on waiting");
     for i in 0..100 {
         let text = format!("4{i}");
-        websocket.send(&text).await;
-        assert_eq!(websocket.text().await, text);
-        polling.request("POST", &target, &text).await;
-        assert_eq!(polling.answer().await.status, 200);
-        assert_eq!(polling.get(&target).await.body, text);
+        websocket.send(&text);
+        assert_eq!(websocket.text(), text);
+        polling.request("POST", &target, &text);
+        assert_eq!(polling.answer().status, 200);
+        assert_eq!(polling.get(&target).body, text);
     }
     assert_eq!(server.descriptors(), LIMIT);
 
     accepted.truncate(accepted.len() - waiting.len());
     for client in &mut waiting {
-        assert_eq!(client.answer().await.status, 101);
-        assert!(client.text().await.starts_with("0{"));
+        assert_eq!(client.answer().status, 101);
+        assert!(client.text().starts_with("0{"));
     }
     accepted.clear();
     waiting.clear();
-    let mut fresh = Client::open_websocket(server.address).await;
+    let mut fresh = Client::open_websocket(server.address);
     for client in [&mut fresh, &mut websocket] {
-        client.send("4still here").await;
-        assert_eq!(client.text().await, "4still here");
+        client.send("4still here");
+        assert_eq!(client.text(), "4still here");
     }
     // A session over polling would be waited for.
-    polling.request("POST", &target, "1").await;
-    assert_eq!(polling.answer().await.status, 200);
+    polling.request("POST", &target, "1");
+    assert_eq!(polling.answer().status, 200);
     drop((fresh, websocket, polling));
-    assert!(server.terminate().await.success());
+    assert!(server.terminate().success());
 }
 
 /// How long the server is watched while it can do nothing.
@@ -88,10 +91,10 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start<R: Host>() -> Self {
         let mut process = Command::new("sh")
             .args(["-c", &format!("ulimit -n {LIMIT} && exec \"$0\"")])
-            .arg(env!("CARGO_BIN_EXE_server-tokio"))
+            .arg(R::SERVER)
             // The profile with a heartbeat that is slower than the test.
             .envs([("PROFILE", "bench"), ("WORKERS", "0")])
             .stdout(Stdio::piped())
@@ -122,17 +125,14 @@ impl Server {
     }
 
     /// Asks the server to end.
-    async fn terminate(mut self) -> ExitStatus {
+    fn terminate(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
-        soon("the server's end", async {
-            loop {
-                if let Some(status) = self.process.try_wait().unwrap() {
-                    break status;
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
+        let mut status = None;
+        until("the server's end", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 }
 

@@ -1,33 +1,103 @@
-//! The driver on real sockets, with clients that are only as polite as each test wants.
+//! The driver on real sockets, on every runtime, with clients that are only as polite as each test
+//! wants. A test is a function of the runtime; the server's tasks run on threads of the runtime's, the
+//! test and its clients block their own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+/// Makes tests of functions that take a runtime. Each such file calls it with all of them: one that
+/// is left out is dead code, of which the compiler tells.
+macro_rules! on_every_runtime {
+    ($($test:ident),+ $(,)?) => {
+        on_every_runtime!(tokio: enginewire_tokio::Tokio, $($test),+);
+        on_every_runtime!(smol: enginewire_smol::Smol, $($test),+);
+        on_every_runtime!(async_std: enginewire_async_std::AsyncStd, $($test),+);
+    };
+    ($module:ident: $runtime:ty, $($test:ident),+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    <$runtime as crate::Host>::host(super::$test::<$runtime>);
+                }
+            )+
+        }
+    };
+}
 
 mod abuse;
 mod backpressure;
 mod cancel;
 mod closing;
+mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod handles;
+mod probes;
 mod timeouts;
 
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
 
-use enginewire_tests::client::{self, soon};
-use enginewire_tokio::{Builder, Server, Socket, Tokio};
+use enginewire_async_std::AsyncStd;
+use enginewire_driver::{Builder, Runtime, Server, Socket};
+use enginewire_smol::Smol;
+use enginewire_tests::client::{self, soon, until};
+use enginewire_tokio::Tokio;
+
+/// A runtime that the suite runs on.
+trait Host: Runtime + Default {
+    /// The program in `tests/src/bin` that runs on it.
+    #[cfg(target_os = "linux")]
+    const SERVER: &str;
+
+    /// Does `work` on the calling thread, where it may use the runtime, whose tasks run elsewhere.
+    fn host<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+}
+
+impl Host for Tokio {
+    #[cfg(target_os = "linux")]
+    const SERVER: &str = env!("CARGO_BIN_EXE_server-tokio");
+
+    fn host<T>(work: impl FnOnce() -> T) -> T {
+        static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+            // So little stack that whoever lets a peer use it up is found out.
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.thread_stack_size(512 * 1024).enable_all().build().unwrap()
+        });
+        let _context = RUNTIME.enter();
+        work()
+    }
+}
+
+impl Host for Smol {
+    #[cfg(target_os = "linux")]
+    const SERVER: &str = env!("CARGO_BIN_EXE_server-smol");
+}
+
+impl Host for AsyncStd {
+    #[cfg(target_os = "linux")]
+    const SERVER: &str = env!("CARGO_BIN_EXE_server-async-std");
+}
 
 /// A server on a port of its own.
-async fn serve(change: impl FnOnce(Builder) -> Builder) -> Server {
-    change(Builder::new(Tokio::default())).bind("127.0.0.1:0").await.unwrap()
+fn serve<R: Host>(change: impl FnOnce(Builder<R>) -> Builder<R>) -> Server<R> {
+    soon("a listener", change(Builder::new(R::default())).bind("127.0.0.1:0")).unwrap()
 }
 
-async fn accept(server: &Server) -> Socket {
-    soon("a session to accept", server.accept()).await.unwrap()
+fn accept<R: Runtime>(server: &Server<R>) -> Socket<R> {
+    soon("a session to accept", server.accept()).unwrap()
 }
 
-/// Echoes every message of every session until the server closes.
-async fn echo_all(server: &Server) {
+/// A server that echoes every message of every session until it closes.
+fn serve_echo<R: Host>(change: impl FnOnce(Builder<R>) -> Builder<R>) -> Arc<Server<R>> {
+    let server = Arc::new(serve(change));
+    R::default().spawn(echo_all(Arc::clone(&server)));
+    server
+}
+
+async fn echo_all<R: Host>(server: Arc<Server<R>>) {
     while let Some(mut socket) = server.accept().await {
-        tokio::spawn(async move {
+        R::default().spawn(async move {
             while let Some(message) = socket.recv().await {
                 if socket.send(message).await.is_err() {
                     break;
@@ -37,13 +107,9 @@ async fn echo_all(server: &Server) {
     }
 }
 
-/// Waits until the server holds nothing any more. There is no event for it, so it looks again each
-/// time the runtime has had a turn.
-async fn until_empty(server: &Server) {
-    soon("all sessions and connections to end", async {
-        while server.sessions() + server.connections() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+/// Waits until the server holds nothing any more.
+fn until_empty<R: Runtime>(server: &Server<R>) {
+    until("the end of all sessions and connections", || {
+        server.sessions() + server.connections() == 0
+    });
 }

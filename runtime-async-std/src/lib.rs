@@ -1,0 +1,92 @@
+//! Engine.IO on async-std: a server for the clients of Engine.IO and the transport under Socket.IO.
+//!
+//! **Async-std is discontinued** ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)).
+//! This crate is for applications that use it already; new ones take `enginewire-tokio` or
+//! `enginewire-smol`, whose handles are the same.
+//!
+//! ```no_run
+//! use async_std::task;
+//! use enginewire_async_std::Server;
+//!
+//! fn main() -> std::io::Result<()> {
+//!     task::block_on(async {
+//!         let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!         while let Some(mut socket) = server.accept().await {
+//!             task::spawn(async move {
+//!                 while let Some(message) = socket.recv().await {
+//!                     if socket.send(message).await.is_err() {
+//!                         break;
+//!                     }
+//!                 }
+//!             });
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket).
+//!
+//! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) behind other names,
+//! so those of [`enginewire_smol`] serve: one reactor drives them and the application's. Also,
+//! closing a socket of async-std does not tell the peer, which the driver needs.
+//!
+//! # Features
+//!
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+
+use std::{io, net::SocketAddr};
+
+use enginewire::{Time, Url};
+use enginewire_driver::Runtime;
+use enginewire_smol::Smol;
+
+pub use enginewire;
+pub use enginewire_driver::Handshake;
+
+/// A server that is listening. See [`enginewire_driver::Server`].
+pub type Server = enginewire_driver::Server<AsyncStd>;
+/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
+pub type Builder = enginewire_driver::Builder<AsyncStd>;
+/// One session. See [`enginewire_driver::Socket`].
+pub type Socket = enginewire_driver::Socket<AsyncStd>;
+/// Sends to one session. See [`enginewire_driver::Sender`].
+pub type Sender = enginewire_driver::Sender<AsyncStd>;
+
+/// The tasks of async-std, on the sockets and timers that it shares with smol.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AsyncStd(Smol);
+
+impl Runtime for AsyncStd {
+    type Stream = <Smol as Runtime>::Stream;
+    type Listener = <Smol as Runtime>::Listener;
+    type Sleep = <Smol as Runtime>::Sleep;
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        async_std::task::spawn(task);
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Self::Sleep {
+        self.0.sleep_until(deadline)
+    }
+
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    async fn bind(&self, address: SocketAddr) -> io::Result<Self::Listener> {
+        self.0.bind(address).await
+    }
+
+    fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr> {
+        self.0.local_addr(listener)
+    }
+
+    async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
+        self.0.accept(listener).await
+    }
+
+    async fn connect(&self, to: &Url) -> io::Result<Self::Stream> {
+        self.0.connect(to).await
+    }
+}

@@ -1,0 +1,144 @@
+//! Engine.IO on smol: a server for the clients of Engine.IO and the transport under Socket.IO.
+//!
+//! ```no_run
+//! use enginewire_smol::Server;
+//!
+//! fn main() -> std::io::Result<()> {
+//!     smol::block_on(async {
+//!         let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!         while let Some(mut socket) = server.accept().await {
+//!             smol::spawn(async move {
+//!                 while let Some(message) = socket.recv().await {
+//!                     if socket.send(message).await.is_err() {
+//!                         break;
+//!                     }
+//!                 }
+//!             })
+//!             .detach();
+//!         }
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket).
+//!
+//! # Executors
+//!
+//! Smol is sockets and timers (`async-io`) to which everybody brings an executor. By default the
+//! connections have one to themselves, an `async-executor` with a thread per core, which is all that
+//! the `async-global-executor` would add here. [`Smol::spawning`] puts them beside the
+//! application's tasks instead, where a message changes no thread on its way:
+//!
+//! ```
+//! use enginewire_smol::{Builder, Smol};
+//!
+//! let builder = Builder::new(Smol::spawning(|task| smol::spawn(task).detach()));
+//! ```
+//!
+//! # Features
+//!
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+
+use std::{io, net::SocketAddr, num::NonZero, pin::Pin, sync::Once, thread};
+
+use async_executor::Executor;
+use async_io::Timer;
+use async_net::{TcpListener, TcpStream};
+use enginewire::{Time, Url};
+use enginewire_driver::Clock;
+
+pub use enginewire;
+pub use enginewire_driver::Handshake;
+
+/// A server that is listening. See [`enginewire_driver::Server`].
+pub type Server = enginewire_driver::Server<Smol>;
+/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
+pub type Builder = enginewire_driver::Builder<Smol>;
+/// One session. See [`enginewire_driver::Socket`].
+pub type Socket = enginewire_driver::Socket<Smol>;
+/// Sends to one session. See [`enginewire_driver::Sender`].
+pub type Sender = enginewire_driver::Sender<Smol>;
+
+/// What an executor is given to run.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The sockets and timers of smol, and an executor.
+#[derive(Clone, Copy, Debug)]
+pub struct Smol {
+    clock: Clock,
+    spawn: fn(Task),
+}
+
+impl Smol {
+    /// Runs tasks by `spawn`, which must see to it that each gets to its end.
+    pub fn spawning(spawn: fn(Task)) -> Self {
+        Self { clock: Clock::default(), spawn }
+    }
+}
+
+impl Default for Smol {
+    fn default() -> Self {
+        Self::spawning(spawn_on_own_threads)
+    }
+}
+
+impl enginewire_driver::Runtime for Smol {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+    type Sleep = Timer;
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        (self.spawn)(Box::pin(task));
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Timer {
+        self.clock.instant(deadline).map_or_else(Timer::never, Timer::at)
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let listener = TcpListener::bind(address).await?;
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
+        Ok(listener)
+    }
+
+    fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
+        listener.local_addr()
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer_addr) = listener.accept().await?;
+        // A connection that is gone already fails here, and will be found to be gone.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer_addr))
+    }
+
+    async fn connect(&self, to: &Url) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((to.host(), to.port())).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+/// Runs `task` on the executor that is only ours, which has its threads from the first task on.
+#[expect(clippy::expect_used, reason = "without a thread nothing would ever run")]
+fn spawn_on_own_threads(task: Task) {
+    static EXECUTOR: Executor<'static> = Executor::new();
+    static THREADS: Once = Once::new();
+    THREADS.call_once(|| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            let thread = thread::Builder::new().name("enginewire-smol".into());
+            let run = || async_io::block_on(EXECUTOR.run(std::future::pending::<()>()));
+            thread.spawn(run).expect("the operating system has room for a thread per core");
+        }
+    });
+    EXECUTOR.spawn(task).detach();
+}
+
+/// Connections that the system completes before they are accepted. The standard library's 128 are
+/// too few when thousands of clients come back at once: each refused one tries again a second later.
+const BACKLOG: i32 = 1024;
