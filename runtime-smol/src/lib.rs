@@ -43,7 +43,7 @@
 use std::{io, net::SocketAddr, num::NonZero, pin::Pin, sync::Once, thread};
 
 use async_executor::Executor;
-use async_io::Timer;
+use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
 use enginewire::{Time, Url};
 use enginewire_driver::Clock;
@@ -101,9 +101,7 @@ impl enginewire_driver::Runtime for Smol {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let listener = TcpListener::bind(address).await?;
-        socket2::SockRef::from(&listener).listen(BACKLOG)?;
-        Ok(listener)
+        Ok(Async::new(enginewire_driver::listen(address)?)?.into())
     }
 
     fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
@@ -138,7 +136,3 @@ fn spawn_on_own_threads(task: Task) {
     });
     EXECUTOR.spawn(task).detach();
 }
-
-/// Connections that the system completes before they are accepted. The standard library's 128 are
-/// too few when thousands of clients come back at once: each refused one tries again a second later.
-const BACKLOG: i32 = 1024;

@@ -91,7 +91,7 @@ impl enginewire_driver::Runtime for Tokio {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(address).await
+        TcpListener::from_std(enginewire_driver::listen(address)?)
     }
 
     fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {

@@ -21,6 +21,7 @@
 mod cell;
 mod clock;
 mod connection;
+mod listen;
 mod runtime;
 mod scratch;
 mod server;
@@ -31,6 +32,7 @@ mod wakes;
 
 pub use crate::{
     clock::Clock,
+    listen::listen,
     runtime::Runtime,
     server::{Builder, Server},
     socket::{Handshake, Sender, Socket},

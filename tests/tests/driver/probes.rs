@@ -69,7 +69,8 @@ fn begin(probe: &mut Client) {
 /// Lets a probe fail by `fail`, which may wait until the server has cut it off, while messages are on
 /// their way in both directions. Polling delivers them all, and the next probe succeeds.
 fn survive<R: Host>(fail: impl FnOnce(Client)) {
-    let server = serve::<R>(|builder| builder.upgrade_timeout(Duration::from_millis(200)));
+    let short = Duration::from_millis(200);
+    let server = serve::<R>(|builder| builder.upgrade_timeout(short).linger(short));
     let address = server.local_addr();
     let mut polling = Client::connect(address);
     let sid = polling.open_polling();

@@ -1,16 +1,38 @@
-//! Enginewire on tokio, as its first example shows it.
+//! Enginewire as its first example shows it, on each runtime.
 
 use std::io;
 
-use enginewire_tokio::Server;
+use async_executor::Executor;
+use async_global_executor::GlobalExecutorConfig;
+use async_std::task;
+use enginewire_async_std::AsyncStd;
+use enginewire_driver::{Builder, Runtime};
+use enginewire_smol::Smol;
+use enginewire_tokio::Tokio;
 
-use super::{LOOPBACK, Ready};
+use super::{LOOPBACK, Ready, on_tokio};
+use crate::Result;
 
-pub(super) async fn serve(ready: Ready) -> io::Result<()> {
-    let server = Server::builder().bind(LOOPBACK).await?;
+pub(super) fn tokio(ready: Ready) -> Result<()> {
+    on_tokio(async { serve(Tokio::default(), ready).await })
+}
+
+pub(super) fn smol(ready: Ready) -> Result<()> {
+    static EXECUTOR: Executor<'static> = Executor::new();
+    let runtime = Smol::spawning(|task| EXECUTOR.spawn(task).detach());
+    Ok(async_io::block_on(EXECUTOR.run(serve(runtime, ready)))?)
+}
+
+pub(super) fn async_std(ready: Ready) -> Result<()> {
+    async_global_executor::init_with_config(GlobalExecutorConfig::default().with_min_threads(1));
+    Ok(task::block_on(task::spawn(serve(AsyncStd::default(), ready)))?)
+}
+
+async fn serve<R: Runtime>(runtime: R, ready: Ready) -> io::Result<()> {
+    let server = Builder::new(runtime.clone()).bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
     while let Some(mut socket) = server.accept().await {
-        ::tokio::spawn(async move {
+        runtime.spawn(async move {
             while let Some(message) = socket.recv().await {
                 if socket.send(message).await.is_err() {
                     break;

@@ -53,7 +53,19 @@ pub(crate) const ALL: &[Peer] = &[
         name: "enginewire",
         what: "ours, on tokio",
         speaks: Speaks::EngineIo,
-        serve: |ready| on_tokio(enginewire::serve(ready)),
+        serve: enginewire::tokio,
+    },
+    Peer {
+        name: "enginewire-smol",
+        what: "ours, on smol",
+        speaks: Speaks::EngineIo,
+        serve: enginewire::smol,
+    },
+    Peer {
+        name: "enginewire-async-std",
+        what: "ours, on async-std",
+        speaks: Speaks::EngineIo,
+        serve: enginewire::async_std,
     },
     Peer {
         name: "tokio-tungstenite",
