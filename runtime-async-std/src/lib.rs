@@ -1,4 +1,4 @@
-//! Engine.IO on async-std: a server for the clients of Engine.IO and the transport under Socket.IO.
+//! Engine.IO on async-std: server and client, the transport under Socket.IO.
 //!
 //! **Async-std is discontinued** ([RUSTSEC-2025-0052](https://rustsec.org/advisories/RUSTSEC-2025-0052)).
 //! This crate is for applications that use it already; new ones take `enginewire-tokio` or
@@ -42,7 +42,7 @@ use enginewire_driver::Runtime;
 use enginewire_smol::Smol;
 
 pub use enginewire;
-pub use enginewire_driver::Handshake;
+pub use enginewire_driver::{ConnectError, Handshake};
 
 /// A server that is listening. See [`enginewire_driver::Server`].
 pub type Server = enginewire_driver::Server<AsyncStd>;
@@ -50,6 +50,10 @@ pub type Server = enginewire_driver::Server<AsyncStd>;
 pub type Builder = enginewire_driver::Builder<AsyncStd>;
 /// One session. See [`enginewire_driver::Socket`].
 pub type Socket = enginewire_driver::Socket<AsyncStd>;
+/// Opens sessions. See [`enginewire_driver::Client`].
+pub type Client = enginewire_driver::Client<AsyncStd>;
+/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
+pub type ClientBuilder = enginewire_driver::ClientBuilder<AsyncStd>;
 /// Sends to one session. See [`enginewire_driver::Sender`].
 pub type Sender = enginewire_driver::Sender<AsyncStd>;
 
@@ -86,7 +90,7 @@ impl Runtime for AsyncStd {
         self.0.accept(listener).await
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<Self::Stream> {
+    async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
         self.0.connect(to).await
     }
 }

@@ -1,4 +1,4 @@
-//! Engine.IO on smol: a server for the clients of Engine.IO and the transport under Socket.IO.
+//! Engine.IO on smol: server and client, the transport under Socket.IO.
 //!
 //! ```no_run
 //! use enginewire_smol::Server;
@@ -49,7 +49,7 @@ use enginewire::{Time, Url};
 use enginewire_driver::Clock;
 
 pub use enginewire;
-pub use enginewire_driver::Handshake;
+pub use enginewire_driver::{ConnectError, Handshake};
 
 /// A server that is listening. See [`enginewire_driver::Server`].
 pub type Server = enginewire_driver::Server<Smol>;
@@ -57,6 +57,10 @@ pub type Server = enginewire_driver::Server<Smol>;
 pub type Builder = enginewire_driver::Builder<Smol>;
 /// One session. See [`enginewire_driver::Socket`].
 pub type Socket = enginewire_driver::Socket<Smol>;
+/// Opens sessions. See [`enginewire_driver::Client`].
+pub type Client = enginewire_driver::Client<Smol>;
+/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
+pub type ClientBuilder = enginewire_driver::ClientBuilder<Smol>;
 /// Sends to one session. See [`enginewire_driver::Sender`].
 pub type Sender = enginewire_driver::Sender<Smol>;
 
@@ -115,10 +119,11 @@ impl enginewire_driver::Runtime for Smol {
         Ok((stream, peer_addr))
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<TcpStream> {
+    async fn connect(&self, to: &Url) -> io::Result<(TcpStream, SocketAddr)> {
         let stream = TcpStream::connect((to.host(), to.port())).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        let peer_addr = stream.peer_addr()?;
+        Ok((stream, peer_addr))
     }
 }
 

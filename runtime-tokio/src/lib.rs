@@ -1,4 +1,4 @@
-//! Engine.IO on tokio: a server for the clients of Engine.IO and the transport under Socket.IO.
+//! Engine.IO on tokio: server and client, the transport under Socket.IO.
 //!
 //! ```no_run
 //! use enginewire_tokio::Server;
@@ -53,7 +53,7 @@ use tokio::{
 };
 
 pub use enginewire;
-pub use enginewire_driver::Handshake;
+pub use enginewire_driver::{ConnectError, Handshake};
 
 /// A server that is listening. See [`enginewire_driver::Server`].
 pub type Server = enginewire_driver::Server<Tokio>;
@@ -61,6 +61,10 @@ pub type Server = enginewire_driver::Server<Tokio>;
 pub type Builder = enginewire_driver::Builder<Tokio>;
 /// One session. See [`enginewire_driver::Socket`].
 pub type Socket = enginewire_driver::Socket<Tokio>;
+/// Opens sessions. See [`enginewire_driver::Client`].
+pub type Client = enginewire_driver::Client<Tokio>;
+/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
+pub type ClientBuilder = enginewire_driver::ClientBuilder<Tokio>;
 /// Sends to one session. See [`enginewire_driver::Sender`].
 pub type Sender = enginewire_driver::Sender<Tokio>;
 
@@ -105,10 +109,11 @@ impl enginewire_driver::Runtime for Tokio {
         Ok((Stream(stream), peer_addr))
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<Stream> {
+    async fn connect(&self, to: &Url) -> io::Result<(Stream, SocketAddr)> {
         let stream = TcpStream::connect((to.host(), to.port())).await?;
         stream.set_nodelay(true)?;
-        Ok(Stream(stream))
+        let peer_addr = stream.peer_addr()?;
+        Ok((Stream(stream), peer_addr))
     }
 }
 

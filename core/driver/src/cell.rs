@@ -1,23 +1,19 @@
 //! One session and everybody who waits for it.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    task::Waker,
 };
 
-use enginewire::{
-    CloseReason, Encoded, Event, Limits, Message, Revision, SendError, Session, Sid, SocketId,
-    Time, TransportKind, TrySendError, carrier::Order,
-};
+use enginewire::{Session, Sid, SocketId, Time, carrier::Order};
 
 use crate::{
     runtime::Runtime,
     shared::{Armed, Shared, lock},
-    socket::Handshake,
     trace::trace,
-    wakes::{Wakes, register},
+    waiters::{Shareable, Waiters},
+    wakes::Wakes,
 };
 
 /// A session, shared by the connections that carry it and the handle that the application has.
@@ -30,7 +26,6 @@ pub(crate) struct SessionCell<R: Runtime> {
     pub(crate) id: u64,
     sid: Sid,
     pub(crate) shared: Arc<Shared<R>>,
-    pub(crate) handshake: Arc<Handshake>,
     inner: Mutex<Inner>,
 }
 
@@ -38,10 +33,7 @@ struct Inner {
     session: Session,
     /// Connections that carry the session now: a GET, a POST, a WebSocket, one that probes.
     carriers: Vec<Carrier>,
-    /// The task in `recv`.
-    receiver: Option<Waker>,
-    /// Tasks that wait for room, or for the end.
-    waiting: Vec<Waker>,
+    waiters: Waiters,
     armed: Option<Armed>,
     /// The directory has let go of the session.
     removed: bool,
@@ -72,21 +64,15 @@ pub(crate) struct Guard<'a, R: Runtime> {
 }
 
 impl<R: Runtime> SessionCell<R> {
-    pub(crate) fn new(
-        shared: &Arc<Shared<R>>,
-        session: Session,
-        handshake: Arc<Handshake>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(shared: &Arc<Shared<R>>, session: Session) -> Arc<Self> {
         Arc::new(Self {
             id: shared.fresh_id(),
             sid: session.sid(),
             shared: Arc::clone(shared),
-            handshake,
             inner: Mutex::new(Inner {
                 session,
                 carriers: Vec::new(),
-                receiver: None,
-                waiting: Vec::new(),
+                waiters: Waiters::default(),
                 armed: None,
                 removed: false,
             }),
@@ -117,131 +103,31 @@ impl<R: Runtime> SessionCell<R> {
         guard.inner.armed = None;
         guard.inner.session.handle_timeout(now);
     }
+}
 
-    pub(crate) fn close(self: &Arc<Self>, now: Time) {
-        self.lock().inner.session.close(now);
-    }
+impl<R: Runtime> Shareable for SessionCell<R> {
+    type Session = Session;
 
-    pub(crate) fn abort(self: &Arc<Self>) {
-        self.lock().inner.session.abort();
-    }
-
-    /// The application has let go of its handle.
-    pub(crate) fn release(self: &Arc<Self>, now: Time) {
-        let mut guard = self.lock();
-        guard.inner.session.close(now);
-        guard.inner.receiver = None;
-    }
-
-    pub(crate) fn try_send(self: &Arc<Self>, message: Encoded) -> Result<(), TrySendError> {
-        self.lock().inner.session.send(message)
-    }
-
-    /// Takes `message` out of its place once there is room.
-    pub(crate) fn poll_send(
+    fn with<T>(
         self: &Arc<Self>,
-        cx: &Context<'_>,
-        place: &mut Option<Encoded>,
-    ) -> Poll<Result<(), SendError>> {
-        let Some(message) = place.take() else { return Poll::Ready(Ok(())) };
+        work: impl FnOnce(&mut Session, &mut Waiters, &mut bool) -> T,
+    ) -> T {
         let mut guard = self.lock();
-        match guard.inner.session.send(message) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(TrySendError { message, reason: SendError::Full { .. } }) => {
-                *place = Some(message);
-                guard.wait(cx);
-                Poll::Pending
-            }
-            Err(error) => Poll::Ready(Err(error.reason)),
-        }
+        let Guard { inner, settled, .. } = &mut guard;
+        let Inner { session, waiters, .. } = &mut **inner;
+        work(session, waiters, settled)
     }
 
-    /// Waits for room.
-    pub(crate) fn poll_ready(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
-        let mut guard = self.lock();
-        if !guard.inner.session.is_open() {
-            return Poll::Ready(Err(SendError::Closed));
-        }
-        if !guard.inner.session.has_room() {
-            guard.wait(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+    fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&lock(&self.inner).session)
     }
 
-    /// Waits until everything queued is on its way.
-    pub(crate) fn poll_flushed(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
-        let mut guard = self.lock();
-        if guard.inner.session.close_reason().is_some() {
-            return Poll::Ready(Err(SendError::Closed));
-        }
-        if guard.inner.session.queued() > 0 {
-            guard.wait(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+    fn now(&self) -> Time {
+        self.shared.runtime.now()
     }
 
-    /// Waits for the end.
-    pub(crate) fn poll_closed(self: &Arc<Self>, cx: &Context<'_>) -> Poll<CloseReason> {
-        let mut guard = self.lock();
-        match guard.inner.session.close_reason() {
-            Some(reason) => Poll::Ready(reason.clone()),
-            None => {
-                guard.wait(cx);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Takes the next message, and along with it those behind it to `ahead`, until they count for
-    /// [`MAX_AHEAD`]: enough to share the price of the lock, too few to matter for what is unread.
-    pub(crate) fn poll_recv(
-        self: &Arc<Self>,
-        cx: &Context<'_>,
-        ahead: &mut VecDeque<Message>,
-    ) -> Poll<Option<Message>> {
-        let mut guard = self.lock();
-        let session = &mut guard.inner.session;
-        let was_receiving = session.is_receiving();
-        let mut first = None;
-        let mut room = MAX_AHEAD;
-        while let Some(event) = session.poll_event() {
-            let Event::Message(message) = event else { continue };
-            room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
-            if first.is_none() {
-                first = Some(message);
-            } else {
-                ahead.push_back(message);
-            }
-            if room == 0 {
-                break;
-            }
-        }
-        if was_receiving {
-            // Nothing else follows from taking what has come.
-            guard.settled = true;
-        }
-        if first.is_some() {
-            return Poll::Ready(first);
-        }
-        if guard.inner.session.is_closed() {
-            return Poll::Ready(None);
-        }
-        register(&mut guard.inner.receiver, cx.waker());
-        Poll::Pending
-    }
-
-    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        lock(&self.inner).session.close_reason().cloned()
-    }
-
-    pub(crate) fn transport(&self) -> TransportKind {
-        lock(&self.inner).session.transport()
-    }
-
-    pub(crate) fn revision(&self) -> Revision {
-        lock(&self.inner).session.revision()
+    fn id(&self) -> u64 {
+        self.id
     }
 }
 
@@ -279,13 +165,6 @@ impl<R: Runtime> Guard<'_, R> {
         carrier.order.take()
     }
 
-    fn wait(&mut self, cx: &Context<'_>) {
-        let waiting = &mut self.inner.waiting;
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-    }
-
     #[inline]
     fn hand_out_actions(&mut self) {
         if self.inner.session.has_actions() {
@@ -310,7 +189,7 @@ impl<R: Runtime> Guard<'_, R> {
 
     fn settle(&mut self) {
         self.hand_out_actions();
-        let Inner { session, carriers, receiver, waiting, .. } = &mut *self.inner;
+        let Inner { session, carriers, waiters, .. } = &mut *self.inner;
         for carrier in carriers {
             if carrier.woken || self.carrier == Some(carrier.id) {
                 continue;
@@ -321,15 +200,9 @@ impl<R: Runtime> Guard<'_, R> {
                 self.wakes.push(carrier.waker.clone());
             }
         }
-        if session.has_events() {
-            self.wakes.extend(receiver.take());
-        }
-        let closed = session.is_closed();
-        if !waiting.is_empty() && (closed || session.is_writable()) {
-            self.wakes.extend(waiting.drain(..));
-        }
+        waiters.wake(session, &mut self.wakes);
         self.settle_deadline();
-        if closed && !self.inner.removed {
+        if self.inner.session.is_closed() && !self.inner.removed {
             self.inner.removed = true;
             trace!(DEBUG, session = self.cell.id, reason = ?self.inner.session.close_reason(), "session closed");
             self.removal = Some(Removal(self.cell));
@@ -353,9 +226,6 @@ impl<R: Runtime> Guard<'_, R> {
         }
     }
 }
-
-/// What messages taken together count for from which on no other is added.
-const MAX_AHEAD: usize = 1024;
 
 /// Takes a session that is over out of the directory.
 struct Removal<'a, R: Runtime>(&'a SessionCell<R>);

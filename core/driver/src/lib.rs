@@ -19,6 +19,7 @@
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
 mod cell;
+mod client;
 mod clock;
 mod connection;
 mod listen;
@@ -28,9 +29,12 @@ mod server;
 mod shared;
 mod socket;
 mod trace;
+mod waiters;
 mod wakes;
+mod writer;
 
 pub use crate::{
+    client::{Client, ClientBuilder, ConnectError, Connecting, Sessions},
     clock::Clock,
     listen::listen,
     runtime::Runtime,

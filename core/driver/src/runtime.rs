@@ -49,8 +49,12 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
-    /// that ([`TLS`](Self::TLS)). Dropping the future gives up.
-    fn connect(&self, to: &Url) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// that ([`TLS`](Self::TLS)). Gives the address that it has connected to as well. Dropping the
+    /// future gives up.
+    fn connect(
+        &self,
+        to: &Url,
+    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
     /// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
     ///

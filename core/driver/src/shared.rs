@@ -23,6 +23,7 @@ use crate::{
     runtime::Runtime,
     server::AllowHook,
     socket::Socket,
+    waiters::Shareable,
     wakes::{Wakes, register},
 };
 
@@ -287,7 +288,10 @@ impl<R: Runtime> Shared<R> {
         for shard in &self.shards {
             let cells: Vec<_> = lock(&shard.sessions).values().cloned().collect();
             for cell in cells {
-                if phase == Phase::Aborting { cell.abort() } else { cell.close(now) }
+                cell.with(|session, _, _| match phase {
+                    Phase::Aborting => session.abort(),
+                    _ => session.close(now),
+                });
             }
             let mut wakes = Wakes::default();
             wakes.extend(lock(&shard.connections).iter().map(|(_, waker)| waker.clone()));

@@ -11,13 +11,18 @@ use std::{
 };
 
 use enginewire::{
-    CloseReason, Encoded, Message, Revision, SendError, TransportKind, TrySendError,
+    CloseReason, Encoded, Event, Message, Revision, SendError, TransportKind, TrySendError,
     wire::http::RequestHead,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use crate::{cell::SessionCell, runtime::Runtime};
+use crate::{
+    cell::SessionCell,
+    client::ClientCell,
+    runtime::Runtime,
+    waiters::{Duplex, Shareable},
+};
 
 /// One session, as the application sees it.
 ///
@@ -33,13 +38,30 @@ use crate::{cell::SessionCell, runtime::Runtime};
 /// has done nothing (`close` has begun to close), and no message is lost.
 pub struct Socket<R: Runtime> {
     sender: Sender<R>,
+    handshake: Arc<Handshake>,
     /// Small messages that were taken from the session together with one before them.
     ahead: VecDeque<Message>,
 }
 
 /// Sends to one session. Cheap to clone; does not keep the session open.
 pub struct Sender<R: Runtime> {
-    cell: Arc<SessionCell<R>>,
+    cell: Cell<R>,
+}
+
+/// A session of either side.
+pub(crate) enum Cell<R: Runtime> {
+    Server(Arc<SessionCell<R>>),
+    Client(Arc<ClientCell<R>>),
+}
+
+/// The same for either side.
+macro_rules! each {
+    ($cell:expr, $name:ident => $work:expr) => {
+        match &$cell {
+            Cell::Server($name) => $work,
+            Cell::Client($name) => $work,
+        }
+    };
 }
 
 /// The request that opened a session.
@@ -85,8 +107,12 @@ impl Handshake {
 }
 
 impl<R: Runtime> Socket<R> {
-    pub(crate) const fn new(cell: Arc<SessionCell<R>>) -> Self {
-        Self { sender: Sender { cell }, ahead: VecDeque::new() }
+    pub(crate) const fn new(cell: Cell<R>, handshake: Arc<Handshake>) -> Self {
+        Self { sender: Sender::new(cell), handshake, ahead: VecDeque::new() }
+    }
+
+    pub(crate) const fn cell(&self) -> &Cell<R> {
+        &self.sender.cell
     }
 
     /// The next message. `None` once the session is over and everything received has been taken;
@@ -97,10 +123,29 @@ impl<R: Runtime> Socket<R> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
+    /// The next message, or whatever else happens: [`Event::Upgraded`], and [`Event::Closed`] as the
+    /// last. `None` after that.
+    ///
+    /// Cancel safe: an event is either returned or still there.
+    pub async fn recv_event(&mut self) -> Option<Event> {
+        if let Some(message) = self.ahead.pop_front() {
+            return Some(Event::Message(message));
+        }
+        poll_fn(|cx| {
+            each!(self.sender.cell, cell => cell.with(|session, waiters, _| {
+                waiters.poll_next_event(session, cx)
+            }))
+        })
+        .await
+    }
+
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
-        match self.ahead.pop_front() {
+        let Self { sender, ahead, .. } = self;
+        match ahead.pop_front() {
             Some(message) => Poll::Ready(Some(message)),
-            None => self.sender.cell.poll_recv(cx, &mut self.ahead),
+            None => each!(sender.cell, cell => cell.with(|session, waiters, settled| {
+                waiters.poll_recv(session, settled, cx, ahead)
+            })),
         }
     }
 
@@ -136,7 +181,8 @@ impl<R: Runtime> Socket<R> {
         self.sender.ready().await
     }
 
-    /// Ends the session once what is queued has been let out, and waits for that. The peer has
+    /// Ends the session once what is queued has been let out, and waits for that; on the client's side
+    /// also for the end of its connections. The peer has
     /// [`Config::close_timeout`](enginewire::Config::close_timeout) to take it.
     ///
     /// Cancel safe: once polled, the session closes whether or not anybody waits for it.
@@ -151,25 +197,33 @@ impl<R: Runtime> Socket<R> {
 
     /// Why the session is over; `None` while it is not.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        self.sender.cell.close_reason()
+        each!(self.sender.cell, cell => cell.look(|session| session.close_reason().cloned()))
     }
 
     /// The transport that carries messages now.
     pub fn transport(&self) -> TransportKind {
-        self.sender.cell.transport()
+        each!(self.sender.cell, cell => cell.look(Duplex::transport))
+    }
+
+    /// The id of the session. **A secret**: whoever has it owns the session. For requests beside the
+    /// session that must reach the same server, never for logs; those have [`id`](Self::id).
+    pub fn sid(&self) -> String {
+        each!(self.sender.cell, cell => cell.look(Duplex::sid))
     }
 
     /// The revision of the protocol that the client speaks.
     pub fn revision(&self) -> Revision {
-        self.sender.cell.revision()
+        each!(self.sender.cell, cell => cell.look(Duplex::revision))
     }
 
-    /// The request that opened the session.
+    /// The request that opened the session. On the client's side: the path, query and header fields
+    /// that all requests of the session have in common.
     pub fn handshake(&self) -> &Handshake {
-        &self.sender.cell.handshake
+        &self.handshake
     }
 
-    /// The address of the TCP connection that opened the session, which may be a proxy's.
+    /// The address at the other end of the TCP connection that opened the session, which may be a
+    /// proxy's.
     pub fn peer_addr(&self) -> SocketAddr {
         self.handshake().peer_addr()
     }
@@ -177,11 +231,15 @@ impl<R: Runtime> Socket<R> {
     /// A name for the session that is not a secret, unlike the `sid`: unique in this server, and the
     /// one that logs show.
     pub fn id(&self) -> u64 {
-        self.sender.cell.id
+        self.sender.id()
     }
 }
 
 impl<R: Runtime> Sender<R> {
+    pub(crate) const fn new(cell: Cell<R>) -> Self {
+        Self { cell }
+    }
+
     /// As [`Socket::send`].
     ///
     /// # Errors
@@ -189,7 +247,12 @@ impl<R: Runtime> Sender<R> {
     /// [`SendError::Closed`].
     pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
         let mut message = Some(message.into());
-        poll_fn(|cx| self.cell.poll_send(cx, &mut message)).await
+        poll_fn(|cx| {
+            each!(self.cell, cell => cell.with(|session, waiters, _| {
+                waiters.poll_send(session, cx, &mut message)
+            }))
+        })
+        .await
     }
 
     /// As [`Socket::try_send`]. A broadcast encodes once:
@@ -208,7 +271,8 @@ impl<R: Runtime> Sender<R> {
     ///
     /// [`SendError::Full`] or [`SendError::Closed`], and the message.
     pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        self.cell.try_send(message.into())
+        let message = message.into();
+        each!(self.cell, cell => cell.with(|session, _, _| Duplex::send(session, message)))
     }
 
     /// As [`Socket::ready`].
@@ -217,31 +281,61 @@ impl<R: Runtime> Sender<R> {
     ///
     /// [`SendError::Closed`].
     pub async fn ready(&self) -> Result<(), SendError> {
-        poll_fn(|cx| self.cell.poll_ready(cx)).await
+        poll_fn(|cx| self.poll_ready(cx)).await
     }
 
     /// As [`Socket::close`].
     pub async fn close(&self) -> CloseReason {
-        self.cell.close(self.cell.shared.runtime.now());
-        poll_fn(|cx| self.cell.poll_closed(cx)).await
+        self.begin_close();
+        poll_fn(|cx| self.poll_closed(cx)).await
     }
 
     /// As [`Socket::id`].
     pub fn id(&self) -> u64 {
-        self.cell.id
+        each!(self.cell, cell => cell.id())
+    }
+}
+
+impl<R: Runtime> Sender<R> {
+    fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_ready(session, cx)))
+    }
+
+    fn poll_flushed(&self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_flushed(session, cx)))
+    }
+
+    fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_closed(session, cx)))
+    }
+
+    fn begin_close(&self) {
+        each!(self.cell, cell => {
+            let now = cell.now();
+            cell.with(|session, _, _| Duplex::close(session, now));
+        });
+    }
+
+    /// The application has let go of the socket.
+    fn release(&self) {
+        self.begin_close();
+        each!(self.cell, cell => cell.with(|_, waiters, _| waiters.forget_receiver()));
     }
 }
 
 impl<R: Runtime> Clone for Sender<R> {
     fn clone(&self) -> Self {
-        Self { cell: Arc::clone(&self.cell) }
+        let cell = match &self.cell {
+            Cell::Server(cell) => Cell::Server(Arc::clone(cell)),
+            Cell::Client(cell) => Cell::Client(Arc::clone(cell)),
+        };
+        Self { cell }
     }
 }
 
 impl<R: Runtime> Drop for Socket<R> {
     fn drop(&mut self) {
-        let cell = &self.sender.cell;
-        cell.release(cell.shared.runtime.now());
+        self.sender.release();
     }
 }
 
@@ -261,21 +355,20 @@ impl<R: Runtime, M: Into<Encoded>> Sink<M> for Socket<R> {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.sender.cell.poll_ready(cx)
+        self.sender.poll_ready(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
-        Ok(self.sender.cell.try_send(message.into())?)
+        Ok(self.sender.try_send(message)?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.sender.cell.poll_flushed(cx)
+        self.sender.poll_flushed(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let cell = &self.sender.cell;
-        cell.close(cell.shared.runtime.now());
-        cell.poll_closed(cx).map(|_| Ok(()))
+        self.sender.begin_close();
+        self.sender.poll_closed(cx).map(|_| Ok(()))
     }
 }
 

@@ -93,8 +93,8 @@ impl ClientConfig {
         }
     }
 
-    /// Path and query that all requests begin with, up to the name of the transport.
-    pub(super) fn target(&self) -> String {
+    /// What the targets of all requests begin with: path and query, up to the name of the transport.
+    pub fn target(&self) -> String {
         let path = query::escape_illegal(self.path.trim_matches('/'));
         let mut query = String::new();
         for (key, value) in &self.query {

@@ -175,14 +175,17 @@ impl<R: Runtime> Host for Server<'_, '_, R> {
         };
         let session = shared.router.open(now, &mut entropy, opening, first)?;
         let sid = session.sid();
-        let cell = SessionCell::new(shared, session, asked.handshake);
+        let cell = SessionCell::new(shared, session);
         let (Carrier::Exchange(ExchangeId(id)) | Carrier::Socket(SocketId(id))) = first;
         cell.lock().attach(id, self.cx.waker());
         if !shared.insert(sid, &cell) {
             return Err(Reject::Unavailable);
         }
         trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
-        shared.push_accepted(socket::Socket::new(Arc::clone(&cell)));
+        shared.push_accepted(socket::Socket::new(
+            socket::Cell::Server(Arc::clone(&cell)),
+            asked.handshake,
+        ));
         Ok(cell)
     }
 

@@ -6,7 +6,6 @@
 
 mod exchange;
 mod websocket;
-mod writer;
 
 use std::{
     future::Future,
@@ -20,12 +19,13 @@ use std::{
 use enginewire::{SocketEnd, Time};
 use futures_io::AsyncRead;
 
-use self::{exchange::Exchanges, websocket::Socket, writer::Writer};
+use self::{exchange::Exchanges, websocket::Socket};
 use crate::{
     runtime::Runtime,
     scratch::Scratch,
     shared::{Armed, Phase, Registered, Shared},
     trace::Span,
+    writer::Writer,
 };
 
 /// The task of one TCP connection.

@@ -17,27 +17,27 @@ use futures_io::AsyncWrite;
 
 /// What one connection has to write.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Outbox);
+pub(crate) struct Writer(Outbox);
 
 impl Writer {
     /// Where the next bytes for this connection go.
-    pub(super) fn output<'a>(&'a mut self, shared: &'a mut Output) -> &'a mut Output {
+    pub(crate) fn output<'a>(&'a mut self, shared: &'a mut Output) -> &'a mut Output {
         self.0.output(shared)
     }
 
     /// Whether the socket would not take everything.
-    pub(super) const fn is_blocked(&self) -> bool {
+    pub(crate) const fn is_blocked(&self) -> bool {
         self.0.is_blocked()
     }
 
     /// When a peer that goes on taking nothing is given up, if something waits for it.
-    pub(super) fn deadline(&self, patience: Duration) -> Option<Time> {
+    pub(crate) fn deadline(&self, patience: Duration) -> Option<Time> {
         self.0.deadline(patience)
     }
 
     /// Writes what there is. `Pending` if the socket would not take everything.
     #[inline]
-    pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
+    pub(crate) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         shared: &mut Output,

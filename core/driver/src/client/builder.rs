@@ -1,0 +1,193 @@
+//! What a client may be told.
+
+use std::{fmt, time::Duration};
+
+use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, TransportKind, Url};
+
+use super::{Client, ConnectError};
+use crate::{runtime::Runtime, socket::Socket};
+
+/// Sets up a [`Client`]. Everything has a default, which is the reference's where it has one.
+pub struct ClientBuilder<R> {
+    runtime: R,
+    /// What was wrong is said when the client is built.
+    config: Result<(Url, ClientConfig), ConnectError>,
+    reconnect: Reconnect,
+}
+
+impl<R: Runtime> ClientBuilder<R> {
+    /// Starts to set up a client that runs on `runtime`, for the server at `url`.
+    pub fn new(runtime: R, url: &str) -> Self {
+        let config = Url::parse(url).map_err(|error: InvalidUrl| error.into()).map(|url| {
+            let config = ClientConfig::new(&url);
+            (url, config)
+        });
+        Self { runtime, config, reconnect: Reconnect::default() }
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Header`] and
+    /// [`ConnectError::Request`].
+    pub fn build(self) -> Result<Client<R>, ConnectError> {
+        let (url, config) = self.config?;
+        if url.is_secure() && !R::TLS {
+            return Err(ConnectError::Tls);
+        }
+        Client::new(self.runtime, url, config, self.reconnect)
+    }
+
+    /// Builds the client, and opens a session.
+    ///
+    /// Cancel safe: if the future is dropped, the session is given up.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub async fn connect(self) -> Result<Socket<R>, ConnectError> {
+        self.build()?.open().await
+    }
+
+    /// Changes the protocol's configuration. The methods below change parts of it.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        if let Ok((_, config)) = &mut self.config {
+            change(config);
+        }
+        self
+    }
+
+    /// See [`ClientConfig::path`].
+    #[must_use]
+    pub fn path(self, path: impl Into<String>) -> Self {
+        self.config(|config| config.path = path.into())
+    }
+
+    /// Adds a query parameter to all requests. See [`ClientConfig::query`].
+    #[must_use]
+    pub fn query(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config(|config| config.query.push((key.into(), value.into())))
+    }
+
+    /// Adds a header field to all requests. Those that frame a request, or belong to the handshake of a
+    /// WebSocket, are the client's own and make [`build`](Self::build) fail.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        if let Ok((_, config)) = &mut self.config
+            && (is_own(name) || config.headers.push(name, value).is_err())
+        {
+            self.config = Err(ConnectError::Header { name: name.into() });
+        }
+        self
+    }
+
+    /// See [`ClientConfig::transports`].
+    #[must_use]
+    pub fn transports(self, transports: impl Into<Vec<TransportKind>>) -> Self {
+        self.config(|config| config.transports = transports.into())
+    }
+
+    /// See [`ClientConfig::upgrade`].
+    #[must_use]
+    pub fn upgrade(self, upgrade: bool) -> Self {
+        self.config(|config| config.upgrade = upgrade)
+    }
+
+    /// See [`ClientConfig::try_all_transports`].
+    #[must_use]
+    pub fn try_all_transports(self, all: bool) -> Self {
+        self.config(|config| config.try_all_transports = all)
+    }
+
+    /// See [`ClientConfig::remember_upgrade`]. It is the [`Client`] that remembers.
+    #[must_use]
+    pub fn remember_upgrade(self, remember: bool) -> Self {
+        self.config(|config| config.remember_upgrade = remember)
+    }
+
+    /// See [`ClientConfig::revision`].
+    #[must_use]
+    pub fn revision(self, revision: Revision) -> Self {
+        self.config(|config| config.revision = revision)
+    }
+
+    /// See [`ClientConfig::force_base64`].
+    #[must_use]
+    pub fn force_base64(self, force: bool) -> Self {
+        self.config(|config| config.force_base64 = force)
+    }
+
+    /// See [`ClientConfig::open_timeout`]: connecting is a part of it.
+    #[must_use]
+    pub fn open_timeout(self, timeout: Duration) -> Self {
+        self.config(|config| config.open_timeout = timeout)
+    }
+
+    /// See [`ClientConfig::request_timeout`].
+    #[must_use]
+    pub fn request_timeout(self, timeout: Duration) -> Self {
+        self.config(|config| config.request_timeout = Some(timeout))
+    }
+
+    /// See [`ClientConfig::upgrade_timeout`].
+    #[must_use]
+    pub fn upgrade_timeout(self, timeout: Duration) -> Self {
+        self.config(|config| config.upgrade_timeout = timeout)
+    }
+
+    /// See [`ClientConfig::close_timeout`].
+    #[must_use]
+    pub fn close_timeout(self, timeout: Duration) -> Self {
+        self.config(|config| config.close_timeout = timeout)
+    }
+
+    /// See [`ClientConfig::limits`].
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        self.config(|config| config.limits = limits)
+    }
+
+    /// When [`Client::sessions`] tries again. Nothing else does.
+    #[must_use]
+    pub fn reconnect(mut self, policy: Reconnect) -> Self {
+        self.reconnect = policy;
+        self
+    }
+}
+
+/// Header fields that the client writes itself: a second one would be read as another request, or
+/// not understood.
+fn is_own(name: &str) -> bool {
+    const OWN: [&str; 9] = [
+        "host",
+        "connection",
+        "upgrade",
+        "content-type",
+        "content-length",
+        "transfer-encoding",
+        "accept-encoding",
+        "expect",
+        "te",
+    ];
+    let name = name.to_ascii_lowercase();
+    OWN.contains(&&*name) || name.starts_with("sec-websocket-")
+}
+
+impl<R: fmt::Debug> fmt::Debug for ClientBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_s_own_fields_are_not_the_application_s() {
+        assert!(is_own("Host") && is_own("Sec-WebSocket-Key") && is_own("CONTENT-LENGTH"));
+        assert!(!is_own("Authorization") && !is_own("Cookie") && !is_own("X-Host"));
+    }
+}

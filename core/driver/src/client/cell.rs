@@ -1,0 +1,207 @@
+//! One session of a client and everybody who waits for it.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use enginewire::{ClientHub, CloseReason, Time};
+
+use super::{ConnectError, Shared};
+use crate::{
+    runtime::Runtime,
+    shared::lock,
+    socket::Handshake,
+    trace::trace,
+    waiters::{Hosted, Shareable, Waiters},
+    wakes::{Wakes, register},
+};
+
+/// A session, shared by the task that has its connections and the handle that the application has.
+pub(crate) struct ClientCell<R: Runtime> {
+    /// The public name.
+    id: u64,
+    shared: Arc<Shared<R>>,
+    inner: Mutex<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) hosted: Hosted,
+    waiters: Waiters,
+    /// The task that has the connections.
+    task: Option<Waker>,
+    /// When that task will look next, if nobody wakes it.
+    pub(super) armed: Option<Time>,
+    /// What the operating system last had against a connection.
+    pub(super) error: Option<io::Error>,
+    /// The server's address, as the first connection has found it.
+    pub(super) peer_addr: Option<SocketAddr>,
+    /// The end has been noticed.
+    ended: bool,
+}
+
+/// A session that the caller has to itself. Settles when dropped.
+pub(super) struct Guard<'a, R: Runtime> {
+    cell: &'a ClientCell<R>,
+    pub(super) inner: MutexGuard<'a, Inner>,
+    /// Acts when it is dropped, which is after `inner` has been: fields go in order.
+    wakes: Wakes,
+    /// The task itself holds the guard, which need not be woken.
+    by_task: bool,
+    settled: bool,
+}
+
+impl<R: Runtime> ClientCell<R> {
+    pub(super) fn new(shared: &Arc<Shared<R>>, hub: ClientHub) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            shared: Arc::clone(shared),
+            inner: Mutex::new(Inner {
+                hosted: Hosted { hub, done: false },
+                waiters: Waiters::default(),
+                task: None,
+                armed: None,
+                error: None,
+                peer_addr: None,
+                ended: false,
+            }),
+        })
+    }
+
+    pub(super) const fn shared(&self) -> &Arc<Shared<R>> {
+        &self.shared
+    }
+
+    /// Locks the session for its task.
+    pub(super) fn lock_by_task(&self) -> Guard<'_, R> {
+        let mut guard = self.lock();
+        guard.by_task = true;
+        guard
+    }
+
+    fn lock(&self) -> Guard<'_, R> {
+        let (inner, wakes) = (lock(&self.inner), Wakes::default());
+        Guard { cell: self, inner, wakes, by_task: false, settled: false }
+    }
+
+    /// The task wants to be woken when the session asks for something.
+    pub(super) fn register_task(&self, waker: &Waker) {
+        register(&mut lock(&self.inner).task, waker);
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        lock(&self.inner).hosted.hub.is_finished()
+    }
+
+    /// The task has ended, and with it all connections.
+    pub(super) fn finish(&self) {
+        let mut guard = self.lock_by_task();
+        guard.inner.hosted.hub.abort();
+        guard.inner.hosted.done = true;
+    }
+
+    pub(super) fn abort(&self) {
+        self.lock().inner.hosted.hub.abort();
+    }
+
+    /// Waits until the session is open, or over before that.
+    pub(super) fn poll_open(&self, cx: &Context<'_>) -> Poll<Result<Handshake, ConnectError>> {
+        let mut guard = self.lock();
+        guard.settled = true;
+        let inner = &mut *guard.inner;
+        let session = inner.hosted.hub.session();
+        if let Some(reason) = session.close_reason().filter(|_| session.handshake().is_none()) {
+            let (reason, source) = (reason.clone(), inner.error.take());
+            return Poll::Ready(Err(ConnectError::Session { reason, source }));
+        }
+        if session.handshake().is_none() {
+            inner.waiters.receive(cx);
+            return Poll::Pending;
+        }
+        trace!(DEBUG, session = self.id, "session opened");
+        let head = self.shared.head.clone();
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        Poll::Ready(Ok(Handshake::new(head, inner.peer_addr.unwrap_or(unknown))))
+    }
+
+    /// Waits until the session is over.
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+        let mut guard = self.lock();
+        guard.settled = true;
+        let Inner { hosted, waiters, .. } = &mut *guard.inner;
+        waiters.poll_closed(hosted, cx)
+    }
+}
+
+impl<R: Runtime> Shareable for ClientCell<R> {
+    type Session = Hosted;
+
+    fn with<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Hosted, &mut Waiters, &mut bool) -> T,
+    ) -> T {
+        let mut guard = self.lock();
+        let Guard { inner, settled, .. } = &mut guard;
+        let Inner { hosted, waiters, .. } = &mut **inner;
+        work(hosted, waiters, settled)
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Hosted) -> T) -> T {
+        look(&lock(&self.inner).hosted)
+    }
+
+    fn now(&self) -> Time {
+        self.shared.runtime.now()
+    }
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl<R: Runtime> Guard<'_, R> {
+    fn settle(&mut self) {
+        let Inner { hosted, waiters, task, armed, ended, .. } = &mut *self.inner;
+        waiters.wake(hosted, &mut self.wakes);
+        let hub = &hosted.hub;
+        let due = hub.poll_timeout();
+        let sooner = due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
+        if !self.by_task && (sooner || hub.has_actions()) {
+            self.wakes.extend(task.take());
+        }
+        let session = hub.session();
+        if *ended {
+            return;
+        }
+        if session.websocket_works() {
+            self.cell.shared.websocket_worked.store(true, Ordering::Relaxed);
+        }
+        if let Some(reason) = session.close_reason() {
+            *ended = true;
+            if matches!(reason, CloseReason::TransportError(_)) {
+                self.cell.shared.websocket_worked.store(false, Ordering::Relaxed);
+            }
+            trace!(DEBUG, session = self.cell.id, reason = ?reason, "session closed");
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Guard<'_, R> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle();
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for ClientCell<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,332 @@
+//! The task that has the connections of one session.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use enginewire::{ClientHub, LinkAction, LinkId, Time};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::{ClientCell, Shared};
+use crate::{
+    runtime::Runtime,
+    scratch::{EntropyPool, Scratch},
+    trace::trace,
+    writer::Writer,
+};
+
+/// Begins to open a session.
+pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
+    let worked = shared.websocket_worked.load(Ordering::Relaxed);
+    let config = Arc::clone(&shared.config);
+    let now = shared.runtime.now();
+    let hub = Scratch::with(|scratch| {
+        let mut entropy = entropy(&mut scratch.entropy, &shared.runtime);
+        ClientHub::new(now, &shared.url, config, worked, &mut entropy)
+    });
+    let cell = ClientCell::new(shared, hub);
+    let task = Task { cell: Arc::clone(&cell), links: Vec::new(), sleep: None };
+    shared.runtime.spawn(task);
+    cell
+}
+
+/// Does what the session asks for until it is over and all its connections have been closed.
+struct Task<R: Runtime> {
+    cell: Arc<ClientCell<R>>,
+    links: Vec<Link<R>>,
+    sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+}
+
+/// One connection.
+struct Link<R: Runtime> {
+    id: LinkId,
+    state: State<R>,
+}
+
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<(S, SocketAddr)>> + Send>>;
+
+enum State<R: Runtime> {
+    Connecting(Connecting<R::Stream>),
+    Open {
+        stream: R::Stream,
+        writer: Writer,
+    },
+    /// The session has let go of it: it is closed once everything has been written, or at this time.
+    Closing {
+        stream: R::Stream,
+        writer: Writer,
+        until: Time,
+    },
+}
+
+impl<R: Runtime> Task<R> {
+    /// One look at everything. Says whether another one is worth it.
+    fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        {
+            let mut guard = self.cell.lock_by_task();
+            if guard.inner.hosted.hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                guard.inner.hosted.hub.handle_timeout(now);
+            }
+        }
+        let mut more = self.act(now, cx, scratch);
+        for at in (0..self.links.len()).rev() {
+            match self.look(at, now, cx, scratch) {
+                Progress::Idle => {}
+                Progress::More => more = true,
+                Progress::Ended => {
+                    self.links.swap_remove(at);
+                    more = true;
+                }
+            }
+        }
+        more
+    }
+
+    /// Does what the session asks for. Says whether that was anything.
+    fn act(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let mut acted = false;
+        loop {
+            let action = {
+                let runtime = &self.cell.shared().runtime;
+                let mut entropy = entropy(&mut scratch.entropy, runtime);
+                self.cell.lock_by_task().inner.hosted.hub.poll_action(now, &mut entropy)
+            };
+            let Some(action) = action else { return acted };
+            acted = true;
+            match action {
+                LinkAction::Connect(id) => {
+                    let shared = Arc::clone(self.cell.shared());
+                    let connect = async move { shared.runtime.connect(&shared.url).await };
+                    self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
+                }
+                LinkAction::Write(id) => self.write(id, now, cx, scratch),
+                LinkAction::Close(id) => {
+                    let Some(at) = self.links.iter().position(|link| link.id == id) else {
+                        continue;
+                    };
+                    let link = self.links.swap_remove(at);
+                    if let State::Open { stream, writer } = link.state {
+                        let until = now + LINGER;
+                        self.links
+                            .push(Link { id, state: State::Closing { stream, writer, until } });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what the session has for a connection, and writes it once the lock has been released.
+    fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
+        let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
+        let State::Open { stream, writer } = &mut self.links[at].state else { return };
+        if !writer.is_blocked() {
+            let mut room = WRITE_CHUNK;
+            let mut guard = self.cell.lock_by_task();
+            guard.inner.hosted.hub.transmit(id, |bytes| {
+                let taken = &bytes[..bytes.len().min(room)];
+                room -= taken.len();
+                scratch.output.put_slice(taken);
+                taken.len()
+            });
+        }
+        match writer.poll_flush(stream, &mut scratch.output, cx, now) {
+            Poll::Ready(Ok(())) => {
+                self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id)
+            }
+            // It is told when the rest is out.
+            Poll::Pending => {}
+            Poll::Ready(Err(error)) => {
+                self.links.swap_remove(at);
+                self.fail(now, id, error, ClientHub::handle_lost);
+            }
+        }
+    }
+
+    /// Looks at one connection.
+    fn look(
+        &mut self,
+        at: usize,
+        now: Time,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Progress {
+        let Link { id, state } = &mut self.links[at];
+        let id = *id;
+        match state {
+            State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                Poll::Pending => Progress::Idle,
+                Poll::Ready(Ok((stream, peer_addr))) => {
+                    *state = State::Open { stream, writer: Writer::default() };
+                    let mut guard = self.cell.lock_by_task();
+                    guard.inner.peer_addr.get_or_insert(peer_addr);
+                    guard.inner.hosted.hub.handle_connected(now, id);
+                    Progress::More
+                }
+                Poll::Ready(Err(error)) => {
+                    self.fail(now, id, error, ClientHub::handle_refused);
+                    Progress::Ended
+                }
+            },
+            State::Closing { stream, writer, until } => {
+                let written = writer.poll_flush(stream, &mut scratch.output, cx, now);
+                let closed = match written {
+                    Poll::Ready(Ok(())) => Pin::new(stream).poll_close(cx).is_ready(),
+                    Poll::Ready(Err(_)) => true,
+                    Poll::Pending => false,
+                };
+                if closed || *until <= now { Progress::Ended } else { Progress::Idle }
+            }
+            State::Open { stream, writer } => {
+                let mut progress = Progress::Idle;
+                if writer.is_blocked() {
+                    match writer.poll_flush(stream, &mut scratch.output, cx, now) {
+                        Poll::Ready(Ok(())) => {
+                            self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id);
+                            progress = Progress::More;
+                        }
+                        Poll::Pending => {}
+                        Poll::Ready(Err(error)) => {
+                            self.fail(now, id, error, ClientHub::handle_lost);
+                            return Progress::Ended;
+                        }
+                    }
+                }
+                if !self.cell.lock_by_task().inner.hosted.hub.is_reading(id) {
+                    return progress;
+                }
+                match poll_read(stream, cx, &mut scratch.input) {
+                    Poll::Pending => progress,
+                    Poll::Ready(Ok(0)) => {
+                        self.cell.lock_by_task().inner.hosted.hub.handle_eof(now, id);
+                        // The session has it closed.
+                        Progress::More
+                    }
+                    Poll::Ready(Ok(n)) => {
+                        let bytes = &mut scratch.input[..n];
+                        self.cell.lock_by_task().inner.hosted.hub.handle_bytes(now, id, bytes);
+                        Progress::More
+                    }
+                    Poll::Ready(Err(error)) => {
+                        self.fail(now, id, error, ClientHub::handle_lost);
+                        Progress::Ended
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the session that a connection is no more.
+    fn fail(
+        &self,
+        now: Time,
+        id: LinkId,
+        error: io::Error,
+        tell: impl FnOnce(&mut ClientHub, Time, LinkId),
+    ) {
+        trace!(DEBUG, error = %error, "connection failed");
+        let mut guard = self.cell.lock_by_task();
+        guard.inner.error = Some(error);
+        tell(&mut guard.inner.hosted.hub, now, id);
+    }
+
+    /// Sees to it that the task is woken at the next deadline.
+    fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let closing = self.links.iter().filter_map(|link| match link.state {
+            State::Closing { until, .. } => Some(until),
+            _ => None,
+        });
+        let closing = closing.min();
+        let mut guard = self.cell.lock_by_task();
+        let due = guard.inner.hosted.hub.poll_timeout().into_iter().chain(closing).min();
+        guard.inner.armed = due;
+        drop(guard);
+        let Some(due) = due else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        if due <= now {
+            return Poll::Ready(());
+        }
+        let (_, sleep) = match &mut self.sleep {
+            Some(sleep) if sleep.0 == due => sleep,
+            other => {
+                let sleep = self.cell.shared().runtime.sleep_until(due);
+                other.insert((due, Box::pin(sleep)))
+            }
+        };
+        sleep.as_mut().poll(cx).map(drop)
+    }
+}
+
+impl<R: Runtime> Future for Task<R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.cell.register_task(cx.waker());
+        for _ in 0..ROUNDS {
+            let now = this.cell.shared().runtime.now();
+            if Scratch::with(|scratch| this.drive(now, cx, scratch)) {
+                continue;
+            }
+            if this.links.is_empty() && this.cell.is_finished() {
+                return Poll::Ready(());
+            }
+            if this.poll_sleep(now, cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.sleep = None;
+        }
+        // The others on this thread want their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Without its task a session has no connections: a runtime that shuts down ends it.
+impl<R: Runtime> Drop for Task<R> {
+    fn drop(&mut self) {
+        self.cell.finish();
+    }
+}
+
+/// What came of a look at a connection.
+enum Progress {
+    Idle,
+    More,
+    /// The connection is no more, and the session knows it.
+    Ended,
+}
+
+fn poll_read<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    input: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    loop {
+        match Pin::new(&mut *stream).poll_read(cx, input) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Random bytes, fetched in bulk.
+fn entropy<R: Runtime>(pool: &mut EntropyPool, runtime: &R) -> impl FnMut(&mut [u8]) {
+    move |buffer: &mut [u8]| pool.fill(buffer, |buffer| runtime.fill_random(buffer))
+}
+
+/// How often the task looks at everything before it lets others have their turn.
+const ROUNDS: usize = 32;
+
+/// Bytes taken from the session at a time: what a socket is likely to take at once.
+const WRITE_CHUNK: usize = 64 * 1024;
+
+/// How long the last bytes of a connection may take.
+const LINGER: Duration = Duration::from_secs(2);
