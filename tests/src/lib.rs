@@ -1,6 +1,7 @@
 //! What the tests, benchmarks and test programs share.
 
 pub mod client;
+pub mod client_program;
 pub mod echo;
 pub mod program;
 pub mod script;

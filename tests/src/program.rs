@@ -216,7 +216,7 @@ async fn send_numbered<R: Runtime>(
 }
 
 /// `n` bytes: 0, 1, ... 255, 0, ...
-fn counting_bytes(n: usize) -> Message {
+pub fn counting_bytes(n: usize) -> Message {
     (0..=u8::MAX).cycle().take(n).collect::<Vec<u8>>().into()
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Link {
     blocked: bool,
     /// The event loop knows that there is something to write.
     announced: bool,
+    /// When the connection may be used again; see [`REST`].
+    rests_until: Time,
     /// When the connection is closed, if nothing is made of it before.
     deadline: Option<Time>,
 }
@@ -41,10 +43,6 @@ enum Task {
         client: http::Client,
         /// The request under way.
         exchange: Option<ExchangeId>,
-        /// The request, as long as it may be sent once more; see [`Link::may_repeat`].
-        again: Option<Request>,
-        /// A request has been answered here before.
-        used: bool,
     },
     Handshake {
         client: http::Client,
@@ -64,8 +62,6 @@ enum Task {
 pub(super) enum Outcome {
     Answer(ExchangeId, ResponseHead, Bytes),
     Fault(ExchangeId, TransportFault),
-    /// The request has to be sent again, on another connection.
-    Repeat(ExchangeId, Request),
     Open(SocketId),
     Refused(SocketId, TransportFault),
     Message(SocketId, Message),
@@ -77,7 +73,7 @@ impl Link {
     /// For requests.
     pub(super) fn http(id: LinkId, config: &Arc<http::ClientConfig>) -> Self {
         let client = http::Client::new(Arc::clone(config));
-        Self::new(id, Task::Http { client, exchange: None, again: None, used: false })
+        Self::new(id, Task::Http { client, exchange: None })
     }
 
     /// To become a WebSocket.
@@ -109,6 +105,7 @@ impl Link {
             connected: false,
             blocked: false,
             announced: false,
+            rests_until: Time::ZERO,
             deadline: None,
         }
     }
@@ -125,11 +122,10 @@ impl Link {
     }
 
     /// Sends a request, once the connection is there.
-    pub(super) fn request(&mut self, on: ExchangeId, request: Request, authority: &str) {
-        let Task::Http { client, exchange, again, used } = &mut self.task else { return };
-        client.request(&request, authority, &mut self.output);
+    pub(super) fn request(&mut self, on: ExchangeId, request: &Request, authority: &str) {
+        let Task::Http { client, exchange } = &mut self.task else { return };
+        client.request(request, authority, &mut self.output);
         *exchange = Some(on);
-        *again = Some(request).filter(|request| *used && Self::may_repeat(request));
         self.deadline = None;
     }
 
@@ -140,8 +136,7 @@ impl Link {
         arena: &mut Arena,
     ) -> Option<Outcome> {
         match &mut self.task {
-            Task::Http { client, again, .. } => {
-                *again = None;
+            Task::Http { client, .. } => {
                 let reply = client.handle_bytes(input)?;
                 self.replied(reply)
             }
@@ -184,7 +179,7 @@ impl Link {
     /// The connection has failed.
     pub(super) fn lose(&mut self, fault: TransportFault) -> Option<Outcome> {
         match core::mem::replace(&mut self.task, Task::Over) {
-            Task::Http { exchange, again, .. } => Some(lost(exchange?, again, fault)),
+            Task::Http { exchange, .. } => Some(Outcome::Fault(exchange?, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, ws } if !ws.is_closed() => Some(Outcome::End(on, SocketEnd::Failed)),
             Task::Socket { .. } | Task::Over => None,
@@ -208,8 +203,9 @@ impl Link {
         }
     }
 
-    /// The request is over: keeps the connection for the next one, for a while.
+    /// The request is over: keeps the connection for another one, for a while.
     pub(super) fn keep(&mut self, now: Time) {
+        self.rests_until = now + REST;
         self.deadline = Some(now + KEPT_FOR);
     }
 
@@ -258,9 +254,8 @@ impl Link {
 
     /// What a reply to a request means.
     fn replied(&mut self, reply: Reply) -> Option<Outcome> {
-        let Task::Http { client, exchange, again, used } = &mut self.task else { return None };
-        *used = true;
-        let (on, again) = (exchange.take(), again.take());
+        let Task::Http { client, exchange } = &mut self.task else { return None };
+        let on = exchange.take();
         if !client.is_idle() {
             self.task = Task::Over;
         }
@@ -268,8 +263,9 @@ impl Link {
             Reply::Answer(head, body) => Some(Outcome::Answer(on?, head, body)),
             Reply::Fault(fault) => Some(Outcome::Fault(on?, fault.into())),
             // Such a request is not sent on these connections.
-            Reply::Upgraded(_) => Some(Outcome::Fault(on?, TransportFault::ConnectionLost)),
-            Reply::Lost => Some(lost(on?, again, TransportFault::ConnectionLost)),
+            Reply::Upgraded(_) | Reply::Lost => {
+                Some(Outcome::Fault(on?, TransportFault::ConnectionLost))
+            }
         }
     }
 
@@ -325,9 +321,12 @@ impl Link {
         }
     }
 
-    /// Whether it takes another request.
-    pub(super) const fn is_free(&self) -> bool {
-        matches!(&self.task, Task::Http { client, exchange: None, .. } if client.is_idle())
+    /// When it takes another request, if it ever does.
+    pub(super) const fn free_from(&self) -> Option<Time> {
+        match &self.task {
+            Task::Http { client, exchange: None } if client.is_idle() => Some(self.rests_until),
+            _ => None,
+        }
     }
 
     /// Whether it is of no more use: all has been said, and written.
@@ -367,13 +366,6 @@ impl Link {
         self.announced = true;
         self.id
     }
-
-    /// Whether a request may be sent again if its connection was closed before anything came back: a
-    /// server may close a connection that is kept at any time (RFC 9112 section 9.3.1), and then has
-    /// not seen it. What a POST brings might be delivered twice, if it has.
-    fn may_repeat(request: &Request) -> bool {
-        request.method == "GET"
-    }
 }
 
 impl fmt::Debug for Link {
@@ -388,13 +380,10 @@ impl fmt::Debug for Link {
     }
 }
 
-/// What becomes of a request whose connection is gone.
-fn lost(on: ExchangeId, again: Option<Request>, fault: TransportFault) -> Outcome {
-    match again {
-        Some(request) => Outcome::Repeat(on, request),
-        None => Outcome::Fault(on, fault),
-    }
-}
+/// How long a connection is left alone after an answer. A server may close it right behind that without
+/// a word (RFC 9112 section 9.6), and a request that meets the end on its way is lost, or worse: taken
+/// by a server that can no longer answer it. By then the end has come.
+const REST: Duration = Duration::from_millis(25);
 
 /// How long a connection is kept for the next request. Node closes one after 5 s; a request that
 /// meets such an end on its way is lost.

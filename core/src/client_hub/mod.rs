@@ -45,7 +45,7 @@ pub enum LinkAction {
 /// The loop opens and closes connections as it is told, hands over what it reads, writes what it is
 /// given, and calls [`handle_timeout`](Self::handle_timeout) at
 /// [`poll_timeout`](Self::poll_timeout). There are at most three connections at a time that carry the
-/// session, and one or two on their way out.
+/// session, and a few that have and are kept for the next request.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -295,7 +295,7 @@ impl ClientHub {
     /// Does what the session asks for.
     fn act(&mut self, now: Time, action: ClientAction, entropy: &mut dyn Entropy) {
         match action {
-            ClientAction::Request(on, request) => self.request(on, request),
+            ClientAction::Request(on, request) => self.request(now, on, &request),
             ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
             ClientAction::OpenSocket(on, request) => {
                 let id = self.fresh_id();
@@ -312,10 +312,14 @@ impl ClientHub {
         }
     }
 
-    /// Sends a request on a connection that is free, or on a new one.
-    fn request(&mut self, on: ExchangeId, request: Request) {
-        if let Some(link) = self.links.iter_mut().find(|link| link.is_free()) {
-            return link.request(on, request, &self.authority);
+    /// Sends a request on the connection that has rested longest, or on a new one.
+    fn request(&mut self, now: Time, on: ExchangeId, request: &Request) {
+        let rested = (0..self.links.len())
+            .filter_map(|at| Some((self.links[at].free_from()?, at)))
+            .min()
+            .filter(|&(from, _)| from <= now || self.links.len() >= MAX_LINKS);
+        if let Some((_, at)) = rested {
+            return self.links[at].request(on, request, &self.authority);
         }
         let id = self.fresh_id();
         let mut link = Link::http(id, &self.http);
@@ -342,7 +346,6 @@ impl ClientHub {
                 session.handle_answer(now, on, &head, body);
             }
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
-            Outcome::Repeat(on, request) => self.request(on, request),
             Outcome::Open(on) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
                 session.handle_socket_open(now, on);
@@ -362,7 +365,6 @@ impl ClientHub {
         if let Some(outcome) = self.links[at].lose(fault) {
             self.take(now, at, outcome);
         }
-        // Taking it may have added a link, at the end.
         self.links.remove(at);
         self.opened.retain(|&opened| opened != id);
     }
@@ -394,3 +396,6 @@ impl fmt::Debug for ClientHub {
             .finish_non_exhaustive()
     }
 }
+
+/// Connections from which on none is left alone after an answer: as many as browsers open to a host.
+const MAX_LINKS: usize = 6;

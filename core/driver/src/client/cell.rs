@@ -37,6 +37,8 @@ pub(super) struct Inner {
     task: Option<Waker>,
     /// When that task will look next, if nobody wakes it.
     pub(super) armed: Option<Time>,
+    /// It has stopped reading until the application catches up.
+    pub(super) paused: bool,
     /// What the operating system last had against a connection.
     pub(super) error: Option<io::Error>,
     /// The server's address, as the first connection has found it.
@@ -67,6 +69,7 @@ impl<R: Runtime> ClientCell<R> {
                 waiters: Waiters::default(),
                 task: None,
                 armed: None,
+                paused: false,
                 error: None,
                 peer_addr: None,
                 ended: false,
@@ -167,15 +170,17 @@ impl<R: Runtime> Shareable for ClientCell<R> {
 
 impl<R: Runtime> Guard<'_, R> {
     fn settle(&mut self) {
-        let Inner { hosted, waiters, task, armed, ended, .. } = &mut *self.inner;
+        let Inner { hosted, waiters, task, armed, paused, ended, .. } = &mut *self.inner;
         waiters.wake(hosted, &mut self.wakes);
         let hub = &hosted.hub;
         let due = hub.poll_timeout();
         let sooner = due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
-        if !self.by_task && (sooner || hub.has_actions()) {
+        let session = hub.session();
+        let resumes = *paused && session.is_receiving();
+        if !self.by_task && (sooner || resumes || hub.has_actions()) {
+            *paused = false;
             self.wakes.extend(task.take());
         }
-        let session = hub.session();
         if *ended {
             return;
         }

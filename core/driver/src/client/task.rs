@@ -197,8 +197,12 @@ impl<R: Runtime> Task<R> {
                         }
                     }
                 }
-                if !self.cell.lock_by_task().inner.hosted.hub.is_reading(id) {
-                    return progress;
+                {
+                    let mut guard = self.cell.lock_by_task();
+                    if !guard.inner.hosted.hub.is_reading(id) {
+                        guard.inner.paused = true;
+                        return progress;
+                    }
                 }
                 match poll_read(stream, cx, &mut scratch.input) {
                     Poll::Pending => progress,
