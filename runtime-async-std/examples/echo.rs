@@ -1,4 +1,4 @@
-//! An Engine.IO server that echoes every message: `cargo run -p enginewire-async-std --example echo`.
+//! An Engine.IO server that echoes every message: `cargo run -p enginewire-async-std --example echo-async-std`.
 //!
 //! Listens on the address given as argument, 127.0.0.1:3000 if there is none, until SIGINT or SIGTERM.
 
