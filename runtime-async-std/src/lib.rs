@@ -35,7 +35,11 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::SocketAddr,
+    task::{Context, Poll},
+};
 
 use enginewire::{Time, Url};
 use enginewire_driver::Runtime;
@@ -44,18 +48,7 @@ use enginewire_smol::Smol;
 pub use enginewire;
 pub use enginewire_driver::{ConnectError, Handshake};
 
-/// A server that is listening. See [`enginewire_driver::Server`].
-pub type Server = enginewire_driver::Server<AsyncStd>;
-/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
-pub type Builder = enginewire_driver::Builder<AsyncStd>;
-/// One session. See [`enginewire_driver::Socket`].
-pub type Socket = enginewire_driver::Socket<AsyncStd>;
-/// Opens sessions. See [`enginewire_driver::Client`].
-pub type Client = enginewire_driver::Client<AsyncStd>;
-/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
-pub type ClientBuilder = enginewire_driver::ClientBuilder<AsyncStd>;
-/// Sends to one session. See [`enginewire_driver::Sender`].
-pub type Sender = enginewire_driver::Sender<AsyncStd>;
+enginewire_driver::aliases!(AsyncStd);
 
 /// The tasks of async-std, on the sockets and timers that it shares with smol.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +81,14 @@ impl Runtime for AsyncStd {
 
     async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         self.0.accept(listener).await
+    }
+
+    fn poll_readable(
+        &self,
+        stream: &mut Self::Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_readable(stream, cx)
     }
 
     async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {

@@ -40,7 +40,15 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
-use std::{io, net::SocketAddr, num::NonZero, pin::Pin, sync::Once, thread};
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZero,
+    pin::Pin,
+    sync::{Arc, Once},
+    task::{Context, Poll},
+    thread,
+};
 
 use async_executor::Executor;
 use async_io::{Async, Timer};
@@ -51,18 +59,7 @@ use enginewire_driver::Clock;
 pub use enginewire;
 pub use enginewire_driver::{ConnectError, Handshake};
 
-/// A server that is listening. See [`enginewire_driver::Server`].
-pub type Server = enginewire_driver::Server<Smol>;
-/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
-pub type Builder = enginewire_driver::Builder<Smol>;
-/// One session. See [`enginewire_driver::Socket`].
-pub type Socket = enginewire_driver::Socket<Smol>;
-/// Opens sessions. See [`enginewire_driver::Client`].
-pub type Client = enginewire_driver::Client<Smol>;
-/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
-pub type ClientBuilder = enginewire_driver::ClientBuilder<Smol>;
-/// Sends to one session. See [`enginewire_driver::Sender`].
-pub type Sender = enginewire_driver::Sender<Smol>;
+enginewire_driver::aliases!(Smol);
 
 /// What an executor is given to run.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -117,6 +114,10 @@ impl enginewire_driver::Runtime for Smol {
         // A connection that is gone already fails here, and will be found to be gone.
         let _ = stream.set_nodelay(true);
         Ok((stream, peer_addr))
+    }
+
+    fn poll_readable(&self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Arc::<Async<_>>::from(stream.clone()).poll_readable(cx)
     }
 
     async fn connect(&self, to: &Url) -> io::Result<(TcpStream, SocketAddr)> {

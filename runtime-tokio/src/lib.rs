@@ -55,18 +55,7 @@ use tokio::{
 pub use enginewire;
 pub use enginewire_driver::{ConnectError, Handshake};
 
-/// A server that is listening. See [`enginewire_driver::Server`].
-pub type Server = enginewire_driver::Server<Tokio>;
-/// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
-pub type Builder = enginewire_driver::Builder<Tokio>;
-/// One session. See [`enginewire_driver::Socket`].
-pub type Socket = enginewire_driver::Socket<Tokio>;
-/// Opens sessions. See [`enginewire_driver::Client`].
-pub type Client = enginewire_driver::Client<Tokio>;
-/// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
-pub type ClientBuilder = enginewire_driver::ClientBuilder<Tokio>;
-/// Sends to one session. See [`enginewire_driver::Sender`].
-pub type Sender = enginewire_driver::Sender<Tokio>;
+enginewire_driver::aliases!(Tokio);
 
 /// The tokio runtime that the calling thread is in.
 #[derive(Clone, Copy, Debug, Default)]

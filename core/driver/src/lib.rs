@@ -41,3 +41,22 @@ pub use crate::{
     server::{Builder, Server},
     socket::{Handshake, Sender, Socket},
 };
+
+/// The names under which a crate for a runtime offers the types of this one.
+#[macro_export]
+macro_rules! aliases {
+    ($runtime:ty) => {
+        /// A server that is listening. See [`enginewire_driver::Server`].
+        pub type Server = $crate::Server<$runtime>;
+        /// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
+        pub type Builder = $crate::Builder<$runtime>;
+        /// Opens sessions. See [`enginewire_driver::Client`].
+        pub type Client = $crate::Client<$runtime>;
+        /// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
+        pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
+        /// One session. See [`enginewire_driver::Socket`].
+        pub type Socket = $crate::Socket<$runtime>;
+        /// Sends to one session. See [`enginewire_driver::Sender`].
+        pub type Sender = $crate::Sender<$runtime>;
+    };
+}

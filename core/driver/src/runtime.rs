@@ -1,6 +1,12 @@
 //! What a runtime has to bring.
 
-use std::{fmt, future::Future, io, net::SocketAddr};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    task::{Context, Poll},
+};
 
 use enginewire::{Time, Url};
 use futures_io::{AsyncRead, AsyncWrite};
@@ -47,6 +53,17 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         &self,
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// Completes when `stream` may have something to read, as far as the system knows. Asked before
+    /// a read that follows one which left room in its buffer: for runtimes that would try it, and
+    /// pay a system call, to learn that there is nothing. Without that, it completes at once.
+    fn poll_readable(
+        &self,
+        _stream: &mut Self::Stream,
+        _cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 
     /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
     /// that ([`TLS`](Self::TLS)). Gives the address that it has connected to as well. Dropping the

@@ -13,7 +13,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use enginewire::{SocketEnd, Time};
@@ -45,6 +45,8 @@ struct Link<R: Runtime> {
     stream: R::Stream,
     peer_addr: SocketAddr,
     writer: Writer,
+    /// The last read left room in its buffer: it took all there was.
+    drained: bool,
 }
 
 /// What the connection is used for.
@@ -79,7 +81,7 @@ impl<R: Runtime> Connection<R> {
         let exchanges = Exchanges::new(shared.runtime.now(), &shared);
         let id = shared.fresh_id();
         Self {
-            link: Link { id, shared, stream, peer_addr, writer: Writer::default() },
+            link: Link { id, shared, stream, peer_addr, writer: Writer::default(), drained: false },
             role: Role::Exchanges(Box::new(exchanges)),
             registered: None,
             armed: None,
@@ -185,10 +187,16 @@ impl<R: Runtime> Drop for Connection<R> {
 
 impl<R: Runtime> Link<R> {
     fn poll_read(&mut self, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.drained {
+            ready!(self.shared.runtime.poll_readable(&mut self.stream, cx))?;
+        }
         loop {
             match Pin::new(&mut self.stream).poll_read(cx, input) {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                result => {
+                    self.drained = matches!(result, Poll::Ready(Ok(n)) if n < input.len());
+                    return result;
+                }
             }
         }
     }
