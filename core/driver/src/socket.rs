@@ -21,7 +21,7 @@ use crate::{
     cell::SessionCell,
     client::ClientCell,
     runtime::Runtime,
-    waiters::{Duplex, Shareable},
+    waiters::{Duplex, Shareable, is_news},
 };
 
 /// One session, as the application sees it.
@@ -39,8 +39,8 @@ use crate::{
 pub struct Socket<R: Runtime> {
     sender: Sender<R>,
     handshake: Arc<Handshake>,
-    /// Small messages that were taken from the session together with one before them.
-    ahead: VecDeque<Message>,
+    /// What was taken from the session together with a message before it.
+    ahead: VecDeque<Event>,
 }
 
 /// Sends to one session. Cheap to clone; does not keep the session open.
@@ -128,8 +128,10 @@ impl<R: Runtime> Socket<R> {
     ///
     /// Cancel safe: an event is either returned or still there.
     pub async fn recv_event(&mut self) -> Option<Event> {
-        if let Some(message) = self.ahead.pop_front() {
-            return Some(Event::Message(message));
+        while let Some(event) = self.ahead.pop_front() {
+            if is_news(&event) {
+                return Some(event);
+            }
         }
         poll_fn(|cx| {
             each!(self.sender.cell, cell => cell.with(|session, waiters, _| {
@@ -141,12 +143,14 @@ impl<R: Runtime> Socket<R> {
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
         let Self { sender, ahead, .. } = self;
-        match ahead.pop_front() {
-            Some(message) => Poll::Ready(Some(message)),
-            None => each!(sender.cell, cell => cell.with(|session, waiters, settled| {
-                waiters.poll_recv(session, settled, cx, ahead)
-            })),
+        while let Some(event) = ahead.pop_front() {
+            if let Event::Message(message) = event {
+                return Poll::Ready(Some(message));
+            }
         }
+        each!(sender.cell, cell => cell.with(|session, waiters, settled| {
+            waiters.poll_recv(session, settled, cx, ahead)
+        }))
     }
 
     /// Queues a message, waiting for room if there is none.

@@ -151,29 +151,35 @@ impl Waiters {
         }
     }
 
-    /// Takes the next message, and along with it those behind it to `ahead`, until they count for
-    /// [`MAX_AHEAD`]: enough to share the price of the lock, too few to matter for what is unread.
+    /// Takes the next message, and along with it what comes behind it to `ahead`, until that counts for
+    /// [`MAX_AHEAD`]: enough to share the price of the lock, too little to matter for what is unread.
     pub(crate) fn poll_recv(
         &mut self,
         session: &mut impl Duplex,
         settled: &mut bool,
         cx: &Context<'_>,
-        ahead: &mut VecDeque<Message>,
+        ahead: &mut VecDeque<Event>,
     ) -> Poll<Option<Message>> {
         // Otherwise the peer may have to be read again. Nothing else follows from taking what has come.
         *settled = session.is_receiving();
         let mut first = None;
         let mut room = MAX_AHEAD;
         while let Some(event) = session.poll_event() {
-            let Event::Message(message) = event else { continue };
-            room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
-            if first.is_none() {
-                first = Some(message);
-            } else {
-                ahead.push_back(message);
-            }
-            if room == 0 {
-                break;
+            match event {
+                Event::Message(message) => {
+                    room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
+                    if first.is_none() {
+                        first = Some(message);
+                    } else {
+                        ahead.push_back(Event::Message(message));
+                    }
+                    if room == 0 {
+                        break;
+                    }
+                }
+                // For whoever asks for events after the message.
+                event if first.is_some() => ahead.push_back(event),
+                _ => {}
             }
         }
         if first.is_some() {
@@ -193,7 +199,7 @@ impl Waiters {
         cx: &Context<'_>,
     ) -> Poll<Option<Event>> {
         while let Some(event) = session.poll_event() {
-            if !matches!(event, Event::Opened | Event::Writable) {
+            if is_news(&event) {
                 return Poll::Ready(Some(event));
             }
         }
@@ -343,6 +349,12 @@ impl Duplex for Hosted {
     fn sid(&self) -> String {
         self.hub.session().sid().unwrap_or_default().to_owned()
     }
+}
+
+/// Whether the application cannot know of an event without being told: the others follow from its
+/// having a socket, and from waiting for room.
+pub(crate) const fn is_news(event: &Event) -> bool {
+    !matches!(event, Event::Opened | Event::Writable)
 }
 
 /// What messages taken together count for from which on no other is added.

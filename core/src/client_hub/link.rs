@@ -117,8 +117,11 @@ impl Link {
         self.connected = true;
     }
 
+    /// The socket takes bytes again. Who was told before that there is something to write may not have
+    /// been able to.
     pub(super) const fn unblock(&mut self) {
         self.blocked = false;
+        self.announced = false;
     }
 
     /// Sends a request, once the connection is there.

@@ -461,6 +461,18 @@ fn messages_wait_in_the_session_while_the_socket_takes_nothing() {
 }
 
 #[test]
+fn a_loop_that_could_not_write_when_it_was_told_to_is_told_again() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("a").unwrap();
+    let write = Some(LinkAction::Write(link));
+    assert_eq!(server.hub.poll_action(server.now, &mut seven()), write);
+    assert_eq!(server.hub.poll_action(server.now, &mut seven()), None, "it knows");
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws), ["4a"]);
+}
+
+#[test]
 fn a_websocket_is_not_read_while_the_application_is_behind() {
     let (mut server, link, mut ws) = Server::websocket();
     for _ in 0..11 {

@@ -27,6 +27,7 @@ mod abuse;
 mod backpressure;
 mod cancel;
 mod closing;
+mod connect;
 mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
