@@ -25,15 +25,11 @@
 //! }
 //! ```
 //!
-//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket).
+//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket). The
+//! feature `tracing` gives a span per connection and events, without session ids.
 //!
-//! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) behind other names,
-//! so those of [`enginewire_smol`] serve: one reactor drives them and the application's. Also,
-//! closing a socket of async-std does not tell the peer, which the driver needs.
-//!
-//! # Features
-//!
-//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+//! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
+//! those of [`enginewire_smol`] serve, and one reactor drives all.
 
 use std::{
     io,

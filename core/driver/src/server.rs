@@ -356,6 +356,8 @@ impl<R: Runtime> Builder<R> {
 /// The accept loop: ends with the server, and with nothing else.
 async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Listener) {
     let _alive = Alive(&shared);
+    // Goes before that does: who has waited for the end may listen there again.
+    let listener = listener;
     let mut watch = Watch { shared: &shared, key: None };
     loop {
         let accepted = watch.until_closing(shared.runtime.accept(&listener)).await;

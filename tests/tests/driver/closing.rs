@@ -1,6 +1,14 @@
 //! The end of sessions and of servers.
 
-use std::{net::TcpStream, thread, time::Duration};
+use std::{
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use enginewire::SendError;
 
@@ -14,6 +22,7 @@ on_every_runtime!(
     a_dropped_socket_lets_out_what_is_queued_and_closes,
     after_both_close_frames_the_server_does_not_wait_for_its_peer,
     a_server_closes_gracefully,
+    a_closed_server_has_given_its_address_back,
     a_server_does_not_wait_for_ever_for_its_peers,
     a_dropped_server_ends_everything_at_once,
     more_sessions_than_the_backlog_holds_are_refused,
@@ -50,7 +59,13 @@ fn after_both_close_frames_the_server_does_not_wait_for_its_peer<R: Host>() {
 }
 
 fn a_server_closes_gracefully<R: Host>() {
-    let server = serve::<R>(|builder| builder);
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    let server = serve::<R>(|builder| {
+        builder.headers(move |_, _, _| {
+            counter.fetch_add(1, SeqCst);
+        })
+    });
     let address = server.local_addr();
     let mut websocket = Client::open_websocket(address);
     let first = accept(&server);
@@ -59,6 +74,8 @@ fn a_server_closes_gracefully<R: Host>() {
     let second = accept(&server);
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
     polling.request("GET", &target, "");
+    // A request that is still on its way when the server closes would find its connection closed.
+    until("the GET to be there", || requests.load(SeqCst) == 3);
     let idle = Client::connect(address);
     for i in 0..1000 {
         soon("send", first.send(format!("{i}"))).unwrap();
@@ -74,7 +91,7 @@ fn a_server_closes_gracefully<R: Host>() {
     // Masked, with a mask of zeros: the answer to the Close.
     websocket.write([0x88, 0x80, 0, 0, 0, 0]);
     assert!(websocket.rest().is_empty());
-    // The GET may have been there before the end or come behind it.
+    // The session may have come to its end while the GET was being looked at.
     let body = polling.answer().body;
     assert!(["1", "6\u{1e}1"].contains(&&*body), "{body:?}");
     drop((polling, idle));
@@ -84,6 +101,15 @@ fn a_server_closes_gracefully<R: Host>() {
     assert_eq!(first.close_reason().unwrap().as_str(), "forced close");
     assert_eq!(second.try_send("x").unwrap_err().reason, SendError::Closed);
     assert!(TcpStream::connect(address).is_err(), "it still listens");
+}
+
+fn a_closed_server_has_given_its_address_back<R: Host>() {
+    // What happens at the same time on two threads does not happen each time.
+    for _ in 0..300 {
+        let server = serve::<R>(|builder| builder);
+        soon("the server to close", server.close());
+        TcpListener::bind(server.local_addr()).unwrap();
+    }
 }
 
 fn a_server_does_not_wait_for_ever_for_its_peers<R: Host>() {

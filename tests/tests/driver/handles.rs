@@ -1,12 +1,17 @@
 //! What a socket tells, and how it sends and receives.
 
-use enginewire::{CloseReason, Encoded, Message, Revision, TransportKind};
+use enginewire::{CloseReason, Encoded, Message, Revision, TransportKind, Url};
 use futures_lite::future::yield_now;
 use futures_util::{SinkExt, StreamExt};
 
-use crate::{Host, accept, client::Client, serve, soon};
+use crate::{
+    Host, accept,
+    client::{Client, until},
+    serve, soon, until_empty,
+};
 
 on_every_runtime!(
+    a_runtime_connects_by_name,
     a_socket_knows_its_handshake,
     a_socket_follows_its_upgrade,
     frames_behind_the_upgrade_request_in_one_segment_count,
@@ -17,6 +22,19 @@ on_every_runtime!(
     frames_behind_a_request_that_is_allowed_at_once_count,
     a_request_may_be_refused_after_thinking_about_it,
 );
+
+fn a_runtime_connects_by_name<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let runtime = R::default();
+    let url = Url::parse(&format!("http://localhost:{}", server.local_addr().port())).unwrap();
+    let stream = soon("a connection", runtime.connect(&url)).unwrap();
+    until("the connection to be accepted", || server.connections() == 1);
+    drop(stream);
+    until_empty(&server);
+    // Where nobody listens.
+    let url = Url::parse("http://localhost:1").unwrap();
+    assert!(soon("a refusal", runtime.connect(&url)).is_err());
+}
 
 fn a_socket_knows_its_handshake<R: Host>() {
     let server = serve::<R>(|builder| builder);
