@@ -38,7 +38,7 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// The time since an epoch that is the same for all clones of this value. Never goes backwards.
     fn now(&self) -> Time;
 
-    /// Listens on `address`.
+    /// Listens on `address`, best with what [`listen`](crate::listen) gives.
     fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
     /// The address that `listener` is bound to.
