@@ -1,5 +1,4 @@
 //! What the driver asks before it reads a socket that it has emptied.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{future::poll_fn, io::Write, net::TcpListener};
 
