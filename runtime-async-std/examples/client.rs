@@ -1,4 +1,5 @@
-//! An Engine.IO client: `cargo run -p enginewire-async-std --example client`, with the example `echo` beside it.
+//! An Engine.IO client: `cargo run -p enginewire-async-std --example client-async-std`, with the example `echo-async-std`
+//! beside it.
 //!
 //! Connects to the server given as argument, http://127.0.0.1:3000 if there is none, sends three
 //! messages, prints what comes back, and closes.

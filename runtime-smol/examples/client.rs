@@ -1,4 +1,5 @@
-//! An Engine.IO client: `cargo run -p enginewire-smol --example client`, with the example `echo` beside it.
+//! An Engine.IO client: `cargo run -p enginewire-smol --example client-smol`, with the example `echo-smol`
+//! beside it.
 //!
 //! Connects to the server given as argument, http://127.0.0.1:3000 if there is none, sends three
 //! messages, prints what comes back, and closes.
