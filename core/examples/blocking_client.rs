@@ -2,9 +2,7 @@
 //! library, a thread to read each of them, and one loop that drives the `ClientSession` through the hub
 //! that turns its requests into bytes.
 //!
-//! ```text
-//! cargo run -p enginewire --example blocking_client -- http://127.0.0.1:3000
-//! ```
+//! `cargo run -p enginewire --example blocking_client -- http://127.0.0.1:3000`
 //!
 //! Sends what is typed, a line a message, prints what comes, and closes at the end of the input. Meant
 //! to be copied: [`Loop`] is all there is to it.
@@ -195,7 +193,7 @@ fn watch_input(happenings: &Sender<Happening>) {
     let _ = happenings.send(Happening::InputEnded);
 }
 
-/// The operating system's randomness: it masks what goes over a WebSocket.
+/// Masks what goes over a WebSocket.
 #[expect(clippy::expect_used, reason = "nothing secure can be done without it")]
 fn random(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
