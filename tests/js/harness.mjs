@@ -1,5 +1,5 @@
-// What the suites share: the server under test as a child process, waiting by events with a deadline, and the plainest
-// HTTP and WebSocket clients that still let a test see every byte that matters.
+// What the suites of a server share: the server under test as a child process, and the plainest HTTP and WebSocket clients
+// that still let a test see every byte that matters.
 //
 // Command line of a suite:
 //   --server 'COMMAND'   the server under test, run by `sh -c "exec COMMAND"` with PORT and PROFILE in its environment
@@ -16,6 +16,9 @@ import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import v3 from "engine.io-parser-v3";
 import { WebSocket } from "ws";
+import { eventually, Inbox, within } from "./waiting.mjs";
+
+export { eventually, Inbox, within } from "./waiting.mjs";
 
 const { values: args } = parseArgs({
   options: {
@@ -30,9 +33,6 @@ if (!args.server && !args.reference) {
 }
 
 const command = args.server ?? `"${process.execPath}" "${fileURLToPath(new URL("reference-server.mjs", import.meta.url))}"`;
-
-/** A wait ends here at the latest. Generous: it only decides how long a broken server takes to fail. */
-export const DEADLINE = 10_000;
 
 // ---------------------------------------------------------------------------------------------------------------- tests
 
@@ -84,86 +84,6 @@ function watchStalls() {
     last = performance.now();
   }, 5);
   return watch;
-}
-
-/** `promise`, or an error that says `what` was waited for in vain. */
-export async function within(promise, what, ms = DEADLINE) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Runs `attempt` until it gives something other than `undefined`. For states of the server that send no event. */
-export async function eventually(attempt, what, ms = DEADLINE) {
-  for (const end = Date.now() + ms; ; ) {
-    const value = await attempt();
-    if (value !== undefined) return value;
-    assert.ok(Date.now() < end, `${what}: not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** Things that come in one by one: whoever takes them waits, and all that ever came is kept in `all`. */
-export class Inbox {
-  all = [];
-  #taken = 0;
-  #waiters = new Set();
-  #ended;
-
-  push(item) {
-    this.all.push(item);
-    for (const check of this.#waiters) check();
-  }
-
-  /** Nothing more will come, for `reason`: whoever still waits is told. */
-  end(reason) {
-    this.#ended = reason;
-    for (const check of this.#waiters) check();
-  }
-
-  /** The next one that nobody has taken. */
-  async next(what = "the next event", ms = DEADLINE) {
-    const index = this.#taken++;
-    await this.until(() => this.all.length > index, what, ms);
-    return this.all[index];
-  }
-
-  /** Leaves out what has come so far: `next` gives what comes from now on. */
-  skip() {
-    this.#taken = this.all.length;
-  }
-
-  /** Waits until `condition` holds; it is looked at whenever something comes in, and at the end. */
-  async until(condition, what, ms = DEADLINE) {
-    if (condition()) return;
-    let check;
-    const met = new Promise((resolve, reject) => {
-      check = () => {
-        if (condition()) resolve();
-        else if (this.#ended) reject(new Error(`${what}: ${this.#ended}`));
-      };
-      this.#waiters.add(check);
-      check();
-    });
-    try {
-      await within(met, what, ms);
-    } catch (error) {
-      throw new Error(`${error.message}; so far: ${summary(this.all)}`);
-    } finally {
-      this.#waiters.delete(check);
-    }
-  }
-}
-
-function summary(items) {
-  const text = items.slice(-5).map((item) => JSON.stringify(item) ?? String(item)).join(", ");
-  return `${items.length} of them, the last: ${text.slice(0, 400) || "none"}`;
 }
 
 // --------------------------------------------------------------------------------------------------------------- server
