@@ -1,0 +1,20 @@
+// A client program by the contract: it connects, prints what happens and obeys the server, which is the reference server,
+// or one that does what no server should. `client/harness.mjs` describes the command line.
+
+import { describe } from "node:test";
+import handshake from "./client/handshake.mjs";
+import polling from "./client/polling.mjs";
+import session from "./client/session.mjs";
+import stream from "./client/stream.mjs";
+import upgrade from "./client/upgrade.mjs";
+import websocket from "./client/websocket.mjs";
+
+// Each test has a server and a client of its own, and waits most of the time.
+describe("client", { concurrency: 10 }, () => {
+  upgrade();
+  stream();
+  session();
+  handshake();
+  polling();
+  websocket();
+});
