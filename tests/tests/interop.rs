@@ -1,6 +1,7 @@
 //! The suites of `tests/js`: our servers, driven by the official JavaScript clients and asked about
-//! each rule on the wire. The reference server is held to the same scenarios, so that a failure is
-//! the server's fault and not the scenario's.
+//! each rule on the wire, and our clients, driven by the official server and by one that does what no
+//! server should. The reference is held to the same scenarios, so that a failure is our fault and not
+//! the scenario's. `tests/python` is a second opinion.
 //!
 //! `cargo test -p enginewire-tests --features interop`, once `npm ci` has been run in `tests/js`.
 
@@ -33,17 +34,59 @@ suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
 suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
 suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 
+/// The suite of the clients against one of them, given by the arguments of
+/// `tests/js/client/harness.mjs`, and by the command and what it leaves out of `tests/python`. Each
+/// client binary has a line here.
+macro_rules! client_suites {
+    ($client:ident, [$($argument:expr),+], [$($python:expr),+]) => {
+        mod $client {
+            #[test]
+            fn keeps_the_contract() {
+                super::run("client.mjs", &[$($argument),+], "0");
+            }
+
+            #[test]
+            fn talks_to_python() {
+                super::run_python(&["client", $($python),+]);
+            }
+        }
+    };
+}
+
+client_suites!(
+    reference_client,
+    ["--reference"],
+    // It ignores the close packet on WebSocket, which python-engineio sends.
+    ["node ../js/reference-client.mjs", "server_close (websocket)", "server_close (upgrade)"]
+);
+
+#[test]
+fn server_tokio_talks_to_python() {
+    run_python(&["server", &quoted_if_path(env!("CARGO_BIN_EXE_server-tokio"))]);
+}
+
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {
     run("vectors.mjs", &["--check"], "0");
+}
+
+/// Runs `tests/python/run.sh` in its folder and panics with what it reports.
+fn run_python(arguments: &[&str]) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let output = Command::new("./run.sh")
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("python"))
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run bash: {error}"));
+    let report = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {}\n{errors}\n{report}", output.status);
 }
 
 /// Runs a script of `tests/js` and panics with the failures that it reports. `workers` are the
 /// threads of our server: none but the main one for the rules on the wire, some of which say what
 /// is answered together and need an application that has said it all; several for the clients.
 fn run(script: &str, arguments: &[&str], workers: &str) {
-    // One at a time: the heartbeats of the scenarios are short, and two suites would starve each other.
-    static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
@@ -72,3 +115,6 @@ fn quoted_if_path(argument: &str) -> String {
         false => argument.to_owned(),
     }
 }
+
+/// One at a time: the heartbeats of the scenarios are short, and two suites would starve each other.
+static TURN: Mutex<()> = Mutex::new(());
