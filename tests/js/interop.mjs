@@ -5,10 +5,8 @@ import { describe } from "node:test";
 import assert from "node:assert/strict";
 import { Client, CLIENTS, MODES, using } from "./clients.mjs";
 import { gone, scenario, within } from "./harness.mjs";
+import { BINARIES, TEXTS } from "./messages.mjs";
 import { proxy } from "./proxies.mjs";
-
-const TEXTS = ["hello", "", "é€ß漢字", "😀 👩‍👩‍👧 𝒳", "\u0000\u0001\u0007\t\r\n\\n\u007f\u2028\u2029", "4", "b64", "!nothing", "2probe"];
-const BINARIES = [[], [0], [1, 2, 3], [0x1e, 0xff, 0x1e], Array.from({ length: 256 }, (_, i) => i)].map((b) => Buffer.from(b));
 
 for (const [name, revision] of Object.entries(CLIENTS)) {
   const profile = revision === 4 ? "default" : "eio3";

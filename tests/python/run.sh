@@ -31,7 +31,7 @@ fi
 exec 9>&-
 
 case $1 in
-server) exec "$venv/bin/python" "$here/client.py" "$2" ;;
-client) exec "$venv/bin/python" "$here/server.py" "${@:2}" ;;
+server) exec "$venv/bin/python" -B "$here/client.py" "$2" ;;
+client) exec "$venv/bin/python" -B "$here/server.py" "${@:2}" ;;
 *) echo "run.sh: neither server nor client: $1" >&2; exit 2 ;;
 esac

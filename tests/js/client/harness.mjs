@@ -39,8 +39,8 @@ const LONGEST_SHOWN = 1000;
 
 /**
  * A test of the client in the scenario `name`. `body` gets `run`: `run.client(url)` starts the client, `run.after(end)`
- * registers what has to be ended, whatever happens, and `run.check(check)` what has to hold at the end. `differs` says why the reference does not pass; such a test states a
- * decision of this project.
+ * registers what has to be ended, whatever happens, and `run.check(check)` what has to hold at the end. `differs` says
+ * why the reference does not pass; such a test states a decision of this project.
  */
 export function scenario(name, title, { differs, timeout = 30_000 }, body) {
   const full = `${name}: ${title}`;

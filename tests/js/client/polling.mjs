@@ -53,6 +53,7 @@ const BODY = ["4é€😀", "bAQID", "6", "4last"].join(SEPARATOR);
 const LENGTH = Buffer.byteLength(BODY);
 const CHUNKED = head("200 OK", { "Transfer-Encoding": "chunked" });
 const FILLER = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`X-Filler-${i}`, "x".repeat(100)]));
+const INTERIM = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
 const FORMS = {
   "by length, in one segment": (get) => get.answer(BODY),
   "by length, byte by byte": (get) => get.pieces(bytewise(join(head("200 OK", { "Content-Length": LENGTH }), BODY))),
@@ -64,7 +65,7 @@ const FORMS = {
   "until the connection is closed": (get) => get.hangUp(head("200 OK", { Connection: "close" }) + BODY),
   "as HTTP/1.0, until the connection is closed": (get) => get.hangUp(`HTTP/1.0 200 OK\r\n\r\n${BODY}`),
   "behind interim answers": (get) =>
-    get.raw(`HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${head("200 OK", { "Content-Length": LENGTH })}${BODY}`),
+    get.raw(`${INTERIM}${head("200 OK", { "Content-Length": LENGTH })}${BODY}`),
   "behind a large head": (get) => get.answer(BODY, { headers: FILLER }),
   "with another content type": (get) => get.answer(BODY, { headers: { "Content-Type": "text/html" } }),
   "in three segments, cut in the head and in a character": (get) => {
@@ -198,7 +199,7 @@ export default function () {
     const body = `4${"compress me ".repeat(500)}`;
     if (/\bgzip\b/.test(get.headers["accept-encoding"] ?? "")) {
       const zipped = gzipSync(body);
-      get.raw(Buffer.concat([Buffer.from(head("200 OK", { "Content-Encoding": "gzip", "Content-Length": zipped.length })), zipped]));
+      get.raw(join(head("200 OK", { "Content-Encoding": "gzip", "Content-Length": zipped.length }), zipped));
     } else {
       get.answer(body);
     }

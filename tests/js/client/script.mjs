@@ -150,7 +150,8 @@ class Upgrade extends Exchange {
   accepting(changes = {}) {
     const key = `${this.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
     const accept = createHash("sha1").update(key).digest("base64");
-    return head("101 Switching Protocols", { Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Accept": accept, ...changes });
+    const fields = { Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Accept": accept, ...changes };
+    return head("101 Switching Protocols", fields);
   }
 
   /** Accepts; `behind` are bytes in the same segment as the head. */

@@ -3,7 +3,8 @@
 import net from "node:net";
 import { once } from "node:events";
 import assert from "node:assert/strict";
-import { within } from "../waiting.mjs";
+import { BINARIES, TEXTS } from "../messages.mjs";
+import { eventually, within } from "../waiting.mjs";
 import { engine, HEARTBEAT } from "./engine.mjs";
 import { numbered, scenario } from "./harness.mjs";
 
@@ -17,9 +18,6 @@ const DIALECTS = ["", "-v3", "-b64", "-v3-b64"];
 
 /** What base64 cannot change is not run with it. */
 const WITH_BASE64 = ["basic", "burst", "large"];
-
-const TEXTS = ["hello", "", "é€ß漢字", "😀 👩‍👩‍👧 𝒳", "\u0000\u0001\u0007\t\r\n\\n\u007f\u2028\u2029", "4", "b64", "!nothing", "2probe"];
-const BINARIES = [[], [0], [1, 2, 3], [0x1e, 0xff, 0x1e], Array.from({ length: 256 }, (_, i) => i)].map((b) => Buffer.from(b));
 
 export default function () {
   for (const mode of MODES) for (const dialect of DIALECTS) sessions(mode, dialect);
@@ -116,9 +114,7 @@ function sessions(mode, dialect) {
     const session = await ready(start);
     await session.echo("first");
     const beats = session.pongs;
-    await new Promise((resolve) => {
-      const timer = setInterval(() => session.pongs >= beats + 5 && resolve(clearInterval(timer)), 20);
-    });
+    await eventually(() => session.pongs >= beats + 5 || undefined, "five heartbeats");
     await session.echo("second");
     session.close();
     await start.client.ends("transport close");
@@ -128,7 +124,6 @@ function sessions(mode, dialect) {
     const session = await server.accept();
     const since = Date.now();
     session.fallSilent();
-    // Messages are no pings: they do not keep the session alive in revision 4.
     await client.ends("ping timeout");
     assert.ok(Date.now() - since >= 400, "too early");
   }, { options: { pingInterval: 200, pingTimeout: 200 } });

@@ -242,7 +242,8 @@ function messages() {
 
   for (const name of ["eio-websocket-frames-b64", "eio-websocket-frames"]) {
     const base64 = name.endsWith("b64");
-    session(name, base64 ? "binary as base64 is sent, and a binary frame taken all the same" : "binary is sent as a binary frame", {}, async (peer, client, box) => {
+    const title = base64 ? "binary is sent as base64, and a binary frame taken all the same" : "binary is sent as a binary frame";
+    session(name, title, {}, async (peer, client, box) => {
       assert.equal(box.upgrades.all[0].query.get("b64"), base64 ? "1" : null);
       peer.send(Buffer.from([4, 5, 6]), "4!bin 3");
       await client.printed([Buffer.from([4, 5, 6])]);
