@@ -14,7 +14,7 @@ const ANSWERS = {
   "500": ["", { status: 500 }],
   "503": ["later", { status: 503, headers: { "Retry-After": "1" } }],
   "204": ["", { status: 204 }],
-  "200 for an open packet with the status 201": [openPacket(), { status: 201 }],
+  "201 and an open packet": [openPacket(), { status: 201 }],
   "a page": ["<html>Welcome</html>"],
   "an empty body": [""],
   "an unknown packet type": ["9"],

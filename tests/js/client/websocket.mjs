@@ -286,7 +286,7 @@ function faults() {
 
 function ends() {
   for (const code of [undefined, 1000, 1001, 1011, 1013, 3000, 4999]) {
-    scenario("eio-websocket-server-code", `a Close frame with ${code ?? "no"} code`, {}, async (run) => {
+    scenario("eio-websocket-server-code", `a Close frame with ${code ? `the code ${code}` : "no code"}`, {}, async (run) => {
       const { client, peer } = await onWebSocket(run);
       await livesOnWebSocket(peer, client);
       peer.silent = true;
