@@ -2,10 +2,8 @@
 //! library, a thread to read each of them, and one loop that drives the `ClientSession` through the hub
 //! that turns its requests into bytes.
 //!
-//! `cargo run -p enginewire --example blocking_client -- http://127.0.0.1:3000`
-//!
-//! Sends what is typed, a line a message, prints what comes, and closes at the end of the input. Meant
-//! to be copied: [`Loop`] is all there is to it.
+//! `cargo run -p enginewire --example blocking_client -- http://127.0.0.1:3000` sends what is typed, a
+//! line a message, prints what comes, and closes at the end of the input. Meant to be copied.
 
 #![expect(clippy::disallowed_methods, reason = "an example has a clock, the core has not")]
 
