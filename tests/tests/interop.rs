@@ -29,10 +29,22 @@ macro_rules! suites {
     };
 }
 
+/// The same against a server of ours, and python-engineio's client.
+macro_rules! our_suites {
+    ($server:ident, $python:ident, $binary:literal) => {
+        suites!($server, "--server", env!($binary));
+
+        #[test]
+        fn $python() {
+            run_python(&["server", &quoted_if_path(env!($binary))]);
+        }
+    };
+}
+
 suites!(reference, "--reference");
-suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
-suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
-suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
+our_suites!(server_tokio, server_tokio_talks_to_python, "CARGO_BIN_EXE_server-tokio");
+our_suites!(server_smol, server_smol_talks_to_python, "CARGO_BIN_EXE_server-smol");
+our_suites!(server_async_std, server_async_std_talks_to_python, "CARGO_BIN_EXE_server-async-std");
 
 /// The suite of the clients against one of them, given by the arguments of
 /// `tests/js/client/harness.mjs`, and by the command and what it leaves out of `tests/python`. Each
@@ -60,10 +72,21 @@ client_suites!(
     ["node ../js/reference-client.mjs", "server_close (websocket)", "server_close (upgrade)"]
 );
 
-#[test]
-fn server_tokio_talks_to_python() {
-    run_python(&["server", &quoted_if_path(env!("CARGO_BIN_EXE_server-tokio"))]);
-}
+client_suites!(
+    client_tokio,
+    ["--client", env!("CARGO_BIN_EXE_client-tokio")],
+    [env!("CARGO_BIN_EXE_client-tokio")]
+);
+client_suites!(
+    client_smol,
+    ["--client", env!("CARGO_BIN_EXE_client-smol")],
+    [env!("CARGO_BIN_EXE_client-smol")]
+);
+client_suites!(
+    client_async_std,
+    ["--client", env!("CARGO_BIN_EXE_client-async-std")],
+    [env!("CARGO_BIN_EXE_client-async-std")]
+);
 
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {

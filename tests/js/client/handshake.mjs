@@ -100,7 +100,7 @@ export default function () {
     const client = run.client(server.url);
     const get = await server.gets.next();
     assert.equal(get.headers.cookie ?? "", "");
-    get.answer(openPacket(), { headers: { "Set-Cookie": "io=abc; Path=/; HttpOnly; SameSite=Lax\r\nSet-Cookie: route=\"b=2\"" } });
+    get.answer(openPacket(), { headers: { "Set-Cookie": "io=abc; Path=/; HttpOnly; SameSite=Lax\r\nSet-Cookie: route=b=2" } });
     const poll = await server.gets.next();
     assertCookies(poll);
     poll.answer("4!send a");
@@ -112,6 +112,16 @@ export default function () {
     assertCookies(second, "3");
     second.answer("ok");
     (await server.gets.next()).answer("1");
+    await client.ends("transport close");
+  });
+
+  scenario("eio-polling-cookie", "a value in quotes comes back in quotes, as from a browser", { differs: "it takes the quotes off" }, async (run) => {
+    const server = await script(run);
+    const client = run.client(server.url);
+    (await server.gets.next()).answer(openPacket(), { headers: { "Set-Cookie": 'io=abc\r\nSet-Cookie: route="b=2"' } });
+    const poll = await server.gets.next();
+    assertCookies(poll, '"b=2"');
+    poll.answer("1");
     await client.ends("transport close");
   });
 
