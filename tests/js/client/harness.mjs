@@ -59,10 +59,11 @@ export function scenario(name, title, { differs, timeout = 30_000 }, body) {
 }
 
 async function attempt(name, body) {
-  const ends = [], checks = [];
+  const ends = [], checks = [], clients = [];
   const run = {
     client: (url) => {
       const program = new Program(url, name);
+      clients.push(program);
       ends.push(() => program.kill());
       return program;
     },
@@ -72,6 +73,9 @@ async function attempt(name, body) {
   try {
     await body(run);
     for (const check of checks) check();
+  } catch (error) {
+    error.message += `\n${clients.join("\n")}`;
+    throw error;
   } finally {
     for (const end of ends.reverse()) await end();
   }
@@ -148,9 +152,19 @@ class Program extends Inbox {
     for (const event of events) assert.ok(this.of(event).length <= 1, `${event}: ${JSON.stringify(this.of(event))}`);
   }
 
+  /** Ends the client, and does not wait for processes of its own that it may have left. */
   async kill() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGKILL");
+    this.child.stdout.destroy();
+    this.child.stderr.destroy();
     await this.exit;
+  }
+
+  /** For the report of a failure. */
+  toString() {
+    const status = this.child.exitCode ?? this.child.signalCode ?? "runs";
+    const lines = this.all.slice(-5).map((line) => JSON.stringify(line).slice(0, 200));
+    return `the client (${status}) has printed ${this.all.length} lines, the last: ${lines.join(" ")} ${this.#errors.slice(0, 1000)}`;
   }
 }
 
