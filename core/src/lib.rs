@@ -114,6 +114,7 @@ extern crate std;
 
 pub mod carrier;
 pub mod codec;
+pub mod hub;
 pub mod query;
 pub mod wire;
 
@@ -144,6 +145,7 @@ pub use crate::{
     encoded::Encoded,
     entropy::Entropy,
     exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
+    hub::Hub,
     limits::Limits,
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Reject, Route, Router, SessionRequest},

@@ -12,7 +12,7 @@ fn a_stream_is_readable_when_something_has_come_and_not_before() {
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let runtime = Smol::default();
     smol::block_on(async {
-        let mut stream = runtime.connect(&url).await.unwrap();
+        let (mut stream, _) = runtime.connect(&url).await.unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         for _ in 0..3 {
             let readable = poll_once(poll_fn(|cx| runtime.poll_readable(&mut stream, cx))).await;

@@ -9,7 +9,7 @@ use enginewire_driver::{Client, ClientBuilder, ConnectError, Runtime, Socket};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::program::counting_bytes;
+use crate::script::counting_bytes;
 
 /// Exit status for arguments that are none.
 const USAGE: u8 = 2;

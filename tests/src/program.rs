@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    env,
     future::{Future, poll_fn},
     io,
     pin::pin,
@@ -13,49 +12,30 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Cookie, Cors, CorsOrigin, Encoded, Message, Transports};
+use enginewire::Encoded;
 use enginewire_driver::{Builder, Runtime, Sender, Server, Socket};
 
-use crate::script::Command;
-
-/// Exit status for a profile that does not exist.
-const UNKNOWN_PROFILE: u8 = 3;
+use crate::{
+    profile::{self, DENIED_LATER, Filter, Profile, UNKNOWN_PROFILE},
+    script::{Command, counting_bytes},
+};
 
 /// Everyone who gets what is broadcast in the profile `bench`.
 type Everyone<R> = Arc<Mutex<HashMap<u64, Sender<R>>>>;
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
-    let profile = env::var("PROFILE").unwrap_or_else(|_| "default".into());
-    let Some(builder) = configure(&runtime, &profile) else {
+    let Some(profile) = Profile::from_environment() else {
         return ExitCode::from(UNKNOWN_PROFILE);
     };
-    let everyone = (profile == "bench").then(Everyone::default);
-    if everyone.is_some() {
-        allow_open_files(10_000);
-    }
+    let everyone = profile.broadcasts.then(Everyone::default);
+    let builder = configure(&runtime, profile);
     match serve(runtime, builder, everyone, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
             ExitCode::FAILURE
         }
-    }
-}
-
-/// A number in the environment.
-pub fn number(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
-}
-
-/// Lets the process have so many files open, if the system does.
-pub fn allow_open_files(files: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < files) {
-        let wanted = maximum.map_or(files, |maximum| maximum.min(files));
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
 }
 
@@ -69,8 +49,7 @@ async fn serve<R: Runtime>(
     everyone: Option<Everyone<R>>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let port = number("PORT").and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
-    let server = builder.bind(("127.0.0.1", port)).await?;
+    let server = builder.bind(("127.0.0.1", profile::port())).await?;
     announce(&server);
     let mut stop = pin!(stop);
     loop {
@@ -91,52 +70,27 @@ fn announce<R: Runtime>(server: &Server<R>) {
     println!("{}", server.local_addr().port());
 }
 
-/// The options of a profile.
-fn configure<R: Runtime>(runtime: &R, profile: &str) -> Option<Builder<R>> {
+/// A server as a profile wants it.
+fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
     let builder = Builder::new(runtime.clone())
-        .ping_interval(Duration::from_millis(300))
-        .ping_timeout(Duration::from_millis(200))
+        .config(profile.config)
         .shutdown_timeout(Duration::from_secs(2));
-    Some(match profile {
-        "default" => builder,
-        "eio3" => builder.allow_eio3(true),
-        "cors" => {
-            let mut cors = Cors::new(CorsOrigin::Exact("https://allowed.example".into()));
-            cors.credentials = true;
-            cors.methods = "GET,POST".into();
-            cors.allowed_headers = Some("x-custom".into());
-            cors.max_age = Some(600);
-            builder.cors(cors)
+    if !profile.filters {
+        return builder;
+    }
+    let clock = runtime.clone();
+    builder.allow_request(move |handshake| {
+        let (filter, clock) = (Filter::of(handshake.query()), clock.clone());
+        async move {
+            match filter {
+                Filter::Allow => Ok(()),
+                Filter::Deny(message) => Err(message),
+                Filter::DenyLater(message) => {
+                    clock.sleep_until(clock.now() + DENIED_LATER).await;
+                    Err(message)
+                }
+            }
         }
-        "opts" => {
-            let clock = runtime.clone();
-            builder
-                .path("/custom/")
-                .max_payload(1000)
-                .upgrade_timeout(Duration::from_millis(400))
-                .cookie(Cookie::default())
-                .initial_packet("initial")
-                .allow_request(move |handshake| {
-                    let (deny, clock) = (handshake.query_value("deny"), clock.clone());
-                    async move {
-                        match deny.as_deref() {
-                            None => Ok(()),
-                            Some("1") => Err("Forbidden".into()),
-                            Some("later") => {
-                                sleep(&clock, 50).await;
-                                Err("later".into())
-                            }
-                            Some(message) => Err(message.into()),
-                        }
-                    }
-                })
-        }
-        "noupgrade" => builder.allow_upgrades(false),
-        "wsonly" => builder.transports(Transports::WEBSOCKET),
-        "bench" => builder
-            .ping_interval(Duration::from_millis(number("PING_INTERVAL").unwrap_or(25_000)))
-            .ping_timeout(Duration::from_millis(number("PING_TIMEOUT").unwrap_or(20_000))),
-        _ => return None,
     })
 }
 
@@ -213,11 +167,6 @@ async fn send_numbered<R: Runtime>(
         socket.send(format!("{name}-{i}")).await?;
     }
     Ok(())
-}
-
-/// `n` bytes: 0, 1, ... 255, 0, ...
-pub fn counting_bytes(n: usize) -> Message {
-    (0..=u8::MAX).cycle().take(n).collect::<Vec<u8>>().into()
 }
 
 async fn sleep<R: Runtime>(runtime: &R, millis: u64) {

@@ -1,5 +1,7 @@
 //! Commands that a client gives the test server: text messages that begin with `!`.
 
+use enginewire::Message;
+
 /// What a message asks the server to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -41,6 +43,11 @@ impl Command {
             _ => return None,
         })
     }
+}
+
+/// `n` bytes: 0, 1, ... 255, 0, ...
+pub fn counting_bytes(n: usize) -> Message {
+    (0..=u8::MAX).cycle().take(n).collect::<Vec<u8>>().into()
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ macro_rules! our_suites {
 }
 
 suites!(reference, "--reference");
+our_suites!(server_hub, server_hub_talks_to_python, "CARGO_BIN_EXE_server-hub");
 our_suites!(server_tokio, server_tokio_talks_to_python, "CARGO_BIN_EXE_server-tokio");
 our_suites!(server_smol, server_smol_talks_to_python, "CARGO_BIN_EXE_server-smol");
 our_suites!(server_async_std, server_async_std_talks_to_python, "CARGO_BIN_EXE_server-async-std");

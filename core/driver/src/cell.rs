@@ -154,9 +154,7 @@ impl<R: Runtime> Guard<'_, R> {
         self.hand_out_actions();
         let Inner { session, carriers, .. } = &mut *self.inner;
         let me = self.carrier;
-        let Some(carrier) = carriers.iter_mut().find(|carrier| Some(carrier.id) == me) else {
-            return None;
-        };
+        let carrier = carriers.iter_mut().find(|carrier| Some(carrier.id) == me)?;
         if !carrier.waker.will_wake(waker) {
             carrier.waker = waker.clone();
         }

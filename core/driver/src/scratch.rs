@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use enginewire::{
-    Message,
+    carrier::Came,
     wire::{Arena, Output},
 };
 
@@ -13,8 +13,8 @@ pub(crate) struct Scratch {
     pub(crate) input: Box<[u8]>,
     /// What is to be written. Goes with the connection if its socket will not take it all.
     pub(crate) output: Output,
-    /// The messages of one read, on their way to the session.
-    pub(crate) messages: Vec<Message>,
+    /// What one read brought, on its way to the session.
+    pub(crate) came: Came,
     /// Where small messages live.
     pub(crate) arena: Arena,
     /// Random bytes that have not been used.
@@ -48,7 +48,7 @@ impl Scratch {
         Self {
             input: vec![0; Self::INPUT].into_boxed_slice(),
             output: Output::new(),
-            messages: Vec::new(),
+            came: Came::new(),
             arena: Arena::new(),
             entropy: EntropyPool::new(),
         }

@@ -75,6 +75,14 @@ impl<S, Q> Exchanges<S, Q> {
         !self.ended && self.http.wants_input()
     }
 
+    /// The handshake that the application is being asked about.
+    pub fn asked(&mut self) -> Option<&mut Q> {
+        match &mut self.stage {
+            Stage::Asking(asking) => Some(&mut asking.handshake),
+            _ => None,
+        }
+    }
+
     /// Does what is due, and completes the exchange under way if what it waits for has come.
     pub fn look<H: Host<Session = S, Handshake = Q>>(
         &mut self,

@@ -14,10 +14,11 @@ mod socket;
 
 use alloc::string::String;
 
+pub(crate) use self::socket::WRITE_CHUNK;
 pub use self::{
     exchanges::{Exchanges, Upgrade},
     outbox::{Outbox, Written},
-    socket::Socket,
+    socket::{Came, Socket},
 };
 use crate::{
     exchange::Response,

@@ -55,15 +55,22 @@ impl Outbox {
         self.stalled.map(|since| since + patience)
     }
 
-    /// The socket may take something again.
-    pub const fn unblock(&mut self) {
-        self.blocked = false;
+    /// The socket takes something again. Says whether it did not.
+    pub const fn unblock(&mut self) -> bool {
+        core::mem::replace(&mut self.blocked, false)
     }
 
     /// Keeps what is in `output` until it can be written.
     pub fn keep(&mut self, output: Box<Output>) {
         debug_assert!(self.pending.is_none());
         self.pending = Some(output);
+    }
+
+    /// Drops what waits.
+    pub fn discard(&mut self) {
+        if let Some(output) = &mut self.pending {
+            output.advance(output.remaining());
+        }
     }
 
     /// Gives the storage back once it is empty.

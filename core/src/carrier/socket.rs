@@ -17,6 +17,31 @@ use crate::{
     },
 };
 
+/// What came on a WebSocket, on its way to the session. One serves all connections of a thread.
+#[derive(Debug, Default)]
+pub struct Came {
+    messages: Vec<Message>,
+    end: Option<SocketEnd>,
+}
+
+impl Came {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { messages: Vec::new(), end: None }
+    }
+
+    /// Whether the WebSocket has come to its end.
+    pub const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Drops it all, as there is no session that it could go to.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.end = None;
+    }
+}
+
 /// A WebSocket that carries a session, or wants to.
 ///
 /// One pass: [`handle_bytes`](Self::handle_bytes), then [`exchange`](Self::exchange) with the session,
@@ -31,8 +56,6 @@ pub struct Socket {
     replies: usize,
     /// When the end of the closing handshake is no longer waited for.
     close_deadline: Option<Time>,
-    /// How it ended, if the session has not been told.
-    end: Option<SocketEnd>,
     /// The session knows that this WebSocket is no more, or has said so itself.
     detached: bool,
     /// The peer has sent its Close, and nothing will come behind it.
@@ -52,7 +75,6 @@ impl Socket {
             reading: true,
             replies: 0,
             close_deadline: None,
-            end: None,
             detached: false,
             shaken: false,
             lost: false,
@@ -91,27 +113,22 @@ impl Socket {
         self.detached
     }
 
-    /// Whether the session has not been told yet how the WebSocket ended.
-    pub const fn has_ended(&self) -> bool {
-        self.end.is_some()
-    }
-
-    /// Appends what came to `messages`, and what the WebSocket itself answers to `output`.
+    /// Adds to `came` what came, and to `output` what the WebSocket itself answers.
     pub fn handle_bytes(
         &mut self,
         bytes: &mut [u8],
         arena: &mut Arena,
-        messages: &mut Vec<Message>,
+        came: &mut Came,
         output: &mut Output,
     ) {
         let before = output.remaining();
         let mut input = Input::new(bytes);
         while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
             match received {
-                Received::Message(message) => messages.push(message),
+                Received::Message(message) => came.messages.push(message),
                 Received::Closed(closed) => {
                     self.shaken = matches!(closed, Closed::Peer { .. });
-                    self.end = Some(match closed {
+                    came.end = Some(match closed {
                         Closed::Violation(violation) => SocketEnd::Violation(violation),
                         _ => SocketEnd::Closed,
                     });
@@ -122,9 +139,9 @@ impl Socket {
     }
 
     /// The peer has closed its side of the connection.
-    pub fn handle_eof(&mut self) {
+    pub fn handle_eof(&mut self, came: &mut Came) {
         self.lost = true;
-        self.end = Some(SocketEnd::Closed);
+        came.end = Some(SocketEnd::Closed);
     }
 
     /// Gives the session what came and obeys it; with `pull`, takes frames from it as well. Says
@@ -136,16 +153,16 @@ impl Socket {
         &mut self,
         now: Time,
         guard: &mut G,
-        messages: &mut Vec<Message>,
+        came: &mut Came,
         output: &mut Output,
         pull: bool,
         linger: Duration,
     ) -> bool {
         let session = guard.session();
-        for message in messages.drain(..) {
+        for message in came.messages.drain(..) {
             session.handle_socket_message(now, self.on, message);
         }
-        if let Some(end) = self.end.take() {
+        if let Some(end) = came.end.take() {
             session.handle_socket_lost(now, self.on, end);
         }
         self.unfinished = !pull;

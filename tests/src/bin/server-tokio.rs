@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use enginewire_tests::program;
+use enginewire_tests::{profile, program};
 use enginewire_tokio::Tokio;
 use tokio::{
     runtime::Builder,
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 fn main() -> std::io::Result<ExitCode> {
-    let mut builder = match program::number("WORKERS").map(usize::try_from) {
+    let mut builder = match profile::number("WORKERS").map(usize::try_from) {
         Some(Ok(workers @ 1..)) => {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(workers);

@@ -1,12 +1,11 @@
 //! A bare WebSocket echo server on `PORT`, for the Autobahn test suite.
 
-use enginewire_tests::{echo, program};
+use enginewire_tests::{echo, profile};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let port = program::number("PORT").and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = TcpListener::bind(("127.0.0.1", profile::port())).await?;
     announce(&listener)?;
     loop {
         let (stream, _) = listener.accept().await?;

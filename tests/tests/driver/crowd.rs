@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use enginewire_tests::program::allow_open_files;
+use enginewire_tests::profile::allow_open_files;
 
 use crate::{Host, client::Client, serve_echo, soon, until_empty};
 

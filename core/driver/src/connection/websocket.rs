@@ -46,17 +46,17 @@ impl<R: Runtime> Socket<R> {
             return Progress::Ended;
         }
         let mut more = false;
-        let Scratch { input, output, messages, arena, .. } = scratch;
+        let Scratch { input, output, came, arena, .. } = scratch;
         if !self.early.is_empty() {
             let mut early = std::mem::take(&mut self.early);
-            self.socket.handle_bytes(&mut early, arena, messages, link.writer.output(output));
+            self.socket.handle_bytes(&mut early, arena, came, link.writer.output(output));
             more = true;
         } else if self.socket.wants_input() {
             match link.poll_read(cx, input) {
-                Poll::Ready(Ok(0)) => self.socket.handle_eof(),
+                Poll::Ready(Ok(0)) => self.socket.handle_eof(came),
                 Poll::Ready(Ok(n)) => {
                     let output = link.writer.output(output);
-                    self.socket.handle_bytes(&mut input[..n], arena, messages, output);
+                    self.socket.handle_bytes(&mut input[..n], arena, came, output);
                     more = true;
                 }
                 Poll::Ready(Err(_)) => {
@@ -66,7 +66,7 @@ impl<R: Runtime> Socket<R> {
                 Poll::Pending => {}
             }
         }
-        if woken || more || self.socket.has_ended() || self.socket.is_unfinished() {
+        if woken || more || scratch.came.has_ended() || self.socket.is_unfinished() {
             more |= self.exchange(link, now, cx.waker(), scratch);
         }
         let flushed = link.writer.poll_flush(&mut link.stream, &mut scratch.output, cx, now);
@@ -98,16 +98,16 @@ impl<R: Runtime> Socket<R> {
         waker: &Waker,
         scratch: &mut Scratch,
     ) -> bool {
-        let Scratch { output, messages, .. } = scratch;
+        let Scratch { output, came, .. } = scratch;
         if self.socket.is_detached() {
-            messages.clear();
+            came.clear();
             return false;
         }
         let pull = !link.writer.is_blocked();
         let output = link.writer.output(output);
         let linger = link.shared.options.linger;
         let mut held = Held { guard: self.cell.lock_as(self.socket.id().0), waker };
-        self.socket.exchange(now, &mut held, messages, output, pull, linger)
+        self.socket.exchange(now, &mut held, came, output, pull, linger)
     }
 
     /// The connection is gone.

@@ -1,0 +1,190 @@
+//! The event loop: sockets, a clock and entropy around a hub. Knows nothing of what the server is for.
+#![allow(clippy::disallowed_methods, reason = "this is who has the clock and the sockets")]
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use enginewire::{
+    Hub, Time,
+    hub::{ConnectionId, Output},
+};
+use mio::{
+    Events, Interest, Poll, Token,
+    net::{TcpListener, TcpStream},
+};
+
+/// A hub, its sockets and a clock.
+pub(crate) struct EventLoop {
+    pub(crate) hub: Hub,
+    started: Instant,
+    poll: Poll,
+    events: Events,
+    listener: TcpListener,
+    /// By [`ConnectionId::index`].
+    sockets: Vec<Option<(ConnectionId, TcpStream)>>,
+    /// What is read, for all connections.
+    buffer: Box<[u8]>,
+}
+
+impl EventLoop {
+    /// Listens on `address`.
+    pub(crate) fn new(hub: Hub, address: SocketAddr) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listener = TcpListener::bind(address)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Self {
+            hub,
+            started: Instant::now(),
+            poll,
+            events: Events::with_capacity(1024),
+            listener,
+            sockets: Vec::new(),
+            buffer: vec![0; 64 * 1024].into_boxed_slice(),
+        })
+    }
+
+    /// The address that is listened on.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Does what the hub asks for, waits, and takes in what has happened. `application` gets what is
+    /// not about sockets; `until` is when it wants to have a turn itself.
+    pub(crate) fn turn(
+        &mut self,
+        until: Option<Time>,
+        mut application: impl FnMut(&mut Hub, Time, Output),
+    ) -> io::Result<()> {
+        let now = self.now();
+        while let Some(output) = self.hub.poll() {
+            match output {
+                Output::Write(on) => self.write(now, on),
+                Output::Read(on) => self.read(now, on, true),
+                Output::Shutdown(on) => {
+                    if let Some(stream) = find(&mut self.sockets, on) {
+                        // If that fails the connection has, and the next read tells.
+                        let _ = stream.shutdown(Shutdown::Write);
+                    }
+                }
+                Output::Close(on) => self.sockets[on.index()] = None,
+                output => application(&mut self.hub, now, output),
+            }
+        }
+        let deadline = self.hub.poll_timeout().into_iter().chain(until).min();
+        let patience = deadline.map(|deadline| deadline.since(self.now()));
+        match self.poll.poll(&mut self.events, patience.map(round_up)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now = self.now();
+        self.hub.handle_timeout(now);
+        // Taken out while it is walked over.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            if event.token() == LISTENER {
+                self.accept(now)?;
+                continue;
+            }
+            let Some(Some((on, _))) = self.sockets.get(event.token().0) else { continue };
+            let on = *on;
+            if event.is_writable() {
+                self.hub.handle_writable(now, on);
+            }
+            if event.is_readable() {
+                self.read(now, on, event.is_read_closed());
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    /// The time since the start.
+    pub(crate) fn now(&self) -> Time {
+        Time::ZERO + self.started.elapsed()
+    }
+
+    fn accept(&mut self, now: Time) -> io::Result<()> {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                // No more, or no descriptor for one: the next connection is when it is tried again.
+                Err(_) => return Ok(()),
+            };
+            stream.set_nodelay(true)?;
+            let on = self.hub.handle_accepted(now);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, Token(on.index()), interest)?;
+            if self.sockets.len() <= on.index() {
+                self.sockets.resize_with(on.index() + 1, || None);
+            }
+            self.sockets[on.index()] = Some((on, stream));
+        }
+    }
+
+    /// Reads until there is nothing more, which a read that does not fill the buffer tells unless
+    /// there is an end behind it (`closed`); or until the hub has enough: it asks again.
+    fn read(&mut self, now: Time, on: ConnectionId, closed: bool) {
+        while self.hub.is_reading(on) {
+            let Some(stream) = find(&mut self.sockets, on) else { return };
+            match stream.read(&mut self.buffer) {
+                Ok(0) => return self.hub.handle_eof(now, on),
+                Ok(n) => {
+                    self.hub.handle_bytes(now, on, &mut self.buffer[..n]);
+                    if n < self.buffer.len() && !closed {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.lose(now, on),
+            }
+        }
+    }
+
+    fn write(&mut self, now: Time, on: ConnectionId) {
+        let Some(stream) = find(&mut self.sockets, on) else { return };
+        let mut failed = false;
+        self.hub.transmit(now, on, |bytes| match stream.write(bytes) {
+            Ok(n) => n,
+            Err(error) => {
+                failed = error.kind() != ErrorKind::WouldBlock;
+                0
+            }
+        });
+        if failed {
+            self.lose(now, on);
+        }
+    }
+
+    fn lose(&mut self, now: Time, on: ConnectionId) {
+        self.hub.handle_lost(now, on);
+        self.sockets[on.index()] = None;
+    }
+}
+
+fn find(
+    sockets: &mut [Option<(ConnectionId, TcpStream)>],
+    on: ConnectionId,
+) -> Option<&mut TcpStream> {
+    match sockets.get_mut(on.index()) {
+        Some(Some((id, stream))) if *id == on => Some(stream),
+        _ => None,
+    }
+}
+
+/// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
+#[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
+pub(crate) fn entropy(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
+}
+
+/// The system counts milliseconds: rounded down, the last of them would be spent spinning.
+fn round_up(patience: Duration) -> Duration {
+    patience + Duration::from_millis(1)
+}
+
+const LISTENER: Token = Token(usize::MAX);

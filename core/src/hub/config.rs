@@ -1,0 +1,67 @@
+//! What a hub may be told.
+
+use core::time::Duration;
+
+use crate::{config::Config, wire::http};
+
+/// How a [`Hub`](super::Hub) behaves.
+///
+/// ```
+/// # use core::time::Duration;
+/// let mut config = enginewire::hub::HubConfig::default();
+/// config.protocol.ping_interval = Duration::from_secs(10);
+/// config.linger = Duration::from_secs(1);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HubConfig {
+    /// The protocol, limits included.
+    pub protocol: Config,
+    /// How long a client may take to send the head of a request. Default 10 s.
+    pub head_timeout: Duration,
+    /// How long a client may take to send the body of a POST. Default 60 s.
+    pub body_timeout: Duration,
+    /// How long a connection may be silent between two requests, or before the first. Default 60 s.
+    pub idle_timeout: Duration,
+    /// How long a client may go without taking any byte of an HTTP answer. Default 30 s. A WebSocket
+    /// whose client does not read is ended by the heartbeat.
+    pub write_timeout: Duration,
+    /// How long a connection may take to end once everything has been said: for the peer's part of
+    /// the closing handshake, and for it to close TCP. Default 2 s.
+    pub linger: Duration,
+    /// How many sessions there may be; further handshakes are refused with status 503. Default
+    /// 65 536: a session on polling needs no connection, so their number bounds nothing.
+    pub max_sessions: usize,
+    /// Whether the application is asked before a session opens: with
+    /// [`Output::Ask`](super::Output::Ask), to be answered with [`Hub::allow`](super::Hub::allow) or
+    /// [`Hub::refuse`](super::Hub::refuse). Default false.
+    pub ask: bool,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        let http = http::Config::default();
+        Self {
+            protocol: Config::default(),
+            head_timeout: http.head_timeout,
+            body_timeout: http.body_timeout,
+            idle_timeout: http.idle_timeout,
+            write_timeout: Duration::from_secs(30),
+            linger: http.linger,
+            max_sessions: 65_536,
+            ask: false,
+        }
+    }
+}
+
+impl HubConfig {
+    /// What the HTTP side of each connection is held to.
+    pub(super) fn http(&self) -> http::Config {
+        let mut http = http::Config::new(&self.protocol.limits);
+        http.head_timeout = self.head_timeout;
+        http.body_timeout = self.body_timeout;
+        http.idle_timeout = self.idle_timeout;
+        http.linger = self.linger;
+        http
+    }
+}

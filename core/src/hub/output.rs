@@ -1,0 +1,61 @@
+//! What a hub asks of its event loop, and the names in it.
+
+use alloc::sync::Arc;
+
+use crate::{session::Event, wire::http::RequestHead};
+
+/// One TCP connection of a [`Hub`](super::Hub).
+///
+/// A name is never used again: one that is stale does nothing, wherever it is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    pub(super) index: usize,
+    pub(super) serial: u64,
+}
+
+impl ConnectionId {
+    /// A small number that no other connection open at the same time has: a place in the event
+    /// loop's own table, or its token.
+    pub const fn index(self) -> usize {
+        self.index
+    }
+}
+
+/// One session of a [`Hub`](super::Hub). No secret, unlike the session's [`Sid`](crate::Sid).
+///
+/// A name is never used again: one that is stale does nothing, wherever it is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    pub(super) index: usize,
+    pub(super) serial: u64,
+}
+
+impl SessionId {
+    /// A small number that no other session alive at the same time has: a place in a table of the
+    /// application's own.
+    pub const fn index(self) -> usize {
+        self.index
+    }
+}
+
+/// What [`Hub::poll`](super::Hub::poll) asks for, or tells.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Look after this connection: [`Hub::transmit`](super::Hub::transmit).
+    Write(ConnectionId),
+    /// Read this connection again, which was not to be read
+    /// ([`Hub::is_reading`](super::Hub::is_reading)).
+    Read(ConnectionId),
+    /// Shut down the sending side of this connection, and go on reading it.
+    Shutdown(ConnectionId),
+    /// Close this connection: the hub has forgotten it.
+    Close(ConnectionId),
+    /// May the session be opened that this request asks for? Answer with
+    /// [`Hub::allow`](super::Hub::allow) or [`Hub::refuse`](super::Hub::refuse), now or later. Only
+    /// with [`HubConfig::ask`](super::HubConfig::ask).
+    Ask(ConnectionId, Arc<RequestHead>),
+    /// A session has opened, with this request on this connection.
+    Opened(SessionId, ConnectionId, Arc<RequestHead>),
+    /// Something happened to a session. [`Event::Closed`] is the last that is heard of it.
+    Event(SessionId, Event),
+}

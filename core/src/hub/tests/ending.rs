@@ -1,0 +1,193 @@
+//! How connections, sessions and the hub end.
+
+use super::*;
+
+#[test]
+fn closing_a_session_lets_out_what_was_queued() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    for message in ["a", "b"] {
+        world.hub.send(session, message).unwrap();
+    }
+    world.hub.close_session(world.now, session);
+    world.drain();
+    assert!(matches!(world.hub.send(session, "c").unwrap_err().reason, SendError::Closed));
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{1}\u{2}4b\u{8}\0");
+    assert_eq!(world.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    assert!(world.is_open(on));
+    world.bytes(on, frame(8, []));
+    assert!(!world.is_open(on), "both Close frames have passed");
+    world.assert_empty();
+}
+
+#[test]
+fn a_close_of_the_peer_is_answered_and_ends_both() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    world.bytes(on, frame(8, [3, 232]));
+    assert_eq!(world.take(on).len(), 4);
+    assert_eq!(world.events(), [Event::Closed(CloseReason::TransportClose)]);
+    assert!(!world.is_open(on) && !world.sockets[&on].shut_down);
+    world.assert_empty();
+}
+
+#[test]
+fn a_violation_is_answered_and_lingers_until_the_peer_closes_too() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    world.bytes(on, [0xff, 0xff]);
+    assert_eq!(world.take(on).chars().next(), Some('\u{8}'));
+    assert!(matches!(world.events()[..], [Event::Closed(CloseReason::TransportError(_))]));
+    assert!(world.socket(on).shut_down && world.is_open(on));
+    world.bytes(on, [0; 1000]);
+    world.hub.handle_eof(world.now, on);
+    world.drain();
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_lost_connection_ends_what_it_carried_in_silence() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    world.get(polls, &query);
+    for lost in [on, polls] {
+        world.hub.handle_lost(world.now, lost);
+    }
+    world.drain();
+    let events = world.events();
+    assert!(
+        events.iter().all(|e| matches!(e, Event::Closed(CloseReason::TransportError(_)))),
+        "{events:?}"
+    );
+    assert_eq!(events.len(), 2);
+    assert!(world.is_open(on) && world.is_open(polls), "the loop knows already");
+    world.assert_empty();
+}
+
+#[test]
+fn the_end_of_a_stream_ends_the_session_on_it() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    world.hub.handle_eof(world.now, on);
+    world.drain();
+    assert_eq!(world.events(), [Event::Closed(CloseReason::TransportClose)]);
+    assert!(!world.is_open(on));
+    let idle = world.accept();
+    world.hub.handle_eof(world.now, idle);
+    world.drain();
+    assert!(!world.is_open(idle));
+    world.assert_empty();
+}
+
+#[test]
+fn stale_names_do_nothing() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.hub.handle_lost(world.now, on);
+    world.drain();
+    let (next_session, next) = world.open_websocket();
+    assert_eq!((on.index(), session.index()), (next.index(), next_session.index()));
+    let before = world.log.len();
+    let now = world.now;
+    let hub = &mut world.hub;
+    hub.handle_bytes(now, on, &mut text("4x"));
+    hub.handle_eof(now, on);
+    hub.handle_writable(now, on);
+    hub.transmit(now, on, |_| panic!("there is no such connection"));
+    hub.handle_lost(now, on);
+    hub.pause(session);
+    hub.close_session(now, session);
+    hub.abort_session(session);
+    assert!(!hub.is_reading(on) && hub.session(session).is_none());
+    assert!(matches!(hub.send(session, "x").unwrap_err().reason, SendError::Closed));
+    assert!(!hub.allow(on) && !hub.refuse(on, ""));
+    world.drain();
+    assert_eq!(world.log.len(), before);
+    assert!(world.hub.is_reading(next));
+    assert!(world.hub.session(next_session).unwrap().is_open());
+}
+
+#[test]
+fn closing_the_hub_lets_everything_out_and_ends_everything() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    let idle = world.accept();
+    world.let_out(on, 0);
+    world.hub.send(session, "last").unwrap();
+    assert_eq!(world.get(polls, &query), "");
+    world.hub.close(world.now);
+    world.drain();
+    assert!(world.socket(idle).shut_down);
+    assert!(world.take(polls).ends_with("\r\n\r\n1") && world.socket(polls).shut_down);
+    assert!(!world.hub.is_finished());
+    world.let_out(on, usize::MAX);
+    assert!(world.take(on).starts_with("\u{1}\u{5}4last\u{8}"));
+    assert_eq!(world.events().len(), 2);
+    let late = world.accept();
+    assert!(world.socket(late).shut_down);
+    world.pass(seconds(2));
+    assert!(world.hub.is_finished());
+    assert!(world.sockets.values().all(|socket| socket.closed));
+    world.assert_empty();
+}
+
+#[test]
+fn no_session_opens_while_the_hub_closes() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    // A poll waits, and a handshake behind it.
+    let handshake = request("GET", "transport=polling", "");
+    world.bytes(on, [request("GET", &query, ""), handshake].concat());
+    world.hub.send(session, "x").unwrap();
+    world.hub.close(world.now);
+    world.drain();
+    let answers = world.take(on);
+    assert!(answers.contains("\r\n\r\n4xHTTP/1.1 503 "), "{answers}");
+}
+
+#[test]
+fn aborting_the_hub_waits_for_nobody() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    let polls = world.accept();
+    world.open_polling(polls);
+    world.hub.abort(world.now);
+    assert!(!world.hub.is_finished(), "there are events");
+    world.drain();
+    assert!(world.hub.is_finished() && !world.is_open(on) && !world.is_open(polls));
+    assert_eq!(world.events().len(), 2);
+    world.assert_empty();
+}
+
+#[test]
+fn a_post_whose_session_ended_meanwhile_is_still_answered() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    let post = request("POST", &query, "4hello");
+    world.bytes(on, &post[..post.len() - 1]);
+    world.hub.abort_session(session);
+    world.drain();
+    assert_eq!(world.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    world.bytes(on, &post[post.len() - 1..]);
+    assert!(world.take(on).starts_with("HTTP/1.1 400 "));
+    assert_eq!(world.hub.sessions(), 0);
+}
+
+#[test]
+fn debug_tells_no_session_id() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    let sid = query.split('=').next_back().unwrap().to_string();
+    let shown = format!("{:?} {:?}", world.hub, world.hub.session(session));
+    assert!(!shown.contains(&sid) && !world.log.join("\n").contains(&sid[..8]), "{shown}");
+}

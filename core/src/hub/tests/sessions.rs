@@ -1,0 +1,149 @@
+//! Sessions and what carries them.
+
+use super::*;
+
+#[test]
+fn a_session_opens_on_either_transport() {
+    let mut world = World::new();
+    let polling = world.accept();
+    let (first, _) = world.open_polling(polling);
+    let (second, _) = world.open_websocket();
+    assert_ne!(first, second);
+    assert_eq!((world.hub.sessions(), world.hub.connections()), (2, 2));
+    assert_eq!(world.hub.session(second).unwrap().transport().name(), "websocket");
+}
+
+#[test]
+fn a_message_is_echoed_over_polling_whichever_connection_brings_it() {
+    let mut world = World::echoing();
+    let (polls, posts) = (world.accept(), world.accept());
+    let (_, query) = world.open_polling(polls);
+    assert_eq!(world.get(polls, &query), "", "there is nothing yet");
+    assert!(world.post(posts, &query, "4hello").ends_with("\r\n\r\nok"));
+    assert!(world.take(polls).ends_with("\r\n\r\n4hello"));
+    assert!(world.post(posts, &query, "4a\u{1e}4b").ends_with("\r\n\r\nok"));
+    assert!(world.get(polls, &query).ends_with("\r\n\r\n4a\u{1e}4b"));
+}
+
+#[test]
+fn all_messages_of_one_read_are_answered_in_one_write() {
+    let mut world = World::echoing();
+    let (_, on) = world.open_websocket();
+    let before = world.log.len();
+    world.bytes(on, [text("4a"), text("4b"), text("4c")].concat());
+    assert_eq!(world.texts(on), ["4a", "4b", "4c"]);
+    let writes = world.log[before..].iter().filter(|line| line.contains("Write(")).count();
+    assert_eq!(writes, 1, "{:?}", &world.log[before..]);
+}
+
+#[test]
+fn an_upgrade_moves_the_session_and_loses_nothing() {
+    let mut world = World::new();
+    let (polls, socket) = (world.accept(), world.accept());
+    let (session, query) = world.open_polling(polls);
+    assert_eq!(world.get(polls, &query), "");
+    world.bytes(socket, upgrade(&query.replace("polling", "websocket")));
+    assert!(world.take(socket).ends_with("\r\n\r\n"));
+    world.bytes(socket, text("2probe"));
+    assert_eq!(world.texts(socket), ["3probe"]);
+    assert!(world.take(polls).ends_with("\r\n\r\n6"), "the poll must end");
+    world.hub.send(session, "between").unwrap();
+    world.drain();
+    assert!(world.socket(socket).written.is_empty(), "polling is the transport still");
+    world.bytes(socket, text("5"));
+    assert_eq!(world.texts(socket), ["4between"]);
+    assert_eq!(world.events(), [Event::Upgraded]);
+    assert!(world.get(polls, &query).starts_with("HTTP/1.1 400 "));
+}
+
+#[test]
+fn a_frame_in_the_segment_of_the_handshake_is_not_lost() {
+    let mut world = World::echoing();
+    let on = world.accept();
+    let mut bytes = upgrade("transport=websocket").into_bytes();
+    bytes.extend(text("4early"));
+    world.bytes(on, &bytes);
+    let written = world.take(on);
+    let (_, frames) = written.split_once("\r\n\r\n").unwrap();
+    assert!(frames.starts_with("\u{1}") && frames.ends_with("4early"), "{written:?}");
+    assert_eq!(world.events(), [Event::Message("early".into())]);
+}
+
+#[test]
+fn a_frame_is_not_lost_behind_an_upgrade_that_waited_behind_a_poll() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    let mut bytes = request("GET", &query, "").into_bytes();
+    bytes.extend(upgrade(&query.replace("polling", "websocket")).into_bytes());
+    bytes.extend(text("2probe"));
+    world.bytes(on, bytes);
+    assert_eq!(world.take(on), "", "the poll waits");
+    world.hub.send(session, "x").unwrap();
+    world.drain();
+    let written = world.take(on);
+    assert!(written.contains("\r\n\r\n4xHTTP/1.1 101 "), "{written:?}");
+    assert!(written.ends_with("3probe"), "{written:?}");
+}
+
+#[test]
+fn pipelined_requests_are_answered_one_after_the_other() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (first, query) = world.open_polling(on);
+    let requests = [
+        request("GET", &query, ""),
+        request("POST", &query, "4posted"),
+        request("GET", "transport=polling", ""),
+        request("GET", "transport=nothing", ""),
+    ];
+    world.bytes(on, requests.concat());
+    assert_eq!(world.take(on), "", "the first waits, and with it the others");
+    assert!(world.events().is_empty());
+    world.hub.send(first, "x").unwrap();
+    world.drain();
+    let answers = world.take(on);
+    let bodies: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(bodies.len(), 4, "{answers}");
+    assert!(bodies[0].ends_with("4x") && bodies[1].ends_with("ok"), "{answers}");
+    assert!(bodies[2].contains("0{\"sid\":") && bodies[3].starts_with("400 "), "{answers}");
+    assert_eq!(world.events(), [Event::Message("posted".into())]);
+    assert_eq!(world.opened.len(), 1, "a session opened behind a poll");
+}
+
+#[test]
+fn how_the_bytes_are_cut_makes_no_difference() {
+    let mut results = BTreeSet::new();
+    for size in [1, 2, 7, usize::MAX] {
+        let mut world = World::echoing();
+        let on = world.accept();
+        let mut bytes = request("GET", "transport=polling", "").into_bytes();
+        bytes.extend(request("GET", "transport=none", "").into_bytes());
+        bytes.extend(upgrade("transport=websocket").into_bytes());
+        bytes.extend([text("4a"), frame(9, "ping"), frame(2, "b")].concat());
+        for part in bytes.chunks(size.min(bytes.len())) {
+            world.bytes(on, part);
+        }
+        let events = world.events();
+        results.insert((world.take(on), format!("{events:?}")));
+    }
+    // When frames are answered one by one, a pong goes between the echoes.
+    assert!(results.len() <= 2, "{results:?}");
+    let events: BTreeSet<_> = results.iter().map(|(_, events)| events).collect();
+    assert_eq!(events.len(), 1);
+}
+
+#[test]
+fn a_broadcast_reaches_every_session() {
+    let mut world = World::new();
+    let (first, on) = world.open_websocket();
+    let polls = world.accept();
+    let (second, query) = world.open_polling(polls);
+    let message = Encoded::shared("all");
+    for session in [first, second] {
+        world.hub.send(session, message.clone()).unwrap();
+    }
+    world.drain();
+    assert_eq!(world.texts(on), ["4all"]);
+    assert!(world.get(polls, &query).ends_with("\r\n\r\n4all"));
+}

@@ -1,0 +1,144 @@
+//! Peers that are silent.
+
+use super::*;
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let mut world = World::new();
+    let on = world.accept();
+    world.pass(seconds(59));
+    assert!(world.is_open(on));
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_head_that_does_not_end_is_answered_with_408_and_lingers() {
+    let mut world = World::new();
+    let on = world.accept();
+    world.pass(seconds(30));
+    world.bytes(on, "GET /");
+    world.pass(seconds(9));
+    assert_eq!(world.take(on), "");
+    world.pass(seconds(1));
+    assert!(world.take(on).starts_with("HTTP/1.1 408 "));
+    assert!(world.socket(on).shut_down && world.is_open(on));
+    world.pass(seconds(1));
+    assert!(world.is_open(on));
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_body_that_does_not_end_loses_the_exchange() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    let head = request("POST", &query, "4hello");
+    world.bytes(on, &head[..head.len() - 1]);
+    for _ in 0..4 {
+        // The heartbeat would be quicker.
+        let polls = world.accept();
+        world.pass(seconds(15));
+        world.get(polls, &query);
+        world.hub.handle_lost(world.now, polls);
+        if world.hub.sessions() == 0 {
+            break;
+        }
+    }
+    world.pass(seconds(60));
+    assert!(world.take(on).starts_with("HTTP/1.1 408 "));
+    world.assert_empty();
+}
+
+#[test]
+fn an_answer_that_is_not_taken_is_given_up() {
+    let mut world = World::new();
+    let on = world.accept();
+    world.let_out(on, 5);
+    world.get(on, "transport=nothing");
+    world.pass(seconds(29));
+    world.let_out(on, 5);
+    world.pass(seconds(29));
+    assert!(world.is_open(on), "some of it was taken");
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_silent_websocket_is_ended_by_the_heartbeat_and_its_socket_by_patience() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    world.pass(seconds(25));
+    assert_eq!(world.texts(on), ["2"]);
+    world.pass(seconds(19));
+    assert!(world.events().is_empty());
+    world.pass(seconds(1));
+    assert_eq!(world.events(), [Event::Closed(CloseReason::PingTimeout)]);
+    assert_eq!(world.take(on), "\u{8}\0", "a Close");
+    assert_eq!(world.hub.sessions(), 0);
+    assert!(world.is_open(on), "its own Close is waited for");
+    world.pass(seconds(2));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_websocket_that_takes_nothing_is_ended_by_the_heartbeat() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    world.hub.send(session, "x".repeat(1000)).unwrap();
+    world.drain();
+    world.pass(seconds(45));
+    assert_eq!(world.events(), [Event::Closed(CloseReason::PingTimeout)]);
+    world.pass(seconds(2));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_heartbeat_that_is_answered_goes_on() {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    for _ in 0..10 {
+        world.pass(seconds(25));
+        assert_eq!(world.texts(on), ["2"]);
+        world.pass(seconds(3));
+        world.bytes(on, text("3"));
+    }
+    assert!(world.events().is_empty() && world.is_open(on));
+}
+
+#[test]
+fn a_busy_session_leaves_its_deadlines_where_they_are() {
+    let mut world = World::echoing();
+    let (_, on) = world.open_websocket();
+    let armed = world.hub.desk.deadlines.len();
+    for _ in 0..1000 {
+        world.now = world.now + Duration::from_millis(1);
+        world.bytes(on, text("4x"));
+        world.take(on);
+    }
+    assert_eq!(world.hub.desk.deadlines.len(), armed);
+}
+
+#[test]
+fn a_deadline_in_the_past_is_not_said_again() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    world.get(on, &query);
+    for _ in 0..1000 {
+        let Some(deadline) = world.hub.poll_timeout() else { break };
+        assert!(deadline >= world.now, "{deadline} is over at {}", world.now);
+        world.now = deadline;
+        world.hub.handle_timeout(world.now);
+        world.drain();
+        assert!(world.hub.poll_timeout().is_none_or(|next| next > world.now));
+    }
+    world.assert_empty();
+}
