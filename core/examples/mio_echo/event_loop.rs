@@ -51,13 +51,8 @@ impl EventLoop {
         self.listener.local_addr()
     }
 
-    /// Does what the hub asks for, waits, and takes in what has happened. `application` gets what is
-    /// not about sockets; `until` is when it wants to have a turn itself.
-    pub(crate) fn turn(
-        &mut self,
-        until: Option<Time>,
-        mut application: impl FnMut(&mut Hub, Time, Output),
-    ) -> io::Result<()> {
+    /// Does what the hub asks for. `application` gets what is not about sockets.
+    pub(crate) fn drain(&mut self, mut application: impl FnMut(&mut Hub, Time, Output)) {
         let now = self.now();
         while let Some(output) = self.hub.poll() {
             match output {
@@ -73,6 +68,10 @@ impl EventLoop {
                 output => application(&mut self.hub, now, output),
             }
         }
+    }
+
+    /// Waits, until `until` at most, and takes in what has happened.
+    pub(crate) fn wait(&mut self, until: Option<Time>) -> io::Result<()> {
         let deadline = self.hub.poll_timeout().into_iter().chain(until).min();
         let patience = deadline.map(|deadline| deadline.since(self.now()));
         match self.poll.poll(&mut self.events, patience.map(round_up)) {

@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", events.local_addr()?.port());
     let mut echo = Echo::default();
     loop {
-        events.turn(None, |hub, _, output| echo.handle(hub, output))?;
+        events.drain(|hub, _, output| echo.handle(hub, output));
+        events.wait(None)?;
     }
 }
 

@@ -82,6 +82,21 @@ impl Connection {
         }
     }
 
+    /// What is left of a connection that the loop is to close. No name leads to it.
+    pub(super) fn gone(now: Time) -> Self {
+        Self {
+            serial: GONE,
+            role: Role::Lingering { until: now, shut_down: true, ended: true },
+            outbox: Outbox::default(),
+            armed: None,
+            stopped: true,
+        }
+    }
+
+    pub(super) const fn is_gone(&self) -> bool {
+        self.serial == GONE
+    }
+
     pub(super) fn handle_bytes(
         &mut self,
         now: Time,
@@ -338,6 +353,9 @@ impl Scratch {
         self.output.shrink(KEPT_OUTPUT);
     }
 }
+
+/// Names begin with 1.
+const GONE: u64 = 0;
 
 /// Storage of an output that is kept for the next connection.
 const KEPT_OUTPUT: usize = 4 * WRITE_CHUNK;

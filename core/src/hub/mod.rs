@@ -161,9 +161,12 @@ impl Hub {
     }
 
     /// The connection has failed, or the event loop has closed it. The name is of no more use, and no
-    /// [`Output::Close`] follows.
+    /// [`Output::Close`] follows, unless it has been on its way.
     pub fn handle_lost(&mut self, now: Time, on: ConnectionId) {
-        self.drop_connection(now, on, SocketEnd::Failed);
+        if find(&mut self.connections, on).is_some() {
+            let connection = self.connections.remove(on.index);
+            self.lose(now, on, connection, SocketEnd::Failed);
+        }
     }
 
     /// The connection can be written to again.
@@ -272,6 +275,9 @@ impl Hub {
     pub fn poll(&mut self) -> Option<Output> {
         // What messages are answered with, all of those that have come, is written together.
         if let Some(output) = self.desk.outputs.pop_front().or_else(|| self.desk.next_event()) {
+            if let Output::Close(on) = output {
+                self.connections.try_remove(on.index);
+            }
             return Some(output);
         }
         loop {
@@ -326,7 +332,7 @@ impl Hub {
         self.desk.sessions()
     }
 
-    /// Number of connections that are open.
+    /// Number of connections that are open, as far as the event loop knows.
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
@@ -374,16 +380,15 @@ impl Hub {
         }
     }
 
+    /// Asks the loop to close a connection. Its place is kept until the loop knows.
     fn end(&mut self, now: Time, on: ConnectionId) {
-        self.drop_connection(now, on, SocketEnd::Closed);
+        let Some(connection) = find(&mut self.connections, on) else { return };
+        let connection = core::mem::replace(connection, Connection::gone(now));
+        self.lose(now, on, connection, SocketEnd::Closed);
         self.desk.outputs.push_back(Output::Close(on));
     }
 
-    fn drop_connection(&mut self, now: Time, on: ConnectionId, end: SocketEnd) {
-        if find(&mut self.connections, on).is_none() {
-            return;
-        }
-        let mut connection = self.connections.remove(on.index);
+    fn lose(&mut self, now: Time, on: ConnectionId, mut connection: Connection, end: SocketEnd) {
         let Self { desk, scratch, .. } = self;
         rearm(&mut desk.deadlines, &mut connection.armed, None, || Due::Connection(on));
         connection.lose(now, end, &mut View { desk, on }, scratch);
@@ -395,7 +400,8 @@ impl Hub {
             index,
             serial: connection.serial,
         };
-        self.connections.iter().map(id).collect()
+        let open = self.connections.iter().filter(|(_, connection)| !connection.is_gone());
+        open.map(id).collect()
     }
 }
 

@@ -14,8 +14,9 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// A small number that no other connection open at the same time has: a place in the event
-    /// loop's own table, or its token.
+    /// A small number that no other connection has until [`Output::Close`] was taken or
+    /// [`Hub::handle_lost`](super::Hub::handle_lost) called: a place in the event loop's own table,
+    /// or its token.
     pub const fn index(self) -> usize {
         self.index
     }
@@ -31,8 +32,8 @@ pub struct SessionId {
 }
 
 impl SessionId {
-    /// A small number that no other session alive at the same time has: a place in a table of the
-    /// application's own.
+    /// A small number that no other session has until [`Event::Closed`] was taken: a place in a table
+    /// of the application's own.
     pub const fn index(self) -> usize {
         self.index
     }

@@ -34,8 +34,8 @@ fn main() -> std::io::Result<ExitCode> {
     println!("{}", events.local_addr()?.port());
     let mut application = Application { broadcasts: profile.broadcasts, ..Default::default() };
     loop {
-        let until = application.timers.first();
-        events.turn(until, |hub, now, output| application.handle(hub, now, output))?;
+        events.drain(|hub, now, output| application.handle(hub, now, output));
+        events.wait(application.timers.first())?;
         let now = events.now();
         application.handle_timeout(&mut events.hub, now);
     }

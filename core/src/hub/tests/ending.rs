@@ -85,6 +85,24 @@ fn the_end_of_a_stream_ends_the_session_on_it() {
 }
 
 #[test]
+fn the_place_of_a_connection_is_not_used_again_before_the_loop_has_closed_it() {
+    let mut world = World::new();
+    let now = world.now;
+    let old = world.accept();
+    world.hub.handle_eof(now, old);
+    let new = world.hub.handle_accepted(now);
+    assert_ne!(old.index(), new.index());
+    world.hub.handle_lost(now, old);
+    world.drain();
+    assert!(!world.is_open(old));
+    let next = world.hub.handle_accepted(now);
+    assert_eq!(old.index(), next.index());
+    world.hub.handle_lost(now, next);
+    world.hub.handle_lost(now, new);
+    world.assert_empty();
+}
+
+#[test]
 fn stale_names_do_nothing() {
     let mut world = World::new();
     let (session, on) = world.open_websocket();
