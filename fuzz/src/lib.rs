@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod http_client;
+pub mod hub;
 pub mod jsonp;
 pub mod packets;
 pub mod payloads;

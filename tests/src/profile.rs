@@ -98,7 +98,7 @@ pub fn number(name: &str) -> Option<u64> {
 }
 
 /// Lets the process have so many files open, if the system does.
-fn allow_open_files(files: u64) {
+pub fn allow_open_files(files: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

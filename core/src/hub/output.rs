@@ -44,8 +44,8 @@ impl SessionId {
 pub enum Output {
     /// Look after this connection: [`Hub::transmit`](super::Hub::transmit).
     Write(ConnectionId),
-    /// Read this connection again, which was not to be read
-    /// ([`Hub::is_reading`](super::Hub::is_reading)).
+    /// Read this connection again, which was not to be read, as far as
+    /// [`Hub::is_reading`](super::Hub::is_reading) still says so.
     Read(ConnectionId),
     /// Shut down the sending side of this connection, and go on reading it.
     Shutdown(ConnectionId),

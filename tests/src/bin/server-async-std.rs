@@ -8,11 +8,11 @@ use async_global_executor::GlobalExecutorConfig;
 use async_signal::{Signal, Signals};
 use async_std::task;
 use enginewire_async_std::AsyncStd;
-use enginewire_tests::program;
+use enginewire_tests::{profile, program};
 use futures_util::StreamExt;
 
 fn main() -> std::io::Result<ExitCode> {
-    let workers = program::number("WORKERS").and_then(|workers| usize::try_from(workers).ok());
+    let workers = profile::number("WORKERS").and_then(|workers| usize::try_from(workers).ok());
     let config = GlobalExecutorConfig::default().with_min_threads(workers.unwrap_or(0).max(1));
     async_global_executor::init_with_config(config);
     let mut terminate = Signals::new([Signal::Term])?;

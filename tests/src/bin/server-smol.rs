@@ -7,14 +7,14 @@ use std::{future::pending, process::ExitCode, thread};
 use async_executor::Executor;
 use async_signal::{Signal, Signals};
 use enginewire_smol::Smol;
-use enginewire_tests::program;
+use enginewire_tests::{profile, program};
 use futures_util::StreamExt;
 
 static EXECUTOR: Executor<'static> = Executor::new();
 
 fn main() -> std::io::Result<ExitCode> {
     let mut terminate = Signals::new([Signal::Term])?;
-    for _ in 1..program::number("WORKERS").unwrap_or(0) {
+    for _ in 1..profile::number("WORKERS").unwrap_or(0) {
         thread::spawn(|| async_io::block_on(EXECUTOR.run(pending::<()>())));
     }
     let runtime = Smol::spawning(|task| EXECUTOR.spawn(task).detach());

@@ -5,6 +5,7 @@ mod engineioxide;
 mod enginewire;
 mod epoll;
 mod faulty;
+mod hub;
 mod hyper;
 mod tokio_tcp;
 mod tokio_tungstenite;
@@ -66,6 +67,12 @@ pub(crate) const ALL: &[Peer] = &[
         what: "ours, on async-std",
         speaks: Speaks::EngineIo,
         serve: enginewire::async_std,
+    },
+    Peer {
+        name: "hub",
+        what: "ours, as one value in an event loop on epoll",
+        speaks: Speaks::EngineIo,
+        serve: hub::serve,
     },
     Peer {
         name: "tokio-tungstenite",

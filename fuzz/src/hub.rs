@@ -1,0 +1,172 @@
+//! A hub with several connections, driven by a script. Up to the first `:` stand the options, see
+//! [`options`]; then operations, each a letter and what it needs:
+//!
+//! | letter | operation |
+//! |---|---|
+//! | `a` | a connection is accepted |
+//! | `o`n, `O`n | connection n asks for a session, on polling or on itself as a WebSocket |
+//! | `g`n s | it polls session s |
+//! | `p`n s text | up to the newline: it posts a payload to session s |
+//! | `h`n s text | the same, but the last byte does not come |
+//! | `u`n s | it asks to become a WebSocket of session s |
+//! | `t`n text | up to the newline: it sends a text frame |
+//! | `f`n k text | up to the newline: it sends a frame whose first byte is k |
+//! | `b`n text | up to the newline: it sends these bytes; `\|` stands for the end of a line in HTTP |
+//! | `e`n, `l`n | its peer closes its side; it is lost |
+//! | `w`n k, `W`n | its peer takes k bytes more, or all from now on |
+//! | `m`s text, `M`s k | up to the newline: the application sends a text; sends k times 100 bytes |
+//! | `c`s, `A`s | the application closes, or aborts, session s |
+//! | `P`s, `R`s | it pauses, or resumes, session s |
+//! | `y`n, `r`n | it allows, or refuses, the session that connection n asks for |
+//! | `+`k, `*`k | k milliseconds, or seconds, pass |
+//! | `d`, `1` | the loop takes all outputs, or one |
+//! | `C`, `X` | the hub is closed, or aborted |
+//! | `q` | the script is over |
+//!
+//! n, s and k are one byte each, n and s counted from `0`, modulo how many there have been. Other
+//! letters stand for one of these. The loop reads no connection that is not to be read: bytes wait. In
+//! the end the hub is closed, or all connections are lost, and nothing must be left.
+
+mod peer;
+mod world;
+
+use enginewire::hub::HubConfig;
+
+use self::world::World;
+use crate::script::Script;
+
+pub fn run(data: &[u8]) {
+    let first = serve(data);
+    assert_eq!(first, serve(data), "the same inputs, but other outputs");
+}
+
+/// Runs the script. A digest of everything that the hub said.
+fn serve(data: &[u8]) -> u64 {
+    let mut script = Script::new(data);
+    let letters = script.until(b':');
+    let mut world = World::new(options(letters));
+    while !script.is_empty() && step(&mut world, &mut script) {
+        world.check();
+    }
+    world.finish(letters.contains(&b'l'))
+}
+
+/// One letter each, in any order; others mean nothing. `?`: the application is asked. `3`: revision 3
+/// is allowed. `z`: deadlines of milliseconds. Small limits: `Q` on what is queued, `R` on what is
+/// unread, `P` on payloads, `H` on heads, `S` on sessions. `l`: in the end connections are lost.
+fn options(letters: &[u8]) -> HubConfig {
+    use std::time::Duration;
+
+    let has = |letter: u8| letters.contains(&letter);
+    let mut config = HubConfig::default();
+    config.ask = has(b'?');
+    config.protocol.allow_eio3 = has(b'3');
+    if has(b'z') {
+        config.protocol.ping_interval = Duration::from_millis(7);
+        config.protocol.ping_timeout = Duration::from_millis(5);
+        config.protocol.upgrade_timeout = Duration::from_millis(3);
+        config.protocol.close_timeout = Duration::from_millis(4);
+        config.linger = Duration::from_millis(2);
+        config.write_timeout = Duration::from_millis(6);
+        config.head_timeout = Duration::from_millis(3);
+        config.body_timeout = Duration::from_millis(4);
+    }
+    let limits = &mut config.protocol.limits;
+    // So that what may be held is far from what the fuzzer can send.
+    limits.max_queued = if has(b'Q') { 200 } else { 20_000 };
+    limits.max_unread = if has(b'R') { 200 } else { 20_000 };
+    limits.max_payload = if has(b'P') { 20 } else { 10_000 };
+    limits.max_head = if has(b'H') { 200 } else { 2_000 };
+    config.max_sessions = if has(b'S') { 2 } else { 100 };
+    config
+}
+
+/// One operation; `false` at the end.
+fn step(world: &mut World, script: &mut Script<'_>) -> bool {
+    const LETTERS: &[u8] = b"aoOgphutfbelwWmMcAPRyr+*d1CX";
+    let letter = match script.byte() {
+        b'q' => return false,
+        letter if LETTERS.contains(&letter) => letter,
+        other => LETTERS[usize::from(other) % LETTERS.len()],
+    };
+    let mut index = || usize::from(script.byte().wrapping_sub(b'0'));
+    match letter {
+        b'a' => world.accept(),
+        b'o' => world.request(index(), |_| peer::get("transport=polling")),
+        b'O' => world.request(index(), |_| peer::upgrade("transport=websocket")),
+        b'g' => {
+            let (on, session) = (index(), index());
+            world.request(on, |world| peer::get(&world.query(session, "polling")));
+        }
+        b'p' | b'h' => {
+            let (on, session) = (index(), index());
+            let mut body = script.until(b'\n').to_vec();
+            if letter == b'h' && body.is_empty() {
+                body.push(b'4');
+            }
+            world.request(on, |world| {
+                let mut post = peer::post(&world.query(session, "polling"), &body);
+                if letter == b'h' {
+                    post.pop();
+                }
+                post
+            });
+            if letter == b'h' {
+                world.untidy(on);
+            }
+        }
+        b'u' => {
+            let (on, session) = (index(), index());
+            world.request(on, |world| peer::upgrade(&world.query(session, "websocket")));
+        }
+        b't' => {
+            let on = index();
+            world.bytes(on, &peer::frame(0x81, script.until(b'\n')));
+        }
+        b'f' => {
+            let on = index();
+            let first = script.byte();
+            world.bytes(on, &peer::frame(first, script.until(b'\n')));
+        }
+        b'b' => {
+            let on = index();
+            let raw = script.until(b'\n');
+            let lines: Vec<_> = raw.split(|&byte| byte == b'|').collect();
+            world.untidy(on);
+            world.bytes(on, &lines.join(&b"\r\n"[..]));
+        }
+        b'e' => world.eof(index()),
+        b'l' => world.lose(index()),
+        b'w' => {
+            let on = index();
+            let more = usize::from(script.byte());
+            world.let_out(on, Some(more));
+        }
+        b'W' => world.let_out(index(), None),
+        b'm' => {
+            let session = index();
+            let text = String::from_utf8_lossy(script.until(b'\n')).into_owned();
+            world.send(session, text);
+        }
+        b'M' => {
+            let session = index();
+            let length = usize::from(script.byte()) * 100;
+            world.send(session, "x".repeat(length));
+        }
+        b'c' => world.command(index(), |hub, now, session| hub.close_session(now, session)),
+        b'A' => world.command(index(), |hub, _, session| hub.abort_session(session)),
+        b'P' => world.pause(index(), true),
+        b'R' => world.pause(index(), false),
+        b'y' => world.answer(index(), true),
+        b'r' => world.answer(index(), false),
+        b'+' => world.pass(u64::from(script.byte())),
+        b'*' => world.pass(u64::from(script.byte()) * 1000),
+        b'd' => world.drain(),
+        b'1' => {
+            world.take_one();
+        }
+        b'C' => world.close(),
+        _ => world.abort(),
+    }
+    true
+}

@@ -1,0 +1,121 @@
+//! What peers send, and what they make of what they get.
+
+use std::collections::VecDeque;
+
+pub(super) fn get(query: &str) -> Vec<u8> {
+    format!("GET /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\n\r\n").into()
+}
+
+pub(super) fn post(query: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+pub(super) fn upgrade(query: &str) -> Vec<u8> {
+    format!(
+        "GET /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .into()
+}
+
+/// A frame with a mask of zeros.
+pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        n @ ..126 => frame.push(0x80 | n as u8),
+        n => {
+            frame.push(0x80 | 126);
+            frame.extend((n.min(0xffff) as u16).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(&payload[..payload.len().min(0xffff)]);
+    frame
+}
+
+/// What a request that was sent waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// A poll, which waits as long as its session likes.
+    Poll,
+    /// An answer that may take its time only if the application does.
+    Open,
+    Post,
+    Upgrade,
+}
+
+/// Takes apart what a server writes, and complains if it is not what a server may write.
+#[derive(Default)]
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+    /// Requests that have not been answered, the oldest first.
+    pub(super) waiting: VecDeque<Sent>,
+    /// The connection has become a WebSocket.
+    websocket: bool,
+    /// A Close, or a last answer, has come.
+    closed: bool,
+}
+
+impl Reader {
+    pub(super) const fn is_websocket(&self) -> bool {
+        self.websocket
+    }
+
+    /// `tidy` says that only whole requests were sent, so that answers can be told apart.
+    pub(super) fn read(&mut self, bytes: &[u8], tidy: bool) {
+        self.buffer.extend_from_slice(bytes);
+        while let Some(used) = if self.websocket { self.frame() } else { self.answer(tidy) } {
+            self.buffer.drain(..used);
+        }
+    }
+
+    fn answer(&mut self, tidy: bool) -> Option<usize> {
+        let end = self.buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+        let head = std::str::from_utf8(&self.buffer[..end]).expect("heads are text");
+        let status: u16 = head.strip_prefix("HTTP/1.1 ").expect("an answer")[..3].parse().unwrap();
+        if status == 100 {
+            return Some(end);
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let length: usize = length.map_or(0, |length| length.parse().unwrap());
+        if self.buffer.len() < end + length {
+            return None;
+        }
+        assert!(!self.closed, "an answer behind the last");
+        self.closed = head.contains("Connection: close\r\n");
+        let answered = self.waiting.pop_front();
+        assert!(!tidy || answered.is_some() || matches!(status, 408 | 400 | 431), "{head}");
+        if status == 101 {
+            assert!(!tidy || answered == Some(Sent::Upgrade), "{answered:?}");
+            self.websocket = true;
+        }
+        Some(end + length)
+    }
+
+    /// RFC 6455 section 5: one frame, not masked.
+    fn frame(&mut self) -> Option<usize> {
+        let &[first, second, ..] = &self.buffer[..] else { return None };
+        assert!(matches!(first, 0x81 | 0x82 | 0x88 | 0x8a), "{first:#x}");
+        assert!(!self.closed, "a frame behind the Close");
+        let (length, head) = match second {
+            126 => {
+                let length = self.buffer.get(2..4)?;
+                (usize::from(length[0]) << 8 | usize::from(length[1]), 4)
+            }
+            127 => panic!("no message is so long"),
+            length => (usize::from(length), 2),
+        };
+        assert!(second < 128, "masked");
+        let payload = self.buffer.get(head..head + length)?;
+        if first == 0x81 {
+            assert!(std::str::from_utf8(payload).is_ok());
+        }
+        self.closed = first == 0x88;
+        Some(head + length)
+    }
+}

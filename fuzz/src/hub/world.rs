@@ -1,0 +1,371 @@
+//! The loop around the hub.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use enginewire::{
+    Event, Hub, Message, SendError, Time,
+    hub::{ConnectionId, HubConfig, Output, SessionId},
+};
+
+use super::peer::{Reader, Sent};
+use crate::memory::Watch;
+
+pub(super) struct World {
+    hub: Hub,
+    now: Time,
+    config: HubConfig,
+    /// In the order in which they were accepted; those that are gone too.
+    connections: Vec<ConnectionId>,
+    sockets: BTreeMap<ConnectionId, Socket>,
+    /// In the order in which they opened; those that are over too.
+    sessions: Vec<SessionId>,
+    told: BTreeMap<SessionId, Told>,
+    digest: DefaultHasher,
+    memory: Watch,
+    closed: bool,
+}
+
+/// The loop's side of a connection.
+#[derive(Default)]
+struct Socket {
+    /// What has come and was not read.
+    unread: Vec<u8>,
+    ended: bool,
+    /// How much the peer takes, if there is a limit.
+    room: Option<usize>,
+    reader: Reader,
+    /// Nothing but whole requests was sent.
+    untidy: bool,
+    shut_down: bool,
+    gone: bool,
+}
+
+/// What the application knows of a session.
+#[derive(Default)]
+struct Told {
+    closed: bool,
+    paused: bool,
+}
+
+impl World {
+    pub(super) fn new(config: HubConfig) -> Self {
+        let memory = Watch::start();
+        let mut drawn = 0u32;
+        let entropy = move |buffer: &mut [u8]| {
+            drawn += 1;
+            buffer.fill(0);
+            buffer[..4].copy_from_slice(&drawn.to_be_bytes());
+        };
+        Self {
+            hub: Hub::new(config.clone(), entropy),
+            now: Time::from_millis(1),
+            config,
+            connections: Vec::new(),
+            sockets: BTreeMap::new(),
+            sessions: Vec::new(),
+            told: BTreeMap::new(),
+            digest: DefaultHasher::new(),
+            memory,
+            closed: false,
+        }
+    }
+
+    pub(super) fn accept(&mut self) {
+        if self.hub.connections() >= MAX_CONNECTIONS {
+            return;
+        }
+        let on = self.hub.handle_accepted(self.now);
+        let taken = self.open().any(|other| other.index() == on.index());
+        assert!(!taken, "{on:?} has the place of another");
+        self.connections.push(on);
+        assert!(self.sockets.insert(on, Socket::default()).is_none());
+    }
+
+    fn open(&self) -> impl Iterator<Item = ConnectionId> {
+        self.sockets.iter().filter(|(_, socket)| !socket.gone).map(|(&on, _)| on)
+    }
+
+    fn connection(&self, n: usize) -> Option<ConnectionId> {
+        self.connections.get(n.checked_rem(self.connections.len())?).copied()
+    }
+
+    fn session(&self, n: usize) -> Option<SessionId> {
+        self.sessions.get(n.checked_rem(self.sessions.len())?).copied()
+    }
+
+    /// The query of a request of session n; one that leads nowhere if there is none.
+    pub(super) fn query(&self, n: usize, transport: &str) -> String {
+        let session = self.session(n).and_then(|session| self.hub.session(session));
+        let sid = session.map(|session| session.sid());
+        let sid = sid.as_ref().map_or("aaaaaaaaaaaaaaaaaaaa", |sid| sid.as_str());
+        format!("transport={transport}&sid={sid}")
+    }
+
+    pub(super) fn request(&mut self, n: usize, request: impl FnOnce(&Self) -> Vec<u8>) {
+        let Some(on) = self.connection(n) else { return };
+        let request = request(self);
+        let socket = self.sockets.get_mut(&on).unwrap();
+        socket.reader.waiting.push_back(match &request[..] {
+            [b'P', ..] => Sent::Post,
+            _ if request.windows(8).any(|window| window == b"Upgrade:") => Sent::Upgrade,
+            _ if request.windows(4).any(|window| window == b"sid=") => Sent::Poll,
+            _ => Sent::Open,
+        });
+        self.bytes(n, &request);
+    }
+
+    pub(super) fn untidy(&mut self, n: usize) {
+        if let Some(on) = self.connection(n) {
+            self.sockets.get_mut(&on).unwrap().untidy = true;
+        }
+    }
+
+    pub(super) fn bytes(&mut self, n: usize, bytes: &[u8]) {
+        let Some(on) = self.connection(n) else { return };
+        let socket = self.sockets.get_mut(&on).unwrap();
+        if socket.ended || socket.gone {
+            // As far as the hub knows it may still be there.
+            return self.hub.handle_bytes(self.now, on, &mut []);
+        }
+        // A frame before the connection is a WebSocket, or a request behind that, is no whole one.
+        let http = bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ");
+        if http == socket.reader.is_websocket() {
+            socket.untidy = true;
+        }
+        socket.unread.extend_from_slice(bytes);
+        self.read(on);
+    }
+
+    /// Reads what has come, if the hub wants that.
+    fn read(&mut self, on: ConnectionId) {
+        let socket = self.sockets.get_mut(&on).unwrap();
+        if !socket.unread.is_empty() && self.hub.is_reading(on) {
+            let mut bytes = std::mem::take(&mut socket.unread);
+            self.hub.handle_bytes(self.now, on, &mut bytes);
+        }
+        let socket = self.sockets.get_mut(&on).unwrap();
+        if socket.ended && socket.unread.is_empty() && !socket.gone && self.hub.is_reading(on) {
+            self.hub.handle_eof(self.now, on);
+        }
+    }
+
+    pub(super) fn eof(&mut self, n: usize) {
+        let Some(on) = self.connection(n) else { return };
+        self.sockets.get_mut(&on).unwrap().ended = true;
+        self.read(on);
+    }
+
+    pub(super) fn lose(&mut self, n: usize) {
+        if let Some(on) = self.connection(n) {
+            self.lose_connection(on);
+        }
+    }
+
+    fn lose_connection(&mut self, on: ConnectionId) {
+        self.hub.handle_lost(self.now, on);
+        self.sockets.get_mut(&on).unwrap().gone = true;
+        assert!(!self.hub.is_reading(on));
+    }
+
+    pub(super) fn let_out(&mut self, n: usize, room: Option<usize>) {
+        let Some(on) = self.connection(n) else { return };
+        let socket = self.sockets.get_mut(&on).unwrap();
+        socket.room = match (room, socket.room) {
+            (None, _) => None,
+            (Some(more), room) => Some(more + room.unwrap_or(0)),
+        };
+        self.hub.handle_writable(self.now, on);
+    }
+
+    pub(super) fn send(&mut self, n: usize, text: String) {
+        let Some(session) = self.session(n) else { return };
+        let max = self.config.protocol.limits.max_queued;
+        // What is too long for a client would end the session only there.
+        let before = self.hub.session(session).map(|session| session.queued());
+        match self.hub.send(session, Message::from(text)) {
+            Ok(()) => assert!(before.is_some_and(|queued| queued < max)),
+            Err(error) => match error.reason {
+                SendError::Full { queued, .. } => assert!(queued >= max),
+                SendError::Closed => {
+                    assert!(self.hub.session(session).is_none_or(|session| !session.is_open()));
+                }
+            },
+        }
+    }
+
+    pub(super) fn command(&mut self, n: usize, command: impl FnOnce(&mut Hub, Time, SessionId)) {
+        if let Some(session) = self.session(n) {
+            command(&mut self.hub, self.now, session);
+        }
+    }
+
+    pub(super) fn pause(&mut self, n: usize, paused: bool) {
+        let Some(session) = self.session(n) else { return };
+        self.told.get_mut(&session).unwrap().paused = paused;
+        if paused { self.hub.pause(session) } else { self.hub.resume(session) }
+    }
+
+    pub(super) fn answer(&mut self, n: usize, allow: bool) {
+        let Some(on) = self.connection(n) else { return };
+        let asked = if allow { self.hub.allow(on) } else { self.hub.refuse(on, "no") };
+        assert!(!asked || self.config.ask);
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.hub.close(self.now);
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.closed = true;
+        self.hub.abort(self.now);
+    }
+
+    /// Time passes, and deadlines are kept.
+    pub(super) fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        for _ in 0..MAX_DEADLINES {
+            let Some(deadline) = self.hub.poll_timeout().filter(|&deadline| deadline <= end) else {
+                break;
+            };
+            self.now = self.now.max(deadline);
+            self.hub.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    pub(super) fn drain(&mut self) {
+        while self.take_one() {}
+        for on in self.open().collect::<Vec<_>>() {
+            // Everything that could be done is done: who waits does so for a reason.
+            let socket = &self.sockets[&on];
+            if socket.untidy || socket.room.is_some() || !socket.unread.is_empty() {
+                continue;
+            }
+            let paused = self.told.values().any(|told| told.paused);
+            match socket.reader.waiting.front() {
+                _ if socket.shut_down || socket.reader.is_websocket() => {}
+                None | Some(Sent::Poll) => {}
+                Some(Sent::Post) => assert!(paused, "a POST waits"),
+                Some(Sent::Open | Sent::Upgrade) => assert!(self.config.ask, "a handshake waits"),
+            }
+        }
+    }
+
+    /// Takes an output; `false` if there is none.
+    pub(super) fn take_one(&mut self) -> bool {
+        let Some(output) = self.hub.poll() else { return false };
+        format!("{output:?}").hash(&mut self.digest);
+        match output {
+            Output::Write(on) => self.write(on),
+            Output::Read(on) => self.read(on),
+            Output::Shutdown(on) => {
+                let socket = self.sockets.get_mut(&on).unwrap();
+                assert!(!std::mem::replace(&mut socket.shut_down, true), "twice");
+            }
+            Output::Close(on) => {
+                self.sockets.get_mut(&on).unwrap().gone = true;
+                assert!(!self.hub.is_reading(on));
+            }
+            Output::Ask(..) => assert!(self.config.ask),
+            Output::Opened(session, ..) => {
+                assert!(self.told.insert(session, Told::default()).is_none(), "opened twice");
+                self.sessions.push(session);
+            }
+            Output::Event(session, event) => {
+                let told = self.told.get_mut(&session).expect("it was opened");
+                assert!(!told.closed, "{event:?} behind the end");
+                told.closed = matches!(event, Event::Closed(_));
+                if told.closed {
+                    // Nobody waits for it any more.
+                    told.paused = false;
+                }
+                let over = self.hub.session(session).is_none_or(|session| session.is_closed());
+                assert!(!told.paused || over || !matches!(event, Event::Message(_)));
+            }
+        }
+        true
+    }
+
+    fn write(&mut self, on: ConnectionId) {
+        let Self { hub, sockets, digest, now, .. } = self;
+        let Socket { room, reader, untidy, shut_down, gone, .. } = sockets.get_mut(&on).unwrap();
+        let mut full = false;
+        hub.transmit(*now, on, |bytes| {
+            assert!(!full && !bytes.is_empty() && !*shut_down && !*gone);
+            let n = bytes.len().min(room.unwrap_or(usize::MAX));
+            *room = room.map(|room| room - n);
+            full = n < bytes.len();
+            bytes[..n].hash(digest);
+            reader.read(&bytes[..n], !*untidy);
+            n
+        });
+        // The loop goes on where it stopped to read.
+        self.read(on);
+    }
+
+    /// What holds at any time.
+    pub(super) fn check(&mut self) {
+        let limits = &self.config.protocol.limits;
+        for &session in &self.sessions {
+            let Some(session) = self.hub.session(session) else { continue };
+            // The last message may go beyond the limit.
+            assert!(session.queued() <= limits.max_queued + MAX_MESSAGE + 64);
+        }
+        assert!(self.hub.sessions() <= self.config.max_sessions);
+        let connections = self.connections.len();
+        let each = 2 * limits.max_head + limits.max_payload + OUTBOX;
+        let session = limits.max_queued + limits.max_unread + 2 * MAX_MESSAGE;
+        let bound = FIXED + connections * each + self.sessions.len() * session;
+        assert!(self.memory.live() <= bound, "{} bytes, {bound} at most", self.memory.live());
+    }
+
+    /// A digest of all that was said. In the end connections are `lost`, or the hub is closed.
+    pub(super) fn finish(mut self, lost: bool) -> u64 {
+        self.drain();
+        if lost {
+            for on in self.open().collect::<Vec<_>>() {
+                self.lose_connection(on);
+            }
+        } else if !self.closed {
+            self.close();
+        }
+        self.drain();
+        // The heartbeat twice, for sessions that an application was slow for, then what a close waits.
+        for _ in 0..10 {
+            self.pass(20_000);
+            self.drain();
+        }
+        // Peers that take nothing, and connections whose application never answers.
+        for on in self.open().collect::<Vec<_>>() {
+            self.lose_connection(on);
+        }
+        self.drain();
+        assert_eq!((self.hub.sessions(), self.hub.connections()), (0, 0), "{:?}", self.hub);
+        assert_eq!(self.hub.poll_timeout(), None);
+        assert!(self.told.values().all(|told| told.closed));
+        assert!(!self.closed || self.hub.is_finished());
+        self.digest.finish()
+    }
+}
+
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 8;
+
+/// What may wait for a peer beside what its session has queued: a chunk of frames, and the answers to
+/// one read.
+const OUTBOX: usize = 192 * 1024;
+
+/// What is there once: buffers that connections share, and this side of the loop.
+const FIXED: usize = 2 << 20;
+
+/// The longest message that a script sends.
+const MAX_MESSAGE: usize = 255 * 100;
+
+/// Deadlines that are kept in one step: with deadlines of milliseconds there could be very many.
+const MAX_DEADLINES: usize = 500;
