@@ -4,6 +4,13 @@
 //! bytes, tells the time, and does what it is asked for. Crates with a driver for a runtime build on
 //! this one; use it directly for an event loop of your own, a simulation or a port.
 //!
+//! # A whole server
+//!
+//! [`Hub`] is one as a single value: bytes of connections in, bytes and messages out, one deadline. The
+//! module [`hub`] shows the loop around it, and the examples `mio_echo`, `threads_echo` and `game_loop`
+//! three complete programs. The rest of this page is for those who have an HTTP server of their own,
+//! or locks and tasks: see also [`carrier`], which has the rules between the parts below.
+//!
 //! # The run loop
 //!
 //! Three parts, one above the other: [`wire`] makes requests and messages of bytes, [`Router`] says what

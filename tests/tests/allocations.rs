@@ -18,33 +18,50 @@ use std::{
     time::Duration,
 };
 
-use enginewire::Message;
+use enginewire::{
+    Event, Hub, Message,
+    hub::{HubConfig, Output},
+};
 use enginewire_tests::client::Client;
 use enginewire_tokio::{Builder, Socket, Tokio};
 use tokio::task::JoinSet;
 
+use self::event_loop::EventLoop;
+
+#[path = "../../core/examples/mio_echo/event_loop.rs"]
+mod event_loop;
+
 #[test]
 fn messages_one_by_one_cost_nothing() {
-    spend(1, 1, echo).assert_nothing();
+    spend(on_tokio, 1, 1, echo).assert_nothing();
 }
 
 #[test]
 fn messages_in_batches_cost_nothing() {
-    spend(1, 16, echo).assert_nothing();
+    spend(on_tokio, 1, 16, echo).assert_nothing();
 }
 
 #[test]
 fn messages_of_several_sessions_cost_nothing() {
-    spend(16, 1, echo).assert_nothing();
+    spend(on_tokio, 16, 1, echo).assert_nothing();
+}
+
+#[test]
+fn messages_cost_a_hub_nothing() {
+    for (sessions, batch) in [(1, 1), (1, 16), (16, 1)] {
+        spend(on_a_hub, sessions, batch, echo).assert_nothing();
+    }
 }
 
 #[test]
 fn one_allocation_per_message_would_be_counted() {
-    let meter = spend(1, 1, |message| {
-        black_box(Box::new(0));
-        message
-    });
-    assert_eq!(meter.allocations.load(SeqCst), MESSAGES);
+    for server in [on_tokio, on_a_hub] {
+        let meter = spend(server, 1, 1, |message| {
+            black_box(Box::new(0));
+            message
+        });
+        assert_eq!(meter.allocations.load(SeqCst), MESSAGES);
+    }
 }
 
 /// What each session does with each message: the answer to it.
@@ -54,16 +71,20 @@ fn echo(message: Message) -> Message {
     message
 }
 
+/// Serves so many sessions, all that there will be, on a thread whose allocations this meter counts.
+type Server = fn(&'static Meter, usize, Application, mpsc::Sender<SocketAddr>);
+
 /// Sends [`MESSAGES`] through a server that is warm, from each of `sessions` so many at a time as
 /// `batch` says. What that cost the server.
-fn spend(sessions: usize, batch: usize, application: Application) -> &'static Meter {
+fn spend(
+    server: Server,
+    sessions: usize,
+    batch: usize,
+    application: Application,
+) -> &'static Meter {
     let meter: &Meter = Box::leak(Box::default());
     let (ready, address) = mpsc::channel();
-    let server = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        METER.set(Some(meter));
-        runtime.unwrap().block_on(serve(sessions, application, ready));
-    });
+    let server = thread::spawn(move || server(meter, sessions, application, ready));
     let address = address.recv().unwrap();
     let mut clients = Vec::new();
     for _ in 0..sessions {
@@ -92,6 +113,44 @@ fn exchange(clients: &mut [Client], n: usize, batch: usize) {
             for text in &texts {
                 assert_eq!(&client.text(), text);
             }
+        }
+    }
+}
+
+fn on_tokio(
+    meter: &'static Meter,
+    sessions: usize,
+    application: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    METER.set(Some(meter));
+    runtime.unwrap().block_on(serve(sessions, application, ready));
+}
+
+fn on_a_hub(
+    meter: &'static Meter,
+    sessions: usize,
+    application: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    let mut config = HubConfig::default();
+    config.protocol.ping_interval = Duration::from_secs(3600);
+    let hub = Hub::new(config, event_loop::entropy);
+    let mut events = EventLoop::new(hub, "127.0.0.1:0".parse().unwrap()).unwrap();
+    ready.send(events.local_addr().unwrap()).unwrap();
+    METER.set(Some(meter));
+    let mut closed = 0;
+    while closed < sessions {
+        events.drain(|hub, _, output| match output {
+            Output::Event(session, Event::Message(message)) => {
+                hub.send(session, application(message)).unwrap();
+            }
+            Output::Event(_, Event::Closed(_)) => closed += 1,
+            _ => {}
+        });
+        if closed < sessions {
+            events.wait(None).unwrap();
         }
     }
 }

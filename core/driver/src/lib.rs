@@ -8,7 +8,7 @@
 //! # How it works
 //!
 //! One task per TCP connection, none per session. A connection's task reads into a buffer that
-//! belongs to the thread, lets [`enginewire::wire`] make requests or messages of it, locks the
+//! belongs to the thread, lets [`enginewire::carrier`] make requests or messages of it, locks the
 //! session for as long as it takes to hand them over, and writes what the session has for it. What
 //! a session has for *another* connection (the answer to a poll that waits, say) is left in the
 //! session's cell, and that connection's task is woken. One timer per shard wakes whoever has a
