@@ -6,7 +6,10 @@ use std::{
     task::Waker,
 };
 
-use enginewire::{Session, Sid, SocketId, Time, carrier::Order};
+use enginewire::{
+    Session, Sid, SocketId, Time,
+    carrier::{Order, must_rearm},
+};
 
 use crate::{
     runtime::Runtime,
@@ -207,20 +210,15 @@ impl<R: Runtime> Guard<'_, R> {
         }
     }
 
-    /// Deadlines move away with nearly every packet and are looked at again when they come up; only
-    /// one that has come nearer must be armed now.
     fn settle_deadline(&mut self) {
         let Inner { session, armed, .. } = &mut *self.inner;
         let shared = &self.cell.shared;
-        match (session.poll_timeout(), &*armed) {
-            (Some((next, _)), Some(current)) if current.deadline <= next => {}
-            (None, None) => {}
-            (next, _) => {
-                if let Some(old) = armed.take() {
-                    shared.disarm(old);
-                }
-                *armed = next.map(|(deadline, _)| shared.session_at(deadline, self.cell));
+        let next = session.poll_timeout().map(|(deadline, _)| deadline);
+        if must_rearm(armed.as_ref().map(|armed| armed.deadline), next) {
+            if let Some(old) = armed.take() {
+                shared.disarm(old);
             }
+            *armed = next.map(|deadline| shared.session_at(deadline, self.cell));
         }
     }
 }

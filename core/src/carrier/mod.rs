@@ -117,6 +117,18 @@ impl Order {
     }
 }
 
+/// Whether something that was armed for one deadline has to be armed anew, as its next one is another.
+///
+/// Deadlines move away with nearly every packet and are looked at again when they come up; only one
+/// that has come nearer must be armed now.
+pub const fn must_rearm(armed: Option<Time>, next: Option<Time>) -> bool {
+    match (armed, next) {
+        (Some(armed), Some(next)) => next.as_nanos() < armed.as_nanos(),
+        (None, None) => false,
+        _ => true,
+    }
+}
+
 /// How a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {

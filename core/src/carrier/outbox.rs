@@ -128,3 +128,70 @@ impl Outbox {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::convert::Infallible;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn put(outbox: &mut Outbox, shared: &mut Output, bytes: &[u8]) {
+        outbox.output(shared).put_slice(bytes);
+    }
+
+    /// A socket that takes so many bytes, each in a write of its own.
+    fn flush(outbox: &mut Outbox, shared: &mut Output, at: u64, mut room: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        let now = Time::ZERO + Duration::from_secs(at);
+        let done = outbox.flush::<Infallible>(shared, now, |output| {
+            if room == 0 {
+                return Ok(Written::Blocked);
+            }
+            room -= 1;
+            taken.push(output.chunk()[0]);
+            Ok(Written::Some(1))
+        });
+        assert_eq!(done, Ok(!outbox.is_blocked()));
+        taken
+    }
+
+    #[test]
+    fn what_is_not_taken_is_kept_in_order_and_apart_from_what_others_write() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        put(&mut outbox, &mut shared, b"abc");
+        assert_eq!(flush(&mut outbox, &mut shared, 0, 1), b"a");
+        assert!(shared.is_empty());
+        put(&mut outbox, &mut shared, b"d");
+        assert!(shared.is_empty());
+        assert_eq!(outbox.len(), 3);
+        assert_eq!(flush(&mut outbox, &mut shared, 0, 9), b"bcd");
+        assert!(outbox.is_empty() && outbox.take_empty().is_some());
+        assert!(outbox.take_empty().is_none());
+    }
+
+    #[test]
+    fn patience_starts_with_the_first_byte_that_is_not_taken_and_again_with_each_that_is() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        put(&mut outbox, &mut shared, b"abcdef");
+        assert_eq!(outbox.deadline(PATIENCE), None);
+        for (at, room, deadline) in [(1, 1, 31), (2, 0, 31), (3, 1, 33), (4, 0, 33)] {
+            outbox.unblock();
+            flush(&mut outbox, &mut shared, at, room);
+            let deadline = Time::ZERO + Duration::from_secs(deadline);
+            assert_eq!(outbox.deadline(PATIENCE), Some(deadline), "at {at}");
+        }
+        flush(&mut outbox, &mut shared, 5, 9);
+        assert_eq!(outbox.deadline(PATIENCE), None);
+    }
+
+    #[test]
+    fn nothing_is_left_for_the_next_connection_when_a_write_fails() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        put(&mut outbox, &mut shared, b"abc");
+        assert_eq!(outbox.flush(&mut shared, Time::ZERO, |_| Err("broken")), Err("broken"));
+        assert!(shared.is_empty() && outbox.is_empty());
+    }
+}

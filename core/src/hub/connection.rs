@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) armed: Option<Armed>,
     /// It was not to be read when it was last looked at.
     pub(super) stopped: bool,
+    /// The loop is to look after it.
+    pub(super) due: bool,
 }
 
 /// What the connection is used for.
@@ -79,6 +81,7 @@ impl Connection {
             outbox: Outbox::default(),
             armed: None,
             stopped: false,
+            due: false,
         }
     }
 
@@ -90,6 +93,7 @@ impl Connection {
             outbox: Outbox::default(),
             armed: None,
             stopped: true,
+            due: false,
         }
     }
 

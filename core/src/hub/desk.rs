@@ -37,8 +37,8 @@ pub(super) struct Desk {
     pub(super) outputs: VecDeque<Output>,
     /// Sessions that have something to tell, in the order in which they began to.
     eventful: VecDeque<SessionId>,
-    /// Connections that are to be looked after. Some may be gone, or stand here twice.
-    writes: VecDeque<ConnectionId>,
+    /// Connections that a session wants something of. Some may stand here twice.
+    pub(super) woken: VecDeque<ConnectionId>,
     /// Sessions that something was done to and that have not been settled since.
     touched: Vec<SessionId>,
 }
@@ -72,7 +72,7 @@ struct Carried {
     on: ConnectionId,
     /// What the session wants of it.
     order: Option<Order>,
-    /// The connection is in `writes`.
+    /// The connection has been woken, and not looked at since.
     woken: bool,
     /// The connection is not read until the application catches up.
     held: bool,
@@ -100,7 +100,7 @@ impl Desk {
             last_id: 0,
             outputs: VecDeque::new(),
             eventful: VecDeque::new(),
-            writes: VecDeque::new(),
+            woken: VecDeque::new(),
             touched: Vec::new(),
         }
     }
@@ -166,17 +166,6 @@ impl Desk {
         }
     }
 
-    /// The connection is to be looked after.
-    pub(super) fn wake(&mut self, on: ConnectionId) {
-        if self.writes.back() != Some(&on) {
-            self.writes.push_back(on);
-        }
-    }
-
-    pub(super) fn next_write(&mut self) -> Option<ConnectionId> {
-        self.writes.pop_front()
-    }
-
     /// Until the connection can be written to, messages for this WebSocket are nothing to it.
     pub(super) fn block(&mut self, session: SessionId, on: SocketId) {
         let Some(entry) = self.entry(session) else { return };
@@ -239,11 +228,11 @@ impl Desk {
 
     /// Hands out what a session wants of others, and lets it go when it is over.
     fn settle(&mut self, id: SessionId) {
-        let Self { entries, writes, deadlines, eventful, directory, outputs, .. } = self;
+        let Self { entries, woken, deadlines, eventful, directory, outputs, .. } = self;
         let entry = entries.get_mut(id.index).filter(|entry| entry.serial == id.serial);
         let Some(entry) = entry else { return };
-        entry.hand_out_actions(None, writes);
-        entry.wake_carriers(writes);
+        entry.hand_out_actions(None, woken);
+        entry.wake_carriers(woken);
         if entry.full && entry.session.is_open() && entry.session.is_writable() {
             entry.full = false;
             outputs.push_back(Output::Event(id, Event::Writable));
@@ -263,23 +252,18 @@ impl Desk {
     }
 }
 
-/// Deadlines move away with nearly every packet and are looked at again when they come up; only one
-/// that has come nearer must be armed now.
+/// Sees to it that something is looked at no later than at its next deadline.
 pub(super) fn rearm(
     deadlines: &mut Deadlines<Due>,
     armed: &mut Option<Armed>,
     next: Option<Time>,
     due: impl FnOnce() -> Due,
 ) {
-    match (next, &*armed) {
-        (Some(next), Some(current)) if current.deadline <= next => {}
-        (None, None) => {}
-        (next, _) => {
-            if let Some(old) = armed.take() {
-                deadlines.disarm(old.key);
-            }
-            *armed = next.map(|deadline| Armed { deadline, key: deadlines.arm(deadline, due()) });
+    if carrier::must_rearm(armed.as_ref().map(|armed| armed.deadline), next) {
+        if let Some(old) = armed.take() {
+            deadlines.disarm(old.key);
         }
+        *armed = next.map(|deadline| Armed { deadline, key: deadlines.arm(deadline, due()) });
     }
 }
 
@@ -295,28 +279,28 @@ impl Entry {
 
     /// Leaves orders where their connections find them, and wakes those, except for the one that the
     /// carrier `me` is on.
-    fn hand_out_actions(&mut self, me: Option<u64>, writes: &mut VecDeque<ConnectionId>) {
+    fn hand_out_actions(&mut self, me: Option<u64>, woken: &mut VecDeque<ConnectionId>) {
         while let Some(action) = self.session.poll_action() {
             let (id, order) = Order::of(action);
             // A connection that is gone wants no answer.
             if let Some(carried) = self.carriers.iter_mut().find(|carried| carried.id == id) {
                 carried.order = Some(order);
                 if me != Some(id) && !core::mem::replace(&mut carried.woken, true) {
-                    writes.push_back(carried.on);
+                    woken.push_back(carried.on);
                 }
             }
         }
     }
 
     /// Wakes the connections that have something to write or are to be read again.
-    fn wake_carriers(&mut self, writes: &mut VecDeque<ConnectionId>) {
+    fn wake_carriers(&mut self, woken: &mut VecDeque<ConnectionId>) {
         let session = &self.session;
         for carried in self.carriers.iter_mut().filter(|carried| !carried.woken) {
             let resumes = carried.held && session.is_receiving();
             let writable = !carried.blocked && session.wants_write(SocketId(carried.id));
             if resumes || writable {
                 carried.woken = true;
-                writes.push_back(carried.on);
+                woken.push_back(carried.on);
             }
         }
     }
@@ -404,20 +388,20 @@ impl Host for View<'_> {
     }
 
     fn lock<'a>(&'a mut self, session: &'a SessionId, id: u64) -> Guard<'a> {
-        let Desk { entries, touched, writes, .. } = &mut *self.desk;
+        let Desk { entries, touched, woken, .. } = &mut *self.desk;
         if touched.last() != Some(session) {
             touched.push(*session);
         }
         // A session is kept while anything carries it, and found by its id only while it is there:
         // there is none without an entry.
-        Guard { entry: &mut entries[session.index], writes, on: self.on, id }
+        Guard { entry: &mut entries[session.index], woken, on: self.on, id }
     }
 }
 
 /// A session that the connection being looked at has to itself.
 pub(super) struct Guard<'a> {
     entry: &'a mut Entry,
-    writes: &'a mut VecDeque<ConnectionId>,
+    woken: &'a mut VecDeque<ConnectionId>,
     on: ConnectionId,
     /// The carrier.
     id: u64,
@@ -437,7 +421,7 @@ impl carrier::Guard for Guard<'_> {
     }
 
     fn take_order(&mut self) -> Option<Order> {
-        self.entry.hand_out_actions(Some(self.id), self.writes);
+        self.entry.hand_out_actions(Some(self.id), self.woken);
         let carried = self.entry.carriers.iter_mut().find(|carried| carried.id == self.id)?;
         carried.woken = false;
         carried.blocked = false;

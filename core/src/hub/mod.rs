@@ -71,7 +71,7 @@ mod output;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use slab::Slab;
@@ -107,6 +107,8 @@ use crate::{
 pub struct Hub {
     desk: Desk,
     connections: Slab<Connection>,
+    /// Connections that the loop is to look after. Some may be gone.
+    due: VecDeque<ConnectionId>,
     scratch: Scratch,
     http: Arc<http::Config>,
     patience: Patience,
@@ -124,6 +126,7 @@ impl Hub {
             patience: Patience { linger: config.linger, write: config.write_timeout },
             desk: Desk::new(config, Box::new(entropy)),
             connections: Slab::new(),
+            due: VecDeque::new(),
             scratch: Scratch::new(),
         }
     }
@@ -174,7 +177,7 @@ impl Hub {
         if let Some(connection) = find(&mut self.connections, on)
             && connection.handle_writable()
         {
-            self.desk.wake(on);
+            self.wake(on);
         }
     }
 
@@ -189,7 +192,7 @@ impl Hub {
                     connection.armed = None;
                     let deadline = connection.deadline(self.patience);
                     if deadline.is_some_and(|deadline| deadline <= now) {
-                        self.desk.wake(on);
+                        self.wake(on);
                     } else {
                         self.rearm(on);
                     }
@@ -254,7 +257,7 @@ impl Hub {
         self.desk.closing = true;
         self.desk.change_all(|session| session.close(now));
         for on in self.all_connections() {
-            self.desk.wake(on);
+            self.wake(on);
         }
     }
 
@@ -280,8 +283,9 @@ impl Hub {
             }
             return Some(output);
         }
+        self.gather_woken();
         loop {
-            let on = self.desk.next_write()?;
+            let on = self.due.pop_front()?;
             if find(&mut self.connections, on).is_some() {
                 return Some(Output::Write(on));
             }
@@ -298,6 +302,7 @@ impl Hub {
     pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
         let Self { desk, connections, scratch, patience, .. } = self;
         if let Some(connection) = find(connections, on) {
+            connection.due = false;
             connection.transmit(now, &mut View { desk, on }, scratch, *patience, write);
             self.conclude(now, on);
         }
@@ -348,19 +353,34 @@ impl Hub {
         let connection = find(&mut self.connections, on);
         let asked = connection.is_some_and(|connection| connection.answer(verdict));
         if asked {
-            self.desk.wake(on);
+            self.wake(on);
         }
         asked
     }
 
+    fn wake(&mut self, on: ConnectionId) {
+        if let Some(connection) = find(&mut self.connections, on) {
+            wake(connection, &mut self.due, on);
+        }
+    }
+
+    /// Has those looked after that sessions want something of.
+    #[inline]
+    fn gather_woken(&mut self) {
+        while let Some(on) = self.desk.woken.pop_front() {
+            self.wake(on);
+        }
+    }
+
     /// Does what follows from looking at a connection.
     fn conclude(&mut self, now: Time, on: ConnectionId) {
+        self.desk.settle_touched();
+        self.gather_woken();
         let Self { desk, connections, scratch, patience, .. } = self;
-        desk.settle_touched();
         let Some(connection) = find(connections, on) else { return };
         match connection.conclude(now, !desk.closing, scratch, *patience) {
             Follow::Nothing => {}
-            Follow::Write => desk.wake(on),
+            Follow::Write => wake(connection, &mut self.due, on),
             Follow::Shutdown => desk.outputs.push_back(Output::Shutdown(on)),
             Follow::End => return self.end(now, on),
         }
@@ -402,6 +422,12 @@ impl Hub {
         };
         let open = self.connections.iter().filter(|(_, connection)| !connection.is_gone());
         open.map(id).collect()
+    }
+}
+
+fn wake(connection: &mut Connection, due: &mut VecDeque<ConnectionId>, on: ConnectionId) {
+    if !core::mem::replace(&mut connection.due, true) {
+        due.push_back(on);
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use enginewire::{SocketEnd, Time};
+use enginewire::{SocketEnd, Time, carrier::must_rearm};
 use futures_io::AsyncRead;
 
 use self::{exchange::Exchanges, websocket::Socket};
@@ -130,24 +130,16 @@ impl<R: Runtime> Connection<R> {
             Role::Socket(socket) => socket.deadline(),
             Role::Lingering { until, .. } => Some(*until),
         };
-        match (deadline, self.armed) {
-            (Some(deadline), Some(armed)) if armed.deadline <= deadline => {}
-            (Some(deadline), armed) => {
-                if let Some(old) = armed {
-                    self.link.shared.disarm(old);
-                }
-                let shared = &self.link.shared;
-                self.armed = Some(shared.wake_at(deadline, self.link.id, cx.waker()));
-            }
-            // An exchange that is answered soon would only have to arm it again.
-            (None, Some(_)) if matches!(self.role, Role::Exchanges(_)) => {}
-            (None, armed) => {
-                if let Some(old) = armed {
-                    self.link.shared.disarm(old);
-                    self.armed = None;
-                }
-            }
+        // An exchange that is answered soon would only have to arm it again.
+        let keeps = deadline.is_none() && matches!(self.role, Role::Exchanges(_));
+        if keeps || !must_rearm(self.armed.map(|armed| armed.deadline), deadline) {
+            return;
         }
+        let shared = &self.link.shared;
+        if let Some(old) = self.armed.take() {
+            shared.disarm(old);
+        }
+        self.armed = deadline.map(|deadline| shared.wake_at(deadline, self.link.id, cx.waker()));
     }
 }
 
