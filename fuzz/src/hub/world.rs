@@ -38,7 +38,7 @@ struct Socket {
     /// How much the peer takes, if there is a limit.
     room: Option<usize>,
     reader: Reader,
-    /// Nothing but whole requests was sent.
+    /// Not only whole requests were sent.
     untidy: bool,
     shut_down: bool,
     gone: bool,

@@ -22,6 +22,9 @@ use crate::{
     wire::http::RequestHead,
 };
 
+/// It can be owned by another thread than the one that made it, or be behind a lock.
+const _: fn(Hub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
+
 /// An event loop around a hub.
 struct World {
     hub: Hub,
