@@ -14,7 +14,7 @@ mod socket;
 
 use alloc::string::String;
 
-pub(crate) use self::socket::WRITE_CHUNK;
+pub(crate) use self::socket::{MAX_REPLIES, WRITE_CHUNK};
 pub use self::{
     exchanges::{Exchanges, Upgrade},
     outbox::{Outbox, Written},

@@ -216,4 +216,4 @@ impl Socket {
 pub(crate) const WRITE_CHUNK: usize = 64 * 1024;
 
 /// Bytes of pongs that may wait for a peer before it is not read any more.
-const MAX_REPLIES: usize = 16 * 1024;
+pub(crate) const MAX_REPLIES: usize = 16 * 1024;

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::LinkId;
 use crate::{
+    carrier::{MAX_REPLIES, WRITE_CHUNK},
     channel::{ExchangeId, SocketEnd, SocketId, TransportFault},
     client::ClientSession,
     entropy::Entropy,
@@ -394,12 +395,6 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 
 /// How long the server may take for its part of the closing handshake, and to close the connection.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// Frames are taken from the session until this much waits to be written.
-const WRITE_CHUNK: usize = 64 * 1024;
-
-/// Bytes of pongs that may wait for a server before it is not read any more.
-const MAX_REPLIES: usize = 16 * 1024;
 
 /// Storage of the output that a connection keeps between writes.
 const KEPT_OUTPUT: usize = 16 * 1024;
