@@ -1,12 +1,13 @@
 // The official clients against a server that echoes, whatever else it says in texts that begin with "tick ".
 //
 //   PORT=3000 node echoes.mjs --server true
+//   PORT=3000 REVISION=3 node echoes.mjs --server true
 
 import assert from "node:assert/strict";
 import { CLIENTS, Client, MODES, using } from "./clients.mjs";
 
 const server = { port: Number(process.env.PORT), path: "/engine.io/" };
-const REVISION = 4;
+const REVISION = Number(process.env.REVISION ?? 4);
 const MESSAGES = ["hello", "", "€ \u{1f600}", Buffer.from([0, 1, 2, 255]), "x".repeat(100_000), Buffer.alloc(100_000, 7)];
 
 assert.ok(Object.values(CLIENTS).includes(REVISION));

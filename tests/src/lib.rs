@@ -3,7 +3,7 @@
 pub mod client;
 pub mod client_program;
 pub mod echo;
-pub mod example;
+pub mod process;
 pub mod profile;
 pub mod program;
 pub mod script;

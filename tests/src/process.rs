@@ -1,0 +1,123 @@
+//! Programs as processes: the examples, the test programs, scripts.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+/// What nothing takes as long as, unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A process that does not outlive the test.
+pub struct Running {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    /// Starts a command, whose output is read by lines and whose input can be written.
+    pub fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = process.stdout.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { process, lines }
+    }
+
+    /// The next line that it prints; `None` at the end.
+    pub fn line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line.trim().to_owned()),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line within {DEADLINE:?}"),
+        }
+    }
+
+    /// Writes a line to its input.
+    pub fn write(&mut self, line: &str) {
+        let stdin = self.process.stdin.as_mut().expect("the input is open");
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Closes its input, and waits until it has ended.
+    pub fn end(mut self) -> ExitStatus {
+        drop(self.process.stdin.take());
+        while self.line().is_some() {}
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An example, built and ready to run.
+pub fn example(package: &str, example: &str) -> Command {
+    let build = ["build", "--quiet", "-p", package, "--example", example];
+    let cargo = env::var_os("CARGO").expect("a test run by cargo");
+    let built = Command::new(cargo).args(build).current_dir(folder()).status().unwrap();
+    assert!(built.success(), "the example does not build");
+    Command::new(beside("examples").join(example))
+}
+
+/// A script of `tests/js`, to be run by Node.js, version 20 or later.
+pub fn script(name: &str) -> Command {
+    let mut node = Command::new("node");
+    node.arg(name).current_dir(folder().join("js"));
+    node
+}
+
+/// The second opinion of `tests/python`.
+pub fn python(arguments: &[&str]) -> Command {
+    let mut bash = Command::new("./run.sh");
+    bash.args(arguments).current_dir(folder().join("python"));
+    bash
+}
+
+/// Whether a command ends well.
+pub fn succeeds(command: &mut Command) -> Result<(), String> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    if output.status.success() {
+        return Ok(());
+    }
+    let (out, err) = (&output.stdout, &output.stderr);
+    Err(format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    ))
+}
+
+/// Runs a command, which must end well.
+pub fn succeed(command: &mut Command) {
+    if let Err(report) = succeeds(command) {
+        panic!("{command:?}: {report}");
+    }
+}
+
+/// A folder beside that of the test's own binary.
+fn beside(name: &str) -> PathBuf {
+    let here = env::current_exe().unwrap();
+    here.ancestors().nth(2).unwrap().join(name)
+}
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
