@@ -102,6 +102,12 @@
 //! # Ok::<(), Reject>(())
 //! ```
 //!
+//! # A client
+//!
+//! [`ClientSession`] is the other side: it asks for requests and WebSockets and is told what came of
+//! them. [`ClientHub`] makes connections of that, and is to a client what [`Hub`] is to a server. The
+//! example `blocking_client` has it on blocking sockets.
+//!
 //! # Methods
 //!
 //! Those of every state machine here come in four families: `handle_*` take what came from the network

@@ -19,6 +19,17 @@
 //! }
 //! ```
 //!
+//! And a client:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut socket = enginewire_tokio::Client::connect("http://127.0.0.1:3000").await?;
+//! socket.send("hello").await?;
+//! println!("{:?}", socket.recv().await);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Cancel safety
 //!
 //! Every future here may be dropped in a `select!` and nothing is lost: a session or message is either
