@@ -14,7 +14,7 @@ use std::{
     net::{Shutdown, TcpStream},
     sync::{
         Arc,
-        mpsc::{self, RecvTimeoutError, Sender},
+        mpsc::{self, RecvTimeoutError, SyncSender},
     },
     thread,
     time::{Duration, Instant},
@@ -43,13 +43,14 @@ struct Loop {
     /// The connections that are there, to be written to.
     streams: BTreeMap<LinkId, TcpStream>,
     /// Given to each thread that watches something.
-    happenings: Sender<Happening>,
+    happenings: SyncSender<Happening>,
     start: Instant,
 }
 
 impl Loop {
     fn run(url: &Url) -> Result<(), Box<dyn Error>> {
-        let (happenings, receiver) = mpsc::channel();
+        // Bounded: readers wait for whoever prints what they have read.
+        let (happenings, receiver) = mpsc::sync_channel(16);
         let config = Arc::new(ClientConfig::new(url));
         let hub = ClientHub::new(Time::ZERO, url, config, false, &mut random);
         let mut this = Self {
@@ -59,10 +60,8 @@ impl Loop {
             happenings,
             start: Instant::now(),
         };
-        thread::spawn({
-            let happenings = this.happenings.clone();
-            move || watch_input(&happenings)
-        });
+        let input = this.happenings.clone();
+        thread::spawn(move || watch_input(&input));
         loop {
             this.act();
             if this.hub.is_finished() {
@@ -71,9 +70,10 @@ impl Loop {
             let patience = this.hub.poll_timeout().map_or(Duration::MAX, |at| at.since(this.now()));
             match receiver.recv_timeout(patience) {
                 Ok(happening) => this.handle(happening),
-                Err(RecvTimeoutError::Timeout) => this.hub.handle_timeout(this.now()),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(error) => return Err(error.into()),
             }
+            this.hub.handle_timeout(this.now());
         }
     }
 
@@ -88,9 +88,10 @@ impl Loop {
             Happening::Connected(id, Ok(stream)) => {
                 // Without it small messages would wait for others.
                 let _ = stream.set_nodelay(true);
-                self.watch(id, stream.try_clone());
-                self.streams.insert(id, stream);
-                self.hub.handle_connected(now, id);
+                if self.hub.handle_connected(now, id) {
+                    self.watch(id, stream.try_clone());
+                    self.streams.insert(id, stream);
+                }
             }
             Happening::Connected(id, Err(error)) => {
                 eprintln!("cannot connect: {error}");
@@ -138,9 +139,10 @@ impl Loop {
 
     /// A blocking write: a server that does not read makes us wait, which a client may.
     fn write(&mut self, id: LinkId) {
+        let now = self.now();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let mut result = Ok(());
-        self.hub.transmit(id, |bytes| {
+        self.hub.transmit(now, id, |bytes| {
             result = stream.write_all(bytes);
             // What could not be written is lost with the connection.
             bytes.len()
@@ -182,7 +184,7 @@ impl Loop {
     }
 }
 
-fn watch_input(happenings: &Sender<Happening>) {
+fn watch_input(happenings: &SyncSender<Happening>) {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         if happenings.send(Happening::Typed(line)).is_err() {
             return;

@@ -67,6 +67,11 @@ pub(crate) fn escape_illegal(text: &str) -> String {
     escaped
 }
 
+/// The same for a path, in which what ends one has no meaning.
+pub(crate) fn escape_path(path: &str) -> String {
+    escape_illegal(path).replace('?', "%3F").replace('#', "%23")
+}
+
 /// Appends `text` with all bytes escaped but those that are `legal`, which must be ASCII.
 fn escape(out: &mut String, text: &str, legal: impl Fn(u8) -> bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";

@@ -56,6 +56,8 @@ pub(crate) struct Channel {
     held: bool,
     /// It was, at some time since [`note_deadline`](Self::note_deadline).
     was_held: bool,
+    /// There is an [`Event::Writable`] that nobody has looked at.
+    writable_told: bool,
 }
 
 impl Channel {
@@ -90,7 +92,8 @@ impl Channel {
     /// Tells writers that found no room once there is some.
     #[inline]
     pub(crate) fn tell_writable(&mut self, limits: &Limits) {
-        if self.queue.take_writable(limits) {
+        if self.queue.take_writable(limits) && !self.writable_told {
+            self.writable_told = true;
             self.events.push_back(Event::Writable);
         }
     }
@@ -99,8 +102,10 @@ impl Channel {
     #[inline]
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
-        if let Event::Message(message) = &event {
-            self.unread -= cost(message);
+        match &event {
+            Event::Message(message) => self.unread -= cost(message),
+            Event::Writable => self.writable_told = false,
+            Event::Opened | Event::Upgraded | Event::Closed(_) => {}
         }
         Some(event)
     }
@@ -123,12 +128,14 @@ impl Channel {
     /// A deadline for the peer's silence has been set.
     pub(crate) const fn note_deadline(&mut self) {
         self.was_held = self.held;
+        self.queue.note_deadline();
     }
 
     /// Whether the peer may only seem silent, as it was not read all the time since the deadline was
-    /// set: its answer may well be waiting in the socket.
-    pub(crate) const fn was_held(&self) -> bool {
-        self.was_held
+    /// set: its answer may well be waiting in the socket. Not one that has taken nothing of a full
+    /// queue in all that time: if the application waits for room, nothing would ever change again.
+    pub(crate) const fn excuses_silence(&self, limits: &Limits) -> bool {
+        self.was_held && !self.queue.is_stuck(limits)
     }
 
     #[inline]

@@ -68,6 +68,8 @@ pub(crate) struct Queue {
     pongs: u8,
     /// A message was refused, and nobody was told since that there is room again.
     full: bool,
+    /// Something was taken since [`Queue::note_deadline`].
+    moved: bool,
 }
 
 impl Queue {
@@ -88,12 +90,14 @@ impl Queue {
         self.packets.insert(usize::from(self.parts_out > 0), packet);
     }
 
-    /// Answers a ping of revision 3, unless so many answers wait already that the peer, which does
+    /// Answers a ping, unless so many answers wait already that the peer, which does
     /// not read them, will not miss one.
+    ///
+    /// It goes before the messages that wait: on a slow line it would come too late behind them.
     pub(crate) fn push_pong(&mut self) {
         if self.pongs < MAX_PONGS {
             self.pongs += 1;
-            self.packets.push_back(Queued::Pong);
+            self.push_first(Queued::Pong);
         }
     }
 
@@ -129,6 +133,17 @@ impl Queue {
         writable
     }
 
+    /// A deadline for the peer's silence has been set.
+    pub(crate) const fn note_deadline(&mut self) {
+        self.moved = false;
+    }
+
+    /// Whether all room is taken, and the peer has taken nothing since
+    /// [`note_deadline`](Self::note_deadline).
+    pub(crate) const fn is_stuck(&self, limits: &Limits) -> bool {
+        self.bytes >= limits.max_queued && !self.moved
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -161,6 +176,7 @@ impl Queue {
         let Some(Queued::Message(message)) = self.packets.front() else { return None };
         let message = message.as_single().filter(|message| !(base64 && message.is_binary()))?;
         self.bytes -= message.len() + Limits::MESSAGE_OVERHEAD;
+        self.moved = true;
         match self.packets.pop_front() {
             Some(Queued::Message(message)) => message.into_single(),
             _ => None,
@@ -192,6 +208,7 @@ impl Queue {
     }
 
     fn advance(&mut self, last: bool) {
+        self.moved = true;
         if !last {
             self.parts_out += 1;
             return;

@@ -4,7 +4,12 @@ use alloc::{format, string::String, vec, vec::Vec};
 use core::{fmt, time::Duration};
 
 use crate::{
-    config::TransportKind, exchange::HeaderLines, limits::Limits, packet::Revision, query, url::Url,
+    config::TransportKind,
+    exchange::{HeaderLines, InvalidHeader},
+    limits::Limits,
+    packet::Revision,
+    query,
+    url::Url,
 };
 
 /// How a client behaves, shared by all the sessions that it opens.
@@ -24,8 +29,9 @@ pub struct ClientConfig {
     pub path: String,
     /// Query parameters of all requests, besides those of the protocol. Default: the URL's.
     pub query: Vec<(String, String)>,
-    /// Header fields of all requests. Default none.
-    pub headers: HeaderLines,
+    pub(super) headers: HeaderLines,
+    /// What the application wants in the `Cookie` field, which the server's cookies go into as well.
+    pub(super) cookie: Option<String>,
     /// The transports that may be used. The session opens on the first. Default polling, then
     /// WebSocket.
     pub transports: Vec<TransportKind>,
@@ -47,7 +53,8 @@ pub struct ClientConfig {
     /// Name of that parameter. Default `t`.
     pub timestamp_param: String,
     /// Whether cookies that the server sets are sent back, for load balancers that keep a client on
-    /// one server. Default true. Only `Max-Age` ends the life of one before the session's.
+    /// one server. Default true. Of their attributes only `Max-Age` counts: there is no clock here that
+    /// knows the date.
     pub cookies: bool,
     /// How long the session may take to open, from the first connection attempt to the handshake.
     /// With [`try_all_transports`](Self::try_all_transports), on each of them. Default 20 s.
@@ -61,7 +68,8 @@ pub struct ClientConfig {
     pub close_timeout: Duration,
     /// What bounds memory and work. The defaults are those of a server but for `max_payload`, the
     /// largest message and answer that the server may send: 100 MiB, as the WebSocket library
-    /// of the reference. What the client itself sends is cut to what the server can take.
+    /// of the reference; and `max_packets`, which is 1 048 576, as some servers send all they have in one
+    /// payload. What the client itself sends is cut to what the server can take.
     pub limits: Limits,
 }
 
@@ -72,10 +80,12 @@ impl ClientConfig {
         let query = query::pairs(url.query());
         let mut limits = Limits::default();
         limits.max_payload = MAX_PAYLOAD;
+        limits.max_packets = MAX_PACKETS;
         Self {
             path: String::from(path),
             query: query.map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
             headers: HeaderLines::new(),
+            cookie: None,
             transports: vec![TransportKind::Polling, TransportKind::WebSocket],
             upgrade: true,
             try_all_transports: false,
@@ -93,9 +103,42 @@ impl ClientConfig {
         }
     }
 
+    /// Adds a header field to all requests.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed, or one of those that the client writes itself because they frame a request
+    /// or belong to the handshake of a WebSocket: a second one would be read as another request, or
+    /// not be understood.
+    pub fn push_header(
+        &mut self,
+        name: &str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), InvalidHeader> {
+        if is_own(name) {
+            return Err(InvalidHeader);
+        }
+        if !name.eq_ignore_ascii_case("cookie") {
+            return self.headers.push(name, value);
+        }
+        let value = value.as_ref();
+        let text = core::str::from_utf8(value).map_err(|_| InvalidHeader)?;
+        HeaderLines::new().push(name, value)?;
+        self.cookie = Some(match self.cookie.take() {
+            Some(cookie) => format!("{cookie}; {text}"),
+            None => String::from(text),
+        });
+        Ok(())
+    }
+
+    /// The header fields that were added, but for `Cookie`.
+    pub const fn headers(&self) -> &HeaderLines {
+        &self.headers
+    }
+
     /// What the targets of all requests begin with: path and query, up to the name of the transport.
     pub fn target(&self) -> String {
-        let path = query::escape_illegal(self.path.trim_matches('/'));
+        let path = query::escape_path(self.path.trim_matches('/'));
         let mut query = String::new();
         for (key, value) in &self.query {
             query::push_pair(&mut query, key, value);
@@ -128,3 +171,51 @@ impl fmt::Debug for ClientConfig {
 
 /// See [`ClientConfig::limits`]. Memory follows what has come, never what was announced.
 const MAX_PAYLOAD: usize = 100 << 20;
+
+/// See [`ClientConfig::limits`]. Each costs us fifty times what it costs the server.
+const MAX_PACKETS: usize = 1 << 20;
+
+/// Header fields that the client writes itself.
+fn is_own(name: &str) -> bool {
+    const OWN: [&str; 9] = [
+        "host",
+        "connection",
+        "upgrade",
+        "content-type",
+        "content-length",
+        "transfer-encoding",
+        "accept-encoding",
+        "expect",
+        "te",
+    ];
+    let name = name.to_ascii_lowercase();
+    OWN.contains(&&*name) || name.starts_with("sec-websocket-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_s_own_fields_are_not_the_application_s() {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        for name in ["Host", "Sec-WebSocket-Key", "CONTENT-LENGTH", "Connection", "a b", ""] {
+            assert_eq!(config.push_header(name, "x"), Err(InvalidHeader), "{name}");
+        }
+        assert_eq!(config.push_header("X-A", "1\r\nX-B: 2"), Err(InvalidHeader));
+        assert_eq!(config.push_header("Cookie", "a=1\r\nX-B: 2"), Err(InvalidHeader));
+        config.push_header("Authorization", "Bearer x").unwrap();
+        config.push_header("Cookie", "a=1").unwrap();
+        config.push_header("cookie", "b=2").unwrap();
+        assert_eq!(config.headers().as_bytes(), b"Authorization: Bearer x\r\n");
+        assert_eq!(config.cookie.as_deref(), Some("a=1; b=2"));
+    }
+
+    #[test]
+    fn a_path_cannot_begin_a_query_or_a_fragment() {
+        let mut config = ClientConfig::new(&Url::parse("http://a/b%20c").unwrap());
+        assert_eq!(config.target(), "/b%20c/?EIO=4&transport=");
+        config.path = String::from("a?b#c d");
+        assert_eq!(config.target(), "/a%3Fb%23c%20d/?EIO=4&transport=");
+    }
+}

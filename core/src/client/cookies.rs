@@ -27,9 +27,10 @@ impl Cookies {
         }
     }
 
-    /// The value of the `Cookie` field; `None` if there are no cookies.
-    pub(super) fn header(&self, now: Time) -> Option<String> {
-        let mut header = String::new();
+    /// The value of the one `Cookie` field that there may be (section 5.4): what the application has for
+    /// it, and the server's. `None` if there are no cookies.
+    pub(super) fn header(&self, now: Time, own: Option<&str>) -> Option<String> {
+        let mut header = String::from(own.unwrap_or_default());
         for cookie in self.0.iter().filter(|cookie| cookie.expires > now) {
             if !header.is_empty() {
                 header.push_str("; ");
@@ -109,7 +110,7 @@ mod tests {
     fn after(values: &[&str]) -> Option<String> {
         let mut cookies = Cookies::default();
         cookies.store(Time::ZERO, &Answer(values));
-        cookies.header(Time::ZERO)
+        cookies.header(Time::ZERO, None)
     }
 
     #[test]
@@ -128,8 +129,11 @@ mod tests {
         assert_eq!(after(&["a=1; Max-Age=x; Max-Age"]).as_deref(), Some("a=1"));
         let mut cookies = Cookies::default();
         cookies.store(Time::ZERO, &Answer(&["a=1; Max-Age=60", "b=2"]));
-        assert_eq!(cookies.header(Time::from_millis(59_999)).as_deref(), Some("a=1; b=2"));
-        assert_eq!(cookies.header(Time::from_millis(60_000)).as_deref(), Some("b=2"));
+        assert_eq!(cookies.header(Time::from_millis(59_999), None).as_deref(), Some("a=1; b=2"));
+        let later = Time::from_millis(60_000);
+        assert_eq!(cookies.header(later, None).as_deref(), Some("b=2"));
+        assert_eq!(cookies.header(later, Some("own=1")).as_deref(), Some("own=1; b=2"));
+        assert_eq!(Cookies::default().header(later, Some("own=1")).as_deref(), Some("own=1"));
     }
 
     #[test]

@@ -36,6 +36,9 @@ impl Handshake {
             max_payload: Option<u64>,
         }
 
+        if data.len() > MAX_OPEN {
+            return None;
+        }
         let open: Open<'_> = serde_json::from_str(data).ok()?;
         if open.sid.is_empty() || open.sid.len() > MAX_SID {
             return None;
@@ -74,6 +77,10 @@ impl fmt::Debug for Handshake {
 /// The id goes into every request line: far beyond what any server gives (20 characters), far
 /// below what a request line may have.
 const MAX_SID: usize = 1024;
+
+/// The longest handshake: what it holds is copied, and costs many times its length. The reference's has
+/// a hundred bytes.
+const MAX_OPEN: usize = 16 * 1024;
 
 /// Without any patience a session would be over before its first ping.
 const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);
@@ -118,6 +125,10 @@ mod tests {
             r#"{"sid":"a","pingInterval":1,"pingTimeout":1"#,
             r#"{"sid":"a","pingInterval":1,"pingTimeout":1,"upgrades":"websocket"}"#,
             &format!(r#"{{"sid":"{long}","pingInterval":1,"pingTimeout":1}}"#),
+            &format!(
+                r#"{{"sid":"a","pingInterval":1,"pingTimeout":1,"x":"{}"}}"#,
+                "x".repeat(MAX_OPEN)
+            ),
         ] {
             assert_eq!(Handshake::parse(data), None, "{data}");
         }

@@ -55,7 +55,7 @@ impl ClientSession {
     /// The server was silent for too long, or seems so: if we did not read all the time because the
     /// application is slow, what it said may well be waiting.
     pub(super) fn heartbeat_missed(&mut self, now: Time) {
-        if self.channel.was_held() {
+        if self.channel.excuses_silence(&self.config.limits) {
             self.expect_life(now);
         } else {
             self.finish(CloseReason::PingTimeout);

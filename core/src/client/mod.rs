@@ -78,6 +78,8 @@ pub struct ClientSession {
     transport: Transport,
     /// The transports to be tried if the session does not open, the next one first.
     others: VecDeque<TransportKind>,
+    /// Transports on which the session has been tried to be opened.
+    attempt: u32,
     handshake: Option<Handshake>,
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
@@ -188,6 +190,7 @@ impl ClientSession {
             state: State::Open,
             transport: Transport::Polling,
             others,
+            attempt: 0,
             handshake: None,
             lost: false,
             close_reason: None,
@@ -449,6 +452,7 @@ impl ClientSession {
 impl ClientSession {
     /// Starts to open the session on `transport`.
     fn begin(&mut self, now: Time, transport: TransportKind) {
+        self.attempt += 1;
         self.lost = false;
         self.polling = Polling::default();
         self.timers.set(ClientTimerKind::Open, now + self.config.open_timeout);
@@ -486,8 +490,9 @@ impl ClientSession {
         }
         let mut headers = HeaderLines::from_static("Accept: */*\r\n");
         headers.extend(&self.config.headers);
-        if let Some(cookies) = self.cookies.header(now) {
-            // What the server has sent in a field can go back in one.
+        let cookies = self.cookies.header(now, self.config.cookie.as_deref());
+        if let Some(cookies) = cookies {
+            // What came in a field can go in one.
             let _ = headers.push("Cookie", cookies);
         }
         Request { method: "GET", target, content_type: None, headers, body: bytes::Bytes::new() }

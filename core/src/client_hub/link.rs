@@ -54,6 +54,8 @@ enum Task {
     Socket {
         on: SocketId,
         ws: Box<WebSocket>,
+        /// Bytes that the WebSocket itself has put out (pongs) since the server last took everything.
+        replies: usize,
     },
     /// None any more.
     Over,
@@ -148,8 +150,11 @@ impl Link {
                 let reply = client.handle_bytes(input)?;
                 self.shook(reply)
             }
-            Task::Socket { on, ws } => {
-                Some(match ws.handle_bytes(input, arena, &mut self.output)? {
+            Task::Socket { on, ws, replies } => {
+                let before = self.output.remaining();
+                let received = ws.handle_bytes(input, arena, &mut self.output);
+                *replies += self.output.remaining() - before;
+                Some(match received? {
                     Received::Message(message) => Outcome::Message(*on, message),
                     Received::Closed(Closed::Violation(violation)) => {
                         Outcome::End(*on, SocketEnd::Violation(violation))
@@ -172,7 +177,7 @@ impl Link {
                 let reply = client.handle_eof()?;
                 self.shook(reply)
             }
-            Task::Socket { on, ws } => {
+            Task::Socket { on, ws, .. } => {
                 ws.handle_eof()?;
                 Some(Outcome::End(*on, SocketEnd::Closed))
             }
@@ -185,7 +190,9 @@ impl Link {
         match core::mem::replace(&mut self.task, Task::Over) {
             Task::Http { exchange, .. } => Some(Outcome::Fault(exchange?, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
-            Task::Socket { on, ws } if !ws.is_closed() => Some(Outcome::End(on, SocketEnd::Failed)),
+            Task::Socket { on, ws, .. } if !ws.is_closed() => {
+                Some(Outcome::End(on, SocketEnd::Failed))
+            }
             Task::Socket { .. } | Task::Over => None,
         }
     }
@@ -195,15 +202,16 @@ impl Link {
         if let Task::Handshake { on, mask_seed, .. } = self.task {
             let role = Role::Client { mask_seed };
             let ws = Box::new(WebSocket::new(role, max_message, max_fragments));
-            self.task = Task::Socket { on, ws };
+            self.task = Task::Socket { on, ws, replies: 0 };
         }
     }
 
-    /// The session wants no more of this WebSocket: begins the closing handshake.
-    pub(super) fn close_socket(&mut self, now: Time) {
+    /// The session wants no more of this WebSocket: begins the closing handshake. What waits to be
+    /// written before it has until `deadline`.
+    pub(super) fn close_socket(&mut self, deadline: Time) {
         if let Task::Socket { ws, .. } = &mut self.task {
             ws.close(None, "", &mut self.output);
-            self.linger(now);
+            self.deadline = Some(deadline);
         }
     }
 
@@ -213,14 +221,10 @@ impl Link {
         self.deadline = Some(now + KEPT_FOR);
     }
 
-    /// The end of the connection has begun.
-    pub(super) fn linger(&mut self, now: Time) {
-        self.deadline = Some(now + LINGER);
-    }
-
     /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
     pub(super) fn transmit(
         &mut self,
+        now: Time,
         session: &mut ClientSession,
         mut write: impl FnMut(&[u8]) -> usize,
     ) {
@@ -243,12 +247,19 @@ impl Link {
             }
         }
         self.output.shrink(KEPT_OUTPUT);
+        if let Task::Socket { ws, replies, .. } = &mut self.task {
+            *replies = 0;
+            if ws.is_closing() {
+                // Everything has been said: the rest is up to the server.
+                self.deadline = Some(now + LINGER);
+            }
+        }
     }
 
     /// Takes frames from the session, but no more than a socket is likely to take: what has been
     /// taken is no longer counted as queued.
     fn fill(&mut self, session: &mut ClientSession) {
-        let Task::Socket { on, ws } = &mut self.task else { return };
+        let Task::Socket { on, ws, .. } = &mut self.task else { return };
         while self.output.remaining() < WRITE_CHUNK
             && let Some(frame) = session.poll_write(*on)
         {
@@ -347,13 +358,12 @@ impl Link {
         !matches!(self.task, Task::Socket { .. })
     }
 
-    /// A server that does not read our answers is not read either, nor one whose messages the
-    /// application does not take.
+    /// A server that makes us answer without reading the answers is not read, nor one whose messages
+    /// the application does not take.
     pub(super) fn is_reading(&self, session: &ClientSession) -> bool {
         match &self.task {
-            Task::Socket { ws, .. } => {
-                let takes = ws.is_closing() || session.is_receiving();
-                takes && self.output.remaining() < MAX_REPLIES + WRITE_CHUNK
+            Task::Socket { ws, replies, .. } => {
+                (ws.is_closing() || session.is_receiving()) && *replies < MAX_REPLIES
             }
             _ => true,
         }

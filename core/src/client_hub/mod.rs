@@ -9,7 +9,7 @@ mod link;
 mod tests;
 
 use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use self::link::{Link, Outcome};
 use crate::{
@@ -63,10 +63,10 @@ pub enum LinkAction {
 ///     panic!("nothing can be done without a connection");
 /// };
 /// // The socket is connected, and takes whatever it is given.
-/// hub.handle_connected(Time::ZERO, link);
+/// assert!(hub.handle_connected(Time::ZERO, link));
 /// assert_eq!(hub.poll_action(Time::ZERO, &mut entropy), Some(LinkAction::Write(link)));
 /// let mut written = Vec::new();
-/// hub.transmit(link, |bytes| {
+/// hub.transmit(Time::ZERO, link, |bytes| {
 ///     written.extend_from_slice(bytes);
 ///     bytes.len()
 /// });
@@ -86,6 +86,7 @@ pub struct ClientHub {
     /// Limits of a WebSocket: bytes and frames of a message.
     max_message: usize,
     max_fragments: usize,
+    close_timeout: Duration,
     links: Vec<Link>,
     closed: VecDeque<LinkId>,
     opened: VecDeque<LinkId>,
@@ -111,6 +112,7 @@ impl ClientHub {
             http: Arc::new(http::ClientConfig::new(limits)),
             max_message,
             max_fragments,
+            close_timeout: config.close_timeout,
             links: Vec::new(),
             closed: VecDeque::new(),
             opened: VecDeque::new(),
@@ -120,11 +122,14 @@ impl ClientHub {
         }
     }
 
-    /// A connection that was asked for is there.
-    pub fn handle_connected(&mut self, _now: Time, id: LinkId) {
-        if let Some(link) = self.link(id) {
+    /// A connection that was asked for is there. False if it is not wanted any more and can be closed.
+    pub fn handle_connected(&mut self, _now: Time, id: LinkId) -> bool {
+        let link = self.link(id);
+        let wanted = link.is_some();
+        if let Some(link) = link {
             link.connected();
         }
+        wanted
     }
 
     /// A connection that was asked for is not to be had. The name is forgotten.
@@ -138,9 +143,9 @@ impl ClientHub {
         let mut input = Input::new(bytes);
         while let Some(outcome) = self.links[at].handle_bytes(&mut input, &mut self.arena) {
             self.take(now, at, outcome);
-            if self.links[at].is_over() {
-                return self.close_link(at);
-            }
+        }
+        if self.links[at].is_over() {
+            self.close_link(at);
         }
     }
 
@@ -235,9 +240,9 @@ impl ClientHub {
     /// # Panics
     ///
     /// If `write` claims to have taken more than it was given.
-    pub fn transmit(&mut self, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
+    pub fn transmit(&mut self, now: Time, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
         let Some(at) = self.index(id) else { return };
-        self.links[at].transmit(&mut self.session, write);
+        self.links[at].transmit(now, &mut self.session, write);
         if self.links[at].is_over() {
             self.close_link(at);
         }
@@ -270,11 +275,13 @@ impl ClientHub {
 
     /// Whether [`poll_action`](Self::poll_action) may have something.
     pub fn has_actions(&self) -> bool {
-        let wants_write = |link: &Link| link.wants_write(&self.session);
+        let over = self.session.is_closed();
+        let wants_something =
+            |link: &Link| link.wants_write(&self.session) || (over && link.is_http());
         self.session.has_actions()
             || !self.closed.is_empty()
             || !self.opened.is_empty()
-            || self.links.iter().any(wants_write)
+            || self.links.iter().any(wants_something)
     }
 
     /// Whether the session is over and no connection is left.
@@ -306,7 +313,7 @@ impl ClientHub {
                 // If it is not open yet there is nobody to say it to.
                 self.close_links(|link| link.opens() == Some(on));
                 if let Some(link) = self.links.iter_mut().find(|link| link.socket() == Some(on)) {
-                    link.close_socket(now);
+                    link.close_socket(now + self.close_timeout);
                 }
             }
         }
@@ -354,7 +361,8 @@ impl ClientHub {
             Outcome::Message(on, message) => session.handle_socket_message(now, on, message),
             Outcome::End(on, end) => {
                 session.handle_socket_lost(now, on, end);
-                self.links[at].linger(now);
+                // There may be a Close to be written still.
+                self.links[at].close_socket(now + self.close_timeout);
             }
         }
     }

@@ -64,7 +64,7 @@ impl Server {
         server.connecting.sort();
         // The WebSocket, if there is to be one, is asked for first.
         let link = server.connecting.pop().unwrap();
-        server.hub.handle_connected(server.now, link);
+        assert!(server.hub.handle_connected(server.now, link));
         server.drain();
         let target = "/engine.io/?EIO=4&transport=polling&sid=the-sid";
         assert_eq!(server.request(link), format!("GET {target}"));
@@ -92,7 +92,7 @@ impl Server {
                 LinkAction::Write(id) => {
                     let written = self.written.entry(id).or_default();
                     let room = &mut self.room;
-                    self.hub.transmit(id, |bytes| {
+                    self.hub.transmit(self.now, id, |bytes| {
                         let n = bytes.len().min(*room);
                         *room -= n;
                         written.extend_from_slice(&bytes[..n]);
@@ -105,7 +105,7 @@ impl Server {
 
     fn connect(&mut self) -> LinkId {
         let id = self.connecting.remove(0);
-        self.hub.handle_connected(self.now, id);
+        assert!(self.hub.handle_connected(self.now, id));
         self.drain();
         id
     }
@@ -398,7 +398,7 @@ fn a_probe_that_is_given_up_before_it_is_connected_is_not_connected_any_more() {
     server.wait(Duration::from_secs(10));
     assert!(server.connecting.is_empty());
     assert_eq!(server.closed, [socket]);
-    server.hub.handle_connected(server.now, socket);
+    assert!(!server.hub.handle_connected(server.now, socket));
     server.drain();
     assert!(!server.written.contains_key(&socket), "a name that is forgotten is ignored");
 }
@@ -427,6 +427,79 @@ fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
     server.wait(Duration::from_secs(2));
     assert_eq!(server.closed, [link]);
     assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.room = 0;
+    for i in 0..50 {
+        server.hub.send(format!("{i:01000}")).unwrap();
+    }
+    server.hub.close(server.now);
+    server.drain();
+    // 10 kB a second.
+    for _ in 0..25 {
+        server.wait(Duration::from_millis(250));
+        assert!(server.closed.is_empty());
+        server.room = 2500;
+        server.hub.handle_writable(server.now, link);
+        server.drain();
+    }
+    let heard = server.heard(link, &mut ws);
+    assert_eq!(heard.len(), 51);
+    assert!(heard[50].starts_with("Peer"), "{heard:?}");
+    assert_eq!(server.closed, [link]);
+}
+
+#[test]
+fn a_close_does_not_wait_for_ever_for_a_server_that_takes_nothing() {
+    let (mut server, link, _) = Server::websocket();
+    server.room = 0;
+    server.hub.send("a").unwrap();
+    server.hub.close(server.now);
+    server.drain();
+    server.wait(Duration::from_secs(29));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_secs(1));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_large_message_on_its_way_does_not_keep_us_from_reading() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.room = 10;
+    server.hub.send("x".repeat(300_000)).unwrap();
+    server.drain();
+    assert!(server.hub.is_reading(link));
+    server.say(link, &mut ws, "2");
+    server.say(link, &mut ws, "4a");
+    assert_eq!(server.events(), [message("a")]);
+    // But a server that lets pongs of WebSocket pile up is not read any more.
+    let ping = [&[0x89, 125][..], &[0; 125]].concat();
+    let mut pings = 0;
+    while server.hub.is_reading(link) {
+        server.bytes(link, &ping);
+        pings += 1;
+        assert!(pings < 1000, "there is no end to it");
+    }
+    server.room = usize::MAX;
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert!(server.hub.is_reading(link));
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_end_an_idle_connection() {
+    let (mut server, _) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    server.answer(post, "ok");
+    server.bytes(post, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(server.closed, [post]);
+    assert!(server.events().is_empty());
 }
 
 #[test]

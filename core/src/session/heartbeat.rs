@@ -48,7 +48,7 @@ impl Session {
     /// The peer was silent for too long, or seems so: if we did not read all the time because the
     /// application is slow, its answer may well be waiting in the socket.
     pub(super) fn heartbeat_missed(&mut self, now: Time) {
-        if !self.channel.was_held() {
+        if !self.channel.excuses_silence(&self.config.limits) {
             return self.finish(CloseReason::PingTimeout);
         }
         self.channel.note_deadline();

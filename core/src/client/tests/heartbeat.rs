@@ -61,6 +61,42 @@ fn a_ping_that_waits_behind_a_slow_application_is_not_missed() {
 }
 
 #[test]
+fn a_pong_overtakes_the_messages_that_wait_but_not_the_rest_of_one_event() {
+    let (mut host, on) = Host::websocket();
+    let group = ["a", "b"].map(Message::from);
+    host.session.send(Encoded::group(group)).unwrap();
+    host.send("c");
+    assert_eq!(host.session.poll_write(on).unwrap().payload, "a");
+    host.text(on, "2");
+    assert_eq!(host.frames(on), ["4b", "3", "4c"]);
+}
+
+#[test]
+fn a_server_that_takes_nothing_while_the_application_waits_for_room_is_given_up() {
+    let mut host = Host::new(|config| {
+        config.transports = vec![TransportKind::WebSocket];
+        config.limits.max_unread = 1;
+        config.limits.max_queued = 1;
+    });
+    let on = host.open_socket();
+    host.text(on, &open("[]"));
+    host.text(on, "4a");
+    assert_eq!(host.session.poll_event(), Some(Event::Opened));
+    assert!(!host.session.is_receiving());
+    host.send("b");
+    // It takes one message in that time, so it lives.
+    host.wait(secs(40));
+    assert_eq!(host.frames(on), ["4b"]);
+    host.send("c");
+    host.wait(secs(40));
+    assert!(!host.session.is_closed());
+    // And then none any more.
+    host.wait(secs(50));
+    assert!(host.session.is_closed());
+    assert_eq!(host.events(), [message("a"), Event::Closed(CloseReason::PingTimeout)]);
+}
+
+#[test]
 fn in_revision_3_the_client_pings_and_any_packet_is_a_sign_of_life() {
     let mut host = v3();
     let on = SocketId(1);

@@ -43,12 +43,10 @@ fn a_session_opens_on_a_websocket() {
 
 #[test]
 fn all_requests_carry_what_they_were_told_to() {
-    let mut headers = HeaderLines::new();
-    headers.push("X-Test", "held").unwrap();
     let url = Url::parse("http://a/custom?foo=bar+baz").unwrap();
     let mut config = ClientConfig::new(&url);
     config.query.push(("u".into(), "€&".into()));
-    config.headers = headers;
+    config.push_header("X-Test", "held").unwrap();
     config.force_base64 = true;
     config.revision = Revision::V3;
     let mut host = Host::with(config, false);
@@ -200,6 +198,32 @@ fn all_transports_are_tried_if_that_is_wanted() {
     host.events();
     host.lose("GET", TransportFault::ConnectionLost);
     assert_eq!(host.closed(), error(TransportFault::ConnectionLost));
+}
+
+#[test]
+fn what_follows_in_an_answer_that_has_failed_is_not_the_next_transport_s() {
+    for answer in ["4a\u{1e}4b", &*format!("4a\u{1e}{}", open("[]")), "4a\u{1e}9"] {
+        let mut host = Host::new(|config| config.try_all_transports = true);
+        host.answer_get(answer);
+        assert!(host.events().is_empty());
+        let on = host.open_socket();
+        host.text(on, &open("[]"));
+        assert_eq!(host.events(), [Event::Opened], "{answer}");
+    }
+}
+
+#[test]
+fn an_application_that_has_cookies_of_its_own_shares_the_field() {
+    let mut host = Host::new(|config| config.push_header("Cookie", "auth=1").unwrap());
+    let cookie = |host: &Host| {
+        let (_, get) = host.request("GET").unwrap();
+        let lines = String::from_utf8(get.headers.as_bytes().to_vec()).unwrap();
+        lines.lines().filter(|line| line.starts_with("Cookie")).collect::<Vec<_>>().join("|")
+    };
+    assert_eq!(cookie(&host), "Cookie: auth=1");
+    let fields = [("Set-Cookie", "io=a")];
+    host.answer("GET", &Answer { status: 200, fields: &fields }, open("[]"));
+    assert_eq!(cookie(&host), "Cookie: auth=1; io=a");
 }
 
 #[test]
