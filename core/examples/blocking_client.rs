@@ -14,7 +14,7 @@ use std::{
     net::{Shutdown, TcpStream},
     sync::{
         Arc,
-        mpsc::{self, RecvTimeoutError, SyncSender},
+        mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -43,14 +43,13 @@ struct Loop {
     /// The connections that are there, to be written to.
     streams: BTreeMap<LinkId, TcpStream>,
     /// Given to each thread that watches something.
-    happenings: SyncSender<Happening>,
+    happenings: Sender<Happening>,
     start: Instant,
 }
 
 impl Loop {
     fn run(url: &Url) -> Result<(), Box<dyn Error>> {
-        // Bounded: readers wait for whoever prints what they have read.
-        let (happenings, receiver) = mpsc::sync_channel(16);
+        let (happenings, receiver) = mpsc::channel();
         let config = Arc::new(ClientConfig::new(url));
         let hub = ClientHub::new(Time::ZERO, url, config, false, &mut random);
         let mut this = Self {
@@ -184,7 +183,7 @@ impl Loop {
     }
 }
 
-fn watch_input(happenings: &SyncSender<Happening>) {
+fn watch_input(happenings: &Sender<Happening>) {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         if happenings.send(Happening::Typed(line)).is_err() {
             return;

@@ -58,8 +58,29 @@ pub(crate) trait Shareable {
 pub(crate) struct Waiters {
     /// The task in `recv`.
     receiver: Option<Waker>,
-    /// Tasks that wait for room, or for the end.
-    waiting: Vec<Waker>,
+    /// Tasks that wait for something else, and for what.
+    waiting: Vec<(Until, Waker)>,
+}
+
+/// What a task waits for. The end of the session is enough for all of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// So much room that it is worth another try.
+    Room,
+    /// Nothing is queued.
+    Flushed,
+    /// Nothing of the session is under way any more.
+    Over,
+}
+
+impl Until {
+    fn has_come(self, session: &impl Duplex) -> bool {
+        match self {
+            Self::Room => session.is_writable() || session.close_reason().is_some(),
+            Self::Flushed => session.queued() == 0 || session.close_reason().is_some(),
+            Self::Over => session.over().is_some(),
+        }
+    }
 }
 
 impl Waiters {
@@ -69,9 +90,9 @@ impl Waiters {
         if session.has_events() {
             wakes.extend(self.receiver.take());
         }
-        let due = || session.is_writable() || session.close_reason().is_some();
-        if !self.waiting.is_empty() && due() {
-            wakes.extend(self.waiting.drain(..));
+        if !self.waiting.is_empty() {
+            let due = self.waiting.extract_if(.., |(until, _)| until.has_come(session));
+            wakes.extend(due.map(|(_, waker)| waker));
         }
     }
 
@@ -97,7 +118,7 @@ impl Waiters {
             Ok(()) => Poll::Ready(Ok(())),
             Err(TrySendError { message, reason: SendError::Full { .. } }) => {
                 *place = Some(message);
-                self.wait(cx);
+                self.wait(Until::Room, cx);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error.reason)),
@@ -114,7 +135,7 @@ impl Waiters {
             return Poll::Ready(Err(SendError::Closed));
         }
         if !session.has_room() {
-            self.wait(cx);
+            self.wait(Until::Room, cx);
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
@@ -130,7 +151,7 @@ impl Waiters {
             return Poll::Ready(Err(SendError::Closed));
         }
         if session.queued() > 0 {
-            self.wait(cx);
+            self.wait(Until::Flushed, cx);
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
@@ -145,7 +166,7 @@ impl Waiters {
         match session.over() {
             Some(reason) => Poll::Ready(reason.clone()),
             None => {
-                self.wait(cx);
+                self.wait(Until::Over, cx);
                 Poll::Pending
             }
         }
@@ -210,9 +231,10 @@ impl Waiters {
         Poll::Pending
     }
 
-    fn wait(&mut self, cx: &Context<'_>) {
-        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.waiting.push(cx.waker().clone());
+    fn wait(&mut self, until: Until, cx: &Context<'_>) {
+        let waits = |(of, waker): &(Until, Waker)| *of == until && waker.will_wake(cx.waker());
+        if !self.waiting.iter().any(waits) {
+            self.waiting.push((until, cx.waker().clone()));
         }
     }
 }
@@ -359,3 +381,58 @@ pub(crate) const fn is_news(event: &Event) -> bool {
 
 /// What messages taken together count for from which on no other is added.
 const MAX_AHEAD: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use enginewire::{ClientConfig, Url};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn hosted() -> Hosted {
+        let url = Url::parse("http://a").unwrap();
+        let config = Arc::new(ClientConfig::new(&url));
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        Hosted { hub: ClientHub::new(Time::ZERO, &url, config, false, &mut entropy), done: false }
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_what_it_waits_for_and_by_nothing_else() {
+        let (mut session, mut waiters) = (hosted(), Waiters::default());
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = Context::from_waker(&waker);
+        let woken = |waiters: &mut Waiters, session: &Hosted| {
+            waiters.wake(session, &mut Wakes::default());
+            count.0.swap(0, Ordering::Relaxed)
+        };
+
+        session.hub.send("waits for the session to open").unwrap();
+        assert!(waiters.poll_flushed(&session, &cx).is_pending());
+        assert!(waiters.poll_closed(&session, &cx).is_pending());
+        assert!(waiters.poll_closed(&session, &cx).is_pending(), "the same task once more");
+        assert_eq!(woken(&mut waiters, &session), 0, "there is room, for which nobody waits");
+
+        // Nothing is flushed any more; but the session's connections are still there.
+        session.hub.abort();
+        assert_eq!(woken(&mut waiters, &session), 1);
+        assert!(waiters.poll_closed(&session, &cx).is_pending());
+        assert_eq!(woken(&mut waiters, &session), 0);
+        session.done = true;
+        assert_eq!(woken(&mut waiters, &session), 1);
+        assert!(waiters.poll_closed(&session, &cx).is_ready());
+    }
+}

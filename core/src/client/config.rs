@@ -32,8 +32,8 @@ pub struct ClientConfig {
     pub(super) headers: HeaderLines,
     /// What the application wants in the `Cookie` field, which the server's cookies go into as well.
     pub(super) cookie: Option<String>,
-    /// The transports that may be used. The session opens on the first. Default polling, then
-    /// WebSocket.
+    /// The transports that may be used. The session opens on the first, or on polling if there is none.
+    /// Default polling, then WebSocket.
     pub transports: Vec<TransportKind>,
     /// Whether a session that opened on polling moves to a WebSocket, if the server offers it and
     /// [`transports`](Self::transports) has it. Default true.

@@ -17,7 +17,7 @@ pub struct Reconnect {
     /// How far a wait may be off, up or down, as a part of itself from 0 to 1: many clients that
     /// were cut off at once must not come back at once. Default 0.5.
     pub jitter: f64,
-    /// How many attempts fail in a row before it is given up. Default `None`: never.
+    /// How many times in a row it is tried again before it is given up. Default `None`: without end.
     pub attempts: Option<u32>,
 }
 

@@ -24,6 +24,7 @@ on_every_runtime!(
     what_is_sent_before_the_session_is_open_arrives_first,
     a_slow_application_of_the_client_slows_the_server,
     a_slow_application_of_the_server_slows_the_client,
+    large_messages_go_both_ways_at_once,
     close_lets_everything_out_and_waits_for_it,
     a_dropped_socket_lets_everything_out,
     the_server_closes,
@@ -181,6 +182,34 @@ fn fill<R: Runtime>(socket: &Socket<R>) -> u32 {
 
 fn numbered(i: u32) -> Message {
     format!("{i:010000}").into()
+}
+
+fn large_messages_go_both_ways_at_once<R: Host>() {
+    let server = serve_echo::<R>(|builder| builder.limits(small_with_large_messages()));
+    for transports in [&POLLING[..], &WEBSOCKET] {
+        let builder = to::<R>(server.local_addr()).limits(small_with_large_messages());
+        let mut client = soon("a session", builder.transports(transports).connect()).unwrap();
+        let sender = client.sender();
+        R::default().spawn(async move {
+            for i in 0..50 {
+                assert!(sender.send(large(i)).await.is_ok(), "the session is over");
+            }
+        });
+        for i in 0..50 {
+            let message = soon(&format!("echo {i} over {transports:?}"), client.recv());
+            assert_eq!(message, Some(large(i)));
+        }
+    }
+}
+
+fn small_with_large_messages() -> Limits {
+    let mut limits = small();
+    limits.max_payload = 1_000_000;
+    limits
+}
+
+fn large(i: u32) -> Message {
+    format!("{i:060000}").repeat(5).into()
 }
 
 fn close_lets_everything_out_and_waits_for_it<R: Host>() {
@@ -357,7 +386,10 @@ fn attempts_that_fail_come_to_an_end<R: Host>() {
     policy.delay = Duration::from_millis(1);
     policy.attempts = Some(3);
     let mut sessions = to::<R>(address).reconnect(policy).build().unwrap().sessions();
-    let error = soon("the last failure", sessions.next()).unwrap().unwrap_err();
-    assert!(matches!(error, ConnectError::Session { .. }), "{error}");
+    // The first attempt, and three more.
+    for _ in 0..4 {
+        let error = soon("a failure", sessions.next()).unwrap().unwrap_err();
+        assert!(matches!(error, ConnectError::Session { .. }), "{error}");
+    }
     assert!(soon("the end of all sessions", sessions.next()).is_none());
 }

@@ -71,12 +71,12 @@ impl<R: Runtime> ClientBuilder<R> {
         self.config(|config| config.query.push((key.into(), value.into())))
     }
 
-    /// Adds a header field to all requests. Those that frame a request, or belong to the handshake of a
-    /// WebSocket, are the client's own and make [`build`](Self::build) fail.
+    /// Adds a header field to all requests. One that is malformed or the client's own (see
+    /// [`ClientConfig::push_header`]) makes [`build`](Self::build) fail.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         if let Ok((_, config)) = &mut self.config
-            && (is_own(name) || config.headers.push(name, value).is_err())
+            && config.push_header(name, value).is_err()
         {
             self.config = Err(ConnectError::Header { name: name.into() });
         }
@@ -149,7 +149,7 @@ impl<R: Runtime> ClientBuilder<R> {
         self.config(|config| config.limits = limits)
     }
 
-    /// When [`Client::sessions`] tries again. Nothing else does.
+    /// When [`Client::sessions`] tries again, and how often. Nothing else does.
     #[must_use]
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = policy;
@@ -157,37 +157,8 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 }
 
-/// Header fields that the client writes itself: a second one would be read as another request, or
-/// not understood.
-fn is_own(name: &str) -> bool {
-    const OWN: [&str; 9] = [
-        "host",
-        "connection",
-        "upgrade",
-        "content-type",
-        "content-length",
-        "transfer-encoding",
-        "accept-encoding",
-        "expect",
-        "te",
-    ];
-    let name = name.to_ascii_lowercase();
-    OWN.contains(&&*name) || name.starts_with("sec-websocket-")
-}
-
 impl<R: fmt::Debug> fmt::Debug for ClientBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_client_s_own_fields_are_not_the_application_s() {
-        assert!(is_own("Host") && is_own("Sec-WebSocket-Key") && is_own("CONTENT-LENGTH"));
-        assert!(!is_own("Authorization") && !is_own("Cookie") && !is_own("X-Host"));
     }
 }

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{ClientHub, CloseReason, Time};
+use enginewire::{ClientHub, CloseReason, Time, TransportFault};
 
 use super::{ConnectError, Shared};
 use crate::{
@@ -120,7 +120,15 @@ impl<R: Runtime> ClientCell<R> {
         let inner = &mut *guard.inner;
         let session = inner.hosted.hub.session();
         if let Some(reason) = session.close_reason().filter(|_| session.handshake().is_none()) {
-            let (reason, source) = (reason.clone(), inner.error.take());
+            let reason = reason.clone();
+            // Otherwise it belongs to another connection.
+            let is_of_connection = matches!(
+                reason,
+                CloseReason::TransportError(
+                    TransportFault::Unreachable | TransportFault::ConnectionLost
+                )
+            );
+            let source = inner.error.take().filter(|_| is_of_connection);
             return Poll::Ready(Err(ConnectError::Session { reason, source }));
         }
         if session.handshake().is_none() {

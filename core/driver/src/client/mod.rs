@@ -98,11 +98,11 @@ impl<R: Runtime> Client<R> {
         config: ClientConfig,
         reconnect: Reconnect,
     ) -> Result<Self, ConnectError> {
-        let transport = config.transports.first().map_or("", |transport| transport.name());
+        let transport = config.transports.first().map_or("polling", |transport| transport.name());
         let mut head =
             format!("GET {}{transport} HTTP/1.1\r\nHost: {}\r\n", config.target(), url.authority())
                 .into_bytes();
-        head.extend_from_slice(config.headers.as_bytes());
+        head.extend_from_slice(config.headers().as_bytes());
         head.extend_from_slice(b"\r\n");
         let head = RequestHead::parse(&head, MAX_HEADERS).map_err(|_| ConnectError::Request)?;
         let websocket_worked = AtomicBool::new(false);

@@ -29,12 +29,16 @@ use crate::{
 /// # async fn example<R: Runtime + Default>() -> Result<(), enginewire_driver::ConnectError> {
 /// let mut sessions = Client::<R>::builder("http://localhost:3000").build()?.sessions();
 /// while let Some(session) = sessions.next().await {
-///     let mut socket = session?;
-///     while let Some(message) = socket.recv().await {
-///         println!("{message:?}");
+///     match session {
+///         Ok(mut socket) => {
+///             while let Some(message) = socket.recv().await {
+///                 println!("{message:?}");
+///             }
+///             // Lost: the next one comes after a while.
+///             println!("{:?}", socket.close_reason());
+///         }
+///         Err(error) => println!("{error}, and another try"),
 ///     }
-///     // Lost: the next one comes after a while.
-///     println!("{:?}", socket.close_reason());
 /// }
 /// # Ok(())
 /// # }
@@ -62,15 +66,15 @@ impl<R: Runtime> Sessions<R> {
         Self { client, backoff, stage }
     }
 
-    /// The next session. Waits until the one before is over, then as long as the policy says, and goes
-    /// on after attempts that fail. `None` after a session that this side has closed, and after an
-    /// error.
+    /// The next session, or why an attempt to open it has failed. Waits until the session before is over,
+    /// then as long as the policy says. `None` after a session that this side has closed, and after as
+    /// many failures as the policy allows.
     ///
     /// Cancel safe: the attempt that is under way, or the wait, goes on with the next call.
     ///
     /// # Errors
     ///
-    /// That of the last attempt, once the policy allows no more.
+    /// [`ConnectError::Session`]. The next call goes on: stop if the failure is not worth another try.
     pub async fn next(&mut self) -> Option<Result<Socket<R>, ConnectError>> {
         poll_fn(|cx| self.poll_next_session(cx)).await
     }
@@ -90,16 +94,13 @@ impl<R: Runtime> Sessions<R> {
                         return Poll::Ready(Some(Ok(socket)));
                     }
                     Err(error) => {
-                        if !self.wait() {
-                            return Poll::Ready(Some(Err(error)));
-                        }
+                        self.wait();
+                        return Poll::Ready(Some(Err(error)));
                     }
                 },
                 Stage::Live(cell) => match ready!(cell.poll_over(cx)) {
                     CloseReason::ForcedClose => self.stage = Stage::Ended,
-                    _ => {
-                        self.wait();
-                    }
+                    _ => self.wait(),
                 },
                 Stage::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(cx));
@@ -111,14 +112,13 @@ impl<R: Runtime> Sessions<R> {
     }
 
     /// Waits for the next attempt, if there is to be one.
-    fn wait(&mut self) -> bool {
+    fn wait(&mut self) {
         let runtime = &self.client.shared.runtime;
         let wait = self.backoff.next(&mut |buffer: &mut [u8]| runtime.fill_random(buffer));
         self.stage = match wait {
             Some(wait) => Stage::Waiting(Box::pin(runtime.sleep_until(runtime.now() + wait))),
             None => Stage::Ended,
         };
-        wait.is_some()
     }
 }
 

@@ -56,25 +56,43 @@ enum State<R: Runtime> {
     Open {
         stream: R::Stream,
         writer: Writer,
+        /// Nothing can be written any more. What the server has said before may still be read.
+        broken: bool,
     },
-    /// The session has let go of it: it is closed once everything has been written, or at this time.
+    /// The session has let go of it: it is closed once everything has been written, unless the server
+    /// takes nothing for too long.
     Closing {
         stream: R::Stream,
         writer: Writer,
-        until: Time,
+        since: Time,
     },
 }
 
 impl<R: Runtime> Task<R> {
     /// One look at everything. Says whether another one is worth it.
+    ///
+    /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
+    /// socket is in time, and a request is not sent on a connection whose end has come.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let mut more = true;
+        for _ in 0..MAX_LOOKS {
+            more = self.look_at_all(now, cx, scratch);
+            if !more {
+                break;
+            }
+        }
         {
             let mut guard = self.cell.lock_by_task();
             if guard.inner.hosted.hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 guard.inner.hosted.hub.handle_timeout(now);
             }
         }
-        let mut more = self.act(now, cx, scratch);
+        self.act(now, cx, scratch) || more
+    }
+
+    /// Looks at each connection once. Says whether another look is worth it.
+    fn look_at_all(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let mut more = false;
         for at in (0..self.links.len()).rev() {
             match self.look(at, now, cx, scratch) {
                 Progress::Idle => {}
@@ -88,17 +106,16 @@ impl<R: Runtime> Task<R> {
         more
     }
 
-    /// Does what the session asks for. Says whether that was anything.
+    /// Does what the session asks for, but not so much that nothing would be read for long. Says whether
+    /// there was anything.
     fn act(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        let mut acted = false;
-        loop {
+        for acted in 0..MAX_ACTIONS {
             let action = {
                 let runtime = &self.cell.shared().runtime;
                 let mut entropy = entropy(&mut scratch.entropy, runtime);
                 self.cell.lock_by_task().inner.hosted.hub.poll_action(now, &mut entropy)
             };
-            let Some(action) = action else { return acted };
-            acted = true;
+            let Some(action) = action else { return acted > 0 };
             match action {
                 LinkAction::Connect(id) => {
                     let shared = Arc::clone(self.cell.shared());
@@ -106,29 +123,34 @@ impl<R: Runtime> Task<R> {
                     self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
                 }
                 LinkAction::Write(id) => self.write(id, now, cx, scratch),
-                LinkAction::Close(id) => {
-                    let Some(at) = self.links.iter().position(|link| link.id == id) else {
-                        continue;
-                    };
-                    let link = self.links.swap_remove(at);
-                    if let State::Open { stream, writer } = link.state {
-                        let until = now + LINGER;
-                        self.links
-                            .push(Link { id, state: State::Closing { stream, writer, until } });
-                    }
-                }
+                LinkAction::Close(id) => self.close(id, now),
             }
+        }
+        true
+    }
+
+    /// The session has let go of a connection.
+    fn close(&mut self, id: LinkId, now: Time) {
+        let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
+        let link = self.links.swap_remove(at);
+        if let State::Open { stream, writer, broken: false } = link.state {
+            let since = now;
+            self.links.push(Link { id, state: State::Closing { stream, writer, since } });
         }
     }
 
     /// Takes what the session has for a connection, and writes it once the lock has been released.
     fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let State::Open { stream, writer } = &mut self.links[at].state else { return };
+        let State::Open { stream, writer, broken } = &mut self.links[at].state else { return };
+        if *broken {
+            // It counts as blocked until it is lost.
+            return self.cell.lock_by_task().inner.hosted.hub.transmit(now, id, |_| 0);
+        }
         if !writer.is_blocked() {
             let mut room = WRITE_CHUNK;
             let mut guard = self.cell.lock_by_task();
-            guard.inner.hosted.hub.transmit(id, |bytes| {
+            guard.inner.hosted.hub.transmit(now, id, |bytes| {
                 let taken = &bytes[..bytes.len().min(room)];
                 room -= taken.len();
                 scratch.output.put_slice(taken);
@@ -142,8 +164,8 @@ impl<R: Runtime> Task<R> {
             // It is told when the rest is out.
             Poll::Pending => {}
             Poll::Ready(Err(error)) => {
-                self.links.swap_remove(at);
-                self.fail(now, id, error, ClientHub::handle_lost);
+                *broken = true;
+                self.cell.lock_by_task().inner.error = Some(error);
             }
         }
     }
@@ -162,7 +184,7 @@ impl<R: Runtime> Task<R> {
             State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                 Poll::Pending => Progress::Idle,
                 Poll::Ready(Ok((stream, peer_addr))) => {
-                    *state = State::Open { stream, writer: Writer::default() };
+                    *state = State::Open { stream, writer: Writer::default(), broken: false };
                     let mut guard = self.cell.lock_by_task();
                     guard.inner.peer_addr.get_or_insert(peer_addr);
                     guard.inner.hosted.hub.handle_connected(now, id);
@@ -173,18 +195,19 @@ impl<R: Runtime> Task<R> {
                     Progress::Ended
                 }
             },
-            State::Closing { stream, writer, until } => {
+            State::Closing { stream, writer, since } => {
                 let written = writer.poll_flush(stream, &mut scratch.output, cx, now);
                 let closed = match written {
                     Poll::Ready(Ok(())) => Pin::new(stream).poll_close(cx).is_ready(),
                     Poll::Ready(Err(_)) => true,
                     Poll::Pending => false,
                 };
-                if closed || *until <= now { Progress::Ended } else { Progress::Idle }
+                let given_up = closing_deadline(writer, *since) <= now;
+                if closed || given_up { Progress::Ended } else { Progress::Idle }
             }
-            State::Open { stream, writer } => {
+            State::Open { stream, writer, broken } => {
                 let mut progress = Progress::Idle;
-                if writer.is_blocked() {
+                if writer.is_blocked() && !*broken {
                     match writer.poll_flush(stream, &mut scratch.output, cx, now) {
                         Poll::Ready(Ok(())) => {
                             self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id);
@@ -192,8 +215,8 @@ impl<R: Runtime> Task<R> {
                         }
                         Poll::Pending => {}
                         Poll::Ready(Err(error)) => {
-                            self.fail(now, id, error, ClientHub::handle_lost);
-                            return Progress::Ended;
+                            *broken = true;
+                            self.cell.lock_by_task().inner.error = Some(error);
                         }
                     }
                 }
@@ -241,8 +264,8 @@ impl<R: Runtime> Task<R> {
 
     /// Sees to it that the task is woken at the next deadline.
     fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let closing = self.links.iter().filter_map(|link| match link.state {
-            State::Closing { until, .. } => Some(until),
+        let closing = self.links.iter().filter_map(|link| match &link.state {
+            State::Closing { writer, since, .. } => Some(closing_deadline(writer, *since)),
             _ => None,
         });
         let closing = closing.min();
@@ -321,16 +344,29 @@ fn poll_read<S: AsyncRead + Unpin>(
     }
 }
 
+/// When a connection that is closing is given up, if nothing is written before.
+fn closing_deadline(writer: &Writer, since: Time) -> Time {
+    writer.deadline(PATIENCE).unwrap_or(since + PATIENCE).max(since + PATIENCE)
+}
+
 /// Random bytes, fetched in bulk.
 fn entropy<R: Runtime>(pool: &mut EntropyPool, runtime: &R) -> impl FnMut(&mut [u8]) {
     move |buffer: &mut [u8]| pool.fill(buffer, |buffer| runtime.fill_random(buffer))
 }
 
-/// How often the task looks at everything before it lets others have their turn.
-const ROUNDS: usize = 32;
+/// How often the task goes through everything before it lets others have their turn.
+const ROUNDS: usize = 8;
 
 /// Bytes taken from the session at a time: what a socket is likely to take at once.
 const WRITE_CHUNK: usize = 64 * 1024;
 
-/// How long the last bytes of a connection may take.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a server may take nothing of the last bytes of a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at the connections before the session is asked what it wants: a server that never stops talking
+/// must not keep it from answering.
+const MAX_LOOKS: usize = 8;
+
+/// Actions of the session before its connections are read again: more than it asks for at a time, unless
+/// somebody writes as fast as the server reads.
+const MAX_ACTIONS: usize = 16;
