@@ -436,6 +436,7 @@ impl Model {
                 }
             }
             Event::Upgraded => {}
+            Event::Opened => panic!("a server's session is open from the beginning"),
             Event::Closed(_) => self.ended = true,
         }
         assert_eq!(self.inbox.pop_front(), Some(event));
