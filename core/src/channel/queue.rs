@@ -66,6 +66,8 @@ pub(crate) struct Queue {
     bytes: usize,
     /// Pongs that wait.
     pongs: u8,
+    /// A ping waits.
+    ping: bool,
     /// A message was refused, and nobody was told since that there is room again.
     full: bool,
     /// Something was taken since [`Queue::note_deadline`].
@@ -88,6 +90,14 @@ impl Queue {
     /// Puts a packet before the others, but not into an event of which some parts are already out.
     pub(crate) fn push_first(&mut self, packet: Queued) {
         self.packets.insert(usize::from(self.parts_out > 0), packet);
+    }
+
+    /// Asks whether the peer is there, unless that waits to be asked already: a peer that reads nothing
+    /// may still send pongs, each of which makes the next ping due.
+    pub(crate) fn push_ping(&mut self) {
+        if !core::mem::replace(&mut self.ping, true) {
+            self.packets.push_back(Queued::Ping);
+        }
     }
 
     /// Answers a ping, unless so many answers wait already that the peer, which does
@@ -217,6 +227,7 @@ impl Queue {
         match self.packets.pop_front() {
             Some(Queued::Message(message)) => self.bytes -= cost(&message),
             Some(Queued::Pong) => self.pongs -= 1,
+            Some(Queued::Ping) => self.ping = false,
             _ => {}
         }
     }

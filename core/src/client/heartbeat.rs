@@ -5,7 +5,7 @@
 
 use super::{ClientSession, ClientTimerKind};
 use crate::{
-    channel::{CloseReason, Queued},
+    channel::CloseReason,
     packet::{Packet, Revision},
     time::Time,
 };
@@ -44,7 +44,7 @@ impl ClientSession {
     /// Revision 3: the next ping is due, and its answer from now on.
     pub(super) fn ping(&mut self, now: Time) {
         self.channel.shrink();
-        self.channel.queue.push_control(Queued::Ping);
+        self.channel.queue.push_ping();
         if let Some(handshake) = &self.handshake {
             let deadline = now + handshake.ping_timeout;
             self.channel.note_deadline();

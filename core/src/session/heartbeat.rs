@@ -5,7 +5,6 @@
 
 use super::{CloseReason, Session, TimerKind, TransportFault};
 use crate::{
-    channel::Queued,
     packet::{Packet, Revision},
     time::Time,
 };
@@ -38,7 +37,7 @@ impl Session {
     /// answer is due from now on.
     pub(super) fn ping(&mut self, now: Time) {
         self.channel.shrink();
-        self.channel.queue.push_control(Queued::Ping);
+        self.channel.queue.push_ping();
         self.extended = false;
         self.channel.note_deadline();
         self.expect_pong(now);

@@ -136,3 +136,20 @@ fn pings_of_a_server_that_reads_no_pongs_do_not_pile_up() {
     }
     assert!(host.frames(on).len() <= 16);
 }
+
+#[test]
+fn pongs_of_a_server_that_reads_no_pings_do_not_make_them_pile_up() {
+    let mut host = Host::new(|config| {
+        config.revision = Revision::V3;
+        config.transports = vec![TransportKind::WebSocket];
+    });
+    let on = host.open_socket();
+    host.text(on, r#"0{"sid":"a","pingInterval":0,"pingTimeout":1000}"#);
+    for _ in 0..1000 {
+        host.wait(millis(0));
+        host.text(on, "3");
+    }
+    assert_eq!(host.frames(on), ["2"]);
+    host.wait(millis(0));
+    assert_eq!(host.frames(on), ["2"]);
+}
