@@ -78,8 +78,6 @@ pub struct ClientSession {
     transport: Transport,
     /// The transports to be tried if the session does not open, the next one first.
     others: VecDeque<TransportKind>,
-    /// Transports on which the session has been tried to be opened.
-    attempt: u32,
     handshake: Option<Handshake>,
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
@@ -190,7 +188,6 @@ impl ClientSession {
             state: State::Open,
             transport: Transport::Polling,
             others,
-            attempt: 0,
             handshake: None,
             lost: false,
             close_reason: None,
@@ -452,7 +449,6 @@ impl ClientSession {
 impl ClientSession {
     /// Starts to open the session on `transport`.
     fn begin(&mut self, now: Time, transport: TransportKind) {
-        self.attempt += 1;
         self.lost = false;
         self.polling = Polling::default();
         self.timers.set(ClientTimerKind::Open, now + self.config.open_timeout);

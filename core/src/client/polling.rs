@@ -103,13 +103,12 @@ impl ClientSession {
     fn handle_payload(&mut self, now: Time, body: Bytes, binary: bool) -> Result<(), DecodeError> {
         let form = form_of(self.config.revision, binary);
         let mut empty = true;
-        let attempt = self.attempt;
         for packet in packets(form, body, self.config.limits.max_packets) {
             let packet = packet?;
             empty &= packet == Packet::Noop;
             self.handle_packet(now, packet);
-            // What follows belongs to a session that is over, or to an attempt that has failed.
-            if self.state == State::Closed || self.attempt != attempt {
+            // Without a handshake by now it has failed, and another transport may be under way.
+            if self.state == State::Closed || self.handshake.is_none() {
                 return Ok(());
             }
         }

@@ -249,3 +249,15 @@ fn the_queue_is_bounded_before_the_session_is_open() {
     host.answer_get(&open("[]"));
     assert_eq!(host.events(), [Event::Opened, Event::Writable]);
 }
+
+#[test]
+fn what_stands_behind_a_first_packet_that_is_no_handshake_does_not_open_the_next_transport() {
+    for behind in [&open("[]"), "6"] {
+        let mut host = Host::new(|config| config.try_all_transports = true);
+        host.answer_get(&format!("6\u{1e}{behind}"));
+        assert!(host.events().is_empty() && host.session.handshake().is_none());
+        let on = host.open_socket();
+        host.text(on, &open("[]"));
+        assert_eq!(host.events(), [Event::Opened]);
+    }
+}
