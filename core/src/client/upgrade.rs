@@ -70,7 +70,10 @@ impl ClientSession {
             Message::Binary(bytes) => codec::decode_binary(revision, bytes.clone()),
         };
         match (packet, &mut self.probe) {
-            (Some(Packet::Pong(data)), Some(probe)) if data == PROBE => {
+            // Not before it was asked for: it would not tell that anything goes through.
+            (Some(Packet::Pong(data)), Some(probe))
+                if data == PROBE && matches!(probe.stage, Stage::Asked | Stage::Pausing) =>
+            {
                 probe.stage = Stage::Pausing;
                 self.complete_upgrade();
             }

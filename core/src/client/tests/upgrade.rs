@@ -170,3 +170,14 @@ fn the_heartbeat_survives_the_upgrade() {
     host.wait(millis(1));
     assert_eq!(host.closed(), CloseReason::PingTimeout);
 }
+
+#[test]
+fn an_answer_to_a_probe_that_was_not_sent_yet_tells_nothing() {
+    let mut host = Host::new(|_| {});
+    host.answer_get(&open(r#"["websocket"]"#));
+    host.events();
+    let on = host.open_socket();
+    host.text(on, "3probe");
+    assert_eq!(host.closed_sockets, [on]);
+    assert_polls(host);
+}
