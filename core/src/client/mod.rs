@@ -585,6 +585,7 @@ impl ClientSession {
         self.state = State::Closed;
         self.timers.stop_all();
         self.leave_transport();
+        self.upgrade_due = false;
         self.channel.queue.clear();
         self.close_reason = Some(reason.clone());
         self.channel.tell(Event::Closed(reason));

@@ -155,3 +155,16 @@ fn abort_ends_the_session_at_once() {
     host.session.abort();
     assert!(host.events().is_empty(), "once");
 }
+
+#[test]
+fn an_upgrade_packet_that_was_due_does_not_outlive_the_session() {
+    let (mut host, on) = Host::probing();
+    host.text(on, "3probe");
+    host.answer_get("6");
+    assert_eq!(host.events(), [Event::Upgraded]);
+    assert!(host.session.wants_write(on));
+    host.session.abort();
+    host.drain();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    assert!(host.frames(on).is_empty());
+}
