@@ -573,6 +573,22 @@ fn a_closed_websocket_and_a_broken_one_end_the_session() {
 }
 
 #[test]
+fn connections_that_were_kept_go_with_a_session_whose_websocket_is_lost() {
+    let (mut server, get) = Server::polling(r#"["websocket"]"#);
+    let link = server.connect();
+    let mut ws = server.accept(link);
+    assert_eq!(server.heard(link, &mut ws), ["2probe"]);
+    server.say(link, &mut ws, "3probe");
+    server.answer(get, "6");
+    assert_eq!(server.events(), [Event::Upgraded]);
+    server.hub.handle_lost(server.now, link);
+    assert!(server.hub.has_actions());
+    server.drain();
+    assert_eq!(server.closed, [get]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
 fn abort_drops_everything() {
     let (mut server, get) = Server::polling(r#"["websocket"]"#);
     let socket = server.connecting[0];
