@@ -144,6 +144,7 @@ impl ClientHub {
         while let Some(outcome) = self.links[at].handle_bytes(&mut input, &mut self.arena) {
             self.take(now, at, outcome);
         }
+        // Also if nothing came of it: what nobody has asked for ends a connection that was kept.
         if self.links[at].is_over() {
             self.close_link(at);
         }

@@ -242,6 +242,17 @@ fn however_fast_it_goes_there_are_few_connections() {
 }
 
 #[test]
+fn a_connection_that_is_kept_and_brings_what_nobody_asked_for_is_closed() {
+    let (mut server, first) = Server::polling("[]");
+    server.answer(first, "4a");
+    let second = server.connect();
+    assert!(server.request(second).starts_with("GET "), "the first rests");
+    server.bytes(first, b"HTTP/1.1 408 Request Timeout\r\n");
+    assert_eq!(server.closed, [first]);
+    assert_eq!(server.events(), [message("a")]);
+}
+
+#[test]
 fn answers_may_come_in_any_pieces() {
     let (mut server, get) = Server::polling("[]");
     let text = answer("4a\u{1e}4é", "");
