@@ -112,7 +112,12 @@ impl ClientSession {
                 return Ok(());
             }
         }
-        self.note_answer(now, empty);
+        if self.handshake.is_none() {
+            // Asking again would open one session after the other at the server.
+            self.fail(now, TransportFault::Handshake);
+        } else {
+            self.note_answer(now, empty);
+        }
         Ok(())
     }
 

@@ -261,3 +261,19 @@ fn what_stands_behind_a_first_packet_that_is_no_handshake_does_not_open_the_next
         assert_eq!(host.events(), [Event::Opened]);
     }
 }
+
+#[test]
+fn an_answer_without_any_packet_is_no_handshake() {
+    for body in ["0:", "0:0:"] {
+        let mut host = Host::new(|config| config.revision = Revision::V3);
+        host.answer_get(body);
+        assert_eq!(host.closed(), error(TransportFault::Handshake), "{body:?}");
+        let mut host = Host::new(|config| {
+            config.revision = Revision::V3;
+            config.try_all_transports = true;
+        });
+        host.answer_get(body);
+        assert!(!host.waits() && host.events().is_empty());
+        host.open_socket();
+    }
+}
