@@ -2,6 +2,8 @@
 //! and panics if the code under test breaks a rule; the module's first lines say how the bytes are
 //! read. Only the public API of `enginewire` is used.
 
+pub mod client_hub;
+pub mod client_session;
 pub mod http;
 pub mod http_client;
 pub mod hub;
@@ -17,3 +19,4 @@ mod memory;
 mod naive;
 mod oracle;
 mod script;
+mod sent;

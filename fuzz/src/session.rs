@@ -37,7 +37,10 @@ use enginewire::{
 };
 
 use self::{model::Model, options::Options};
-use crate::script::Script;
+use crate::{
+    script::Script,
+    sent::{group, text},
+};
 
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
@@ -141,11 +144,7 @@ impl Driver {
             }
             b'm' => model.send(&Encoded::new(text(script.until(b'\n')))),
             b'M' => model.send(&Encoded::shared(script.until(b'\n'))),
-            b'G' => {
-                let line = script.until(b'\n');
-                let parts = line.split(|&byte| byte == b',').filter(|_| !line.is_empty());
-                model.send(&Encoded::group(parts.map(text)));
-            }
+            b'G' => model.send(&group(script.until(b'\n'))),
             b'e' => {
                 model.take_event();
             }
@@ -206,9 +205,4 @@ impl Driver {
         self.model.check();
         self.model.check_end();
     }
-}
-
-/// Without the separator of revision 4, which has no escape for it.
-fn text(bytes: &[u8]) -> Message {
-    String::from_utf8_lossy(bytes).replace('\x1e', "").into()
 }

@@ -15,6 +15,7 @@ use enginewire::{
 };
 
 use super::options::Options;
+use crate::sent::Sent;
 
 pub(super) struct Model {
     pub(super) session: Session,
@@ -88,11 +89,6 @@ struct Probe {
     on: SocketId,
     probed: bool,
     deadline: Time,
-}
-
-struct Sent {
-    parts: VecDeque<Message>,
-    cost: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -807,16 +803,6 @@ impl Exchange {
 impl Socket {
     const fn new(base64: bool) -> Self {
         Self { base64, must_close: false, closed: false, lost: false }
-    }
-}
-
-impl Sent {
-    fn new(message: &Encoded) -> Self {
-        let parts = (0..message.parts()).filter_map(|index| message.part(index));
-        Self {
-            parts: parts.map(|part| part.message().clone()).collect(),
-            cost: message.len() + message.parts() * Limits::MESSAGE_OVERHEAD,
-        }
     }
 }
 
