@@ -209,7 +209,7 @@ impl Driver {
         match (letter, self.links[at].connected) {
             (b'c', false) => {
                 self.links[at].connected = true;
-                self.hub.handle_connected(now, id);
+                assert!(self.hub.handle_connected(now, id), "it was not closed");
             }
             (b'r', false) => {
                 self.links.remove(at);
@@ -314,7 +314,7 @@ impl Driver {
         if keeps {
             log.push((id, Vec::new()));
         }
-        self.hub.transmit(id, |bytes| {
+        self.hub.transmit(self.now, id, |bytes| {
             let (taken, _) = bytes.split_at(bytes.len().min(link.room));
             link.room -= if link.room == usize::MAX { 0 } else { taken.len() };
             let missing = MAX_HEAD.saturating_sub(link.head.len()).min(taken.len());
@@ -379,9 +379,10 @@ impl Driver {
             self.drain();
         }
         let lingered = self.now.since(closed.unwrap_or(self.now));
-        assert!(lingered <= LINGER, "{lingered:?} after the session was over");
-        let (closing, timeout) = (self.now.since(started), self.config.close_timeout);
-        assert!(closing <= timeout + LINGER, "{closing:?} to close");
+        let timeout = self.config.close_timeout;
+        assert!(lingered <= timeout + LINGER, "{lingered:?} after the session was over");
+        let closing = self.now.since(started);
+        assert!(closing <= 2 * timeout + LINGER, "{closing:?} to close");
         assert!(self.links.is_empty(), "{} connections stay", self.links.len());
         assert_eq!(self.hub.poll_timeout(), None);
         while self.take_event() {}
@@ -436,7 +437,7 @@ const MAX_PAYLOAD: usize = 100_000;
 /// What the driver keeps of what is written.
 const MAX_HEAD: usize = 1024;
 
-/// Each side's part of a closing handshake.
+/// Each side's part of a closing handshake, once everything has been written.
 const LINGER: Duration = Duration::from_secs(4);
 
 /// Bytes that a byte of what has come may cost: an empty message has two, and costs a place in a

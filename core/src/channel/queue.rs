@@ -103,11 +103,15 @@ impl Queue {
     /// Answers a ping, unless so many answers wait already that the peer, which does
     /// not read them, will not miss one.
     ///
-    /// It goes before the messages that wait: on a slow line it would come too late behind them.
+    /// It goes before the messages that wait, as on a slow line it would come too late behind them, but
+    /// not before the handshake or the rest of an event.
     pub(crate) fn push_pong(&mut self) {
         if self.pongs < MAX_PONGS {
             self.pongs += 1;
-            self.push_first(Queued::Pong);
+            let begun = usize::from(self.parts_out > 0);
+            let is_control = |packet: &&Queued| !matches!(packet, Queued::Message(_));
+            let control = self.packets.iter().skip(begun).take_while(is_control).count();
+            self.packets.insert(begun + control, Queued::Pong);
         }
     }
 

@@ -39,8 +39,8 @@ pub(super) struct Model {
     queue: VecDeque<Sent>,
     /// A message was refused, and there has not been room since.
     full: bool,
-    /// How often the application is to be told that there is room again.
-    writable: usize,
+    /// The application is to be told that there is room again.
+    writable: bool,
     /// The events that the application must be given next, but for `Writable`.
     inbox: VecDeque<Event>,
     unread: usize,
@@ -134,7 +134,7 @@ impl Model {
             shaken: false,
             queue: VecDeque::new(),
             full: false,
-            writable: 0,
+            writable: false,
             inbox: VecDeque::new(),
             unread: 0,
             held: false,
@@ -416,9 +416,7 @@ impl Model {
         assert!(!self.ended, "{event:?} behind the last");
         match &event {
             Event::Writable => {
-                if self.writable > 0 {
-                    self.writable -= 1;
-                } else {
+                if !std::mem::take(&mut self.writable) {
                     // A session may have found room and ended in one go.
                     let last = self.state == State::Closed && std::mem::take(&mut self.full);
                     assert!(last, "nobody was refused");
@@ -487,7 +485,7 @@ impl Model {
             }
         }
         if !session.has_events() && !closed {
-            assert_eq!(self.writable, 0, "there is room, and who was refused does not know");
+            assert!(!self.writable, "there is room, and who was refused does not know");
             assert_eq!(self.unread, 0);
         }
         for socket in self.sockets.values() {
@@ -563,7 +561,7 @@ impl Model {
             let has_room = self.session.queued() <= self.config.limits.max_queued / 2;
             assert_eq!(self.session.is_writable(), has_room);
             if has_room && std::mem::take(&mut self.full) {
-                self.writable += 1;
+                self.writable = true;
             }
             return;
         };

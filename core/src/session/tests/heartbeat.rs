@@ -166,3 +166,15 @@ fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
     peer.session.handle_timeout(peer.now);
     assert!(peer.session.poll_timeout().is_some_and(|(deadline, _)| deadline > peer.now));
 }
+
+#[test]
+fn in_revision_3_a_pong_overtakes_messages_but_not_the_handshake() {
+    let mut peer = Peer::open("EIO=3&transport=websocket", allowing_v3());
+    let on = SocketId(0);
+    peer.send("a");
+    // In the same segment as the request for the WebSocket.
+    peer.text(on, "2");
+    let frames = peer.frames(on);
+    assert!(frames[0].starts_with("0{"), "{frames:?}");
+    assert_eq!(frames[1..], ["3", "4a"]);
+}
