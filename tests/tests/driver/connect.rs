@@ -33,6 +33,7 @@ on_every_runtime!(
     a_server_that_says_nothing_is_given_up,
     a_server_that_refuses_is_named_with_its_status,
     the_server_sees_what_the_client_was_told_to_send,
+    names_and_ipv6_addresses_are_connected_to,
     an_upgrade_that_worked_is_remembered,
     a_lost_session_is_followed_by_another_and_a_closed_one_is_not,
     attempts_that_fail_come_to_an_end,
@@ -343,6 +344,19 @@ fn the_server_sees_what_the_client_was_told_to_send<R: Host>() {
     }
     assert_eq!(client.peer_addr(), server.local_addr());
     assert_eq!(client.sid(), socket.sid());
+}
+
+fn names_and_ipv6_addresses_are_connected_to<R: Host>() {
+    for (bound, host) in [("127.0.0.1:0", "localhost"), ("[::1]:0", "[::1]")] {
+        let builder = Builder::new(R::default());
+        let server = soon("a listener", builder.bind(bound)).unwrap();
+        let url = format!("ws://{host}:{}", server.local_addr().port());
+        let client = soon("a session", Client::<R>::connect(&url)).unwrap();
+        assert_eq!(client.peer_addr(), server.local_addr());
+        let socket = accept(&server);
+        let named = format!("{host}:{}", server.local_addr().port());
+        assert_eq!(socket.handshake().header("host"), Some(named.as_bytes()));
+    }
 }
 
 fn an_upgrade_that_worked_is_remembered<R: Host>() {
