@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use enginewire_tokio::Server;
+use enginewire_tokio::{Client, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -37,8 +37,8 @@ async fn ask(address: SocketAddr, request: &str) -> String {
     answer
 }
 
-#[tokio::test]
-async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_session_id() {
+/// What is told from now on, by this thread.
+fn listen() -> (Log, impl Drop) {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -46,8 +46,12 @@ async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_sessio
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _default = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    (log, tracing_subscriber::util::SubscriberInitExt::set_default(subscriber))
+}
 
+#[tokio::test]
+async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_session_id() {
+    let (log, _listening) = listen();
     let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr();
     let target = "/engine.io/?EIO=4&transport=polling";
@@ -72,4 +76,31 @@ async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_sessio
     }
     assert!(!log.contains(sid), "{log}");
     assert!(!log.contains("secret"), "{log}");
+}
+
+#[tokio::test]
+async fn the_events_of_a_client_stand_in_the_span_of_its_session() {
+    let (log, _listening) = listen();
+    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr();
+    let url = format!("http://{address}/engine.io/?token=secret");
+    let client = Client::connect(&url).await.unwrap();
+    client.send("secret").await.unwrap();
+    let sid = client.sid();
+    let mut socket = server.accept().await.unwrap();
+    assert_eq!(socket.recv().await, Some("secret".into()));
+    drop(socket);
+    client.close().await;
+    server.close().await;
+    let refused = Client::connect(&url).await.unwrap_err();
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for message in ["session opened", "session closed", "connection failed"] {
+        let is_it = |line: &&str| line.contains(message) && line.contains("session{id=");
+        let line = log.lines().find(is_it);
+        let line = line.unwrap_or_else(|| panic!("no {message:?} in\n{log}"));
+        assert!(line.contains(&format!("server=\"{address}\"")), "{line}");
+    }
+    assert!(!log.contains(&sid) && !log.contains("secret"), "{log}");
+    assert!(!format!("{refused} {refused:?} {client:?}").contains("secret"));
 }

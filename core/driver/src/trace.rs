@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use enginewire::Url;
+
 #[cfg(feature = "tracing")]
 macro_rules! trace {
     ($level:ident, $($field:tt)*) => { tracing::event!(target: "enginewire", tracing::Level::$level, $($field)*) };
@@ -16,7 +18,8 @@ macro_rules! trace {
 
 pub(crate) use trace;
 
-/// The span of a connection: everything that its task does happens in it.
+/// The span of a server's connection, or of a client's session: everything that its task does happens in
+/// it.
 #[derive(Default)]
 pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
 
@@ -24,6 +27,11 @@ pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
 impl Span {
     pub(crate) fn connection(id: u64, peer: SocketAddr) -> Self {
         Self(Some(tracing::debug_span!(target: "enginewire", "connection", id, %peer)))
+    }
+
+    pub(crate) fn session(id: u64, server: &Url) -> Self {
+        let server = server.authority();
+        Self(Some(tracing::debug_span!(target: "enginewire", "session", id, server)))
     }
 
     pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -37,6 +45,10 @@ impl Span {
 #[cfg(not(feature = "tracing"))]
 impl Span {
     pub(crate) const fn connection(_id: u64, _peer: SocketAddr) -> Self {
+        Self()
+    }
+
+    pub(crate) const fn session(_id: u64, _server: &Url) -> Self {
         Self()
     }
 

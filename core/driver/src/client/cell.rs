@@ -43,7 +43,8 @@ pub(super) struct Inner {
     pub(super) error: Option<io::Error>,
     /// The server's address, as the first connection has found it.
     pub(super) peer_addr: Option<SocketAddr>,
-    /// The end has been noticed.
+    /// The beginning has been noticed, and the end.
+    begun: bool,
     ended: bool,
 }
 
@@ -72,6 +73,7 @@ impl<R: Runtime> ClientCell<R> {
                 paused: false,
                 error: None,
                 peer_addr: None,
+                begun: false,
                 ended: false,
             }),
         })
@@ -135,7 +137,6 @@ impl<R: Runtime> ClientCell<R> {
             inner.waiters.receive(cx);
             return Poll::Pending;
         }
-        trace!(DEBUG, session = self.id, "session opened");
         let head = self.shared.head.clone();
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         Poll::Ready(Ok(Handshake::new(head, inner.peer_addr.unwrap_or(unknown))))
@@ -178,7 +179,7 @@ impl<R: Runtime> Shareable for ClientCell<R> {
 
 impl<R: Runtime> Guard<'_, R> {
     fn settle(&mut self) {
-        let Inner { hosted, waiters, task, armed, paused, ended, .. } = &mut *self.inner;
+        let Inner { hosted, waiters, task, armed, paused, begun, ended, .. } = &mut *self.inner;
         waiters.wake(hosted, &mut self.wakes);
         let hub = &hosted.hub;
         let due = hub.poll_timeout();
@@ -191,6 +192,10 @@ impl<R: Runtime> Guard<'_, R> {
         }
         if *ended {
             return;
+        }
+        if !*begun && session.handshake().is_some() {
+            *begun = true;
+            trace!(DEBUG, session = self.cell.id, "session opened");
         }
         if session.websocket_works() {
             self.cell.shared.websocket_worked.store(true, Ordering::Relaxed);

@@ -17,7 +17,8 @@ use super::{ClientCell, Shared};
 use crate::{
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
-    trace::trace,
+    trace::{Span, trace},
+    waiters::Shareable,
     writer::Writer,
 };
 
@@ -31,7 +32,8 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
         ClientHub::new(now, &shared.url, config, worked, &mut entropy)
     });
     let cell = ClientCell::new(shared, hub);
-    let task = Task { cell: Arc::clone(&cell), links: Vec::new(), sleep: None };
+    let span = Span::session(cell.id(), &shared.url);
+    let task = Task { cell: Arc::clone(&cell), links: Vec::new(), sleep: None, span };
     shared.runtime.spawn(task);
     cell
 }
@@ -41,6 +43,7 @@ struct Task<R: Runtime> {
     cell: Arc<ClientCell<R>>,
     links: Vec<Link<R>>,
     sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+    span: Span,
 }
 
 /// One connection.
@@ -299,7 +302,10 @@ impl<R: Runtime> Future for Task<R> {
         this.cell.register_task(cx.waker());
         for _ in 0..ROUNDS {
             let now = this.cell.shared().runtime.now();
-            if Scratch::with(|scratch| this.drive(now, cx, scratch)) {
+            let span = std::mem::take(&mut this.span);
+            let more = span.in_scope(|| Scratch::with(|scratch| this.drive(now, cx, scratch)));
+            this.span = span;
+            if more {
                 continue;
             }
             if this.links.is_empty() && this.cell.is_finished() {
