@@ -11,7 +11,7 @@ use crate::{
     time::Time,
     wire::{
         Input, Output,
-        http::{self, Event, RequestHead, Server},
+        http::{self, Event, RequestHead, Server, TimerKind},
         ws,
     },
 };
@@ -64,15 +64,18 @@ impl<S, Q> Exchanges<S, Q> {
         }
     }
 
-    /// When the connection is to be looked at, whatever happens until then.
+    /// When the connection is to be looked at, whatever happens until then. Not while the last answer
+    /// is on its way out: how long that may take is for the caller to say, and to linger after it.
     pub fn deadline(&self) -> Option<Time> {
-        self.http.poll_timeout().map(|(deadline, _)| deadline)
+        let next = self.http.poll_timeout().filter(|&(_, kind)| kind != TimerKind::Linger);
+        next.map(|(deadline, _)| deadline)
     }
 
     /// Whether to read. A peer that does not read its answers is not to be read either, which is
-    /// for the caller to see to.
+    /// for the caller to see to. What comes behind the last request is thrown away while the
+    /// connection lingers.
     pub fn wants_input(&self) -> bool {
-        !self.ended && self.http.wants_input()
+        !self.ended && !self.http.is_closing() && self.http.wants_input()
     }
 
     /// The handshake that the application is being asked about.

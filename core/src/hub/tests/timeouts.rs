@@ -69,6 +69,26 @@ fn an_answer_that_is_not_taken_is_given_up() {
 }
 
 #[test]
+fn a_last_answer_that_is_taken_slowly_is_lingered_after_from_its_last_byte_on() {
+    let mut world = World::new();
+    let on = world.accept();
+    world.let_out(on, 5);
+    world.bytes(on, "no request\r\n\r\n");
+    for _ in 0..3 {
+        world.pass(seconds(29));
+        world.let_out(on, 5);
+    }
+    world.let_out(on, usize::MAX);
+    assert!(world.take(on).starts_with("HTTP/1.1 400 "));
+    assert!(world.socket(on).shut_down && world.is_open(on));
+    world.pass(seconds(1));
+    assert!(world.is_open(on));
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
 fn a_silent_websocket_is_ended_by_the_heartbeat_and_its_socket_by_patience() {
     let mut world = World::new();
     let (_, on) = world.open_websocket();
