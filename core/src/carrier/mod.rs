@@ -134,9 +134,9 @@ pub const fn must_rearm(armed: Option<Time>, next: Option<Time>) -> bool {
 pub enum Next {
     /// As before.
     Stay,
-    /// Everything has been said. Once it is written the sending side is shut down, and what the peer
-    /// still sends is thrown away until it closes too, for [`linger`](http::Config::linger) at most:
-    /// closing first could reset the connection and with that destroy our last words on their way.
+    /// Everything has been said and written. The sending side is shut down, and what the peer still
+    /// sends is thrown away until it closes too, for [`linger`](http::Config::linger) at most: closing
+    /// first could reset the connection and with that destroy our last words on their way.
     Linger,
     /// It is over.
     End,

@@ -56,6 +56,8 @@ pub struct Socket {
     replies: usize,
     /// When the end of the closing handshake is no longer waited for.
     close_deadline: Option<Time>,
+    /// Everything has been written, our Close included.
+    parted: bool,
     /// The session knows that this WebSocket is no more, or has said so itself.
     detached: bool,
     /// The peer has sent its Close, and nothing will come behind it.
@@ -75,6 +77,7 @@ impl Socket {
             reading: true,
             replies: 0,
             close_deadline: None,
+            parted: false,
             detached: false,
             shaken: false,
             lost: false,
@@ -149,6 +152,10 @@ impl Socket {
     ///
     /// What has been taken can no longer move to another transport, nor be counted as queued: take no
     /// more than the connection is likely to, and nothing while it is blocked.
+    ///
+    /// Once the closing handshake has begun, the peer has the session's
+    /// [`close_deadline`](crate::Session::close_deadline) to take what was queued before, and
+    /// `linger` if the session came to another end, as its messages are lost then.
     pub fn exchange<G: Guard>(
         &mut self,
         now: Time,
@@ -183,8 +190,8 @@ impl Socket {
             // From here on the peer's answer is all that matters.
             self.detached = true;
             self.reading = true;
+            self.close_deadline = guard.session().close_deadline().or(Some(now + linger));
             guard.detach(self.on.0);
-            self.close_deadline = Some(now + linger);
         }
         resumed
     }
@@ -197,17 +204,21 @@ impl Socket {
         }
     }
 
-    /// How the connection goes on after a write, which has `flushed` everything or not.
-    pub fn next(&mut self, flushed: bool) -> Next {
+    /// How the connection goes on after a write, which has `flushed` everything or not. Once our
+    /// Close is among that, the peer has `linger` for its own.
+    pub fn next(&mut self, now: Time, flushed: bool, linger: Duration) -> Next {
         if flushed {
             self.replies = 0;
+            if self.close_deadline.is_some() && !core::mem::replace(&mut self.parted, true) {
+                self.close_deadline = Some(now + linger);
+            }
         }
         // Once both Close frames have passed a peer sends nothing behind its own: nothing can reset
         // the connection, so it need not linger. The server closes first (RFC 6455 section 7.1.1).
         if self.lost || (flushed && self.shaken) {
             return Next::End;
         }
-        if self.ws.is_closed() { Next::Linger } else { Next::Stay }
+        if flushed && self.ws.is_closed() { Next::Linger } else { Next::Stay }
     }
 }
 

@@ -34,10 +34,9 @@ enum Role {
     /// HTTP. Boxed: most connections that stay are WebSockets.
     Exchanges(Box<Exchanges<SessionId, Asked>>),
     Socket(Socket, SessionId),
-    /// Everything has been said, see [`Next::Linger`].
+    /// Everything has been said and written, see [`Next::Linger`].
     Lingering {
         until: Time,
-        shut_down: bool,
         /// The peer has closed its side.
         ended: bool,
     },
@@ -89,7 +88,7 @@ impl Connection {
     pub(super) fn gone(now: Time) -> Self {
         Self {
             serial: GONE,
-            role: Role::Lingering { until: now, shut_down: true, ended: true },
+            role: Role::Lingering { until: now, ended: true },
             outbox: Outbox::default(),
             armed: None,
             stopped: true,
@@ -210,30 +209,24 @@ impl Connection {
         if !flushed && !self.outbox.is_blocked() {
             return Follow::Write;
         }
-        if self.given_up_at(patience).is_some_and(|deadline| deadline <= now) {
-            return Follow::End;
-        }
         let next = match &mut self.role {
             Role::Exchanges(exchanges) if flushed => exchanges.next(running),
             Role::Exchanges(_) => Next::Stay,
-            Role::Socket(socket, _) => socket.next(flushed),
-            Role::Lingering { ended: true, .. } if flushed => Next::End,
+            Role::Socket(socket, _) => socket.next(now, flushed, patience.linger),
+            Role::Lingering { ended: true, .. } => Next::End,
             Role::Lingering { .. } => Next::Stay,
         };
         match next {
-            Next::Stay => {}
-            Next::End => return Follow::End,
+            Next::Stay if self.given_up_at(patience).is_some_and(|deadline| deadline <= now) => {
+                Follow::End
+            }
+            Next::Stay => Follow::Nothing,
+            Next::End => Follow::End,
             Next::Linger => {
                 let until = now + patience.linger;
-                self.role = Role::Lingering { until, shut_down: false, ended: false };
-            }
-        }
-        match &mut self.role {
-            Role::Lingering { shut_down: shut_down @ false, .. } if flushed => {
-                *shut_down = true;
+                self.role = Role::Lingering { until, ended: false };
                 Follow::Shutdown
             }
-            _ => Follow::Nothing,
         }
     }
 
@@ -289,7 +282,7 @@ impl Connection {
                     && exchanges.wants_input()
             }
             Role::Socket(socket, _) => socket.wants_input(),
-            Role::Lingering { shut_down, ended, .. } => *shut_down && !ended,
+            Role::Lingering { ended, .. } => !ended,
         }
     }
 

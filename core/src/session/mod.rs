@@ -66,6 +66,7 @@ pub struct Session {
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
     close_reason: Option<CloseReason>,
+    close_deadline: Option<Time>,
     polling: Polling,
     probe: Option<Probe>,
     timers: Timers<TimerKind, 5>,
@@ -171,6 +172,7 @@ impl Session {
             transport,
             lost: false,
             close_reason: None,
+            close_deadline: None,
             polling: Polling::new(opened.base64, opened.jsonp),
             probe: None,
             timers: Timers::default(),
@@ -270,7 +272,9 @@ impl Session {
             return;
         }
         self.state = State::Closing;
-        self.timers.set(TimerKind::Close, now + self.config.close_timeout);
+        let deadline = now + self.config.close_timeout;
+        self.close_deadline = Some(deadline);
+        self.timers.set(TimerKind::Close, deadline);
         if self.channel.is_held() {
             // The application reads no more, so nothing must wait for it.
             self.release();
@@ -283,6 +287,7 @@ impl Session {
 
     /// Ends the session now. What is queued is lost.
     pub fn abort(&mut self) {
+        self.close_deadline = None;
         self.finish(CloseReason::ForcedClose);
     }
 }
@@ -395,6 +400,14 @@ impl Session {
     #[inline]
     pub const fn close_reason(&self) -> Option<&CloseReason> {
         self.close_reason.as_ref()
+    }
+
+    /// Until when the peer of a session that [`close`](Self::close) ended may take what was queued;
+    /// `None` for one that was not, or was aborted. Holds on when the session is over: what its
+    /// WebSocket was given may not be written yet.
+    #[inline]
+    pub const fn close_deadline(&self) -> Option<Time> {
+        self.close_deadline
     }
 
     /// Whether the session takes messages: it is neither closing nor closed.

@@ -27,6 +27,7 @@ on_every_runtime!(
     a_dropped_server_ends_everything_at_once,
     more_sessions_than_the_backlog_holds_are_refused,
     a_peer_that_does_not_answer_our_close_is_cut_off,
+    a_slow_peer_gets_all_that_was_queued_before_a_close,
 );
 
 fn a_dropped_socket_lets_out_what_is_queued_and_closes<R: Host>() {
@@ -150,5 +151,23 @@ fn a_peer_that_does_not_answer_our_close_is_cut_off<R: Host>() {
     let mut client = Client::open_websocket(server.local_addr());
     drop(accept(&server));
     assert_eq!(client.next_frame().0, 8);
+    until_empty(&server);
+}
+
+fn a_slow_peer_gets_all_that_was_queued_before_a_close<R: Host>() {
+    // Nothing is waited for once all is out, and all has to get out.
+    let server = serve::<R>(|builder| builder.linger(Duration::ZERO));
+    let mut client = Client::open_websocket(server.local_addr());
+    let socket = accept(&server);
+    // More than the kernel takes for a peer that does not read.
+    let long = "x".repeat(32_000_000);
+    socket.try_send("first").unwrap();
+    socket.try_send(&*long).unwrap();
+    drop(socket);
+    until("only the connection to be left", || server.sessions() == 0);
+    assert_eq!(client.text(), "4first");
+    assert!(client.text()[1..] == long, "not what was sent");
+    assert_eq!(client.next_frame(), (8, vec![]));
+    assert!(client.rest().is_empty());
     until_empty(&server);
 }

@@ -54,9 +54,9 @@ enum Role<R: Runtime> {
     /// HTTP. Boxed: most connections that stay are WebSockets.
     Exchanges(Box<Exchanges<R>>),
     Socket(Socket<R>),
-    /// Everything has been said. The sending side is shut down, and what the peer still sends is
-    /// thrown away until it closes too: closing first could reset the connection and with that
-    /// destroy our last words on their way.
+    /// Everything has been said and written. The sending side is shut down, and what the peer still
+    /// sends is thrown away until it closes too: closing first could reset the connection and with
+    /// that destroy our last words on their way.
     Lingering {
         until: Time,
         shut_down: bool,
@@ -221,11 +221,6 @@ impl<R: Runtime> Link<R> {
             return Progress::Ended;
         }
         if !*shut_down {
-            match self.writer.poll_flush(&mut self.stream, &mut scratch.output, cx, now) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Progress::Ended,
-                Poll::Pending => return Progress::Idle,
-            }
             match Pin::new(&mut self.stream).poll_close(cx) {
                 Poll::Ready(Ok(())) => *shut_down = true,
                 Poll::Ready(Err(_)) => return Progress::Ended,

@@ -81,7 +81,7 @@ impl<R: Runtime> Socket<R> {
             }
             Poll::Pending => false,
         };
-        match self.socket.next(flushed) {
+        match self.socket.next(now, flushed, link.shared.options.linger) {
             Next::End => Progress::Ended,
             Next::Linger => Progress::Become(link.lingering(now)),
             Next::Stay if more => Progress::More,

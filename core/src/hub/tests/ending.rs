@@ -23,6 +23,102 @@ fn closing_a_session_lets_out_what_was_queued() {
 }
 
 #[test]
+fn a_peer_that_takes_its_time_gets_all_that_was_queued_before_a_close() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    let messages = ["a", "b", "c", "d"].map(|message| message.repeat(100));
+    for message in &messages[..2] {
+        world.hub.send(session, &**message).unwrap();
+        // What is queued from here on stays in the session until that is out.
+        world.drain();
+    }
+    for message in &messages[2..] {
+        world.hub.send(session, &**message).unwrap();
+    }
+    world.hub.close_session(world.now, session);
+    world.drain();
+    let mut expected = Vec::new();
+    for message in &messages {
+        expected.extend([0x81, 101, b'4']);
+        expected.extend(message.bytes());
+    }
+    expected.extend([0x88, 0]);
+    for _ in 0..expected.len() / 20 {
+        world.pass(seconds(1));
+        world.let_out(on, 20);
+        assert!(world.is_open(on), "{} bytes are out", world.socket(on).written.len());
+    }
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.socket(on).written, expected);
+    assert_eq!(world.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    world.pass(seconds(1));
+    assert!(world.is_open(on), "its own Close is waited for, from now on");
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_peer_that_takes_nothing_of_what_was_queued_is_given_up_when_the_close_is() {
+    for taken_from_the_session in [true, false] {
+        let mut world = World::new();
+        let (session, on) = world.open_websocket();
+        world.let_out(on, 0);
+        world.hub.send(session, "a").unwrap();
+        world.drain();
+        if !taken_from_the_session {
+            world.hub.send(session, "b").unwrap();
+        }
+        world.hub.close_session(world.now, session);
+        world.drain();
+        assert_eq!(world.events().is_empty(), !taken_from_the_session);
+        world.pass(seconds(29));
+        assert!(world.is_open(on));
+        world.pass(seconds(1));
+        assert!(!world.is_open(on));
+        world.drain();
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn a_session_that_is_aborted_while_it_closes_lingers_and_no_more() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    for message in ["a", "b"] {
+        world.hub.send(session, message).unwrap();
+        world.drain();
+    }
+    world.hub.close_session(world.now, session);
+    world.hub.abort_session(session);
+    world.drain();
+    world.pass(seconds(1));
+    assert!(world.is_open(on));
+    world.pass(seconds(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
+
+#[test]
+fn a_close_that_crosses_ours_stops_nothing_that_was_queued_before() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    world.hub.send(session, "a").unwrap();
+    world.hub.close_session(world.now, session);
+    world.drain();
+    world.bytes(on, frame(8, []));
+    world.pass(seconds(10));
+    assert!(world.is_open(on));
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{8}\0");
+    assert!(!world.is_open(on), "both Close frames have passed");
+    world.assert_empty();
+}
+
+#[test]
 fn a_close_of_the_peer_is_answered_and_ends_both() {
     let mut world = World::new();
     let (_, on) = world.open_websocket();
@@ -46,6 +142,18 @@ fn a_violation_is_answered_and_lingers_until_the_peer_closes_too() {
     world.drain();
     assert!(!world.is_open(on));
     world.assert_empty();
+}
+
+#[test]
+fn what_comes_behind_the_last_request_is_not_read_before_its_answer_is_out() {
+    let mut world = World::new();
+    let on = world.accept();
+    world.hub.handle_bytes(world.now, on, &mut Vec::from("no request\r\n\r\n"));
+    assert!(!world.hub.is_reading(on));
+    world.drain();
+    assert!(world.take(on).starts_with("HTTP/1.1 400 "));
+    assert!(world.socket(on).shut_down && world.hub.is_reading(on));
+    assert_eq!(world.socket(on).resumed, 1);
 }
 
 #[test]
