@@ -17,7 +17,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 /// (so that one read buffer serves all connections of a thread), and a task that is woken while it
 /// runs runs again.
 pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
-    /// A TCP connection. Small writes must go out at once (`TCP_NODELAY`).
+    /// A TCP connection. Small writes must go out at once (`TCP_NODELAY`), or when they are flushed,
+    /// as all are, if the stream encrypts.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A listening TCP socket.
     type Listener: Send + Sync + 'static;
@@ -56,7 +57,8 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
 
     /// Completes when `stream` may have something to read, as far as the system knows. Asked before
     /// a read that follows one which left room in its buffer: for runtimes that would try it, and
-    /// pay a system call, to learn that there is nothing. Without that, it completes at once.
+    /// pay a system call, to learn that there is nothing. Without that, it completes at once, as it
+    /// must whenever the stream itself has something left, decrypted or not.
     fn poll_readable(
         &self,
         _stream: &mut Self::Stream,

@@ -65,7 +65,7 @@ fn small() -> Limits {
     limits
 }
 
-fn texts_and_bytes_come_back_over_each_transport_and_revision<R: Host>() {
+pub(crate) fn texts_and_bytes_come_back_over_each_transport_and_revision<R: Host>() {
     let server = serve_echo::<R>(|builder| builder.allow_eio3(true));
     for revision in [Revision::V4, Revision::V3] {
         for base64 in [false, true] {

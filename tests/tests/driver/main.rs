@@ -31,6 +31,7 @@ mod connect;
 mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod flushing;
 mod handles;
 mod probes;
 mod timeouts;

@@ -1,0 +1,145 @@
+//! Streams that keep what they have taken until they are flushed, as those do that encrypt.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use enginewire::{Time, Url};
+use enginewire_driver::Runtime;
+use futures_lite::io::{AsyncRead, AsyncWrite};
+
+use crate::{Host, connect};
+
+on_every_runtime!(echoes_come_back_through_streams_that_have_to_be_flushed);
+
+fn echoes_come_back_through_streams_that_have_to_be_flushed<R: Host>() {
+    connect::texts_and_bytes_come_back_over_each_transport_and_revision::<Keeping<R>>();
+}
+
+/// A runtime with such streams on both sides.
+#[derive(Clone, Debug, Default)]
+struct Keeping<R>(R);
+
+impl<R: Host> Host for Keeping<R> {
+    #[cfg(target_os = "linux")]
+    const SERVER: &str = R::SERVER;
+
+    fn host<T>(work: impl FnOnce() -> T) -> T {
+        R::host(work)
+    }
+}
+
+impl<R: Runtime> Runtime for Keeping<R> {
+    type Stream = Keeper<R::Stream>;
+    type Listener = R::Listener;
+    type Sleep = R::Sleep;
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(task);
+    }
+
+    fn sleep_until(&self, deadline: Time) -> R::Sleep {
+        self.0.sleep_until(deadline)
+    }
+
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<R::Listener>> + Send {
+        self.0.bind(address)
+    }
+
+    fn local_addr(&self, listener: &R::Listener) -> io::Result<SocketAddr> {
+        self.0.local_addr(listener)
+    }
+
+    async fn accept(&self, listener: &R::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
+        let (stream, peer_addr) = self.0.accept(listener).await?;
+        Ok((Keeper::new(stream), peer_addr))
+    }
+
+    fn poll_readable(
+        &self,
+        stream: &mut Self::Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_readable(&mut stream.inner, cx)
+    }
+
+    async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
+        let (stream, peer_addr) = self.0.connect(to).await?;
+        Ok((Keeper::new(stream), peer_addr))
+    }
+}
+
+struct Keeper<S> {
+    inner: S,
+    /// What was taken and is not out.
+    kept: Vec<u8>,
+    /// Its flush has begun, which is all that the first call for one does.
+    begun: bool,
+}
+
+impl<S> Keeper<S> {
+    /// Bytes that are taken without being flushed: as many as a record of TLS holds.
+    const MAX: usize = 16 * 1024;
+
+    fn new(inner: S) -> Self {
+        Self { inner, kept: Vec::new(), begun: false }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Keeper<S> {
+    fn poll_let_go(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.kept.is_empty() {
+            let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.kept))?;
+            self.kept.drain(..n);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Keeper<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Keeper<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.kept.len() == Self::MAX {
+            ready!(self.poll_let_go(cx))?;
+        }
+        let n = bytes.len().min(Self::MAX - self.kept.len());
+        self.kept.extend_from_slice(&bytes[..n]);
+        self.begun = false;
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.begun, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(self.poll_let_go(cx))?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_let_go(cx))?;
+        Pin::new(&mut self.inner).poll_close(cx)
+    }
+}
