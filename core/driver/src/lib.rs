@@ -23,6 +23,7 @@ mod client;
 mod clock;
 mod connection;
 mod listen;
+mod reader;
 mod runtime;
 mod scratch;
 mod server;

@@ -31,9 +31,9 @@ mod connect;
 mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
-mod flushing;
 mod handles;
 mod probes;
+mod strict;
 mod timeouts;
 
 use std::sync::{Arc, LazyLock};

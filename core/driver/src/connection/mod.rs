@@ -13,14 +13,15 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use enginewire::{SocketEnd, Time, carrier::must_rearm};
-use futures_io::AsyncRead;
+use futures_io::AsyncWrite;
 
 use self::{exchange::Exchanges, websocket::Socket};
 use crate::{
+    reader::Reader,
     runtime::Runtime,
     scratch::Scratch,
     shared::{Armed, Phase, Registered, Shared},
@@ -44,9 +45,8 @@ struct Link<R: Runtime> {
     shared: Arc<Shared<R>>,
     stream: R::Stream,
     peer_addr: SocketAddr,
+    reader: Reader,
     writer: Writer,
-    /// The last read left room in its buffer: it took all there was.
-    drained: bool,
 }
 
 /// What the connection is used for.
@@ -81,7 +81,14 @@ impl<R: Runtime> Connection<R> {
         let exchanges = Exchanges::new(shared.runtime.now(), &shared);
         let id = shared.fresh_id();
         Self {
-            link: Link { id, shared, stream, peer_addr, writer: Writer::default(), drained: false },
+            link: Link {
+                id,
+                shared,
+                stream,
+                peer_addr,
+                reader: Reader::default(),
+                writer: Writer::default(),
+            },
             role: Role::Exchanges(Box::new(exchanges)),
             registered: None,
             armed: None,
@@ -179,18 +186,7 @@ impl<R: Runtime> Drop for Connection<R> {
 
 impl<R: Runtime> Link<R> {
     fn poll_read(&mut self, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.drained {
-            ready!(self.shared.runtime.poll_readable(&mut self.stream, cx))?;
-        }
-        loop {
-            match Pin::new(&mut self.stream).poll_read(cx, input) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    self.drained = matches!(result, Poll::Ready(Ok(n)) if n < input.len());
-                    return result;
-                }
-            }
-        }
+        self.reader.poll_read(&self.shared.runtime, &mut self.stream, cx, input)
     }
 
     /// When a peer that goes on taking nothing is given up, if something waits for it.
@@ -215,8 +211,6 @@ impl<R: Runtime> Link<R> {
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
     ) -> Progress<R> {
-        use futures_io::AsyncWrite as _;
-
         if until <= now {
             return Progress::Ended;
         }

@@ -1,4 +1,5 @@
-//! Streams that keep what they have taken until they are flushed, as those do that encrypt.
+//! Streams that hold the driver to what it says about them: they keep what they have taken until they
+//! are flushed, as those do that encrypt, and will not be read for nothing.
 
 use std::{
     future::Future,
@@ -14,17 +15,17 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::{Host, connect};
 
-on_every_runtime!(echoes_come_back_through_streams_that_have_to_be_flushed);
+on_every_runtime!(echoes_come_back_through_strict_streams);
 
-fn echoes_come_back_through_streams_that_have_to_be_flushed<R: Host>() {
-    connect::texts_and_bytes_come_back_over_each_transport_and_revision::<Keeping<R>>();
+fn echoes_come_back_through_strict_streams<R: Host>() {
+    connect::texts_and_bytes_come_back_over_each_transport_and_revision::<Strict<R>>();
 }
 
 /// A runtime with such streams on both sides.
 #[derive(Clone, Debug, Default)]
-struct Keeping<R>(R);
+struct Strict<R>(R);
 
-impl<R: Host> Host for Keeping<R> {
+impl<R: Host> Host for Strict<R> {
     #[cfg(target_os = "linux")]
     const SERVER: &str = R::SERVER;
 
@@ -33,8 +34,8 @@ impl<R: Host> Host for Keeping<R> {
     }
 }
 
-impl<R: Runtime> Runtime for Keeping<R> {
-    type Stream = Keeper<R::Stream>;
+impl<R: Runtime> Runtime for Strict<R> {
+    type Stream = StrictStream<R::Stream>;
     type Listener = R::Listener;
     type Sleep = R::Sleep;
 
@@ -60,7 +61,7 @@ impl<R: Runtime> Runtime for Keeping<R> {
 
     async fn accept(&self, listener: &R::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         let (stream, peer_addr) = self.0.accept(listener).await?;
-        Ok((Keeper::new(stream), peer_addr))
+        Ok((StrictStream::new(stream), peer_addr))
     }
 
     fn poll_readable(
@@ -68,33 +69,37 @@ impl<R: Runtime> Runtime for Keeping<R> {
         stream: &mut Self::Stream,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.0.poll_readable(&mut stream.inner, cx)
+        let readable = self.0.poll_readable(&mut stream.inner, cx);
+        stream.drained &= readable.is_pending();
+        readable
     }
 
     async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
         let (stream, peer_addr) = self.0.connect(to).await?;
-        Ok((Keeper::new(stream), peer_addr))
+        Ok((StrictStream::new(stream), peer_addr))
     }
 }
 
-struct Keeper<S> {
+struct StrictStream<S> {
     inner: S,
     /// What was taken and is not out.
     kept: Vec<u8>,
     /// Its flush has begun, which is all that the first call for one does.
     begun: bool,
+    /// The last read took all there was, and nobody has asked whether there is more.
+    drained: bool,
 }
 
-impl<S> Keeper<S> {
+impl<S> StrictStream<S> {
     /// Bytes that are taken without being flushed: as many as a record of TLS holds.
     const MAX: usize = 16 * 1024;
 
     fn new(inner: S) -> Self {
-        Self { inner, kept: Vec::new(), begun: false }
+        Self { inner, kept: Vec::new(), begun: false, drained: false }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Keeper<S> {
+impl<S: AsyncWrite + Unpin> StrictStream<S> {
     fn poll_let_go(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.kept.is_empty() {
             let n = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.kept))?;
@@ -104,17 +109,22 @@ impl<S: AsyncWrite + Unpin> Keeper<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Keeper<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        if self.drained {
+            return Poll::Ready(Err(io::Error::other("it was read without asking whether to")));
+        }
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.drained = matches!(read, Poll::Ready(Ok(n)) if n < buffer.len());
+        read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Keeper<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

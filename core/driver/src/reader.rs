@@ -1,0 +1,42 @@
+//! From a socket to a buffer.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use futures_io::AsyncRead;
+
+use crate::runtime::Runtime;
+
+/// What is known of what one connection has to read.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// The last read left room in its buffer: it took all there was.
+    drained: bool,
+}
+
+impl Reader {
+    /// Reads once. 0 at the end.
+    pub(crate) fn poll_read<R: Runtime>(
+        &mut self,
+        runtime: &R,
+        stream: &mut R::Stream,
+        cx: &mut Context<'_>,
+        input: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.drained {
+            ready!(runtime.poll_readable(stream, cx))?;
+        }
+        loop {
+            match Pin::new(&mut *stream).poll_read(cx, input) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    self.drained = matches!(result, Poll::Ready(Ok(n)) if n < input.len());
+                    return result;
+                }
+            }
+        }
+    }
+}
