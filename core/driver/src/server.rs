@@ -337,7 +337,7 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// How long a connection may take to end once everything has been said: for the peer's part of
+    /// How long a connection may take to end once everything has been written: for the peer's part of
     /// the closing handshake, and for it to close TCP. Default 2 s.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {

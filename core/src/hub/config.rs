@@ -26,7 +26,7 @@ pub struct HubConfig {
     /// How long a client may go without taking any byte of an HTTP answer. Default 30 s. A WebSocket
     /// whose client does not read is ended by the heartbeat.
     pub write_timeout: Duration,
-    /// How long a connection may take to end once everything has been said: for the peer's part of
+    /// How long a connection may take to end once everything has been written: for the peer's part of
     /// the closing handshake, and for it to close TCP. Default 2 s.
     pub linger: Duration,
     /// How many sessions there may be; further handshakes are refused with status 503. Default

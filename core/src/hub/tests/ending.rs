@@ -52,11 +52,7 @@ fn a_peer_that_takes_its_time_gets_all_that_was_queued_before_a_close() {
     world.let_out(on, usize::MAX);
     assert_eq!(world.socket(on).written, expected);
     assert_eq!(world.events(), [Event::Closed(CloseReason::ForcedClose)]);
-    world.pass(seconds(1));
-    assert!(world.is_open(on), "its own Close is waited for, from now on");
-    world.pass(seconds(1));
-    assert!(!world.is_open(on));
-    world.assert_empty();
+    world.assert_lingers(on);
 }
 
 #[test]
@@ -94,11 +90,7 @@ fn a_session_that_is_aborted_while_it_closes_lingers_and_no_more() {
     world.hub.close_session(world.now, session);
     world.hub.abort_session(session);
     world.drain();
-    world.pass(seconds(1));
-    assert!(world.is_open(on));
-    world.pass(seconds(1));
-    assert!(!world.is_open(on));
-    world.assert_empty();
+    world.assert_lingers(on);
 }
 
 #[test]

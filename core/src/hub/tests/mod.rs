@@ -211,6 +211,15 @@ impl World {
         !self.sockets[&on].closed
     }
 
+    /// The last connection ends when the peer has had all the time to close it, and not before.
+    fn assert_lingers(&mut self, on: ConnectionId) {
+        self.pass(seconds(1));
+        assert!(self.is_open(on), "it is not waited for");
+        self.pass(seconds(1));
+        assert!(!self.is_open(on), "it is waited for for too long");
+        self.assert_empty();
+    }
+
     /// Nothing is left of what there was.
     fn assert_empty(&mut self) {
         assert_eq!((self.hub.sessions(), self.hub.connections()), (0, 0));

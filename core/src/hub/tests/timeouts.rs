@@ -24,11 +24,7 @@ fn a_head_that_does_not_end_is_answered_with_408_and_lingers() {
     world.pass(seconds(1));
     assert!(world.take(on).starts_with("HTTP/1.1 408 "));
     assert!(world.socket(on).shut_down && world.is_open(on));
-    world.pass(seconds(1));
-    assert!(world.is_open(on));
-    world.pass(seconds(1));
-    assert!(!world.is_open(on));
-    world.assert_empty();
+    world.assert_lingers(on);
 }
 
 #[test]
@@ -81,11 +77,7 @@ fn a_last_answer_that_is_taken_slowly_is_lingered_after_from_its_last_byte_on() 
     world.let_out(on, usize::MAX);
     assert!(world.take(on).starts_with("HTTP/1.1 400 "));
     assert!(world.socket(on).shut_down && world.is_open(on));
-    world.pass(seconds(1));
-    assert!(world.is_open(on));
-    world.pass(seconds(1));
-    assert!(!world.is_open(on));
-    world.assert_empty();
+    world.assert_lingers(on);
 }
 
 #[test]

@@ -60,6 +60,18 @@ fn a_close_waits_30_s_for_a_get() {
 }
 
 #[test]
+fn until_when_a_close_waits_is_known_beyond_the_end_unless_it_was_aborted() {
+    let (mut peer, _) = Peer::websocket();
+    assert_eq!(peer.session.close_deadline(), None);
+    let deadline = peer.now + secs(30);
+    peer.close();
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+    assert_eq!(peer.session.close_deadline(), Some(deadline));
+    peer.session.abort();
+    assert_eq!(peer.session.close_deadline(), None);
+}
+
+#[test]
 fn closing_twice_or_afterwards_does_nothing() {
     let (mut peer, on) = Peer::websocket();
     peer.close();
