@@ -11,10 +11,11 @@ use std::{
 };
 
 use enginewire::{ClientHub, LinkAction, LinkId, Time};
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::AsyncWrite;
 
 use super::{ClientCell, Shared};
 use crate::{
+    reader::Reader,
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
     trace::{Span, trace},
@@ -58,6 +59,7 @@ enum State<R: Runtime> {
     Connecting(Connecting<R::Stream>),
     Open {
         stream: R::Stream,
+        reader: Reader,
         writer: Writer,
         /// Nothing can be written any more. What the server has said before may still be read.
         broken: bool,
@@ -136,7 +138,7 @@ impl<R: Runtime> Task<R> {
     fn close(&mut self, id: LinkId, now: Time) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
         let link = self.links.swap_remove(at);
-        if let State::Open { stream, writer, broken: false } = link.state {
+        if let State::Open { stream, writer, broken: false, .. } = link.state {
             let since = now;
             self.links.push(Link { id, state: State::Closing { stream, writer, since } });
         }
@@ -145,7 +147,7 @@ impl<R: Runtime> Task<R> {
     /// Takes what the session has for a connection, and writes it once the lock has been released.
     fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let State::Open { stream, writer, broken } = &mut self.links[at].state else { return };
+        let State::Open { stream, writer, broken, .. } = &mut self.links[at].state else { return };
         if *broken {
             // It counts as blocked until it is lost.
             return self.cell.lock_by_task().inner.hosted.hub.transmit(now, id, |_| 0);
@@ -187,7 +189,8 @@ impl<R: Runtime> Task<R> {
             State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                 Poll::Pending => Progress::Idle,
                 Poll::Ready(Ok((stream, peer_addr))) => {
-                    *state = State::Open { stream, writer: Writer::default(), broken: false };
+                    let (reader, writer) = (Reader::default(), Writer::default());
+                    *state = State::Open { stream, reader, writer, broken: false };
                     let mut guard = self.cell.lock_by_task();
                     guard.inner.peer_addr.get_or_insert(peer_addr);
                     guard.inner.hosted.hub.handle_connected(now, id);
@@ -208,7 +211,7 @@ impl<R: Runtime> Task<R> {
                 let given_up = closing_deadline(writer, *since) <= now;
                 if closed || given_up { Progress::Ended } else { Progress::Idle }
             }
-            State::Open { stream, writer, broken } => {
+            State::Open { stream, reader, writer, broken } => {
                 let mut progress = Progress::Idle;
                 if writer.is_blocked() && !*broken {
                     match writer.poll_flush(stream, &mut scratch.output, cx, now) {
@@ -230,7 +233,8 @@ impl<R: Runtime> Task<R> {
                         return progress;
                     }
                 }
-                match poll_read(stream, cx, &mut scratch.input) {
+                let runtime = &self.cell.shared().runtime;
+                match reader.poll_read(runtime, stream, cx, &mut scratch.input) {
                     Poll::Pending => progress,
                     Poll::Ready(Ok(0)) => {
                         self.cell.lock_by_task().inner.hosted.hub.handle_eof(now, id);
@@ -335,19 +339,6 @@ enum Progress {
     More,
     /// The connection is no more, and the session knows it.
     Ended,
-}
-
-fn poll_read<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    cx: &mut Context<'_>,
-    input: &mut [u8],
-) -> Poll<io::Result<usize>> {
-    loop {
-        match Pin::new(&mut *stream).poll_read(cx, input) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 /// When a connection that is closing is given up, if nothing is written before.
