@@ -39,6 +39,7 @@ impl Scratch {
         let mut scratch =
             SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_else(|| Box::new(Self::new()));
         let result = work(&mut scratch);
+        debug_assert!(scratch.output.is_empty(), "the next connection would write it");
         scratch.output.shrink(Self::KEPT_OUTPUT);
         let _ = SCRATCH.try_with(|slot| slot.set(Some(scratch)));
         result

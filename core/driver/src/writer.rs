@@ -41,6 +41,17 @@ impl Writer {
         self.outbox.deadline(patience).or(held)
     }
 
+    /// The thread goes on to other connections, which must not get what is in `shared`: keeps it for the
+    /// next time, or drops it if there is none.
+    #[inline]
+    pub(crate) fn part_with(&mut self, shared: &mut Output, over: bool) {
+        if over {
+            shared.advance(shared.remaining());
+        } else if !shared.is_empty() {
+            self.outbox.keep(Box::new(std::mem::take(shared)));
+        }
+    }
+
     /// Writes what there is, and has the stream let go of it: one that encrypts may keep what it has
     /// taken. `Pending` if the socket would not take everything.
     #[inline]

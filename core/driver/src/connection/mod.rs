@@ -7,6 +7,9 @@
 mod exchange;
 mod websocket;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     future::Future,
     io,
@@ -160,7 +163,13 @@ impl<R: Runtime> Future for Connection<R> {
             this.registered = Some(link.shared.register_connection(link.id, cx.waker()));
         }
         let span = std::mem::take(&mut this.span);
-        let result = span.in_scope(|| Scratch::with(|scratch| this.drive(cx, scratch)));
+        let result = span.in_scope(|| {
+            Scratch::with(|scratch| {
+                let result = this.drive(cx, scratch);
+                this.link.writer.part_with(&mut scratch.output, result.is_ready());
+                result
+            })
+        });
         this.span = span;
         result
     }
