@@ -79,9 +79,9 @@ impl<R: Runtime> Server<R> {
         self.shared.connections()
     }
 
-    /// Ends the server: no new connections and sessions; every session is closed as with
-    /// [`Socket::close`], letting out what is queued; returns when all sessions and connections are
-    /// gone, or after [`Builder::shutdown_timeout`] has ended the rest.
+    /// Ends the server: new sessions are refused; every session is closed as with [`Socket::close`],
+    /// letting out what is queued, for which its client may still connect; returns when all sessions
+    /// and connections are gone, or after [`Builder::shutdown_timeout`] has ended the rest.
     ///
     /// Cancel safe: once polled, the server closes whether or not anybody waits for it, but only who
     /// waits ends what takes too long.
@@ -413,12 +413,12 @@ impl<R: Runtime> Watch<'_, R> {
         self.shared.watch(&mut self.key, waker);
     }
 
-    /// The output of `work`, or `None` once the server is closing.
+    /// The output of `work`, or `None` once the server needs no more connections.
     async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             self.register(cx.waker());
-            if self.shared.phase() != Phase::Running {
+            if !self.shared.is_serving() {
                 return Poll::Ready(None);
             }
             work.as_mut().poll(cx).map(Some)

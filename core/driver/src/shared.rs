@@ -41,6 +41,8 @@ pub(crate) struct Shared<R: Runtime> {
     phase: AtomicU8,
     /// Connections, sessions and the accept loop, all of which the end waits for.
     alive: AtomicUsize,
+    /// The sessions among them.
+    live: AtomicUsize,
     accepted: Mutex<Accepted<R>>,
     /// Whoever waits for the phase to change: the accept loop and the closer.
     watchers: Mutex<Slab<Waker>>,
@@ -63,7 +65,8 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Running,
-    /// No new connections and sessions; what is queued is let out.
+    /// No new sessions; what is queued is let out. New connections only as long as a client may need one
+    /// for that.
     Closing,
     /// Nothing is waited for any more.
     Aborting,
@@ -134,6 +137,7 @@ impl<R: Runtime> Shared<R> {
             next_id: AtomicU64::new(0),
             phase: AtomicU8::new(Phase::Running as u8),
             alive: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
             accepted: Mutex::new(Accepted { sockets: VecDeque::new(), waker: None }),
             watchers: Mutex::new(Slab::new()),
         }
@@ -167,6 +171,7 @@ impl<R: Runtime> Shared<R> {
             return false;
         }
         sessions.insert(sid, Arc::clone(cell));
+        self.live.fetch_add(1, Ordering::AcqRel);
         self.alive.fetch_add(1, Ordering::AcqRel);
         true
     }
@@ -174,6 +179,11 @@ impl<R: Runtime> Shared<R> {
     pub(crate) fn remove(&self, sid: &Sid) {
         let removed = lock(&self.shards[self.shard_of(sid)].sessions).remove(sid);
         if removed.is_some() {
+            if self.live.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running {
+                // Those that were kept for it are of no more use.
+                self.wake_connections();
+                self.wake_watchers();
+            }
             self.leave();
         }
     }
@@ -196,10 +206,15 @@ impl<R: Runtime> Shared<R> {
     }
 
     pub(crate) fn push_accepted(&self, socket: Socket<R>) {
-        let waker = {
+        let (waker, _refused) = {
             let mut accepted = lock(&self.accepted);
-            accepted.sockets.push_back(socket);
-            accepted.waker.take()
+            // Whoever closes sets the phase first and then takes what is here.
+            if self.phase() == Phase::Running {
+                accepted.sockets.push_back(socket);
+                (accepted.waker.take(), None)
+            } else {
+                (None, Some(socket))
+            }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -233,6 +248,16 @@ impl<R: Runtime> Shared<R> {
         if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running {
             self.wake_watchers();
             self.wake_timers();
+        }
+    }
+
+    /// Whether connections are of use: the server is running, or has sessions whose clients may have to
+    /// ask for what is queued still, on whichever connection.
+    pub(crate) fn is_serving(&self) -> bool {
+        match self.phase() {
+            Phase::Running => true,
+            Phase::Closing => self.live.load(Ordering::Acquire) > 0,
+            Phase::Aborting => false,
         }
     }
 
@@ -293,11 +318,17 @@ impl<R: Runtime> Shared<R> {
                     _ => session.close(now),
                 });
             }
+        }
+        self.wake_connections();
+        self.wake_watchers();
+        self.wake_timers();
+    }
+
+    fn wake_connections(&self) {
+        for shard in &self.shards {
             let mut wakes = Wakes::default();
             wakes.extend(lock(&shard.connections).iter().map(|(_, waker)| waker.clone()));
         }
-        self.wake_watchers();
-        self.wake_timers();
     }
 
     fn wake_watchers(&self) {

@@ -76,7 +76,7 @@ enum Until {
 impl Until {
     fn has_come(self, session: &impl Duplex) -> bool {
         match self {
-            Self::Room => session.is_writable() || session.close_reason().is_some(),
+            Self::Room => session.is_writable() || !session.is_open(),
             Self::Flushed => session.queued() == 0 || session.close_reason().is_some(),
             Self::Over => session.over().is_some(),
         }
@@ -404,7 +404,9 @@ mod tests {
 
     fn hosted() -> Hosted {
         let url = Url::parse("http://a").unwrap();
-        let config = Arc::new(ClientConfig::new(&url));
+        let mut config = ClientConfig::new(&url);
+        config.limits.max_queued = 1;
+        let config = Arc::new(config);
         let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
         Hosted { hub: ClientHub::new(Time::ZERO, &url, config, false, &mut entropy), done: false }
     }
@@ -425,6 +427,11 @@ mod tests {
         assert!(waiters.poll_closed(&session, &cx).is_pending());
         assert!(waiters.poll_closed(&session, &cx).is_pending(), "the same task once more");
         assert_eq!(woken(&mut waiters, &session), 0, "there is room, for which nobody waits");
+
+        let mut place = Some("no room".into());
+        assert!(waiters.poll_send(&mut session, &cx, &mut place).is_pending());
+        session.hub.close(Time::ZERO);
+        assert_eq!(woken(&mut waiters, &session), 1, "who waits for room need not any more");
 
         // Nothing is flushed any more; but the session's connections are still there.
         session.hub.abort();

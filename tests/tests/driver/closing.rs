@@ -19,6 +19,7 @@ use crate::{
 };
 
 on_every_runtime!(
+    a_closing_server_lets_polling_clients_ask_for_what_is_queued,
     a_dropped_socket_lets_out_what_is_queued_and_closes,
     after_both_close_frames_the_server_does_not_wait_for_its_peer,
     a_server_closes_gracefully,
@@ -170,4 +171,37 @@ fn a_slow_peer_gets_all_that_was_queued_before_a_close<R: Host>() {
     assert_eq!(client.next_frame(), (8, vec![]));
     assert!(client.rest().is_empty());
     until_empty(&server);
+}
+
+fn a_closing_server_lets_polling_clients_ask_for_what_is_queued<R: Host>() {
+    // Longer than this test may take.
+    let server = Arc::new(serve::<R>(|builder| builder.shutdown_timeout(Duration::from_secs(60))));
+    let address = server.local_addr();
+    let mut client = Client::connect(address);
+    let sid = client.open_polling();
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    let socket = accept(&server);
+    client.request("GET", &target, "");
+    // Once another request has been answered, that GET waits.
+    let mut other = Client::connect(address);
+    assert_eq!(other.get("/elsewhere").status, 404);
+    socket.try_send("one").unwrap();
+    assert_eq!(client.answer().body, "4one");
+    socket.try_send("two").unwrap();
+    let (closed, is_closed) = std::sync::mpsc::channel();
+    R::default().spawn({
+        let server = Arc::clone(&server);
+        async move {
+            server.close().await;
+            let _ = closed.send(());
+        }
+    });
+    assert!(soon("the end of new sessions", server.accept()).is_none());
+    assert_eq!(other.get("/engine.io/?EIO=4&transport=polling").status, 503);
+    // On a new connection, as some clients do, and on the old one.
+    let mut fresh = Client::connect(address);
+    assert_eq!(fresh.get(&target).body, "4two");
+    assert_eq!(client.get(&target).body, "6\u{1e}1");
+    is_closed.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!((server.sessions(), server.connections()), (0, 0));
 }

@@ -16,9 +16,10 @@ use crate::{
     cell::{Guard, SessionCell},
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
-    shared::{Phase, Shared},
+    shared::Shared,
     socket::{self, Handshake},
     trace::trace,
+    waiters::Shareable,
 };
 
 /// The HTTP side of a connection, read and written.
@@ -86,8 +87,7 @@ impl<R: Runtime> Exchanges<R> {
             (None, Poll::Pending) if link.is_stalled(now) => Progress::Ended,
             (None, Poll::Pending) => Progress::Idle,
             (None, Poll::Ready(Ok(()))) if blocked => Progress::More,
-            (None, Poll::Ready(Ok(()))) => match self.0.next(link.shared.phase() == Phase::Running)
-            {
+            (None, Poll::Ready(Ok(()))) => match self.0.next(link.shared.is_serving()) {
                 Next::Stay => Progress::Idle,
                 Next::Linger => Progress::Become(link.lingering(now)),
                 Next::End => Progress::Ended,
@@ -179,6 +179,7 @@ impl<R: Runtime> Host for Server<'_, '_, R> {
         let (Carrier::Exchange(ExchangeId(id)) | Carrier::Socket(SocketId(id))) = first;
         cell.lock().attach(id, self.cx.waker());
         if !shared.insert(sid, &cell) {
+            cell.with(|session, _, _| session.abort());
             return Err(Reject::Unavailable);
         }
         trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
