@@ -103,7 +103,8 @@ impl<R: Runtime> SessionCell<R> {
 
     pub(crate) fn handle_timeout(self: &Arc<Self>, now: Time) {
         let mut guard = self.lock();
-        guard.inner.armed = None;
+        // Another thread may have armed a later one since this one came up.
+        guard.inner.armed.take_if(|armed| armed.deadline <= now);
         guard.inner.session.handle_timeout(now);
     }
 }
@@ -218,7 +219,11 @@ impl<R: Runtime> Guard<'_, R> {
             if let Some(old) = armed.take() {
                 shared.disarm(old);
             }
-            *armed = next.map(|deadline| shared.session_at(deadline, self.cell));
+            if let Some(deadline) = next {
+                let (new, timer) = shared.session_at(deadline, self.cell);
+                *armed = Some(new);
+                self.wakes.extend(timer);
+            }
         }
     }
 }

@@ -353,10 +353,19 @@ impl<R: Runtime> Shared<R> {
     }
 
     pub(crate) fn wake_at(&self, deadline: Time, id: u64, waker: &Waker) -> Armed {
-        self.arm(deadline, self.shard_of(&id), Due::Wake(waker.clone()))
+        let (armed, timer) = self.arm(deadline, self.shard_of(&id), Due::Wake(waker.clone()));
+        if let Some(timer) = timer {
+            timer.wake();
+        }
+        armed
     }
 
-    pub(crate) fn session_at(&self, deadline: Time, cell: &Arc<SessionCell<R>>) -> Armed {
+    /// Gives the timer's task as well, if that has to be woken: the caller holds a lock.
+    pub(crate) fn session_at(
+        &self,
+        deadline: Time,
+        cell: &Arc<SessionCell<R>>,
+    ) -> (Armed, Option<Waker>) {
         self.arm(deadline, self.shard_of(&cell.id), Due::Session(Arc::clone(cell)))
     }
 
@@ -366,17 +375,12 @@ impl<R: Runtime> Shared<R> {
         drop(due);
     }
 
-    fn arm(&self, deadline: Time, shard: usize, due: Due<R>) -> Armed {
-        let (key, waker) = {
-            let mut timer = lock(&self.shards[shard].timer);
-            let key = timer.deadlines.arm(deadline, due);
-            let earlier = deadline < timer.sleeps_until;
-            (key, if earlier { timer.task.take() } else { None })
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Armed { deadline, shard, key }
+    fn arm(&self, deadline: Time, shard: usize, due: Due<R>) -> (Armed, Option<Waker>) {
+        let mut timer = lock(&self.shards[shard].timer);
+        let key = timer.deadlines.arm(deadline, due);
+        let earlier = deadline < timer.sleeps_until;
+        let task = if earlier { timer.task.take() } else { None };
+        (Armed { deadline, shard, key }, task)
     }
 
     /// Does what is due in a shard. Says when to look again.
