@@ -1,7 +1,10 @@
 //! Messages on their way out, encoded at most once however many peers they go to.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use bytes::Bytes;
 use once_cell::race::OnceBox;
@@ -13,10 +16,10 @@ use crate::{Message, Text, codec::base64};
 /// Cloning is cheap and shares the payloads. What a WebSocket needs besides the payload is a type
 /// byte, made on the spot; what polling needs of a binary message is its base64 form, which
 /// [`Encoded::shared`] and [`Encoded::group`] keep once it was made, for all clones.
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 pub struct Encoded(Repr);
 
-#[derive(Clone)]
+#[derive(Clone, Hash)]
 enum Repr {
     One(Message),
     Many(Arc<[Shared]>),
@@ -34,6 +37,13 @@ struct Shared {
 impl Shared {
     fn new(message: Message) -> Self {
         Self { message, base64: OnceBox::new() }
+    }
+}
+
+/// By the message: the form that is kept besides follows from it.
+impl Hash for Shared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.message.hash(state);
     }
 }
 

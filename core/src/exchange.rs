@@ -42,7 +42,7 @@ pub trait Head {
 }
 
 /// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -62,7 +62,7 @@ impl Response {
 }
 
 /// A request of a client.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// `GET` or `POST`.
     pub method: &'static str,
@@ -100,7 +100,7 @@ pub trait AnswerHead {
 }
 
 /// Header fields as they go over the wire: complete lines, ready to be copied.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct HeaderLines(Cow<'static, [u8]>);
 
 impl HeaderLines {

@@ -139,6 +139,7 @@ mod deadlines;
 mod encoded;
 mod entropy;
 mod exchange;
+mod fingerprint;
 mod limits;
 mod packet;
 mod router;
@@ -158,6 +159,7 @@ pub use crate::{
     encoded::Encoded,
     entropy::Entropy,
     exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
+    fingerprint::Fingerprint,
     hub::Hub,
     limits::Limits,
     packet::{Message, Packet, Revision},

@@ -27,7 +27,7 @@ impl Revision {
 }
 
 /// What an application sends and receives.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// UTF-8 text.
     Text(Text),

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Why a session is over. The names on the wire of the reference are in [`CloseReason::as_str`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer closed: a close packet, or the end of its WebSocket.
@@ -40,7 +40,7 @@ impl CloseReason {
 }
 
 /// What was wrong with the transport.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportFault {
     /// A second GET came while the first was waiting.

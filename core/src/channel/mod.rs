@@ -31,7 +31,7 @@ pub struct ExchangeId(pub u64);
 pub struct SocketId(pub u64);
 
 /// What a session tells its application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A client's session is open. A server's is from the beginning.
     Opened,
@@ -46,7 +46,7 @@ pub enum Event {
 }
 
 /// What waits in either direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Channel {
     pub(crate) queue: Queue,
     events: VecDeque<Event>,

@@ -46,7 +46,7 @@ impl From<TrySendError> for SendError {
 }
 
 /// A packet that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Queued {
     Open(Text),
     Ping,
@@ -57,7 +57,7 @@ pub(crate) enum Queued {
 }
 
 /// The packets that wait, and how much of the limit they take.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Queue {
     packets: VecDeque<Queued>,
     /// Parts of the first packet that are already out.

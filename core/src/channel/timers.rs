@@ -1,6 +1,8 @@
 //! The deadlines of one session: an array indexed by what each is for.
 
-use crate::time::Time;
+use core::hash::Hasher;
+
+use crate::{fingerprint::Fingerprint, time::Time};
 
 /// What a deadline is for: one of `N` kinds.
 pub(crate) trait Kind<const N: usize>: Copy + 'static {
@@ -55,6 +57,14 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
         let (_, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
         self.stop(kind);
         Some(kind)
+    }
+
+    pub(crate) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        // The next one is the earliest of them.
+        let Self { deadlines, next: _ } = self;
+        for deadline in deadlines {
+            into.push_time(now, *deadline);
+        }
     }
 
     fn change(&mut self, kind: K, deadline: Option<Time>) {

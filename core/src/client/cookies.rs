@@ -1,14 +1,15 @@
 //! The cookies of one session (RFC 6265, as far as a client of one server needs it).
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, time::Duration};
+use core::{fmt, hash::Hasher, time::Duration};
 
-use crate::{exchange::AnswerHead, time::Time};
+use crate::{exchange::AnswerHead, fingerprint::Fingerprint, time::Time};
 
 /// Names and values that the server has set.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Cookies(Vec<Cookie>);
 
+#[derive(Clone)]
 struct Cookie {
     name: String,
     value: String,
@@ -40,6 +41,14 @@ impl Cookies {
             header.push_str(&cookie.value);
         }
         (!header.is_empty()).then_some(header)
+    }
+
+    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        into.push(&self.0.len());
+        for Cookie { name, value, expires } in &self.0 {
+            into.push(&(name, value));
+            into.push_time(now, Some(*expires));
+        }
     }
 
     fn set(&mut self, now: Time, value: &str) {

@@ -6,7 +6,7 @@ use core::{fmt, time::Duration};
 use serde::Deserialize;
 
 /// What the server has told in its handshake.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Handshake {
     pub(super) sid: String,

@@ -17,7 +17,7 @@ mod upgrade;
 mod tests;
 
 use alloc::{collections::VecDeque, format, string::String, sync::Arc};
-use core::fmt;
+use core::{fmt, hash::Hasher};
 
 pub use self::{
     config::ClientConfig,
@@ -35,6 +35,7 @@ use crate::{
     encoded::Encoded,
     entropy::Entropy,
     exchange::{HeaderLines, Request},
+    fingerprint::Fingerprint,
     packet::{Message, Packet, Revision},
     query,
     time::Time,
@@ -68,6 +69,7 @@ use crate::{
 ///
 /// Requests are made up when they are asked for: two inputs without a look at the actions between
 /// them are fine, and may save a request.
+#[derive(Clone)]
 pub struct ClientSession {
     config: Arc<ClientConfig>,
     /// What all targets begin with.
@@ -149,7 +151,7 @@ impl Kind<8> for ClientTimerKind {
 
 /// Until the handshake has come, `Open` means that the session is being opened, and `Closing` that it
 /// is to be closed as soon as it is open and what is queued has been let out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Open,
     Closing,
@@ -444,6 +446,59 @@ impl ClientSession {
     pub fn has_events(&self) -> bool {
         self.channel.has_events()
     }
+
+    /// Feeds all that the session's future depends on into `into`, but for its configuration.
+    pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        // The target is the configuration's. The name to be given next is one that was not given yet,
+        // whichever it is.
+        let Self {
+            config: _,
+            target: _,
+            stamp,
+            cookies,
+            state,
+            transport,
+            others,
+            handshake,
+            lost,
+            close_reason,
+            polling,
+            probe,
+            upgrade_due,
+            timers,
+            channel,
+            actions,
+            next_id: _,
+        } = self;
+        into.push(&(stamp, state, others, handshake, lost, close_reason, upgrade_due, channel));
+        cookies.fingerprint(now, into);
+        into.push_name(match transport {
+            Transport::Polling => None,
+            Transport::WebSocket(on) => Some(on.0),
+        });
+        polling.fingerprint(into);
+        into.push(&probe.is_some());
+        if let Some(probe) = probe {
+            probe.fingerprint(into);
+        }
+        timers.fingerprint(now, into);
+        into.push(&actions.len());
+        for action in actions {
+            into.push(&core::mem::discriminant(action));
+            match action {
+                ClientAction::Request(on, request) => {
+                    into.push_name(Some(on.0));
+                    into.push(request);
+                }
+                ClientAction::OpenSocket(on, request) => {
+                    into.push_name(Some(on.0));
+                    into.push(request);
+                }
+                ClientAction::Abandon(on) => into.push_name(Some(on.0)),
+                ClientAction::CloseSocket(on) => into.push_name(Some(on.0)),
+            }
+        }
+    }
 }
 
 impl ClientSession {
@@ -609,6 +664,7 @@ impl fmt::Debug for ClientSession {
 }
 
 /// Makes timestamps for requests: never the same twice, in this session or, very likely, another.
+#[derive(Clone, Hash)]
 struct Stamp {
     session: u32,
     count: u32,

@@ -1,7 +1,7 @@
 //! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
 //! POST with what there is to say. At most one of each is under way.
 
-use core::time::Duration;
+use core::{hash::Hasher, time::Duration};
 
 use bytes::Bytes;
 
@@ -11,12 +11,13 @@ use crate::{
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
     config::TransportKind,
     exchange::{AnswerHead, Request},
+    fingerprint::Fingerprint,
     packet::Packet,
     time::Time,
 };
 
 /// The polling side of a session.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Polling {
     /// The GET under way. The first one brings the handshake.
     get: Option<ExchangeId>,
@@ -26,6 +27,15 @@ pub(super) struct Polling {
     parted: bool,
     /// So many answers in a row brought nothing.
     empty_answers: u32,
+}
+
+impl Polling {
+    pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        let Self { get, post, parted, empty_answers } = self;
+        into.push_name(get.map(|on| on.0));
+        into.push_name(post.map(|on| on.0));
+        into.push(&(parted, empty_answers));
+    }
 }
 
 /// Network inputs.

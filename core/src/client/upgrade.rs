@@ -2,11 +2,14 @@
 //! `5`, polling is the transport; a probe that fails, stalls or is cut costs neither the session nor
 //! a message.
 
+use core::hash::Hasher;
+
 use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
 use crate::{
     channel::{Event, PROBE, SocketId},
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
+    fingerprint::Fingerprint,
     packet::{Message, Packet},
     time::Time,
 };
@@ -18,7 +21,7 @@ pub(super) struct Probe {
     stage: Stage,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// The WebSocket is being opened.
     Connecting,
@@ -29,6 +32,14 @@ enum Stage {
     /// The server has answered. No new request is sent, and once those under way have ended nothing
     /// can be overtaken any more.
     Pausing,
+}
+
+impl Probe {
+    pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        let Self { on, stage } = self;
+        into.push_name(Some(on.0));
+        into.push(stage);
+    }
 }
 
 impl ClientSession {

@@ -4,7 +4,7 @@
 ///
 /// Always the peer's fault. The session that received them closes with a parse error; packets before
 /// the fault have been delivered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("packet {packet}, byte {at}: {kind}")]
 pub struct DecodeError {
     packet: usize,
@@ -36,7 +36,7 @@ impl DecodeError {
 }
 
 /// What is wrong with a packet, a payload, or a JSONP body.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// There is nothing where a packet's type should be.

@@ -13,7 +13,7 @@ mod upgrade;
 mod tests;
 
 use alloc::{collections::VecDeque, string::String, sync::Arc};
-use core::fmt;
+use core::{fmt, hash::Hasher};
 
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ use crate::{
     config::{Config, TransportKind},
     encoded::Encoded,
     exchange::{HeaderLines, Response},
+    fingerprint::Fingerprint,
     packet::{Message, Packet, Revision},
     router::{BadRequest, Reject, RequestKind, SessionRequest},
     sid::Sid,
@@ -57,6 +58,7 @@ pub enum Carrier {
 ///
 /// `now` must never go backwards. An input for a session that is over is answered like one for a
 /// session that never was.
+#[derive(Clone)]
 pub struct Session {
     config: Arc<Config>,
     sid: Sid,
@@ -112,7 +114,7 @@ pub enum Body {
     TooLarge,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
     Open,
     /// `close` was called; what is queued is on its way out.
@@ -457,6 +459,50 @@ impl Session {
     #[inline]
     pub fn has_events(&self) -> bool {
         self.channel.has_events()
+    }
+
+    /// Feeds all that the session's future depends on into `into`, but for its configuration.
+    pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        let Self {
+            config: _,
+            sid,
+            revision,
+            state,
+            transport,
+            lost,
+            close_reason,
+            polling,
+            probe,
+            timers,
+            extended,
+            channel,
+            actions,
+        } = self;
+        into.push(&(sid, revision, state, lost, close_reason, extended, channel));
+        match *transport {
+            Transport::Polling => into.push_name(None),
+            Transport::WebSocket { on, base64 } => {
+                into.push_name(Some(on.0));
+                into.push(&base64);
+            }
+        }
+        polling.fingerprint(into);
+        into.push(&probe.is_some());
+        if let Some(probe) = probe {
+            probe.fingerprint(into);
+        }
+        timers.fingerprint(now, into);
+        into.push(&actions.len());
+        for action in actions {
+            into.push(&core::mem::discriminant(action));
+            match action {
+                Action::Respond(on, response) => {
+                    into.push_name(Some(on.0));
+                    into.push(response);
+                }
+                Action::CloseSocket(on) => into.push_name(Some(on.0)),
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! what the client has to say.
 
 use alloc::string::String;
+use core::hash::Hasher;
 
 use bytes::Bytes;
 
@@ -12,13 +13,14 @@ use crate::{
     channel::{form_of, packets},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm, jsonp},
     exchange::{HeaderLines, Response},
+    fingerprint::Fingerprint,
     packet::Revision,
     router::{BadRequest, Reject},
     time::Time,
 };
 
 /// The polling side of a session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Polling {
     /// The client cannot take binary payloads. Of meaning in revision 3 only.
     base64: bool,
@@ -30,7 +32,7 @@ pub(super) struct Polling {
     post: Option<Post>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Post {
     on: ExchangeId,
     /// The body is `application/octet-stream`.
@@ -42,6 +44,14 @@ struct Post {
 impl Polling {
     pub(super) const fn new(base64: bool, jsonp: Option<String>) -> Self {
         Self { base64, jsonp, get: None, post: None }
+    }
+
+    pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        let Self { base64, jsonp, get, post } = self;
+        into.push(&(base64, jsonp));
+        into.push_name(get.map(|on| on.0));
+        into.push_name(post.as_ref().map(|post| post.on.0));
+        into.push(&post.as_ref().map(|Post { on: _, binary, withheld }| (binary, withheld)));
     }
 }
 

@@ -1,12 +1,13 @@
 //! The upgrade, a transaction: until the client's `5` arrives, polling is the transport and keeps
 //! delivering. A probe that fails, stalls or misbehaves costs neither the session nor a message.
 
-use core::time::Duration;
+use core::{hash::Hasher, time::Duration};
 
 use super::{Action, Event, Session, SocketId, State, TimerKind, Transport};
 use crate::{
     channel::{PROBE, Queued},
     codec::{self, Frame, PacketRef, encode_frame},
+    fingerprint::Fingerprint,
     packet::{Message, Packet},
     time::Time,
 };
@@ -21,6 +22,14 @@ pub(super) struct Probe {
     probed: bool,
     /// Answers that have not been pulled yet.
     pongs: u8,
+}
+
+impl Probe {
+    pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        let Self { on, base64, probed, pongs } = self;
+        into.push_name(Some(on.0));
+        into.push(&(base64, probed, pongs));
+    }
 }
 
 /// Network inputs.

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// What is wrong with a chunked body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkError {
     /// No hexadecimal number of at most 16 digits where a chunk starts.

@@ -8,7 +8,7 @@ use super::chunked::ChunkError;
 ///
 /// Positions count from the first byte of the start line, lines from 1. After any of these the
 /// two sides no longer agree where the next message starts, so the connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// A line of the head ends in LF alone. RFC 9112 section 2.2 lets a recipient accept that; a
@@ -162,7 +162,7 @@ impl Fault {
 /// more than it was granted.
 ///
 /// After any of these nobody knows where the next answer starts, so the connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnswerFault {
     /// What is wrong with a message of either direction.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// A rule of RFC 6455, or a limit, that the peer broke.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Violation {
     /// Section 5.2: without an extension the three reserved bits are 0.

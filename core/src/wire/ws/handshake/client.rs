@@ -73,7 +73,7 @@ impl fmt::Debug for ClientKey {
 }
 
 /// Why an opening handshake failed at the server, or at what it answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeRefused {
     /// The server does not go on as a WebSocket: an answer like any other, with this status.
