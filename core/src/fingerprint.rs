@@ -75,3 +75,199 @@ impl<H: Hasher> Fingerprint<H> {
         self.hasher.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+    use core::time::Duration;
+    use std::hash::DefaultHasher;
+
+    use super::*;
+    use crate::{
+        Action, Carrier, ClientAction, ClientConfig, ClientSession, Config, ExchangeId, Opening,
+        Revision, Router, Session, SocketEnd, SocketId, TransportKind, Url,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A session that was opened at `now` by an exchange of that name, and has answered it.
+    fn session(now: Time, name: u64) -> Session {
+        let opening = Opening {
+            transport: TransportKind::Polling,
+            revision: Revision::V4,
+            base64: false,
+            jsonp: None,
+        };
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let first = Carrier::Exchange(ExchangeId(name));
+        let router = Router::new(Config::default());
+        let mut session = router.open(now, &mut entropy, opening, first).unwrap();
+        assert!(matches!(session.poll_action(), Some(Action::Respond(..))));
+        session
+    }
+
+    fn of_server(session: &Session, now: Time) -> u64 {
+        let mut fingerprint = Fingerprint::new(DefaultHasher::new());
+        session.fingerprint(now, &mut fingerprint);
+        fingerprint.finish()
+    }
+
+    fn of_client(session: &ClientSession, now: Time) -> u64 {
+        let mut fingerprint = Fingerprint::new(DefaultHasher::new());
+        session.fingerprint(now, &mut fingerprint);
+        fingerprint.finish()
+    }
+
+    #[test]
+    fn a_session_is_the_same_whatever_the_time_and_its_names_are() {
+        let later = Time::ZERO + SECOND;
+        let [mut young, mut old] = [session(Time::ZERO, 1), session(later, 50)];
+        assert_eq!(of_server(&young, Time::ZERO), of_server(&old, later));
+        young.handle_poll(Time::ZERO, ExchangeId(2));
+        young.handle_post(Time::ZERO, ExchangeId(4), false);
+        young.handle_socket_open(Time::ZERO, SocketId(3), false);
+        old.handle_poll(later, ExchangeId(61));
+        old.handle_post(later, ExchangeId(60), false);
+        old.handle_socket_open(later, SocketId(62), false);
+        assert_eq!(of_server(&young, Time::ZERO), of_server(&old, later));
+        assert_ne!(of_server(&young, later), of_server(&old, later));
+    }
+
+    #[test]
+    fn names_that_are_equal_differ_from_names_that_are_not() {
+        let of = |names: [u64; 3]| {
+            let mut fingerprint = Fingerprint::new(DefaultHasher::new());
+            for name in names {
+                fingerprint.push_name(Some(name));
+            }
+            fingerprint.finish()
+        };
+        assert_eq!(of([7, 8, 7]), of([1, 0, 1]));
+        assert_ne!(of([7, 8, 7]), of([7, 8, 8]));
+        assert_ne!(of([7, 8, 7]), of([7, 8, 9]));
+    }
+
+    #[test]
+    fn whatever_happens_to_a_server_s_session_makes_it_another() {
+        let now = Time::ZERO;
+        let happenings: [fn(&mut Session, Time); 9] = [
+            |_, _| {},
+            |session, _| drop(session.send("a")),
+            |session, _| drop(session.send("b")),
+            |session, _| drop(session.send(&b"a"[..])),
+            |session, now| session.handle_poll(now, ExchangeId(2)),
+            |session, now| session.handle_post(now, ExchangeId(2), false),
+            |session, now| session.handle_socket_open(now, SocketId(2), false),
+            |session, now| session.handle_socket_open(now, SocketId(2), true),
+            |session, now| session.close(now),
+        ];
+        let mut fingerprints: Vec<_> = happenings
+            .iter()
+            .map(|happening| {
+                let mut session = session(now, 1);
+                happening(&mut session, now);
+                assert_eq!(of_server(&session, now), of_server(&session.clone(), now));
+                of_server(&session, now)
+            })
+            .collect();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        assert_eq!(fingerprints.len(), happenings.len());
+    }
+
+    #[test]
+    fn whatever_happens_to_a_client_s_session_makes_it_another() {
+        let now = Time::ZERO;
+        let happenings: [fn(&mut ClientSession, Time); 5] = [
+            |_, _| {},
+            |session, _| drop(session.send("a")),
+            |session, _| drop(session.send("b")),
+            |session, now| drop(session.poll_action(now)),
+            |session, now| session.close(now),
+        ];
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        config.timestamp_requests = Some(false);
+        let config = Arc::new(config);
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let fresh = ClientSession::new(now, config, false, &mut entropy);
+        let mut fingerprints: Vec<_> = happenings
+            .iter()
+            .map(|happening| {
+                let mut session = fresh.clone();
+                happening(&mut session, now);
+                of_client(&session, now)
+            })
+            .collect();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        assert_eq!(fingerprints.len(), happenings.len());
+    }
+
+    #[test]
+    fn a_client_that_polls_on_comes_back_to_where_it_was() {
+        let now = Time::ZERO;
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        config.timestamp_requests = Some(false);
+        config.transports = alloc::vec![TransportKind::Polling];
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let mut session = ClientSession::new(now, Arc::new(config), false, &mut entropy);
+        let mut answer = |body: &'static str| {
+            let Some(ClientAction::Request(on, _)) = session.poll_action(now) else {
+                panic!("a GET");
+            };
+            session.handle_answer(now, on, &Ok200, bytes::Bytes::from_static(body.as_bytes()));
+            while session.poll_event().is_some() {}
+            of_client(&session, now)
+        };
+        let open = r#"0{"sid":"a","upgrades":[],"pingInterval":1,"pingTimeout":1,"maxPayload":1}"#;
+        let opened = answer(open);
+        assert_eq!(answer("4a"), opened);
+        assert_eq!(answer("4b"), opened);
+        assert_ne!(answer("6"), opened, "one of the answers in a row that bring nothing");
+    }
+
+    #[test]
+    fn a_deadline_that_never_comes_is_not_one_that_has_passed() {
+        let of = |time| {
+            let mut fingerprint = Fingerprint::new(DefaultHasher::new());
+            fingerprint.push_time(Time::from_nanos(1), time);
+            fingerprint.finish()
+        };
+        assert_ne!(of(Some(Time::MAX)), of(Some(Time::ZERO)));
+        assert_ne!(of(Some(Time::ZERO)), of(None));
+    }
+
+    #[test]
+    fn how_a_session_ended_is_part_of_it() {
+        let now = Time::ZERO;
+        let ended = |end: fn(&mut Session)| {
+            let mut session = session(now, 1);
+            session.handle_poll(now, ExchangeId(2));
+            end(&mut session);
+            while session.poll_action().is_some() {}
+            while session.poll_event().is_some() {}
+            of_server(&session, now)
+        };
+        let closed = ended(Session::abort);
+        let lost = ended(|session| session.handle_exchange_lost(Time::ZERO, ExchangeId(2)));
+        assert_ne!(closed, lost);
+        // A WebSocket that is none of its own changes nothing.
+        let other = ended(|session| {
+            session.abort();
+            session.handle_socket_lost(Time::ZERO, SocketId(9), SocketEnd::Closed);
+        });
+        assert_eq!(closed, other);
+    }
+
+    struct Ok200;
+
+    impl crate::AnswerHead for Ok200 {
+        fn status(&self) -> u16 {
+            200
+        }
+
+        fn header_nth(&self, _: &str, _: usize) -> Option<&[u8]> {
+            None
+        }
+    }
+}

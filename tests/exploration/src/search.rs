@@ -1,0 +1,157 @@
+//! Breadth first through all states.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::{BuildHasherDefault, DefaultHasher, Hasher},
+};
+
+use enginewire::Fingerprint;
+
+use crate::{
+    rules,
+    world::{Move, Scenario, World},
+};
+
+/// What came of an exploration.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// States that differ.
+    pub states: usize,
+    /// Moves made, of which many lead to a state that is known.
+    pub transitions: usize,
+    /// Moves to the state that is farthest away.
+    pub depth: usize,
+    /// States in which both sides have moved to the WebSocket.
+    pub upgraded: usize,
+    /// States with nothing more to come.
+    pub finals: usize,
+    /// Whether there are no states beyond: the exploration was not stopped at its depth.
+    pub complete: bool,
+    /// The rule that is broken, and the fewest moves that lead there, in words.
+    pub counter_example: Option<(String, Vec<String>)>,
+}
+
+/// Visits all states that `scenario` can lead to, or those that are at most `max_depth` moves away, up
+/// to the first one that breaks a rule.
+///
+/// The memory it takes is that of the states of one depth and some twenty bytes for each state. Two
+/// states that differ are taken for one if the 64 bits of their fingerprints are equal: among ten
+/// million, with a probability of one to a few hundred thousand.
+pub fn explore(scenario: Scenario, max_depth: Option<usize>) -> Report {
+    let first = World::new(scenario);
+    let mut search = Search::default();
+    let mut level = Vec::new();
+    search.visit(first, (0, 0), &mut level);
+    while !level.is_empty() && search.report.counter_example.is_none() {
+        if max_depth == Some(search.report.depth) {
+            return search.report;
+        }
+        let mut next = Vec::new();
+        for (world, place) in level {
+            for (nth, step) in (0u8..).zip(world.moves()) {
+                search.report.transitions += 1;
+                let mut after = world.clone();
+                after.make(step);
+                if let Some(broken) = search.visit(after, (place, nth), &mut next) {
+                    search.report.depth += 1;
+                    let moves = search.moves_to(scenario);
+                    search.report.counter_example = Some((broken, moves));
+                    return search.report;
+                }
+            }
+        }
+        search.report.depth += usize::from(!next.is_empty());
+        level = next;
+    }
+    search.report.complete = true;
+    search.report
+}
+
+#[derive(Default)]
+struct Search {
+    report: Report,
+    known: HashSet<u64, BuildHasherDefault<Known>>,
+    /// Of each state, the one it was first reached from, and by which of its moves.
+    origins: Vec<(u32, u8)>,
+}
+
+impl Search {
+    /// Looks at a state, if it is a new one. Gives the rule that it breaks.
+    fn visit(
+        &mut self,
+        world: World,
+        origin: (u32, u8),
+        level: &mut Vec<(World, u32)>,
+    ) -> Option<String> {
+        let mut fingerprint = Fingerprint::new(DefaultHasher::new());
+        world.fingerprint(&mut fingerprint);
+        let broken = rules::broken(&world);
+        if !self.known.insert(fingerprint.finish()) && broken.is_none() {
+            return None;
+        }
+        #[expect(clippy::expect_used, reason = "memory ends before")]
+        let place = u32::try_from(self.origins.len()).expect("fewer than 2^32 states");
+        self.origins.push(origin);
+        self.report.states += 1;
+        self.report.upgraded += usize::from(world.is_upgraded());
+        self.report.finals += usize::from(world.is_final());
+        level.push((world, place));
+        broken
+    }
+
+    /// The moves to the state that was found last.
+    fn moves_to(&self, scenario: Scenario) -> Vec<String> {
+        let mut place = self.origins.len() - 1;
+        let mut choices = Vec::new();
+        while place > 0 {
+            let (origin, nth) = self.origins[place];
+            choices.push(usize::from(nth));
+            place = origin as usize;
+        }
+        let mut world = World::new(scenario);
+        let mut words = Vec::new();
+        for nth in choices.into_iter().rev() {
+            let step: Move = world.moves()[nth];
+            words.push(world.describe(step));
+            world.make(step);
+        }
+        words
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { states, transitions, depth, upgraded, finals, complete, counter_example } = self;
+        let all = if *complete { "all" } else { "stopped" };
+        write!(f, "{states} states ({all}), {upgraded} of them upgraded, {finals} ends; ")?;
+        write!(f, "{transitions} moves, depth {depth}")?;
+        if let Some((broken, moves)) = counter_example {
+            write!(f, "\n{broken}, after {} moves:", moves.len())?;
+            for (i, step) in (1..).zip(moves) {
+                write!(f, "\n{i:4}. {step}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fingerprints are hashes already.
+#[derive(Default)]
+struct Known(u64);
+
+impl Hasher for Known {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0 << 8 | u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

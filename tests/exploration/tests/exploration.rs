@@ -1,0 +1,109 @@
+//! To the end with one fault, with one move of a clock, and with both; and that a rule that is broken
+//! on purpose is found.
+
+use enginewire::Revision;
+use enginewire_exploration::{Report, Sabotage, Scenario, Side, explore};
+
+/// Explores all that there is, with both revisions and either side closing, or none.
+fn explore_all(change: impl Fn(&mut Scenario)) {
+    for revision in [Revision::V4, Revision::V3] {
+        for closer in [None, Some(Side::Client), Some(Side::Server)] {
+            let mut scenario = Scenario::new(revision, closer);
+            change(&mut scenario);
+            let report = explore(scenario, None);
+            assert!(report.counter_example.is_none(), "{scenario:?}\n{report}");
+            assert!(report.complete && report.finals > 0, "{scenario:?}\n{report}");
+            assert!(report.upgraded > 0, "{scenario:?}\n{report}");
+            println!("{scenario:?}: {report}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_nothing_goes_wrong() {
+    explore_all(|_| {});
+    explore_all(|scenario| scenario.fine = true);
+}
+
+#[test]
+fn a_network_may_break_a_connection_at_any_moment() {
+    explore_all(|scenario| scenario.faults = 1);
+    explore_all(|scenario| (scenario.faults, scenario.fine) = (1, true));
+}
+
+#[test]
+fn a_timer_may_fire_at_any_moment() {
+    explore_all(|scenario| scenario.ticks = 1);
+    explore_all(|scenario| (scenario.ticks, scenario.fine) = (1, true));
+}
+
+#[test]
+fn a_timer_may_fire_at_any_moment_around_a_fault() {
+    explore_all(|scenario| (scenario.faults, scenario.ticks) = (1, 1));
+}
+
+fn sabotaged(sabotage: Sabotage, closer: Option<Side>) -> Report {
+    let mut scenario = Scenario::new(Revision::V4, closer);
+    scenario.sabotage = Some(sabotage);
+    explore(scenario, None)
+}
+
+#[track_caller]
+fn assert_found(report: &Report, rule: &str, after: usize) -> Vec<String> {
+    let Some((broken, moves)) = report.counter_example.clone() else {
+        panic!("nothing was found: {report}");
+    };
+    assert_eq!(broken, rule, "{report}");
+    assert_eq!((moves.len(), report.depth), (after, after), "{report}");
+    moves
+}
+
+#[test]
+fn a_message_that_comes_twice_is_found_and_the_shortest_way_to_it_is_told() {
+    let report = sabotaged(Sabotage::Cache, Some(Side::Client));
+    let rule = r#"the client gets Text("server 0") instead of Binary(b"server 1")"#;
+    let moves = assert_found(&report, rule, 8);
+    assert_eq!(
+        moves[3..],
+        [
+            r#"at the server arrives on Get 3: GET """#,
+            r#"the server sends Binary(b"server 1")"#,
+            r#"at the client arrives on Get 3: 200 "4server 0""#,
+            r#"at the server arrives on Get 4: GET """#,
+            r#"at the client arrives on Get 4: 200 "bc2VydmVyIDE=""#,
+        ]
+    );
+    assert!(report.to_string().contains("\n   5. the server sends Binary"), "{report}");
+}
+
+#[test]
+fn a_message_that_is_lost_is_found() {
+    let report = sabotaged(Sabotage::Forgetful, Some(Side::Client));
+    let rule = "the server has not got all that the client sent before it closed";
+    assert_found(&report, rule, 9);
+}
+
+#[test]
+fn a_message_that_is_lost_is_found_while_both_sides_live() {
+    let report = sabotaged(Sabotage::Forgetful, None);
+    assert_found(&report, "both sides live, and the server has not got all messages", 15);
+}
+
+#[test]
+fn a_message_that_overtakes_another_is_found() {
+    let report = sabotaged(Sabotage::Overtaking, Some(Side::Client));
+    let rule = r#"the server gets Binary(b"client 1") instead of Text("client 0")"#;
+    assert_found(&report, rule, 12);
+}
+
+#[test]
+fn an_exchange_that_is_answered_twice_is_found() {
+    let report = sabotaged(Sabotage::Twice, Some(Side::Client));
+    assert_found(&report, "an exchange is answered twice", 4);
+}
+
+#[test]
+fn a_side_that_never_learns_of_the_end_is_found() {
+    let report = sabotaged(Sabotage::Stopped, Some(Side::Client));
+    assert_found(&report, "one side is over, and the other never learns of it", 4);
+}
