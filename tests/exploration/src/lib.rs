@@ -19,12 +19,17 @@
 //! And two more bound what would not end: so many faults of the network, and so many moves of a clock
 //! while something else could happen.
 
+mod arrivals;
 mod network;
+mod outputs;
 mod rules;
+mod scenario;
 mod search;
+mod words;
 mod world;
 
 pub use crate::{
+    scenario::{Move, Sabotage, Scenario, Side},
     search::{Report, explore},
-    world::{Move, Sabotage, Scenario, Side, World},
+    world::World,
 };

@@ -5,7 +5,7 @@
 
 use enginewire::{CloseReason, TransportFault};
 
-use crate::world::{Side, World};
+use crate::{scenario::Side, world::World};
 
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 

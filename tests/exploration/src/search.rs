@@ -10,7 +10,8 @@ use enginewire::Fingerprint;
 
 use crate::{
     rules,
-    world::{Move, Scenario, World},
+    scenario::{Move, Scenario},
+    world::World,
 };
 
 /// What came of an exploration.
