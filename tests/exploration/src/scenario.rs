@@ -19,6 +19,9 @@ pub struct Scenario {
     /// Whether WebSockets take one frame at a time and the body of a POST may come later than its
     /// head. Otherwise both happen at once.
     pub fine: bool,
+    /// Whether no ping is due before an upgrade has taken too long. Otherwise one is, which answers a poll
+    /// that an upgrade may wait for.
+    pub calm: bool,
     /// A rule that the harness itself breaks, to see that it is found.
     pub sabotage: Option<Sabotage>,
 }
@@ -26,7 +29,7 @@ pub struct Scenario {
 impl Scenario {
     /// Nothing goes wrong and no clock moves while anything else can.
     pub const fn new(revision: Revision, closer: Option<Side>) -> Self {
-        Self { revision, closer, faults: 0, ticks: 0, fine: false, sabotage: None }
+        Self { revision, closer, faults: 0, ticks: 0, fine: false, calm: false, sabotage: None }
     }
 }
 

@@ -49,7 +49,7 @@ impl World {
     pub fn new(scenario: Scenario) -> Self {
         let mut config = Config::default();
         config.allow_eio3 = true;
-        config.ping_interval = PING_INTERVAL;
+        config.ping_interval = if scenario.calm { CALM_PING_INTERVAL } else { PING_INTERVAL };
         config.ping_timeout = PING_TIMEOUT;
         config.upgrade_timeout = UPGRADE_TIMEOUT;
         config.close_timeout = CLOSE_TIMEOUT;
@@ -255,6 +255,14 @@ impl World {
             && server.is_none_or(|(_, kind)| matches!(kind, TimerKind::Ping | TimerKind::Heartbeat))
     }
 
+    /// Whether nothing keeps an upgrade from its end: neither the network, nor a clock that has moved too
+    /// early, nor a poll that the server is about to send back.
+    fn is_unhindered(&self) -> bool {
+        let server = self.server.as_ref().and_then(Session::poll_timeout);
+        let goes_on = matches!(server, Some((_, TimerKind::Noop)));
+        self.scenario.calm && !goes_on && self.faults == 0 && self.ticks == 0
+    }
+
     pub(crate) fn wants_write(&self, side: Side, connection: &Connection) -> bool {
         let on = SocketId(connection.name);
         connection.is_socket()
@@ -286,12 +294,19 @@ impl World {
     }
 
     fn tick(&mut self, side: Side) {
-        self.ticks += u8::from(!self.is_idle());
+        let idle = self.is_idle();
+        self.ticks += u8::from(!idle);
+        let stuck = idle && self.is_unhindered();
         match (side, &mut self.server) {
             (Side::Client, _) => {
                 use ClientTimerKind as C;
                 let Some((deadline, kind)) = self.client.poll_timeout() else { return };
                 self.excused |= matches!(kind, C::Open | C::Heartbeat | C::Close);
+                if kind == C::Upgrade && stuck {
+                    self.accuse(String::from(
+                        "an upgrade stands still, and the client gives it up",
+                    ));
+                }
                 self.client_time = deadline;
                 self.client.handle_timeout(deadline);
             }
@@ -327,6 +342,7 @@ pub(crate) const MESSAGES: u8 = 2;
 /// Shorter than in earnest, so that few moves of a clock lead past several deadlines: during an upgrade
 /// a poll is sent back after 100 ms, then a ping comes, another poll is sent back, and it is too late.
 const PING_INTERVAL: Duration = Duration::from_millis(150);
+const CALM_PING_INTERVAL: Duration = Duration::from_millis(400);
 const PING_TIMEOUT: Duration = Duration::from_millis(350);
 const UPGRADE_TIMEOUT: Duration = Duration::from_millis(250);
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(600);

@@ -23,6 +23,7 @@ fn explore_all(change: impl Fn(&mut Scenario)) {
 fn nothing_is_lost_while_nothing_goes_wrong() {
     explore_all(|_| {});
     explore_all(|scenario| scenario.fine = true);
+    explore_all(|scenario| (scenario.fine, scenario.calm) = (true, true));
 }
 
 #[test]
