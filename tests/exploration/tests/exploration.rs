@@ -6,7 +6,11 @@ use enginewire_exploration::{Report, Sabotage, Scenario, Side, explore};
 
 /// Explores all that there is, with both revisions and either side closing, or none.
 fn explore_all(change: impl Fn(&mut Scenario)) {
-    for revision in [Revision::V4, Revision::V3] {
+    explore_with(&[Revision::V4, Revision::V3], change);
+}
+
+fn explore_with(revisions: &[Revision], change: impl Fn(&mut Scenario)) {
+    for &revision in revisions {
         for closer in [None, Some(Side::Client), Some(Side::Server)] {
             let mut scenario = Scenario::new(revision, closer);
             change(&mut scenario);
@@ -40,7 +44,8 @@ fn a_timer_may_fire_at_any_moment() {
 
 #[test]
 fn a_timer_may_fire_at_any_moment_around_a_fault() {
-    explore_all(|scenario| (scenario.faults, scenario.ticks) = (1, 1));
+    // The other one as well would take as long as all the rest.
+    explore_with(&[Revision::V4], |scenario| (scenario.faults, scenario.ticks) = (1, 1));
 }
 
 fn sabotaged(sabotage: Sabotage, closer: Option<Side>) -> Report {
