@@ -471,6 +471,7 @@ impl Session {
             transport,
             lost,
             close_reason,
+            close_deadline,
             polling,
             probe,
             timers,
@@ -478,6 +479,7 @@ impl Session {
             channel,
             actions,
         } = self;
+        into.push_time(now, *close_deadline);
         into.push(&(sid, revision, state, lost, close_reason, extended, channel));
         match *transport {
             Transport::Polling => into.push_name(None),
