@@ -1,0 +1,414 @@
+//! TCP connections made of queues: what is written at one end comes out at the other some time later,
+//! in pieces that nobody chose, or not at all.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use enginewire::Time;
+
+use crate::{
+    observer::Observer,
+    path::{Fault, Path, Side, When},
+    random::Random,
+    schedule::Schedule,
+};
+
+/// One connection, also before it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WireId(pub(crate) u64);
+
+/// What the network has in store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Happening {
+    Connected(WireId),
+    Refused(WireId),
+    /// What this side has sent is about to arrive.
+    Arrive(WireId, Side),
+    /// This side may have something to read.
+    Readable(WireId, Side),
+    /// This side may write again.
+    Writable(WireId, Side),
+    /// This side is told that the connection has failed.
+    Lost(WireId, Side),
+    /// The fault of this number.
+    Fault(WireId, usize),
+}
+
+/// All connections.
+pub(crate) struct Network {
+    wires: BTreeMap<WireId, Wire>,
+    last: u64,
+    random: Random,
+}
+
+/// One connection.
+pub(crate) struct Wire {
+    /// The client that has opened it.
+    pub(crate) life: u64,
+    path: Path,
+    pub(crate) observer: Observer,
+    /// What each side sends.
+    pipes: [Pipe; 2],
+    /// Which sides have it open.
+    open: [bool; 2],
+    /// It was reset: nothing passes, and both sides are being told.
+    reset: bool,
+    /// Something has gone wrong with it.
+    pub(crate) faulty: bool,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Pipe {
+    /// What is on its way, and when it arrives.
+    flying: VecDeque<(Time, Segment)>,
+    received: VecDeque<u8>,
+    /// Bytes on their way or unread.
+    held: usize,
+    written: u64,
+    arrived: u64,
+    /// When what has been sent so far has left.
+    departed: Time,
+    frozen_until: Time,
+    swallowed: bool,
+    delay: Duration,
+    /// A write was not taken whole.
+    blocked: bool,
+    /// The end has arrived.
+    ended: bool,
+    /// The reader knows.
+    end_told: bool,
+}
+
+enum Segment {
+    Bytes(Vec<u8>),
+    End,
+    Reset,
+}
+
+type Agenda = Schedule<crate::world::Next>;
+
+impl Network {
+    pub(crate) const fn new(random: Random) -> Self {
+        Self { wires: BTreeMap::new(), last: 0, random }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wires.is_empty()
+    }
+
+    pub(crate) fn wires(&self) -> impl Iterator<Item = (WireId, &Wire)> {
+        self.wires.iter().map(|(&id, wire)| (id, wire))
+    }
+
+    pub(crate) fn wire(&self, id: WireId) -> Option<&Wire> {
+        self.wires.get(&id)
+    }
+
+    pub(crate) fn wire_mut(&mut self, id: WireId) -> Option<&mut Wire> {
+        self.wires.get_mut(&id)
+    }
+
+    /// A client begins to connect.
+    pub(crate) fn connect(
+        &mut self,
+        agenda: &mut Agenda,
+        now: Time,
+        life: u64,
+        path: Path,
+    ) -> WireId {
+        self.last += 1;
+        let id = WireId(self.last);
+        let next = if path.refused { Happening::Refused(id) } else { Happening::Connected(id) };
+        push(agenda, now + path.connect, next);
+        self.wires.insert(
+            id,
+            Wire {
+                life,
+                faulty: path.refused,
+                path,
+                observer: Observer::default(),
+                pipes: [Pipe::default(), Pipe::default()],
+                open: [true, false],
+                reset: false,
+            },
+        );
+        id
+    }
+
+    /// The connection is there, if the client still wants it.
+    pub(crate) fn establish(&mut self, agenda: &mut Agenda, now: Time, id: WireId) -> bool {
+        let Some(wire) = self.wires.get_mut(&id) else { return false };
+        wire.open[Side::Server as usize] = true;
+        for (index, (when, _)) in wire.path.faults.iter().enumerate() {
+            if let When::After(wait) = when {
+                push(agenda, now + *wait, Happening::Fault(id, index));
+            }
+        }
+        true
+    }
+
+    /// Takes as much as there is room for.
+    pub(crate) fn write(
+        &mut self,
+        agenda: &mut Agenda,
+        now: Time,
+        id: WireId,
+        side: Side,
+        bytes: &[u8],
+    ) -> usize {
+        let Some(wire) = self.wires.get_mut(&id) else { return bytes.len() };
+        let room = wire.path.buffer.saturating_sub(wire.pipes[side as usize].held);
+        let taken = room.min(bytes.len());
+        let pipe = &mut wire.pipes[side as usize];
+        pipe.blocked |= taken < bytes.len();
+        pipe.held += taken;
+        pipe.written += taken as u64;
+        let mut rest = &bytes[..taken];
+        while !rest.is_empty() {
+            let most = if self.random.chance(30) { SMALL_SEGMENT } else { wire.path.segment };
+            let size = if self.random.chance(100) { self.random.size(most) } else { most };
+            let (segment, behind) = rest.split_at(size.min(rest.len()));
+            let nanos = segment.len() as u64 * 1_000_000_000 / wire.path.bandwidth.max(1);
+            let departed = pipe.departed.max(now) + Duration::from_nanos(nanos);
+            pipe.departed = departed;
+            let late = self.random.shorter(wire.path.jitter);
+            pipe.send(agenda, (id, side), departed + wire.path.latency + late, segment.to_vec());
+            rest = behind;
+        }
+        taken
+    }
+
+    /// This side sends no more.
+    pub(crate) fn shut_down(&mut self, agenda: &mut Agenda, now: Time, id: WireId, side: Side) {
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        let at = wire.pipes[side as usize].departed.max(now) + wire.path.latency;
+        wire.pipes[side as usize].fly(agenda, (id, side), at, Segment::End);
+    }
+
+    /// This side has closed its socket.
+    pub(crate) fn close(&mut self, agenda: &mut Agenda, now: Time, id: WireId, side: Side) {
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        wire.open[side as usize] = false;
+        if !wire.open[side.other() as usize] {
+            self.wires.remove(&id);
+            return;
+        }
+        let unread = !wire.pipes[side.other() as usize].received.is_empty();
+        let last = if unread { Segment::Reset } else { Segment::End };
+        let at = wire.pipes[side as usize].departed.max(now) + wire.path.latency;
+        wire.pipes[side as usize].fly(agenda, (id, side), at, last);
+    }
+
+    /// This side knows that the connection has failed.
+    pub(crate) fn forget(&mut self, id: WireId, side: Side) {
+        if let Some(wire) = self.wires.get_mut(&id) {
+            wire.open[side as usize] = false;
+            if !wire.open[side.other() as usize] {
+                self.wires.remove(&id);
+            }
+        }
+    }
+
+    /// What `from` has sent arrives, as far as it is time.
+    pub(crate) fn arrive(&mut self, agenda: &mut Agenda, now: Time, id: WireId, from: Side) {
+        while let Some(wire) = self.wires.get_mut(&id) {
+            let pipe = &mut wire.pipes[from as usize];
+            if wire.reset || pipe.flying.front().is_none_or(|&(at, _)| at > now) {
+                return;
+            }
+            if pipe.frozen_until > now {
+                if pipe.frozen_until < Time::MAX {
+                    push(agenda, pipe.frozen_until, Happening::Arrive(id, from));
+                }
+                return;
+            }
+            let Some((at, segment)) = pipe.flying.pop_front() else { return };
+            match segment {
+                Segment::Bytes(bytes) => {
+                    let upgraded = wire.observer.upgraded;
+                    let (due, rest) = pipe.cut(&wire.path.faults, upgraded, from, bytes);
+                    if let Some((index, rest)) = rest {
+                        if !rest.is_empty() {
+                            pipe.flying.push_front((at, Segment::Bytes(rest)));
+                        }
+                        wire.receive(agenda, now, id, from, due);
+                        self.fail(agenda, now, id, index);
+                    } else {
+                        wire.receive(agenda, now, id, from, due);
+                    }
+                }
+                Segment::End => {
+                    pipe.ended = true;
+                    push(agenda, now, Happening::Readable(id, from.other()));
+                }
+                Segment::Reset => {
+                    pipe.received.clear();
+                    push(agenda, now, Happening::Lost(id, from.other()));
+                }
+            }
+        }
+    }
+
+    /// The fault of this number happens.
+    pub(crate) fn fail(&mut self, agenda: &mut Agenda, now: Time, id: WireId, index: usize) {
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        // It does not happen again.
+        let (when, fault) = wire.path.faults[index];
+        wire.path.faults[index].0 = When::After(Duration::MAX);
+        if when == When::After(Duration::MAX) {
+            return;
+        }
+        wire.faulty = true;
+        match fault {
+            Fault::Reset => {
+                wire.reset = true;
+                for side in [Side::Client, Side::Server] {
+                    push(agenda, now + wire.path.latency, Happening::Lost(id, side));
+                }
+            }
+            Fault::Vanish => wire.freeze(Time::MAX),
+            Fault::Stall(wait) => {
+                wire.freeze(now + wait);
+                for side in [Side::Client, Side::Server] {
+                    push(agenda, now + wait, Happening::Arrive(id, side));
+                }
+            }
+            Fault::Swallow(side) => wire.pipes[side as usize].swallowed = true,
+            Fault::Slow(more) => {
+                for pipe in &mut wire.pipes {
+                    pipe.delay += more;
+                }
+            }
+        }
+    }
+
+    /// Something to read for this side.
+    pub(crate) fn read(
+        &mut self,
+        agenda: &mut Agenda,
+        now: Time,
+        id: WireId,
+        side: Side,
+    ) -> Option<Vec<u8>> {
+        let wire = self.wires.get_mut(&id)?;
+        let latency = wire.path.latency;
+        let pipe = &mut wire.pipes[side.other() as usize];
+        let all = pipe.received.len();
+        if all == 0 {
+            return None;
+        }
+        let size = if self.random.chance(60) { self.random.size(all) } else { all };
+        let bytes = pipe.received.drain(..size).collect();
+        pipe.free(agenda, now + latency, (id, side.other()), size);
+        Some(bytes)
+    }
+
+    /// Whether this side finds the end of what the other one sends. Says so once.
+    pub(crate) fn read_end(&mut self, id: WireId, side: Side) -> bool {
+        let Some(wire) = self.wires.get_mut(&id) else { return false };
+        let pipe = &mut wire.pipes[side.other() as usize];
+        pipe.received.is_empty() && pipe.ended && !std::mem::replace(&mut pipe.end_told, true)
+    }
+}
+
+impl Wire {
+    pub(crate) const fn is_open(&self, side: Side) -> bool {
+        self.open[side as usize]
+    }
+
+    /// Whether there is something that this side has not read.
+    pub(crate) fn has_unread(&self, side: Side) -> bool {
+        let pipe = &self.pipes[side.other() as usize];
+        !pipe.received.is_empty() || (pipe.ended && !pipe.end_told)
+    }
+
+    fn freeze(&mut self, until: Time) {
+        for pipe in &mut self.pipes {
+            pipe.frozen_until = pipe.frozen_until.max(until);
+        }
+    }
+
+    fn receive(&mut self, agenda: &mut Agenda, now: Time, id: WireId, from: Side, bytes: Vec<u8>) {
+        let to = from.other();
+        let pipe = &mut self.pipes[from as usize];
+        pipe.arrived += bytes.len() as u64;
+        if bytes.is_empty() {
+            return;
+        }
+        if pipe.swallowed {
+            return pipe.free(agenda, now + self.path.latency, (id, from), bytes.len());
+        }
+        if self.open[to as usize] {
+            pipe.received.extend(bytes);
+            push(agenda, now, Happening::Readable(id, to));
+            return;
+        }
+        // Nobody is there any more, as the sender learns.
+        let back = &mut self.pipes[to as usize];
+        back.fly(agenda, (id, to), back.departed.max(now) + self.path.latency, Segment::Reset);
+    }
+}
+
+impl Pipe {
+    fn send(&mut self, agenda: &mut Agenda, me: (WireId, Side), at: Time, bytes: Vec<u8>) {
+        let at = at + self.delay;
+        self.fly(agenda, me, at, Segment::Bytes(bytes));
+    }
+
+    /// Nothing overtakes what is on its way.
+    fn fly(&mut self, agenda: &mut Agenda, me: (WireId, Side), at: Time, segment: Segment) {
+        let last = self.flying.back().map(|&(last, _)| last);
+        let at = last.map_or(at, |last| last.max(at));
+        if last != Some(at) {
+            push(agenda, at, Happening::Arrive(me.0, me.1));
+        }
+        self.flying.push_back((at, segment));
+    }
+
+    /// Bytes have left the pipe: there is room.
+    fn free(&mut self, agenda: &mut Agenda, at: Time, me: (WireId, Side), bytes: usize) {
+        self.held -= bytes;
+        if std::mem::take(&mut self.blocked) {
+            push(agenda, at, Happening::Writable(me.0, me.1));
+        }
+    }
+
+    /// Cuts what arrives where the first fault is due.
+    fn cut(
+        &self,
+        faults: &[(When, Fault)],
+        upgraded: Option<[u64; 2]>,
+        from: Side,
+        mut bytes: Vec<u8>,
+    ) -> (Vec<u8>, Option<(usize, Vec<u8>)>) {
+        let end = self.arrived + bytes.len() as u64;
+        let due = |(index, &(when, _)): (usize, &(When, Fault))| {
+            let at = match when {
+                When::Bytes(side, at) if side == from => at,
+                When::Upgraded(side, at) if side == from => upgraded?[side as usize] + at,
+                _ => return None,
+            };
+            // What is due from the beginning is due with the first byte.
+            (at <= end).then_some((at.max(self.arrived), index))
+        };
+        let first = faults.iter().enumerate().filter_map(due).min();
+        match first {
+            Some((at, index)) => {
+                let keep = usize::try_from(at - self.arrived).unwrap_or(0);
+                let rest = bytes.split_off(keep);
+                (bytes, Some((index, rest)))
+            }
+            None => (bytes, None),
+        }
+    }
+}
+
+fn push(agenda: &mut Agenda, at: Time, happening: Happening) {
+    agenda.push(at, crate::world::NETWORK_CLASS, crate::world::Next::Network(happening));
+}
+
+/// Bytes of the segments that show whether a parser can wait.
+const SMALL_SEGMENT: usize = 12;

@@ -1,0 +1,734 @@
+//! The world: one server, its clients, and the network between them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use enginewire::{
+    ClientConfig, ClientHub, Event, Hub, LinkAction, LinkId, Time, Url,
+    hub::{ConnectionId, HubConfig, Output, SessionId},
+};
+
+use crate::{
+    application::{Application, Core, End, EndId, Wishes},
+    ledger::Ledger,
+    log::Log,
+    network::{Happening, Network, WireId},
+    path::{Path, Side},
+    random::Random,
+    schedule::Schedule,
+};
+
+/// A server and its clients, with an [`Application`] at every end, on a virtual clock.
+///
+/// Time moves by [`run_for`](Self::run_for) and jumps from one event to the next. Every step is checked,
+/// see the [crate]; what does not hold panics.
+pub struct World<A> {
+    /// What stands above the protocol.
+    pub application: A,
+    now: Time,
+    agenda: Schedule<Next>,
+    network: Network,
+    server: Server,
+    clients: BTreeMap<u64, Client>,
+    finished: Vec<u64>,
+    random: Random,
+    ledger: Ledger,
+    log: Log,
+    swept: Time,
+    timer_class: u8,
+    /// Bytes of the largest message that was sent.
+    largest: usize,
+    steps: u64,
+}
+
+/// What is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Next {
+    Network(Happening),
+    ServerTimer,
+    ClientTimer(u64),
+    Wake(EndId),
+}
+
+struct Server {
+    hub: Hub,
+    wires: BTreeMap<ConnectionId, WireId>,
+    names: BTreeMap<WireId, ConnectionId>,
+    sessions: BTreeMap<SessionId, Seen>,
+    armed: Option<Time>,
+}
+
+/// A session of the server, from its opening until it says that it is over.
+struct Seen {
+    life: u64,
+    opened: Time,
+}
+
+struct Client {
+    hub: ClientHub,
+    wires: BTreeMap<LinkId, WireId>,
+    names: BTreeMap<WireId, LinkId>,
+    weather: Box<dyn FnMut(&mut Random) -> Path>,
+    random: Random,
+    armed: Option<Time>,
+    paused: bool,
+    /// Connections that are about to be read.
+    reads: BTreeSet<WireId>,
+    /// When the session opened.
+    opened: Option<Time>,
+    began: Time,
+}
+
+impl<A: Application> World<A> {
+    /// A world without clients, of which this seed makes everything.
+    pub fn new(seed: u64, config: HubConfig, application: A) -> Self {
+        let mut random = Random::new(seed);
+        let ledger = Ledger::new(&config);
+        let network = Network::new(random.fork());
+        let hub = Hub::new(config, random.fork());
+        Self {
+            application,
+            now: Time::from_millis(1),
+            agenda: Schedule::new(),
+            network,
+            server: Server {
+                hub,
+                wires: BTreeMap::new(),
+                names: BTreeMap::new(),
+                sessions: BTreeMap::new(),
+                armed: None,
+            },
+            clients: BTreeMap::new(),
+            finished: Vec::new(),
+            random,
+            ledger,
+            log: Log::new(),
+            swept: Time::ZERO,
+            timer_class: TIMERS_LAST,
+            largest: 0,
+            steps: 0,
+        }
+    }
+
+    /// Whether, of a deadline and bytes at the same moment, the deadline comes first. It comes last
+    /// in a new world.
+    pub const fn set_timers_first(&mut self, first: bool) {
+        self.timer_class = if first { TIMERS_FIRST } else { TIMERS_LAST };
+    }
+
+    /// A client begins its life. Each of its connections takes the path that `weather` says.
+    pub fn connect(
+        &mut self,
+        mut config: ClientConfig,
+        weather: impl FnMut(&mut Random) -> Path + 'static,
+    ) -> u64 {
+        let life = self.ledger.begin(self.now);
+        config.query.push((String::from(LIFE), life.to_string()));
+        let mut random = self.random.fork();
+        let hub = ClientHub::new(self.now, &url(), Arc::new(config), false, &mut random);
+        let client = Client {
+            hub,
+            wires: BTreeMap::new(),
+            names: BTreeMap::new(),
+            weather: Box::new(weather),
+            random,
+            armed: None,
+            paused: false,
+            reads: BTreeSet::new(),
+            opened: None,
+            began: self.now,
+        };
+        self.clients.insert(life, client);
+        self.say(format_args!("life {life} begins"));
+        self.settle_client(life);
+        life
+    }
+
+    /// Does something at one end, if it is still there.
+    pub fn at(&mut self, id: EndId, act: impl FnOnce(&mut A, &mut End<'_>)) {
+        self.lend(id, act);
+        match id {
+            EndId::Client(life) => self.settle_client(life),
+            EndId::Server(..) => self.settle_server(),
+        }
+    }
+
+    /// The server ends, see [`Hub::close`], and accepts no more connections.
+    pub fn close_server(&mut self) {
+        self.say(format_args!("server closes"));
+        self.ledger.server_over = true;
+        self.server.hub.close(self.now);
+        self.settle_server();
+    }
+
+    /// The server ends now, see [`Hub::abort`].
+    pub fn abort_server(&mut self) {
+        self.say(format_args!("server aborts"));
+        self.ledger.server_over = true;
+        self.server.hub.abort(self.now);
+        self.settle_server();
+    }
+
+    /// Does what is due next. False if nothing is.
+    pub fn step(&mut self) -> bool {
+        let Some((at, next)) = self.agenda.pop() else { return false };
+        self.now = self.now.max(at);
+        self.steps += 1;
+        self.handle(next);
+        if self.now.since(self.swept) >= SWEEP {
+            self.sweep();
+        }
+        true
+    }
+
+    /// Lets so much time pass.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.agenda.next().is_some_and(|next| next <= end) {
+            self.step();
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Steps until `done`, but no longer than an hour.
+    pub fn run_until(&mut self, done: impl Fn(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(3600);
+        while !done(self) {
+            assert!(self.now < end && self.step(), "what was waited for has not come");
+        }
+    }
+
+    /// The clock jumps, as if the machine had slept: what was due meanwhile comes late.
+    pub fn jump(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.ledger.note_jump(self.now);
+    }
+
+    /// Closes all clients, waits for all timeouts, and checks that nothing is left anywhere.
+    pub fn finish(mut self) -> (Log, A) {
+        for life in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.at(EndId::Client(life), |_, end| {
+                end.resume();
+                end.close();
+            });
+        }
+        self.run_for(ALL_TIMEOUTS);
+        let hub = &mut self.server.hub;
+        assert_eq!((hub.sessions(), hub.connections()), (0, 0), "left in the hub");
+        assert_eq!(hub.poll_timeout(), None, "a timer is left in the hub");
+        assert!(self.clients.is_empty(), "clients are left: {:?}", self.clients.keys());
+        let silent: Vec<_> = self.server.sessions.values().map(|seen| seen.life).collect();
+        assert!(silent.is_empty(), "sessions that have not said they are over: {silent:?}");
+        assert!(self.network.is_empty() && self.server.wires.is_empty(), "open connections");
+        (self.log, self.application)
+    }
+}
+
+/// Getters.
+impl<A> World<A> {
+    /// The time.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many events there were.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What was done.
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The server.
+    pub const fn hub(&self) -> &Hub {
+        &self.server.hub
+    }
+
+    /// The client of this life, until it is finished.
+    pub fn client(&self, life: u64) -> Option<&ClientHub> {
+        self.clients.get(&life).map(|client| &client.hub)
+    }
+
+    /// How many lives have begun.
+    pub const fn lives(&self) -> u64 {
+        self.ledger.lives()
+    }
+
+    /// Whether this end is there and open.
+    pub fn is_open(&self, id: EndId) -> bool {
+        match id {
+            EndId::Client(life) => self.client(life).is_some_and(|hub| hub.session().is_open()),
+            EndId::Server(_, session) => {
+                self.hub().session(session).is_some_and(|session| session.is_open())
+            }
+        }
+    }
+
+    /// Lives whose end nobody has asked for yet.
+    pub fn take_finished(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// The server's side of the youngest session of this life.
+    pub fn server_end(&self, life: u64) -> Option<EndId> {
+        let mut sessions = self.server.sessions.iter().filter(|(_, seen)| seen.life == life);
+        sessions.next_back().map(|(&id, _)| EndId::Server(life, id))
+    }
+
+    /// Requests and answers on the connections that a life has open.
+    pub fn exchanges(&self, life: u64) -> (u64, u64) {
+        let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
+        let count = |(requests, answers), (_, wire): (WireId, &crate::network::Wire)| {
+            (requests + wire.observer.requests(), answers + wire.observer.answers())
+        };
+        wires.fold((0, 0), count)
+    }
+}
+
+impl<A: Application> World<A> {
+    fn handle(&mut self, next: Next) {
+        match next {
+            Next::Network(happening) => self.happen(happening),
+            Next::ServerTimer => {
+                self.server.armed = None;
+                self.server.hub.handle_timeout(self.now);
+                self.settle_server();
+            }
+            Next::ClientTimer(life) => {
+                if let Some(client) = self.clients.get_mut(&life) {
+                    client.armed = None;
+                    client.hub.handle_timeout(self.now);
+                    self.settle_client(life);
+                }
+            }
+            Next::Wake(id) => self.at(id, Application::handle_wake),
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let now = self.now;
+        self.say(format_args!("{happening:?}"));
+        match happening {
+            Happening::Connected(id) => self.established(id),
+            Happening::Refused(id) => self.refused(id),
+            Happening::Arrive(id, from) => {
+                let before = self.network.wire(id).is_some_and(|wire| wire.faulty);
+                self.network.arrive(&mut self.agenda, now, id, from);
+                self.note_fault(before, id);
+            }
+            Happening::Fault(id, index) => {
+                let before = self.network.wire(id).is_some_and(|wire| wire.faulty);
+                self.network.fail(&mut self.agenda, now, id, index);
+                self.note_fault(before, id);
+            }
+            Happening::Readable(id, Side::Server) => self.read_server(id),
+            Happening::Readable(id, Side::Client) => self.read_client(id),
+            Happening::Writable(id, Side::Server) => {
+                if let Some(&on) = self.server.names.get(&id) {
+                    self.server.hub.handle_writable(now, on);
+                    self.settle_server();
+                }
+            }
+            Happening::Writable(id, Side::Client) => {
+                self.on_link(id, |client, now, link| client.hub.handle_writable(now, link));
+            }
+            Happening::Lost(id, Side::Server) => {
+                if let Some(on) = self.server.names.remove(&id) {
+                    self.server.wires.remove(&on);
+                    self.network.forget(id, Side::Server);
+                    self.server.hub.handle_lost(now, on);
+                    self.settle_server();
+                }
+            }
+            Happening::Lost(id, Side::Client) => {
+                self.network_forgets(id, |client, now, link| client.hub.handle_lost(now, link));
+            }
+        }
+    }
+
+    fn note_fault(&mut self, before: bool, id: WireId) {
+        if let Some(wire) = self.network.wire(id).filter(|wire| wire.faulty && !before) {
+            self.ledger.note_fault(wire.life);
+        }
+    }
+
+    fn established(&mut self, id: WireId) {
+        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        if self.ledger.server_over {
+            return self.refused(id);
+        }
+        if !self.network.establish(&mut self.agenda, self.now, id) {
+            return;
+        }
+        let on = self.server.hub.handle_accepted(self.now);
+        self.server.wires.insert(on, id);
+        self.server.names.insert(id, on);
+        self.settle_server();
+        if let Some(client) = self.clients.get_mut(&life)
+            && let Some(&link) = client.names.get(&id)
+        {
+            assert!(client.hub.handle_connected(self.now, link), "it is wanted until it is closed");
+            self.settle_client(life);
+        }
+    }
+
+    fn refused(&mut self, id: WireId) {
+        self.network_forgets(id, |client, now, link| client.hub.handle_refused(now, link));
+    }
+
+    /// Does something to the connection of a client.
+    fn on_link(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
+        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        if let Some(client) = self.clients.get_mut(&life)
+            && let Some(&link) = client.names.get(&id)
+        {
+            act(client, self.now, link);
+            self.settle_client(life);
+        }
+    }
+
+    /// The same, with a connection that is no more.
+    fn network_forgets(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
+        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        self.network.forget(id, Side::Client);
+        if let Some(client) = self.clients.get_mut(&life)
+            && let Some(link) = client.names.remove(&id)
+        {
+            client.wires.remove(&link);
+            act(client, self.now, link);
+            self.settle_client(life);
+        }
+    }
+
+    fn read_server(&mut self, id: WireId) {
+        let now = self.now;
+        while let Some(&on) = self.server.names.get(&id)
+            && self.server.hub.is_reading(on)
+        {
+            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Server) {
+                self.log.data(&bytes);
+                if let Some(wire) = self.network.wire(id) {
+                    self.ledger.note_bytes(now, wire.life, Side::Server);
+                }
+                self.server.hub.handle_bytes(now, on, &mut bytes);
+            } else if self.network.read_end(id, Side::Server) {
+                self.server.hub.handle_eof(now, on);
+            } else {
+                return;
+            }
+            self.settle_server();
+        }
+    }
+
+    fn read_client(&mut self, id: WireId) {
+        let now = self.now;
+        while let Some(life) = self.network.wire(id).map(|wire| wire.life)
+            && let Some(client) = self.clients.get_mut(&life)
+            && let Some(&link) = client.names.get(&id)
+            && client.may_read(id, link)
+        {
+            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Client) {
+                self.log.data(&bytes);
+                self.ledger.note_bytes(now, life, Side::Client);
+                client.hub.handle_bytes(now, link, &mut bytes);
+            } else if self.network.read_end(id, Side::Client) {
+                client.hub.handle_eof(now, link);
+            } else {
+                return;
+            }
+            self.settle_client(life);
+        }
+    }
+
+    /// Does what the server asks for until it asks for nothing more.
+    fn settle_server(&mut self) {
+        let now = self.now;
+        while let Some(output) = self.server.hub.poll() {
+            match output {
+                Output::Write(on) => self.write_server(on),
+                Output::Read(on) => {
+                    if let Some(&id) = self.server.wires.get(&on) {
+                        let readable = Happening::Readable(id, Side::Server);
+                        self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
+                    }
+                }
+                Output::Shutdown(on) => {
+                    if let Some(&id) = self.server.wires.get(&on) {
+                        self.network.shut_down(&mut self.agenda, now, id, Side::Server);
+                    }
+                }
+                Output::Close(on) => {
+                    if let Some(id) = self.server.wires.remove(&on) {
+                        self.server.names.remove(&id);
+                        self.say(format_args!("server closes {id:?}"));
+                        self.network.close(&mut self.agenda, now, id, Side::Server);
+                    }
+                }
+                Output::Ask(on, _) => {
+                    self.server.hub.allow(on);
+                }
+                Output::Opened(session, _, head) => {
+                    let life = life_of(head.query());
+                    self.server.sessions.insert(session, Seen { life, opened: now });
+                    self.say(format_args!("life {life} opens {session:?}"));
+                    self.lend(EndId::Server(life, session), A::handle_opened);
+                }
+                Output::Event(session, event) => self.tell_server(session, event),
+            }
+        }
+        let next = self.server.hub.poll_timeout();
+        if let Some(at) = rearm(&mut self.server.armed, next) {
+            self.agenda.push(at, self.timer_class, Next::ServerTimer);
+        }
+    }
+
+    fn write_server(&mut self, on: ConnectionId) {
+        let Self { server, network, agenda, log, now, .. } = self;
+        let Some(&id) = server.wires.get(&on) else {
+            panic!("{on:?} is to be written to, which is closed");
+        };
+        server.hub.transmit(*now, on, |bytes| {
+            let taken = network.write(agenda, *now, id, Side::Server, bytes);
+            log.data(&bytes[..taken]);
+            if let Some(wire) = network.wire_mut(id) {
+                wire.observer.answer(&bytes[..taken]);
+                let (requests, answers) = (wire.observer.requests(), wire.observer.answers());
+                assert!(answers <= requests, "{id:?}: {answers} answers to {requests} requests");
+            }
+            taken
+        });
+    }
+
+    fn tell_server(&mut self, session: SessionId, event: Event) {
+        let Some(seen) = self.server.sessions.get(&session) else {
+            panic!("{session:?} was not opened or is over, and tells {event:?}");
+        };
+        let life = seen.life;
+        let id = EndId::Server(life, session);
+        if let Event::Closed(reason) = event {
+            self.server.sessions.remove(&session);
+            self.over(id, Side::Server, reason);
+        } else {
+            self.tell(id, event);
+        }
+    }
+
+    fn over(&mut self, id: EndId, side: Side, reason: enginewire::CloseReason) {
+        self.say(format_args!("{id:?} is over: {reason:?}"));
+        self.ledger.note_over(id.life(), side, &reason);
+        self.application.handle_closed(self.now, id, &reason);
+    }
+
+    /// Tells an end what has happened to it.
+    fn tell(&mut self, id: EndId, event: Event) {
+        match event {
+            Event::Opened => self.lend(id, A::handle_opened),
+            Event::Message(message) => {
+                self.ledger.note_messages(self.now, id.life(), 1);
+                self.say(format_args!("{id:?} hears {} bytes", message.len()));
+                self.lend(id, |application, end| application.handle_message(end, message));
+            }
+            Event::Upgraded => self.lend(id, A::handle_upgraded),
+            Event::Writable => self.lend(id, A::handle_writable),
+            Event::Closed(_) => {}
+        }
+    }
+
+    /// Does what a client asks for until it asks for nothing more.
+    fn settle_client(&mut self, life: u64) {
+        let now = self.now;
+        while let Some(client) = self.clients.get_mut(&life) {
+            if let Some(action) = client.hub.poll_action(now, &mut client.random) {
+                self.act(life, action);
+                continue;
+            }
+            let event = if client.paused && !client.hub.session().is_closed() {
+                None
+            } else {
+                client.hub.poll_event()
+            };
+            match event {
+                None => break,
+                Some(Event::Closed(reason)) => self.over(EndId::Client(life), Side::Client, reason),
+                Some(event) => {
+                    if event == Event::Opened {
+                        assert_eq!(client.opened.replace(now), None, "life {life} opens twice");
+                    }
+                    self.tell(EndId::Client(life), event);
+                }
+            }
+        }
+        let Some(client) = self.clients.get_mut(&life) else { return };
+        self.ledger.check_queue(client.hub.session().queued(), self.largest);
+        for (&id, &link) in &client.names {
+            let unread = self.network.wire(id).is_some_and(|wire| wire.has_unread(Side::Client));
+            if unread && client.hub.is_reading(link) && !client.reads.contains(&id) {
+                client.reads.insert(id);
+                let readable = Happening::Readable(id, Side::Client);
+                self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
+            }
+        }
+        if let Some(at) = rearm(&mut client.armed, client.hub.poll_timeout()) {
+            self.agenda.push(at, self.timer_class, Next::ClientTimer(life));
+        }
+        if client.hub.is_finished() {
+            assert!(client.wires.is_empty(), "life {life} is finished and has connections");
+            assert_eq!(client.hub.poll_timeout(), None, "life {life} is finished and has a timer");
+            self.clients.remove(&life);
+            self.finished.push(life);
+        }
+    }
+
+    fn act(&mut self, life: u64, action: LinkAction) {
+        let Self { clients, network, agenda, log, ledger, now, .. } = self;
+        let Some(client) = clients.get_mut(&life) else { return };
+        match action {
+            LinkAction::Connect(link) => {
+                let path = (client.weather)(&mut client.random);
+                ledger.note_path(life, &path);
+                let id = network.connect(agenda, *now, life, path);
+                client.wires.insert(link, id);
+                client.names.insert(id, link);
+            }
+            LinkAction::Write(link) => {
+                let Some(&id) = client.wires.get(&link) else {
+                    panic!("life {life} writes to {link:?}, which is closed");
+                };
+                client.hub.transmit(*now, link, |bytes| {
+                    let taken = network.write(agenda, *now, id, Side::Client, bytes);
+                    log.data(&bytes[..taken]);
+                    if let Some(wire) = network.wire_mut(id) {
+                        let requests = wire.observer.request(&bytes[..taken]);
+                        ledger.note_requests(*now, life, requests);
+                    }
+                    taken
+                });
+            }
+            LinkAction::Close(link) => {
+                let Some(id) = client.wires.remove(&link) else {
+                    panic!("life {life} closes {link:?}, which is closed");
+                };
+                client.names.remove(&id);
+                network.close(agenda, *now, id, Side::Client);
+            }
+        }
+    }
+
+    /// Lends an end to the application, if it is still there.
+    fn lend(&mut self, id: EndId, act: impl FnOnce(&mut A, &mut End<'_>)) {
+        let (now, side) = (self.now, side_of(id));
+        let core = match id {
+            EndId::Client(life) => match self.clients.get_mut(&life) {
+                Some(client) if !client.hub.session().is_closed() => Core::Client(&mut client.hub),
+                _ => return,
+            },
+            EndId::Server(_, session) => {
+                if !self.server.sessions.contains_key(&session) {
+                    return;
+                }
+                Core::Server(&mut self.server.hub, session)
+            }
+        };
+        let mut wishes = Wishes::default();
+        let mut end = End { id, now, core, random: &mut self.random, wishes: &mut wishes };
+        act(&mut self.application, &mut end);
+        self.largest = self.largest.max(wishes.largest);
+        self.ledger.note_messages(now, id.life(), wishes.sent);
+        for (at, id) in wishes.wakes {
+            self.agenda.push(at, NETWORK_CLASS, Next::Wake(id));
+        }
+        if wishes.closed {
+            self.ledger.note_close(id.life(), side);
+        }
+        if let Some(paused) = wishes.paused {
+            self.ledger.note_slow(now, id.life());
+            if let EndId::Client(life) = id
+                && let Some(client) = self.clients.get_mut(&life)
+            {
+                client.paused = paused;
+            }
+        }
+        if let EndId::Server(_, session) = id
+            && let Some(session) = self.server.hub.session(session)
+        {
+            self.ledger.check_queue(session.queued(), self.largest);
+        }
+    }
+
+    /// Looks at all sessions.
+    fn sweep(&mut self) {
+        self.swept = self.now;
+        for seen in self.server.sessions.values() {
+            self.ledger.check_silence(self.now, seen.life, Side::Server, seen.opened);
+        }
+        for (&life, client) in &self.clients {
+            let session = client.hub.session();
+            if session.is_closed() {
+                continue;
+            }
+            if client.opened.is_some() {
+                self.ledger.check_silence(self.now, life, Side::Client, client.began);
+            }
+        }
+    }
+
+    fn say(&mut self, line: std::fmt::Arguments<'_>) {
+        self.log.line(format!("{} {line}", self.now));
+    }
+}
+
+impl Client {
+    fn may_read(&mut self, id: WireId, link: LinkId) -> bool {
+        self.reads.remove(&id);
+        self.hub.is_reading(link)
+    }
+}
+
+/// The moment for which a timer is to be armed, if that is none that one is armed for already.
+fn rearm(armed: &mut Option<Time>, next: Option<Time>) -> Option<Time> {
+    let next = next.filter(|&next| armed.is_none_or(|armed| next < armed))?;
+    *armed = Some(next);
+    Some(next)
+}
+
+const fn side_of(id: EndId) -> Side {
+    match id {
+        EndId::Client(_) => Side::Client,
+        EndId::Server(..) => Side::Server,
+    }
+}
+
+/// The life that a client's request belongs to.
+fn life_of(query: &str) -> u64 {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let life = pairs.find(|(key, _)| *key == LIFE).and_then(|(_, life)| life.parse().ok());
+    life.unwrap_or_else(|| panic!("{query} is of no life"))
+}
+
+/// Where the server of every world is.
+pub(crate) fn url() -> Url {
+    match Url::parse("http://server.test") {
+        Ok(url) => url,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The query parameter by which a client tells who it is.
+const LIFE: &str = "life";
+
+/// Classes of events at the same moment.
+pub(crate) const NETWORK_CLASS: u8 = 1;
+const TIMERS_FIRST: u8 = 0;
+const TIMERS_LAST: u8 = 2;
+
+/// Time between two looks at all sessions.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// After this time nothing is left of clients that have closed or are gone: the longest heartbeat that
+/// scenarios use, closing, and a connection that is kept.
+const ALL_TIMEOUTS: Duration = Duration::from_secs(300);
