@@ -315,14 +315,15 @@ impl Network {
 }
 
 impl Wire {
-    pub(crate) const fn is_open(&self, side: Side) -> bool {
-        self.open[side as usize]
-    }
-
     /// Whether there is something that this side has not read.
     pub(crate) fn has_unread(&self, side: Side) -> bool {
         let pipe = &self.pipes[side.other() as usize];
         !pipe.received.is_empty() || (pipe.ended && !pipe.end_told)
+    }
+
+    /// Bytes that are on their way or unread.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.pipes.iter().map(|pipe| pipe.held).sum()
     }
 
     fn freeze(&mut self, until: Time) {

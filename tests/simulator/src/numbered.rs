@@ -74,15 +74,17 @@ impl Numbered {
         self.talk(EndId::Client(life))
     }
 
-    /// What the server's side of the youngest session of this life has.
+    /// What the server's side of this life's session has. If the server has more than one, because an
+    /// answer to a handshake was lost: of the one that has talked with the client, or the youngest.
     pub fn server(&self, life: u64) -> Talk {
+        let client = self.client(life);
         let of_life = |(id, _): &(&EndId, &Talk)| matches!(id, EndId::Server(at, _) if *at == life);
-        self.talks
-            .iter()
-            .filter(of_life)
-            .next_back()
-            .map(|(_, talk)| talk.clone())
-            .unwrap_or_default()
+        let talks = self.talks.iter().filter(of_life).map(|(_, talk)| talk);
+        let rank = |talk: &&Talk| {
+            let known = client.from == Some(talk.name) || talk.from == Some(client.name);
+            (known && client.name > 0, talk.name)
+        };
+        talks.max_by_key(rank).cloned().unwrap_or_default()
     }
 
     /// All ends there were.

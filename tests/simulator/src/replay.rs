@@ -12,8 +12,8 @@ use crate::{
 
 /// Runs a scenario twice and checks that both runs did the same, byte for byte. A failure prints its
 /// seed and how to have it again.
-pub fn replay(test: &str, seed: u64, scenario: impl Fn(u64) -> Log) -> Log {
-    let _hint = Hint { test, seed };
+pub fn replay(seed: u64, scenario: impl Fn(u64) -> Log) -> Log {
+    let _hint = Hint { seed };
     let (first, second) = (scenario(seed), scenario(seed));
     assert_eq!(first, second, "two runs of the same seed differ");
     first
@@ -21,13 +21,13 @@ pub fn replay(test: &str, seed: u64, scenario: impl Fn(u64) -> Log) -> Log {
 
 /// Does that for the seed in the environment variable `SEED`, or else for `SEEDS` many, or else
 /// for `otherwise` many.
-pub fn replay_many(test: &str, otherwise: u64, scenario: impl Fn(u64) -> Log) {
+pub fn replay_many(otherwise: u64, scenario: impl Fn(u64) -> Log) {
     if let Some(seed) = variable("SEED") {
-        replay(test, seed, scenario);
+        replay(seed, scenario);
         return;
     }
     for seed in 1..=variable("SEEDS").unwrap_or(otherwise) {
-        replay(test, seed, &scenario);
+        replay(seed, &scenario);
     }
 }
 
@@ -78,16 +78,21 @@ pub fn any_path(random: &mut Random, badness: u64) -> Path {
 }
 
 /// Says how to have a failure again.
-struct Hint<'a> {
-    test: &'a str,
+struct Hint {
     seed: u64,
 }
 
-impl Drop for Hint<'_> {
+impl Drop for Hint {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Self { test, seed } = self;
-            eprintln!("again: SEED={seed} cargo test -p enginewire-simulator -- --exact {test}");
+            let seed = self.seed;
+            // Each test has a thread with its name.
+            match std::thread::current().name() {
+                None | Some("main") => eprintln!("again: the same command with SEED={seed}"),
+                Some(test) => eprintln!(
+                    "again: LOG=1 SEED={seed} cargo test -p enginewire-simulator -- --exact {test}"
+                ),
+            }
         }
     }
 }

@@ -80,6 +80,8 @@ struct Client {
     /// When the session opened.
     opened: Option<Time>,
     began: Time,
+    /// It has said that it is over.
+    over: bool,
 }
 
 impl<A: Application> World<A> {
@@ -140,6 +142,7 @@ impl<A: Application> World<A> {
             reads: BTreeSet::new(),
             opened: None,
             began: self.now,
+            over: false,
         };
         self.clients.insert(life, client);
         self.say(format_args!("life {life} begins"));
@@ -276,8 +279,14 @@ impl<A> World<A> {
 
     /// The server's side of the youngest session of this life.
     pub fn server_end(&self, life: u64) -> Option<EndId> {
-        let mut sessions = self.server.sessions.iter().filter(|(_, seen)| seen.life == life);
-        sessions.next_back().map(|(&id, _)| EndId::Server(life, id))
+        let sessions = self.server.sessions.iter().filter(|(_, seen)| seen.life == life);
+        sessions.max_by_key(|(_, seen)| seen.opened).map(|(&id, _)| EndId::Server(life, id))
+    }
+
+    /// Bytes of a life that the network still has.
+    pub fn in_flight(&self, life: u64) -> usize {
+        let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
+        wires.map(|(_, wire)| wire.in_flight()).sum()
     }
 
     /// Requests and answers on the connections that a life has open.
@@ -554,7 +563,10 @@ impl<A: Application> World<A> {
             };
             match event {
                 None => break,
-                Some(Event::Closed(reason)) => self.over(EndId::Client(life), Side::Client, reason),
+                Some(Event::Closed(reason)) => {
+                    client.over = true;
+                    self.over(EndId::Client(life), Side::Client, reason);
+                }
                 Some(event) => {
                     if event == Event::Opened {
                         assert_eq!(client.opened.replace(now), None, "life {life} opens twice");
@@ -624,7 +636,7 @@ impl<A: Application> World<A> {
         let (now, side) = (self.now, side_of(id));
         let core = match id {
             EndId::Client(life) => match self.clients.get_mut(&life) {
-                Some(client) if !client.hub.session().is_closed() => Core::Client(&mut client.hub),
+                Some(client) if !client.over => Core::Client(&mut client.hub),
                 _ => return,
             },
             EndId::Server(_, session) => {

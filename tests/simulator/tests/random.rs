@@ -38,13 +38,18 @@ fn run(seed: u64) -> Log {
     // Nobody begins anything any more, and what can get through does.
     world.application.manner = Manner { size: 100, ..Manner::default() };
     world.run_for(Duration::from_secs(240));
+    let mut complete = 0;
     for life in 1..=world.lives() {
-        let both = world.is_open(EndId::Client(life))
-            && world.server_end(life).is_some_and(|end| world.is_open(end));
+        // A small buffer on a slow path may take longer.
+        let both = world.in_flight(life) == 0
+            && world.is_open(EndId::Client(life))
+            && world.application.server(life).closed.is_none();
         if both {
             world.application.assert_all_came(life);
+            complete += 1;
         }
     }
+    assert!(complete > 0 || badness > 0, "nobody was left undisturbed");
     if random.chance(300) {
         world.close_server();
     }
@@ -66,5 +71,5 @@ fn begin(world: &mut World<Numbered>, random: &mut Random, badness: u64) {
 
 #[test]
 fn any_life_in_any_weather() {
-    replay_many("any_life_in_any_weather", 6, run);
+    replay_many(6, run);
 }

@@ -1,0 +1,58 @@
+use enginewire_simulator::{Fault, Path, When};
+
+use crate::common::*;
+
+#[test]
+fn a_server_that_ends_tells_all_clients_and_is_finished() {
+    for graceful in [true, false] {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let mut lives = Vec::new();
+            for revision in REVISIONS {
+                for transports in [POLLING, WEBSOCKET, BOTH] {
+                    lives.push(begin(&mut world, revision, transports, good));
+                }
+            }
+            world.run_for(5 * SECOND);
+            lives.iter().for_each(|&life| talk(&mut world, life, 10));
+            if graceful {
+                world.close_server()
+            } else {
+                world.abort_server()
+            }
+            world.run_for(60 * SECOND);
+            assert!(world.hub().is_finished());
+            let mut told = 0;
+            for &life in &lives {
+                let (client, server) = reasons(&world, life);
+                assert_eq!(server, FORCED);
+                assert!(client.is_some());
+                // Who needs a new connection to hear the rest finds that none is accepted.
+                if graceful && client == TOLD {
+                    let sent = world.application.server(life).sent;
+                    assert_eq!(world.application.client(life).received, sent);
+                    told += 1;
+                }
+            }
+            assert!(!graceful || told >= 4, "{told} were told");
+            world.finish().0
+        });
+    }
+}
+
+#[test]
+fn a_server_that_ends_does_not_wait_for_ever_for_peers_that_are_gone() {
+    for transports in [POLLING, WEBSOCKET, BOTH] {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let gone = |_: &mut _| Path::default().with(When::After(4 * SECOND), Fault::Vanish);
+            let life = begin(&mut world, REVISIONS[0], transports, gone);
+            world.run_for(5 * SECOND);
+            talk(&mut world, life, 10);
+            world.close_server();
+            world.run_for(60 * SECOND);
+            assert!(world.hub().is_finished());
+            world.finish().0
+        });
+    }
+}

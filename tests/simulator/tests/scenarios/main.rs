@@ -1,0 +1,9 @@
+//! Moments that matter, by name.
+
+mod closing;
+mod common;
+mod crowds;
+mod heartbeat;
+mod polling;
+mod undisturbed;
+mod upgrade;

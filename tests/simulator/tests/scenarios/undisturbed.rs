@@ -1,0 +1,58 @@
+use enginewire_simulator::EndId;
+
+use crate::common::*;
+
+#[test]
+fn an_undisturbed_session_lives_on_each_transport_in_each_revision() {
+    scenario(|seed| {
+        let mut world = world(seed);
+        let mut lives = Vec::new();
+        for revision in REVISIONS {
+            for transports in [POLLING, WEBSOCKET, BOTH] {
+                lives.push((begin(&mut world, revision, transports, good), transports));
+            }
+        }
+        for _ in 0..20 {
+            lives.iter().for_each(|&(life, _)| talk(&mut world, life, 3));
+            world.run_for(17 * SECOND);
+        }
+        for (life, transports) in lives {
+            assert_well(&mut world, life);
+            let upgraded = transports == BOTH;
+            assert_eq!(is_upgraded(&world, life), (upgraded, upgraded));
+        }
+        world.finish().0
+    });
+}
+
+#[test]
+fn messages_that_are_sent_before_the_session_is_open_come() {
+    for transports in [POLLING, WEBSOCKET, BOTH] {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let life = begin(&mut world, REVISIONS[0], transports, good);
+            world.at(EndId::Client(life), |application, end| application.burst(end, 10));
+            assert_well(&mut world, life);
+            assert_eq!(world.application.server(life).received, 15);
+            world.finish().0
+        });
+    }
+}
+
+#[test]
+fn an_idle_session_costs_no_more_than_its_heartbeat() {
+    for (transports, most) in [(POLLING, 80), (WEBSOCKET, 0), (BOTH, 0)] {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let life = begin(&mut world, REVISIONS[0], transports, good);
+            world.run_for(10 * SECOND);
+            let (before, _) = world.exchanges(life);
+            world.run_for(1000 * SECOND);
+            let (requests, _) = world.exchanges(life);
+            // A ping in 25 s: a GET that brings it, and a POST with the pong.
+            assert!(requests.saturating_sub(before) <= most, "{requests} requests");
+            assert_eq!(reasons(&world, life), (None, None));
+            world.finish().0
+        });
+    }
+}
