@@ -14,7 +14,8 @@ use enginewire_simulator::{Log, Manner, Numbered, Random, World, any_path, clien
 
 fn main() {
     let variable = |name, otherwise| {
-        std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+        let value = std::env::var(name).ok().and_then(|value| value.parse().ok());
+        value.unwrap_or(otherwise)
     };
     let (clients, minutes) = (variable("CLIENTS", 1000), variable("MINUTES", 60));
     let begun = Instant::now();

@@ -142,11 +142,11 @@ fn close_at(
     for _ in 0..step {
         world.step();
     }
-    let id = match side {
-        Side::Client => Some(EndId::Client(life)),
-        Side::Server => world.server_end(life),
+    let id = match (side, world.server_end(life)) {
+        (Side::Server, Some(id)) => id,
+        (Side::Server, None) => panic!("it is there until it is closed"),
+        (Side::Client, _) => EndId::Client(life),
     };
-    let id = id.expect("it is there until it is closed");
     world.at(id, |application, end| {
         application.burst(end, 3);
         if graceful { end.close() } else { end.abort() }
