@@ -80,6 +80,8 @@ impl Ledger {
         self.life(life).closed[side as usize] = true;
     }
 
+    /// An application has more to catch up with than it may: because it is slow, or because one read
+    /// brought so much. The peer was not read for that while, which excuses its silence.
     pub(crate) fn note_slow(&mut self, now: Time, life: u64) {
         self.life(life).slow = Some(now);
     }

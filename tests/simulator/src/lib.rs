@@ -74,7 +74,8 @@
 //! - A session that is over says so once on each side, for a reason that what happened explains. No
 //!   weather explains an overlap of requests, a malformed packet or a broken rule of HTTP.
 //! - No session outlives `ping_interval` + `ping_timeout` of silence; on the server once more
-//!   `ping_timeout`, if something else comes than the pong. What a slow application holds up excuses.
+//!   `ping_timeout`, if something else comes than the pong. An application that was behind, if
+//!   only for a moment, excuses as much again.
 //! - Nothing is queued beyond [`Limits`](enginewire::Limits) and one message.
 //! - A client asks for no more in a second than it has reason to.
 //! - There are never more answers on a connection than requests.

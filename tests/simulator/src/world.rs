@@ -519,6 +519,9 @@ impl<A: Application> World<A> {
         };
         let life = seen.life;
         let id = EndId::Server(life, session);
+        if self.server.hub.session(session).is_some_and(|session| !session.is_receiving()) {
+            self.ledger.note_slow(self.now, life);
+        }
         if let Event::Closed(reason) = event {
             self.server.sessions.remove(&session);
             self.over(id, Side::Server, reason);
@@ -555,6 +558,9 @@ impl<A: Application> World<A> {
             if let Some(action) = client.hub.poll_action(now, &mut client.random) {
                 self.act(life, action);
                 continue;
+            }
+            if !client.hub.session().is_receiving() {
+                self.ledger.note_slow(now, life);
             }
             let event = if client.paused && !client.hub.session().is_closed() {
                 None
