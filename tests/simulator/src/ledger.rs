@@ -145,7 +145,10 @@ impl Ledger {
         };
         assert!(explained, "life {number}: the {side:?} is over for no reason: {reason:?}");
         if side == Side::Client {
-            assert!(!std::mem::replace(&mut life.told, true), "life {number}: over twice");
+            assert!(
+                !std::mem::replace(&mut life.told, true),
+                "life {number}: the client is over twice"
+            );
         }
         life.over[side as usize] = true;
     }
@@ -186,3 +189,68 @@ impl Life {
 /// Requests that a client may send in a second without a message to carry: ten polls that bring
 /// nothing, before that as many as it takes to notice, and those of opening and upgrading.
 const MAX_REQUESTS: u64 = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> (Ledger, u64) {
+        let mut ledger = Ledger::new(&HubConfig::default());
+        let life = ledger.begin(Time::ZERO);
+        (ledger, life)
+    }
+
+    const LOST: CloseReason = CloseReason::TransportError(TransportFault::ConnectionLost);
+
+    #[test]
+    #[should_panic = "is over for no reason"]
+    fn an_end_without_a_fault_is_a_failure() {
+        let (mut ledger, life) = ledger();
+        ledger.note_over(life, Side::Client, &LOST);
+    }
+
+    #[test]
+    #[should_panic = "is over for no reason"]
+    fn no_weather_explains_a_broken_rule() {
+        let (mut ledger, life) = ledger();
+        ledger.note_fault(life);
+        let overlap = CloseReason::TransportError(TransportFault::PollOverlap);
+        ledger.note_over(life, Side::Server, &overlap);
+    }
+
+    #[test]
+    #[should_panic = "is over twice"]
+    fn an_end_that_is_told_twice_is_a_failure() {
+        let (mut ledger, life) = ledger();
+        ledger.note_fault(life);
+        ledger.note_over(life, Side::Client, &LOST);
+        ledger.note_over(life, Side::Client, &LOST);
+    }
+
+    #[test]
+    fn a_fault_or_the_other_side_s_end_explains_an_end() {
+        let (mut ledger, life) = ledger();
+        ledger.note_close(life, Side::Client);
+        ledger.note_over(life, Side::Client, &CloseReason::ForcedClose);
+        ledger.note_over(life, Side::Server, &CloseReason::TransportClose);
+    }
+
+    #[test]
+    #[should_panic = "of silence"]
+    fn a_session_that_outlives_its_peer_is_a_failure() {
+        let (mut ledger, life) = ledger();
+        let deadline = Time::from_millis(45_000);
+        ledger.check_silence(deadline, life, Side::Client, Time::ZERO);
+        let late = deadline + Duration::from_nanos(1);
+        ledger.check_silence(late, life, Side::Client, Time::ZERO);
+    }
+
+    #[test]
+    #[should_panic = "requests in a second"]
+    fn a_client_that_asks_too_often_is_a_failure() {
+        let (mut ledger, life) = ledger();
+        for _ in 0..=MAX_REQUESTS {
+            ledger.note_requests(Time::ZERO, life, 1);
+        }
+    }
+}

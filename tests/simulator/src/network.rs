@@ -413,3 +413,138 @@ fn push(agenda: &mut Agenda, at: Time, happening: Happening) {
 
 /// Bytes of the segments that show whether a parser can wait.
 const SMALL_SEGMENT: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Next;
+
+    /// A connection that is there, and what happens to it.
+    struct Cable {
+        network: Network,
+        agenda: Agenda,
+        id: WireId,
+        now: Time,
+        happened: Vec<String>,
+        read: Vec<u8>,
+    }
+
+    impl Cable {
+        fn new(seed: u64, path: Path) -> Self {
+            let (mut network, mut agenda) = (Network::new(Random::new(seed)), Schedule::new());
+            let id = network.connect(&mut agenda, Time::ZERO, 1, path);
+            assert!(network.establish(&mut agenda, Time::ZERO, id));
+            let (happened, read) = (Vec::new(), Vec::new());
+            Self { network, agenda, id, now: Time::ZERO, happened, read }
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> usize {
+            self.network.write(&mut self.agenda, self.now, self.id, Side::Client, bytes)
+        }
+
+        /// Until nothing is due; the server reads what it can.
+        fn run(&mut self) {
+            while let Some((at, Next::Network(happening))) = self.agenda.pop() {
+                self.now = at;
+                match happening {
+                    Happening::Arrive(id, side) => {
+                        self.network.arrive(&mut self.agenda, at, id, side);
+                    }
+                    Happening::Fault(id, index) => {
+                        self.network.fail(&mut self.agenda, at, id, index);
+                    }
+                    Happening::Readable(id, side) => {
+                        while let Some(bytes) = self.network.read(&mut self.agenda, at, id, side) {
+                            self.read.extend(bytes);
+                        }
+                        if self.network.read_end(id, side) {
+                            self.happened.push(format!("{side:?} reads the end"));
+                        }
+                    }
+                    Happening::Writable(_, side) => {
+                        self.happened.push(format!("{side:?} writes again"));
+                    }
+                    Happening::Lost(_, side) => self.happened.push(format!("{side:?} loses it")),
+                    Happening::Connected(_) | Happening::Refused(_) => {}
+                }
+            }
+        }
+    }
+
+    fn bytes(count: usize) -> Vec<u8> {
+        (0..=u8::MAX).cycle().take(count).collect()
+    }
+
+    #[test]
+    fn bytes_come_in_order_however_they_are_cut() {
+        for seed in 0..50 {
+            let jitter = Duration::from_millis(50);
+            let mut cable = Cable::new(seed, Path { segment: 10, jitter, ..Path::default() });
+            assert_eq!(cable.write(&bytes(1000)), 1000);
+            cable.network.close(&mut cable.agenda, Time::ZERO, cable.id, Side::Client);
+            cable.run();
+            assert_eq!(cable.read, bytes(1000));
+            assert_eq!(cable.happened, ["Server reads the end"]);
+        }
+    }
+
+    #[test]
+    fn a_write_blocks_when_the_buffer_is_full_and_goes_on_when_it_is_read() {
+        let mut cable = Cable::new(1, Path { buffer: 100, ..Path::default() });
+        assert_eq!((cable.write(&bytes(150)), cable.write(&bytes(1))), (100, 0));
+        cable.run();
+        assert_eq!(cable.happened, ["Client writes again"]);
+        assert_eq!(cable.write(&bytes(150)), 100);
+    }
+
+    #[test]
+    fn a_reset_comes_after_exactly_so_many_bytes() {
+        for at in 0..100 {
+            let when = When::Bytes(Side::Client, at);
+            let mut cable = Cable::new(at, Path::default().with(when, Fault::Reset));
+            cable.write(&bytes(100));
+            cable.run();
+            assert_eq!(cable.read, bytes(usize::try_from(at).unwrap()));
+            assert_eq!(cable.happened, ["Client loses it", "Server loses it"]);
+        }
+    }
+
+    #[test]
+    fn what_vanishes_is_told_to_nobody_and_a_stall_ends() {
+        let when = When::Bytes(Side::Client, 10);
+        let mut cable = Cable::new(1, Path::default().with(when, Fault::Vanish));
+        cable.write(&bytes(100));
+        cable.network.close(&mut cable.agenda, Time::ZERO, cable.id, Side::Client);
+        cable.run();
+        assert_eq!((cable.read.len(), cable.happened.len()), (10, 0));
+        let stall = Fault::Stall(Duration::from_secs(10));
+        let mut cable = Cable::new(1, Path::default().with(when, stall));
+        cable.write(&bytes(100));
+        cable.run();
+        assert_eq!(cable.read, bytes(100));
+        assert!(cable.now >= Time::from_millis(10_000));
+    }
+
+    #[test]
+    fn who_writes_to_an_end_that_is_closed_learns_of_it() {
+        let mut cable = Cable::new(1, Path::default());
+        cable.network.close(&mut cable.agenda, Time::ZERO, cable.id, Side::Server);
+        cable.write(&bytes(10));
+        cable.run();
+        assert_eq!(cable.happened, ["Client reads the end", "Client loses it"]);
+        cable.network.forget(cable.id, Side::Client);
+        assert!(cable.network.is_empty());
+    }
+
+    #[test]
+    fn what_a_proxy_swallows_is_taken_and_does_not_come() {
+        let when = When::Bytes(Side::Client, 40);
+        let path = Path { buffer: 50, ..Path::default() };
+        let mut cable = Cable::new(1, path.with(when, Fault::Swallow(Side::Client)));
+        for _ in 0..4 {
+            assert_eq!(cable.write(&bytes(25)), 25);
+            cable.run();
+        }
+        assert_eq!(cable.read.len(), 40);
+    }
+}

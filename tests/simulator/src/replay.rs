@@ -103,3 +103,22 @@ fn variable(name: &str) -> Option<u64> {
         Err(error) => panic!("{name} is not a number: {error}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    #[should_panic = "two runs of the same seed differ"]
+    fn a_run_that_cannot_be_had_again_is_a_failure() {
+        let runs = Cell::new(0);
+        replay(1, |seed| {
+            runs.set(runs.get() + 1);
+            let mut log = Log::new();
+            log.line(format!("{seed} {}", runs.get()));
+            log
+        });
+    }
+}
