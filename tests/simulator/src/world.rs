@@ -42,6 +42,8 @@ pub struct World<A> {
     /// Bytes of the largest message that was sent.
     largest: usize,
     steps: u64,
+    /// Events since the clock has moved.
+    same_moment: u64,
 }
 
 /// What is due.
@@ -112,6 +114,7 @@ impl<A: Application> World<A> {
             timer_class: TIMERS_LAST,
             largest: 0,
             steps: 0,
+            same_moment: 0,
         }
     }
 
@@ -178,6 +181,8 @@ impl<A: Application> World<A> {
     /// Does what is due next. False if nothing is.
     pub fn step(&mut self) -> bool {
         let Some((at, next)) = self.agenda.pop() else { return false };
+        self.same_moment = if at > self.now { 0 } else { self.same_moment + 1 };
+        assert!(self.same_moment < MAX_AT_ONCE, "time stands still");
         self.now = self.now.max(at);
         self.steps += 1;
         self.handle(next);
@@ -743,6 +748,9 @@ const LIFE: &str = "life";
 pub(crate) const NETWORK_CLASS: u8 = 1;
 const TIMERS_FIRST: u8 = 0;
 const TIMERS_LAST: u8 = 2;
+
+/// Events at the same moment that show that they make each other happen without end.
+const MAX_AT_ONCE: u64 = 1_000_000;
 
 /// Time between two looks at all sessions.
 const SWEEP: Duration = Duration::from_secs(5);
