@@ -184,8 +184,9 @@ impl Application for Numbered {
         let manner = self.manner.clone();
         let talk = self.start(end);
         if std::mem::take(&mut talk.slow) {
-            // Woken for this, or for the next burst: it makes no difference.
+            // Woken for this, or for the next burst: there is one wake fewer to come either way.
             end.resume();
+            return;
         }
         if manner.pause.is_zero() || !end.is_open() {
             return;
