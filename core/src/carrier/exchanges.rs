@@ -153,8 +153,9 @@ impl<S, Q> Exchanges<S, Q> {
         }
     }
 
-    /// How the connection goes on once everything has been written. `running` says that the server
-    /// is not closing.
+    /// How the connection goes on once everything has been written. `running` says that a further
+    /// request may be of use: the server is not closing, or there are sessions that have something
+    /// queued for clients that poll.
     pub fn next(&self, running: bool) -> Next {
         let idle = self.is_listening() && !self.http.in_exchange();
         if self.http.is_closed() || (self.ended && idle) {

@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) woken: VecDeque<ConnectionId>,
     /// Sessions that something was done to and that have not been settled since.
     touched: Vec<SessionId>,
+    /// The hub is ending, and the last session has gone since the connections were looked after.
+    pub(super) deserted: bool,
 }
 
 /// What a deadline is for.
@@ -102,6 +104,7 @@ impl Desk {
             eventful: VecDeque::new(),
             woken: VecDeque::new(),
             touched: Vec::new(),
+            deserted: false,
         }
     }
 
@@ -220,15 +223,15 @@ impl Desk {
         }
     }
 
-    /// Session ids that lead somewhere.
-    #[cfg(test)]
-    pub(super) fn known_ids(&self) -> usize {
+    /// Number of sessions that are open or closing: those that requests can still find.
+    pub(super) fn living(&self) -> usize {
         self.directory.len()
     }
 
     /// Hands out what a session wants of others, and lets it go when it is over.
     fn settle(&mut self, id: SessionId) {
         let Self { entries, woken, deadlines, eventful, directory, outputs, .. } = self;
+        let Self { closing, deserted, .. } = self;
         let entry = entries.get_mut(id.index).filter(|entry| entry.serial == id.serial);
         let Some(entry) = entry else { return };
         entry.hand_out_actions(None, woken);
@@ -244,7 +247,8 @@ impl Desk {
         let next = entry.session.poll_timeout().map(|(deadline, _)| deadline);
         rearm(deadlines, &mut entry.armed, next, || Due::Session(id));
         if entry.session.is_closed() {
-            directory.remove(&entry.session.sid());
+            let died = directory.remove(&entry.session.sid()).is_some();
+            *deserted |= died && *closing && directory.is_empty();
             if entry.carriers.is_empty() && !entry.has_events() {
                 entries.remove(id.index);
             }

@@ -250,15 +250,16 @@ impl Hub {
     }
 
     /// Ends the server: no new sessions; every session is closed as by
-    /// [`close_session`](Self::close_session), and every connection once it has nothing more to do,
-    /// until [`is_finished`](Self::is_finished). The event loop accepts no more connections, and calls
-    /// [`abort`](Self::abort) when it has waited for long enough.
+    /// [`close_session`](Self::close_session), and every connection once it has nothing more to do
+    /// and all sessions have gone, as clients that poll come for what is queued with requests of their
+    /// own, until [`is_finished`](Self::is_finished). The event loop goes on accepting connections if
+    /// those clients may use new ones, and calls [`abort`](Self::abort) when it has waited for long
+    /// enough.
     pub fn close(&mut self, now: Time) {
         self.desk.closing = true;
+        // Once the last session has gone, connections are looked after; that may be now.
+        self.desk.deserted = self.desk.living() == 0;
         self.desk.change_all(|session| session.close(now));
-        for on in self.all_connections() {
-            self.wake(on);
-        }
     }
 
     /// Ends the server now: what is queued is lost, and every connection closed.
@@ -370,6 +371,11 @@ impl Hub {
         while let Some(on) = self.desk.woken.pop_front() {
             self.wake(on);
         }
+        if core::mem::take(&mut self.desk.deserted) {
+            for on in self.all_connections() {
+                self.wake(on);
+            }
+        }
     }
 
     /// Does what follows from looking at a connection.
@@ -378,7 +384,9 @@ impl Hub {
         self.gather_woken();
         let Self { desk, connections, scratch, patience, .. } = self;
         let Some(connection) = find(connections, on) else { return };
-        match connection.conclude(now, !desk.closing, scratch, *patience) {
+        // A client that polls comes for what is queued with a request that is still to be sent.
+        let running = !desk.closing || desk.living() > 0;
+        match connection.conclude(now, running, scratch, *patience) {
             Follow::Nothing => {}
             Follow::Write => wake(connection, &mut self.due, on),
             Follow::Shutdown => desk.outputs.push_back(Output::Shutdown(on)),

@@ -238,21 +238,65 @@ fn closing_the_hub_lets_everything_out_and_ends_everything() {
     let (_, query) = world.open_polling(polls);
     let idle = world.accept();
     world.let_out(on, 0);
-    world.hub.send(session, "last").unwrap();
+    for message in ["first", "last"] {
+        world.hub.send(session, message).unwrap();
+        world.drain();
+    }
     assert_eq!(world.get(polls, &query), "");
     world.hub.close(world.now);
     world.drain();
-    assert!(world.socket(idle).shut_down);
-    assert!(world.take(polls).ends_with("\r\n\r\n1") && world.socket(polls).shut_down);
+    assert!(world.take(polls).ends_with("\r\n\r\n1"));
+    let early = world.accept();
+    let waiting = [idle, polls, early];
+    assert!(waiting.iter().all(|on| !world.sockets[on].shut_down), "a session lives");
     assert!(!world.hub.is_finished());
     world.let_out(on, usize::MAX);
-    assert!(world.take(on).starts_with("\u{1}\u{5}4last\u{8}"));
+    assert!(waiting.iter().all(|on| world.sockets[on].shut_down), "the last one has gone");
+    assert!(world.take(on).starts_with("\u{1}\u{6}4first\u{1}\u{5}4last\u{8}"));
     assert_eq!(world.events().len(), 2);
     let late = world.accept();
     assert!(world.socket(late).shut_down);
     world.pass(seconds(2));
     assert!(world.hub.is_finished());
     assert!(world.sockets.values().all(|socket| socket.closed));
+    world.assert_empty();
+}
+
+#[test]
+fn a_client_that_polls_gets_what_was_queued_when_the_hub_closed() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    assert_eq!(world.get(on, &query), "");
+    world.hub.send(session, "one").unwrap();
+    world.drain();
+    assert!(world.take(on).ends_with("\r\n\r\n4one"));
+    world.hub.send(session, "two").unwrap();
+    world.hub.close(world.now);
+    world.drain();
+    let refused = world.accept();
+    assert!(world.get(refused, "transport=polling").starts_with("HTTP/1.1 503 "));
+    assert!(world.get(on, &query).ends_with("\r\n\r\n4two"));
+    assert!(!world.socket(on).shut_down, "it has not been told of the end");
+    assert!(world.get(on, &query).ends_with("\r\n\r\n6\u{1e}1"));
+    assert!(world.socket(on).shut_down && world.socket(refused).shut_down);
+    world.pass(seconds(2));
+    assert!(world.hub.is_finished());
+    world.assert_empty();
+}
+
+#[test]
+fn a_client_that_never_polls_again_holds_a_closing_hub_for_as_long_as_a_close_may_take() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, _) = world.open_polling(on);
+    world.hub.send(session, "lost").unwrap();
+    world.hub.close(world.now);
+    world.drain();
+    world.pass(seconds(29));
+    assert!(!world.socket(on).shut_down);
+    world.pass(seconds(3));
+    assert!(world.hub.is_finished());
     world.assert_empty();
 }
 

@@ -232,7 +232,7 @@ impl World {
 impl Desk {
     fn assert_empty(&self) {
         assert_eq!(self.deadlines.len(), 0);
-        assert_eq!(self.known_ids(), 0);
+        assert_eq!(self.living(), 0);
     }
 }
 
