@@ -25,8 +25,10 @@ pub(super) struct Connection {
     pub(super) armed: Option<Armed>,
     /// It was not to be read when it was last looked at.
     pub(super) stopped: bool,
-    /// The loop is to look after it.
+    /// It stands in the queue of those that the loop is to look after.
     pub(super) due: bool,
+    /// The loop was told to look after it, and has not done so since.
+    pub(super) owed: bool,
 }
 
 /// What the connection is used for.
@@ -81,6 +83,7 @@ impl Connection {
             armed: None,
             stopped: false,
             due: false,
+            owed: false,
         }
     }
 
@@ -93,6 +96,7 @@ impl Connection {
             armed: None,
             stopped: true,
             due: false,
+            owed: false,
         }
     }
 
@@ -140,9 +144,9 @@ impl Connection {
         }
     }
 
-    /// Says whether anything waited for that.
-    pub(super) fn handle_writable(&mut self) -> bool {
-        self.outbox.unblock()
+    /// Says whether anything waits for that.
+    pub(super) const fn handle_writable(&mut self) -> bool {
+        self.outbox.unblock() || self.owed
     }
 
     /// Does what is due, and writes until all is out or `write` takes less than it was given.

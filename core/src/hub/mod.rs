@@ -172,7 +172,8 @@ impl Hub {
         }
     }
 
-    /// The connection can be written to again.
+    /// The connection can be written to again. Also makes up for a [`transmit`](Self::transmit) that
+    /// was asked for and did not come.
     pub fn handle_writable(&mut self, _now: Time, on: ConnectionId) {
         if let Some(connection) = find(&mut self.connections, on)
             && connection.handle_writable()
@@ -287,7 +288,9 @@ impl Hub {
         self.gather_woken();
         loop {
             let on = self.due.pop_front()?;
-            if find(&mut self.connections, on).is_some() {
+            if let Some(connection) = find(&mut self.connections, on) {
+                connection.due = false;
+                connection.owed = true;
                 return Some(Output::Write(on));
             }
         }
@@ -303,7 +306,7 @@ impl Hub {
     pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
         let Self { desk, connections, scratch, patience, .. } = self;
         if let Some(connection) = find(connections, on) {
-            connection.due = false;
+            connection.owed = false;
             connection.transmit(now, &mut View { desk, on }, scratch, *patience, write);
             self.conclude(now, on);
         }

@@ -62,6 +62,32 @@ fn a_blocked_connection_is_not_looked_after_for_each_message() {
 }
 
 #[test]
+fn a_write_that_the_loop_leaves_out_is_asked_for_again_once_the_connection_is_writable() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.hub.send(session, "kept").unwrap();
+    for _ in 0..2 {
+        assert!(matches!(world.hub.poll(), Some(Output::Write(asked)) if asked == on));
+        assert!(world.hub.poll().is_none(), "once is enough");
+        world.hub.handle_writable(world.now, on);
+    }
+    world.drain();
+    assert_eq!(world.texts(on), ["4kept"]);
+    world.hub.handle_writable(world.now, on);
+    assert!(world.hub.poll().is_none(), "there is nothing to write");
+}
+
+#[test]
+fn a_write_that_the_loop_leaves_out_does_not_keep_what_comes_from_being_answered() {
+    let mut world = World::echoing();
+    let (session, on) = world.open_websocket();
+    world.hub.send(session, "kept").unwrap();
+    assert!(matches!(world.hub.poll(), Some(Output::Write(_))));
+    world.bytes(on, text("4came"));
+    assert_eq!(world.texts(on), ["4kept", "4came"]);
+}
+
+#[test]
 fn what_is_queued_moves_with_the_session_when_it_upgrades() {
     let mut world = World::new();
     let (polls, socket) = (world.accept(), world.accept());
