@@ -96,9 +96,9 @@ impl Socket {
     }
 
     /// Whether to read: neither does the application have too much to catch up with, nor does the
-    /// peer make us answer without reading the answers.
+    /// peer make us answer without reading the answers, nor has it sent its Close already.
     pub const fn wants_input(&self) -> bool {
-        self.reading && !self.is_flooded()
+        self.reading && !self.shaken && !self.is_flooded()
     }
 
     /// Whether so much of what the WebSocket itself has put out waits that the peer is not read.
@@ -141,10 +141,13 @@ impl Socket {
         self.replies += output.remaining() - before;
     }
 
-    /// The peer has closed its side of the connection.
+    /// The peer has closed its side of the connection. Behind its Close that tells nothing: it may
+    /// still read what was queued before ours.
     pub fn handle_eof(&mut self, came: &mut Came) {
-        self.lost = true;
-        came.end = Some(SocketEnd::Closed);
+        if !self.shaken {
+            self.lost = true;
+            came.end = Some(SocketEnd::Closed);
+        }
     }
 
     /// Gives the session what came and obeys it; with `pull`, takes frames from it as well. Says

@@ -111,6 +111,40 @@ fn a_close_that_crosses_ours_stops_nothing_that_was_queued_before() {
 }
 
 #[test]
+fn the_end_of_the_stream_behind_a_close_stops_nothing_that_was_queued_before_ours() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    world.hub.send(session, "a").unwrap();
+    world.hub.close_session(world.now, session);
+    world.drain();
+    world.bytes(on, frame(8, []));
+    assert!(!world.hub.is_reading(on), "nothing comes behind a Close");
+    world.hub.handle_eof(world.now, on);
+    world.drain();
+    assert!(world.is_open(on));
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{8}\0");
+    assert!(!world.is_open(on), "both Close frames have passed");
+    world.assert_empty();
+}
+
+#[test]
+fn the_end_of_a_stream_without_a_close_ends_a_connection_that_has_something_to_write() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    world.hub.send(session, "a").unwrap();
+    world.hub.close_session(world.now, session);
+    world.drain();
+    assert!(world.hub.is_reading(on));
+    world.hub.handle_eof(world.now, on);
+    world.drain();
+    assert!(!world.is_open(on), "its peer will not answer our Close");
+    world.assert_empty();
+}
+
+#[test]
 fn a_close_of_the_peer_is_answered_and_ends_both() {
     let mut world = World::new();
     let (_, on) = world.open_websocket();
