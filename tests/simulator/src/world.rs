@@ -162,7 +162,7 @@ impl<A: Application> World<A> {
         }
     }
 
-    /// The server ends, see [`Hub::close`], and accepts no more connections.
+    /// The server ends, see [`Hub::close`], and accepts connections until it is finished.
     pub fn close_server(&mut self) {
         self.say(format_args!("server closes"));
         self.ledger.server_over = true;
@@ -373,7 +373,7 @@ impl<A: Application> World<A> {
 
     fn established(&mut self, id: WireId) {
         let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
-        if self.ledger.server_over {
+        if self.server.hub.is_finished() {
             return self.refused(id);
         }
         if !self.network.establish(&mut self.agenda, self.now, id) {
