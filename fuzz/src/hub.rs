@@ -17,7 +17,7 @@
 //! | `m`s text, `M`s k | up to the newline: the application sends a text; sends k times 100 bytes |
 //! | `c`s, `A`s | the application closes, or aborts, session s |
 //! | `P`s, `R`s | it pauses, or resumes, session s |
-//! | `y`n, `r`n | it allows, or refuses, the session that connection n asks for |
+//! | `y`n, `r`n | it answers the last question about connection n with yes, or no |
 //! | `+`k, `*`k | k milliseconds, or seconds, pass |
 //! | `d`, `1` | the loop takes all outputs, or one |
 //! | `C`, `X` | the hub is closed, or aborted |

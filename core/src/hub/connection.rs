@@ -6,7 +6,7 @@ use core::{convert::Infallible, time::Duration};
 use bytes::Buf;
 
 use super::{
-    SessionId,
+    AskId, SessionId,
     desk::{Armed, Asked, View},
 };
 use crate::{
@@ -290,10 +290,11 @@ impl Connection {
         }
     }
 
-    /// The application's answer to the handshake that it was asked about. False if it was not.
-    pub(super) fn answer(&mut self, verdict: Result<(), String>) -> bool {
+    /// The application's answer to a question. False if it is not the first, or nobody waits for it.
+    pub(super) fn answer(&mut self, ask: AskId, verdict: Result<(), String>) -> bool {
         let Role::Exchanges(exchanges) = &mut self.role else { return false };
-        let Some(asked) = exchanges.asked() else { return false };
+        let waits = |asked: &&mut Asked| asked.ask == Some(ask) && asked.verdict.is_none();
+        let Some(asked) = exchanges.asked().filter(waits) else { return false };
         asked.verdict = Some(verdict);
         true
     }

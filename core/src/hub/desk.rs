@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
 
-use super::{ConnectionId, HubConfig, Output, SessionId};
+use super::{AskId, ConnectionId, HubConfig, Output, SessionId};
 use crate::{
     carrier::{self, Host, Order},
     deadlines::{DeadlineKey, Deadlines},
@@ -319,6 +319,8 @@ pub(super) struct View<'a> {
 /// A handshake, and what the application says to it, once it does.
 pub(super) struct Asked {
     head: Arc<RequestHead>,
+    /// The question, if there is one.
+    pub(super) ask: Option<AskId>,
     pub(super) verdict: Option<Result<(), String>>,
 }
 
@@ -350,10 +352,11 @@ impl Host for View<'_> {
     fn ask(&mut self, head: RequestHead) -> Asked {
         let head = Arc::new(head);
         if !self.desk.ask {
-            return Asked { head, verdict: Some(Ok(())) };
+            return Asked { head, ask: None, verdict: Some(Ok(())) };
         }
-        self.desk.outputs.push_back(Output::Ask(self.on, Arc::clone(&head)));
-        Asked { head, verdict: None }
+        let ask = AskId { on: self.on, serial: self.desk.fresh_id() };
+        self.desk.outputs.push_back(Output::Ask(ask, self.on, Arc::clone(&head)));
+        Asked { head, ask: Some(ask), verdict: None }
     }
 
     fn verdict(&mut self, asked: &mut Asked) -> Option<Result<(), String>> {

@@ -78,7 +78,7 @@ use slab::Slab;
 
 pub use self::{
     config::HubConfig,
-    output::{ConnectionId, Output, SessionId},
+    output::{AskId, ConnectionId, Output, SessionId},
 };
 use self::{
     connection::{Connection, Follow, Patience, Scratch},
@@ -238,16 +238,16 @@ impl Hub {
         self.desk.set_paused(session, false);
     }
 
-    /// Lets the session be opened that [`Output::Ask`] was about. False if the connection does not
-    /// wait for that, because it is gone, say.
-    pub fn allow(&mut self, on: ConnectionId) -> bool {
-        self.answer(on, Ok(()))
+    /// Lets the session be opened that [`Output::Ask`] was about. The first answer counts: false if
+    /// there was one, or nobody waits for one, because the connection is gone, say.
+    pub fn allow(&mut self, ask: AskId) -> bool {
+        self.answer(ask, Ok(()))
     }
 
     /// Refuses, with status 403 and this message, to open the session that [`Output::Ask`] was
-    /// about. False if the connection does not wait for that.
-    pub fn refuse(&mut self, on: ConnectionId, message: impl Into<String>) -> bool {
-        self.answer(on, Err(message.into()))
+    /// about. False as from [`allow`](Self::allow).
+    pub fn refuse(&mut self, ask: AskId, message: impl Into<String>) -> bool {
+        self.answer(ask, Err(message.into()))
     }
 
     /// Ends the server: no new sessions; every session is closed as by
@@ -353,13 +353,13 @@ impl Hub {
 }
 
 impl Hub {
-    fn answer(&mut self, on: ConnectionId, verdict: Result<(), String>) -> bool {
-        let connection = find(&mut self.connections, on);
-        let asked = connection.is_some_and(|connection| connection.answer(verdict));
-        if asked {
-            self.wake(on);
+    fn answer(&mut self, ask: AskId, verdict: Result<(), String>) -> bool {
+        let connection = find(&mut self.connections, ask.on);
+        let waited = connection.is_some_and(|connection| connection.answer(ask, verdict));
+        if waited {
+            self.wake(ask.on);
         }
-        asked
+        waited
     }
 
     fn wake(&mut self, on: ConnectionId) {

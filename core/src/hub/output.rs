@@ -39,6 +39,16 @@ impl SessionId {
     }
 }
 
+/// One question of a [`Hub`](super::Hub) whether a session may open, see [`Output::Ask`].
+///
+/// A name is never used again: one that is stale, as the question has been answered or its connection
+/// is gone, does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId {
+    pub(super) on: ConnectionId,
+    pub(super) serial: u64,
+}
+
 /// What [`Hub::poll`](super::Hub::poll) asks for, or tells.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -51,10 +61,10 @@ pub enum Output {
     Shutdown(ConnectionId),
     /// Close this connection: the hub has forgotten it.
     Close(ConnectionId),
-    /// May the session be opened that this request asks for? Answer with
+    /// May the session be opened that this request on this connection asks for? Answer with
     /// [`Hub::allow`](super::Hub::allow) or [`Hub::refuse`](super::Hub::refuse), now or later. Only
     /// with [`HubConfig::ask`](super::HubConfig::ask).
-    Ask(ConnectionId, Arc<RequestHead>),
+    Ask(AskId, ConnectionId, Arc<RequestHead>),
     /// A session has opened, with this request on this connection.
     Opened(SessionId, ConnectionId, Arc<RequestHead>),
     /// Something happened to a session. [`Event::Closed`] is the last that is heard of it.

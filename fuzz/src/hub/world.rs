@@ -8,7 +8,7 @@ use std::{
 
 use enginewire::{
     Event, Hub, Message, SendError, Time,
-    hub::{ConnectionId, HubConfig, Output, SessionId},
+    hub::{AskId, ConnectionId, HubConfig, Output, SessionId},
 };
 
 use super::peer::{Reader, Sent};
@@ -42,6 +42,8 @@ struct Socket {
     untidy: bool,
     shut_down: bool,
     gone: bool,
+    /// The last question about it, and whether it has been answered.
+    asked: Option<(AskId, bool)>,
 }
 
 /// What the application knows of a session.
@@ -211,8 +213,10 @@ impl World {
 
     pub(super) fn answer(&mut self, n: usize, allow: bool) {
         let Some(on) = self.connection(n) else { return };
-        let asked = if allow { self.hub.allow(on) } else { self.hub.refuse(on, "no") };
-        assert!(!asked || self.config.ask);
+        let Some((ask, answered)) = &mut self.sockets.get_mut(&on).unwrap().asked else { return };
+        let waited = if allow { self.hub.allow(*ask) } else { self.hub.refuse(*ask, "no") };
+        assert!(!waited || !*answered, "answered twice");
+        *answered = true;
     }
 
     pub(super) fn close(&mut self) {
@@ -272,7 +276,10 @@ impl World {
                 self.sockets.get_mut(&on).unwrap().gone = true;
                 assert!(!self.hub.is_reading(on));
             }
-            Output::Ask(..) => assert!(self.config.ask),
+            Output::Ask(ask, on, _) => {
+                assert!(self.config.ask);
+                self.sockets.get_mut(&on).unwrap().asked = Some((ask, false));
+            }
             Output::Opened(session, ..) => {
                 assert!(self.told.insert(session, Told::default()).is_none(), "opened twice");
                 self.sessions.push(session);

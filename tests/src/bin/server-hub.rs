@@ -9,7 +9,7 @@ use std::{
 
 use enginewire::{
     Deadlines, Encoded, Event, Hub, Message, SendError, Time,
-    hub::{ConnectionId, HubConfig, Output, SessionId},
+    hub::{AskId, HubConfig, Output, SessionId},
 };
 use enginewire_tests::{
     profile::{self, DENIED_LATER, Filter, Profile, UNKNOWN_PROFILE},
@@ -60,7 +60,7 @@ struct Client {
 
 /// What is to be done at some time.
 enum Timer {
-    Refuse(ConnectionId, String),
+    Refuse(AskId, String),
     Send(SessionId, String),
     /// Tick `next` of `n`, one every so often.
     Tick {
@@ -74,11 +74,11 @@ enum Timer {
 impl Application {
     fn handle(&mut self, hub: &mut Hub, now: Time, output: Output) {
         match output {
-            Output::Ask(on, head) => match Filter::of(head.query()) {
-                Filter::Allow => drop(hub.allow(on)),
-                Filter::Deny(message) => drop(hub.refuse(on, message)),
+            Output::Ask(ask, _, head) => match Filter::of(head.query()) {
+                Filter::Allow => drop(hub.allow(ask)),
+                Filter::Deny(message) => drop(hub.refuse(ask, message)),
                 Filter::DenyLater(message) => {
-                    self.timers.arm(now + DENIED_LATER, Timer::Refuse(on, message));
+                    self.timers.arm(now + DENIED_LATER, Timer::Refuse(ask, message));
                 }
             },
             Output::Opened(session, ..) => {
@@ -133,7 +133,7 @@ impl Application {
     fn handle_timeout(&mut self, hub: &mut Hub, now: Time) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Refuse(on, message) => drop(hub.refuse(on, message)),
+                Timer::Refuse(ask, message) => drop(hub.refuse(ask, message)),
                 Timer::Send(session, text) => self.send(hub, session, text),
                 Timer::Tick { session, next, n, every } => {
                     if next < n && self.clients.contains_key(&session) {

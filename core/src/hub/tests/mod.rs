@@ -33,7 +33,7 @@ struct World {
     sockets: BTreeMap<ConnectionId, Socket>,
     /// Everything that the hub has said, in order.
     log: Vec<String>,
-    asked: Vec<(ConnectionId, Arc<RequestHead>)>,
+    asked: Vec<(AskId, ConnectionId, Arc<RequestHead>)>,
     opened: Vec<SessionId>,
     events: Vec<(SessionId, Event)>,
     /// Messages are sent back.
@@ -119,6 +119,12 @@ impl World {
         (self.opened.pop().unwrap(), format!("transport=polling&sid={sid}"))
     }
 
+    /// The question that waits.
+    fn question(&mut self) -> AskId {
+        let (ask, ..) = self.asked.pop().unwrap();
+        ask
+    }
+
     /// Opens a session over WebSocket.
     fn open_websocket(&mut self) -> (SessionId, ConnectionId) {
         let on = self.accept();
@@ -184,7 +190,7 @@ impl World {
                 Output::Read(on) => self.socket(on).resumed += 1,
                 Output::Shutdown(on) => self.socket(on).shut_down = true,
                 Output::Close(on) => self.socket(on).closed = true,
-                Output::Ask(on, head) => self.asked.push((on, head)),
+                Output::Ask(ask, on, head) => self.asked.push((ask, on, head)),
                 Output::Opened(session, ..) => self.opened.push(session),
                 Output::Event(session, event) => {
                     if let (Event::Message(message), true) = (&event, self.echoes) {
