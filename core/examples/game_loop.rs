@@ -124,8 +124,11 @@ impl Network {
     }
 
     fn read(&mut self, now: Time, on: ConnectionId) {
-        while self.hub.is_reading(on) {
-            let Some(socket) = self.sockets.get_mut(&on) else { return };
+        // What one peer sends beyond that waits for the next tick, as the world does not.
+        for _ in 0..READS_PER_TICK {
+            let Some(socket) = self.sockets.get_mut(&on).filter(|_| self.hub.is_reading(on)) else {
+                break;
+            };
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => return self.hub.handle_eof(now, on),
                 Ok(n) => self.hub.handle_bytes(now, on, &mut self.buffer[..n]),
@@ -188,5 +191,8 @@ impl Network {
 fn entropy(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
 }
+
+/// 1 MiB, or 60 in a second.
+const READS_PER_TICK: usize = 16;
 
 const TICK: Duration = Duration::from_nanos(1_000_000_000 / 60);

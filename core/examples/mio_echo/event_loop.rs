@@ -11,10 +11,13 @@ use enginewire::{
     Hub, Time,
     hub::{ConnectionId, Output},
 };
-use mio::{
-    Events, Interest, Poll, Token,
-    net::{TcpListener, TcpStream},
-};
+use mio::{Events, Interest, Poll, Token, net::TcpListener};
+
+use self::sockets::Sockets;
+
+// Named, as a test server has this file by its path.
+#[path = "sockets.rs"]
+mod sockets;
 
 /// A hub, its sockets and a clock.
 pub(crate) struct EventLoop {
@@ -23,8 +26,7 @@ pub(crate) struct EventLoop {
     poll: Poll,
     events: Events,
     listener: TcpListener,
-    /// By [`ConnectionId::index`].
-    sockets: Vec<Option<(ConnectionId, TcpStream)>>,
+    sockets: Sockets,
     /// What is read, for all connections.
     buffer: Box<[u8]>,
 }
@@ -41,7 +43,7 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(1024),
             listener,
-            sockets: Vec::new(),
+            sockets: Sockets::default(),
             buffer: vec![0; 64 * 1024].into_boxed_slice(),
         })
     }
@@ -57,14 +59,14 @@ impl EventLoop {
         while let Some(output) = self.hub.poll() {
             match output {
                 Output::Write(on) => self.write(now, on),
-                Output::Read(on) => self.read(now, on, true),
+                Output::Read(on) => self.sockets.read_later(on),
                 Output::Shutdown(on) => {
-                    if let Some(stream) = find(&mut self.sockets, on) {
+                    if let Some(stream) = self.sockets.stream(on) {
                         // If that fails the connection has, and the next read tells.
                         let _ = stream.shutdown(Shutdown::Write);
                     }
                 }
-                Output::Close(on) => self.sockets[on.index()] = None,
+                Output::Close(on) => self.sockets.remove(on),
                 output => application(&mut self.hub, now, output),
             }
         }
@@ -73,13 +75,19 @@ impl EventLoop {
     /// Waits, until `until` at most, and takes in what has happened.
     pub(crate) fn wait(&mut self, until: Option<Time>) -> io::Result<()> {
         let deadline = self.hub.poll_timeout().into_iter().chain(until).min();
-        let patience = deadline.map(|deadline| deadline.since(self.now()));
-        match self.poll.poll(&mut self.events, patience.map(round_up)) {
+        let patience = match self.sockets.has_unread() {
+            true => Some(Duration::ZERO),
+            false => deadline.map(|deadline| round_up(deadline.since(self.now()))),
+        };
+        match self.poll.poll(&mut self.events, patience) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
         let now = self.now();
         self.hub.handle_timeout(now);
+        for on in self.sockets.take_unread() {
+            self.read(now, on, true);
+        }
         // Taken out while it is walked over.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -87,8 +95,7 @@ impl EventLoop {
                 self.accept(now)?;
                 continue;
             }
-            let Some(Some((on, _))) = self.sockets.get(event.token().0) else { continue };
-            let on = *on;
+            let Some(on) = self.sockets.at(event.token().0) else { continue };
             if event.is_writable() {
                 self.hub.handle_writable(now, on);
             }
@@ -117,18 +124,18 @@ impl EventLoop {
             let on = self.hub.handle_accepted(now);
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut stream, Token(on.index()), interest)?;
-            if self.sockets.len() <= on.index() {
-                self.sockets.resize_with(on.index() + 1, || None);
-            }
-            self.sockets[on.index()] = Some((on, stream));
+            self.sockets.insert(on, stream);
         }
     }
 
     /// Reads until there is nothing more, which a read that does not fill the buffer tells unless
-    /// there is an end behind it (`closed`); or until the hub has enough: it asks again.
+    /// there is an end behind it (`closed`); or until the hub has enough: it asks again; or until it
+    /// is the turn of others.
     fn read(&mut self, now: Time, on: ConnectionId, closed: bool) {
-        while self.hub.is_reading(on) {
-            let Some(stream) = find(&mut self.sockets, on) else { return };
+        for _ in 0..READS_PER_TURN {
+            let Some(stream) = self.sockets.stream(on).filter(|_| self.hub.is_reading(on)) else {
+                return;
+            };
             match stream.read(&mut self.buffer) {
                 Ok(0) => return self.hub.handle_eof(now, on),
                 Ok(n) => {
@@ -142,10 +149,11 @@ impl EventLoop {
                 Err(_) => return self.lose(now, on),
             }
         }
+        self.sockets.read_later(on);
     }
 
     fn write(&mut self, now: Time, on: ConnectionId) {
-        let Some(stream) = find(&mut self.sockets, on) else { return };
+        let Some(stream) = self.sockets.stream(on) else { return };
         let mut failed = false;
         self.hub.transmit(now, on, |bytes| match stream.write(bytes) {
             Ok(n) => n,
@@ -161,17 +169,7 @@ impl EventLoop {
 
     fn lose(&mut self, now: Time, on: ConnectionId) {
         self.hub.handle_lost(now, on);
-        self.sockets[on.index()] = None;
-    }
-}
-
-fn find(
-    sockets: &mut [Option<(ConnectionId, TcpStream)>],
-    on: ConnectionId,
-) -> Option<&mut TcpStream> {
-    match sockets.get_mut(on.index()) {
-        Some(Some((id, stream))) if *id == on => Some(stream),
-        _ => None,
+        self.sockets.remove(on);
     }
 }
 
@@ -185,5 +183,8 @@ pub(crate) fn entropy(buffer: &mut [u8]) {
 fn round_up(patience: Duration) -> Duration {
     patience + Duration::from_millis(1)
 }
+
+/// What one peer may send, 1 MiB, before others have their turn.
+const READS_PER_TURN: usize = 16;
 
 const LISTENER: Token = Token(usize::MAX);
