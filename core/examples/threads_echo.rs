@@ -28,7 +28,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Bounded, so that readers wait for the hub.
     let (news, inbox) = sync_channel(1024);
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // No descriptors, most likely: it would fail again at once.
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            };
             if news.send(News::Accepted(stream, news.clone())).is_err() {
                 return;
             }
@@ -50,8 +55,15 @@ enum News {
 struct Owner {
     hub: Hub,
     started: Instant,
-    /// Connections, and the leave that their readers wait for before each read.
-    sockets: BTreeMap<ConnectionId, (TcpStream, Sender<()>)>,
+    sockets: BTreeMap<ConnectionId, Socket>,
+}
+
+struct Socket {
+    stream: TcpStream,
+    /// The leave that its reader waits for before each read.
+    leave: Sender<()>,
+    /// Leave was given, and nothing has been read since.
+    is_reading: bool,
 }
 
 impl Owner {
@@ -70,6 +82,7 @@ impl Owner {
             match news {
                 Ok(News::Accepted(stream, news)) => self.accept(now, stream, news),
                 Ok(News::Read(on, mut bytes)) => {
+                    self.sockets.entry(on).and_modify(|socket| socket.is_reading = false);
                     match bytes.len() {
                         0 => self.hub.handle_eof(now, on),
                         _ => self.hub.handle_bytes(now, on, &mut bytes),
@@ -90,22 +103,23 @@ impl Owner {
     }
 
     fn accept(&mut self, now: Time, stream: TcpStream, news: SyncSender<News>) {
-        // A peer that takes nothing for so long is lost: the thread has others to write to.
+        // A peer that does not take a write in so long is lost: the thread has others to write to.
         let prepared = stream.set_nodelay(true);
         let prepared = prepared.and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
         let Ok(reader) = prepared.and_then(|()| stream.try_clone()) else { return };
         let on = self.hub.handle_accepted(now);
         let (leave, wait) = channel();
         thread::spawn(move || read(reader, on, &wait, &news));
-        self.sockets.insert(on, (stream, leave));
+        self.sockets.insert(on, Socket { stream, leave, is_reading: false });
         self.let_read(on);
     }
 
     /// Lets the reader of a connection read once more, if that is what the hub wants.
-    fn let_read(&self, on: ConnectionId) {
-        if let Some((_, leave)) = self.sockets.get(&on).filter(|_| self.hub.is_reading(on)) {
+    fn let_read(&mut self, on: ConnectionId) {
+        let socket = self.sockets.get_mut(&on).filter(|_| self.hub.is_reading(on));
+        if let Some(socket) = socket.filter(|socket| !socket.is_reading) {
             // A reader that has ended has told why.
-            let _ = leave.send(());
+            socket.is_reading = socket.leave.send(()).is_ok();
         }
     }
 
@@ -121,9 +135,8 @@ impl Owner {
                 Output::Write(on) => self.write(on),
                 Output::Read(on) => self.let_read(on),
                 Output::Shutdown(on) => {
-                    if let Some((stream, _)) = self.sockets.get(&on) {
-                        let _ = stream.shutdown(Shutdown::Write);
-                    }
+                    let stream = self.sockets.get(&on).map(|socket| &socket.stream);
+                    let _ = stream.map(|stream| stream.shutdown(Shutdown::Write));
                 }
                 Output::Close(on) => self.close(on),
                 Output::Event(..) | Output::Opened(..) | Output::Ask(..) => {}
@@ -132,12 +145,14 @@ impl Owner {
     }
 
     fn write(&mut self, on: ConnectionId) {
-        let Some((stream, _)) = self.sockets.get_mut(&on) else { return };
+        let Some(Socket { stream, .. }) = self.sockets.get_mut(&on) else { return };
         let now = Time::ZERO + self.started.elapsed();
         let mut failed = false;
         self.hub.transmit(now, on, |bytes| {
-            failed = stream.write_all(bytes).is_err();
-            if failed { 0 } else { bytes.len() }
+            // The timeout holds for each call. One that takes less than all has run into it.
+            let n = stream.write(bytes).unwrap_or(0);
+            failed = n < bytes.len();
+            n
         });
         if failed {
             self.lose(now, on);
@@ -150,7 +165,7 @@ impl Owner {
     }
 
     fn close(&mut self, on: ConnectionId) {
-        if let Some((stream, _)) = self.sockets.remove(&on) {
+        if let Some(Socket { stream, .. }) = self.sockets.remove(&on) {
             // Its reader may be waiting in a read.
             let _ = stream.shutdown(Shutdown::Both);
         }
