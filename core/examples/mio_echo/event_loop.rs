@@ -13,7 +13,7 @@ use enginewire::{
 };
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
 
-use self::sockets::Sockets;
+use self::sockets::{Listener, Sockets};
 
 // Named, as a test server has this file by its path.
 #[path = "sockets.rs"]
@@ -25,7 +25,7 @@ pub(crate) struct EventLoop {
     started: Instant,
     poll: Poll,
     events: Events,
-    listener: TcpListener,
+    listener: Listener,
     sockets: Sockets,
     /// What is read, for all connections.
     buffer: Box<[u8]>,
@@ -42,7 +42,7 @@ impl EventLoop {
             started: Instant::now(),
             poll,
             events: Events::with_capacity(1024),
-            listener,
+            listener: Listener::new(listener),
             sockets: Sockets::default(),
             buffer: vec![0; 64 * 1024].into_boxed_slice(),
         })
@@ -66,7 +66,7 @@ impl EventLoop {
                         let _ = stream.shutdown(Shutdown::Write);
                     }
                 }
-                Output::Close(on) => self.sockets.remove(on),
+                Output::Close(on) => self.close(now, on),
                 output => application(&mut self.hub, now, output),
             }
         }
@@ -74,7 +74,8 @@ impl EventLoop {
 
     /// Waits, until `until` at most, and takes in what has happened.
     pub(crate) fn wait(&mut self, until: Option<Time>) -> io::Result<()> {
-        let deadline = self.hub.poll_timeout().into_iter().chain(until).min();
+        let deadlines = [self.hub.poll_timeout(), until, self.listener.again()];
+        let deadline = deadlines.into_iter().flatten().min();
         let patience = match self.sockets.has_unread() {
             true => Some(Duration::ZERO),
             false => deadline.map(|deadline| round_up(deadline.since(self.now()))),
@@ -85,6 +86,9 @@ impl EventLoop {
         }
         let now = self.now();
         self.hub.handle_timeout(now);
+        if self.listener.again().is_some_and(|again| again <= now) {
+            self.accept(now);
+        }
         for on in self.sockets.take_unread() {
             self.read(now, on, true);
         }
@@ -92,7 +96,7 @@ impl EventLoop {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             if event.token() == LISTENER {
-                self.accept(now)?;
+                self.accept(now);
                 continue;
             }
             let Some(on) = self.sockets.at(event.token().0) else { continue };
@@ -112,19 +116,15 @@ impl EventLoop {
         Time::ZERO + self.started.elapsed()
     }
 
-    fn accept(&mut self, now: Time) -> io::Result<()> {
-        loop {
-            let mut stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-                // No more, or no descriptor for one: the next connection is when it is tried again.
-                Err(_) => return Ok(()),
-            };
-            stream.set_nodelay(true)?;
+    /// Accepts all that wait. One that cannot be watched is dropped.
+    fn accept(&mut self, now: Time) {
+        while let Some(mut stream) = self.listener.accept(now) {
             let on = self.hub.handle_accepted(now);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, Token(on.index()), interest)?;
-            self.sockets.insert(on, stream);
+            match self.poll.registry().register(&mut stream, Token(on.index()), interest) {
+                Ok(()) => self.sockets.insert(on, stream),
+                Err(_) => self.hub.handle_lost(now, on),
+            }
         }
     }
 
@@ -169,7 +169,12 @@ impl EventLoop {
 
     fn lose(&mut self, now: Time, on: ConnectionId) {
         self.hub.handle_lost(now, on);
+        self.close(now, on);
+    }
+
+    fn close(&mut self, now: Time, on: ConnectionId) {
         self.sockets.remove(on);
+        self.listener.hurry(now);
     }
 }
 

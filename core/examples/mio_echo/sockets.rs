@@ -1,7 +1,58 @@
 //! The sockets of the event loop.
 
-use enginewire::hub::ConnectionId;
-use mio::net::TcpStream;
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use enginewire::{Time, hub::ConnectionId};
+use mio::net::{TcpListener, TcpStream};
+
+/// A listener that tries again when it has failed.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    again: Option<Time>,
+}
+
+impl Listener {
+    pub(crate) const fn new(socket: TcpListener) -> Self {
+        Self { socket, again: None }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The next connection, if there is one and it can be used.
+    pub(crate) fn accept(&mut self, now: Time) -> Option<TcpStream> {
+        self.again = None;
+        loop {
+            match self.socket.accept() {
+                Ok((stream, _)) if stream.set_nodelay(true).is_ok() => return Some(stream),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => {
+                    // No descriptor, most likely. The system has told of those that wait, and will not
+                    // do so again.
+                    self.again = Some(now + PAUSE);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// When to accept, whatever happens until then.
+    pub(crate) const fn again(&self) -> Option<Time> {
+        self.again
+    }
+
+    /// A descriptor is free.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.again = self.again.map(|_| now);
+    }
+}
 
 /// Sockets by [`ConnectionId::index`], and which of them to read whatever happens.
 #[derive(Default)]
@@ -70,3 +121,6 @@ impl Sockets {
         self.table.get_mut(on.index())?.as_mut().filter(|socket| socket.on == on)
     }
 }
+
+/// Before it is tried again to accept.
+const PAUSE: Duration = Duration::from_millis(5);
