@@ -28,6 +28,8 @@ pub(super) struct Desk {
     /// The hub is ending.
     pub(super) closing: bool,
     entries: Slab<Entry>,
+    /// Entries of sessions that are over.
+    over: usize,
     /// Keyed by ids that this server made, so a hasher that an attacker could predict is fine: a
     /// peer can look ids up, never put one in. Never iterated.
     directory: HashMap<Sid, usize, FixedState>,
@@ -66,6 +68,9 @@ struct Entry {
     paused: bool,
     /// It was told that there is no room, and not since that there is again.
     full: bool,
+    /// The session is over, and all that it had to tell has been taken. It is kept for connections
+    /// that do not know yet: one with a POST whose body is still to come, say.
+    over: bool,
 }
 
 /// An exchange or WebSocket of a session, and the connection that it is on.
@@ -97,6 +102,7 @@ impl Desk {
             entropy,
             closing: false,
             entries: Slab::new(),
+            over: 0,
             directory: HashMap::default(),
             deadlines: Deadlines::new(),
             last_id: 0,
@@ -114,12 +120,12 @@ impl Desk {
     }
 
     pub(super) fn sessions(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.over
     }
 
     pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
-        let entry = self.entries.get(id.index).filter(|entry| entry.serial == id.serial)?;
-        Some(&entry.session)
+        let shows = |entry: &&Entry| entry.serial == id.serial && !entry.over;
+        Some(&self.entries.get(id.index).filter(shows)?.session)
     }
 
     fn entry(&mut self, id: SessionId) -> Option<&mut Entry> {
@@ -231,7 +237,7 @@ impl Desk {
     /// Hands out what a session wants of others, and lets it go when it is over.
     fn settle(&mut self, id: SessionId) {
         let Self { entries, woken, deadlines, eventful, directory, outputs, .. } = self;
-        let Self { closing, deserted, .. } = self;
+        let Self { closing, deserted, over, .. } = self;
         let entry = entries.get_mut(id.index).filter(|entry| entry.serial == id.serial);
         let Some(entry) = entry else { return };
         entry.hand_out_actions(None, woken);
@@ -249,8 +255,12 @@ impl Desk {
         if entry.session.is_closed() {
             let died = directory.remove(&entry.session.sid()).is_some();
             *deserted |= died && *closing && directory.is_empty();
-            if entry.carriers.is_empty() && !entry.has_events() {
-                entries.remove(id.index);
+            if !entry.has_events() {
+                *over += usize::from(!core::mem::replace(&mut entry.over, true));
+                if entry.carriers.is_empty() {
+                    entries.remove(id.index);
+                    *over -= 1;
+                }
             }
         }
     }
@@ -341,7 +351,7 @@ impl Host for View<'_> {
     }
 
     fn has_room(&self) -> bool {
-        !self.desk.closing && self.desk.entries.len() < self.desk.max_sessions
+        !self.desk.closing && self.desk.sessions() < self.desk.max_sessions
     }
 
     fn find(&mut self, sid: &Sid) -> Option<SessionId> {
@@ -387,6 +397,7 @@ impl Host for View<'_> {
             eventful: false,
             paused: false,
             full: false,
+            over: false,
         });
         desk.directory.insert(sid, index);
         let id = SessionId { index, serial };

@@ -372,6 +372,7 @@ fn a_post_whose_session_ended_meanwhile_is_still_answered() {
     world.hub.abort_session(session);
     world.drain();
     assert_eq!(world.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    assert!(world.hub.session(session).is_none() && world.hub.sessions() == 0, "it is over");
     world.bytes(on, &post[post.len() - 1..]);
     assert!(world.take(on).starts_with("HTTP/1.1 400 "));
     assert_eq!(world.hub.sessions(), 0);

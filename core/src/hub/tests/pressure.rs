@@ -205,6 +205,24 @@ fn what_is_too_large_is_refused_alike_on_every_transport() {
 }
 
 #[test]
+fn a_session_that_is_over_takes_no_place() {
+    let mut world = World::with(|config| config.max_sessions = 1);
+    let (posts, other) = (world.accept(), world.accept());
+    let (session, query) = world.open_polling(posts);
+    let post = request("POST", &query, "4hello");
+    world.bytes(posts, &post[..post.len() - 1]);
+    world.hub.abort_session(session);
+    world.drain();
+    let (next, _) = world.open_polling(other);
+    assert_ne!(session.index(), next.index(), "the POST is still to be answered");
+    world.hub.handle_lost(world.now, posts);
+    world.hub.abort_session(next);
+    world.drain();
+    assert_eq!(world.hub.sessions(), 0);
+    world.open_polling(other);
+}
+
+#[test]
 fn there_are_no_more_sessions_than_allowed() {
     let mut world = World::with(|config| config.max_sessions = 1);
     let (session, _) = world.open_websocket();
