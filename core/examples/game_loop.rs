@@ -1,6 +1,7 @@
 //! An Engine.IO server inside a game: sixty times a second it takes in what has come, moves the
-//! world, and sends; it never waits for the network. Every message is answered with itself and the
-//! number of the tick.
+//! world, and sends; it never waits for the network. A message is answered with itself and the number
+//! of the tick, as far as there is room: what a player who does not keep up has missed is old news.
+//! See `mio_echo` for answers that wait.
 //!
 //! `cargo run -p enginewire --example game_loop -- 3000`; prints its port, without an argument one that
 //! the system picks.
