@@ -483,8 +483,8 @@ impl<A: Application> World<A> {
                         self.network.close(&mut self.agenda, now, id, Side::Server);
                     }
                 }
-                Output::Ask(on, _) => {
-                    self.server.hub.allow(on);
+                Output::Ask(ask, ..) => {
+                    self.server.hub.allow(ask);
                 }
                 Output::Opened(session, _, head) => {
                     let life = life_of(head.query());
