@@ -47,8 +47,7 @@ impl ClientSession {
         self.channel.queue.push_ping();
         if let Some(handshake) = &self.handshake {
             let deadline = now + handshake.ping_timeout;
-            self.channel.note_deadline();
-            self.timers.set(ClientTimerKind::Heartbeat, deadline);
+            self.set_deadline(deadline);
         }
     }
 
@@ -64,9 +63,14 @@ impl ClientSession {
 
     fn expect_life(&mut self, now: Time) {
         if let Some(handshake) = &self.handshake {
-            self.channel.note_deadline();
-            self.timers.set(ClientTimerKind::Heartbeat, now + handshake.silence());
+            let deadline = now + handshake.silence();
+            self.set_deadline(deadline);
         }
+    }
+
+    fn set_deadline(&mut self, deadline: Time) {
+        self.channel.note_deadline();
+        self.timers.set(ClientTimerKind::Heartbeat, deadline);
     }
 
     fn schedule_ping(&mut self, now: Time) {

@@ -39,7 +39,6 @@ impl Session {
         self.channel.shrink();
         self.channel.queue.push_ping();
         self.extended = false;
-        self.channel.note_deadline();
         self.expect_pong(now);
         self.answer_poll();
     }
@@ -50,7 +49,6 @@ impl Session {
         if !self.channel.excuses_silence(&self.config.limits) {
             return self.finish(CloseReason::PingTimeout);
         }
-        self.channel.note_deadline();
         match self.revision {
             Revision::V4 => self.expect_pong(now),
             Revision::V3 => self.expect_ping(now),
@@ -84,11 +82,16 @@ impl Session {
     }
 
     fn expect_pong(&mut self, now: Time) {
-        self.timers.set(TimerKind::Heartbeat, now + self.config.ping_timeout);
+        self.set_deadline(now + self.config.ping_timeout);
     }
 
     fn expect_ping(&mut self, now: Time) {
         let silence = self.config.ping_interval.saturating_add(self.config.ping_timeout);
-        self.timers.set(TimerKind::Heartbeat, now + silence);
+        self.set_deadline(now + silence);
+    }
+
+    fn set_deadline(&mut self, deadline: Time) {
+        self.channel.note_deadline();
+        self.timers.set(TimerKind::Heartbeat, deadline);
     }
 }

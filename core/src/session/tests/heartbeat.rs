@@ -156,6 +156,39 @@ fn a_peer_that_we_do_not_read_is_not_called_silent() {
 }
 
 #[test]
+fn having_been_slow_once_does_not_excuse_a_later_silence() {
+    let mut config = allowing_v3();
+    config.limits.max_unread = 100;
+    for revision in ["3", "4"] {
+        let query = format!("EIO={revision}&transport=websocket");
+        let mut peer = Peer::open(&query, config.clone());
+        let on = SocketId(0);
+        if revision == "4" {
+            peer.wait(secs(25));
+        }
+        peer.text(on, "4aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+        assert!(!peer.session.is_receiving());
+        assert_eq!(peer.events().len(), 1);
+        peer.wait(secs(10));
+        // All that was in the way has been read, which sets a new deadline.
+        let silence = match revision {
+            "3" => {
+                peer.text(on, "2");
+                45
+            }
+            _ => {
+                peer.text(on, "3");
+                25 + 20
+            }
+        };
+        peer.wait(secs(silence) - millis(1));
+        assert!(!peer.session.is_closed(), "revision {revision}");
+        peer.wait(millis(1));
+        assert_eq!(peer.closed(), CloseReason::PingTimeout, "revision {revision}");
+    }
+}
+
+#[test]
 fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
     let mut config = Config::default();
     config.limits.max_unread = 1;
