@@ -1,3 +1,5 @@
+//! A server that ends, with clients in every state.
+
 use enginewire_simulator::{Fault, Path, When};
 
 use crate::common::*;

@@ -1,3 +1,5 @@
+//! Many sessions at once.
+
 use enginewire_simulator::{EndId, Manner, Numbered, Path, World, replay};
 
 use crate::common::*;

@@ -1,3 +1,5 @@
+//! Who is noticed to be gone, when, and who is not.
+
 use enginewire_simulator::{EndId, Fault, Path, Side, When, client_config};
 
 use crate::common::*;

@@ -1,3 +1,5 @@
+//! Polls whose connections are lost, refused or slow.
+
 use enginewire_simulator::{EndId, Fault, Path, Side, When};
 
 use crate::common::*;

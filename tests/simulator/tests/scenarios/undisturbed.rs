@@ -1,3 +1,5 @@
+//! Nothing goes wrong: what a session does, and what it costs.
+
 use enginewire_simulator::EndId;
 
 use crate::common::*;

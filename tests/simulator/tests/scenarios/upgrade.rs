@@ -1,3 +1,5 @@
+//! Faults, messages and ends at every step of the upgrade.
+
 use enginewire::Revision;
 use enginewire_simulator::{EndId, Fault, Path, Side, When, World};
 

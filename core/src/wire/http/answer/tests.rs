@@ -1,3 +1,5 @@
+//! Heads of answers: what is taken, what is refused, and where.
+
 use alloc::{format, string::String, vec::Vec};
 
 use super::*;
