@@ -2,6 +2,25 @@
 
 use super::*;
 
+/// We close a WebSocket while a message waits for its peer, which reads nothing.
+fn closing_with_a_message() -> (World, ConnectionId) {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    world.hub.send(session, "a").unwrap();
+    world.hub.close_session(world.now, session);
+    world.drain();
+    (world, on)
+}
+
+/// The peer, which has sent its Close, reads the rest.
+fn assert_message_and_close_come(world: &mut World, on: ConnectionId) {
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{8}\0");
+    assert!(!world.is_open(on), "both Close frames have passed");
+    world.assert_empty();
+}
+
 #[test]
 fn closing_a_session_lets_out_what_was_queued() {
     let mut world = World::new();
@@ -95,48 +114,27 @@ fn a_session_that_is_aborted_while_it_closes_lingers_and_no_more() {
 
 #[test]
 fn a_close_that_crosses_ours_stops_nothing_that_was_queued_before() {
-    let mut world = World::new();
-    let (session, on) = world.open_websocket();
-    world.let_out(on, 0);
-    world.hub.send(session, "a").unwrap();
-    world.hub.close_session(world.now, session);
-    world.drain();
+    let (mut world, on) = closing_with_a_message();
     world.bytes(on, frame(8, []));
     world.pass(seconds(10));
     assert!(world.is_open(on));
-    world.let_out(on, usize::MAX);
-    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{8}\0");
-    assert!(!world.is_open(on), "both Close frames have passed");
-    world.assert_empty();
+    assert_message_and_close_come(&mut world, on);
 }
 
 #[test]
 fn the_end_of_the_stream_behind_a_close_stops_nothing_that_was_queued_before_ours() {
-    let mut world = World::new();
-    let (session, on) = world.open_websocket();
-    world.let_out(on, 0);
-    world.hub.send(session, "a").unwrap();
-    world.hub.close_session(world.now, session);
-    world.drain();
+    let (mut world, on) = closing_with_a_message();
     world.bytes(on, frame(8, []));
     assert!(!world.hub.is_reading(on), "nothing comes behind a Close");
     world.hub.handle_eof(world.now, on);
     world.drain();
     assert!(world.is_open(on));
-    world.let_out(on, usize::MAX);
-    assert_eq!(world.take(on), "\u{1}\u{2}4a\u{8}\0");
-    assert!(!world.is_open(on), "both Close frames have passed");
-    world.assert_empty();
+    assert_message_and_close_come(&mut world, on);
 }
 
 #[test]
 fn the_end_of_a_stream_without_a_close_ends_a_connection_that_has_something_to_write() {
-    let mut world = World::new();
-    let (session, on) = world.open_websocket();
-    world.let_out(on, 0);
-    world.hub.send(session, "a").unwrap();
-    world.hub.close_session(world.now, session);
-    world.drain();
+    let (mut world, on) = closing_with_a_message();
     assert!(world.hub.is_reading(on));
     world.hub.handle_eof(world.now, on);
     world.drain();
