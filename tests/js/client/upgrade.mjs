@@ -190,8 +190,7 @@ function steps() {
 
   scenario("eio-upgrade-order", "a late answer to the probe, byte by byte", {}, async (run) => {
     const { box, client, peer } = await probing(run);
-    for (const text of ["a", "b"]) await livesOnPolling(box, client, text);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const text of ["a", "b", "c", "d", "e", "f"]) await livesOnPolling(box, client, text);
     const poll = await box.gets.next();
     await peer.pieces(Array.from(frame(1, "3probe"), (byte) => Buffer.from([byte])));
     await peer.settle();
