@@ -1,4 +1,5 @@
-//! Small WebSocket messages cost the server no allocation once its buffers have grown.
+//! Small WebSocket messages cost the server no allocation once its buffers have grown, and a session
+//! that says nothing costs it little heap.
 //!
 //! The server has a thread to itself, and only what that thread allocates is counted.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -11,7 +12,7 @@ use std::{
     net::SocketAddr,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
     thread,
@@ -64,6 +65,15 @@ fn one_allocation_per_message_would_be_counted() {
     }
 }
 
+#[test]
+fn a_session_that_says_nothing_costs_less_than_four_kibibytes() {
+    for server in [on_tokio, on_a_hub] {
+        let each = heap_of_a_session(server);
+        // Less than the state of a WebSocket and a session cannot be: then nothing was counted.
+        assert!((500..4096).contains(&each), "{each} bytes each");
+    }
+}
+
 /// What each session does with each message: the answer to it.
 type Application = fn(Message) -> Message;
 
@@ -98,6 +108,26 @@ fn spend(
     drop(clients);
     server.join().unwrap();
     meter
+}
+
+/// Bytes of the server's heap that one more WebSocket session takes, which has said nothing yet.
+fn heap_of_a_session(server: Server) -> isize {
+    let meter: &Meter = Box::leak(Box::default());
+    let (ready, address) = mpsc::channel();
+    let server = thread::spawn(move || server(meter, 1 + 2 * IDLE, echo, ready));
+    let address = address.recv().unwrap();
+    let mut busy = [Client::open_websocket(address)];
+    let mut idle = Vec::new();
+    let mut live = [0; 2];
+    for live in &mut live {
+        idle.extend((0..IDLE).map(|_| Client::open_websocket(address)));
+        // Once this has its answer, the server has done all that the others gave it to do.
+        exchange(&mut busy, 1, 1);
+        *live = meter.live.load(SeqCst);
+    }
+    drop((busy, idle));
+    server.join().unwrap();
+    (live[1] - live[0]) / IDLE.cast_signed()
 }
 
 /// Has `n` messages of 64 bytes answered with themselves.
@@ -183,6 +213,8 @@ struct Meter {
     counting: AtomicBool,
     /// Allocations and reallocations while counting.
     allocations: AtomicUsize,
+    /// Bytes allocated less bytes freed, counting or not.
+    live: AtomicIsize,
     /// Where the first of them was.
     first: OnceLock<Backtrace>,
 }
@@ -210,8 +242,18 @@ static ALLOCATOR: Counting = Counting;
 struct Counting;
 
 impl Counting {
-    fn count() {
-        let Some(meter) = METER.get().filter(|meter| meter.counting.load(SeqCst)) else { return };
+    fn free(bytes: usize) {
+        if let Some(meter) = METER.get() {
+            meter.live.fetch_sub(bytes.cast_signed(), SeqCst);
+        }
+    }
+
+    fn count(bytes: usize) {
+        let Some(meter) = METER.get() else { return };
+        meter.live.fetch_add(bytes.cast_signed(), SeqCst);
+        if !meter.counting.load(SeqCst) {
+            return;
+        }
         meter.allocations.fetch_add(1, SeqCst);
         // What the backtrace allocates is not the server's.
         METER.set(None);
@@ -228,21 +270,23 @@ impl Counting {
 // counting does not unwind; it allocates only after it has stopped counting itself.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count();
+        Self::count(layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::count();
+        Self::count(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        Self::free(layout.size());
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::count();
+        Self::free(layout.size());
+        Self::count(new_size);
         unsafe { System.realloc(block, layout, new_size) }
     }
 }
@@ -251,3 +295,7 @@ unsafe impl GlobalAlloc for Counting {
 const WARM_UP: usize = 800;
 
 const MESSAGES: usize = 10_000;
+
+/// Sessions over which the heap of one is averaged, the room included that lists have left after they
+/// have grown.
+const IDLE: usize = 256;
