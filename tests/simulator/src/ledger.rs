@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
 struct Life {
     /// A connection of it was disturbed, or is such that timeouts may come up.
     disturbed: bool,
+    /// Somebody else has spoken in its name, or may have.
+    intruded: bool,
     /// Which side the application has closed.
     closed: [bool; 2],
     /// Which side is over, whatever the reason.
@@ -70,6 +72,13 @@ impl Ledger {
 
     pub(crate) fn note_fault(&mut self, life: u64) {
         self.life(life).disturbed = true;
+    }
+
+    /// Somebody else speaks in the name of this life: to the server no rule holds any more.
+    pub(crate) fn note_intruder(&mut self, life: u64) {
+        let life = self.life(life);
+        life.intruded = true;
+        life.disturbed = true;
     }
 
     pub(crate) fn note_bytes(&mut self, now: Time, life: u64, to: Side) {
@@ -142,7 +151,7 @@ impl Ledger {
                 possible && (life.disturbed || other || server_over)
             }
             _ => false,
-        };
+        } || (life.intruded && side == Side::Server);
         assert!(explained, "life {number}: the {side:?} is over for no reason: {reason:?}");
         if side == Side::Client {
             assert!(
@@ -216,6 +225,15 @@ mod tests {
         ledger.note_fault(life);
         let overlap = CloseReason::TransportError(TransportFault::PollOverlap);
         ledger.note_over(life, Side::Server, &overlap);
+    }
+
+    #[test]
+    fn whoever_speaks_in_another_s_name_may_break_a_rule_but_not_make_the_client_say_so() {
+        let (mut ledger, life) = ledger();
+        ledger.note_intruder(life);
+        let overlap = CloseReason::TransportError(TransportFault::PollOverlap);
+        ledger.note_over(life, Side::Server, &overlap);
+        ledger.note_over(life, Side::Client, &LOST);
     }
 
     #[test]

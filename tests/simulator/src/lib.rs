@@ -81,6 +81,9 @@
 //! - There are never more answers on a connection than requests.
 //! - Neither state machine asks for something of a connection that is closed.
 //!
+//! A scenario can take a hand in it: on a connection of its own, [`World::intrude`], it says whatever it
+//! likes in the name of a client, and the same must hold for all that is not the client's to break.
+//!
 //! [`World::finish`] closes all clients, waits, and checks that no session, connection or timer is left
 //! anywhere and that everybody has said that it is over. [`Numbered`] checks that each message comes
 //! once and in order, and [`Numbered::assert_all_came`] that none is missing. [`replay`] runs a
@@ -110,5 +113,5 @@ pub use self::{
     path::{Fault, Path, Side, When},
     random::Random,
     replay::{any_path, client_config, replay, replay_many},
-    world::World,
+    world::{IntruderId, World},
 };

@@ -73,6 +73,8 @@ struct Pipe {
     departed: Time,
     frozen_until: Time,
     swallowed: bool,
+    /// What is sent is collected, and passed on at multiples of this.
+    collected: Duration,
     delay: Duration,
     /// A write was not taken whole.
     blocked: bool,
@@ -277,6 +279,7 @@ impl Network {
                 }
             }
             Fault::Swallow(side) => wire.pipes[side as usize].swallowed = true,
+            Fault::Collect(side, every) => wire.pipes[side as usize].collected = every,
             Fault::Slow(more) => {
                 for pipe in &mut wire.pipes {
                     pipe.delay += more;
@@ -355,7 +358,7 @@ impl Wire {
 
 impl Pipe {
     fn send(&mut self, agenda: &mut Agenda, me: (WireId, Side), at: Time, bytes: Vec<u8>) {
-        let at = at + self.delay;
+        let at = next_multiple(at + self.delay, self.collected);
         self.fly(agenda, me, at, Segment::Bytes(bytes));
     }
 
@@ -405,6 +408,15 @@ impl Pipe {
             None => (bytes, None),
         }
     }
+}
+
+/// The first multiple of `every`, counted from the beginning of time, that is not before `at`.
+fn next_multiple(at: Time, every: Duration) -> Time {
+    let every = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
+    if every == 0 {
+        return at;
+    }
+    Time::ZERO + Duration::from_nanos(at.as_nanos().div_ceil(every).saturating_mul(every))
 }
 
 fn push(agenda: &mut Agenda, at: Time, happening: Happening) {
@@ -523,6 +535,24 @@ mod tests {
         cable.run();
         assert_eq!(cable.read, bytes(100));
         assert!(cable.now >= Time::from_millis(10_000));
+    }
+
+    #[test]
+    fn what_a_proxy_collects_comes_together() {
+        let second = Duration::from_secs(1);
+        let when = When::Bytes(Side::Client, 0);
+        let path = Path { segment: 10, ..Path::default() };
+        let collect = Fault::Collect(Side::Client, second);
+        let mut cable = Cable::new(1, path.with(when, collect));
+        // With the first byte it begins.
+        cable.write(&bytes(1));
+        cable.run();
+        assert!(cable.now < Time::ZERO + second);
+        for written in [2, 50] {
+            cable.write(&bytes(written));
+        }
+        cable.run();
+        assert_eq!((cable.now, cable.read.len()), (Time::ZERO + second, 53));
     }
 
     #[test]

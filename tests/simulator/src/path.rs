@@ -68,6 +68,8 @@ pub enum Fault {
     Swallow(Side),
     /// From now on everything takes so much longer.
     Slow(Duration),
+    /// A proxy collects what this side sends, and passes it on only every so often.
+    Collect(Side, Duration),
 }
 
 impl Default for Path {

@@ -67,11 +67,12 @@ pub fn any_path(random: &mut Random, badness: u64) -> Path {
         3 => When::Upgraded(side, random.below(40)),
         _ => When::Upgraded(side, random.below(4000)),
     };
-    let fault = match random.below(6) {
+    let fault = match random.below(7) {
         0 | 1 => Fault::Reset,
         2 => Fault::Vanish,
         3 => Fault::Stall(random.shorter(Duration::from_secs(60))),
         4 => Fault::Swallow(side),
+        5 => Fault::Collect(side, random.shorter(Duration::from_secs(10))),
         _ => Fault::Slow(random.shorter(Duration::from_secs(20))),
     };
     path.with(when, fault)

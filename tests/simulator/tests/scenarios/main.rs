@@ -4,6 +4,7 @@ mod closing;
 mod common;
 mod crowds;
 mod heartbeat;
+mod intruders;
 mod polling;
 mod undisturbed;
 mod upgrade;

@@ -1,5 +1,9 @@
 //! The world: one server, its clients, and the network between them.
 
+mod client;
+mod intruder;
+mod server;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -7,10 +11,12 @@ use std::{
 };
 
 use enginewire::{
-    ClientConfig, ClientHub, Event, Hub, LinkAction, LinkId, Time, Url,
-    hub::{ConnectionId, HubConfig, Output, SessionId},
+    ClientConfig, ClientHub, CloseReason, Event, Hub, LinkId, Time, Url,
+    hub::{ConnectionId, HubConfig, SessionId},
 };
 
+use self::intruder::Intruder;
+pub use self::intruder::IntruderId;
 use crate::{
     application::{Application, Core, End, EndId, Wishes},
     ledger::Ledger,
@@ -33,6 +39,7 @@ pub struct World<A> {
     network: Network,
     server: Server,
     clients: BTreeMap<u64, Client>,
+    intruders: BTreeMap<WireId, Intruder>,
     finished: Vec<u64>,
     random: Random,
     ledger: Ledger,
@@ -106,6 +113,7 @@ impl<A: Application> World<A> {
                 armed: None,
             },
             clients: BTreeMap::new(),
+            intruders: BTreeMap::new(),
             finished: Vec::new(),
             random,
             ledger,
@@ -215,13 +223,16 @@ impl<A: Application> World<A> {
         self.ledger.note_jump(self.now);
     }
 
-    /// Closes all clients, waits for all timeouts, and checks that nothing is left anywhere.
+    /// Closes all clients, sends all intruders away, waits for all timeouts, and checks that nothing is left anywhere.
     pub fn finish(mut self) -> (Log, A) {
         for life in self.clients.keys().copied().collect::<Vec<_>>() {
             self.at(EndId::Client(life), |_, end| {
                 end.resume();
                 end.close();
             });
+        }
+        for id in self.intruders.keys().copied().collect::<Vec<_>>() {
+            self.leave(IntruderId(id));
         }
         self.run_for(ALL_TIMEOUTS);
         let hub = &mut self.server.hub;
@@ -341,7 +352,10 @@ impl<A: Application> World<A> {
                 self.note_fault(before, id);
             }
             Happening::Readable(id, Side::Server) => self.read_server(id),
-            Happening::Readable(id, Side::Client) => self.read_client(id),
+            Happening::Readable(id, Side::Client) => {
+                self.read_client(id);
+                self.read_intruder(id);
+            }
             Happening::Writable(id, Side::Server) => {
                 if let Some(&on) = self.server.names.get(&id) {
                     self.server.hub.handle_writable(now, on);
@@ -350,6 +364,7 @@ impl<A: Application> World<A> {
             }
             Happening::Writable(id, Side::Client) => {
                 self.on_link(id, |client, now, link| client.hub.handle_writable(now, link));
+                self.write_intruder(id);
             }
             Happening::Lost(id, Side::Server) => {
                 if let Some(on) = self.server.names.remove(&id) {
@@ -389,153 +404,17 @@ impl<A: Application> World<A> {
             assert!(client.hub.handle_connected(self.now, link), "it is wanted until it is closed");
             self.settle_client(life);
         }
+        if let Some(intruder) = self.intruders.get_mut(&id) {
+            intruder.connected = true;
+            self.write_intruder(id);
+        }
     }
 
     fn refused(&mut self, id: WireId) {
         self.network_forgets(id, |client, now, link| client.hub.handle_refused(now, link));
     }
 
-    /// Does something to the connection of a client.
-    fn on_link(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
-        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
-        if let Some(client) = self.clients.get_mut(&life)
-            && let Some(&link) = client.names.get(&id)
-        {
-            act(client, self.now, link);
-            self.settle_client(life);
-        }
-    }
-
-    /// The same, with a connection that is no more.
-    fn network_forgets(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
-        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
-        self.network.forget(id, Side::Client);
-        if let Some(client) = self.clients.get_mut(&life)
-            && let Some(link) = client.names.remove(&id)
-        {
-            client.wires.remove(&link);
-            act(client, self.now, link);
-            self.settle_client(life);
-        }
-    }
-
-    fn read_server(&mut self, id: WireId) {
-        let now = self.now;
-        while let Some(&on) = self.server.names.get(&id)
-            && self.server.hub.is_reading(on)
-        {
-            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Server) {
-                self.log.data(&bytes);
-                if let Some(wire) = self.network.wire(id) {
-                    self.ledger.note_bytes(now, wire.life, Side::Server);
-                }
-                self.server.hub.handle_bytes(now, on, &mut bytes);
-            } else if self.network.read_end(id, Side::Server) {
-                self.server.hub.handle_eof(now, on);
-            } else {
-                return;
-            }
-            self.settle_server();
-        }
-    }
-
-    fn read_client(&mut self, id: WireId) {
-        let now = self.now;
-        while let Some(life) = self.network.wire(id).map(|wire| wire.life)
-            && let Some(client) = self.clients.get_mut(&life)
-            && let Some(&link) = client.names.get(&id)
-            && client.may_read(id, link)
-        {
-            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Client) {
-                self.log.data(&bytes);
-                self.ledger.note_bytes(now, life, Side::Client);
-                client.hub.handle_bytes(now, link, &mut bytes);
-            } else if self.network.read_end(id, Side::Client) {
-                client.hub.handle_eof(now, link);
-            } else {
-                return;
-            }
-            self.settle_client(life);
-        }
-    }
-
-    /// Does what the server asks for until it asks for nothing more.
-    fn settle_server(&mut self) {
-        let now = self.now;
-        while let Some(output) = self.server.hub.poll() {
-            match output {
-                Output::Write(on) => self.write_server(on),
-                Output::Read(on) => {
-                    if let Some(&id) = self.server.wires.get(&on) {
-                        let readable = Happening::Readable(id, Side::Server);
-                        self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
-                    }
-                }
-                Output::Shutdown(on) => {
-                    if let Some(&id) = self.server.wires.get(&on) {
-                        self.network.shut_down(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                Output::Close(on) => {
-                    if let Some(id) = self.server.wires.remove(&on) {
-                        self.server.names.remove(&id);
-                        self.say(format_args!("server closes {id:?}"));
-                        self.network.close(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                Output::Ask(ask, ..) => {
-                    self.server.hub.allow(ask);
-                }
-                Output::Opened(session, _, head) => {
-                    let life = life_of(head.query());
-                    self.server.sessions.insert(session, Seen { life, opened: now });
-                    self.say(format_args!("life {life} opens {session:?}"));
-                    self.lend(EndId::Server(life, session), A::handle_opened);
-                }
-                Output::Event(session, event) => self.tell_server(session, event),
-            }
-        }
-        let next = self.server.hub.poll_timeout();
-        if let Some(at) = rearm(&mut self.server.armed, next) {
-            self.agenda.push(at, self.timer_class, Next::ServerTimer);
-        }
-    }
-
-    fn write_server(&mut self, on: ConnectionId) {
-        let Self { server, network, agenda, log, now, .. } = self;
-        let Some(&id) = server.wires.get(&on) else {
-            panic!("{on:?} is to be written to, which is closed");
-        };
-        server.hub.transmit(*now, on, |bytes| {
-            let taken = network.write(agenda, *now, id, Side::Server, bytes);
-            log.data(&bytes[..taken]);
-            if let Some(wire) = network.wire_mut(id) {
-                wire.observer.answer(&bytes[..taken]);
-                let (requests, answers) = (wire.observer.requests(), wire.observer.answers());
-                assert!(answers <= requests, "{id:?}: {answers} answers to {requests} requests");
-            }
-            taken
-        });
-    }
-
-    fn tell_server(&mut self, session: SessionId, event: Event) {
-        let Some(seen) = self.server.sessions.get(&session) else {
-            panic!("{session:?} was not opened or is over, and tells {event:?}");
-        };
-        let life = seen.life;
-        let id = EndId::Server(life, session);
-        if self.server.hub.session(session).is_some_and(|session| !session.is_receiving()) {
-            self.ledger.note_slow(self.now, life);
-        }
-        if let Event::Closed(reason) = event {
-            self.server.sessions.remove(&session);
-            self.over(id, Side::Server, reason);
-        } else {
-            self.tell(id, event);
-        }
-    }
-
-    fn over(&mut self, id: EndId, side: Side, reason: enginewire::CloseReason) {
+    fn over(&mut self, id: EndId, side: Side, reason: CloseReason) {
         self.say(format_args!("{id:?} is over: {reason:?}"));
         self.ledger.note_over(id.life(), side, &reason);
         self.application.handle_closed(self.now, id, &reason);
@@ -553,92 +432,6 @@ impl<A: Application> World<A> {
             Event::Upgraded => self.lend(id, A::handle_upgraded),
             Event::Writable => self.lend(id, A::handle_writable),
             Event::Closed(_) => {}
-        }
-    }
-
-    /// Does what a client asks for until it asks for nothing more.
-    fn settle_client(&mut self, life: u64) {
-        let now = self.now;
-        while let Some(client) = self.clients.get_mut(&life) {
-            if let Some(action) = client.hub.poll_action(now, &mut client.random) {
-                self.act(life, action);
-                continue;
-            }
-            if !client.hub.session().is_receiving() {
-                self.ledger.note_slow(now, life);
-            }
-            let event = if client.paused && !client.hub.session().is_closed() {
-                None
-            } else {
-                client.hub.poll_event()
-            };
-            match event {
-                None => break,
-                Some(Event::Closed(reason)) => {
-                    client.over = true;
-                    self.over(EndId::Client(life), Side::Client, reason);
-                }
-                Some(event) => {
-                    if event == Event::Opened {
-                        assert_eq!(client.opened.replace(now), None, "life {life} opens twice");
-                    }
-                    self.tell(EndId::Client(life), event);
-                }
-            }
-        }
-        let Some(client) = self.clients.get_mut(&life) else { return };
-        self.ledger.check_queue(client.hub.session().queued(), self.largest);
-        for (&id, &link) in &client.names {
-            let unread = self.network.wire(id).is_some_and(|wire| wire.has_unread(Side::Client));
-            if unread && client.hub.is_reading(link) && !client.reads.contains(&id) {
-                client.reads.insert(id);
-                let readable = Happening::Readable(id, Side::Client);
-                self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
-            }
-        }
-        if let Some(at) = rearm(&mut client.armed, client.hub.poll_timeout()) {
-            self.agenda.push(at, self.timer_class, Next::ClientTimer(life));
-        }
-        if client.hub.is_finished() {
-            assert!(client.wires.is_empty(), "life {life} is finished and has connections");
-            assert_eq!(client.hub.poll_timeout(), None, "life {life} is finished and has a timer");
-            self.clients.remove(&life);
-            self.finished.push(life);
-        }
-    }
-
-    fn act(&mut self, life: u64, action: LinkAction) {
-        let Self { clients, network, agenda, log, ledger, now, .. } = self;
-        let Some(client) = clients.get_mut(&life) else { return };
-        match action {
-            LinkAction::Connect(link) => {
-                let path = (client.weather)(&mut client.random);
-                ledger.note_path(life, &path);
-                let id = network.connect(agenda, *now, life, path);
-                client.wires.insert(link, id);
-                client.names.insert(id, link);
-            }
-            LinkAction::Write(link) => {
-                let Some(&id) = client.wires.get(&link) else {
-                    panic!("life {life} writes to {link:?}, which is closed");
-                };
-                client.hub.transmit(*now, link, |bytes| {
-                    let taken = network.write(agenda, *now, id, Side::Client, bytes);
-                    log.data(&bytes[..taken]);
-                    if let Some(wire) = network.wire_mut(id) {
-                        let requests = wire.observer.request(&bytes[..taken]);
-                        ledger.note_requests(*now, life, requests);
-                    }
-                    taken
-                });
-            }
-            LinkAction::Close(link) => {
-                let Some(id) = client.wires.remove(&link) else {
-                    panic!("life {life} closes {link:?}, which is closed");
-                };
-                client.names.remove(&id);
-                network.close(agenda, *now, id, Side::Client);
-            }
         }
     }
 
@@ -702,13 +495,6 @@ impl<A: Application> World<A> {
 
     fn say(&mut self, line: std::fmt::Arguments<'_>) {
         self.log.line(format!("{} {line}", self.now));
-    }
-}
-
-impl Client {
-    fn may_read(&mut self, id: WireId, link: LinkId) -> bool {
-        self.reads.remove(&id);
-        self.hub.is_reading(link)
     }
 }
 

@@ -1,0 +1,154 @@
+//! The clients of a world.
+
+use enginewire::{Event, LinkAction, LinkId, Time};
+
+use super::{Client, NETWORK_CLASS, Next, World, rearm};
+use crate::{
+    application::{Application, EndId},
+    network::{Happening, WireId},
+    path::Side,
+};
+
+impl<A: Application> World<A> {
+    /// Does something to the connection of a client.
+    pub(super) fn on_link(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
+        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        if let Some(client) = self.clients.get_mut(&life)
+            && let Some(&link) = client.names.get(&id)
+        {
+            act(client, self.now, link);
+            self.settle_client(life);
+        }
+    }
+
+    /// The same, with a connection that is no more.
+    pub(super) fn network_forgets(
+        &mut self,
+        id: WireId,
+        act: impl FnOnce(&mut Client, Time, LinkId),
+    ) {
+        let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        self.network.forget(id, Side::Client);
+        self.cut_off(id);
+        if let Some(client) = self.clients.get_mut(&life)
+            && let Some(link) = client.names.remove(&id)
+        {
+            client.wires.remove(&link);
+            act(client, self.now, link);
+            self.settle_client(life);
+        }
+    }
+
+    pub(super) fn read_client(&mut self, id: WireId) {
+        let now = self.now;
+        while let Some(life) = self.network.wire(id).map(|wire| wire.life)
+            && let Some(client) = self.clients.get_mut(&life)
+            && let Some(&link) = client.names.get(&id)
+            && client.may_read(id, link)
+        {
+            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Client) {
+                self.log.data(&bytes);
+                self.ledger.note_bytes(now, life, Side::Client);
+                client.hub.handle_bytes(now, link, &mut bytes);
+            } else if self.network.read_end(id, Side::Client) {
+                client.hub.handle_eof(now, link);
+            } else {
+                return;
+            }
+            self.settle_client(life);
+        }
+    }
+
+    /// Does what a client asks for until it asks for nothing more.
+    pub(super) fn settle_client(&mut self, life: u64) {
+        let now = self.now;
+        while let Some(client) = self.clients.get_mut(&life) {
+            if let Some(action) = client.hub.poll_action(now, &mut client.random) {
+                self.act(life, action);
+                continue;
+            }
+            if !client.hub.session().is_receiving() {
+                self.ledger.note_slow(now, life);
+            }
+            let event = if client.paused && !client.hub.session().is_closed() {
+                None
+            } else {
+                client.hub.poll_event()
+            };
+            match event {
+                None => break,
+                Some(Event::Closed(reason)) => {
+                    client.over = true;
+                    self.over(EndId::Client(life), Side::Client, reason);
+                }
+                Some(event) => {
+                    if event == Event::Opened {
+                        assert_eq!(client.opened.replace(now), None, "life {life} opens twice");
+                    }
+                    self.tell(EndId::Client(life), event);
+                }
+            }
+        }
+        let Some(client) = self.clients.get_mut(&life) else { return };
+        self.ledger.check_queue(client.hub.session().queued(), self.largest);
+        for (&id, &link) in &client.names {
+            let unread = self.network.wire(id).is_some_and(|wire| wire.has_unread(Side::Client));
+            if unread && client.hub.is_reading(link) && !client.reads.contains(&id) {
+                client.reads.insert(id);
+                let readable = Happening::Readable(id, Side::Client);
+                self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
+            }
+        }
+        if let Some(at) = rearm(&mut client.armed, client.hub.poll_timeout()) {
+            self.agenda.push(at, self.timer_class, Next::ClientTimer(life));
+        }
+        if client.hub.is_finished() {
+            assert!(client.wires.is_empty(), "life {life} is finished and has connections");
+            assert_eq!(client.hub.poll_timeout(), None, "life {life} is finished and has a timer");
+            self.clients.remove(&life);
+            self.finished.push(life);
+        }
+    }
+
+    fn act(&mut self, life: u64, action: LinkAction) {
+        let Self { clients, network, agenda, log, ledger, now, .. } = self;
+        let Some(client) = clients.get_mut(&life) else { return };
+        match action {
+            LinkAction::Connect(link) => {
+                let path = (client.weather)(&mut client.random);
+                ledger.note_path(life, &path);
+                let id = network.connect(agenda, *now, life, path);
+                client.wires.insert(link, id);
+                client.names.insert(id, link);
+            }
+            LinkAction::Write(link) => {
+                let Some(&id) = client.wires.get(&link) else {
+                    panic!("life {life} writes to {link:?}, which is closed");
+                };
+                client.hub.transmit(*now, link, |bytes| {
+                    let taken = network.write(agenda, *now, id, Side::Client, bytes);
+                    log.data(&bytes[..taken]);
+                    if let Some(wire) = network.wire_mut(id) {
+                        let requests = wire.observer.request(&bytes[..taken]);
+                        ledger.note_requests(*now, life, requests);
+                    }
+                    taken
+                });
+            }
+            LinkAction::Close(link) => {
+                let Some(id) = client.wires.remove(&link) else {
+                    panic!("life {life} closes {link:?}, which is closed");
+                };
+                client.names.remove(&id);
+                network.close(agenda, *now, id, Side::Client);
+            }
+        }
+    }
+}
+
+impl Client {
+    fn may_read(&mut self, id: WireId, link: LinkId) -> bool {
+        self.reads.remove(&id);
+        self.hub.is_reading(link)
+    }
+}

@@ -1,0 +1,267 @@
+//! Requests that nobody's client would send: repeated by a proxy, or made by hand.
+
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+use enginewire::{CloseReason, Revision, TransportFault};
+use enginewire_simulator::{EndId, Fault, IntruderId, Log, Numbered, Path, Side, When, World};
+
+use crate::common::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Method {
+    Get,
+    Post,
+}
+
+/// A request of a session, as its client writes it.
+fn request(method: Method, revision: Revision, life: u64, sid: &str) -> Vec<u8> {
+    let number = revision.number();
+    let target = format!("/engine.io/?EIO={number}&transport=polling&life={life}{sid}");
+    // A packet that says nothing.
+    let noop = if revision == Revision::V3 { "1:6" } else { "6" };
+    match method {
+        Method::Get => format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        Method::Post => format!(
+            "POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{noop}",
+            noop.len()
+        ),
+    }
+    .into_bytes()
+}
+
+fn server_of(world: &World<Numbered>, life: u64) -> EndId {
+    world.server_end(life).unwrap_or_else(|| panic!("life {life} has no session"))
+}
+
+fn sid_of(world: &World<Numbered>, life: u64) -> String {
+    let EndId::Server(_, session) = server_of(world, life) else { panic!("it is the server's") };
+    let sid = world.hub().session(session).map(|session| session.sid());
+    sid.map_or_else(|| panic!("it is open"), |sid| format!("&sid={}", sid.as_str()))
+}
+
+/// The status of each answer.
+fn statuses(world: &World<Numbered>, id: IntruderId) -> Vec<String> {
+    let heard = String::from_utf8_lossy(world.heard(id)).into_owned();
+    heard.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
+}
+
+/// From the first answer to the handshake until the session is on its WebSocket, each time at another
+/// moment, a request comes that the client has not sent, from somewhere else: the session ends as the
+/// protocol says, on both sides, or goes on as if nothing had been; and each request has one answer.
+#[test]
+fn a_get_or_post_that_is_there_twice_at_any_moment_is_answered_and_harms_nobody_else() {
+    for revision in REVISIONS {
+        for method in [Method::Get, Method::Post] {
+            let outcomes = RefCell::new(BTreeSet::new());
+            for step in 0..120 {
+                scenario(|seed| {
+                    let (outcome, log) = repeat_at(seed, revision, method, step);
+                    outcomes.borrow_mut().insert(outcome);
+                    log
+                });
+            }
+            let overlap = match method {
+                Method::Get => TransportFault::PollOverlap,
+                Method::Post => TransportFault::PostOverlap,
+            };
+            let overlap = CloseReason::TransportError(overlap);
+            let outcomes = outcomes.into_inner();
+            let has = |status: &str, reason: Option<&CloseReason>| {
+                let text = reason.map(ToString::to_string);
+                outcomes.iter().any(|(seen, why)| seen == status && *why == text)
+            };
+            assert!(has("400", Some(&overlap)), "never while one waited: {outcomes:?}");
+            assert!(has("200", None), "never when it could be taken: {outcomes:?}");
+            assert!(has("400", None), "never after the upgrade: {outcomes:?}");
+        }
+    }
+}
+
+/// The status of the answer, and why the session is over if it is.
+type Outcome = (String, Option<String>);
+
+fn repeat_at(seed: u64, revision: Revision, method: Method, step: u32) -> (Outcome, Log) {
+    let mut world = world(seed);
+    // So slow that the body of a POST is some time on its way.
+    let slow = |_: &mut _| Path { bandwidth: 200_000, segment: 300, ..Path::default() };
+    let life = begin(&mut world, revision, BOTH, slow);
+    let other = begin(&mut world, revision, BOTH, good);
+    world.run_until(|world| world.server_end(life).is_some());
+    let sid = sid_of(&world, life);
+    world.at(EndId::Client(life), |application, end| application.burst(end, 30));
+    for _ in 0..step {
+        world.step();
+    }
+    // There at once, as otherwise the same few moments would be met again and again.
+    let intruder = world.intrude(life, Path::exact(Duration::ZERO));
+    world.utter(intruder, &request(method, revision, life, &sid));
+    world.run_for(60 * SECOND);
+    let statuses = statuses(&world, intruder);
+    assert_eq!(statuses.len(), 1, "answers to {method:?} at {step}: {statuses:?}");
+    let (client, server) = reasons(&world, life);
+    assert_eq!(client.is_some(), server.is_some(), "{client:?} {server:?}");
+    if server.is_none() {
+        assert_well(&mut world, life);
+    }
+    assert_well(&mut world, other);
+    ((statuses[0].clone(), server.map(|reason| reason.to_string())), world.finish().0)
+}
+
+/// A client's short text frame, whose mask changes nothing.
+fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80, 0, 0, 0, 0];
+    for byte in text.bytes() {
+        frame[1] += 1;
+        frame.push(byte);
+    }
+    frame
+}
+
+/// A session that is opened by hand, and a WebSocket that asks to become its transport.
+fn open_by_hand(world: &mut World<Numbered>, revision: Revision) -> (u64, String, IntruderId) {
+    let life = world.begin_by_hand();
+    let polls = world.intrude(life, Path::default());
+    world.utter(polls, &request(Method::Get, revision, life, ""));
+    world.run_for(SECOND);
+    let sid = sid_of(world, life);
+    world.leave(polls);
+    let probes = world.intrude(life, Path::default());
+    let number = revision.number();
+    let upgrade = format!(
+        "GET /engine.io/?EIO={number}&transport=websocket&life={life}{sid} HTTP/1.1\r\n\
+         Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    world.utter(probes, upgrade.as_bytes());
+    world.run_for(SECOND);
+    assert_eq!(statuses(world, probes), ["101"]);
+    (life, sid, probes)
+}
+
+/// What came behind the head of the 101.
+fn frames(world: &World<Numbered>, id: IntruderId) -> &[u8] {
+    let heard = world.heard(id);
+    let head = heard.windows(4).position(|end| end == b"\r\n\r\n");
+    head.map_or_else(|| panic!("the head has not come"), |head| &heard[head + 4..])
+}
+
+/// Sends one message from the server and fetches it with a GET: the session polls.
+fn assert_polls(world: &mut World<Numbered>, revision: Revision, life: u64, sid: &str) {
+    let server = server_of(world, life);
+    let sent = world.application.talk(server).sent;
+    world.at(server, |application, end| application.burst(end, 1));
+    let polls = world.intrude(life, Path::default());
+    world.utter(polls, &request(Method::Get, revision, life, sid));
+    world.run_for(SECOND);
+    assert_eq!(statuses(world, polls), ["200"]);
+    assert_eq!(world.application.talk(server).sent, sent + 1);
+    assert!(world.heard(polls).len() > 100, "the message has come");
+    world.leave(polls);
+}
+
+/// The end of all that was opened by hand: the session polls no more.
+fn assert_ends(mut world: World<Numbered>, life: u64) -> Log {
+    world.run_for(120 * SECOND);
+    assert_eq!(world.application.server(life).closed, SILENT);
+    world.finish().0
+}
+
+#[test]
+fn a_probe_that_says_something_else_costs_its_websocket_and_nothing_more() {
+    let wrong =
+        ["2", "2prob", "2probe2", "3probe", "4hello", "5", "6", "1", "", "x", "b", "2\u{e9}"];
+    for revision in REVISIONS {
+        for text in wrong {
+            scenario(|seed| {
+                let mut world = world(seed);
+                let (life, sid, probes) = open_by_hand(&mut world, revision);
+                world.utter(probes, &frame(text));
+                world.run_for(SECOND);
+                assert_eq!(frames(&world, probes), [0x88, 0], "after {text:?}");
+                assert_polls(&mut world, revision, life, &sid);
+                assert_ends(world, life)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_comes_twice_is_answered_twice_and_completes_once() {
+    for revision in REVISIONS {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let (life, sid, probes) = open_by_hand(&mut world, revision);
+            world.utter(probes, &frame("2probe").repeat(2));
+            world.run_for(SECOND);
+            assert_eq!(frames(&world, probes), b"\x81\x063probe".repeat(2));
+            // The client has not decided yet, so what is sent still comes by polling.
+            assert_polls(&mut world, revision, life, &sid);
+            world.utter(probes, &frame("5").repeat(2));
+            world.run_for(SECOND);
+            let server = server_of(&world, life);
+            assert_eq!(world.application.talk(server).upgraded, 1);
+            let before = frames(&world, probes).len();
+            world.at(server, |application, end| application.burst(end, 1));
+            world.run_for(SECOND);
+            assert!(frames(&world, probes).len() > before, "the message comes on the WebSocket");
+            assert_ends(world, life)
+        });
+    }
+}
+
+#[test]
+fn a_second_websocket_is_refused_while_one_probes_and_the_first_completes() {
+    for revision in REVISIONS {
+        scenario(|seed| {
+            let mut world = world(seed);
+            let (life, sid, probes) = open_by_hand(&mut world, revision);
+            world.utter(probes, &frame("2probe"));
+            let second = world.intrude(life, Path::default());
+            let number = revision.number();
+            world.utter(
+                second,
+                format!(
+                    "GET /engine.io/?EIO={number}&transport=websocket&life={life}{sid} HTTP/1.1\r\n\
+                     Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+                )
+                .as_bytes(),
+            );
+            world.run_for(SECOND);
+            assert_eq!(statuses(&world, second), ["400"]);
+            world.utter(probes, &frame("5"));
+            world.run_for(SECOND);
+            let server = server_of(&world, life);
+            assert_eq!(world.application.talk(server).upgraded, 1);
+            assert_ends(world, life)
+        });
+    }
+}
+
+/// A proxy that passes things on only every so often, in either direction, on all connections: all that
+/// is slower. Not so slow that the server gives the upgrade up while the client's last word about it is
+/// on its way, for then the two disagree, and the session is over: the protocol has no answer to it.
+#[test]
+fn a_proxy_that_collects_what_it_passes_on_loses_nothing() {
+    for revision in REVISIONS {
+        for side in [Side::Client, Side::Server] {
+            for every in [20 * MILLI, 700 * MILLI, 2 * SECOND] {
+                scenario(|seed| {
+                    let mut world = world(seed);
+                    let path = move |_: &mut _| {
+                        Path::default().with(When::After(MILLI), Fault::Collect(side, every))
+                    };
+                    let life = begin(&mut world, revision, BOTH, path);
+                    for _ in 0..20 {
+                        talk(&mut world, life, 3);
+                        world.run_for(SECOND);
+                    }
+                    world.run_for(60 * SECOND);
+                    assert_well(&mut world, life);
+                    assert!(world.application.client(life).received >= 60);
+                    world.finish().0
+                });
+            }
+        }
+    }
+}
