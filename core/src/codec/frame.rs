@@ -80,6 +80,22 @@ pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
     Frame { binary, prefix, payload: message.into_payload() }
 }
 
+/// The application's message in a WebSocket message that is one, as nearly all are; or the latter back,
+/// for [`decode_text`] or [`decode_binary`]. What those say of it is the same; this has less to carry
+/// around.
+#[inline]
+pub(crate) fn undress(revision: Revision, message: Message) -> Result<Message, Message> {
+    match message {
+        Message::Text(text) if text.as_bytes().first() == Some(&b'4') => {
+            let mut body = text.into_bytes();
+            body.advance(1);
+            Ok(Message::Text(Text::from_validated(body)))
+        }
+        Message::Binary(bytes) if revision == Revision::V4 => Ok(Message::Binary(bytes)),
+        other => Err(other),
+    }
+}
+
 /// The packet in one text message. Its data are a slice of `text`, or decoded from base64.
 ///
 /// Data of a packet that has none are dropped, and so are, in revision 3, base64 data of anything but

@@ -24,7 +24,7 @@ mod tests;
 
 use core::fmt;
 
-pub(crate) use self::frame::message_frame;
+pub(crate) use self::frame::{message_frame, undress};
 pub use self::{
     decoder::PayloadDecoder,
     encoder::PayloadEncoder,

@@ -184,6 +184,7 @@ impl Desk {
     }
 
     /// The next thing that a session tells.
+    #[inline]
     pub(super) fn next_event(&mut self) -> Option<Output> {
         while let Some(&id) = self.eventful.front() {
             if let Some(output) = self.next_event_of(id) {
@@ -240,7 +241,9 @@ impl Desk {
         let Self { closing, deserted, over, .. } = self;
         let entry = entries.get_mut(id.index).filter(|entry| entry.serial == id.serial);
         let Some(entry) = entry else { return };
-        entry.hand_out_actions(None, woken);
+        if entry.session.has_actions() {
+            entry.hand_out_actions(None, woken);
+        }
         entry.wake_carriers(woken);
         if entry.full && entry.session.is_open() && entry.session.is_writable() {
             entry.full = false;

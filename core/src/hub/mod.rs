@@ -278,12 +278,15 @@ impl Hub {
     /// What the event loop has to do, or the application should know.
     #[inline]
     pub fn poll(&mut self) -> Option<Output> {
-        // What messages are answered with, all of those that have come, is written together.
-        if let Some(output) = self.desk.outputs.pop_front().or_else(|| self.desk.next_event()) {
+        if let Some(output) = self.desk.outputs.pop_front() {
             if let Output::Close(on) = output {
                 self.connections.try_remove(on.index);
             }
             return Some(output);
+        }
+        // What messages are answered with, all of those that have come, is written together.
+        if let Some(event) = self.desk.next_event() {
+            return Some(event);
         }
         self.gather_woken();
         loop {

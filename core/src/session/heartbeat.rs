@@ -4,10 +4,7 @@
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
 use super::{CloseReason, Session, TimerKind, TransportFault};
-use crate::{
-    packet::{Packet, Revision},
-    time::Time,
-};
+use crate::{packet::Revision, time::Time};
 
 impl Session {
     pub(super) fn start_heartbeat(&mut self, now: Time) {
@@ -20,12 +17,13 @@ impl Session {
     /// Any packet tells that the peer lives. In revision 3 that is all there is to it; in revision 4
     /// the pong is still wanted, but its deadline is moved once: a pong can be stuck behind other
     /// traffic on a slow line.
-    pub(super) fn note_traffic(&mut self, now: Time, packet: &Packet) {
+    #[inline]
+    pub(super) fn note_traffic(&mut self, now: Time, is_pong: bool) {
         match self.revision {
             Revision::V3 => self.expect_ping(now),
             Revision::V4 => {
                 let awaited = self.timers.is_set(TimerKind::Heartbeat);
-                if awaited && !self.extended && !matches!(packet, Packet::Pong(_)) {
+                if awaited && !self.extended && !is_pong {
                     self.extended = true;
                     self.expect_pong(now);
                 }

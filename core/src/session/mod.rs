@@ -203,6 +203,14 @@ impl Session {
         if !self.is_socket(on) || self.state == State::Closed {
             return;
         }
+        // Past the way of all packets, on which it would be treated alike.
+        let message = match codec::undress(self.revision, message) {
+            Ok(message) => {
+                self.note_traffic(now, false);
+                return self.deliver(message);
+            }
+            Err(message) => message,
+        };
         let decoded = match message {
             Message::Text(text) => codec::decode_text(self.revision, text).map(Some),
             Message::Binary(bytes) => Ok(codec::decode_binary(self.revision, bytes)),
@@ -550,7 +558,7 @@ impl Session {
 
     /// A packet came on the session's transport.
     fn handle_packet(&mut self, now: Time, packet: Packet) {
-        self.note_traffic(now, &packet);
+        self.note_traffic(now, matches!(packet, Packet::Pong(_)));
         match packet {
             Packet::Message(message) => self.deliver(message),
             Packet::Ping(_) => self.handle_ping(now),

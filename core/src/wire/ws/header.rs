@@ -121,7 +121,12 @@ pub(super) fn parse(bytes: &[u8], masked: bool) -> Result<Option<(Frame, usize)>
 
 /// Appends the head of an unmasked, final frame of `prefix` and `len` more bytes, and the prefix.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the pattern has just checked the range")]
 pub(super) fn put(opcode: Opcode, prefix: Option<u8>, len: usize, out: &mut Output) {
+    if let (Some(prefix), 0..MAX_CONTROL) = (prefix, len) {
+        // Nearly always: three bytes of which the compiler knows that they are three.
+        return out.put_slice(&[FIN | opcode as u8, len as u8 + 1, prefix]);
+    }
     let mut head = Head::new(opcode, 0, payload_len(prefix, len));
     if let Some(prefix) = prefix {
         head.push(&[prefix]);
