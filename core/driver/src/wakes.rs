@@ -1,13 +1,16 @@
 //! Wakers to be called once all locks have been released.
 
-use std::task::Waker;
+use std::{mem::ManuallyDrop, task::Waker};
 
 /// Collects wakers, the first without an allocation, and calls them when dropped.
 ///
 /// Declare it before the guard of a lock and it outlives that: user code and executors never run
 /// under a lock of ours.
+///
+/// There is one for all that is done to a session, and nearly always nobody is in it: what is in it is
+/// taken out when it is dropped, so that nothing is left of which the drop would have to be called.
 #[derive(Default)]
-pub(crate) struct Wakes(Wakers);
+pub(crate) struct Wakes(ManuallyDrop<Wakers>);
 
 #[derive(Default)]
 enum Wakers {
@@ -19,7 +22,7 @@ enum Wakers {
 
 impl Wakes {
     pub(crate) fn push(&mut self, waker: Waker) {
-        self.0 = match std::mem::take(&mut self.0) {
+        *self.0 = match std::mem::take(&mut *self.0) {
             Wakers::None => Wakers::One(waker),
             Wakers::One(first) => Wakers::Many(vec![first, waker]),
             Wakers::Many(mut wakers) => {
@@ -27,6 +30,15 @@ impl Wakes {
                 Wakers::Many(wakers)
             }
         };
+    }
+
+    #[inline(never)]
+    fn wake_all(&mut self) {
+        match std::mem::take(&mut *self.0) {
+            Wakers::None => {}
+            Wakers::One(waker) => waker.wake(),
+            Wakers::Many(wakers) => wakers.into_iter().for_each(Waker::wake),
+        }
     }
 }
 
@@ -39,10 +51,8 @@ impl Extend<Waker> for Wakes {
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
-        match std::mem::take(&mut self.0) {
-            Wakers::None => {}
-            Wakers::One(waker) => waker.wake(),
-            Wakers::Many(wakers) => wakers.into_iter().for_each(Waker::wake),
+        if !matches!(*self.0, Wakers::None) {
+            self.wake_all();
         }
     }
 }
