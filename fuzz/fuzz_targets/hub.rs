@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_fuzz::hub::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_properties::hub::run(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_fuzz::query::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_properties::query::run(data));

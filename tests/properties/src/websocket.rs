@@ -25,6 +25,7 @@ use crate::{
 const MAX_MESSAGE: [usize; 4] = [1000, 100, 5000, 20_000];
 const MAX_FRAGMENTS: [usize; 4] = [usize::MAX, 1, 3, 200];
 
+/// Reads the stream, holds the conversation, or writes and reads.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let mode = script.byte();

@@ -13,6 +13,7 @@ use crate::{
     script::{Reads, Script},
 };
 
+/// Decodes the stream, cut in three ways, and encodes what was in it.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let max = script.number();

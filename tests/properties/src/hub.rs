@@ -35,6 +35,7 @@ use enginewire::hub::HubConfig;
 use self::world::World;
 use crate::script::Script;
 
+/// Runs the script twice.
 pub fn run(data: &[u8]) {
     let first = serve(data);
     assert_eq!(first, serve(data), "the same inputs, but other outputs");

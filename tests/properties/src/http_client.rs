@@ -27,6 +27,7 @@ const LIMITS: [(usize, usize, usize); 4] =
 /// Between what answers one request and what answers the next. Not sent.
 const TURN: u8 = 0x1e;
 
+/// Asks, and reads the answers, cut in two ways.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let flags = script.byte();

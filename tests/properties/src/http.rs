@@ -25,6 +25,7 @@ use crate::{
 const LIMITS: [(usize, usize, usize); 4] =
     [(200, 100, 100), (16_384, 100, 1_000_000), (64, 2, 10), (1000, 20, 70_000)];
 
+/// Serves the stream, cut in two ways.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let flags = script.byte();

@@ -42,6 +42,7 @@ use crate::{
     sent::{group, text},
 };
 
+/// Runs the script beside the model.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let options = Options::read(script.until(b':'));

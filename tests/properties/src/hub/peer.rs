@@ -23,18 +23,14 @@ pub(super) fn upgrade(query: &str) -> Vec<u8> {
     .into()
 }
 
-/// A frame with a mask of zeros.
+/// A frame with a mask of zeros, cut where a length of 16 bits ends.
 pub(super) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+    let [high, low] = length.to_be_bytes();
     let mut frame = vec![first];
-    match payload.len() {
-        n @ ..126 => frame.push(0x80 | n as u8),
-        n => {
-            frame.push(0x80 | 126);
-            frame.extend((n.min(0xffff) as u16).to_be_bytes());
-        }
-    }
+    frame.extend(if length < 126 { vec![0x80 | low] } else { vec![0x80 | 126, high, low] });
     frame.extend([0; 4]);
-    frame.extend(&payload[..payload.len().min(0xffff)]);
+    frame.extend(&payload[..length.into()]);
     frame
 }
 

@@ -1,35 +1,38 @@
-//! The heap of this process, in bytes as requested: what a peer can make us hold.
+//! The heap of this thread, in bytes as requested: what a peer can make us hold.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicIsize, Ordering::Relaxed},
+    cell::Cell,
 };
 
-/// Looks at what is allocated from now on. One at a time: a new one starts the peak anew.
+/// Looks at what this thread allocates from now on. One at a time: a new one starts the peak anew.
 pub(crate) struct Watch {
     base: isize,
 }
 
 impl Watch {
     pub(crate) fn start() -> Self {
-        let base = LIVE.load(Relaxed);
-        PEAK.store(base, Relaxed);
+        let base = LIVE.get();
+        PEAK.set(base);
         Self { base }
     }
 
     /// Bytes allocated less bytes freed since.
     pub(crate) fn live(&self) -> usize {
-        (LIVE.load(Relaxed) - self.base).max(0).cast_unsigned()
+        (LIVE.get() - self.base).max(0).cast_unsigned()
     }
 
     /// The most that this has been.
     pub(crate) fn peak(&self) -> usize {
-        (PEAK.load(Relaxed) - self.base).max(0).cast_unsigned()
+        (PEAK.get() - self.base).max(0).cast_unsigned()
     }
 }
 
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-static PEAK: AtomicIsize = AtomicIsize::new(0);
+thread_local! {
+    // Made before the program runs and never dropped, so that an allocator can use them.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -38,8 +41,9 @@ struct Counting;
 
 impl Counting {
     fn add(bytes: isize) {
-        let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
-        PEAK.fetch_max(live, Relaxed);
+        let live = LIVE.get() + bytes;
+        LIVE.set(live);
+        PEAK.set(PEAK.get().max(live));
     }
 }
 
@@ -68,5 +72,29 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         Self::add(new_size.cast_signed() - layout.size().cast_signed());
         unsafe { System.realloc(block, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allocated_is_seen_while_it_is_there() {
+        let watch = Watch::start();
+        let mut bytes = vec![0_u8; 1000];
+        assert_eq!((watch.live(), watch.peak()), (1000, 1000));
+        bytes.reserve_exact(2000);
+        assert_eq!(watch.live(), 3000);
+        drop(bytes);
+        assert_eq!((watch.live(), watch.peak()), (0, 3000));
+    }
+
+    #[test]
+    fn other_threads_are_not_seen() {
+        let watch = Watch::start();
+        let other = std::thread::spawn(|| vec![0_u8; 100_000].len());
+        assert_eq!(other.join().unwrap(), 100_000);
+        assert!(watch.peak() < 100_000);
     }
 }

@@ -9,6 +9,7 @@ use enginewire::{
 
 use crate::{oracle, script::Script};
 
+/// Takes the message as text and as binary.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let revision = if script.byte() & 1 == 0 { Revision::V4 } else { Revision::V3 };

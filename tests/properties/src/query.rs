@@ -6,6 +6,7 @@ use enginewire::query;
 
 use crate::oracle;
 
+/// Takes the string apart, and puts it together again.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let pairs: Vec<_> = query::pairs(text).collect();

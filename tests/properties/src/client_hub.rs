@@ -41,6 +41,7 @@ use crate::{
     script::{Reads, Script},
 };
 
+/// Runs the script, cut in two ways.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let mut config = options(script.until(b':'));

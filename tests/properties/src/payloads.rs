@@ -9,6 +9,7 @@ use enginewire::{
 
 use crate::{memory::Watch, oracle, packets::has_a_place, script::Script};
 
+/// Decodes the body, and encodes what was in it.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let form = match script.byte() {

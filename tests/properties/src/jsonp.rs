@@ -7,6 +7,7 @@ use enginewire::codec::jsonp;
 
 use crate::{oracle, packets::has_a_place, script::Script};
 
+/// Takes the bytes as a request, as the payload of a response, and as what a client submits.
 pub fn run(data: &[u8]) {
     let mut script = Script::new(data);
     let style = script.byte();
