@@ -241,7 +241,8 @@ impl Model {
     pub(super) fn timeout(&mut self, now: Time) {
         let due = self.session.poll_timeout().is_some_and(|(deadline, _)| deadline <= now);
         let before = self.outputs();
-        if self.opened.is_some_and(|opened| opened + self.config.upgrade_timeout <= now) {
+        let polls = self.session.transport() == TransportKind::Polling;
+        if polls && self.opened.is_some_and(|opened| opened + self.config.upgrade_timeout <= now) {
             self.probe = None;
         }
         self.input(now, vec![], |session| session.handle_timeout(now));
