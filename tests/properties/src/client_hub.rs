@@ -36,13 +36,14 @@ use enginewire::{
 };
 
 use crate::{
+    Reached,
     client_session::options,
     memory::Watch,
     script::{Reads, Script},
 };
 
 /// Runs the script, cut in two ways.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Reached {
     let mut script = Script::new(data);
     let mut config = options(script.until(b':'));
     config.limits.max_payload = MAX_PAYLOAD;
@@ -53,6 +54,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(Driver::new(&config, reads, true).run(script), whole);
     let watch = Watch::start();
     Driver { watch: Some(watch), ..Driver::new(&config, reads, false) }.run(script);
+    whole.reached()
 }
 
 /// All that was seen of a client.
@@ -61,6 +63,20 @@ struct Log {
     actions: Vec<LinkAction>,
     events: Vec<Event>,
     written: Vec<(LinkId, Vec<u8>)>,
+    /// Messages that were taken.
+    sent: usize,
+}
+
+impl Log {
+    fn reached(&self) -> Reached {
+        let count = |which: fn(&Event) -> bool| self.events.iter().filter(|one| which(one)).count();
+        Reached {
+            opened: count(|event| *event == Event::Opened) > 0,
+            received: count(|event| matches!(event, Event::Message(_))),
+            sent: self.sent,
+            upgraded: count(|event| *event == Event::Upgraded) > 0,
+        }
+    }
 }
 
 /// An event loop, and the server's end of its connections.
@@ -258,6 +274,7 @@ impl Driver {
         assert_eq!(sent.is_ok(), has_room && self.hub.session().is_open());
         if sent.is_ok() {
             self.sent += length;
+            self.log.sent += 1;
         }
     }
 

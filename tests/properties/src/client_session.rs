@@ -41,12 +41,13 @@ use enginewire::{
 
 use self::model::Model;
 use crate::{
+    Reached,
     script::Script,
     sent::{group, text},
 };
 
 /// Runs the script beside the model.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Reached {
     let mut script = Script::new(data);
     let letters = script.until(b':');
     let has = |letter: u8| letters.contains(&letter);

@@ -33,16 +33,17 @@ mod world;
 use enginewire::hub::HubConfig;
 
 use self::world::World;
-use crate::script::Script;
+use crate::{Reached, script::Script};
 
 /// Runs the script twice.
-pub fn run(data: &[u8]) {
-    let first = serve(data);
-    assert_eq!(first, serve(data), "the same inputs, but other outputs");
+pub fn run(data: &[u8]) -> Reached {
+    let (first, reached) = serve(data);
+    assert_eq!(first, serve(data).0, "the same inputs, but other outputs");
+    reached
 }
 
-/// Runs the script. A digest of everything that the hub said.
-fn serve(data: &[u8]) -> u64 {
+/// Runs the script. A digest of everything that the hub said, and how far it got.
+fn serve(data: &[u8]) -> (u64, Reached) {
     let mut script = Script::new(data);
     let letters = script.until(b':');
     let mut world = World::new(options(letters));

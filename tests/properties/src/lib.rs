@@ -22,5 +22,8 @@ pub mod websocket;
 mod memory;
 mod naive;
 mod oracle;
+mod reached;
 mod script;
 mod sent;
+
+pub use self::reached::Reached;

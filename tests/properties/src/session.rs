@@ -38,19 +38,20 @@ use enginewire::{
 
 use self::{model::Model, options::Options};
 use crate::{
+    Reached,
     script::Script,
     sent::{group, text},
 };
 
 /// Runs the script beside the model.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Reached {
     let mut script = Script::new(data);
     let options = Options::read(script.until(b':'));
     let mut driver = Driver::open(&options);
     while !script.is_empty() && driver.step(&mut script) {
         driver.model.check();
     }
-    driver.finish();
+    driver.finish()
 }
 
 /// A driver that takes outputs when it is told to.
@@ -180,7 +181,7 @@ impl Driver {
     }
 
     /// The peer falls silent, and the application may close: it comes to an end either way.
-    fn finish(mut self) {
+    fn finish(mut self) -> Reached {
         self.model.take_actions();
         while self.model.take_event() {}
         if !self.leaves_alone {
@@ -205,5 +206,6 @@ impl Driver {
         while self.model.take_event() {}
         self.model.check();
         self.model.check_end();
+        self.model.reached
     }
 }

@@ -16,7 +16,9 @@ macro_rules! replay {
         $(
             #[test]
             fn $target() {
-                replay(stringify!($target), enginewire_properties::$target::run);
+                replay(stringify!($target), |data| {
+                    enginewire_properties::$target::run(data);
+                });
             }
         )*
     };

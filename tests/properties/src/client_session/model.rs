@@ -13,10 +13,11 @@ use enginewire::{
     codec::{self, Frame, PayloadDecoder, PayloadForm},
 };
 
-use crate::sent::Sent;
+use crate::{Reached, sent::Sent};
 
 pub(super) struct Model {
     pub(super) session: ClientSession,
+    reached: Reached,
     config: Arc<ClientConfig>,
     /// What was asked for and has not been answered, lost or given up.
     get: Option<ExchangeId>,
@@ -96,6 +97,7 @@ impl Model {
         let session = ClientSession::new(now, Arc::clone(&config), websocket_worked, &mut entropy);
         Self {
             session,
+            reached: Reached::default(),
             config,
             get: None,
             post: None,
@@ -346,15 +348,18 @@ impl Model {
         match event {
             Event::Opened => {
                 assert!(self.opened.is_some() && !std::mem::replace(&mut self.told.opened, true));
+                self.reached.opened = true;
             }
             Event::Message(message) => {
                 assert!(self.told.opened);
+                self.reached.received += 1;
                 self.unread -= cost(&message);
                 self.held &= self.unread > self.config.limits.max_unread / 2;
                 assert_eq!(self.inbox.pop_front(), Some(message));
             }
             Event::Upgraded => {
                 assert!(self.told.opened && !std::mem::replace(&mut self.told.upgraded, true));
+                self.reached.upgraded = true;
             }
             Event::Writable => {
                 self.refused = self.refused.checked_sub(1).expect("somebody was refused");
@@ -490,6 +495,7 @@ impl Model {
             (Packet::Message(message), _) => {
                 let first = self.queue.front_mut().expect("a message that was sent");
                 assert_eq!(first.parts.pop_front(), Some(message));
+                self.reached.sent += 1;
                 if first.parts.is_empty() {
                     self.queue.pop_front();
                 }
@@ -525,7 +531,7 @@ impl Model {
     }
 
     /// The application closes, and the server takes everything: it all comes out, in no time.
-    pub(super) fn part(mut self, now: Time) {
+    pub(super) fn part(mut self, now: Time) -> Reached {
         self.timeout(now);
         let before = self.session.is_closed();
         self.close(now);
@@ -548,11 +554,11 @@ impl Model {
         assert!(self.session.is_closed(), "{:?}", self.session);
         let forced = self.session.close_reason() == Some(&CloseReason::ForcedClose);
         assert!(before || forced, "{:?}", self.session.close_reason());
-        self.check_end(now);
+        self.check_end(now)
     }
 
     /// The server falls silent, and the application may have closed: it comes to an end either way.
-    pub(super) fn leave_alone(mut self, mut now: Time) {
+    pub(super) fn leave_alone(mut self, mut now: Time) -> Reached {
         for _ in 0..100 {
             while self.take_action(now) {}
             while self.take_event() {}
@@ -561,11 +567,11 @@ impl Model {
             self.timeout(now);
         }
         assert!(self.session.is_closed(), "{:?}", self.session);
-        self.check_end(now);
+        self.check_end(now)
     }
 
     /// Nothing is under way any more, and nothing brings it back.
-    fn check_end(mut self, now: Time) {
+    fn check_end(mut self, now: Time) -> Reached {
         while self.take_action(now) {}
         assert_eq!((self.get, self.post), (None, None), "given up without a word");
         for (on, way) in &self.ways {
@@ -581,6 +587,7 @@ impl Model {
         assert!(!self.take_action(now));
         while self.take_event() {}
         assert!(self.told.closed && !self.session.has_events());
+        self.reached
     }
 }
 

@@ -12,7 +12,7 @@ use enginewire::{
 };
 
 use super::peer::{Reader, Sent};
-use crate::memory::Watch;
+use crate::{Reached, memory::Watch};
 
 pub(super) struct World {
     hub: Hub,
@@ -24,6 +24,7 @@ pub(super) struct World {
     /// In the order in which they opened; those that are over too.
     sessions: Vec<SessionId>,
     told: BTreeMap<SessionId, Told>,
+    reached: Reached,
     digest: DefaultHasher,
     memory: Watch,
     closed: bool,
@@ -70,6 +71,7 @@ impl World {
             sockets: BTreeMap::new(),
             sessions: Vec::new(),
             told: BTreeMap::new(),
+            reached: Reached::default(),
             digest: DefaultHasher::new(),
             memory,
             closed: false,
@@ -189,7 +191,10 @@ impl World {
         // What is too long for a client would end the session only there.
         let before = self.hub.session(session).map(|session| session.queued());
         match self.hub.send(session, Message::from(text)) {
-            Ok(()) => assert!(before.is_some_and(|queued| queued < max)),
+            Ok(()) => {
+                assert!(before.is_some_and(|queued| queued < max));
+                self.reached.sent += 1;
+            }
             Err(error) => match error.reason {
                 SendError::Full { queued, .. } => assert!(queued >= max),
                 SendError::Closed => {
@@ -283,6 +288,7 @@ impl World {
             Output::Opened(session, ..) => {
                 assert!(self.told.insert(session, Told::default()).is_none(), "opened twice");
                 self.sessions.push(session);
+                self.reached.opened = true;
             }
             Output::Event(session, event) => {
                 let told = self.told.get_mut(&session).expect("it was opened");
@@ -294,6 +300,8 @@ impl World {
                 }
                 let over = self.hub.session(session).is_none_or(|session| session.is_closed());
                 assert!(!told.paused || over || !matches!(event, Event::Message(_)));
+                self.reached.received += usize::from(matches!(event, Event::Message(_)));
+                self.reached.upgraded |= event == Event::Upgraded;
             }
         }
         true
@@ -332,8 +340,9 @@ impl World {
         assert!(self.memory.live() <= bound, "{} bytes, {bound} at most", self.memory.live());
     }
 
-    /// A digest of all that was said. In the end connections are `lost`, or the hub is closed.
-    pub(super) fn finish(mut self, lost: bool) -> u64 {
+    /// A digest of all that was said, and how far it got. In the end connections are `lost`, or the hub is closed.
+    pub(super) fn finish(mut self, lost: bool) -> (u64, Reached) {
+        self.drain();
         // The silence of a peer that is not read is excused for as long as it is not.
         for n in 0..self.sessions.len() {
             self.pause(n, false);
@@ -361,7 +370,7 @@ impl World {
         assert_eq!(self.hub.poll_timeout(), None);
         assert!(self.told.values().all(|told| told.closed));
         assert!(!self.closed || self.hub.is_finished());
-        self.digest.finish()
+        (self.digest.finish(), self.reached)
     }
 }
 

@@ -21,10 +21,11 @@ use self::{
     websocket::{Probe, Socket},
 };
 use super::options::Options;
-use crate::sent::Sent;
+use crate::{Reached, sent::Sent};
 
 pub(super) struct Model {
     pub(super) session: Session,
+    pub(super) reached: Reached,
     config: Arc<Config>,
     revision: Revision,
     /// The client can take nothing binary by polling.
@@ -84,6 +85,7 @@ impl Model {
         let base64 = options.base64 || options.jsonp;
         let mut model = Self {
             session,
+            reached: Reached::default(),
             config: Arc::clone(router.config()),
             revision: options.revision,
             base64,

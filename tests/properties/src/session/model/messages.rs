@@ -33,6 +33,7 @@ impl Model {
         match packet {
             Packet::Open(handshake) => {
                 self.shaken = true;
+                self.reached.opened = true;
                 assert!(handshake.contains(self.session.sid().as_str()));
             }
             Packet::Ping(data) => assert!(self.revision == Revision::V4 && data.is_empty()),
@@ -41,6 +42,7 @@ impl Model {
             Packet::Message(message) => {
                 let first = self.queue.front_mut().expect("a message that was sent");
                 assert_eq!(first.parts.pop_front(), Some(message), "not the one that is next");
+                self.reached.sent += 1;
                 if first.parts.is_empty() {
                     self.queue.pop_front();
                 }
@@ -91,12 +93,13 @@ impl Model {
                 return true;
             }
             Event::Message(message) => {
+                self.reached.received += 1;
                 self.unread -= message.len() + Limits::MESSAGE_OVERHEAD;
                 if self.unread <= self.config.limits.max_unread / 2 {
                     self.release();
                 }
             }
-            Event::Upgraded => {}
+            Event::Upgraded => self.reached.upgraded = true,
             Event::Opened => panic!("a server's session is open from the beginning"),
             Event::Closed(_) => self.ended = true,
         }

@@ -1,0 +1,113 @@
+//! Bytes that no client and no server ever sent, and committed seeds with something changed in them: each
+//! target looks at them in several cuts, and beside a second opinion.
+
+use std::{fs, path::Path};
+
+use enginewire_properties::{
+    http, http_client, jsonp, packets, payloads, query, stream, websocket,
+};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use crate::{config, letters::Script};
+
+/// Any bytes one time in four, else a seed with up to three changes.
+fn bytes(target: &str) -> impl Strategy<Value = Script> + use<> {
+    let seeds = seeds(target);
+    let other = seeds.clone();
+    let changed = (any::<Index>(), vec(change(), 0..4)).prop_map(move |(seed, changes)| {
+        let mut bytes = seed.get(&seeds).clone();
+        changes.iter().for_each(|change| change.apply(&mut bytes, &other));
+        Script(bytes)
+    });
+    prop_oneof![1 => vec(any::<u8>(), 0..200).prop_map(Script), 3 => changed]
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Put(Index, u8),
+    Insert(Index, Vec<u8>),
+    Remove(Index, Index),
+    /// A part of a seed, one behind the other or over it.
+    Splice(Index, Index, Index),
+    Repeat(Index, Index, u8),
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        let between = |bytes: &[u8], from: &Index, to: &Index| {
+            let (from, to) = (from.index(bytes.len() + 1), to.index(bytes.len() + 1));
+            from.min(to)..from.max(to)
+        };
+        match self {
+            Self::Put(at, byte) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Self::Put(_, byte) => bytes.push(*byte),
+            Self::Insert(at, inserted) => {
+                let at = at.index(bytes.len() + 1);
+                bytes.splice(at..at, inserted.iter().copied());
+            }
+            Self::Remove(from, to) => {
+                bytes.drain(between(bytes, from, to));
+            }
+            Self::Splice(seed, from, to) => {
+                let seed = seed.get(seeds);
+                let part = seed[between(seed, from, to)].to_vec();
+                bytes.splice(between(bytes, from, to), part);
+            }
+            Self::Repeat(from, to, times) => {
+                let range = between(bytes, from, to);
+                let part = bytes[range.clone()].repeat(usize::from(*times) % 20 + 1);
+                bytes.splice(range, part);
+            }
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<Index>;
+    prop_oneof![
+        3 => (at(), any::<u8>()).prop_map(|(at, byte)| Change::Put(at, byte)),
+        2 => (at(), vec(any::<u8>(), 1..5)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+        1 => (at(), r"\PC{1,3}").prop_map(|(at, text)| Change::Insert(at, text.into_bytes())),
+        2 => (at(), at()).prop_map(|(from, to)| Change::Remove(from, to)),
+        2 => (at(), at(), at()).prop_map(|(seed, from, to)| Change::Splice(seed, from, to)),
+        1 => (at(), at(), any::<u8>()).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
+    ]
+}
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // So that the same roll is the same seed everywhere.
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+macro_rules! targets {
+    ($($target:ident $cases:literal)*) => {
+        $(
+            proptest! {
+                #![proptest_config(config($cases))]
+
+                #[test]
+                fn $target(script in bytes(stringify!($target))) {
+                    $target::run(&script.0);
+                }
+            }
+        )*
+    };
+}
+
+targets! {
+    http 5000
+    http_client 5000
+    jsonp 5000
+    packets 5000
+    payloads 5000
+    query 5000
+    stream 5000
+    websocket 5000
+}

@@ -1,0 +1,49 @@
+//! Random operations, weighted so that most scripts get somewhere, and random bytes, each through the
+//! target that knows what must come of them. What fails is shrunk to a short script, which is shown as
+//! it would stand in `fuzz/seeds`, and should be put there. `PROPTEST_CASES` says how many scripts there
+//! are, in 256ths of what there are without it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bytes;
+mod client_hub;
+mod client_session;
+mod hub;
+mod letters;
+mod limits;
+mod session;
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, TestRunner},
+};
+
+use self::letters::Script;
+use enginewire_properties::Reached;
+
+/// `cases` scripts, more or fewer if the environment says so.
+fn config(cases: u32) -> Config {
+    let default = Config::default();
+    let cases = (u64::from(cases) * u64::from(default.cases) / 256).max(1);
+    Config {
+        cases: cases.try_into().unwrap_or(u32::MAX),
+        max_shrink_iters: 20_000,
+        // What was found becomes a seed, with a name that says what it is.
+        failure_persistence: None,
+        ..default
+    }
+}
+
+/// In how many of a hundred scripts the session opens, messages go in, go out, and it is upgraded.
+fn worth(scripts: impl Strategy<Value = Script>, run: fn(&[u8]) -> Reached) -> [usize; 4] {
+    let mut runner = TestRunner::deterministic();
+    let reached: Vec<_> =
+        (0..100).map(|_| run(&scripts.new_tree(&mut runner).unwrap().current().0)).collect();
+    let count = |which: fn(&Reached) -> bool| reached.iter().filter(|one| which(one)).count();
+    [
+        count(|reached| reached.opened),
+        count(|reached| reached.received > 0),
+        count(|reached| reached.sent > 0),
+        count(|reached| reached.upgraded),
+    ]
+}
