@@ -1,6 +1,7 @@
 //! What a session must do, kept beside one that does it.
 
 mod checks;
+mod heartbeat;
 mod messages;
 mod polling;
 mod websocket;
@@ -17,6 +18,7 @@ use enginewire::{
 
 use self::{
     checks::{Requests, head},
+    heartbeat::Heartbeat,
     polling::{Exchange, Post},
     websocket::{Probe, Socket},
 };
@@ -37,6 +39,7 @@ pub(super) struct Model {
     /// The POST that the session has not answered.
     post: Option<Post>,
     probe: Option<Probe>,
+    heartbeat: Heartbeat,
     /// The WebSocket that is the transport.
     current: Option<SocketId>,
     state: State,
@@ -95,6 +98,7 @@ impl Model {
             sockets: BTreeMap::new(),
             post: None,
             probe: None,
+            heartbeat: Heartbeat::default(),
             current: None,
             state: State::Open,
             shaken: false,
@@ -106,6 +110,7 @@ impl Model {
             held: false,
             ended: false,
         };
+        model.start_heartbeat(now);
         match first {
             Carrier::Exchange(on) => {
                 model.exchanges.insert(on, Exchange::new(true, now));
@@ -150,6 +155,7 @@ impl Model {
         if due && self.probe.as_ref().is_some_and(|probe| probe.probed) {
             self.may_be_noop();
         }
+        let mut ends = self.beat(now);
         self.session.handle_timeout(now);
         assert!(due || seen(&self.session) == before, "nothing was due");
         let next = self.session.poll_timeout();
@@ -157,12 +163,14 @@ impl Model {
         if let Some(probe) = self.probe.take_if(|probe| probe.deadline <= now) {
             self.must_close(probe.on);
         }
-        let mut reasons = vec![CloseReason::PingTimeout];
-        if self.state == State::Closing {
+        if self.state == State::Closing
+            && self.session.close_deadline().is_some_and(|deadline| deadline <= now)
+        {
             // It has waited long enough for the peer to take what is queued.
-            reasons.push(CloseReason::ForcedClose);
+            assert!(self.session.is_closed());
+            ends = Ends::Perhaps(vec![CloseReason::PingTimeout, CloseReason::ForcedClose]);
         }
-        self.settle(if due { Ends::Perhaps(reasons) } else { Ends::No }, false);
+        self.settle(ends, false);
     }
 
     pub(super) fn take_actions(&mut self) {

@@ -24,8 +24,7 @@ impl Model {
         let session = &self.session;
         let closed = self.state == State::Closed;
         assert_eq!((session.is_open(), session.is_closed()), (self.state == State::Open, closed));
-        // A peer that falls silent is always noticed.
-        assert_eq!(session.poll_timeout().is_none(), closed);
+        self.check_deadline();
         assert!(closed || session.is_receiving() != self.held);
         let polls = self.current.is_none();
         assert_eq!(session.transport() == TransportKind::Polling, polls);

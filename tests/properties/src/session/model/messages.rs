@@ -1,7 +1,7 @@
 //! Messages in both directions: in order, exactly once, and counted to the byte.
 
 use enginewire::{
-    CloseReason, Encoded, Event, Limits, Packet, Revision, SendError, TransportFault,
+    CloseReason, Encoded, Event, Limits, Packet, Revision, SendError, Time, TransportFault,
 };
 
 use super::{Ends, Model, State};
@@ -55,12 +55,14 @@ impl Model {
 /// In.
 impl Model {
     /// What a packet on the session's transport does.
-    pub(super) fn packet(&mut self, packet: Packet) -> Ends {
+    pub(super) fn packet(&mut self, now: Time, packet: Packet) -> Ends {
+        self.hear(now, &packet);
         match (packet, self.revision) {
             (Packet::Message(message), _) => {
                 if self.state == State::Open {
                     self.unread += message.len() + Limits::MESSAGE_OVERHEAD;
                     self.held |= self.unread >= self.config.limits.max_unread;
+                    self.excuse();
                     self.inbox.push_back(Event::Message(message));
                 }
                 Ends::No

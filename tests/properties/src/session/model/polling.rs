@@ -87,7 +87,7 @@ impl Model {
         let status = match &body {
             _ if self.state == State::Closed => 400,
             Body::TooLarge => 413,
-            Body::Complete(bytes) => match self.payload(bytes, binary) {
+            Body::Complete(bytes) => match self.payload(now, bytes, binary) {
                 Ok(packets_end) => {
                     ends = packets_end;
                     200
@@ -205,7 +205,12 @@ impl Model {
     }
 
     /// What the packets in the body of a POST do.
-    fn payload(&mut self, body: &bytes::Bytes, binary: bool) -> Result<Ends, DecodeError> {
+    fn payload(
+        &mut self,
+        now: Time,
+        body: &bytes::Bytes,
+        binary: bool,
+    ) -> Result<Ends, DecodeError> {
         let form = match (self.revision, binary) {
             (Revision::V4, _) => PayloadForm::V4,
             (Revision::V3, false) => PayloadForm::V3Text,
@@ -214,7 +219,7 @@ impl Model {
         let body = if self.jsonp { jsonp::decode_body(body)? } else { Some(body.clone()) };
         let Some(body) = body else { return Ok(Ends::No) };
         for packet in PayloadDecoder::new(form, body, self.config.limits.max_packets) {
-            let ends = self.packet(packet?);
+            let ends = self.packet(now, packet?);
             if !matches!(ends, Ends::No) {
                 return Ok(ends);
             }

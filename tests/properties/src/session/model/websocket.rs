@@ -61,7 +61,7 @@ impl Model {
             }
         } else if self.current == Some(on) && self.state != State::Closed {
             ends = match decoded {
-                Ok(packet) => packet.map_or(Ends::No, |packet| self.packet(packet)),
+                Ok(packet) => packet.map_or(Ends::No, |packet| self.packet(now, packet)),
                 Err(error) => Ends::With(CloseReason::ParseError(error)),
             };
         }
