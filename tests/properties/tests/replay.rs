@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use enginewire_properties::Reached;
+
 macro_rules! replay {
     ($($target:ident)*) => {
         const TARGETS: &[&str] = &[$(stringify!($target)),*];
@@ -26,6 +28,27 @@ macro_rules! replay {
 
 replay! {
     client_hub client_session http http_client hub jsonp packets payloads query session stream websocket
+}
+
+/// What official clients and servers said is understood, and not just refused without harm.
+#[test]
+fn recorded_sessions_open_and_exchange() {
+    let targets: [(_, fn(&[u8]) -> Reached); 2] = [
+        ("hub", enginewire_properties::hub::run),
+        ("client_hub", enginewire_properties::client_hub::run),
+    ];
+    for (target, run) in targets {
+        let seeds = files(&fuzz().join("seeds").join(target));
+        let recorded = seeds.iter().filter(|seed| seed.to_str().unwrap().contains("/recorded-"));
+        for seed in recorded {
+            let reached = run(&fs::read(seed).unwrap());
+            assert!(
+                reached.opened && reached.received > 0 && reached.sent > 0,
+                "{reached:?} {seed:?}"
+            );
+            assert_eq!(reached.upgraded, seed.to_str().unwrap().contains("-upgrade"), "{seed:?}");
+        }
+    }
 }
 
 #[test]
