@@ -64,7 +64,7 @@ pub fn run(data: &[u8]) -> Reached {
 /// `B` for a WebSocket first, `a` if all transports are tried, `r` if a WebSocket has worked before,
 /// `b` for base64, `n` for no cookies, `t` for requests that may take 50 ms, `z` for other deadlines of
 /// milliseconds, `l` if it is left alone in the end. Small limits: `Q` on what is queued, `R` on what is
-/// unread, `K` on packets.
+/// unread, `K` on packets, `F` on fragments.
 pub(crate) fn options(letters: &[u8]) -> ClientConfig {
     let has = |letter: u8| letters.contains(&letter);
     let mut config = ClientConfig::new(&Url::parse("http://a").expect("a URL"));
@@ -96,6 +96,9 @@ pub(crate) fn options(letters: &[u8]) -> ClientConfig {
     }
     if has(b'K') {
         config.limits.max_packets = 3;
+    }
+    if has(b'F') {
+        config.limits.max_fragments = 3;
     }
     config
 }

@@ -55,7 +55,8 @@ fn serve(data: &[u8]) -> (u64, Reached) {
 
 /// One letter each, in any order; others mean nothing. `?`: the application is asked. `3`: revision 3
 /// is allowed. `z`: deadlines of milliseconds. Small limits: `Q` on what is queued, `R` on what is
-/// unread, `P` on payloads, `H` on heads, `S` on sessions. `l`: in the end connections are lost.
+/// unread, `P` on payloads, `F` on fragments, `H` on heads, `S` on sessions. `l`: in the end
+/// connections are lost.
 fn options(letters: &[u8]) -> HubConfig {
     use std::time::Duration;
 
@@ -79,6 +80,9 @@ fn options(letters: &[u8]) -> HubConfig {
     limits.max_unread = if has(b'R') { 200 } else { 20_000 };
     limits.max_payload = if has(b'P') { 20 } else { 10_000 };
     limits.max_head = if has(b'H') { 200 } else { 2_000 };
+    if has(b'F') {
+        limits.max_fragments = 3;
+    }
     config.max_sessions = if has(b'S') { 2 } else { 100 };
     config
 }

@@ -5,9 +5,8 @@ use enginewire_properties::session;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
-    config,
+    assert_worth, config,
     letters::{Script, frame, line, message, operation, options, payload, text},
-    worth,
 };
 
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ enum Op {
 /// Sessions with one operation after the other, and mostly a last one.
 fn scripts() -> impl Strategy<Value = Script> {
     let ends = select(vec!["", "", "", "c", "cga", "mlast\nc", "A"]);
-    (options(OPTIONS), vec(op(), 0..30), ends).prop_map(|(letters, ops, end)| {
+    (options(OPTIONS), vec(op(), 0..40), ends).prop_map(|(letters, ops, end)| {
         let mut writer = Writer::new(&letters);
         for op in &ops {
             writer.write(op);
@@ -192,11 +191,7 @@ proptest! {
 
 #[test]
 fn most_scripts_open_exchange_and_upgrade() {
-    let [opened, received, sent, upgraded] = worth(scripts(), session::run);
-    assert!(
-        opened >= 95 && received >= 75 && sent >= 75 && upgraded >= 50,
-        "{opened} {received} {sent} {upgraded}"
-    );
+    assert_worth(scripts(), session::run, [95, 75, 75, 50]);
 }
 
 const OPTIONS: &[(char, u8)] = &[
