@@ -187,7 +187,7 @@ impl Writer {
 }
 
 proptest! {
-    #![proptest_config(config(4000))]
+    #![proptest_config(config(3000))]
 
     #[test]
     fn does_the_same_however_the_bytes_are_cut(script in scripts()) {

@@ -212,7 +212,7 @@ impl Writer {
 }
 
 proptest! {
-    #![proptest_config(config(3000))]
+    #![proptest_config(config(2000))]
 
     #[test]
     fn serves_as_its_peers_may_expect(script in scripts()) {

@@ -181,7 +181,7 @@ impl Writer {
 }
 
 proptest! {
-    #![proptest_config(config(6000))]
+    #![proptest_config(config(4000))]
 
     #[test]
     fn does_what_its_model_says(script in scripts()) {
