@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
     let cut = Setup { hold: flags & 1 != 0, ..setup };
     assert_eq!(cut.serve(stream, reads), whole);
     cut.holds_little(stream, reads);
-    is_what_was_sent(stream, &whole);
+    is_what_was_sent(stream, &whole, max_head);
     is_what_was_answered(&whole);
 }
 
@@ -358,7 +358,7 @@ impl<'a> Driver<'a> {
 
 /// Every request that was served, and its body, is what stands in the stream, and nothing of the
 /// stream was passed over.
-fn is_what_was_sent(stream: &[u8], outcome: &Outcome) {
+fn is_what_was_sent(stream: &[u8], outcome: &Outcome, max_head: usize) {
     let mut naive = Naive::new(stream);
     let mut head = None;
     for logged in &outcome.log {
@@ -366,6 +366,7 @@ fn is_what_was_sent(stream: &[u8], outcome: &Outcome) {
             Logged::Request { method, target, headers, body } => {
                 let found = naive.head();
                 let fields = headers.iter().map(|(name, value)| (name.as_bytes(), &value[..]));
+                assert!(found.length <= max_head);
                 assert_eq!(found.method, method.as_bytes());
                 assert_eq!(found.target, target.as_bytes());
                 assert!(found.fields.iter().copied().eq(fields), "{found:?}, not {headers:?}");

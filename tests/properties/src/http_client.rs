@@ -242,6 +242,7 @@ impl Setup<'_> {
     fn find<'s>(&self, naive: &mut Naive<'s>, head: &Head) -> Vec<(&'s [u8], &'s [u8])> {
         let found = naive.answer();
         let fields = head.headers.iter().map(|(name, value)| (name.as_bytes(), &value[..]));
+        assert!(found.length <= self.config.max_head);
         assert_eq!(found.status, head.status);
         assert!(found.fields.iter().copied().eq(fields), "{found:?}, not {head:?}");
         found.fields

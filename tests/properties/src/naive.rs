@@ -8,6 +8,8 @@ pub(crate) struct Naive<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
+    /// Up to and with the empty line.
+    pub(crate) length: usize,
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
     pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
@@ -15,6 +17,7 @@ pub(crate) struct Head<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
+    pub(crate) length: usize,
     pub(crate) status: u16,
     pub(crate) fields: Vec<(&'a [u8], &'a [u8])>,
 }
@@ -38,17 +41,20 @@ impl<'a> Naive<'a> {
 
     pub(crate) fn head(&mut self) -> Head<'a> {
         assert!(!self.is_idle(), "there is a request");
+        let before = self.rest.len();
         let line = self.line();
         let parts: Vec<_> = line.split(|&byte| byte == b' ').collect();
         let [method, target, b"HTTP/1.0" | b"HTTP/1.1"] = parts[..] else {
             panic!("{} is no request line", line.escape_ascii());
         };
-        Head { method, target, fields: self.fields() }
+        let fields = self.fields();
+        Head { length: before - self.rest.len(), method, target, fields }
     }
 
     /// The head of the next answer that is not interim, unless it is 101.
     pub(crate) fn answer(&mut self) -> Answer<'a> {
         loop {
+            let before = self.rest.len();
             let line = self.line();
             let (b"HTTP/1.0" | b"HTTP/1.1", [b' ', code @ ..]) = line.split_at(8) else {
                 panic!("{} is no status line", line.escape_ascii());
@@ -58,7 +64,7 @@ impl<'a> Naive<'a> {
             let status = code.parse().expect("a status is a number");
             let fields = self.fields();
             if !(100..200).contains(&status) || status == 101 {
-                return Answer { status, fields };
+                return Answer { length: before - self.rest.len(), status, fields };
             }
         }
     }
