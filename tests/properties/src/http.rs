@@ -1,7 +1,7 @@
 //! The HTTP server. First byte: bit 0 holds answers back until a read has been used up, bit 1 ends
-//! with the end of the stream instead of silence, bits 2 and 3 choose from [`LIMITS`]. Four bytes: how
+//! with the end of the stream instead of silence, bits 2 and 3 choose from `LIMITS`. Four bytes: how
 //! the stream is cut into reads. Four bytes: what becomes of one request after the other, see
-//! [`Driver::request`]. Rest: the stream.
+//! `Driver::request`. Rest: the stream.
 
 use std::{iter, sync::Arc};
 

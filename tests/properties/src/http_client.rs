@@ -1,7 +1,7 @@
 //! The HTTP client. First byte: bit 1 ends with the end of the stream, bits 2 and 3 choose from
-//! [`LIMITS`]. Four bytes: how what the server sends is cut into reads. Four bytes: one request after
+//! `LIMITS`. Four bytes: how what the server sends is cut into reads. Four bytes: one request after
 //! the other, `g`et, `p`ost, `h`ead, `u`pgrade or the `l`ast. Rest: what the server sends. At each
-//! [`TURN`] the client asks again if it may.
+//! `TURN` the client asks again if it may.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! A hub with several connections, driven by a script. Up to the first `:` stand the options, see
-//! [`options`]; then operations, each a letter and what it needs:
+//! `options`; then operations, each a letter and what it needs:
 //!
 //! | letter | operation |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! JSONP. First byte: how a client escapes, see [`submit`]. Up to the next newline: the parameter
+//! JSONP. First byte: how a client escapes, see `submit`. Up to the next newline: the parameter
 //! `j`. Rest: the body of a request, and the payload of a response and of another request.
 
 use std::fmt::Write as _;

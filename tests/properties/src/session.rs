@@ -1,4 +1,4 @@
-//! One session, driven by a script. Up to the first `:` stand the options, see [`Options`]; then
+//! One session, driven by a script. Up to the first `:` stand the options, see `Options`; then
 //! operations, each a letter and what it needs:
 //!
 //! | letter | operation |

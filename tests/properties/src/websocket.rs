@@ -1,8 +1,8 @@
 //! WebSockets of both roles. First byte: `r` for a raw stream, `c` for a conversation in order, `w`
 //! for what we write ourselves. Second byte: bit 0 makes us the client, bits 1 and 2 choose from
-//! [`MAX_MESSAGE`], bits 3 and 4 from [`MAX_FRAGMENTS`]. Third byte: how much of a raw stream comes
+//! `MAX_MESSAGE`, bits 3 and 4 from `MAX_FRAGMENTS`. Third byte: how much of a raw stream comes
 //! before we close, if that is less than 255. Four bytes: how the stream is cut into reads. Rest: the
-//! stream, or what is said in [`conversation`] or [`written`].
+//! stream, or what is said in `conversation` or `written`.
 
 mod frames;
 mod oracle;

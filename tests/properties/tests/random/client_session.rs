@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
     assert_worth, config,
-    letters::{Script, frame, line, message, operation, options, payload, text},
+    letters::{Script, frame, line, message, operation, options, payload, send, text},
 };
 
 #[derive(Clone, Debug)]
@@ -109,14 +109,7 @@ impl Writer {
                 let packets: Vec<_> = messages.iter().cloned().map(Packet::Message).collect();
                 self.deliver(&packets);
             }
-            Op::Send(Message::Text(text)) => {
-                self.script.push(b'm');
-                line(&mut self.script, text.as_bytes());
-            }
-            Op::Send(Message::Binary(bytes)) => {
-                self.script.push(b'M');
-                line(&mut self.script, bytes);
-            }
+            Op::Send(message) => send(&mut self.script, message),
             Op::Group(texts) => {
                 self.script.push(b'N');
                 line(&mut self.script, texts.join(",").as_bytes());

@@ -79,6 +79,12 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
+/// The application sends it, by the letters that the sessions have for that.
+pub(crate) fn send(script: &mut Vec<u8>, message: &Message) {
+    script.push(if message.is_binary() { b'M' } else { b'm' });
+    line(script, message.payload());
+}
+
 /// `bytes`, and the end of the line.
 pub(crate) fn line(script: &mut Vec<u8>, bytes: &[u8]) {
     script.extend_from_slice(bytes);

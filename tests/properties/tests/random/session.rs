@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
     assert_worth, config,
-    letters::{Script, frame, line, message, operation, options, payload, text},
+    letters::{Script, frame, line, message, operation, options, payload, send, text},
 };
 
 #[derive(Clone, Debug)]
@@ -118,14 +118,8 @@ impl Writer {
                 self.say(&[Packet::Ping("".into())]);
                 self.comes_out();
             }
-            Op::Send(Message::Text(text)) => {
-                self.script.push(b'm');
-                line(&mut self.script, text.as_bytes());
-                self.comes_out();
-            }
-            Op::Send(Message::Binary(bytes)) => {
-                self.script.push(b'M');
-                line(&mut self.script, bytes);
+            Op::Send(message) => {
+                send(&mut self.script, message);
                 self.comes_out();
             }
             Op::Group(texts) => {
