@@ -148,8 +148,9 @@ impl Writer {
                 frame(&mut self.script, self.revision, b'0', packet);
             }
         } else {
-            self.script.extend(b"Ag");
-            line(&mut self.script, &payload(self.revision, packets));
+            let (body, binary) = payload(self.revision, false, packets);
+            self.script.extend([b'A', if binary { b'G' } else { b'g' }]);
+            line(&mut self.script, &body);
         }
     }
 }

@@ -91,14 +91,19 @@ pub(crate) fn line(script: &mut Vec<u8>, bytes: &[u8]) {
     script.push(b'\n');
 }
 
-/// A body for polling that takes text only.
-pub(crate) fn payload(revision: Revision, packets: &[Packet]) -> Vec<u8> {
-    let form = if revision == Revision::V4 { PayloadForm::V4 } else { PayloadForm::V3Text };
+/// A body for polling, and whether it is binary: if there are bytes in it, and where revision 3 may.
+pub(crate) fn payload(revision: Revision, base64: bool, packets: &[Packet]) -> (Vec<u8>, bool) {
+    let is_binary = |packet: &Packet| matches!(packet, Packet::Message(Message::Binary(_)));
+    let form = match revision {
+        Revision::V4 => PayloadForm::V4,
+        Revision::V3 if !base64 && packets.iter().any(is_binary) => PayloadForm::V3Binary,
+        Revision::V3 => PayloadForm::V3Text,
+    };
     let mut encoder = PayloadEncoder::new(form, usize::MAX);
     for packet in packets {
         assert!(encoder.push(PacketRef::from(packet)), "there is no limit");
     }
-    encoder.finish().to_vec()
+    (encoder.finish().to_vec(), form == PayloadForm::V3Binary)
 }
 
 /// A message on WebSocket `on`, by the letters that the sessions have for them.

@@ -159,12 +159,12 @@ impl Writer {
 
     fn say(&mut self, packets: &[Packet]) {
         let Some(on) = self.current else {
-            let mut body = payload(self.revision, packets);
+            let (mut body, binary) = payload(self.revision, self.jsonp, packets);
             if self.jsonp {
                 let escaped: String = body.iter().map(|byte| format!("%{byte:02X}")).collect();
                 body = format!("d={escaped}").into_bytes();
             }
-            self.script.push(b'p');
+            self.script.extend(if binary { &b"Hd"[..] } else { b"p" });
             line(&mut self.script, &body);
             return self.script.push(b'a');
         };
