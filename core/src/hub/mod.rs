@@ -229,6 +229,9 @@ impl Hub {
     /// [`poll`](Self::poll) passes it by. Once [`Limits::max_unread`](crate::Limits::max_unread) bytes
     /// have come its peer is slowed down. [`Event::Writable`](crate::Event::Writable) is still told,
     /// and when the session is over all that it has to tell.
+    ///
+    /// A peer that is not read is excused for being silent, so a session that is never resumed may outlive
+    /// its peer.
     pub fn pause(&mut self, session: SessionId) {
         self.desk.set_paused(session, true);
     }
