@@ -33,6 +33,8 @@ mod crowd;
 mod descriptors;
 mod handles;
 mod probes;
+#[cfg(target_os = "linux")]
+mod program;
 mod strict;
 mod timeouts;
 

@@ -1,0 +1,85 @@
+//! The test server as a process of its own, watched through `/proc`.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Pid, Signal, kill_process},
+};
+
+use crate::client::until;
+
+/// The test server. Does not outlive the test.
+pub(crate) struct Program {
+    process: Child,
+    pub(crate) address: SocketAddr,
+    /// Open files that it may have.
+    limit: usize,
+}
+
+impl Program {
+    /// Starts `server`, one of the programs, in the profile `bench` with these numbers in its
+    /// environment.
+    pub(crate) fn serve(server: &str, limit: usize, numbers: &[(&str, u64)]) -> Self {
+        let mut process = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {limit} && exec \"$0\"")])
+            .arg(server)
+            .env("PROFILE", "bench")
+            .envs(numbers.iter().map(|(name, number)| (name, number.to_string())))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let address = (Ipv4Addr::LOCALHOST, port.trim().parse().unwrap()).into();
+        Self { process, address, limit }
+    }
+
+    /// File descriptors in use that the limit is about: it bounds their numbers, and whoever runs
+    /// the tests may have left open some that are beyond it.
+    pub(crate) fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap();
+        let numbers = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
+        let limit = self.limit;
+        numbers.filter(|number| number.as_ref().is_ok_and(|&number: &usize| number < limit)).count()
+    }
+
+    /// What all threads have used so far, in the kernel and outside.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // Fields 14 and 15, counted from one. The second is a name in parentheses.
+        let (_, from_third) = stat.rsplit_once(") ").unwrap();
+        let ticks: u64 =
+            from_third.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 1000 / clock_ticks_per_second())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// Asks the server to end.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        let mut status = None;
+        until("the server's end", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Either fails only if the process has ended and was waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
