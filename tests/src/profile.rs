@@ -16,6 +16,8 @@ pub struct Profile {
     pub config: Config,
     /// Handshakes go through a [`Filter`].
     pub filters: bool,
+    /// How long a client may take for a head or body, and between two requests.
+    pub http_timeout: Option<Duration>,
     /// Texts that begin with `B` go to everybody.
     pub broadcasts: bool,
 }
@@ -61,7 +63,9 @@ impl Profile {
             }
             _ => return None,
         }
-        Some(Self { config, filters: name == "opts", broadcasts: name == "bench" })
+        let broadcasts = name == "bench";
+        let http_timeout = number("HTTP_TIMEOUT").filter(|_| broadcasts).map(Duration::from_millis);
+        Some(Self { config, filters: name == "opts", http_timeout, broadcasts })
     }
 }
 

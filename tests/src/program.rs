@@ -75,6 +75,10 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
     let builder = Builder::new(runtime.clone())
         .config(profile.config)
         .shutdown_timeout(Duration::from_secs(2));
+    let builder = match profile.http_timeout {
+        Some(timeout) => builder.head_timeout(timeout).body_timeout(timeout).idle_timeout(timeout),
+        None => builder,
+    };
     if !profile.filters {
         return builder;
     }

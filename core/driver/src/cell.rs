@@ -12,6 +12,7 @@ use enginewire::{
 };
 
 use crate::{
+    last_look::LastLook,
     runtime::Runtime,
     shared::{Armed, Shared, lock},
     trace::trace,
@@ -38,6 +39,7 @@ struct Inner {
     carriers: Vec<Carrier>,
     waiters: Waiters,
     armed: Option<Armed>,
+    last_look: LastLook,
     /// The directory has let go of the session.
     removed: bool,
 }
@@ -77,6 +79,7 @@ impl<R: Runtime> SessionCell<R> {
                 carriers: Vec::new(),
                 waiters: Waiters::default(),
                 armed: None,
+                last_look: LastLook::default(),
                 removed: false,
             }),
         })
@@ -105,7 +108,13 @@ impl<R: Runtime> SessionCell<R> {
         let mut guard = self.lock();
         // Another thread may have armed a later one since this one came up.
         guard.inner.armed.take_if(|armed| armed.deadline <= now);
-        guard.inner.session.handle_timeout(now);
+        let Inner { session, last_look, .. } = &mut *guard.inner;
+        if let Some(due) = session.awaited().filter(|&due| due <= now)
+            && let Some(until) = last_look.before(due, now)
+        {
+            session.excuse(until);
+        }
+        session.handle_timeout(now);
     }
 }
 

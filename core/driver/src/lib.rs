@@ -22,6 +22,7 @@ mod cell;
 mod client;
 mod clock;
 mod connection;
+mod last_look;
 mod listen;
 mod reader;
 mod runtime;

@@ -29,6 +29,8 @@ pub(crate) struct EventLoop {
     sockets: Sockets,
     /// What is read, for all connections.
     buffer: Box<[u8]>,
+    /// Rounds since the hub was last told the time, in each of which something came.
+    crowded: usize,
 }
 
 impl EventLoop {
@@ -45,6 +47,7 @@ impl EventLoop {
             listener: Listener::new(listener),
             sockets: Sockets::default(),
             buffer: vec![0; 64 * 1024].into_boxed_slice(),
+            crowded: 0,
         })
     }
 
@@ -81,11 +84,11 @@ impl EventLoop {
             false => deadline.map(|deadline| round_up(deadline.since(self.now()))),
         };
         match self.poll.poll(&mut self.events, patience) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
+            // It has not looked at the sockets.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            result => result?,
         }
         let now = self.now();
-        self.hub.handle_timeout(now);
         if self.listener.again().is_some_and(|again| again <= now) {
             self.accept(now);
         }
@@ -106,6 +109,12 @@ impl EventLoop {
             if event.is_readable() {
                 self.read(now, on, event.is_read_closed());
             }
+        }
+        // Who has said something is not silent, however long it has not been listened to.
+        self.crowded = if events.is_empty() { MAX_CROWDED } else { self.crowded + 1 };
+        if self.crowded >= MAX_CROWDED {
+            self.crowded = 0;
+            self.hub.handle_timeout(now);
         }
         self.events = events;
         Ok(())
@@ -191,5 +200,8 @@ fn round_up(patience: Duration) -> Duration {
 
 /// What one peer may send, 1 MiB, before others have their turn.
 const READS_PER_TURN: usize = 16;
+
+/// Rounds in which something has come before the clock is looked at nevertheless.
+const MAX_CROWDED: usize = 8;
 
 const LISTENER: Token = Token(usize::MAX);

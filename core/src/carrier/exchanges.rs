@@ -71,6 +71,11 @@ impl<S, Q> Exchanges<S, Q> {
         next.map(|(deadline, _)| deadline)
     }
 
+    /// What the peer has to do need not be done before `until`: it may wait to be read.
+    pub fn excuse(&mut self, until: Time) {
+        self.http.excuse(until);
+    }
+
     /// Whether to read. A peer that does not read its answers is not to be read either, which is
     /// for the caller to see to. What comes behind the last request is thrown away while the
     /// connection lingers.

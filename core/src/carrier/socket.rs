@@ -95,6 +95,11 @@ impl Socket {
         self.close_deadline
     }
 
+    /// The closing handshake need not end before `until`: the peer's part may wait to be read.
+    pub fn excuse(&mut self, until: Time) {
+        self.close_deadline = self.close_deadline.map(|deadline| deadline.max(until));
+    }
+
     /// Whether to read: neither does the application have too much to catch up with, nor does the
     /// peer make us answer without reading the answers, nor has it sent its Close already.
     pub const fn wants_input(&self) -> bool {

@@ -52,6 +52,20 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
         self.next
     }
 
+    /// The earliest deadline of these kinds.
+    pub(crate) fn earliest(&self, kinds: &[K]) -> Option<Time> {
+        kinds.iter().filter_map(|kind| self.deadlines[kind.index()]).min()
+    }
+
+    /// Moves deadlines of these kinds that would come before `until` to then.
+    pub(crate) fn postpone(&mut self, kinds: &[K], until: Time) {
+        for &kind in kinds {
+            if self.deadlines[kind.index()].is_some_and(|deadline| deadline < until) {
+                self.set(kind, until);
+            }
+        }
+    }
+
     /// Takes the earliest deadline that `now` has reached.
     pub(crate) fn expire(&mut self, now: Time) -> Option<K> {
         let (_, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;

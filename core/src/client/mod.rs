@@ -132,6 +132,16 @@ pub enum ClientTimerKind {
     Close,
 }
 
+/// Deadlines for something that the server has to do.
+const AWAITED: &[ClientTimerKind] = &[
+    ClientTimerKind::Open,
+    ClientTimerKind::Heartbeat,
+    ClientTimerKind::Upgrade,
+    ClientTimerKind::Get,
+    ClientTimerKind::Post,
+    ClientTimerKind::Close,
+];
+
 impl Kind<8> for ClientTimerKind {
     const ALL: [Self; 8] = [
         Self::Open,
@@ -280,6 +290,20 @@ impl ClientSession {
                 ClientTimerKind::Close => self.finish(CloseReason::ForcedClose),
             }
         }
+    }
+}
+
+/// Of a driver that may not have listened.
+impl ClientSession {
+    /// When something that the server has to do is due.
+    pub fn awaited(&self) -> Option<Time> {
+        self.timers.earliest(AWAITED)
+    }
+
+    /// What the server has to do need not be done before `until`: what it has done may not have been
+    /// read yet, as it was the driver that was away.
+    pub fn excuse(&mut self, until: Time) {
+        self.timers.postpone(AWAITED, until);
     }
 }
 

@@ -221,6 +221,11 @@ impl Link {
         self.deadline = Some(now + KEPT_FOR);
     }
 
+    /// What the server has to do need not be done before `until`.
+    pub(super) fn excuse(&mut self, until: Time) {
+        self.deadline = self.deadline.map(|deadline| deadline.max(until));
+    }
+
     /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
     pub(super) fn transmit(
         &mut self,

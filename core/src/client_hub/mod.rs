@@ -183,6 +183,20 @@ impl ClientHub {
     }
 }
 
+/// Of a driver that may not have listened.
+impl ClientHub {
+    /// When something that the server has to do is due.
+    pub fn awaited(&self) -> Option<Time> {
+        self.links.iter().filter_map(Link::deadline).chain(self.session.awaited()).min()
+    }
+
+    /// As [`ClientSession::excuse`].
+    pub fn excuse(&mut self, until: Time) {
+        self.session.excuse(until);
+        self.links.iter_mut().for_each(|link| link.excuse(until));
+    }
+}
+
 /// Application commands.
 impl ClientHub {
     /// As [`ClientSession::send`].

@@ -56,7 +56,8 @@
 //!   its answers, or an application that is slow, makes the hub hold more than [`Limits`] say.
 //! - After a [`transmit`](Hub::transmit) that could not write everything it calls
 //!   [`Hub::handle_writable`] once it can go on.
-//! - It calls [`Hub::handle_timeout`] when [`Hub::poll_timeout`] says.
+//! - It calls [`Hub::handle_timeout`] when [`Hub::poll_timeout`] says, but first hands over what can be
+//!   read: after a pause of the whole process that is where the answers of those are who had no time.
 //!
 //! What has not been written is still in the session's queue, up to what one `write` takes and the
 //! answers to requests: it is counted there, and moves along when the session upgrades.

@@ -151,6 +151,9 @@ impl Kind<5> for TimerKind {
     }
 }
 
+/// Deadlines for something that the peer has to do.
+const AWAITED: &[TimerKind] = &[TimerKind::Heartbeat, TimerKind::Upgrade, TimerKind::Close];
+
 /// What [`Router::open`](crate::Router::open) has found out about a new session.
 pub(crate) struct Opened {
     pub(crate) sid: Sid,
@@ -250,6 +253,21 @@ impl Session {
                 TimerKind::Close => self.finish(CloseReason::ForcedClose),
             }
         }
+    }
+}
+
+/// Of a driver that may not have listened.
+impl Session {
+    /// When something that the peer has to do is due: a sign of life, the end of an upgrade, or to take
+    /// what is queued before a close.
+    pub fn awaited(&self) -> Option<Time> {
+        self.timers.earliest(AWAITED)
+    }
+
+    /// What the peer has to do need not be done before `until`: what it has done may not have been read
+    /// yet, as it was the driver that was away.
+    pub fn excuse(&mut self, until: Time) {
+        self.timers.postpone(AWAITED, until);
     }
 }
 

@@ -35,6 +35,8 @@ mod handles;
 mod probes;
 #[cfg(target_os = "linux")]
 mod program;
+#[cfg(target_os = "linux")]
+mod stops;
 mod strict;
 mod timeouts;
 

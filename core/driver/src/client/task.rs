@@ -15,6 +15,7 @@ use futures_io::AsyncWrite;
 
 use super::{ClientCell, Shared};
 use crate::{
+    last_look::LastLook,
     reader::Reader,
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
@@ -34,7 +35,14 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
     });
     let cell = ClientCell::new(shared, hub);
     let span = Span::session(cell.id(), &shared.url);
-    let task = Task { cell: Arc::clone(&cell), links: Vec::new(), sleep: None, span };
+    let task = Task {
+        cell: Arc::clone(&cell),
+        links: Vec::new(),
+        sleep: None,
+        last_look: LastLook::default(),
+        excused: Time::ZERO,
+        span,
+    };
     shared.runtime.spawn(task);
     cell
 }
@@ -44,6 +52,9 @@ struct Task<R: Runtime> {
     cell: Arc<ClientCell<R>>,
     links: Vec<Link<R>>,
     sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+    last_look: LastLook,
+    /// Until when a server that takes nothing of the last bytes is excused.
+    excused: Time,
     span: Span,
 }
 
@@ -79,6 +90,11 @@ impl<R: Runtime> Task<R> {
     /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
     /// socket is in time, and a request is not sent on a connection whose end has come.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        if let Some(due) = self.closing_deadline().filter(|&due| due <= now)
+            && let Some(until) = self.last_look.before(due, now)
+        {
+            self.excused = until;
+        }
         let mut more = true;
         for _ in 0..MAX_LOOKS {
             more = self.look_at_all(now, cx, scratch);
@@ -88,11 +104,27 @@ impl<R: Runtime> Task<R> {
         }
         {
             let mut guard = self.cell.lock_by_task();
-            if guard.inner.hosted.hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                guard.inner.hosted.hub.handle_timeout(now);
+            let hub = &mut guard.inner.hosted.hub;
+            if hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                // The runtime may not have seen yet what lies in a socket.
+                if let Some(due) = hub.awaited().filter(|&due| due <= now)
+                    && let Some(until) = self.last_look.before(due, now)
+                {
+                    hub.excuse(until);
+                }
+                hub.handle_timeout(now);
             }
         }
         self.act(now, cx, scratch) || more
+    }
+
+    /// When the first of the connections that are closing is given up.
+    fn closing_deadline(&self) -> Option<Time> {
+        let closing = self.links.iter().filter_map(|link| match &link.state {
+            State::Closing { writer, since, .. } => Some(closing_deadline(writer, *since)),
+            _ => None,
+        });
+        closing.min().map(|deadline| deadline.max(self.excused))
     }
 
     /// Looks at each connection once. Says whether another look is worth it.
@@ -208,7 +240,7 @@ impl<R: Runtime> Task<R> {
                     Poll::Ready(Err(_)) => true,
                     Poll::Pending => false,
                 };
-                let given_up = closing_deadline(writer, *since) <= now;
+                let given_up = closing_deadline(writer, *since).max(self.excused) <= now;
                 if closed || given_up { Progress::Ended } else { Progress::Idle }
             }
             State::Open { stream, reader, writer, broken } => {
@@ -271,11 +303,7 @@ impl<R: Runtime> Task<R> {
 
     /// Sees to it that the task is woken at the next deadline.
     fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let closing = self.links.iter().filter_map(|link| match &link.state {
-            State::Closing { writer, since, .. } => Some(closing_deadline(writer, *since)),
-            _ => None,
-        });
-        let closing = closing.min();
+        let closing = self.closing_deadline();
         let mut guard = self.cell.lock_by_task();
         let due = guard.inner.hosted.hub.poll_timeout().into_iter().chain(closing).min();
         guard.inner.armed = due;

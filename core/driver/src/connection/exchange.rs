@@ -40,6 +40,10 @@ impl<R: Runtime> Exchanges<R> {
         self.0.deadline()
     }
 
+    pub(super) fn excuse(&mut self, until: Time) {
+        self.0.excuse(until);
+    }
+
     /// One look: answer what can be answered, read, and handle what came.
     pub(super) fn drive(
         &mut self,

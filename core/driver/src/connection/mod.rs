@@ -24,6 +24,7 @@ use futures_io::AsyncWrite;
 
 use self::{exchange::Exchanges, websocket::Socket};
 use crate::{
+    last_look::LastLook,
     reader::Reader,
     runtime::Runtime,
     scratch::Scratch,
@@ -39,6 +40,7 @@ pub(crate) struct Connection<R: Runtime> {
     registered: Option<Registered>,
     /// The deadline that wakes this task. May come up early: then it is armed anew.
     armed: Option<Armed>,
+    last_look: LastLook,
     span: Span,
 }
 
@@ -50,6 +52,8 @@ struct Link<R: Runtime> {
     peer_addr: SocketAddr,
     reader: Reader,
     writer: Writer,
+    /// Until when a peer that takes nothing is excused.
+    excused: Time,
 }
 
 /// What the connection is used for.
@@ -91,10 +95,12 @@ impl<R: Runtime> Connection<R> {
                 peer_addr,
                 reader: Reader::default(),
                 writer: Writer::default(),
+                excused: Time::ZERO,
             },
             role: Role::Exchanges(Box::new(exchanges)),
             registered: None,
             armed: None,
+            last_look: LastLook::default(),
             span: Span::connection(id, peer_addr),
         }
     }
@@ -107,6 +113,7 @@ impl<R: Runtime> Connection<R> {
         }
         if self.armed.is_some_and(|armed| armed.deadline <= now) {
             self.armed = None;
+            self.look_again(now);
         }
         for round in 0..ROUNDS {
             let progress = match &mut self.role {
@@ -131,15 +138,35 @@ impl<R: Runtime> Connection<R> {
         Poll::Pending
     }
 
+    /// What the peer has to do is not given up without a last look at what it has done.
+    fn look_again(&mut self, now: Time) {
+        if let Some(due) = self.deadline().filter(|&due| due <= now)
+            && let Some(until) = self.last_look.before(due, now)
+        {
+            self.link.excused = until;
+            match &mut self.role {
+                Role::Exchanges(exchanges) => exchanges.excuse(until),
+                Role::Socket(socket) => socket.excuse(until),
+                // Nothing of what it says matters any more.
+                Role::Lingering { .. } => {}
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match &self.role {
+            Role::Exchanges(exchanges) => {
+                exchanges.deadline().into_iter().chain(self.link.write_deadline()).min()
+            }
+            Role::Socket(socket) => socket.deadline(),
+            Role::Lingering { until, .. } => Some(*until),
+        }
+    }
+
     /// Sees to it that the task is woken at the next deadline. One that has moved away is left where
     /// it was, and looked at again when it comes up.
     fn arm(&mut self, cx: &Context<'_>) {
-        let unwritten = self.link.write_deadline();
-        let deadline = match &self.role {
-            Role::Exchanges(exchanges) => exchanges.deadline().into_iter().chain(unwritten).min(),
-            Role::Socket(socket) => socket.deadline(),
-            Role::Lingering { until, .. } => Some(*until),
-        };
+        let deadline = self.deadline();
         // An exchange that is answered soon would only have to arm it again.
         let keeps = deadline.is_none() && matches!(self.role, Role::Exchanges(_));
         if keeps || !must_rearm(self.armed.map(|armed| armed.deadline), deadline) {
@@ -200,7 +227,8 @@ impl<R: Runtime> Link<R> {
 
     /// When a peer that goes on taking nothing is given up, if something waits for it.
     fn write_deadline(&self) -> Option<Time> {
-        self.writer.deadline(self.shared.options.write_timeout)
+        let deadline = self.writer.deadline(self.shared.options.write_timeout);
+        deadline.map(|deadline| deadline.max(self.excused))
     }
 
     fn is_stalled(&self, now: Time) -> bool {

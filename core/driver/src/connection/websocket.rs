@@ -32,6 +32,10 @@ impl<R: Runtime> Socket<R> {
         self.socket.deadline()
     }
 
+    pub(super) fn excuse(&mut self, until: Time) {
+        self.socket.excuse(until);
+    }
+
     /// One look: read, hand the messages over and take the frames under one lock, write. `woken`
     /// says that it is the first since the task was woken, which may have been by the session.
     pub(super) fn drive(

@@ -41,6 +41,20 @@ fn a_server_that_sends_no_ping_is_given_up_whatever_else_it_sends() {
 }
 
 #[test]
+fn an_excused_server_may_ping_until_then_and_no_longer() {
+    let (mut host, on) = Host::websocket();
+    assert_eq!(host.session.awaited(), Some(host.now + secs(45)));
+    host.session.excuse(host.now + secs(50));
+    host.wait(millis(49_999));
+    host.text(on, "2");
+    host.wait(millis(44_999));
+    assert!(host.events().is_empty());
+    host.wait(millis(1));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+    assert_eq!(host.session.awaited(), None);
+}
+
+#[test]
 fn a_ping_that_waits_behind_a_slow_application_is_not_missed() {
     let (mut host, on) = Host::websocket();
     let mut limits = Limits::default();

@@ -71,6 +71,32 @@ fn a_pong_at_the_deadline_counts_if_it_is_handled_first() {
 }
 
 #[test]
+fn an_excused_peer_may_answer_until_then_and_no_longer() {
+    let (mut peer, on) = Peer::websocket();
+    peer.wait(secs(45 - 1));
+    assert_eq!(peer.session.awaited(), Some(peer.now + secs(1)));
+    for until in [secs(2), secs(1)] {
+        peer.session.excuse(peer.now + until);
+        assert_eq!(peer.session.awaited(), Some(peer.now + secs(2)), "never sooner");
+    }
+    peer.wait(millis(1999));
+    peer.text(on, "3");
+    assert_eq!(peer.session.awaited(), None);
+    peer.session.excuse(peer.now + secs(100));
+    assert_eq!(peer.session.awaited(), None, "nothing is awaited that was not");
+    peer.wait(secs(45));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn an_excuse_does_not_delay_what_is_ours_to_do() {
+    let (mut peer, on) = Peer::websocket();
+    peer.session.excuse(peer.now + secs(100));
+    peer.wait(secs(25));
+    assert_eq!(peer.frames(on), ["2"]);
+}
+
+#[test]
 fn an_unsolicited_pong_moves_the_next_ping() {
     let (mut peer, on) = Peer::websocket();
     peer.wait(secs(20));

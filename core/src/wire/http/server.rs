@@ -190,6 +190,11 @@ impl Server {
         }
     }
 
+    /// What the client has to do need not be done before `until`: it may wait to be read.
+    pub fn excuse(&mut self, until: Time) {
+        self.deadline = self.deadline.max(until);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is next due, and why. `None` while a request is
     /// being answered: a poll may be held as long as its session likes.
     pub fn poll_timeout(&self) -> Option<(Time, TimerKind)> {

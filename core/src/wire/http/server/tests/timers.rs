@@ -42,6 +42,18 @@ fn a_head_has_ten_seconds_from_its_first_byte() {
 }
 
 #[test]
+fn an_excused_client_has_until_then_and_no_longer() {
+    let mut wire = Wire::new();
+    wire.feed("G");
+    for until in [11 * SECOND, SECOND] {
+        wire.server.excuse(wire.now + until);
+        assert_eq!(due(&wire), (11 * SECOND, TimerKind::Head), "never sooner");
+    }
+    wire.pass(11 * SECOND);
+    assert_eq!(wire.log, ["408 the request head was not complete after 10s"]);
+}
+
+#[test]
 fn empty_lines_begin_no_head() {
     let mut wire = Wire::new();
     for bytes in ["\r\n", "\r", "\n"] {
