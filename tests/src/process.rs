@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// What nothing takes as long as, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -50,6 +52,11 @@ impl Running {
     pub fn write(&mut self, line: &str) {
         let stdin = self.process.stdin.as_mut().expect("the input is open");
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Closes its input, and waits until it has ended.

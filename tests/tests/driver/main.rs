@@ -36,6 +36,8 @@ mod probes;
 #[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
+mod stopped_clients;
+#[cfg(target_os = "linux")]
 mod stops;
 mod strict;
 mod timeouts;
@@ -53,6 +55,9 @@ trait Host: Runtime + Default {
     /// The program in `tests/src/bin` that runs on it.
     #[cfg(target_os = "linux")]
     const SERVER: &str;
+    /// The client that runs on it.
+    #[cfg(target_os = "linux")]
+    const CLIENT: &str;
 
     /// Does `work` on the calling thread, where it may use the runtime, whose tasks run elsewhere.
     fn host<T>(work: impl FnOnce() -> T) -> T {
@@ -63,6 +68,8 @@ trait Host: Runtime + Default {
 impl Host for Tokio {
     #[cfg(target_os = "linux")]
     const SERVER: &str = env!("CARGO_BIN_EXE_server-tokio");
+    #[cfg(target_os = "linux")]
+    const CLIENT: &str = env!("CARGO_BIN_EXE_client-tokio");
 
     fn host<T>(work: impl FnOnce() -> T) -> T {
         static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -78,11 +85,15 @@ impl Host for Tokio {
 impl Host for Smol {
     #[cfg(target_os = "linux")]
     const SERVER: &str = env!("CARGO_BIN_EXE_server-smol");
+    #[cfg(target_os = "linux")]
+    const CLIENT: &str = env!("CARGO_BIN_EXE_client-smol");
 }
 
 impl Host for AsyncStd {
     #[cfg(target_os = "linux")]
     const SERVER: &str = env!("CARGO_BIN_EXE_server-async-std");
+    #[cfg(target_os = "linux")]
+    const CLIENT: &str = env!("CARGO_BIN_EXE_client-async-std");
 }
 
 /// A server on a port of its own.

@@ -28,6 +28,8 @@ struct Strict<R>(R);
 impl<R: Host> Host for Strict<R> {
     #[cfg(target_os = "linux")]
     const SERVER: &str = R::SERVER;
+    #[cfg(target_os = "linux")]
+    const CLIENT: &str = R::CLIENT;
 
     fn host<T>(work: impl FnOnce() -> T) -> T {
         R::host(work)
