@@ -6,9 +6,9 @@ use enginewire_tests::profile::allow_open_files;
 
 use crate::{Host, client::Client, serve_echo, soon, until_empty};
 
-on_every_runtime!(two_thousand_connections_at_once_are_served);
+on_every_runtime!(five_thousand_connections_at_once_are_served);
 
-fn two_thousand_connections_at_once_are_served<R: Host>() {
+fn five_thousand_connections_at_once_are_served<R: Host>() {
     // One runtime after the other: both ends of each connection are open files of this process.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,4 +66,4 @@ fn two_thousand_connections_at_once_are_served<R: Host>() {
     soon("the server to close", server.close());
 }
 
-const CONNECTIONS: usize = 2000;
+const CONNECTIONS: usize = 5000;
