@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::sockopt::set_socket_linger;
+
 /// What nothing takes as long as, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -59,6 +61,8 @@ pub struct Client {
     stream: TcpStream,
     /// What came and was not looked at yet.
     buffer: Vec<u8>,
+    /// The connection has failed, and not only come to its end.
+    failed: bool,
 }
 
 /// An HTTP answer.
@@ -75,11 +79,23 @@ pub struct Answer {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
+        Self::over(TcpStream::connect_timeout(&address, DEADLINE).unwrap())
+    }
+
+    /// Connects, if somebody listens there.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
+        match TcpStream::connect_timeout(&address, DEADLINE) {
+            Ok(stream) => Some(Self::over(stream)),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), failed: false }
     }
 
     /// Writes all of `bytes`.
@@ -127,18 +143,25 @@ impl Client {
 
     /// The next answer.
     pub fn answer(&mut self) -> Answer {
+        self.answer_or_end().unwrap_or_else(|| panic!("closed instead of an answer"))
+    }
+
+    /// The next answer, or `None` if the server closes before it has begun.
+    pub fn answer_or_end(&mut self) -> Option<Answer> {
         let end = loop {
             let end = self.buffer.windows(4).position(|window| window == b"\r\n\r\n");
             match end {
                 Some(end) => break end + 4,
-                None => assert!(self.fill(), "closed instead of an answer"),
+                None if self.fill() => {}
+                None if self.buffer.is_empty() => return None,
+                None => panic!("closed in the middle of an answer"),
             }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
         let field = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
         let length = field.map_or(0, |length| length.parse().unwrap());
         let body = String::from_utf8(self.take(length)).unwrap();
-        Answer { status: head[9..12].parse().unwrap(), head, body }
+        Some(Answer { status: head[9..12].parse().unwrap(), head, body })
     }
 
     /// Opens a session over polling; gives its id.
@@ -226,8 +249,20 @@ impl Client {
 
     /// Reads until the server closes; what came.
     pub fn rest(mut self) -> Vec<u8> {
-        while self.fill() {}
+        self.end();
         self.buffer
+    }
+
+    /// Reads until the server closes. Whether it has done so, and the connection has not failed.
+    pub fn end(&mut self) -> bool {
+        while self.fill() {}
+        !self.failed
+    }
+
+    /// Has the connection end as if the plug was pulled once this is dropped: what is under way is lost,
+    /// and the server is told by a reset at most.
+    pub fn pull_the_plug(&self) {
+        set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
     }
 
     fn take(&mut self, n: usize) -> Vec<u8> {
@@ -243,7 +278,10 @@ impl Client {
         let n = match self.stream.read(&mut chunk) {
             Ok(n) => n,
             Err(error) if is_timeout(error.kind()) => panic!("nothing to read within {DEADLINE:?}"),
-            Err(_) => 0,
+            Err(_) => {
+                self.failed = true;
+                0
+            }
         };
         self.buffer.extend_from_slice(&chunk[..n]);
         n > 0

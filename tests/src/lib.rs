@@ -6,6 +6,8 @@ pub mod echo;
 pub mod process;
 pub mod profile;
 pub mod program;
+pub mod pusher;
+pub mod random;
 pub mod script;
 
 /// The README's programs, compiled and run.

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use enginewire_tests::random::Random;
+
 use crate::{Host, client::Client, serve, serve_echo, soon, until_empty};
 
 on_every_runtime!(
@@ -14,19 +16,6 @@ on_every_runtime!(
     a_body_that_says_it_is_too_large_is_refused_before_it_comes,
     a_head_without_an_end_is_refused_at_its_limit,
 );
-
-/// The same numbers in every run (xorshift64).
-struct Random(u64);
-
-impl Random {
-    /// A number below `n`.
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).unwrap() % n
-    }
-}
 
 /// Cuts, doubles, swaps and changes bytes.
 fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
@@ -89,7 +78,7 @@ fn after_2000_mutated_requests_the_server_serves_and_holds_nothing<R: Host>() {
             .close_timeout(short)
     });
     let address = server.local_addr();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(1);
     for round in 0..20 {
         let mut opener = Client::connect(address);
         let sid = opener.open_polling();

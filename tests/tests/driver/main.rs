@@ -32,9 +32,13 @@ mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod handles;
+#[cfg(target_os = "linux")]
+mod kills;
+mod ledger;
 mod probes;
 #[cfg(target_os = "linux")]
 mod program;
+mod resets;
 #[cfg(target_os = "linux")]
 mod stopped_clients;
 #[cfg(target_os = "linux")]

@@ -27,6 +27,21 @@ impl Program {
     /// Starts `server`, one of the programs, in the profile `bench` with these numbers in its
     /// environment.
     pub(crate) fn serve(server: &str, limit: usize, numbers: &[(&str, u64)]) -> Self {
+        Self::start(server, limit, numbers).unwrap()
+    }
+
+    /// Starts `server` where another one has been, once nobody else is there.
+    pub(crate) fn serve_at(server: &str, port: u16) -> Self {
+        let mut program = None;
+        until("the address to be free", || {
+            program = Self::start(server, 1024, &[("PORT", port.into())]);
+            program.is_some()
+        });
+        program.unwrap()
+    }
+
+    /// `None` if it cannot listen.
+    fn start(server: &str, limit: usize, numbers: &[(&str, u64)]) -> Option<Self> {
         let mut process = Command::new("sh")
             .args(["-c", &format!("ulimit -n {limit} && exec \"$0\"")])
             .arg(server)
@@ -37,8 +52,12 @@ impl Program {
             .unwrap();
         let mut port = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        let address = (Ipv4Addr::LOCALHOST, port.trim().parse().unwrap()).into();
-        Self { process, address, limit }
+        let Ok(port) = port.trim().parse() else {
+            process.wait().unwrap();
+            return None;
+        };
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        Some(Self { process, address, limit })
     }
 
     /// File descriptors in use that the limit is about: it bounds their numbers, and whoever runs

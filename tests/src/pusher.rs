@@ -1,0 +1,254 @@
+//! A client that pushes numbered messages for as long as it can, knows which of them the server has
+//! acknowledged, and has them echoed in order.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+
+use crate::{client::Client, random::Random};
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Polling, all the time.
+    Polling,
+    /// A WebSocket, all the time.
+    WebSocket,
+    /// Polling, and after a while a WebSocket.
+    Upgrade,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Polling, Self::WebSocket, Self::Upgrade];
+}
+
+/// How it came to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop, and has closed the session.
+    Enough,
+    /// It has written as much as it may: the plug was pulled, in the middle of whatever it was.
+    Cut,
+    /// The server has closed the session, and said so in the protocol's words.
+    Closed,
+    /// The server would not open a session.
+    Refused,
+}
+
+/// One such client.
+pub struct Pusher {
+    /// Where the server is.
+    pub address: SocketAddr,
+    /// What it calls itself, in the query of its handshake.
+    pub name: String,
+    /// What it uses.
+    pub way: Way,
+    /// How large messages are, and how many are sent together.
+    pub random: Random,
+    /// Bytes that it may write.
+    pub allowance: usize,
+}
+
+impl Pusher {
+    /// Pushes until that comes to an end. `goes_on` is told how many messages have been acknowledged so
+    /// far. Panics if the server does what no server should.
+    pub fn push(self, goes_on: impl FnMut(u64) -> bool) -> End {
+        let way = self.way;
+        let mut run = Run { pusher: self, goes_on, sent: 0, echoed: 0 };
+        let ended = match way {
+            Way::Polling => run.poll(usize::MAX).err(),
+            Way::WebSocket => run.open_socket().err(),
+            Way::Upgrade => {
+                let rounds = run.pusher.random.below(4);
+                run.poll(rounds).and_then(|sid| run.upgrade(&sid)).err()
+            }
+        };
+        // Without an end it would still go on.
+        ended.unwrap()
+    }
+}
+
+struct Run<T> {
+    pusher: Pusher,
+    goes_on: T,
+    sent: u64,
+    echoed: u64,
+}
+
+impl<T: FnMut(u64) -> bool> Run<T> {
+    /// Opens a session over polling, and pushes so many times. Gives its id.
+    fn poll(&mut self, rounds: usize) -> Result<String, End> {
+        let mut get = self.connect()?;
+        let open = format!("{POLLING}&name={}", self.pusher.name);
+        self.write(&mut get, request("GET", &open, "").as_bytes())?;
+        let sid = match get.answer_or_end() {
+            Some(answer) if answer.status == 200 => sid(&answer.body),
+            _ => return Err(self.refused(&mut get)),
+        };
+        let target = format!("{POLLING}&sid={sid}");
+        let mut post = self.connect()?;
+        let mut pong = false;
+        for _ in 0..rounds {
+            let mut packets = self.messages();
+            if std::mem::take(&mut pong) {
+                packets.insert(0, "3".into());
+            }
+            let body = packets.join("\u{1e}");
+            self.write(&mut post, request("POST", &target, &body).as_bytes())?;
+            let answer = post.answer_or_end();
+            // No answer, no acknowledgement.
+            let acknowledged = answer.is_some_and(|answer| answer.status == 200);
+            if acknowledged && !(self.goes_on)(self.sent) {
+                self.write(&mut post, request("POST", &target, "1").as_bytes())?;
+                assert_eq!(post.answer().status, 200);
+                return Err(End::Enough);
+            }
+            while self.echoed < self.sent {
+                self.write(&mut get, request("GET", &target, "").as_bytes())?;
+                let Some(answer) = get.answer_or_end() else {
+                    // It has closed a connection that was idle, as it may.
+                    assert!(get.end(), "the connection was reset");
+                    get = self.connect()?;
+                    continue;
+                };
+                if answer.status != 200 {
+                    // The session was over before the GET came.
+                    return Err(End::Closed);
+                }
+                for packet in answer.body.split('\u{1e}') {
+                    match packet {
+                        "1" => return Err(End::Closed),
+                        "2" => pong = true,
+                        "6" => {}
+                        message => self.check(message),
+                    }
+                }
+            }
+            if !acknowledged {
+                panic!("messages were echoed that were not acknowledged");
+            }
+        }
+        Ok(sid)
+    }
+
+    fn upgrade(&mut self, sid: &str) -> Result<(), End> {
+        let mut client = self.connect()?;
+        self.write(&mut client, Client::upgrade(&format!("&sid={sid}")).as_bytes())?;
+        match client.answer_or_end() {
+            Some(answer) if answer.status == 101 => {}
+            // The session was over before the request came.
+            _ => return Err(End::Closed),
+        }
+        self.write(&mut client, &Client::frame("2probe"))?;
+        if client.next_frame() == (CLOSE, Vec::new()) {
+            return Err(self.close(client));
+        }
+        self.write(&mut client, &Client::frame("5"))?;
+        self.push_frames(client)
+    }
+
+    fn open_socket(&mut self) -> Result<(), End> {
+        let mut client = self.connect()?;
+        let open = Client::upgrade(&format!("&name={}", self.pusher.name));
+        self.write(&mut client, open.as_bytes())?;
+        match client.answer_or_end() {
+            Some(answer) if answer.status == 101 => {}
+            _ => return Err(self.refused(&mut client)),
+        }
+        match client.next_frame() {
+            (CLOSE, _) => Err(self.close(client)),
+            (_, open) => {
+                assert!(open.starts_with(b"0{"));
+                self.push_frames(client)
+            }
+        }
+    }
+
+    fn push_frames(&mut self, mut client: Client) -> Result<(), End> {
+        loop {
+            let messages = self.messages();
+            let frames: Vec<u8> = messages.iter().flat_map(|text| Client::frame(text)).collect();
+            self.write(&mut client, &frames)?;
+            while self.echoed < self.sent {
+                match client.next_frame() {
+                    (CLOSE, _) => return Err(self.close(client)),
+                    (_, frame) if frame == b"2" => {
+                        self.write(&mut client, &Client::frame("3"))?;
+                    }
+                    (_, frame) => {
+                        self.check(&String::from_utf8(frame).unwrap());
+                        if !(self.goes_on)(self.echoed) {
+                            return Err(End::Enough);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Some more messages.
+    fn messages(&mut self) -> Vec<String> {
+        let random = &mut self.pusher.random;
+        let count = 1 + random.below(10);
+        (0..count)
+            .map(|_| {
+                let filler = "x".repeat(random.below(300));
+                self.sent += 1;
+                format!("4{} {filler}", self.sent - 1)
+            })
+            .collect()
+    }
+
+    /// An echo came: it is of the message whose turn it is.
+    fn check(&mut self, packet: &str) {
+        let number = packet.strip_prefix('4').and_then(|message| message.split_once(' '));
+        let (number, _) = number.unwrap_or_else(|| panic!("not an echo: {packet}"));
+        assert_eq!(number, self.echoed.to_string());
+        self.echoed += 1;
+    }
+
+    /// Writes, unless that is too much.
+    fn write(&mut self, client: &mut Client, bytes: &[u8]) -> Result<(), End> {
+        let allowed = bytes.len().min(self.pusher.allowance);
+        self.pusher.allowance -= allowed;
+        client.write(&bytes[..allowed]);
+        if allowed < bytes.len() {
+            client.pull_the_plug();
+            return Err(End::Cut);
+        }
+        Ok(())
+    }
+
+    fn connect(&self) -> Result<Client, End> {
+        Client::try_connect(self.pusher.address).ok_or(End::Refused)
+    }
+
+    /// The server has not opened a session, and closes the connection in order.
+    fn refused(&self, client: &mut Client) -> End {
+        assert!(client.end(), "the connection was reset");
+        End::Refused
+    }
+
+    /// The server has begun the closing handshake.
+    fn close(&self, mut client: Client) -> End {
+        client.write([0x88, 0x80, 0, 0, 0, 0]);
+        assert!(client.end(), "the connection was reset");
+        End::Closed
+    }
+}
+
+fn request(method: &str, target: &str, body: &str) -> String {
+    let length = body.len();
+    format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// The id in an open packet.
+fn sid(open: &str) -> String {
+    let start = open.find(r#""sid":""#).unwrap() + 7;
+    open[start..start + 20].to_owned()
+}
+
+const POLLING: &str = "/engine.io/?EIO=4&transport=polling";
+
+/// The opcode of a Close.
+const CLOSE: u8 = 8;
