@@ -294,7 +294,8 @@ impl Session {
     }
 
     /// Ends the session once everything queued has been let out, or after
-    /// [`Config::close_timeout`]. Messages of the peer are no longer delivered.
+    /// [`Config::close_timeout`]. Messages of the peer are no longer delivered, nor is a POST that brings
+    /// some said to have been taken.
     pub fn close(&mut self, now: Time) {
         if self.state != State::Open {
             return;

@@ -14,7 +14,7 @@ use crate::{
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm, jsonp},
     exchange::{HeaderLines, Response},
     fingerprint::Fingerprint,
-    packet::Revision,
+    packet::{Packet, Revision},
     router::{BadRequest, Reject},
     time::Time,
 };
@@ -37,8 +37,10 @@ struct Post {
     on: ExchangeId,
     /// The body is `application/octet-stream`.
     binary: bool,
-    /// The body has been taken, but the answer waits for the application.
+    /// The body has been taken, but the answer waits: for the application, or for the session's end.
     withheld: bool,
+    /// It has brought messages that came too late to be delivered, so it must not be said to be taken.
+    late: bool,
 }
 
 impl Polling {
@@ -51,7 +53,8 @@ impl Polling {
         into.push(&(base64, jsonp));
         into.push_name(get.map(|on| on.0));
         into.push_name(post.as_ref().map(|post| post.on.0));
-        into.push(&post.as_ref().map(|Post { on: _, binary, withheld }| (binary, withheld)));
+        let post = post.as_ref();
+        into.push(&post.map(|Post { on: _, binary, withheld, late }| (binary, withheld, late)));
     }
 }
 
@@ -97,10 +100,12 @@ impl Session {
             self.respond(on, Response::empty(400));
             return self.finish(CloseReason::TransportError(TransportFault::InvalidContent));
         }
-        self.polling.post = Some(Post { on, binary, withheld: false });
+        self.polling.post = Some(Post { on, binary, withheld: false, late: false });
     }
 
-    /// The body of a POST came. It is answered once its messages have found room.
+    /// The body of a POST came. It is answered once its messages have found room, or if the session is
+    /// closing and takes none, once that is over: a client that was refused at once would not come for
+    /// what is queued.
     pub fn handle_body(&mut self, now: Time, on: ExchangeId, body: Body) {
         let post = self.polling.post.as_ref().filter(|post| post.on == on && !post.withheld);
         let Some(binary) = post.map(|post| post.binary) else { return };
@@ -113,12 +118,16 @@ impl Session {
             }),
         };
         match result {
-            Ok(()) if self.channel.is_held() && self.state != State::Closed => {
+            Ok(late) => {
+                let waits = (late || self.channel.is_held()) && self.state != State::Closed;
                 if let Some(post) = &mut self.polling.post {
-                    post.withheld = true;
+                    post.late = late;
+                    post.withheld = waits;
+                }
+                if !waits {
+                    self.answer_taken_post();
                 }
             }
-            Ok(()) => self.answer_post(ok()),
             Err(response) => self.answer_post(response),
         }
     }
@@ -190,8 +199,13 @@ impl Session {
 
     pub(super) fn answer_withheld_post(&mut self) {
         if self.polling.post.as_ref().is_some_and(|post| post.withheld) {
-            self.answer_post(ok());
+            self.answer_taken_post();
         }
+    }
+
+    fn answer_taken_post(&mut self) {
+        let late = self.polling.post.as_ref().is_some_and(|post| post.late);
+        self.answer_post(if late { Reject::UnknownSession.response() } else { ok() });
     }
 
     fn answer_post(&mut self, response: Response) {
@@ -200,23 +214,32 @@ impl Session {
         }
     }
 
-    /// Takes a payload apart. An error ends the session, but what came before it counts.
-    fn handle_payload(&mut self, now: Time, body: &Bytes, binary: bool) -> Result<(), DecodeError> {
+    /// Takes a payload apart. Says whether it has brought messages that came too late. An error ends the
+    /// session, but what came before it counts.
+    fn handle_payload(
+        &mut self,
+        now: Time,
+        body: &Bytes,
+        binary: bool,
+    ) -> Result<bool, DecodeError> {
         let form = form_of(self.revision, binary);
         let body = match self.polling.jsonp {
             Some(_) => match jsonp::decode_body(body)? {
                 Some(payload) => payload,
-                None => return Ok(()),
+                None => return Ok(false),
             },
             None => body.clone(),
         };
+        let mut late = false;
         for packet in packets(form, body, self.config.limits.max_packets) {
-            self.handle_packet(now, packet?);
+            let packet = packet?;
+            late |= self.state == State::Closing && matches!(packet, Packet::Message(_));
+            self.handle_packet(now, packet);
             if self.state == State::Closed {
                 break;
             }
         }
-        Ok(())
+        Ok(late)
     }
 
     /// Why a GET or POST has no business here. [`Session::admit`] says the same beforehand.

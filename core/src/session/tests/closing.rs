@@ -47,6 +47,32 @@ fn what_was_queued_goes_out_before_the_close() {
 }
 
 #[test]
+fn messages_that_come_after_a_close_are_not_said_to_have_been_taken() {
+    let mut peer = Peer::polling();
+    peer.send("queued");
+    peer.close();
+    let post = peer.post("4late");
+    assert!(peer.waits(post), "who is refused does not come for what is queued");
+    let get = peer.get();
+    assert_eq!(peer.body(get), "4queued");
+    let get = peer.get();
+    assert_eq!(peer.body(get), "6\u{1e}1");
+    assert_eq!(peer.answer(post).status, 400);
+    assert_eq!(peer.events(), [Event::Closed(CloseReason::ForcedClose)]);
+}
+
+#[test]
+fn what_else_comes_after_a_close_is_answered_at_once() {
+    let mut peer = Peer::polling();
+    peer.close();
+    let post = peer.post("3");
+    assert_eq!(peer.body(post), "ok");
+    let post = peer.post("4late\u{1e}1");
+    assert_eq!(peer.answer(post).status, 400);
+    assert_eq!(peer.closed(), CloseReason::TransportClose);
+}
+
+#[test]
 fn a_close_waits_30_s_for_a_get() {
     let mut peer = Peer::polling();
     // Late enough that no heartbeat comes first.
@@ -145,15 +171,6 @@ fn a_close_during_an_upgrade_lets_the_queue_out_over_the_websocket() {
     assert_eq!(peer.frames(on), ["4last words"]);
     assert_eq!(peer.closed_sockets, [on]);
     assert_eq!(peer.closed(), CloseReason::ForcedClose);
-}
-
-#[test]
-fn messages_that_come_while_closing_are_dropped() {
-    let mut peer = Peer::polling();
-    peer.close();
-    let post = peer.post("4too late");
-    assert_eq!(peer.body(post), "ok");
-    assert!(peer.events().is_empty());
 }
 
 #[test]
