@@ -22,7 +22,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Connections that the system completes before they are accepted, if it allows so many. The 128 of
 /// the standard library, and so of the runtimes, are too few when thousands of clients come back at
 /// once: those that find no place try again a second later, then two, then four.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: i32 = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use enginewire::{
 
 use crate::{
     connection::Connection,
+    listen::BACKLOG,
     runtime::Runtime,
     shared::{Options, Phase, Shared, keep_time},
     socket::{Handshake, Socket},
@@ -362,7 +363,7 @@ async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Lis
     loop {
         let accepted = watch.until_closing(shared.runtime.accept(&listener)).await;
         match accepted {
-            None => return,
+            None => return accept_the_last(&shared, &listener).await,
             Some(Ok((stream, peer_addr))) => {
                 shared.runtime.spawn(Connection::new(Arc::clone(&shared), stream, peer_addr));
             }
@@ -377,6 +378,28 @@ async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Lis
         }
     }
 }
+
+/// Takes the connections that the system has completed by now: those that are left to it are reset when
+/// nobody listens any more, whatever their clients are about to say.
+async fn accept_the_last<R: Runtime>(shared: &Arc<Shared<R>>, listener: &R::Listener) {
+    let runtime = &shared.runtime;
+    // A runtime may know of them only after it has asked the system, as it does when it has waited.
+    for wait in [Duration::ZERO, LAST_ACCEPT] {
+        runtime.sleep_until(runtime.now() + wait).await;
+        for _ in 0..BACKLOG {
+            if shared.phase() == Phase::Aborting {
+                return;
+            }
+            let mut accept = pin!(runtime.accept(listener));
+            let accepted = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
+            let Poll::Ready(Ok((stream, peer_addr))) = accepted else { break };
+            runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
+        }
+    }
+}
+
+/// How long a server that has closed waits for what its runtime may not have seen.
+const LAST_ACCEPT: Duration = Duration::from_millis(1);
 
 /// Errors that the connection brought with it, and that say nothing about the next.
 fn is_of_one_connection(error: &io::Error) -> bool {
