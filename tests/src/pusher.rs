@@ -31,7 +31,7 @@ pub enum End {
     Cut,
     /// The server has closed the session, and said so in the protocol's words.
     Closed,
-    /// The server would not open a session.
+    /// The server would not open a session, or was gone before it could.
     Refused,
 }
 
@@ -83,7 +83,7 @@ impl<T: FnMut(u64) -> bool> Run<T> {
         self.write(&mut get, request("GET", &open, "").as_bytes())?;
         let sid = match get.answer_or_end() {
             Some(answer) if answer.status == 200 => sid(&answer.body),
-            _ => return Err(self.refused(&mut get)),
+            _ => return Err(End::Refused),
         };
         let target = format!("{POLLING}&sid={sid}");
         let mut post = self.connect()?;
@@ -93,39 +93,46 @@ impl<T: FnMut(u64) -> bool> Run<T> {
             if std::mem::take(&mut pong) {
                 packets.insert(0, "3".into());
             }
+            // As long as the session lives there is a GET: a POST may be answered after it.
+            self.write(&mut get, request("GET", &target, "").as_bytes())?;
             let body = packets.join("\u{1e}");
             self.write(&mut post, request("POST", &target, &body).as_bytes())?;
-            let answer = post.answer_or_end();
-            // No answer, no acknowledgement.
-            let acknowledged = answer.is_some_and(|answer| answer.status == 200);
-            if acknowledged && !(self.goes_on)(self.sent) {
-                self.write(&mut post, request("POST", &target, "1").as_bytes())?;
-                assert_eq!(post.answer().status, 200);
-                return Err(End::Enough);
-            }
-            while self.echoed < self.sent {
-                self.write(&mut get, request("GET", &target, "").as_bytes())?;
+            let mut ended = false;
+            while self.echoed < self.sent && !ended {
                 let Some(answer) = get.answer_or_end() else {
                     // It has closed a connection that was idle, as it may.
                     assert!(get.end(), "the connection was reset");
                     get = self.connect()?;
+                    self.write(&mut get, request("GET", &target, "").as_bytes())?;
                     continue;
                 };
-                if answer.status != 200 {
-                    // The session was over before the GET came.
-                    return Err(End::Closed);
-                }
-                for packet in answer.body.split('\u{1e}') {
+                // Otherwise the session was over before the GET came.
+                ended = answer.status != 200;
+                for packet in answer.body.split('\u{1e}').filter(|_| answer.status == 200) {
                     match packet {
-                        "1" => return Err(End::Closed),
+                        "1" => ended = true,
                         "2" => pong = true,
                         "6" => {}
                         message => self.check(message),
                     }
                 }
+                if self.echoed < self.sent && !ended {
+                    self.write(&mut get, request("GET", &target, "").as_bytes())?;
+                }
             }
-            if !acknowledged {
-                panic!("messages were echoed that were not acknowledged");
+            // No answer, no acknowledgement.
+            let answer = post.answer_or_end();
+            let acknowledged = answer.is_some_and(|answer| answer.status == 200);
+            let goes_on = !acknowledged || (self.goes_on)(self.sent);
+            if ended {
+                return Err(End::Closed);
+            }
+            assert!(acknowledged, "messages were echoed that were not acknowledged");
+            if !goes_on {
+                self.write(&mut post, request("POST", &target, "1").as_bytes())?;
+                // It may have closed in the meantime.
+                let _ = post.answer_or_end();
+                return Err(End::Enough);
             }
         }
         Ok(sid)
@@ -153,7 +160,7 @@ impl<T: FnMut(u64) -> bool> Run<T> {
         self.write(&mut client, open.as_bytes())?;
         match client.answer_or_end() {
             Some(answer) if answer.status == 101 => {}
-            _ => return Err(self.refused(&mut client)),
+            _ => return Err(End::Refused),
         }
         match client.next_frame() {
             (CLOSE, _) => Err(self.close(client)),
@@ -221,12 +228,6 @@ impl<T: FnMut(u64) -> bool> Run<T> {
 
     fn connect(&self) -> Result<Client, End> {
         Client::try_connect(self.pusher.address).ok_or(End::Refused)
-    }
-
-    /// The server has not opened a session, and closes the connection in order.
-    fn refused(&self, client: &mut Client) -> End {
-        assert!(client.end(), "the connection was reset");
-        End::Refused
     }
 
     /// The server has begun the closing handshake.

@@ -44,6 +44,8 @@ mod stopped_clients;
 #[cfg(target_os = "linux")]
 mod stops;
 mod strict;
+#[cfg(target_os = "linux")]
+mod terminate;
 mod timeouts;
 
 use std::sync::{Arc, LazyLock};

@@ -84,8 +84,13 @@ impl Program {
     }
 
     /// Asks the server to end.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Waits for the server's end.
+    pub(crate) fn end(mut self) -> ExitStatus {
         let mut status = None;
         until("the server's end", || {
             status = self.process.try_wait().unwrap();

@@ -1,0 +1,134 @@
+//! The end of a server under load: what was acknowledged has reached the application, and every client is
+//! told in the protocol's words.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use enginewire_tests::{
+    pusher::{End, Pusher, Way},
+    random::Random,
+};
+
+use rustix::process::Signal;
+
+use crate::{
+    Host,
+    client::{Client, until},
+    ledger::{Pushed, serve_ledger},
+    program::Program,
+    soon,
+};
+
+on_every_runtime!(
+    a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged,
+    a_server_that_is_terminated_under_load_tells_everybody,
+    a_server_that_is_terminated_resets_nobody_who_was_there_before,
+);
+
+fn a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged<R: Host>() {
+    for _ in 0..ROUNDS {
+        let (server, ledger) = serve_ledger::<R>(|builder| builder);
+        let pushed = under_load(server.local_addr(), || soon("the end", server.close()));
+        for pushed in pushed {
+            ledger.check(&pushed);
+        }
+        assert_eq!((server.sessions(), server.connections()), (0, 0));
+    }
+}
+
+fn a_server_that_is_terminated_under_load_tells_everybody<R: Host>() {
+    for _ in 0..ROUNDS {
+        let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
+        under_load(server.address, || {
+            let started = Instant::now();
+            assert!(server.terminate().success());
+            let took = started.elapsed();
+            assert!(took < GRACE, "{took:?}");
+        });
+    }
+}
+
+fn a_server_that_is_terminated_resets_nobody_who_was_there_before<R: Host>() {
+    let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
+    server.signal(Signal::STOP);
+    // The system completes the connections, of which the server learns together with its end.
+    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(server.address)).collect();
+    for (i, client) in clients.iter_mut().enumerate() {
+        match i % 3 {
+            0 => client.request("GET", "/engine.io/?EIO=4&transport=polling", ""),
+            1 => client.write(Client::upgrade("")),
+            _ => {}
+        }
+    }
+    thread::scope(|threads| {
+        let ending = threads.spawn(|| {
+            // They take whatever they are told, and do nothing about it.
+            for client in &mut clients {
+                assert!(client.end(), "the connection was reset");
+            }
+            clients.clear();
+        });
+        server.signal(Signal::TERM);
+        server.signal(Signal::CONT);
+        ending.join().unwrap();
+        assert!(server.end().success());
+    });
+}
+
+const ROUNDS: usize = 5;
+
+/// What a program is given to end when it is told to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Clients that push, and those that open one session after the other.
+const PUSHERS: usize = 30;
+const OPENERS: usize = 4;
+
+/// Calls `end`, which ends the server, at some time while everybody pushes.
+fn under_load(address: std::net::SocketAddr, end: impl FnOnce()) -> Vec<Pushed> {
+    let random = Mutex::new(Random::unforeseen());
+    let acknowledgements = AtomicUsize::new(0);
+    let pusher = |name: String, i: usize| {
+        let (way, random) = (Way::ALL[i % 3], random.lock().unwrap().fork());
+        Pusher { address, name, way, random, allowance: usize::MAX }
+    };
+    thread::scope(|threads| {
+        let pusher = &pusher;
+        let acknowledgements = &acknowledgements;
+        let pushers: Vec<_> = (0..PUSHERS)
+            .map(|i| {
+                threads.spawn(move || {
+                    Pushed::by(pusher(format!("pusher-{i}"), i), |_| {
+                        acknowledgements.fetch_add(1, SeqCst);
+                        true
+                    })
+                })
+            })
+            .collect();
+        let openers: Vec<_> = (0..OPENERS)
+            .map(|i| {
+                threads.spawn(move || {
+                    let mut pushed = Vec::new();
+                    // Until there is nobody to open a session with.
+                    while pushed.last().is_none_or(|last: &Pushed| last.end == End::Enough) {
+                        let name = format!("opener-{i}-{}", pushed.len());
+                        pushed.push(Pushed::by(pusher(name, i + pushed.len()), |_| false));
+                    }
+                    pushed
+                })
+            })
+            .collect();
+        let wanted = random.lock().unwrap().below(PUSHERS * 50);
+        until("some acknowledgements", || acknowledgements.load(SeqCst) >= wanted);
+        end();
+        let mut all: Vec<_> = pushers.into_iter().map(|pusher| pusher.join().unwrap()).collect();
+        all.extend(openers.into_iter().flat_map(|opener| opener.join().unwrap()));
+        all
+    })
+}
