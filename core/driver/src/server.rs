@@ -57,7 +57,8 @@ impl<R: Runtime + Default> Server<R> {
 }
 
 impl<R: Runtime> Server<R> {
-    /// The next session. `None` once the server is closing.
+    /// The next session. `None` once the server is closing, and those have been accepted that were open
+    /// before: they take no messages any more, but may have brought some.
     ///
     /// Cancel safe: a session is either returned or still there. Sessions that nobody accepts wait;
     /// when [`Builder::backlog`] of them do, handshakes are refused with status 503.
@@ -110,6 +111,7 @@ impl<R: Runtime> Server<R> {
 impl<R: Runtime> Drop for Server<R> {
     fn drop(&mut self) {
         self.shared.advance_to(Phase::Aborting);
+        self.shared.drop_accepted();
     }
 }
 

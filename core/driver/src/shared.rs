@@ -208,12 +208,12 @@ impl<R: Runtime> Shared<R> {
     pub(crate) fn push_accepted(&self, socket: Socket<R>) {
         let (waker, _refused) = {
             let mut accepted = lock(&self.accepted);
-            // Whoever closes sets the phase first and then takes what is here.
-            if self.phase() == Phase::Running {
+            // Whoever drops the server sets the phase first and then takes what is here.
+            if self.phase() == Phase::Aborting {
+                (None, Some(socket))
+            } else {
                 accepted.sockets.push_back(socket);
                 (accepted.waker.take(), None)
-            } else {
-                (None, Some(socket))
             }
         };
         if let Some(waker) = waker {
@@ -221,13 +221,18 @@ impl<R: Runtime> Shared<R> {
         }
     }
 
+    /// Nobody will accept them any more.
+    pub(crate) fn drop_accepted(&self) {
+        let sockets = std::mem::take(&mut lock(&self.accepted).sockets);
+        drop(sockets);
+    }
+
     pub(crate) fn poll_accept(&self, cx: &Context<'_>) -> Poll<Option<Socket<R>>> {
         let mut accepted = lock(&self.accepted);
-        if self.phase() != Phase::Running {
-            return Poll::Ready(None);
-        }
         match accepted.sockets.pop_front() {
+            // Also of a server that is closing: what the session has taken is the application's.
             Some(socket) => Poll::Ready(Some(socket)),
+            None if self.phase() != Phase::Running => Poll::Ready(None),
             None => {
                 register(&mut accepted.waker, cx.waker());
                 Poll::Pending
@@ -300,12 +305,7 @@ impl<R: Runtime> Shared<R> {
         if self.phase.fetch_max(phase as u8, Ordering::AcqRel) >= phase as u8 {
             return;
         }
-        let (sockets, waker) = {
-            let mut accepted = lock(&self.accepted);
-            (std::mem::take(&mut accepted.sockets), accepted.waker.take())
-        };
-        // Nobody will accept them any more, which closes their sessions.
-        drop(sockets);
+        let waker = lock(&self.accepted).waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -24,6 +24,7 @@ on_every_runtime!(
     after_both_close_frames_the_server_does_not_wait_for_its_peer,
     a_server_closes_gracefully,
     a_closed_server_has_given_its_address_back,
+    a_closing_server_has_its_sessions_accepted_that_have_brought_something,
     a_server_does_not_wait_for_ever_for_its_peers,
     a_dropped_server_ends_everything_at_once,
     more_sessions_than_the_backlog_holds_are_refused,
@@ -112,6 +113,20 @@ fn a_closed_server_has_given_its_address_back<R: Host>() {
         soon("the server to close", server.close());
         TcpListener::bind(server.local_addr()).unwrap();
     }
+}
+
+fn a_closing_server_has_its_sessions_accepted_that_have_brought_something<R: Host>() {
+    let server = serve::<R>(|builder| builder.shutdown_timeout(Duration::from_millis(100)));
+    let mut client = Client::connect(server.local_addr());
+    let sid = client.open_polling();
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    client.request("POST", &target, "4taken");
+    assert_eq!(client.answer().body, "ok");
+    soon("the server to close", server.close());
+    let mut socket = accept(&server);
+    assert_eq!(soon("a message", socket.recv()), Some("taken".into()));
+    assert_eq!(soon("the end", socket.recv()), None);
+    assert!(soon("accept", server.accept()).is_none());
 }
 
 fn a_server_does_not_wait_for_ever_for_its_peers<R: Host>() {

@@ -113,12 +113,13 @@ fn a_killed_server_is_noticed_once_and_followed_by_the_next<R: Host>() {
                 let echoes = Arc::clone(&echoes);
                 threads.spawn(move || {
                     R::host(|| {
-                        let socket = loop {
-                            // Until the next server listens.
-                            if let Ok(socket) = soon("an attempt", sessions.next()).unwrap() {
-                                break socket;
+                        let socket = soon("a session", async {
+                            loop {
+                                if let Ok(socket) = sessions.next().await.unwrap() {
+                                    break socket;
+                                }
                             }
-                        };
+                        });
                         soon("the end", echo_until_killed(socket, &echoes));
                     });
                 });
