@@ -5,7 +5,10 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     thread,
     time::Duration,
 };
@@ -22,7 +25,7 @@ use rustix::process::Signal;
 use crate::{
     Host,
     client::until,
-    ledger::{Pushed, beside_others, serve_ledger},
+    ledger::{Over, Pushed, beside_others, serve_ledger},
     program::Program,
     soon, until_empty,
 };
@@ -89,7 +92,6 @@ fn kill(address: SocketAddr, name: String, way: Way, mut random: Random) -> Push
 
 fn a_killed_server_is_noticed_once_and_followed_by_the_next<R: Host>() {
     let mut random = Random::unforeseen();
-    let echoes = Arc::new(Mutex::new(0));
     let mut server = Program::serve(R::SERVER, 1024, &[]);
     let address = server.address;
     let mut policy = Reconnect::default();
@@ -103,37 +105,46 @@ fn a_killed_server_is_noticed_once_and_followed_by_the_next<R: Host>() {
         };
         Client::<R>::builder(&format!("http://{address}")).transports(transports)
     });
-    let mut sessions: Vec<_> = builders
-        .map(|builder| builder.reconnect(policy.clone()).build().unwrap().sessions())
-        .collect();
-    for life in 0..LIVES {
-        let wanted = random.below(CLIENTS * 100);
-        thread::scope(|threads| {
-            for sessions in &mut sessions {
-                let echoes = Arc::clone(&echoes);
-                threads.spawn(move || {
-                    R::host(|| {
-                        let socket = soon("a session", async {
-                            loop {
-                                if let Ok(socket) = sessions.next().await.unwrap() {
-                                    break socket;
-                                }
-                            }
-                        });
-                        soon("the end", echo_until_killed(socket, &echoes));
-                    });
-                });
+    let clients = builders.map(|builder| builder.reconnect(policy.clone()).build().unwrap());
+    let (echoes, is_over) = (&[const { AtomicUsize::new(0) }; CLIENTS], &AtomicBool::new(false));
+    thread::scope(|threads| {
+        for (client, echoes) in clients.zip(echoes) {
+            threads.spawn(move || R::host(|| follow(&client, echoes, is_over)));
+        }
+        let over = Over(is_over);
+        for life in 1..=LIVES {
+            let echoed = || echoes.iter().map(|echoes| echoes.load(SeqCst));
+            let wanted = random.below(CLIENTS * 100);
+            until("some echoes", || echoed().sum::<usize>() >= wanted);
+            if life == LIVES {
+                // More for each than there were under way when the server before was killed.
+                until("an echo for each", || echoed().all(|echoes| echoes > WINDOW));
             }
-            until("some echoes", || *echoes.lock().unwrap() >= wanted);
             thread::sleep(Duration::from_micros(random.below(3000) as u64));
             server.signal(Signal::KILL);
-        });
-        if life + 1 < LIVES {
-            server = Program::serve_at(R::SERVER, address.port());
+            if life < LIVES {
+                server = Program::serve_at(R::SERVER, address.port());
+                echoes.iter().for_each(|echoes| echoes.store(0, SeqCst));
+            }
         }
-        *echoes.lock().unwrap() = 0;
+        drop(over);
+    });
+}
+
+/// Has one session after the other, until nobody listens any more.
+fn follow<R: Host>(client: &Client<R>, echoes: &AtomicUsize, is_over: &AtomicBool) {
+    let mut sessions = client.sessions();
+    loop {
+        match soon("an attempt", sessions.next()).unwrap() {
+            Ok(socket) => soon("the end", echo_until_killed(socket, echoes)),
+            Err(_) if is_over.load(SeqCst) => return,
+            Err(_) => {}
+        }
     }
 }
+
+/// Echoes that a client waits for at the same time.
+const WINDOW: usize = 5;
 
 const CLIENTS: usize = 12;
 
@@ -141,17 +152,17 @@ const CLIENTS: usize = 12;
 const LIVES: usize = 5;
 
 /// Has numbered messages echoed in order, until the session is over.
-async fn echo_until_killed<R: Host>(mut socket: Socket<R>, echoes: &Mutex<usize>) {
+async fn echo_until_killed<R: Host>(mut socket: Socket<R>, echoes: &AtomicUsize) {
     let (mut sent, mut echoed) = (0, 0);
     let reason = loop {
-        while sent < echoed + 5 && socket.try_send(format!("{sent}")).is_ok() {
+        while sent < echoed + WINDOW && socket.try_send(format!("{sent}")).is_ok() {
             sent += 1;
         }
         match socket.recv_event().await.unwrap() {
             Event::Message(message) => {
                 assert_eq!(message, format!("{echoed}").into());
                 echoed += 1;
-                *echoes.lock().unwrap() += 1;
+                echoes.fetch_add(1, SeqCst);
             }
             Event::Closed(reason) => break reason,
             _ => {}

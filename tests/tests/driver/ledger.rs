@@ -67,17 +67,17 @@ impl Pushed {
     }
 }
 
+/// Tells others that the work is over, also if that has failed.
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
 /// Does `work` while others push. They are not disturbed by it, and come to their end after it.
 pub(crate) fn beside_others(others: Vec<Pusher>, work: impl FnOnce()) -> Vec<Pushed> {
-    /// Whatever becomes of the work.
-    struct Over<'a>(&'a AtomicBool);
-
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, SeqCst);
-        }
-    }
-
     let is_over = &AtomicBool::new(false);
     thread::scope(|threads| {
         let push = |pusher| threads.spawn(move || Pushed::by(pusher, |_| !is_over.load(SeqCst)));
