@@ -30,7 +30,6 @@ impl Random {
     }
 
     /// A number below `n`.
-    #[expect(clippy::cast_possible_truncation, reason = "it is below n")]
     pub const fn below(&mut self, n: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -294,8 +294,9 @@ impl Session {
     }
 
     /// Ends the session once everything queued has been let out, or after
-    /// [`Config::close_timeout`]. Messages of the peer are no longer delivered, nor is a POST that brings
-    /// some said to have been taken.
+    /// [`Config::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
+    /// be told that they have been taken; but nothing waits for the application any more, so those are
+    /// dropped for which [`Limits::max_unread`](crate::Limits::max_unread) leaves no room.
     pub fn close(&mut self, now: Time) {
         if self.state != State::Open {
             return;
@@ -589,10 +590,19 @@ impl Session {
     }
 
     fn deliver(&mut self, message: Message) {
-        if self.state != State::Open {
-            return;
+        match self.state {
+            State::Open => self.channel.deliver(message, &self.config.limits),
+            State::Closing if !self.drops_messages() => {
+                self.channel.deliver(message, &self.config.limits);
+                self.channel.release();
+            }
+            State::Closing | State::Closed => {}
         }
-        self.channel.deliver(message, &self.config.limits);
+    }
+
+    /// The session is closing, and the application has too much to catch up with.
+    fn drops_messages(&self) -> bool {
+        self.state == State::Closing && self.channel.unread() >= self.config.limits.max_unread
     }
 
     /// The application has caught up.

@@ -39,7 +39,7 @@ struct Post {
     binary: bool,
     /// The body has been taken, but the answer waits: for the application, or for the session's end.
     withheld: bool,
-    /// It has brought messages that came too late to be delivered, so it must not be said to be taken.
+    /// It has brought messages that were dropped, so it must not be said to be taken.
     late: bool,
 }
 
@@ -104,7 +104,7 @@ impl Session {
     }
 
     /// The body of a POST came. It is answered once its messages have found room, or if the session is
-    /// closing and takes none, once that is over: a client that was refused at once would not come for
+    /// closing and none is left, once that is over: a client that was refused at once would not come for
     /// what is queued.
     pub fn handle_body(&mut self, now: Time, on: ExchangeId, body: Body) {
         let post = self.polling.post.as_ref().filter(|post| post.on == on && !post.withheld);
@@ -214,7 +214,7 @@ impl Session {
         }
     }
 
-    /// Takes a payload apart. Says whether it has brought messages that came too late. An error ends the
+    /// Takes a payload apart. Says whether it has brought messages that were dropped. An error ends the
     /// session, but what came before it counts.
     fn handle_payload(
         &mut self,
@@ -233,7 +233,7 @@ impl Session {
         let mut late = false;
         for packet in packets(form, body, self.config.limits.max_packets) {
             let packet = packet?;
-            late |= self.state == State::Closing && matches!(packet, Packet::Message(_));
+            late |= self.drops_messages() && matches!(packet, Packet::Message(_));
             self.handle_packet(now, packet);
             if self.state == State::Closed {
                 break;

@@ -47,29 +47,49 @@ fn what_was_queued_goes_out_before_the_close() {
 }
 
 #[test]
-fn messages_that_come_after_a_close_are_not_said_to_have_been_taken() {
+fn messages_that_come_after_a_close_are_delivered() {
     let mut peer = Peer::polling();
+    peer.close();
+    let post = peer.post("4a\u{1e}4b");
+    assert_eq!(peer.body(post), "ok");
+    assert_eq!(peer.events(), [text("a"), text("b")]);
+    let (mut peer, on) = Peer::websocket();
     peer.send("queued");
     peer.close();
-    let post = peer.post("4late");
-    assert!(peer.waits(post), "who is refused does not come for what is queued");
-    let get = peer.get();
-    assert_eq!(peer.body(get), "4queued");
-    let get = peer.get();
-    assert_eq!(peer.body(get), "6\u{1e}1");
-    assert_eq!(peer.answer(post).status, 400);
-    assert_eq!(peer.events(), [Event::Closed(CloseReason::ForcedClose)]);
+    peer.text(on, "4a");
+    assert_eq!(peer.frames(on), ["4queued"]);
+    peer.text(on, "4b");
+    assert_eq!(peer.events(), [text("a"), Event::Closed(CloseReason::ForcedClose)]);
 }
 
 #[test]
-fn what_else_comes_after_a_close_is_answered_at_once() {
-    let mut peer = Peer::polling();
+fn messages_that_are_dropped_after_a_close_are_not_said_to_have_been_taken() {
+    let mut config = Config::default();
+    config.limits.max_unread = 1;
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.send("queued");
     peer.close();
-    let post = peer.post("3");
-    assert_eq!(peer.body(post), "ok");
-    let post = peer.post("4late\u{1e}1");
-    assert_eq!(peer.answer(post).status, 400);
-    assert_eq!(peer.closed(), CloseReason::TransportClose);
+    // The application is not asked: it may well not be there any more.
+    for body in ["4taken", "4late"] {
+        peer.session.handle_post(peer.now, ExchangeId(100), false);
+        let body = Body::Complete(body.into());
+        peer.session.handle_body(peer.now, ExchangeId(100), body);
+        assert!(peer.session.is_receiving());
+    }
+    let mut answers = core::iter::from_fn(|| peer.session.poll_action());
+    let Some(Action::Respond(_, taken)) = answers.next() else { panic!("no answer") };
+    assert_eq!(taken.body, "ok");
+    assert!(answers.next().is_none(), "who is refused does not come for what is queued");
+    peer.session.handle_poll(peer.now, ExchangeId(101));
+    peer.session.handle_poll(peer.now, ExchangeId(102));
+    let answers = core::iter::from_fn(|| peer.session.poll_action());
+    let statuses: Vec<_> = answers
+        .map(|action| match action {
+            Action::Respond(on, response) => (on.0, response.status),
+            action => panic!("{action:?}"),
+        })
+        .collect();
+    assert_eq!(statuses, [(101, 200), (102, 200), (100, 400)]);
 }
 
 #[test]
