@@ -55,6 +55,8 @@ pub(super) struct Model {
     inbox: VecDeque<Event>,
     unread: usize,
     held: bool,
+    /// A message of the last body was dropped.
+    dropped: bool,
     /// The last event was taken.
     ended: bool,
 }
@@ -108,6 +110,7 @@ impl Model {
             inbox: VecDeque::new(),
             unread: 0,
             held: false,
+            dropped: false,
             ended: false,
         };
         model.start_heartbeat(now);
@@ -221,7 +224,7 @@ impl Model {
             self.may_be_noop();
         }
         if let Some(post) = self.post.take_if(|post| post.withheld) {
-            self.answers(post.on, 200);
+            self.answers(post.on, if post.late { 400 } else { 200 });
         }
         if let Some(probe) = self.probe.take() {
             self.must_close(probe.on);

@@ -59,11 +59,19 @@ impl Model {
         self.hear(now, &packet);
         match (packet, self.revision) {
             (Packet::Message(message), _) => {
-                if self.state == State::Open {
+                let max_unread = self.config.limits.max_unread;
+                let taken = match self.state {
+                    State::Open => true,
+                    State::Closing => self.unread < max_unread,
+                    State::Closed => false,
+                };
+                if taken {
                     self.unread += message.len() + Limits::MESSAGE_OVERHEAD;
-                    self.held |= self.unread >= self.config.limits.max_unread;
+                    self.held |= self.unread >= max_unread && self.state == State::Open;
                     self.excuse();
                     self.inbox.push_back(Event::Message(message));
+                } else {
+                    self.dropped |= self.state == State::Closing;
                 }
                 Ends::No
             }
@@ -113,7 +121,7 @@ impl Model {
     /// The application has caught up.
     pub(super) fn release(&mut self) {
         self.held = false;
-        if let Some(post) = self.post.take_if(|post| post.withheld) {
+        if let Some(post) = self.post.take_if(|post| post.withheld && !post.late) {
             self.answers(post.on, 200);
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Post {
     pub(super) on: ExchangeId,
     pub(super) binary: bool,
     pub(super) withheld: bool,
+    /// Some of its messages were dropped.
+    pub(super) late: bool,
 }
 
 /// What the client does.
@@ -71,7 +73,7 @@ impl Model {
             self.answers(on, 400);
             ends = Ends::With(CloseReason::TransportError(TransportFault::InvalidContent));
         } else {
-            self.post = Some(Post { on, binary, withheld: false });
+            self.post = Some(Post { on, binary, withheld: false, late: false });
         }
         self.session.handle_post(now, on, binary);
         self.after(ends);
@@ -84,13 +86,14 @@ impl Model {
             return self.after(Ends::No);
         };
         let mut ends = Ends::No;
+        self.dropped = false;
         let status = match &body {
             _ if self.state == State::Closed => 400,
             Body::TooLarge => 413,
             Body::Complete(bytes) => match self.payload(now, bytes, binary) {
                 Ok(packets_end) => {
                     ends = packets_end;
-                    200
+                    if self.dropped { 400 } else { 200 }
                 }
                 Err(error) => {
                     ends = Ends::With(CloseReason::ParseError(error));
@@ -98,8 +101,10 @@ impl Model {
                 }
             },
         };
-        if status == 200 && self.held && matches!(ends, Ends::No) {
-            self.post = Some(Post { on, binary, withheld: true });
+        let late = self.dropped;
+        let waits = late || (status == 200 && self.held);
+        if waits && self.state != State::Closed && matches!(ends, Ends::No) {
+            self.post = Some(Post { on, binary, withheld: true, late });
         } else {
             self.answers(on, status);
             self.post = None;
