@@ -76,11 +76,17 @@ impl Channel {
     /// A message of the peer came.
     #[inline]
     pub(crate) fn deliver(&mut self, message: Message, limits: &Limits) {
-        self.unread += cost(&message);
+        self.deliver_unheld(message);
         if self.unread >= limits.max_unread {
             self.held = true;
             self.was_held = true;
         }
+    }
+
+    /// The same, of a peer that is not slowed down.
+    #[inline]
+    pub(crate) fn deliver_unheld(&mut self, message: Message) {
+        self.unread += cost(&message);
         self.events.push_back(Event::Message(message));
     }
 

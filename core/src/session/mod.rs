@@ -592,10 +592,7 @@ impl Session {
     fn deliver(&mut self, message: Message) {
         match self.state {
             State::Open => self.channel.deliver(message, &self.config.limits),
-            State::Closing if !self.drops_messages() => {
-                self.channel.deliver(message, &self.config.limits);
-                self.channel.release();
-            }
+            State::Closing if !self.drops_messages() => self.channel.deliver_unheld(message),
             State::Closing | State::Closed => {}
         }
     }
