@@ -1,12 +1,13 @@
 //! Tungstenite, which must give the same messages and refuse the same streams.
 //!
-//! It differs from us, by its own choice, in four points, and nothing else is let pass:
+//! It differs from us, by its own choice, in five points, and nothing else is let pass:
 //! - It accepts lengths that are not in their shortest form; section 5.2 says that they MUST be. (To
 //!   us a control frame is too long as soon as its length is not in the shortest form of all.)
 //! - It refuses close code 1014, which is in the registry of section 11.7 (`Bad Gateway`).
 //! - It does not limit the number of fragments.
 //! - It looks at a frame once all of it has come, where we refuse its head. So when it still waits
 //!   where we refuse, it is given enough to finish the frame, and must then refuse it too.
+//! - Its limit for frames is one for control frames too; so it is never less than those may have.
 
 use std::io::{self, Read, Write};
 
@@ -83,11 +84,16 @@ pub(super) fn compare(setup: &Setup, stream: &[u8], received: &[Received]) {
     match (&end, &their_end) {
         (End::Peer(Some(1014), _), End::Refused) => {}
         (End::Refused, End::Open) => {
-            let finished = [stream, &vec![0; setup.max_message + 20]].concat();
+            let finished = [stream, &vec![0; max_frame(setup) + 20]].concat();
             assert_eq!(theirs(setup, &finished), (messages, End::Refused), "{violation:?}");
         }
         _ => assert_eq!(end, their_end, "{violation:?}"),
     }
+}
+
+/// Messages of more than one frame count otherwise.
+fn max_frame(setup: &Setup) -> usize {
+    setup.max_message.max(MAX_CONTROL)
 }
 
 fn theirs(setup: &Setup, stream: &[u8]) -> (Vec<Message>, End) {
@@ -95,7 +101,7 @@ fn theirs(setup: &Setup, stream: &[u8]) -> (Vec<Message>, End) {
     let config = WebSocketConfig::default()
         .read_buffer_size(1024)
         .max_message_size(Some(setup.max_message))
-        .max_frame_size(Some(setup.max_message));
+        .max_frame_size(Some(max_frame(setup)));
     let wire = Wire { input: stream };
     let mut socket = protocol::WebSocket::from_raw_socket(wire, role, Some(config));
     let mut messages = Vec::new();
@@ -121,3 +127,6 @@ fn theirs(setup: &Setup, stream: &[u8]) -> (Vec<Message>, End) {
         }
     }
 }
+
+/// RFC 6455 section 5.5.
+const MAX_CONTROL: usize = 125;
