@@ -110,7 +110,6 @@ impl Network {
     /// Everything that has happened since the last tick.
     fn take_in(&mut self, game: &mut Game) {
         let now = self.now();
-        self.hub.handle_timeout(now);
         while let Ok((stream, _)) = self.listener.accept() {
             if stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok() {
                 let on = self.hub.handle_accepted(now);
@@ -122,6 +121,7 @@ impl Network {
             // Before the next one: what it sent is the game's now, and its place in memory free.
             self.send_out(game);
         }
+        self.hub.handle_timeout(now);
     }
 
     fn read(&mut self, now: Time, on: ConnectionId) {

@@ -78,7 +78,6 @@ impl Owner {
             let deadline = self.hub.poll_timeout().unwrap_or(Time::MAX);
             let news = inbox.recv_timeout(deadline.since(self.now()).min(Duration::from_secs(60)));
             let now = self.now();
-            self.hub.handle_timeout(now);
             match news {
                 Ok(News::Accepted(stream, news)) => self.accept(now, stream, news),
                 Ok(News::Read(on, mut bytes)) => {
@@ -95,6 +94,7 @@ impl Owner {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.hub.handle_timeout(now);
         }
     }
 
