@@ -90,11 +90,7 @@ impl<R: Runtime> Task<R> {
     /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
     /// socket is in time, and a request is not sent on a connection whose end has come.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        if let Some(due) = self.closing_deadline().filter(|&due| due <= now)
-            && let Some(until) = self.last_look.before(due, now)
-        {
-            self.excused = until;
-        }
+        self.look_again(now);
         let mut more = true;
         for _ in 0..MAX_LOOKS {
             more = self.look_at_all(now, cx, scratch);
@@ -106,16 +102,23 @@ impl<R: Runtime> Task<R> {
             let mut guard = self.cell.lock_by_task();
             let hub = &mut guard.inner.hosted.hub;
             if hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                // The runtime may not have seen yet what lies in a socket.
-                if let Some(due) = hub.awaited().filter(|&due| due <= now)
-                    && let Some(until) = self.last_look.before(due, now)
-                {
-                    hub.excuse(until);
-                }
                 hub.handle_timeout(now);
             }
         }
         self.act(now, cx, scratch) || more
+    }
+
+    /// The runtime may not have seen yet what lies in a socket. One look for all: if each of two deadlines
+    /// that are close to each other had its own, the one would always come up during that of the other.
+    fn look_again(&mut self, now: Time) {
+        let awaited = self.cell.lock_by_task().inner.hosted.hub.awaited();
+        let due = self.closing_deadline().into_iter().chain(awaited).min();
+        if let Some(due) = due.filter(|&due| due <= now)
+            && let Some(until) = self.last_look.before(due, now)
+        {
+            self.excused = until;
+            self.cell.lock_by_task().inner.hosted.hub.excuse(until);
+        }
     }
 
     /// When the first of the connections that are closing is given up.
