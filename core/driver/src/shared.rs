@@ -164,7 +164,7 @@ impl<R: Runtime> Shared<R> {
     }
 
     /// Puts a session where its requests find it, unless the server is closing.
-    pub(crate) fn insert(&self, sid: Sid, cell: &Arc<SessionCell<R>>) -> bool {
+    fn insert(&self, sid: Sid, cell: &Arc<SessionCell<R>>) -> bool {
         let mut sessions = lock(&self.shards[self.shard_of(&sid)].sessions);
         // Whoever closes sets the phase first and then walks the shards: one of us sees the other.
         if self.phase() != Phase::Running {
@@ -205,20 +205,27 @@ impl<R: Runtime> Shared<R> {
         self.phase() == Phase::Running && lock(&self.accepted).sockets.len() < self.options.backlog
     }
 
-    pub(crate) fn push_accepted(&self, socket: Socket<R>) {
-        let (waker, _refused) = {
+    /// Puts a new session where its requests and `Server::accept` find it; gives it back if the server is
+    /// closing.
+    pub(crate) fn open(
+        &self,
+        sid: Sid,
+        cell: &Arc<SessionCell<R>>,
+        socket: Socket<R>,
+    ) -> Result<(), Socket<R>> {
+        let waker = {
+            // Whoever finds nothing here although the server is closing knows that nothing will come.
             let mut accepted = lock(&self.accepted);
-            // Whoever drops the server sets the phase first and then takes what is here.
-            if self.phase() == Phase::Aborting {
-                (None, Some(socket))
-            } else {
-                accepted.sockets.push_back(socket);
-                (accepted.waker.take(), None)
+            if !self.insert(sid, cell) {
+                return Err(socket);
             }
+            accepted.sockets.push_back(socket);
+            accepted.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
+        Ok(())
     }
 
     /// Nobody will accept them any more.
@@ -414,6 +421,11 @@ pub(crate) async fn keep_time<R: Runtime>(shared: Arc<Shared<R>>, shard: usize) 
                 return Poll::Ready(());
             }
             let Some(next) = next else { return Poll::Pending };
+            if next <= shared.runtime.now() {
+                // There was so much to do that a last look is over that nobody has taken yet.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let (_, timer) = match &mut sleep {
                 Some(current) if current.0 == next => current,
                 other => other.insert((next, Box::pin(shared.runtime.sleep_until(next)))),

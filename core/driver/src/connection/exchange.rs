@@ -182,15 +182,13 @@ impl<R: Runtime> Host for Server<'_, '_, R> {
         let cell = SessionCell::new(shared, session);
         let (Carrier::Exchange(ExchangeId(id)) | Carrier::Socket(SocketId(id))) = first;
         cell.lock().attach(id, self.cx.waker());
-        if !shared.insert(sid, &cell) {
+        let socket = socket::Cell::Server(Arc::clone(&cell));
+        let socket = socket::Socket::new(socket, asked.handshake);
+        if let Err(_socket) = shared.open(sid, &cell, socket) {
             cell.with(|session, _, _| session.abort());
             return Err(Reject::Unavailable);
         }
         trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
-        shared.push_accepted(socket::Socket::new(
-            socket::Cell::Server(Arc::clone(&cell)),
-            asked.handshake,
-        ));
         Ok(cell)
     }
 
