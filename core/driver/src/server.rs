@@ -58,7 +58,8 @@ impl<R: Runtime + Default> Server<R> {
 
 impl<R: Runtime> Server<R> {
     /// The next session. `None` once the server is closing, and those have been accepted that were open
-    /// before: they take no messages any more, but may have brought some.
+    /// before: they take no messages any more, but may have brought some. Those that nobody accepts are
+    /// kept until the server is dropped.
     ///
     /// Cancel safe: a session is either returned or still there. Sessions that nobody accepts wait;
     /// when [`Builder::backlog`] of them do, handshakes are refused with status 503.
@@ -374,7 +375,7 @@ async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Lis
                 trace!(WARN, error = %error, "no connection could be accepted");
                 let retry = shared.runtime.now() + ACCEPT_RETRY;
                 if watch.until_closing(shared.runtime.sleep_until(retry)).await.is_none() {
-                    return;
+                    return accept_the_last(&shared, &listener).await;
                 }
             }
         }
@@ -385,17 +386,28 @@ async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Lis
 /// nobody listens any more, whatever their clients are about to say.
 async fn accept_the_last<R: Runtime>(shared: &Arc<Shared<R>>, listener: &R::Listener) {
     let runtime = &shared.runtime;
-    // A runtime may know of them only after it has asked the system, as it does when it has waited.
-    for wait in [Duration::ZERO, LAST_ACCEPT] {
-        runtime.sleep_until(runtime.now() + wait).await;
-        for _ in 0..BACKLOG {
-            if shared.phase() == Phase::Aborting {
-                return;
-            }
-            let mut accept = pin!(runtime.accept(listener));
-            let accepted = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
-            let Poll::Ready(Ok((stream, peer_addr))) = accepted else { break };
+    let mut fresh = Vec::new();
+    for _ in 0..BACKLOG {
+        // A runtime knows of connections, and of what has come on them, only after it has asked the
+        // system, as it does when it has waited; and it may not let a task have too many at a time.
+        runtime.sleep_until(runtime.now() + LAST_ACCEPT).await;
+        for (stream, peer_addr) in fresh.drain(..) {
             runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
+        }
+        if shared.phase() == Phase::Aborting {
+            return;
+        }
+        let mut failed = false;
+        loop {
+            let mut accept = pin!(runtime.accept(listener));
+            match poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(accepted)) => fresh.push(accepted),
+                Poll::Ready(Err(error)) if is_of_one_connection(&error) => failed = true,
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        if fresh.is_empty() && !failed {
+            return;
         }
     }
 }
