@@ -322,8 +322,13 @@ impl<R: Runtime> Sender<R> {
 
     /// The application has let go of the socket.
     fn release(&self) {
-        self.begin_close();
-        each!(self.cell, cell => cell.with(|_, waiters, _| waiters.forget_receiver()));
+        each!(self.cell, cell => {
+            let now = cell.now();
+            cell.with(|session, waiters, _| {
+                Duplex::abandon(session, now);
+                waiters.forget_receiver();
+            });
+        });
     }
 }
 

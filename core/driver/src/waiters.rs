@@ -17,6 +17,8 @@ use crate::wakes::{Wakes, register};
 pub(crate) trait Duplex {
     fn send(&mut self, message: Encoded) -> Result<(), TrySendError>;
     fn close(&mut self, now: Time);
+    /// The same, for an application that takes no more events.
+    fn abandon(&mut self, now: Time);
     fn poll_event(&mut self) -> Option<Event>;
     fn has_events(&self) -> bool;
     fn is_receiving(&self) -> bool;
@@ -250,6 +252,10 @@ impl Duplex for Session {
         self.close(now);
     }
 
+    fn abandon(&mut self, now: Time) {
+        self.abandon(now);
+    }
+
     #[inline]
     fn poll_event(&mut self) -> Option<Event> {
         self.poll_event()
@@ -321,6 +327,11 @@ impl Duplex for Hosted {
     }
 
     fn close(&mut self, now: Time) {
+        self.hub.close(now);
+    }
+
+    fn abandon(&mut self, now: Time) {
+        // Delivers nothing any more.
         self.hub.close(now);
     }
 

@@ -116,6 +116,13 @@ impl Channel {
         Some(event)
     }
 
+    /// Nobody will take the events that wait.
+    pub(crate) fn drop_events(&mut self) {
+        self.events = VecDeque::new();
+        self.unread = 0;
+        self.writable_told = false;
+    }
+
     /// Whether the peer is slowed down and need not be any more: [`release`](Self::release) it.
     #[inline]
     pub(crate) const fn has_caught_up(&self, limits: &Limits) -> bool {

@@ -69,6 +69,8 @@ pub struct Session {
     lost: bool,
     close_reason: Option<CloseReason>,
     close_deadline: Option<Time>,
+    /// The application takes no more events.
+    abandoned: bool,
     polling: Polling,
     probe: Option<Probe>,
     timers: Timers<TimerKind, 5>,
@@ -178,6 +180,7 @@ impl Session {
             lost: false,
             close_reason: None,
             close_deadline: None,
+            abandoned: false,
             polling: Polling::new(opened.base64, opened.jsonp),
             probe: None,
             timers: Timers::default(),
@@ -313,6 +316,15 @@ impl Session {
             Transport::Polling => self.close_polling(),
             Transport::WebSocket { .. } => self.close_drained_socket(),
         }
+    }
+
+    /// Ends the session as [`close`](Self::close) does, for an application that takes no more events:
+    /// those that wait are dropped, and so are messages that the peer sends until the end, which it is
+    /// not told have been taken.
+    pub fn abandon(&mut self, now: Time) {
+        self.close(now);
+        self.abandoned = true;
+        self.channel.drop_events();
     }
 
     /// Ends the session now. What is queued is lost.
@@ -500,6 +512,7 @@ impl Session {
             lost,
             close_reason,
             close_deadline,
+            abandoned,
             polling,
             probe,
             timers,
@@ -508,7 +521,7 @@ impl Session {
             actions,
         } = self;
         into.push_time(now, *close_deadline);
-        into.push(&(sid, revision, state, lost, close_reason, extended, channel));
+        into.push(&(sid, revision, state, lost, close_reason, abandoned, extended, channel));
         match *transport {
             Transport::Polling => into.push_name(None),
             Transport::WebSocket { on, base64 } => {
@@ -597,9 +610,10 @@ impl Session {
         }
     }
 
-    /// The session is closing, and the application has too much to catch up with.
+    /// The session is closing, and the application is gone or has too much to catch up with.
     fn drops_messages(&self) -> bool {
-        self.state == State::Closing && self.channel.unread() >= self.config.limits.max_unread
+        let full = self.channel.unread() >= self.config.limits.max_unread;
+        self.state == State::Closing && (self.abandoned || full)
     }
 
     /// The application has caught up.

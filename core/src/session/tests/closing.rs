@@ -63,6 +63,23 @@ fn messages_that_come_after_a_close_are_delivered() {
 }
 
 #[test]
+fn an_abandoned_session_drops_what_it_has_and_says_of_no_more_that_it_was_taken() {
+    let mut peer = Peer::polling();
+    peer.send("queued");
+    peer.post("4unheard");
+    peer.session.abandon(peer.now);
+    assert!(!peer.session.has_events());
+    let post = peer.post("4late");
+    assert!(peer.waits(post), "who is refused does not come for what is queued");
+    let get = peer.get();
+    assert_eq!(peer.body(get), "4queued");
+    let get = peer.get();
+    assert_eq!(peer.body(get), "6\u{1e}1");
+    assert_eq!(peer.answer(post).status, 400);
+    assert_eq!(peer.events(), [Event::Closed(CloseReason::ForcedClose)]);
+}
+
+#[test]
 fn messages_that_are_dropped_after_a_close_are_not_said_to_have_been_taken() {
     let mut config = Config::default();
     config.limits.max_unread = 1;
