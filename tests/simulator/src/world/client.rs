@@ -29,7 +29,6 @@ impl<A: Application> World<A> {
     ) {
         let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
         self.network.forget(id, Side::Client);
-        self.cut_off(id);
         if let Some(client) = self.clients.get_mut(&life)
             && let Some(link) = client.names.remove(&id)
         {

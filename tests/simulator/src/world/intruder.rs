@@ -18,8 +18,6 @@ pub(super) struct Intruder {
     /// What is still to be said.
     unsaid: Vec<u8>,
     heard: Vec<u8>,
-    /// The server says no more, or the connection has failed.
-    over: bool,
 }
 
 impl<A: Application> World<A> {
@@ -56,11 +54,6 @@ impl<A: Application> World<A> {
         self.intruders.get(&id.0).map_or(&[], |intruder| &intruder.heard)
     }
 
-    /// Whether the server has closed it, or it has failed.
-    pub fn is_cut_off(&self, id: IntruderId) -> bool {
-        self.intruders.get(&id.0).is_none_or(|intruder| intruder.over)
-    }
-
     /// Closes it, and forgets what was heard on it.
     pub fn leave(&mut self, id: IntruderId) {
         if self.intruders.remove(&id.0).is_some() {
@@ -87,13 +80,6 @@ impl<A: Application> World<A> {
             self.log.data(&bytes);
             intruder.heard.extend(bytes);
         }
-        intruder.over |= self.network.read_end(id, Side::Client);
-    }
-
-    /// The connection has failed.
-    pub(super) fn cut_off(&mut self, id: WireId) {
-        if let Some(intruder) = self.intruders.get_mut(&id) {
-            intruder.over = true;
-        }
+        self.network.read_end(id, Side::Client);
     }
 }
