@@ -144,6 +144,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn disarming_leaves_nothing_behind() {
         let mut deadlines = Deadlines::new();
         let kept = deadlines.arm(ms(60_000), 0);

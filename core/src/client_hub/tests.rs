@@ -225,6 +225,7 @@ fn connections_are_used_again_once_they_have_rested() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn however_fast_it_goes_there_are_few_connections() {
     let (mut server, mut get) = Server::polling("[]");
     let mut links = alloc::collections::BTreeSet::from([get]);
@@ -441,6 +442,7 @@ fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
     let (mut server, link, mut ws) = Server::websocket();
     server.room = 0;
@@ -528,6 +530,7 @@ fn a_session_on_polling_closes_all_its_connections() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn messages_wait_in_the_session_while_the_socket_takes_nothing() {
     let (mut server, link, mut ws) = Server::websocket();
     server.room = 10;

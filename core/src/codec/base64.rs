@@ -104,6 +104,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn long_input_goes_the_same_way_as_short_input() {
         let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
         for n in 0..bytes.len() {
@@ -116,6 +117,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_fault_in_long_input_is_found_at_its_place() {
         let mut text = Vec::new();
         encode(&[0xa5; 600], &mut text);

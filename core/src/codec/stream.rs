@@ -396,6 +396,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "takes minutes there")]
         fn what_goes_in_comes_out_however_it_is_cut(
             packets in prop::collection::vec(packet_v4(), 0..8),
             step in 1usize..40,

@@ -108,6 +108,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn an_application_that_is_behind_goes_round_the_same_chunks() {
         for behind in [1, 16, 64, 65, 640] {
             let mut arena = Arena::new();
@@ -119,6 +120,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn chunks_in_which_messages_are_kept_are_given_up() {
         let mut arena = Arena::new();
         let mut kept = Vec::new();

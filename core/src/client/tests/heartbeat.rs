@@ -152,6 +152,7 @@ fn pings_of_a_server_that_reads_no_pongs_do_not_pile_up() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn pongs_of_a_server_that_reads_no_pings_do_not_make_them_pile_up() {
     let mut host = Host::new(|config| {
         config.revision = Revision::V3;

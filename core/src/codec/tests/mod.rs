@@ -197,6 +197,7 @@ fn nearly_a_payload() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn payloads_of_revision_4_come_back(packets in prop::collection::vec(packet_v4(), 1..8)) {
         let body = payload(PayloadForm::V4, &packets);
         prop_assert_eq!(all(PayloadForm::V4, body), packets);
@@ -219,6 +220,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn frames_come_back(packet in packet_v3()) {
         for revision in [Revision::V3, Revision::V4] {
             for base64 in [false, true] {
@@ -250,6 +252,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_payload_takes_exactly_what_fits(
         packets in prop::collection::vec(packet_v3(), 1..12),
         max in 0usize..500,

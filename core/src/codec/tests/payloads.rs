@@ -88,6 +88,7 @@ mod text_payloads_of_revision_3 {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn lengths_count_utf16_code_units() {
         for n in 0..100 {
             for (character, units) in [("a", 1), ("é", 1), ("€", 1), ("😀", 2)] {

@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_scripted_crowd_is_served_twice_alike() {
     let first = run(7);
     assert!(first.len() > 1000, "{} lines", first.len());

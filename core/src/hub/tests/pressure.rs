@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_slow_reader_fills_its_queue_and_nothing_else() {
     let mut world = World::new();
     let (session, on) = world.open_websocket();
@@ -112,6 +113,7 @@ fn a_peer_that_does_not_read_its_answers_is_not_read() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_peer_that_pings_without_reading_is_not_read() {
     let mut world = World::new();
     let (_, on) = world.open_websocket();

@@ -126,6 +126,7 @@ fn a_heartbeat_that_is_answered_goes_on() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_busy_session_leaves_its_deadlines_where_they_are() {
     let mut world = World::echoing();
     let (_, on) = world.open_websocket();

@@ -78,6 +78,7 @@ fn too_many_packets_in_a_payload_are_a_parse_error() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
     let mut peer = Peer::open("EIO=3&transport=websocket", allowing_v3());
     let on = SocketId(0);
@@ -91,6 +92,7 @@ fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn probes_that_are_repeated_do_not_pile_up() {
     let mut peer = Peer::polling();
     let on = peer.socket();
