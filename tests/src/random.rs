@@ -14,7 +14,8 @@ impl Random {
     }
 
     /// Starts with `SEED`, or from what nobody knows, and says so to whoever reads the output of a test
-    /// that has failed.
+    /// that has failed. The seed repeats what is chosen, and not when it happens: where threads and
+    /// processes meet, the same choices may come out otherwise.
     #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     pub fn unforeseen() -> Self {
         let seed = env::var("SEED").map_or_else(
