@@ -27,10 +27,10 @@ on_every_runtime!(
 );
 
 /// The heartbeat that the server promises.
-const OPEN: &str = r#"0{"sid":"a","upgrades":[],"pingInterval":200,"pingTimeout":700}"#;
+const OPEN: &str = r#"0{"sid":"a","upgrades":[],"pingInterval":500,"pingTimeout":1750}"#;
 
 /// Longer than a server may be silent.
-const STOP: Duration = Duration::from_millis(1100);
+const STOP: Duration = Duration::from_millis(2600);
 
 /// What nothing takes as long as, unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(20);
