@@ -22,6 +22,9 @@ impl Way {
     pub const ALL: [Self; 3] = [Self::Polling, Self::WebSocket, Self::Upgrade];
 }
 
+/// Acknowledgements over polling after which whoever is to upgrade does, at the latest.
+pub const UPGRADE_AFTER: usize = 3;
+
 /// How it came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -33,6 +36,8 @@ pub enum End {
     Closed,
     /// The server would not open a session, or was gone before it could.
     Refused,
+    /// The server was gone without a word, after it had opened a session.
+    Lost,
 }
 
 /// One such client.
@@ -59,8 +64,8 @@ impl Pusher {
             Way::Polling => run.poll(usize::MAX).err(),
             Way::WebSocket => run.open_socket().err(),
             Way::Upgrade => {
-                let rounds = run.pusher.random.below(4);
-                run.poll(rounds).and_then(|sid| run.upgrade(&sid)).err()
+                let rounds = run.pusher.random.below(UPGRADE_AFTER + 1);
+                run.poll(rounds).and_then(|session| run.upgrade(session)).err()
             }
         };
         // Without an end it would still go on.
@@ -76,9 +81,9 @@ struct Run<T> {
 }
 
 impl<T: FnMut(u64) -> bool> Run<T> {
-    /// Opens a session over polling, and pushes so many times. Gives its id.
-    fn poll(&mut self, rounds: usize) -> Result<String, End> {
-        let mut get = self.connect()?;
+    /// Opens a session over polling, and pushes so many times.
+    fn poll(&mut self, rounds: usize) -> Result<Polling, End> {
+        let mut get = self.connect().ok_or(End::Refused)?;
         let open = format!("{POLLING}&name={}", self.pusher.name);
         self.write(&mut get, request("GET", &open, "").as_bytes())?;
         let sid = match get.answer_or_end() {
@@ -86,7 +91,9 @@ impl<T: FnMut(u64) -> bool> Run<T> {
             _ => return Err(End::Refused),
         };
         let target = format!("{POLLING}&sid={sid}");
-        let mut post = self.connect()?;
+        let Some(mut post) = self.connect() else {
+            return Err(self.hear_the_end(Polling { get, sid }));
+        };
         let mut pong = false;
         for _ in 0..rounds {
             let mut packets = self.messages();
@@ -102,13 +109,15 @@ impl<T: FnMut(u64) -> bool> Run<T> {
                 let Some(answer) = get.answer_or_end() else {
                     // It has closed a connection that was idle, as it may.
                     assert!(get.end(), "the connection was reset");
-                    get = self.connect()?;
+                    get = self.connect().ok_or(End::Lost)?;
                     self.write(&mut get, request("GET", &target, "").as_bytes())?;
                     continue;
                 };
-                // Otherwise the session was over before the GET came.
-                ended = answer.status != 200;
-                for packet in answer.body.split('\u{1e}').filter(|_| answer.status == 200) {
+                if answer.status != 200 {
+                    // The session was over before the GET came, which was to bring word of it.
+                    return Err(End::Lost);
+                }
+                for packet in answer.body.split('\u{1e}') {
                     match packet {
                         "1" => ended = true,
                         "2" => pong = true,
@@ -122,6 +131,7 @@ impl<T: FnMut(u64) -> bool> Run<T> {
             }
             // No answer, no acknowledgement.
             let answer = post.answer_or_end();
+            assert!(answer.is_some() || post.end(), "the connection was reset");
             let acknowledged = answer.is_some_and(|answer| answer.status == 200);
             let goes_on = !acknowledged || (self.goes_on)(self.sent);
             if ended {
@@ -135,27 +145,30 @@ impl<T: FnMut(u64) -> bool> Run<T> {
                 return Err(End::Enough);
             }
         }
-        Ok(sid)
+        Ok(Polling { get, sid })
     }
 
-    fn upgrade(&mut self, sid: &str) -> Result<(), End> {
-        let mut client = self.connect()?;
-        self.write(&mut client, Client::upgrade(&format!("&sid={sid}")).as_bytes())?;
-        match client.answer_or_end() {
-            Some(answer) if answer.status == 101 => {}
-            // The session was over before the request came.
-            _ => return Err(End::Closed),
+    fn upgrade(&mut self, session: Polling) -> Result<(), End> {
+        let Some(mut client) = self.connect() else {
+            return Err(self.hear_the_end(session));
+        };
+        let upgrade = Client::upgrade(&format!("&sid={}", session.sid));
+        self.write(&mut client, upgrade.as_bytes())?;
+        if client.answer_or_end().is_none_or(|answer| answer.status != 101) {
+            // That says nothing about the session, which is still one over polling.
+            return Err(self.hear_the_end(session));
         }
         self.write(&mut client, &Client::frame("2probe"))?;
-        if client.next_frame() == (CLOSE, Vec::new()) {
-            return Err(self.close(client));
+        match client.next_frame() {
+            (CLOSE, _) => return Err(self.close(client)),
+            (_, frame) => assert_eq!(frame, b"3probe"),
         }
         self.write(&mut client, &Client::frame("5"))?;
         self.push_frames(client)
     }
 
     fn open_socket(&mut self) -> Result<(), End> {
-        let mut client = self.connect()?;
+        let mut client = self.connect().ok_or(End::Refused)?;
         let open = Client::upgrade(&format!("&name={}", self.pusher.name));
         self.write(&mut client, open.as_bytes())?;
         match client.answer_or_end() {
@@ -226,8 +239,31 @@ impl<T: FnMut(u64) -> bool> Run<T> {
         Ok(())
     }
 
-    fn connect(&self) -> Result<Client, End> {
-        Client::try_connect(self.pusher.address).ok_or(End::Refused)
+    fn connect(&self) -> Option<Client> {
+        Client::try_connect(self.pusher.address)
+    }
+
+    /// The server takes no new connection, or no upgrade: it is about to say over polling that the session
+    /// is over.
+    fn hear_the_end(&mut self, Polling { mut get, sid }: Polling) -> End {
+        let target = format!("{POLLING}&sid={sid}");
+        loop {
+            if let Err(end) = self.write(&mut get, request("GET", &target, "").as_bytes()) {
+                return end;
+            }
+            match get.answer_or_end() {
+                Some(answer) if answer.status == 200 => {
+                    if answer.body.split('\u{1e}').any(|packet| packet == "1") {
+                        return End::Closed;
+                    }
+                }
+                Some(_) => return End::Lost,
+                None => {
+                    assert!(get.end(), "the connection was reset");
+                    return End::Lost;
+                }
+            }
+        }
     }
 
     /// The server has begun the closing handshake.
@@ -236,6 +272,13 @@ impl<T: FnMut(u64) -> bool> Run<T> {
         assert!(client.end(), "the connection was reset");
         End::Closed
     }
+}
+
+/// A session over polling.
+struct Polling {
+    /// The connection of its GETs, of which none is under way.
+    get: Client,
+    sid: String,
 }
 
 fn request(method: &str, target: &str, body: &str) -> String {

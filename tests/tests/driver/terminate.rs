@@ -11,7 +11,7 @@ use std::{
 };
 
 use enginewire_tests::{
-    pusher::{End, Pusher, Way},
+    pusher::{End, Pusher, UPGRADE_AFTER, Way},
     random::Random,
 };
 
@@ -29,28 +29,30 @@ on_every_runtime!(
     a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged,
     a_server_that_is_terminated_under_load_tells_everybody,
     a_server_that_is_terminated_resets_nobody_who_was_there_before,
+    a_server_that_is_terminated_tells_those_who_are_about_to_upgrade,
 );
 
 fn a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged<R: Host>() {
     for _ in 0..ROUNDS {
         let (server, ledger) = serve_ledger::<R>(|builder| builder);
         let pushed = under_load(server.local_addr(), || soon("the end", server.close()));
-        for pushed in pushed {
-            ledger.check(&pushed);
-        }
+        all_were_told(&pushed);
+        pushed.iter().for_each(|pushed| ledger.check(pushed));
         assert_eq!((server.sessions(), server.connections()), (0, 0));
+        ledger.check_to_the_end();
     }
 }
 
 fn a_server_that_is_terminated_under_load_tells_everybody<R: Host>() {
     for _ in 0..ROUNDS {
         let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
-        under_load(server.address, || {
+        let pushed = under_load(server.address, || {
             let started = Instant::now();
             assert!(server.terminate().success());
             let took = started.elapsed();
             assert!(took < GRACE, "{took:?}");
         });
+        all_were_told(&pushed);
     }
 }
 
@@ -81,14 +83,78 @@ fn a_server_that_is_terminated_resets_nobody_who_was_there_before<R: Host>() {
     });
 }
 
+fn a_server_that_is_terminated_tells_those_who_are_about_to_upgrade<R: Host>() {
+    let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
+    // How far each is: it has a WebSocket, and has probed it.
+    let stages = [(false, false), (true, false), (true, true)];
+    let mut clients: Vec<_> = (0..18)
+        .map(|i| {
+            let mut get = Client::connect(server.address);
+            let sid = get.open_polling();
+            let (mut probe, upgrade) =
+                (Client::connect(server.address), Client::upgrade(&format!("&sid={sid}")));
+            let (has_socket, has_probed) = stages[i % 3];
+            if has_socket {
+                probe.write(&upgrade);
+                assert_eq!(probe.answer().status, 101);
+            }
+            if has_probed {
+                probe.send("2probe");
+                assert_eq!(probe.text(), "3probe");
+            }
+            (get, sid, probe, upgrade)
+        })
+        .collect();
+    server.signal(Signal::STOP);
+    // The next step comes together with the end.
+    for (i, (_, _, probe, upgrade)) in clients.iter_mut().enumerate() {
+        match stages[i % 3] {
+            (false, _) => probe.write(upgrade),
+            (true, false) => probe.send("2probe"),
+            (true, true) => probe.send("5"),
+        }
+    }
+    server.signal(Signal::TERM);
+    server.signal(Signal::CONT);
+    for (i, (get, sid, probe, _)) in clients.iter_mut().enumerate() {
+        if stages[i % 3] == (true, true) {
+            // It has upgraded, or is just in time to.
+            assert_eq!(probe.next_frame().0, 8);
+        } else {
+            let answer = get.get(&format!("/engine.io/?EIO=4&transport=polling&sid={sid}"));
+            assert!(["1", "6\u{1e}1"].contains(&&*answer.body), "{answer:?}");
+        }
+    }
+    // Only now: they do nothing about a Close, for which they are given time.
+    for (_, _, probe, _) in &mut clients {
+        assert!(probe.end(), "the connection was reset");
+    }
+    drop(clients);
+    assert!(server.end().success());
+}
+
 const ROUNDS: usize = 5;
 
-/// What a program is given to end when it is told to.
-const GRACE: Duration = Duration::from_secs(3);
+/// What a program is given to end when it is told to: it breaks off after two seconds, and the machine
+/// may be slow.
+const GRACE: Duration = Duration::from_secs(8);
 
 /// Clients that push, and those that open one session after the other.
 const PUSHERS: usize = 30;
-const OPENERS: usize = 4;
+const OPENERS: usize = 12;
+
+/// Whoever had a session has heard of its end in the protocol's words.
+fn all_were_told(pushed: &[Pushed]) {
+    for Pushed { name, end, acknowledged } in pushed {
+        let was_told = match end {
+            End::Enough | End::Closed => true,
+            // It never had one.
+            End::Refused => *acknowledged == 0,
+            End::Lost | End::Cut => false,
+        };
+        assert!(was_told, "{name}: {end:?} after {acknowledged} messages");
+    }
+}
 
 /// Calls `end`, which ends the server, at some time while everybody pushes.
 fn under_load(address: std::net::SocketAddr, end: impl FnOnce()) -> Vec<Pushed> {
@@ -118,7 +184,13 @@ fn under_load(address: std::net::SocketAddr, end: impl FnOnce()) -> Vec<Pushed> 
                     // Until there is nobody to open a session with.
                     while pushed.last().is_none_or(|last: &Pushed| last.end == End::Enough) {
                         let name = format!("opener-{i}-{}", pushed.len());
-                        pushed.push(Pushed::by(pusher(name, i + pushed.len()), |_| false));
+                        let pusher = pusher(name, i + pushed.len());
+                        // Long enough to have upgraded by then.
+                        let mut acknowledgements = 0;
+                        pushed.push(Pushed::by(pusher, |_| {
+                            acknowledgements += 1;
+                            acknowledgements <= UPGRADE_AFTER
+                        }));
                     }
                     pushed
                 })
