@@ -11,6 +11,7 @@ use std::{
 };
 
 use enginewire_tests::{
+    profile::allow_open_files,
     pusher::{End, Pusher, UPGRADE_AFTER, Way},
     random::Random,
 };
@@ -57,10 +58,12 @@ fn a_server_that_is_terminated_under_load_tells_everybody<R: Host>() {
 }
 
 fn a_server_that_is_terminated_resets_nobody_who_was_there_before<R: Host>() {
-    let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
+    // More than a runtime hands out at a time, several times over.
+    allow_open_files(4096);
+    let server = Program::serve(R::SERVER, 2048, &[("WORKERS", 2)]);
     server.signal(Signal::STOP);
     // The system completes the connections, of which the server learns together with its end.
-    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(server.address)).collect();
+    let mut clients: Vec<_> = (0..600).map(|_| Client::connect(server.address)).collect();
     for (i, client) in clients.iter_mut().enumerate() {
         match i % 3 {
             0 => client.request("GET", "/engine.io/?EIO=4&transport=polling", ""),
