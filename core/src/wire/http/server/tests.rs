@@ -240,6 +240,7 @@ fn an_unread_body_that_the_client_holds_back_ends_the_connection() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_small_unread_body_is_skipped_wherever_it_is_cut() {
     let body = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let requests = format!(

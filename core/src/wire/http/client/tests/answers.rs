@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_body_ends_where_its_framing_says() {
     for (answer, expected) in [
         (sized("hello"), "200 \"hello\""),
@@ -30,6 +31,7 @@ fn a_body_ends_where_its_framing_says() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn an_answer_that_ends_the_connection_is_the_last() {
     for answer in [
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
@@ -46,6 +48,7 @@ fn an_answer_that_ends_the_connection_is_the_last() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_body_without_a_length_ends_with_the_connection() {
     for head in [
         "HTTP/1.1 200 OK\r\n\r\n",
@@ -62,6 +65,7 @@ fn a_body_without_a_length_ends_with_the_connection() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn an_answer_to_head_has_the_length_but_not_the_body() {
     let head = Request { method: "HEAD", ..get() };
     for answer in [
@@ -75,6 +79,7 @@ fn an_answer_to_head_has_the_length_but_not_the_body() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn interim_answers_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
                    HTTP/1.1 102 Processing\r\nContent-Length: 5\r\n\r\nHTTP/1.1 199\r\n\r\n";
@@ -98,6 +103,7 @@ fn a_connection_answers_one_request_after_the_other() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn behind_an_upgrade_nothing_is_taken() {
     let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                 Connection: Upgrade\r\nContent-Length: 5\r\n\r\n";

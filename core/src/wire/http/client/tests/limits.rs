@@ -10,6 +10,7 @@ fn head(len: usize) -> String {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_head_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     assert_eq!(one(head(Wire::MAX_HEAD), false), ("200 \"\"".to_owned(), "idle"));
     let refused = ("fault: the head is longer than 200 bytes".to_owned(), "closed");
@@ -21,6 +22,7 @@ fn a_head_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn each_interim_answer_has_the_limit_for_itself() {
     let interim = head(Wire::MAX_HEAD).replace("200 OK", "103 OK");
     let answer = format!("{interim}{interim}{}", sized("ok"));
@@ -28,6 +30,7 @@ fn each_interim_answer_has_the_limit_for_itself() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn interim_answers_are_counted() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(Client::MAX_INTERIM);
     assert_eq!(one(format!("{interim}{}", sized("")), false), ("200 \"\"".to_owned(), "idle"));
@@ -54,6 +57,7 @@ fn fields_are_counted() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     let exact = "x".repeat(Wire::MAX_BODY);
     let over = format!("{exact}x");
@@ -89,6 +93,7 @@ fn a_body_that_announces_too_much_is_refused_before_its_first_byte() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn chunk_extensions_and_trailers_have_the_limit_of_a_head() {
     let start = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
     let trailers = "A: b\r\n".repeat(100);

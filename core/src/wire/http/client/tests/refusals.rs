@@ -12,6 +12,7 @@ fn fault(request: &Request, answer: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_message_that_breaks_a_rule_is_refused() {
     for (answer, text) in [
         ("garbage\n", "byte 7 of the head is a line feed without a carriage return before it"),
@@ -69,6 +70,7 @@ fn a_message_that_breaks_a_rule_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_body_in_a_content_coding_is_refused() {
     for coding in ["gzip", "identity, br", "x"] {
         let answer =
@@ -88,6 +90,7 @@ fn a_body_in_a_content_coding_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn nobody_switches_protocols_unasked() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                   Connection: Upgrade\r\n\r\n";

@@ -105,6 +105,7 @@ fn read<'a>(answers: impl Iterator<Item = Vec<&'a [u8]>>) -> Vec<String> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn any_answer_is_read_as_it_was_meant_however_it_is_cut(
         sent in vec(answer(), 1..5),
         cuts in vec(any::<Index>(), 0..12),

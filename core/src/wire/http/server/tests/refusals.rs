@@ -181,6 +181,7 @@ fn an_expectation_that_cannot_be_met_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_chunked_body_that_could_be_read_otherwise_is_refused() {
     for body in [
         "5\nhello\r\n0\r\n\r\n",

@@ -126,6 +126,7 @@ fn sorted(cuts: &[Index], len: usize) -> Vec<usize> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn any_mix_of_requests_is_served_alike_however_it_is_cut(
         sent in vec(request(), 1..8),
         cuts in vec(any::<Index>(), 0..12),
