@@ -90,7 +90,9 @@ impl<R: Runtime> Task<R> {
     /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
     /// socket is in time, and a request is not sent on a connection whose end has come.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        self.look_again(now);
+        if self.closing_deadline().is_some_and(|due| due <= now) {
+            self.look_again(now);
+        }
         let mut more = true;
         for _ in 0..MAX_LOOKS {
             more = self.look_at_all(now, cx, scratch);
@@ -98,12 +100,10 @@ impl<R: Runtime> Task<R> {
                 break;
             }
         }
-        {
-            let mut guard = self.cell.lock_by_task();
-            let hub = &mut guard.inner.hosted.hub;
-            if hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                hub.handle_timeout(now);
-            }
+        let due = self.cell.lock_by_task().inner.hosted.hub.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            self.look_again(now);
+            self.cell.lock_by_task().inner.hosted.hub.handle_timeout(now);
         }
         self.act(now, cx, scratch) || more
     }
