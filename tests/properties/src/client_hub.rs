@@ -21,6 +21,7 @@
 //! | `E` | the application takes all events |
 //! | `+`n, `*`n | n milliseconds, or seconds, pass |
 //! | `T` | time passes up to the deadline, and the driver looks at it |
+//! | `y`k | the driver was away, and excuses the server for k seconds |
 //! | `C`, `K` | the application closes, or aborts |
 //! | `q` | the script is over |
 //!
@@ -84,6 +85,8 @@ struct Driver {
     hub: ClientHub,
     config: Arc<ClientConfig>,
     now: Time,
+    /// Until when the server is given.
+    excused: Time,
     entropy: u8,
     reads: Reads,
     links: Vec<Link>,
@@ -117,6 +120,7 @@ impl Driver {
             hub: ClientHub::new(now, &url, Arc::clone(config), false, &mut entropy),
             config: Arc::clone(config),
             now,
+            excused: now,
             entropy: 0,
             reads,
             links: Vec::new(),
@@ -144,6 +148,7 @@ impl Driver {
         const LETTERS: &[u8] = b"crxeoOaAhuUtbpkzd&wWmME+*TCK";
         let letter = match script.byte() {
             b'q' => return false,
+            letter @ b'y' => letter,
             letter if LETTERS.contains(&letter) => letter,
             other => LETTERS[usize::from(other) % LETTERS.len()],
         };
@@ -157,6 +162,7 @@ impl Driver {
             b'T' => {
                 self.wait();
             }
+            b'y' => self.excuse(Duration::from_secs(script.byte().into())),
             b'C' => self.hub.close(self.now),
             b'K' => self.hub.abort(),
             _ => self.network(letter, script),
@@ -288,6 +294,13 @@ impl Driver {
         true
     }
 
+    fn excuse(&mut self, time: Duration) {
+        let (awaited, until) = (self.hub.awaited(), self.now + time);
+        self.hub.excuse(until);
+        assert_eq!(self.hub.awaited(), awaited.map(|due| due.max(until)));
+        self.excused = self.excused.max(until);
+    }
+
     fn take_event(&mut self) -> bool {
         let Some(event) = self.hub.poll_event() else { return false };
         if self.keeps {
@@ -397,7 +410,7 @@ impl Driver {
             self.drain();
         }
         let lingered = self.now.since(closed.unwrap_or(self.now));
-        let timeout = self.config.close_timeout;
+        let timeout = self.config.close_timeout + self.excused.since(started);
         assert!(lingered <= timeout + LINGER, "{lingered:?} after the session was over");
         let closing = self.now.since(started);
         assert!(closing <= 2 * timeout + LINGER, "{closing:?} to close");

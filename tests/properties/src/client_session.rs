@@ -21,6 +21,7 @@
 //! | `+`n, `*`n | n milliseconds, or seconds, pass |
 //! | `!` | the driver looks at the deadline |
 //! | `T` | time passes up to the deadline, and the driver looks at it |
+//! | `y`n | the driver was away, and excuses the server for n milliseconds |
 //! | `c`, `C` | the application closes, or aborts |
 //! | `q` | the script is over |
 //!
@@ -109,6 +110,7 @@ fn step(model: &mut Model, now: &mut Time, script: &mut Script<'_>) -> bool {
     const STATUS: [u16; 6] = [201, 204, 302, 400, 413, 503];
     let letter = match script.byte() {
         b'q' => return false,
+        letter @ b'y' => letter,
         letter if LETTERS.contains(&letter) => letter,
         other => LETTERS[usize::from(other) % LETTERS.len()],
     };
@@ -170,6 +172,10 @@ fn step(model: &mut Model, now: &mut Time, script: &mut Script<'_>) -> bool {
                 *now = (*now).max(deadline);
                 model.timeout(*now);
             }
+        }
+        b'y' => {
+            let until = *now + Duration::from_millis(script.byte().into());
+            model.excuse(*now, until);
         }
         b'c' => model.close(*now),
         _ => model.abort(),

@@ -21,7 +21,8 @@
 //! | `+`n, `*`n | n milliseconds, or seconds, pass |
 //! | `!` | the driver looks at the deadline |
 //! | `T` | time passes up to the deadline, and the driver looks at it |
-//! | `c`, `A` | the application closes, or aborts |
+//! | `y`n | the driver was away, and excuses the peer for n milliseconds |
+//! | `c`, `A`, `B` | the application closes, aborts, or lets go |
 //! | `q` | the script is over |
 //!
 //! n is one byte, `0` for the first, modulo how many there are. Other letters stand for one of these.
@@ -59,6 +60,8 @@ struct Driver {
     model: Model,
     now: Time,
     patience: core::time::Duration,
+    /// Until when nobody is given up.
+    excused: Time,
     leaves_alone: bool,
     exchanges: u64,
     posts: Vec<ExchangeId>,
@@ -76,6 +79,7 @@ impl Driver {
             model: Model::open(options, now),
             now,
             patience: options.patience(),
+            excused: now,
             leaves_alone: options.leaves_alone,
             exchanges,
             posts: Vec::new(),
@@ -91,6 +95,7 @@ impl Driver {
         const LETTERS: &[u8] = b"ghHdpDxsStblfvwWmMGeEa+*!TcA";
         let letter = match script.byte() {
             b'q' => return false,
+            letter @ (b'y' | b'B') => letter,
             letter if LETTERS.contains(&letter) => letter,
             other => LETTERS[usize::from(other) % LETTERS.len()],
         };
@@ -161,7 +166,13 @@ impl Driver {
                     model.timeout(self.now);
                 }
             }
+            b'y' => {
+                let until = now + core::time::Duration::from_millis(script.byte().into());
+                self.excused = self.excused.max(until);
+                model.excuse(until);
+            }
             b'c' => model.close(now),
+            b'B' => model.abandon(now),
             _ => model.abort(),
         }
         true
@@ -196,7 +207,10 @@ impl Driver {
         }
         assert!(self.model.session.is_closed(), "{:?}", self.model.session);
         let silence = self.now.since(started);
-        assert!(silence <= self.patience, "it took {silence:?} to notice");
+        assert!(
+            silence <= self.patience + self.excused.since(started),
+            "it took {silence:?} to notice"
+        );
         // The bodies that were still on their way.
         for on in std::mem::take(&mut self.posts) {
             self.model.body(self.now, on, Body::Complete(Bytes::from_static(b"4late")));

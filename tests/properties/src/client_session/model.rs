@@ -29,6 +29,10 @@ pub(super) struct Model {
     probe: Option<Probe>,
     /// When the handshake came.
     opened: Option<Time>,
+    /// Until when an upgrade must be through.
+    upgrades_until: Option<Time>,
+    /// Until when nothing is given up, if nothing else happens before.
+    excused: Time,
     closing: bool,
     /// The packet that moves the session to a WebSocket has come out.
     upgrade_out: bool,
@@ -106,6 +110,8 @@ impl Model {
             ways: BTreeMap::new(),
             probe: None,
             opened: None,
+            upgrades_until: None,
+            excused: Time::ZERO,
             closing: false,
             upgrade_out: false,
             parted: false,
@@ -244,13 +250,27 @@ impl Model {
         let due = self.session.poll_timeout().is_some_and(|(deadline, _)| deadline <= now);
         let before = self.outputs();
         let polls = self.session.transport() == TransportKind::Polling;
-        if polls && self.opened.is_some_and(|opened| opened + self.config.upgrade_timeout <= now) {
+        if polls && self.upgrades_until.is_some_and(|until| until <= now) {
             self.probe = None;
         }
+        let (excused, was_closed) = (self.excused, self.session.is_closed());
         self.input(now, vec![], |session| session.handle_timeout(now));
+        if now < excused {
+            assert_eq!(self.session.is_closed(), was_closed, "it was to wait until {excused:?}");
+            self.excused = excused;
+        }
         assert!(due || self.outputs() == before, "nothing was due");
         let next = self.session.poll_timeout();
         assert!(next.is_none_or(|(deadline, _)| deadline > now), "{next:?} is in the past");
+    }
+
+    /// The server is given until then for whatever it has to do.
+    pub(super) fn excuse(&mut self, now: Time, until: Time) {
+        let awaited = self.session.awaited();
+        self.upgrades_until = self.upgrades_until.map(|due| due.max(until));
+        self.input(now, vec![], |session| session.excuse(until));
+        assert_eq!(self.session.awaited(), awaited.map(|due| due.max(until)));
+        self.excused = until;
     }
 
     /// The WebSocket of that number, if it has come so far.
@@ -278,9 +298,11 @@ impl Model {
         let was_open = self.session.is_open();
         let was_shaken = self.opened.is_some();
         handle(&mut self.session);
+        self.excused = Time::ZERO;
         let mut packets = packets.into_iter();
         if !was_shaken && self.session.handshake().is_some() {
             self.opened = Some(now);
+            self.upgrades_until = Some(now + self.config.upgrade_timeout);
             assert!(matches!(packets.next(), Some(Packet::Open(_))), "opened without a handshake");
         }
         if self.opened.is_some() && was_open {
@@ -320,6 +342,7 @@ impl Model {
         let nothing_waits = self.queue.is_empty();
         let was_open = self.session.is_open();
         self.session.close(now);
+        self.excused = Time::ZERO;
         assert!(!self.session.is_open());
         if was_open {
             assert!(nothing_waits || !self.session.is_closed(), "messages were thrown away");
@@ -380,6 +403,7 @@ impl Model {
     pub(super) fn take_action(&mut self, now: Time) -> bool {
         let has_actions = self.session.has_actions();
         let action = self.session.poll_action(now);
+        self.excused = Time::ZERO;
         assert_eq!(action.is_some(), has_actions);
         let Some(action) = action else { return false };
         match action {

@@ -43,6 +43,10 @@ pub(super) struct Model {
     /// The WebSocket that is the transport.
     current: Option<SocketId>,
     state: State,
+    /// When a session that closes is ended, whatever has not come out.
+    closes: Option<Time>,
+    /// The application has let go, and takes no more events.
+    abandoned: bool,
     /// The open packet has come out.
     shaken: bool,
     /// What was sent and has not come out yet.
@@ -103,6 +107,8 @@ impl Model {
             heartbeat: Heartbeat::default(),
             current: None,
             state: State::Open,
+            closes: None,
+            abandoned: false,
             shaken: false,
             queue: VecDeque::new(),
             full: false,
@@ -130,13 +136,38 @@ impl Model {
     }
 
     pub(super) fn close(&mut self, now: Time) {
+        self.close_by(now, Session::close);
+    }
+
+    pub(super) fn abandon(&mut self, now: Time) {
+        self.abandoned = true;
+        self.close_by(now, Session::abandon);
+        // The last one may have been among them.
+        self.ended |= self.state == State::Closed;
+        self.inbox.clear();
+        self.unread = 0;
+        self.writable = false;
+    }
+
+    fn close_by(&mut self, now: Time, close: fn(&mut Session, Time)) {
         if self.state == State::Open {
             self.state = State::Closing;
+            self.closes = Some(now + self.config.close_timeout);
             self.release();
         }
-        self.session.close(now);
+        close(&mut self.session, now);
         let ends = self.drained_perhaps();
         self.after(ends);
+    }
+
+    /// The peer is given until then for whatever it has to do.
+    pub(super) fn excuse(&mut self, until: Time) {
+        let probe = self.probe.as_mut().map(|probe| &mut probe.deadline);
+        let awaited =
+            self.heartbeat.silence.as_mut().into_iter().chain(probe).chain(&mut self.closes);
+        awaited.for_each(|deadline| *deadline = (*deadline).max(until));
+        self.session.excuse(until);
+        self.settle(Ends::No, false);
     }
 
     pub(super) fn abort(&mut self) {
@@ -166,9 +197,7 @@ impl Model {
         if let Some(probe) = self.probe.take_if(|probe| probe.deadline <= now) {
             self.must_close(probe.on);
         }
-        if self.state == State::Closing
-            && self.session.close_deadline().is_some_and(|deadline| deadline <= now)
-        {
+        if self.state == State::Closing && self.closes.is_some_and(|deadline| deadline <= now) {
             // It has waited long enough for the peer to take what is queued.
             assert!(self.session.is_closed());
             ends = Ends::Perhaps(vec![CloseReason::PingTimeout, CloseReason::ForcedClose]);

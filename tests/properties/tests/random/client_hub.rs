@@ -220,5 +220,11 @@ const OPTIONS: &[(char, u8)] = &[
     ('F', 8),
 ];
 
-const OPERATIONS: &[(&str, &str)] =
-    &[("&ETCK", ""), ("crxeoOuUpkW", "n"), ("aAtb", "nt"), ("hzw", "nk"), ("mM", "t"), ("+*", "k")];
+const OPERATIONS: &[(&str, &str)] = &[
+    ("&ETCK", ""),
+    ("crxeoOuUpkW", "n"),
+    ("aAtb", "nt"),
+    ("hzw", "nk"),
+    ("mM", "t"),
+    ("+*y", "k"),
+];

@@ -78,7 +78,7 @@ fn simple() -> impl Strategy<Value = Op> {
         40 => Just(Op::Flush),
         10 => Just(Op::Beat),
         1 => Just(Op::Part),
-        30 => select(vec!["e", "E", "E", "a", "A", "!"]).prop_map(Op::Do),
+        30 => select(vec!["e", "E", "E", "a", "A", "!", "yzT"]).prop_map(Op::Do),
         5 => (0u8..20).prop_map(Op::Pass),
     ]
 }
@@ -187,4 +187,4 @@ const OPTIONS: &[(char, u8)] = &[
 ];
 
 const OPERATIONS: &[(&str, &str)] =
-    &[("oOpxXeEaA!TcC", ""), ("rRuUsflFvwW", "n"), ("gGkmMN", "t"), ("tb", "nt"), ("+*", "k")];
+    &[("oOpxXeEaA!TcC", ""), ("rRuUsflFvwW", "n"), ("gGkmMN", "t"), ("tb", "nt"), ("+*y", "k")];

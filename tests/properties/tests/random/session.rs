@@ -34,7 +34,7 @@ enum Op {
 
 /// Sessions with one operation after the other, and mostly a last one.
 fn scripts() -> impl Strategy<Value = Script> {
-    let ends = select(vec!["", "", "", "c", "cga", "mlast\nc", "A"]);
+    let ends = select(vec!["", "", "", "", "", "c", "cga", "mlast\nc", "A", "mlast\nB"]);
     (options(OPTIONS), vec(op(), 0..40), ends).prop_map(|(letters, ops, end)| {
         let mut writer = Writer::new(&letters);
         for op in &ops {
@@ -206,4 +206,4 @@ const OPTIONS: &[(char, u8)] = &[
 ];
 
 const OPERATIONS: &[(&str, &str)] =
-    &[("ghHsSeEa!TcA", ""), ("DxlfvwW", "n"), ("dpmMG", "t"), ("tb", "nt"), ("+*", "k")];
+    &[("ghHsSeEa!TcAB", ""), ("DxlfvwW", "n"), ("dpmMG", "t"), ("tb", "nt"), ("+*y", "k")];

@@ -10,7 +10,7 @@ pub(super) struct Heartbeat {
     /// When the next ping is due, if that is ours to send.
     ping: Option<Time>,
     /// Until when the peer must have been heard.
-    silence: Option<Time>,
+    pub(super) silence: Option<Time>,
     /// It was given more time for what is not a pong, which happens once.
     extended: bool,
     /// Its answer may be in what was not read since `silence` was set.
@@ -43,7 +43,7 @@ impl Model {
     }
 
     /// The application does not read any more.
-    pub(super) fn excuse(&mut self) {
+    pub(super) fn stop_reading(&mut self) {
         self.heartbeat.excused |= self.held;
     }
 
@@ -75,14 +75,19 @@ impl Model {
         let next = self.session.poll_timeout();
         // A peer that falls silent is always noticed.
         assert_eq!(next.is_none(), self.state == State::Closed);
-        let Some((deadline, kind)) = next else { return };
+        let Some((deadline, kind)) = next else {
+            return assert_eq!(self.session.awaited(), None);
+        };
         let Heartbeat { ping, silence, .. } = self.heartbeat;
+        let probe = self.probe.as_ref().map(|probe| probe.deadline);
+        let awaited = silence.into_iter().chain(probe).chain(self.closes).min();
+        assert_eq!(self.session.awaited(), awaited);
         let own = ping.into_iter().chain(silence).min().expect("one of them");
         assert!(deadline <= own, "{kind:?} at {deadline:?}, when it should be {own:?}");
         match kind {
             TimerKind::Ping => assert_eq!(Some(deadline), ping),
             TimerKind::Heartbeat => assert_eq!(Some(deadline), silence),
-            TimerKind::Close => assert_eq!(Some(deadline), self.session.close_deadline()),
+            TimerKind::Close => assert_eq!(Some(deadline), self.closes),
             TimerKind::Upgrade => {
                 assert_eq!(Some(deadline), self.probe.as_ref().map(|probe| probe.deadline));
             }

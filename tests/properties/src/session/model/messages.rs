@@ -62,13 +62,13 @@ impl Model {
                 let max_unread = self.config.limits.max_unread;
                 let taken = match self.state {
                     State::Open => true,
-                    State::Closing => self.unread < max_unread,
+                    State::Closing => !self.abandoned && self.unread < max_unread,
                     State::Closed => false,
                 };
                 if taken {
                     self.unread += message.len() + Limits::MESSAGE_OVERHEAD;
                     self.held |= self.unread >= max_unread && self.state == State::Open;
-                    self.excuse();
+                    self.stop_reading();
                     self.inbox.push_back(Event::Message(message));
                 } else {
                     self.dropped |= self.state == State::Closing;
