@@ -4,7 +4,7 @@
 //! before we close, if that is less than 255. Four bytes: how the stream is cut into reads. Rest: the
 //! stream, or what is said in `conversation` or `written`.
 
-mod frames;
+pub mod frames;
 mod oracle;
 
 use bytes::{Buf as _, Bytes};

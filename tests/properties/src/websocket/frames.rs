@@ -1,15 +1,23 @@
 //! Frames, from the picture in section 5.2 of RFC 6455 and not from the code under test.
 
-pub(super) const FIN: u8 = 0x80;
-pub(super) const CONTINUATION: u8 = 0;
-pub(super) const TEXT: u8 = 1;
-pub(super) const BINARY: u8 = 2;
-pub(super) const CLOSE: u8 = 8;
-pub(super) const PING: u8 = 9;
-pub(super) const PONG: u8 = 10;
+/// The frame is the last of its message.
+pub const FIN: u8 = 0x80;
+/// Goes on with a message.
+pub const CONTINUATION: u8 = 0;
+/// Begins a text message.
+pub const TEXT: u8 = 1;
+/// Begins a binary message.
+pub const BINARY: u8 = 2;
+/// Ends the connection.
+pub const CLOSE: u8 = 8;
+/// Asks for a pong.
+pub const PING: u8 = 9;
+/// Answers a ping.
+pub const PONG: u8 = 10;
 
-/// One frame, its length in the shortest form.
-pub(super) fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+/// One frame, its length in the shortest form. `first` is its first byte: one of the above, with [`FIN`] or
+/// without.
+pub fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut frame = vec![first];
     let bit = if mask.is_some() { 0x80 } else { 0 };
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {

@@ -130,3 +130,58 @@ fn theirs(setup: &Setup, stream: &[u8]) -> (Vec<Message>, End) {
 
 /// RFC 6455 section 5.5.
 const MAX_CONTROL: usize = 125;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        script::Reads,
+        websocket::{
+            MAX_FRAGMENTS, MAX_MESSAGE,
+            frames::{CLOSE, CONTINUATION, FIN, TEXT, frame},
+        },
+    };
+
+    fn setup() -> Setup {
+        Setup {
+            client: true,
+            max_message: MAX_MESSAGE[0],
+            max_fragments: MAX_FRAGMENTS[0],
+            reads: Reads::WHOLE,
+        }
+    }
+
+    /// What tungstenite says of these frames less `cut` bytes, when it has been made sure that we say
+    /// the same.
+    fn end(frames: &[(u8, &[u8])], cut: usize) -> End {
+        let setup = setup();
+        let stream: Vec<u8> =
+            frames.iter().flat_map(|(first, payload)| frame(*first, payload, None)).collect();
+        let stream = &stream[..stream.len() - cut];
+        compare(&setup, stream, &setup.decode(stream, setup.reads, None).received);
+        theirs(&setup, stream).1
+    }
+
+    #[test]
+    fn every_end_is_seen() {
+        assert_eq!(end(&[(FIN | TEXT, b"a"), (TEXT, b"b")], 0), End::Open);
+        let so = End::Peer(Some(1000), "so".into());
+        assert_eq!(end(&[(FIN | CLOSE, b"\x03\xe8so")], 0), so);
+        assert_eq!(end(&[(FIN | CLOSE, b"")], 0), End::Peer(None, Text::EMPTY));
+        assert_eq!(end(&[(FIN | CLOSE, b"\x03\xed")], 0), End::Refused);
+        assert_eq!(end(&[(FIN | TEXT, b"\xff")], 0), End::Refused);
+    }
+
+    #[test]
+    fn what_differs_is_known() {
+        // Close code 1014, and a head that is refused before the rest of its frame has come.
+        assert_eq!(end(&[(FIN | CLOSE, b"\x03\xf6")], 0), End::Refused);
+        assert_eq!(end(&[(FIN | CONTINUATION, b"not yet all of it")], 10), End::Open);
+    }
+
+    #[test]
+    #[should_panic = "assertion"]
+    fn a_message_that_is_missing_is_seen() {
+        compare(&setup(), &frame(FIN | TEXT, b"a", None), &[]);
+    }
+}

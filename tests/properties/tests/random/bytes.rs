@@ -23,7 +23,7 @@ fn bytes(target: &str) -> impl Strategy<Value = Script> + use<> {
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+pub(crate) enum Change {
     Put(Index, u8),
     Insert(Index, Vec<u8>),
     Remove(Index, Index),
@@ -33,7 +33,7 @@ enum Change {
 }
 
 impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+    pub(crate) fn apply(&self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
         let between = |bytes: &[u8], from: &Index, to: &Index| {
             let (from, to) = (from.index(bytes.len() + 1), to.index(bytes.len() + 1));
             from.min(to)..from.max(to)
@@ -65,7 +65,7 @@ impl Change {
     }
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     let at = any::<Index>;
     prop_oneof![
         3 => (at(), any::<u8>()).prop_map(|(at, byte)| Change::Put(at, byte)),

@@ -11,6 +11,7 @@ mod hub;
 mod letters;
 mod limits;
 mod session;
+mod websocket;
 
 use proptest::{
     prelude::*,

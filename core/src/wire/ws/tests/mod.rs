@@ -5,8 +5,6 @@ mod control;
 mod framing;
 mod limits;
 mod messages;
-#[cfg(feature = "std")]
-mod oracle;
 mod random;
 mod sending;
 
