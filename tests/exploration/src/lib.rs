@@ -29,6 +29,7 @@ mod words;
 mod world;
 
 pub use crate::{
+    rules::RULES,
     scenario::{Move, Sabotage, Scenario, Side},
     search::{Report, explore},
     world::World,

@@ -1,10 +1,10 @@
 //! Explores what the tests explore, with as many faults and moves of the clocks as wanted, and prints
-//! figures: `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]`.
+//! figures and rules: `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]`.
 
 use std::{process::ExitCode, time::Instant};
 
 use enginewire::Revision;
-use enginewire_exploration::{Scenario, Side, explore};
+use enginewire_exploration::{RULES, Scenario, Side, explore};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -25,6 +25,10 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
+    }
+    println!("What holds in each of these states:");
+    for rule in RULES {
+        println!("- {rule}");
     }
     ExitCode::SUCCESS
 }

@@ -91,12 +91,16 @@ impl World {
             Action::Respond(on, response) => (on.0, Some(response)),
             Action::CloseSocket(on) => (on.0, None),
         };
+        let sabotage = self.scenario.sabotage;
         let known = self.connections.iter_mut().find(|connection| connection.name == name);
         let connection = known.filter(|connection| !connection.left_by_server);
         match (connection, response) {
             (Some(connection), Some(response)) => {
-                connection.push_down(Down::Answer(response.clone()));
-                let twice = self.scenario.sabotage == Some(Sabotage::Twice);
+                let mute = sabotage == Some(Sabotage::Mute) && connection.kind == Kind::Post;
+                if !mute {
+                    connection.push_down(Down::Answer(response.clone()));
+                }
+                let twice = sabotage == Some(Sabotage::Twice);
                 let again = twice && connection.kind == Kind::Post;
                 connection.leave_server();
                 if again {

@@ -5,7 +5,24 @@
 
 use enginewire::{CloseReason, TransportFault};
 
-use crate::{scenario::Side, world::World};
+use crate::{network::Kind, scenario::Side, world::World};
+
+/// What holds in every state of an exploration that finds no counter-example.
+pub const RULES: &[&str] = &[
+    "an open session takes messages",
+    "each side gets what the other has sent, in order, and nothing twice",
+    "the client has at most one GET, one POST and one WebSocket under way, and opens one session",
+    "an exchange is answered once, and a WebSocket closed once",
+    "a session opens once, says once that it is over, and nothing behind that",
+    "a session ends only if a side has closed, a connection of its transport broke, or a side has waited \
+     for as long as it may",
+    "an upgrade that nothing hinders is not given up",
+    "in the end, if both sides live, each has got all messages, every POST is answered, and nothing but \
+     one GET waits, or nothing but one WebSocket is open",
+    "in the end, if one side is over, so is the other, nothing is due, and no connection is left",
+    "in the end, if one side has closed and nothing else was in the way, the other has got all that it sent \
+     before, and both give that as the reason",
+];
 
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
@@ -32,12 +49,7 @@ pub(crate) fn broken(world: &World) -> Option<String> {
 fn left_over(world: &World) -> Option<String> {
     let closed = SIDES.map(|side| world.is_closed(side));
     if closed == [false, false] {
-        for side in SIDES {
-            if world.app(side).received != world.app(side.other()).sent {
-                return Some(format!("both sides live, and {side} has not got all messages"));
-            }
-        }
-        return None;
+        return left_waiting(world);
     }
     if closed != [true, true] {
         return Some(String::from("one side is over, and the other never learns of it"));
@@ -61,6 +73,27 @@ fn left_over(world: &World) -> Option<String> {
     }
     if !world.connections.is_empty() {
         return Some(String::from("both sides are over, and a connection is left"));
+    }
+    None
+}
+
+/// What waits although it should not, with both sides alive.
+fn left_waiting(world: &World) -> Option<String> {
+    let left = |kind| world.connections.iter().filter(|it| it.kind == kind).count();
+    if left(Kind::Post) > 0 {
+        return Some(String::from("both sides live, and a POST has no answer"));
+    }
+    for side in SIDES {
+        if world.app(side).received != world.app(side.other()).sent {
+            return Some(format!("both sides live, and {side} has not got all messages"));
+        }
+    }
+    let (gets, sockets) = (left(Kind::Get), left(Kind::Socket));
+    let expected = if world.is_upgraded() { (0, 1) } else { (1, 0) };
+    if (gets, sockets) != expected {
+        return Some(format!(
+            "both sides live, {gets} GETs wait, and {sockets} WebSockets are there"
+        ));
     }
     None
 }

@@ -44,6 +44,8 @@ pub enum Sabotage {
     Overtaking,
     /// The server answers a POST twice.
     Twice,
+    /// What the server answers to a POST is not sent.
+    Mute,
     /// The server's clock stands still.
     Stopped,
 }

@@ -109,6 +109,12 @@ fn an_exchange_that_is_answered_twice_is_found() {
 }
 
 #[test]
+fn a_post_that_is_not_answered_is_found() {
+    let report = sabotaged(Sabotage::Mute, None);
+    assert_found(&report, "both sides live, and a POST has no answer", 16);
+}
+
+#[test]
 fn a_side_that_never_learns_of_the_end_is_found() {
     let report = sabotaged(Sabotage::Stopped, Some(Side::Client));
     assert_found(&report, "one side is over, and the other never learns of it", 4);
