@@ -68,7 +68,14 @@ impl Loop {
             }
             let patience = this.hub.poll_timeout().map_or(Duration::MAX, |at| at.since(this.now()));
             match receiver.recv_timeout(patience) {
-                Ok(happening) => this.handle(happening),
+                Ok(happening) => {
+                    this.handle(happening);
+                    // What else has come, before the clock: a server that seems silent may be in it.
+                    receiver
+                        .try_iter()
+                        .take(AT_A_TIME)
+                        .for_each(|happening| this.handle(happening));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -191,6 +198,9 @@ fn watch_input(happenings: &Sender<Happening>) {
     }
     let _ = happenings.send(Happening::InputEnded);
 }
+
+/// What is heard at most before the clock is looked at: a server may talk without end.
+const AT_A_TIME: usize = 256;
 
 /// Masks what goes over a WebSocket.
 #[expect(clippy::expect_used, reason = "nothing secure can be done without it")]

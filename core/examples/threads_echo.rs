@@ -77,24 +77,34 @@ impl Owner {
             self.drain();
             let deadline = self.hub.poll_timeout().unwrap_or(Time::MAX);
             let news = inbox.recv_timeout(deadline.since(self.now()).min(Duration::from_secs(60)));
-            let now = self.now();
             match news {
-                Ok(News::Accepted(stream, news)) => self.accept(now, stream, news),
-                Ok(News::Read(on, mut bytes)) => {
-                    self.sockets.entry(on).and_modify(|socket| socket.is_reading = false);
-                    match bytes.len() {
-                        0 => self.hub.handle_eof(now, on),
-                        _ => self.hub.handle_bytes(now, on, &mut bytes),
-                    }
-                    // Not before what came has been seen to: that may be too much already.
-                    self.drain();
-                    self.let_read(on);
+                Ok(news) => {
+                    self.hear(news);
+                    // What else has come, before the clock: peers that seem silent may be in it.
+                    inbox.try_iter().take(AT_A_TIME).for_each(|news| self.hear(news));
                 }
-                Ok(News::Lost(on)) => self.lose(now, on),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.hub.handle_timeout(now);
+            self.hub.handle_timeout(self.now());
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = self.now();
+        match news {
+            News::Accepted(stream, news) => self.accept(now, stream, news),
+            News::Read(on, mut bytes) => {
+                self.sockets.entry(on).and_modify(|socket| socket.is_reading = false);
+                match bytes.len() {
+                    0 => self.hub.handle_eof(now, on),
+                    _ => self.hub.handle_bytes(now, on, &mut bytes),
+                }
+                // Not before what came has been seen to: that may be too much already.
+                self.drain();
+                self.let_read(on);
+            }
+            News::Lost(on) => self.lose(now, on),
         }
     }
 
@@ -196,4 +206,8 @@ fn entropy(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
 }
 
+/// What is heard at most before the clock is looked at: peers may talk without end.
+const AT_A_TIME: usize = 1024;
+
+/// How long a peer may let a write wait.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -42,7 +42,7 @@ pub trait Head {
 }
 
 /// The answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -58,6 +58,18 @@ impl Response {
     /// An answer without a body.
     pub const fn empty(status: u16) -> Self {
         Self { status, content_type: None, headers: HeaderLines::new(), body: Bytes::new() }
+    }
+}
+
+/// Without the body, which in a handshake holds the session id.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("content_type", &self.content_type)
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .finish()
     }
 }
 
@@ -131,7 +143,7 @@ impl HeaderLines {
     /// otherwise forge fields or a whole second answer. Nothing is appended then.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
         let value = value.as_ref();
-        if name.is_empty() || !name.bytes().all(is_token_byte) || !is_field_value(value) {
+        if name.is_empty() || !name.bytes().all(is_token) || !is_field_value(value) {
             return Err(InvalidHeader);
         }
         let lines: &mut Vec<u8> = self.0.to_mut();
@@ -188,14 +200,37 @@ impl fmt::Debug for HeaderLines {
 #[error("a header name must be a token and its value free of control characters")]
 pub struct InvalidHeader;
 
-/// RFC 9110 section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// What a field name is made of (RFC 9110 section 5.6.2).
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
-/// RFC 9110 section 5.5: visible characters, spaces, tabs, and bytes above ASCII.
+/// What a field value is made of: visible characters, white space, bytes above ASCII (RFC 9110
+/// section 5.5).
+pub(crate) const fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
+}
+
+/// Whether all of `value` may stand in a field.
 pub(crate) fn is_field_value(value: &[u8]) -> bool {
-    value.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    value.iter().copied().all(is_text)
 }
 
 #[cfg(test)]

@@ -119,7 +119,6 @@
 //!
 //! `std` (default) makes dependencies faster; the API is the same without it.
 #![no_std]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -1,3 +1,4 @@
+//! The target `session`: see the module of that name in `enginewire-properties`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

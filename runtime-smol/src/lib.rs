@@ -78,6 +78,11 @@ impl Smol {
     }
 }
 
+/// Runs tasks on threads of its own, as many as there are processors.
+///
+/// # Panics
+///
+/// When the first task is spawned, if the system starts no thread.
 impl Default for Smol {
     fn default() -> Self {
         Self::spawning(spawn_on_own_threads)

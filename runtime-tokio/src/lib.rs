@@ -69,6 +69,11 @@ pub use enginewire_driver::{ConnectError, Handshake};
 enginewire_driver::aliases!(Tokio);
 
 /// The tokio runtime that the calling thread is in.
+///
+/// # Panics
+///
+/// Servers listen and clients open sessions inside a runtime whose I/O and time are enabled; elsewhere
+/// they panic.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tokio {
     clock: Clock,

@@ -2,7 +2,8 @@
 // that still let a test see every byte that matters.
 //
 // Command line of a suite:
-//   --server 'COMMAND'   the server under test, run by `sh -c "exec COMMAND"` with PORT and PROFILE in its environment
+//   --server 'COMMAND'   the server under test, run by `sh -c "exec COMMAND"` with PORT and PROFILE in its environment;
+//                        {port} and {profile} in it are replaced
 //   --reference          the reference server instead; what is known to differ there is skipped, with the reason
 //   --differences        with --reference: only what is known to differ, and each such test has to fail
 
@@ -56,8 +57,8 @@ export function scenario(name, { profile = "default", differs, timeout = 60_000 
 }
 
 /**
- * Runs a scenario; once more if a wait was in vain and this process itself had stood still for so long that it could
- * not have answered a ping within the 200 ms of the profiles. What a scenario asserts is never given a second chance.
+ * Runs a scenario; up to twice more if a wait was in vain and this process itself had stood still for half of the 200 ms
+ * within which a ping must be answered in the profiles. What a scenario asserts is never given a second chance.
  */
 async function insist(name, body) {
   for (let attempt = 1; ; attempt++) {

@@ -10,7 +10,7 @@ pub mod pusher;
 pub mod random;
 pub mod script;
 
-/// The README's programs, compiled and run.
+/// The README's programs, compiled, and run but for those that need a network.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

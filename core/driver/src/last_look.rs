@@ -19,10 +19,10 @@ pub(crate) struct LastLook {
 }
 
 impl LastLook {
-    /// The peer had to do something until `due`, and `now` that is over. Until when to excuse it, and to
-    /// read meanwhile; `None` if that was done.
+    /// The peer had to act by `due`, and `now` is later. Gives the time until which to excuse it and to go
+    /// on reading; `None` once that has been done.
     ///
-    /// Somebody whose last look is over too late as well has not listened then either.
+    /// If the look itself ends late, nobody was listening then either, and another one is given.
     pub(crate) fn before(&mut self, due: Time, now: Time) -> Option<Time> {
         let late = now.since(due);
         self.given = match due == self.until {

@@ -3,16 +3,18 @@
 //! Applications use a crate made for their runtime, `enginewire-tokio` for example, which is an
 //! implementation of [`Runtime`] and names for the types of this crate. What they all share is here:
 //! the tasks that read and write sockets, the directory of sessions, deadlines, and the handles
-//! [`Server`] and [`Socket`].
+//! [`Server`], [`Client`], [`Socket`] and [`Sender`].
 //!
 //! # How it works
 //!
-//! One task per TCP connection, none per session. A connection's task reads into a buffer that
+//! A server has one task per TCP connection and none per session. A connection's task reads into a buffer that
 //! belongs to the thread, lets [`enginewire::carrier`] make requests or messages of it, locks the
 //! session for as long as it takes to hand them over, and writes what the session has for it. What
 //! a session has for *another* connection (the answer to a poll that waits, say) is left in the
 //! session's cell, and that connection's task is woken. One timer per shard wakes whoever has a
 //! deadline.
+//!
+//! A client has one task per session, which drives all of its connections.
 //!
 //! # Features
 //!
@@ -60,5 +62,9 @@ macro_rules! aliases {
         pub type Socket = $crate::Socket<$runtime>;
         /// Sends to one session. See [`enginewire_driver::Sender`].
         pub type Sender = $crate::Sender<$runtime>;
+        /// A session that is being opened. See [`enginewire_driver::Connecting`].
+        pub type Connecting = $crate::Connecting<$runtime>;
+        /// Sessions, one after the other. See [`enginewire_driver::Sessions`].
+        pub type Sessions = $crate::Sessions<$runtime>;
     };
 }

@@ -22,7 +22,7 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A listening TCP socket.
     type Listener: Send + Sync + 'static;
-    /// Completes at a point in time, or later. What with does not matter.
+    /// Completes at a point in time, or later. Its output is ignored.
     type Sleep: Future + Send + 'static;
 
     /// Whether [`connect`](Self::connect) encrypts where the address asks for it. If not, such an
@@ -40,6 +40,10 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     fn now(&self) -> Time;
 
     /// Listens on `address`, best with what [`listen`](crate::listen) gives.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
     fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
     /// The address that `listener` is bound to.
@@ -50,6 +54,10 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     fn local_addr(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
 
     /// Accepts the next connection. Dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
     fn accept(
         &self,
         listener: &Self::Listener,
@@ -70,6 +78,10 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
     /// that ([`TLS`](Self::TLS)). Gives the address that it has connected to as well. Dropping the
     /// future gives up.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, those of looking up the name, and those of the TLS handshake.
     fn connect(
         &self,
         to: &Url,

@@ -422,7 +422,7 @@ pub(crate) async fn keep_time<R: Runtime>(shared: Arc<Shared<R>>, shard: usize) 
             }
             let Some(next) = next else { return Poll::Pending };
             if next <= shared.runtime.now() {
-                // There was so much to do that a last look is over that nobody has taken yet.
+                // Expiring took so long that a last look has ended which nobody has taken yet.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -7,8 +7,8 @@ use std::{mem::ManuallyDrop, task::Waker};
 /// Declare it before the guard of a lock and it outlives that: user code and executors never run
 /// under a lock of ours.
 ///
-/// There is one for all that is done to a session, and nearly always nobody is in it: what is in it is
-/// taken out when it is dropped, so that nothing is left of which the drop would have to be called.
+/// One is made for every operation on a session and is nearly always empty. Dropping it takes out what is
+/// in it, so that an empty one has nothing to be dropped (`ManuallyDrop`).
 #[derive(Default)]
 pub(crate) struct Wakes(ManuallyDrop<Wakers>);
 

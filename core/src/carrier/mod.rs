@@ -1,4 +1,4 @@
-//! Floor 4: what one TCP connection carries for sessions: HTTP exchanges, one after the other, and
+//! What one TCP connection carries for sessions: HTTP exchanges, one after the other, and
 //! after an upgrade the messages of a WebSocket.
 //!
 //! Everybody who serves sessions on sockets needs the rules between [`wire`](crate::wire) and
@@ -14,11 +14,11 @@ mod socket;
 
 use alloc::string::String;
 
-pub(crate) use self::socket::{MAX_REPLIES, WRITE_CHUNK};
+pub(crate) use self::socket::MAX_REPLIES;
 pub use self::{
     exchanges::{Exchanges, Upgrade},
     outbox::{Outbox, Written},
-    socket::{Came, Socket},
+    socket::{Came, Socket, WRITE_CHUNK},
 };
 use crate::{
     exchange::Response,
@@ -117,7 +117,7 @@ impl Order {
     }
 }
 
-/// Whether something that was armed for one deadline has to be armed anew, as its next one is another.
+/// Whether a timer that was armed for `armed` must be armed anew, as `next` is when it is due now.
 ///
 /// Deadlines move away with nearly every packet and are looked at again when they come up; only one
 /// that has come nearer must be armed now.

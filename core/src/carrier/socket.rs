@@ -232,7 +232,7 @@ impl Socket {
 
 /// Frames are taken from the session until this much waits to be written: what a socket takes at
 /// once, and enough to make the system call's own cost small.
-pub(crate) const WRITE_CHUNK: usize = 64 * 1024;
+pub const WRITE_CHUNK: usize = 64 * 1024;
 
 /// Bytes of pongs that may wait for a peer before it is not read any more.
 pub(crate) const MAX_REPLIES: usize = 16 * 1024;

@@ -18,7 +18,8 @@ pub enum CloseReason {
     /// The peer fell silent.
     #[error("the peer has not answered in time")]
     PingTimeout,
-    /// The peer sent something that is no packet.
+    /// The client sent something that is no packet. (A client that is sent such a thing reports
+    /// [`TransportFault::Malformed`].)
     #[error("the peer sent a malformed packet: {0}")]
     ParseError(DecodeError),
     /// This side closed.

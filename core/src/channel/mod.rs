@@ -1,4 +1,4 @@
-//! Floor 3: what both ends of a session have in common: what waits for the peer, what waits for the
+//! What both ends of a session have in common: what waits for the peer, what waits for the
 //! application, how the two are bounded, and the words for it.
 
 mod close;
@@ -7,6 +7,7 @@ mod queue;
 mod timers;
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 pub use self::{
     close::{CloseReason, SocketEnd, TransportFault},
@@ -175,3 +176,7 @@ impl Channel {
 fn cost(message: &Message) -> usize {
     message.len() + Limits::MESSAGE_OVERHEAD
 }
+
+/// The least time in which a peer has to answer: without any, a session would be over before its first
+/// ping, and one whose application is slow would be looked at without end.
+pub(crate) const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);

@@ -5,6 +5,8 @@ use core::{fmt, time::Duration};
 
 use serde::Deserialize;
 
+use crate::channel::MIN_PING_TIMEOUT;
+
 /// What the server has told in its handshake.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -81,9 +83,6 @@ const MAX_SID: usize = 1024;
 /// The longest handshake: what it holds is copied, and costs many times its length. The reference's has
 /// a hundred bytes.
 const MAX_OPEN: usize = 16 * 1024;
-
-/// Without any patience a session would be over before its first ping.
-const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {

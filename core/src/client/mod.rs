@@ -1,4 +1,4 @@
-//! Floor 3: one Engine.IO session, client side.
+//! One Engine.IO session, client side.
 //!
 //! A [`ClientSession`] asks for HTTP requests and WebSockets and knows nothing of bytes on a socket.
 //! The files beside this one hold one rule each: `polling` (a GET that waits, a POST with what there
@@ -293,7 +293,7 @@ impl ClientSession {
     }
 }
 
-/// Of a driver that may not have listened.
+/// For drivers that may not have been listening, as after a pause of the process.
 impl ClientSession {
     /// When something that the server has to do is due.
     pub fn awaited(&self) -> Option<Time> {

@@ -1,4 +1,4 @@
-//! Floor 4: a whole client as one value: bytes of its connections in, bytes out.
+//! A whole client as one value: bytes of its connections in, bytes out.
 //!
 //! [`ClientSession`] asks for requests and WebSockets; here they become connections, which is all that
 //! an event loop has to know of. `link` is one such connection.
@@ -183,7 +183,7 @@ impl ClientHub {
     }
 }
 
-/// Of a driver that may not have listened.
+/// For drivers that may not have been listening, as after a pause of the process.
 impl ClientHub {
     /// When something that the server has to do is due.
     pub fn awaited(&self) -> Option<Time> {

@@ -54,7 +54,7 @@ pub(super) fn decode(text: &[u8], at: usize) -> Result<Vec<u8>, Fault> {
         DecodeError::InvalidByte(offset, byte) => {
             Fault { at: at + offset, kind: DecodeErrorKind::InvalidBase64(byte) }
         }
-        // The two others are about canonical form, which is not asked for.
+        // Only the first of these is about bits that are missing: canonical form is not asked for.
         DecodeError::InvalidLength(_)
         | DecodeError::InvalidLastSymbol { .. }
         | DecodeError::InvalidPadding => {

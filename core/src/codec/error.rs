@@ -2,8 +2,10 @@
 
 /// Why bytes from the peer are not the packets they should be.
 ///
-/// Always the peer's fault. The session that received them closes with a parse error; packets before
-/// the fault have been delivered.
+/// Always the peer's fault. A server's session closes with
+/// [`CloseReason::ParseError`](crate::CloseReason::ParseError), a client's with
+/// [`TransportFault::Malformed`](crate::TransportFault::Malformed); packets before the fault have been
+/// delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("packet {packet}, byte {at}: {kind}")]
 pub struct DecodeError {

@@ -11,7 +11,10 @@ use core::ops::Range;
 use bytes::Bytes;
 use memchr::memchr;
 
-use crate::codec::{DecodeError, DecodeErrorKind, error::Fault};
+use crate::{
+    codec::{DecodeError, DecodeErrorKind, error::Fault},
+    query::hex_value,
+};
 
 /// The digits of `j`, the query parameter that tells which function to call. Everything else is
 /// dropped, so that a request cannot put code into its response.
@@ -142,15 +145,6 @@ fn decode_value(body: &[u8], value: Range<usize>) -> Result<Bytes, Fault> {
         }
     }
     Ok(out.into())
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

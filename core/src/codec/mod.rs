@@ -1,4 +1,4 @@
-//! Floor 1: packets and payloads as bytes.
+//! Packets and payloads as bytes.
 //!
 //! A packet is a type, `0` to `6`, and data. It travels in four forms:
 //!
@@ -9,8 +9,9 @@
 //! | such a body wrapped for JSONP | [`jsonp::encode_response`] | [`jsonp::decode_body`] |
 //! | length-prefixed on a stream (WebTransport) | [`stream::encode`] | [`stream::Decoder`] |
 //!
-//! Decoding copies no payload: messages are slices of what came in. Encoding copies a payload only
-//! where several must stand in one body. Work and memory are linear in the bytes at hand.
+//! Decoding messages and polling bodies copies no payload but what is in base64: messages are slices of
+//! what came in. Forms of JSONP and streams are copied once. Encoding copies a payload only for base64,
+//! for JSONP, and where several must stand in one body. Work and memory are linear in the bytes at hand.
 
 pub(crate) mod base64;
 mod decoder;

@@ -1,4 +1,4 @@
-//! Floor 4: a whole Engine.IO server as one value, for event loops of any kind, simulations, other
+//! A whole Engine.IO server as one value, for event loops of any kind, simulations, other
 //! languages and wasm.
 //!
 //! A [`Hub`] is made of the same [`wire`](crate::wire), [`Router`](crate::Router), [`Session`] and
@@ -57,7 +57,7 @@
 //! - After a [`transmit`](Hub::transmit) that could not write everything it calls
 //!   [`Hub::handle_writable`] once it can go on.
 //! - It calls [`Hub::handle_timeout`] when [`Hub::poll_timeout`] says, but first hands over what can be
-//!   read: after a pause of the whole process that is where the answers of those are who had no time.
+//!   read: after a pause of the whole process the answers of peers that only seem silent wait there.
 //!
 //! What has not been written is still in the session's queue, up to what one `write` takes and the
 //! answers to requests: it is counted there, and moves along when the session upgrades.

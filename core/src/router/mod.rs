@@ -1,4 +1,4 @@
-//! Floor 3: from the head of a request to the session it is meant for, or to a refusal.
+//! From the head of a request to the session it is meant for, or to a refusal.
 //!
 //! A server handles every request in the same four steps. [`Router::route`] looks at the head alone.
 //! If the request opens a session ([`Route::Open`]), the application may be asked, and then
@@ -11,10 +11,10 @@ mod cors;
 mod reject;
 
 use alloc::{borrow::Cow, format, string::String, sync::Arc};
-use core::time::Duration;
 
 pub use self::reject::{BadRequest, Reject};
 use crate::{
+    channel::MIN_PING_TIMEOUT,
     codec::jsonp,
     config::{Config, TransportKind},
     entropy::Entropy,
@@ -229,10 +229,6 @@ impl Router {
         lines
     }
 }
-
-/// While its application is slow a session is looked at once per timeout: without any there would be
-/// no end to that.
-const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Appends a field made of configuration. One that could not be sent is left out: the alternative,
 /// a forged answer, is worse.

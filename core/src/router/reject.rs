@@ -34,7 +34,7 @@ pub enum Reject {
     /// Code 4: the application said no, with this message.
     #[error("Forbidden: {0}")]
     Forbidden(String),
-    /// Code 5: `EIO` is neither 4 nor, where that is allowed, 3.
+    /// Code 5: `EIO` is not 4, and revision 3, for which everything else is taken, is not allowed.
     #[error("Unsupported protocol version")]
     UnsupportedRevision,
     /// A session takes GET and POST only: 405.
@@ -43,7 +43,8 @@ pub enum Reject {
     /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).
     #[error(transparent)]
     WebSocket(#[from] HandshakeError),
-    /// The server is closing, or its application does not keep pace with accepting sessions: 503.
+    /// The server is closing, has as many sessions as it may have, or its application does not keep pace
+    /// with accepting them: 503.
     #[error("the server takes no new sessions now")]
     Unavailable,
 }

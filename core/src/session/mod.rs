@@ -1,4 +1,4 @@
-//! Floor 3: one Engine.IO session, server side.
+//! One Engine.IO session, server side.
 //!
 //! A [`Session`] is fed by the HTTP exchanges and WebSockets that carry its id, from however many
 //! TCP connections, and knows nothing of bytes on a socket. The files beside this one hold one rule
@@ -259,7 +259,7 @@ impl Session {
     }
 }
 
-/// Of a driver that may not have listened.
+/// For drivers that may not have been listening, as after a pause of the process.
 impl Session {
     /// When something that the peer has to do is due: a sign of life, the end of an upgrade, or to take
     /// what is queued before a close.

@@ -1,4 +1,4 @@
-//! Floor 2: bytes on a TCP connection to HTTP/1.1 exchanges and WebSocket messages, and back, on
+//! Bytes on a TCP connection to HTTP/1.1 exchanges and WebSocket messages, and back, on
 //! either side of it.
 //!
 //! Nothing here knows of sessions. All machines take their input through [`Input`] and write to an

@@ -1,6 +1,7 @@
 //! The bytes that wait to be written to one connection.
 
 use alloc::{collections::VecDeque, vec::Vec};
+use core::fmt;
 
 use bytes::{Buf, Bytes};
 
@@ -10,7 +11,7 @@ use bytes::{Buf, Bytes};
 /// Read it through [`Buf`]. Once everything has been consumed it starts again at the front of the
 /// same storage, so a driver may keep one per thread and hand it to a connection only when that
 /// connection's socket would not take all.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Output {
     /// Everything that was copied, in order, consumed or not.
     copied: Vec<u8>,
@@ -65,6 +66,13 @@ impl Output {
     /// How many copied bytes come before the next shared slice.
     fn copied_before_shared(&self) -> usize {
         self.shared.front().map_or(self.copied.len(), |&(at, _)| at) - self.consumed
+    }
+}
+
+/// Without the bytes, which may be those of a handshake and hold a session id.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("remaining", &self.remaining()).finish_non_exhaustive()
     }
 }
 

@@ -18,8 +18,6 @@
 //! figures of two. `taskset -c 0` in front holds both sides on one CPU, which narrows the spread on a busy
 //! machine and flatters no server, but hides what waking another CPU costs.
 
-#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
-
 mod args;
 mod frame;
 mod heap;

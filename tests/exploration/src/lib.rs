@@ -13,8 +13,8 @@
 //! - Each side has a clock of its own, and a clock only ever moves to the next deadline. As what is on
 //!   its way can be late by any time, no side can tell how the other's clock stands, and what comes
 //!   between two deadlines is handled alike whenever it comes.
-//! - Connections of the same kind stand together, in the order in which they were made: in which order
-//!   those of different kinds were made nothing depends on.
+//! - Connections of the same kind stand together, in the order in which they were made; nothing depends
+//!   on the order in which those of different kinds were made.
 //!
 //! And two more bound what would not end: so many faults of the network, and so many moves of a clock
 //! while something else could happen.

@@ -46,13 +46,13 @@ struct Shared<R: Runtime> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address is none.
+    /// The address is no valid URL.
     #[error("the address is invalid: {0}")]
     Url(#[from] InvalidUrl),
     /// The address asks for TLS, and the runtime's streams have none; see [`Runtime::TLS`].
     #[error("the address asks for TLS, which this runtime does not bring")]
     Tls,
-    /// A header field is none, or one that the client writes itself.
+    /// A header field is malformed, or one that the client writes itself.
     #[error("the header field {name:?} cannot be sent: it is malformed, or the client's own")]
     Header {
         /// Its name.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{ClientHub, LinkAction, LinkId, Time};
+use enginewire::{ClientHub, LinkAction, LinkId, Time, carrier::WRITE_CHUNK};
 use futures_io::AsyncWrite;
 
 use super::{ClientCell, Shared};
@@ -384,9 +384,6 @@ fn entropy<R: Runtime>(pool: &mut EntropyPool, runtime: &R) -> impl FnMut(&mut [
 
 /// How often the task goes through everything before it lets others have their turn.
 const ROUNDS: usize = 8;
-
-/// Bytes taken from the session at a time: what a socket is likely to take at once.
-const WRITE_CHUNK: usize = 64 * 1024;
 
 /// How long a server may take nothing of the last bytes of a connection.
 const PATIENCE: Duration = Duration::from_secs(10);

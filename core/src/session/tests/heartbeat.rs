@@ -1,4 +1,4 @@
-//! Section 1.7: who is still there.
+//! Who is still there.
 
 use super::*;
 

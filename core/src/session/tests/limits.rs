@@ -1,4 +1,4 @@
-//! Law 6: everything is bounded, in bytes.
+//! Everything is bounded, in bytes.
 
 use super::*;
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     limits::Limits,
     router::{Route, Router},
-    wire::http::RequestHead,
+    wire::{Input, Output, http, http::RequestHead},
 };
 
 /// A session, and everything that it has put out.
@@ -263,6 +263,29 @@ fn debug_shows_neither_the_session_id_nor_messages() {
     let sid = peer.session.sid();
     let debug = format!("{:?} {sid:?}", peer.session);
     assert!(!debug.contains(sid.as_str()) && !debug.contains("secret"), "{debug}");
+}
+
+#[test]
+fn debug_of_what_carries_the_handshake_does_not_show_the_session_id() {
+    let raw = b"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+    let router = Router::new(Config::default());
+    let Ok(Route::Open(opening)) = router.route(&RequestHead::parse(raw, 100).unwrap()) else {
+        panic!("a handshake");
+    };
+    let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+    let first = Carrier::Exchange(ExchangeId(0));
+    let mut session = router.open(Time::ZERO, &mut entropy, opening, first).unwrap();
+    let sid = session.sid();
+    let action = session.poll_action().unwrap();
+    let mut debug = format!("{action:?} {session:?}");
+    let Action::Respond(_, response) = action else { panic!("{action:?}") };
+    assert!(response.body.starts_with(b"0{\"sid\":\""));
+    let mut output = Output::new();
+    output.put_bytes(&response.body);
+    let mut bytes = response.body.to_vec();
+    debug +=
+        &format!("{output:?} {:?} {:?}", Input::new(&mut bytes), http::Response::from(response));
+    assert!(!debug.contains(sid.as_str()), "{debug}");
 }
 
 #[test]

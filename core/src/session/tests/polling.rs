@@ -1,4 +1,4 @@
-//! Section 1.5: polling, request by request.
+//! Polling, request by request.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Section 1.8 and law 4: the upgrade is a transaction.
+//! The upgrade is a transaction.
 
 use super::*;
 

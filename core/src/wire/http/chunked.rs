@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    body::append,
-    fault::Fault,
-    fields::{is_text, is_token},
+use super::{body::append, fault::Fault};
+use crate::{
+    exchange::{is_text, is_token},
+    query::hex_value,
 };
 
 /// What is wrong with a chunked body.
@@ -127,16 +127,16 @@ impl Chunked {
 
     /// The state after one byte of anything but data.
     fn framing(&mut self, byte: u8) -> Result<State, ChunkError> {
-        Ok(match (self.state, byte) {
-            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
-                if self.digits == Self::MAX_DIGITS {
-                    return Err(ChunkError::Size);
-                }
-                self.digits += 1;
-                // 16 digits of four bits never overflow.
-                self.left = self.left << 4 | u64::from(hex(byte));
-                State::Size
+        if let (State::Size, Some(digit)) = (self.state, hex_value(byte)) {
+            if self.digits == Self::MAX_DIGITS {
+                return Err(ChunkError::Size);
             }
+            self.digits += 1;
+            // 16 digits of four bits never overflow.
+            self.left = self.left << 4 | u64::from(digit);
+            return Ok(State::Size);
+        }
+        Ok(match (self.state, byte) {
             (State::Size, _) if self.digits == 0 => return Err(ChunkError::Size),
             (State::Size | State::SizeSpace, b' ' | b'\t') => State::SizeSpace,
             (State::Size | State::SizeSpace, b';') => State::Extension,
@@ -168,15 +168,6 @@ impl Chunked {
                 return Err(ChunkError::LineEnd);
             }
         })
-    }
-}
-
-/// The value of a hexadecimal digit.
-const fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit - b'A' + 10,
     }
 }
 

@@ -64,7 +64,6 @@ pub struct Client {
 }
 
 /// What came of a request.
-#[derive(Debug)]
 pub enum Reply {
     /// The answer with its whole body.
     Answer(ResponseHead, Bytes),
@@ -76,6 +75,20 @@ pub enum Reply {
     Fault(AnswerFault),
     /// The connection ended before the answer was complete.
     Lost,
+}
+
+/// Without the body, which in a handshake holds the session id.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(head, body) => {
+                f.debug_tuple("Answer").field(head).field(&body.len()).finish()
+            }
+            Self::Upgraded(head) => f.debug_tuple("Upgraded").field(head).finish(),
+            Self::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Self::Lost => f.write_str("Lost"),
+        }
+    }
 }
 
 enum State {

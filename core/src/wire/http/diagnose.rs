@@ -1,9 +1,7 @@
 //! What is wrong with a head that the parser has refused, in either role.
 
-use super::{
-    fault::Fault,
-    fields::{is_text, is_token},
-};
+use super::fault::Fault;
+use crate::exchange::{is_text, is_token};
 
 /// Says precisely what the parser stumbled over, or gives the start line if it is that. Slow, but
 /// the connection ends here.

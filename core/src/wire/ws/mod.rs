@@ -47,7 +47,7 @@ use super::Output;
 use crate::{packet::Message, text::Text};
 
 pub use self::{
-    handshake::{AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept, is_upgrade},
+    handshake::{AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept},
     violation::Violation,
 };
 

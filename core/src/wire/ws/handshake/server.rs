@@ -3,12 +3,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{AcceptKey, only};
-use crate::wire::http::{BodyLength, RequestHead};
-
-/// Whether a request asks for WebSocket at all, correctly or not.
-pub fn is_upgrade(head: &RequestHead) -> bool {
-    head.has_token("connection", "upgrade") && head.has_token("upgrade", "websocket")
-}
+use crate::{
+    exchange::Head,
+    wire::http::{BodyLength, RequestHead},
+};
 
 /// Checks the opening handshake (RFC 6455 section 4.2.1) and computes the answer to its key.
 ///
@@ -24,7 +22,7 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     if head.is_http_1_0() {
         return Err(HandshakeError::Http10);
     }
-    if !is_upgrade(head) {
+    if !Head::is_upgrade(head) {
         return Err(HandshakeError::NoUpgrade);
     }
     // RFC 9110 section 7.8: the new protocol starts after the whole request. No client sends a body
@@ -124,7 +122,6 @@ mod tests {
             .replace("Connection: Upgrade", "CONNECTION: keep-alive, uPGRADE")
             .replace("Upgrade: websocket", "upgrade: h2c\r\nUPGRADE: foo,WebSocket")
             .replace("Sec-WebSocket-Key", "sec-websocket-key");
-        assert!(is_upgrade(&head(&text)));
         assert_eq!(accept(&head(&text)), accept(&head(GOOD)));
     }
 
@@ -179,9 +176,10 @@ mod tests {
 
     #[test]
     fn a_plain_request_is_no_upgrade() {
-        assert!(is_upgrade(&head(GOOD)));
-        assert!(!is_upgrade(&head("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n")));
-        assert!(!is_upgrade(&head("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n")));
+        for field in ["Connection: upgrade", "Upgrade: websocket"] {
+            let head = head(&alloc::format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n"));
+            assert_eq!(accept(&head), Err(HandshakeError::NoUpgrade));
+        }
         let debug: String = alloc::format!("{:?}", accept(&head(GOOD)).unwrap());
         assert_eq!(debug, "AcceptKey(\"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\")");
     }
