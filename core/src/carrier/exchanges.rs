@@ -2,7 +2,9 @@
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
-use super::{Guard, Host, Next, Order};
+use bytes::Buf;
+
+use super::{Guard, Host, Next, Order, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
     exchange::{HeaderLines, Response},
@@ -24,6 +26,8 @@ pub struct Exchanges<S, Q> {
     headers: HeaderLines,
     /// The peer has closed its side.
     ended: bool,
+    /// The answer must wait until what is written has gone.
+    postponed: bool,
 }
 
 /// What the request waits for.
@@ -61,6 +65,7 @@ impl<S, Q> Exchanges<S, Q> {
             stage: Stage::Listening,
             headers: HeaderLines::new(),
             ended: false,
+            postponed: false,
         }
     }
 
@@ -81,6 +86,11 @@ impl<S, Q> Exchanges<S, Q> {
     /// connection lingers.
     pub fn wants_input(&self) -> bool {
         !self.ended && !self.http.is_closing() && self.http.wants_input()
+    }
+
+    /// Whether to [`look`](Self::look) again once everything has been written.
+    pub const fn is_postponed(&self) -> bool {
+        self.postponed
     }
 
     /// The handshake that the application is being asked about.
@@ -180,7 +190,8 @@ impl<S, Q> Exchanges<S, Q> {
     /// the request in the same read.
     ///
     /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the
-    /// stack with requests that wait in a row.
+    /// stack with requests that wait in a row. And leaves the answer with the session while much waits to
+    /// be written, or requests in a row would empty its queue to where nobody counts it.
     fn answer<H: Host<Session = S, Handshake = Q>>(
         &mut self,
         now: Time,
@@ -188,8 +199,10 @@ impl<S, Q> Exchanges<S, Q> {
         output: &mut Output,
         rest: &[u8],
     ) -> Option<Upgrade<S>> {
+        self.postponed = !self.is_listening() && output.remaining() >= WRITE_CHUNK;
         match &mut self.stage {
             Stage::Listening => None,
+            Stage::Waiting { .. } if self.postponed => None,
             Stage::Waiting { session, on } => {
                 let mut guard = host.lock(session, on.0);
                 if let Some(Order::Respond(response)) = guard.take_order() {

@@ -158,20 +158,24 @@ impl Connection {
         patience: Patience,
         mut write: impl FnMut(&[u8]) -> usize,
     ) {
-        if let Role::Exchanges(exchanges) = &mut self.role {
-            let output = self.outbox.output(&mut scratch.output);
-            if let Some(upgrade) = exchanges.look(now, view, output) {
-                self.become_socket(now, upgrade, view, scratch, patience);
-            }
-        }
         loop {
+            if let Role::Exchanges(exchanges) = &mut self.role {
+                let output = self.outbox.output(&mut scratch.output);
+                if let Some(upgrade) = exchanges.look(now, view, output) {
+                    self.become_socket(now, upgrade, view, scratch, patience);
+                }
+            }
             let pull = !self.outbox.is_blocked();
             self.exchange(now, view, scratch, pull, patience);
             if !pull || !self.flush(now, scratch, &mut write) {
                 break;
             }
-            let Role::Socket(socket, _) = &self.role else { return };
-            if socket.is_detached() || !socket.is_unfinished() {
+            let again = match &self.role {
+                Role::Exchanges(exchanges) => exchanges.is_postponed(),
+                Role::Socket(socket, _) => !socket.is_detached() && socket.is_unfinished(),
+                Role::Lingering { .. } => false,
+            };
+            if !again {
                 return;
             }
         }

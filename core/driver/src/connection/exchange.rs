@@ -90,7 +90,7 @@ impl<R: Runtime> Exchanges<R> {
             (Some(progress), _) => progress,
             (None, Poll::Pending) if link.is_stalled(now) => Progress::Ended,
             (None, Poll::Pending) => Progress::Idle,
-            (None, Poll::Ready(Ok(()))) if blocked => Progress::More,
+            (None, Poll::Ready(Ok(()))) if blocked || self.0.is_postponed() => Progress::More,
             (None, Poll::Ready(Ok(()))) => match self.0.next(link.shared.is_serving()) {
                 Next::Stay => Progress::Idle,
                 Next::Linger => Progress::Become(link.lingering(now)),

@@ -234,3 +234,28 @@ fn there_are_no_more_sessions_than_allowed() {
     world.drain();
     world.open_polling(on);
 }
+
+#[test]
+fn requests_in_a_row_do_not_empty_a_queue_into_a_connection_that_takes_nothing() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (session, query) = world.open_polling(on);
+    world.let_out(on, 0);
+    world.bytes(on, request("GET", &query, "").repeat(100));
+    let message = "x".repeat(500_000);
+    let mut taken = 0;
+    while world.hub.send(session, message.as_str()).is_ok() {
+        taken += 1;
+        assert!(taken <= 10, "what waits is not counted as queued");
+        world.drain();
+    }
+    // Once the peer reads, all that was taken comes, one answer after the other.
+    world.let_out(on, usize::MAX);
+    assert_eq!(world.events(), [Event::Writable]);
+    world.hub.send(session, "last").unwrap();
+    world.drain();
+    let written = world.take(on);
+    assert!(written.ends_with("4last"));
+    assert_eq!(written.matches(&message).count(), taken);
+    assert_eq!(world.hub.session(session).unwrap().queued(), 0);
+}
