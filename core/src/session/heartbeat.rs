@@ -42,9 +42,10 @@ impl Session {
     }
 
     /// The peer was silent for too long, or seems so: if we did not read all the time because the
-    /// application is slow, its answer may well be waiting in the socket.
+    /// application is slow, its answer may well be waiting in the socket. While a POST is withheld from a
+    /// session that is closing there is no way for it; how long that lasts is limited.
     pub(super) fn heartbeat_missed(&mut self, now: Time) {
-        if !self.channel.excuses_silence(&self.config.limits) {
+        if !self.channel.excuses_silence(&self.config.limits) && !self.withholds_late_post() {
             return self.finish(CloseReason::PingTimeout);
         }
         match self.revision {

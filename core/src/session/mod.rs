@@ -192,7 +192,7 @@ impl Session {
         session.channel.queue.push_control(Queued::Open(session.handshake()));
         if let Some(message) = &session.config.initial_packet {
             // A new queue has room.
-            let _ = session.channel.queue.push_message(message.clone(), &session.config.limits);
+            let _ = session.channel.send(message.clone(), &session.config.limits);
         }
         session.start_heartbeat(now);
         if let Carrier::Exchange(on) = first {

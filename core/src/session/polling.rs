@@ -105,7 +105,7 @@ impl Session {
 
     /// The body of a POST came. It is answered once its messages have found room, or if the session is
     /// closing and none is left, once that is over: a client that was refused at once would not come for
-    /// what is queued.
+    /// what is queued. In an upgrade it is answered at once, as the client waits with that for the answer.
     pub fn handle_body(&mut self, now: Time, on: ExchangeId, body: Body) {
         let post = self.polling.post.as_ref().filter(|post| post.on == on && !post.withheld);
         let Some(binary) = post.map(|post| post.binary) else { return };
@@ -119,6 +119,7 @@ impl Session {
         };
         match result {
             Ok(late) => {
+                let late = late && !self.is_upgrading();
                 let waits = (late || self.channel.is_held()) && self.state != State::Closed;
                 if let Some(post) = &mut self.polling.post {
                     post.late = late;
@@ -201,6 +202,20 @@ impl Session {
         if self.polling.post.as_ref().is_some_and(|post| post.withheld) {
             self.answer_taken_post();
         }
+    }
+
+    /// Says of a POST that came too late that it was taken, as of messages on a WebSocket nothing is said
+    /// at all: a client that is told otherwise ends the session, and one that is told nothing waits with the
+    /// upgrade, and either way it does not get what is queued.
+    pub(super) fn answer_late_post(&mut self) {
+        if let Some(post) = self.polling.post.take_if(|post| post.withheld && post.late) {
+            self.respond(post.on, ok());
+        }
+    }
+
+    /// Whether the client waits for the answer to a POST that came too late, and can send nothing else.
+    pub(super) fn withholds_late_post(&self) -> bool {
+        self.polling.post.as_ref().is_some_and(|post| post.withheld && post.late)
     }
 
     fn answer_taken_post(&mut self) {

@@ -59,6 +59,8 @@ impl Session {
                 // The client waits for its GET to end before it goes on. There is nothing queued, or
                 // that GET would have been answered.
                 self.answer_poll_with_noop();
+                // Nor does it go on while it waits for the answer to a POST.
+                self.answer_late_post();
             }
             Some(Packet::Upgrade) if probe.probed => self.complete_upgrade(now),
             _ => self.abandon_probe(),

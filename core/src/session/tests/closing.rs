@@ -222,3 +222,40 @@ fn inputs_after_the_end_are_harmless() {
     assert_eq!((peer.answer(get).status, peer.answer(post).status), (400, 400));
     assert!(peer.events().is_empty() && peer.session.poll_timeout().is_none());
 }
+
+#[test]
+fn a_post_that_is_too_late_does_not_keep_an_upgrade_from_its_end() {
+    // Before the probe, and behind it.
+    for early in [true, false] {
+        let mut peer = Peer::polling();
+        peer.send("last words");
+        let on = peer.socket();
+        if !early {
+            peer.text(on, "2probe");
+        }
+        peer.session.abandon(peer.now);
+        let post = peer.post("4late");
+        assert_eq!(peer.waits(post), early);
+        if early {
+            peer.text(on, "2probe");
+        }
+        assert_eq!(peer.body(post), "ok");
+        assert_eq!(peer.frames(on), ["3probe"]);
+        peer.text(on, "5");
+        assert_eq!(peer.frames(on), ["4last words"]);
+        assert_eq!(peer.events(), [Event::Upgraded, Event::Closed(CloseReason::ForcedClose)]);
+    }
+}
+
+#[test]
+fn a_peer_whose_post_is_withheld_cannot_answer_pings_and_is_given_until_the_close() {
+    let mut config = Config::default();
+    config.close_timeout = secs(100);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.send("first");
+    peer.session.abandon(peer.now);
+    peer.post("4late");
+    peer.wait(secs(99));
+    let get = peer.get();
+    assert_eq!(peer.body(get), "4first\u{1e}2");
+}

@@ -130,3 +130,15 @@ fn undrained_outputs_are_late_not_lost() {
     assert_eq!(peer.body(ExchangeId(3)), "4b");
     assert_eq!(peer.events(), [text("x")]);
 }
+
+#[test]
+fn an_initial_packet_without_any_message_does_not_stand_in_the_way() {
+    let mut config = Config::default();
+    config.initial_packet = Some(Encoded::group(Vec::<Message>::new()));
+    let mut peer = Peer::open("EIO=4&transport=websocket", config);
+    peer.send("a");
+    let frames = peer.frames(SocketId(0));
+    assert!(frames.len() == 2 && frames[1] == "4a", "{frames:?}");
+    peer.close();
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}

@@ -60,10 +60,15 @@ impl Model {
         if self.heartbeat.silence.is_none_or(|silence| silence > now) {
             return Ends::No;
         }
-        if !self.heartbeat.excused {
+        // Who waits for the answer to a POST cannot send another one.
+        let cannot = self.post.as_ref().is_some_and(|post| post.withheld && post.late);
+        if !self.heartbeat.excused && !cannot {
             return Ends::With(CloseReason::PingTimeout);
         }
         self.expect_something(now);
+        if cannot {
+            return Ends::No;
+        }
         // No excuse for a peer that has taken nothing all the time although it could.
         if self.session.queued() < self.config.limits.max_queued {
             return Ends::No;

@@ -93,6 +93,9 @@ impl Model {
             Body::Complete(bytes) => match self.payload(now, bytes, binary) {
                 Ok(packets_end) => {
                     ends = packets_end;
+                    // A client that upgrades waits for the answer, whatever it is.
+                    let upgrading = self.probe.as_ref().is_some_and(|probe| probe.probed);
+                    self.dropped &= !(upgrading && matches!(ends, Ends::No));
                     if self.dropped { 400 } else { 200 }
                 }
                 Err(error) => {

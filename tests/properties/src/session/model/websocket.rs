@@ -47,6 +47,9 @@ impl Model {
                 Ok(Some(Packet::Ping(data))) if data == "probe" => {
                     probe.probed = true;
                     self.may_be_noop();
+                    if let Some(post) = self.post.take_if(|post| post.withheld && post.late) {
+                        self.answers(post.on, 200);
+                    }
                 }
                 Ok(Some(Packet::Upgrade)) if probe.probed => {
                     self.probe = None;
