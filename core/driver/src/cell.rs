@@ -7,7 +7,7 @@ use std::{
 };
 
 use enginewire::{
-    Session, Sid, SocketId, Time,
+    CloseReason, Session, Sid, SocketId, Time,
     carrier::{Order, must_rearm},
 };
 
@@ -215,8 +215,8 @@ impl<R: Runtime> Guard<'_, R> {
         self.settle_deadline();
         if self.inner.session.is_closed() && !self.inner.removed {
             self.inner.removed = true;
-            trace!(DEBUG, session = self.cell.id, reason = ?self.inner.session.close_reason(), "session closed");
-            self.removal = Some(Removal(self.cell));
+            let reason = self.inner.session.close_reason().cloned();
+            self.removal = Some(Removal { cell: self.cell, reason });
         }
     }
 
@@ -237,12 +237,17 @@ impl<R: Runtime> Guard<'_, R> {
     }
 }
 
-/// Takes a session that is over out of the directory.
-struct Removal<'a, R: Runtime>(&'a SessionCell<R>);
+/// Takes a session that is over out of the directory, and tells: whoever listens may do something to the
+/// session.
+struct Removal<'a, R: Runtime> {
+    cell: &'a SessionCell<R>,
+    reason: Option<CloseReason>,
+}
 
 impl<R: Runtime> Drop for Removal<'_, R> {
     fn drop(&mut self) {
-        self.0.shared.remove(&self.0.sid);
+        self.cell.shared.remove(&self.cell.sid);
+        trace!(DEBUG, session = self.cell.id, reason = ?self.reason, "session closed");
     }
 }
 

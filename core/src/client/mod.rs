@@ -84,6 +84,8 @@ pub struct ClientSession {
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
     close_reason: Option<CloseReason>,
+    /// The application has closed or aborted the session.
+    was_closed: bool,
     polling: Polling,
     probe: Option<Probe>,
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
@@ -203,6 +205,7 @@ impl ClientSession {
             handshake: None,
             lost: false,
             close_reason: None,
+            was_closed: false,
             polling: Polling::default(),
             probe: None,
             upgrade_due: false,
@@ -331,6 +334,7 @@ impl ClientSession {
             return;
         }
         self.state = State::Closing;
+        self.was_closed = true;
         self.timers.set(ClientTimerKind::Close, now + self.config.close_timeout);
         // The application reads no more, so nothing must wait for it.
         self.channel.release();
@@ -340,6 +344,7 @@ impl ClientSession {
 
     /// Ends the session now. What is queued is lost, and on polling the server is not told.
     pub fn abort(&mut self) {
+        self.was_closed |= self.state != State::Closed;
         self.finish(CloseReason::ForcedClose);
     }
 }
@@ -430,6 +435,12 @@ impl ClientSession {
         self.close_reason.as_ref()
     }
 
+    /// Whether the application has closed or aborted the session, before it was over. What ended it then
+    /// may have been something else: the connection may have been lost meanwhile, for example.
+    pub const fn was_closed(&self) -> bool {
+        self.was_closed
+    }
+
     /// Whether a driver should read the session's WebSocket; see
     /// [`Session::is_receiving`](crate::Session::is_receiving).
     pub const fn is_receiving(&self) -> bool {
@@ -486,6 +497,7 @@ impl ClientSession {
             handshake,
             lost,
             close_reason,
+            was_closed,
             polling,
             probe,
             upgrade_due,
@@ -494,7 +506,8 @@ impl ClientSession {
             actions,
             next_id: _,
         } = self;
-        into.push(&(stamp, state, others, handshake, lost, close_reason, upgrade_due, channel));
+        into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
+        into.push(channel);
         cookies.fingerprint(now, into);
         into.push_name(match transport {
             Transport::Polling => None,

@@ -48,12 +48,21 @@ pub(super) struct Inner {
     ended: bool,
 }
 
+/// How a session that is over was when it ended.
+pub(super) enum Over {
+    /// The application had closed it, or let go of it.
+    Closed,
+    /// It was to go on.
+    Lost,
+}
+
 /// A session that the caller has to itself. Settles when dropped.
 pub(super) struct Guard<'a, R: Runtime> {
     cell: &'a ClientCell<R>,
     pub(super) inner: MutexGuard<'a, Inner>,
-    /// Acts when it is dropped, which is after `inner` has been: fields go in order.
+    /// These two act when they are dropped, which is after `inner` has been: fields go in order.
     wakes: Wakes,
+    news: Option<News>,
     /// The task itself holds the guard, which need not be woken.
     by_task: bool,
     settled: bool,
@@ -92,7 +101,7 @@ impl<R: Runtime> ClientCell<R> {
 
     fn lock(&self) -> Guard<'_, R> {
         let (inner, wakes) = (lock(&self.inner), Wakes::default());
-        Guard { cell: self, inner, wakes, by_task: false, settled: false }
+        Guard { cell: self, inner, wakes, news: None, by_task: false, settled: false }
     }
 
     /// The task wants to be woken when the session asks for something.
@@ -143,11 +152,12 @@ impl<R: Runtime> ClientCell<R> {
     }
 
     /// Waits until the session is over.
-    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<CloseReason> {
+    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<Over> {
         let mut guard = self.lock();
         guard.settled = true;
         let Inner { hosted, waiters, .. } = &mut *guard.inner;
-        waiters.poll_closed(hosted, cx)
+        let was_closed = hosted.hub.session().was_closed();
+        waiters.poll_closed(hosted, cx).map(|_| if was_closed { Over::Closed } else { Over::Lost })
     }
 }
 
@@ -195,7 +205,7 @@ impl<R: Runtime> Guard<'_, R> {
         }
         if !*begun && session.handshake().is_some() {
             *begun = true;
-            trace!(DEBUG, session = self.cell.id, "session opened");
+            self.news.get_or_insert(News::of(self.cell.id)).opened = true;
         }
         if session.websocket_works() {
             self.cell.shared.websocket_worked.store(true, Ordering::Relaxed);
@@ -205,7 +215,31 @@ impl<R: Runtime> Guard<'_, R> {
             if matches!(reason, CloseReason::TransportError(_)) {
                 self.cell.shared.websocket_worked.store(false, Ordering::Relaxed);
             }
-            trace!(DEBUG, session = self.cell.id, reason = ?reason, "session closed");
+            self.news.get_or_insert(News::of(self.cell.id)).closed = Some(reason.clone());
+        }
+    }
+}
+
+/// What has become of a session. Told when it is dropped: whoever listens may do something to the session.
+struct News {
+    id: u64,
+    opened: bool,
+    closed: Option<CloseReason>,
+}
+
+impl News {
+    const fn of(id: u64) -> Self {
+        Self { id, opened: false, closed: None }
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        if self.opened {
+            trace!(DEBUG, session = self.id, "session opened");
+        }
+        if let Some(reason) = &self.closed {
+            trace!(DEBUG, session = self.id, reason = ?reason, "session closed");
         }
     }
 }

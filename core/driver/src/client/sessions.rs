@@ -8,10 +8,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use enginewire::{Backoff, CloseReason};
+use enginewire::Backoff;
 use futures_core::Stream;
 
-use super::{Client, ClientCell, ConnectError, Connecting};
+use super::{Client, ClientCell, ConnectError, Connecting, cell::Over};
 use crate::{
     runtime::Runtime,
     socket::{Cell, Socket},
@@ -99,8 +99,8 @@ impl<R: Runtime> Sessions<R> {
                     }
                 },
                 Stage::Live(cell) => match ready!(cell.poll_over(cx)) {
-                    CloseReason::ForcedClose => self.stage = Stage::Ended,
-                    _ => self.wait(),
+                    Over::Closed => self.stage = Stage::Ended,
+                    Over::Lost => self.wait(),
                 },
                 Stage::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(cx));

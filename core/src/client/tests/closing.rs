@@ -45,6 +45,24 @@ fn whatever_the_server_makes_of_the_last_post_the_session_was_closed_by_us() {
 }
 
 #[test]
+fn who_has_closed_is_known_whatever_ends_the_session() {
+    let (mut host, on) = Host::websocket();
+    host.send("a");
+    assert!(!host.session.was_closed());
+    host.close();
+    host.lose_socket(on, SocketEnd::Closed);
+    assert!(host.session.was_closed());
+    assert_eq!(host.closed(), CloseReason::TransportClose);
+    let (mut host, on) = Host::websocket();
+    host.lose_socket(on, SocketEnd::Closed);
+    host.close();
+    assert!(!host.session.was_closed(), "it was over before");
+    let (mut host, _) = Host::websocket();
+    host.session.abort();
+    assert!(host.session.was_closed());
+}
+
+#[test]
 fn close_on_a_websocket_lets_out_what_is_queued() {
     let (mut host, on) = Host::websocket();
     host.send("a");
