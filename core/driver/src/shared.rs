@@ -98,7 +98,8 @@ enum Due<R: Runtime> {
 /// Sessions on their way to `Server::accept`.
 struct Accepted<R: Runtime> {
     sockets: VecDeque<Socket<R>>,
-    waker: Option<Waker>,
+    /// Of all who wait. One that is woken may not wait any more, so all are.
+    wakers: Vec<Waker>,
 }
 
 /// Names a deadline, and the shard that it is in.
@@ -138,7 +139,7 @@ impl<R: Runtime> Shared<R> {
             phase: AtomicU8::new(Phase::Running as u8),
             alive: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
-            accepted: Mutex::new(Accepted { sockets: VecDeque::new(), waker: None }),
+            accepted: Mutex::new(Accepted { sockets: VecDeque::new(), wakers: Vec::new() }),
             watchers: Mutex::new(Slab::new()),
         }
     }
@@ -206,25 +207,22 @@ impl<R: Runtime> Shared<R> {
     }
 
     /// Puts a new session where its requests and `Server::accept` find it; gives it back if the server is
-    /// closing.
+    /// closing, or has as many as may wait.
     pub(crate) fn open(
         &self,
         sid: Sid,
         cell: &Arc<SessionCell<R>>,
         socket: Socket<R>,
     ) -> Result<(), Socket<R>> {
-        let waker = {
-            // Whoever finds nothing here although the server is closing knows that nothing will come.
-            let mut accepted = lock(&self.accepted);
-            if !self.insert(sid, cell) {
-                return Err(socket);
-            }
-            accepted.sockets.push_back(socket);
-            accepted.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut wakes = Wakes::default();
+        // Whoever finds nothing here although the server is closing knows that nothing will come.
+        let mut accepted = lock(&self.accepted);
+        // Others may have come since there was room, while the application was asked.
+        if accepted.sockets.len() >= self.options.backlog || !self.insert(sid, cell) {
+            return Err(socket);
         }
+        accepted.sockets.push_back(socket);
+        wakes.extend(accepted.wakers.drain(..));
         Ok(())
     }
 
@@ -241,7 +239,9 @@ impl<R: Runtime> Shared<R> {
             Some(socket) => Poll::Ready(Some(socket)),
             None if self.phase() != Phase::Running => Poll::Ready(None),
             None => {
-                register(&mut accepted.waker, cx.waker());
+                if !accepted.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    accepted.wakers.push(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }
@@ -312,9 +312,9 @@ impl<R: Runtime> Shared<R> {
         if self.phase.fetch_max(phase as u8, Ordering::AcqRel) >= phase as u8 {
             return;
         }
-        let waker = lock(&self.accepted).waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
+        {
+            let mut wakes = Wakes::default();
+            wakes.extend(lock(&self.accepted).wakers.drain(..));
         }
         let now = self.runtime.now();
         for shard in &self.shards {

@@ -197,6 +197,7 @@ impl Socket {
         if self.ws.is_closing() {
             // From here on the peer's answer is all that matters.
             self.detached = true;
+            self.unfinished = false;
             self.reading = true;
             self.close_deadline = guard.session().close_deadline().or(Some(now + linger));
             guard.detach(self.on.0);

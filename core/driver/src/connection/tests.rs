@@ -5,8 +5,11 @@ use std::{
     future::{Future, Pending, pending},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
-    task::Waker,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Wake, Waker},
     time::Duration,
 };
 
@@ -14,7 +17,10 @@ use enginewire::{Config, Router, Url, wire::http};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
-use crate::shared::{Options, lock};
+use crate::{
+    server::AllowHook,
+    shared::{Options, lock},
+};
 
 /// A runtime of which only the clock is asked for anything.
 #[derive(Clone, Debug)]
@@ -97,15 +103,19 @@ fn anywhere() -> SocketAddr {
 }
 
 fn server() -> Arc<Shared<ByHand>> {
+    server_with(16, None)
+}
+
+fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> {
     let http = http::Config::default();
     let options = Options {
-        backlog: 16,
+        backlog,
         write_timeout: Duration::from_secs(30),
         linger: http.linger,
         shutdown_timeout: Duration::from_secs(10),
     };
     let router = Router::new(Config::default());
-    Arc::new(Shared::new(ByHand, router, http, None, options, anywhere()))
+    Arc::new(Shared::new(ByHand, router, http, allow, options, anywhere()))
 }
 
 /// A connection on which so much comes, one piece a read, and what is written to it.
@@ -132,6 +142,8 @@ fn answers(written: &Mutex<Vec<u8>>) -> Vec<String> {
 }
 
 const ELSEWHERE: &str = "GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n";
+
+const OPEN: &str = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
 
 const UPGRADE: &str = "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
     Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -160,4 +172,81 @@ fn what_a_connection_has_to_say_when_its_turn_ends_is_not_said_to_another() {
     assert!(poll(&mut busy).is_pending());
     let answers = answers(&written);
     assert_eq!((answers.len(), answers.last().map(String::as_str)), (ROUNDS, Some("101")));
+}
+
+/// Says how often it was woken.
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_connection_that_waits_for_the_peer_s_close_is_not_looked_at_until_it_comes() {
+    let server = server();
+    let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+    let alarm = Arc::new(Alarm::default());
+    let waker = Waker::from(Arc::clone(&alarm));
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
+    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    // More than is taken from a session at a time.
+    socket.try_send(vec![0; 100_000]).unwrap();
+    drop(socket);
+    alarm.0.store(0, Ordering::Relaxed);
+    assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
+    assert!(lock(&written).ends_with(&[0x88, 0]), "all is out, and the Close behind it");
+    assert_eq!(alarm.0.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn everybody_who_waits_for_a_session_learns_of_one_and_of_the_end() {
+    let server = server();
+    let alarms = [Arc::new(Alarm::default()), Arc::new(Alarm::default())];
+    let woken = || alarms.iter().map(|alarm| alarm.0.swap(0, Ordering::Relaxed)).min();
+    let accept = || {
+        for alarm in &alarms {
+            let waker = Waker::from(Arc::clone(alarm));
+            assert!(server.poll_accept(&Context::from_waker(&waker)).is_pending());
+        }
+    };
+    accept();
+    let (mut connection, _) = connection(&server, [Ok(UPGRADE)]);
+    assert!(poll(&mut connection).is_pending());
+    // Whoever does not wait any more may have been the one that was woken.
+    assert_eq!(woken(), Some(1));
+    let cx = Context::from_waker(Waker::noop());
+    assert!(matches!(server.poll_accept(&cx), Poll::Ready(Some(_))));
+    accept();
+    server.advance_to(Phase::Closing);
+    assert_eq!(woken(), Some(1));
+}
+
+#[test]
+fn sessions_that_were_let_in_together_do_not_exceed_the_backlog() {
+    let verdict = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&verdict);
+    let allow = move |_: Arc<crate::Handshake>| -> crate::server::Verdict {
+        let asked = Arc::clone(&asked);
+        Box::pin(std::future::poll_fn(move |_| match asked.load(Ordering::Relaxed) {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }))
+    };
+    let server = server_with(2, Some(Box::new(allow)));
+    let mut connections: Vec<_> = (0..4).map(|_| connection(&server, [Ok(OPEN)])).collect();
+    for (connection, _) in &mut connections {
+        assert!(poll(connection).is_pending());
+    }
+    verdict.store(1, Ordering::Relaxed);
+    let mut all = Vec::new();
+    for (connection, written) in &mut connections {
+        let _ = poll(connection);
+        all.extend(answers(written));
+    }
+    assert_eq!(all, ["200", "200", "503", "503"]);
+    assert_eq!(server.sessions(), 2);
 }
