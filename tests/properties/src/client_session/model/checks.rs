@@ -6,50 +6,44 @@ use super::{Model, websocket::Way};
 use crate::Reached;
 
 impl Model {
-    pub(super) fn after(&mut self) {
-        if self.session.is_closed() {
-            self.queue.clear();
-            self.probe = None;
-        }
-        self.check();
-    }
-
     pub(in crate::client_session) fn check(&self) {
         let (session, limits) = (&self.session, &self.config.limits);
-        let queued: usize = self.queue.iter().map(|sent| sent.cost).sum();
-        assert_eq!(session.queued(), queued);
+        assert_eq!(session.close_reason(), self.over.as_ref());
+        assert_eq!((session.is_open(), session.is_closed()), (self.is_open(), self.over.is_some()));
+        assert_eq!(session.handshake().is_some(), self.opened);
+        assert_eq!(session.transport(), self.transport);
+        let next = self.deadlines.next();
+        assert_eq!((session.poll_timeout(), session.awaited()), (next, self.deadlines.awaited()));
+        assert!(self.over.is_some() || next.is_some(), "it would wait for ever");
+        assert_eq!(session.queued(), self.queued());
         assert_eq!(session.is_receiving(), !self.held);
-        assert_eq!(session.is_writable(), queued <= limits.max_queued / 2);
-        assert_eq!(session.is_closed(), session.close_reason().is_some());
-        assert!(!session.is_closed() || session.poll_timeout().is_none());
-        assert!(session.is_closed() || session.poll_timeout().is_some(), "it would wait for ever");
-        assert_eq!(session.handshake().is_some(), self.opened.is_some());
+        assert_eq!(session.is_writable(), self.queued() <= limits.max_queued / 2);
     }
 
     /// The application closes, and the server takes everything: it all comes out, in no time.
     pub(in crate::client_session) fn part(mut self, now: Time) -> Reached {
         self.timeout(now);
-        let before = self.session.is_closed();
+        let before = self.over.is_some();
         self.close(now);
         for _ in 0..10_000 {
             while self.take_action(now) {}
             while self.take_event() {}
-            if self.session.is_closed() {
+            if self.over.is_some() {
                 break;
             }
             let last = self.sockets.len().wrapping_sub(1);
-            if self.opened.is_none() {
+            if !self.opened {
                 self.open(now, true);
-                assert!(self.opened.is_some() || self.session.is_closed());
-            } else if self.session.transport() == TransportKind::WebSocket {
+                assert!(self.opened || self.over.is_some());
+            } else if self.transport == TransportKind::WebSocket {
                 while self.write(last) {}
             } else {
                 self.answer_post(now, 200);
             }
         }
-        assert!(self.session.is_closed(), "{:?}", self.session);
-        let forced = self.session.close_reason() == Some(&CloseReason::ForcedClose);
-        assert!(before || forced, "{:?}", self.session.close_reason());
+        assert!(self.over.is_some(), "{:?}", self.session);
+        let forced = self.over == Some(CloseReason::ForcedClose);
+        assert!(before || forced, "{:?}", self.over);
         self.check_end(now)
     }
 
@@ -62,7 +56,7 @@ impl Model {
             now = now.max(deadline);
             self.timeout(now);
         }
-        assert!(self.session.is_closed(), "{:?}", self.session);
+        assert!(self.over.is_some(), "{:?}", self.session);
         self.check_end(now)
     }
 
@@ -82,7 +76,7 @@ impl Model {
         self.timeout(now);
         assert!(!self.take_action(now));
         while self.take_event() {}
-        assert!(self.told.closed && !self.session.has_events());
+        assert!(self.ended && !self.session.has_events());
         self.reached
     }
 }

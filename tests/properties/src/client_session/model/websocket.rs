@@ -1,7 +1,8 @@
 //! WebSockets: the one that is the transport, the one that is tried, and those that are over.
 
 use enginewire::{
-    Message, Packet, SocketEnd, SocketId, Text, Time, TransportFault, TransportKind,
+    ClientTimerKind, CloseReason, Event, Message, Packet, SocketEnd, SocketId, Text, Time,
+    TransportFault, TransportKind,
     codec::{self, Frame},
 };
 
@@ -17,8 +18,11 @@ pub(super) enum Way {
     Lost,
 }
 
+/// A WebSocket that is to become the transport.
+#[derive(Default)]
 pub(super) struct Probe {
-    pub(super) on: SocketId,
+    /// Its name, once it has been asked for.
+    pub(super) on: Option<SocketId>,
     pub(super) asked: bool,
     pub(super) answered: bool,
 }
@@ -28,15 +32,16 @@ impl Model {
     pub(in crate::client_session) fn socket_open(&mut self, now: Time, index: usize) {
         let Some(on) = self.socket(index, &[Way::Opening]) else { return };
         self.ways.insert(on, Way::Open);
-        self.input(now, vec![], |session| session.handle_socket_open(now, on));
+        self.session.handle_socket_open(now, on);
+        self.settle(None);
     }
 
     pub(in crate::client_session) fn socket_refused(&mut self, now: Time, index: usize) {
         let Some(on) = self.socket(index, &[Way::Opening]) else { return };
-        self.ways.insert(on, Way::Lost);
-        self.forget_probe(on);
         let fault = TransportFault::Unreachable;
-        self.input(now, vec![], |session| session.handle_socket_refused(now, on, fault));
+        self.session.handle_socket_refused(now, on, fault.clone());
+        let ends = if self.is_transport(on) { self.fail(now, fault) } else { None };
+        self.lost(on, ends);
     }
 
     /// Also on one that the session has closed: the server may not know yet.
@@ -47,20 +52,27 @@ impl Model {
         message: Message,
     ) {
         let Some(on) = self.socket(index, &[Way::Open, Way::Closed]) else { return };
-        let decoded = match message.clone() {
-            Message::Text(text) => codec::decode_text(self.config.revision, text).ok(),
-            Message::Binary(bytes) => codec::decode_binary(self.config.revision, bytes),
+        self.session.handle_socket_message(now, on, message.clone());
+        let decoded = match message {
+            Message::Text(text) => codec::decode_text(self.config.revision, text).map(Some),
+            Message::Binary(bytes) => Ok(codec::decode_binary(self.config.revision, bytes)),
         };
-        let mut packets = Vec::new();
+        let mut ends = None;
         if self.is_transport(on) {
-            packets.extend(decoded);
-        } else if let Some(probe) = self.probe.as_mut().filter(|probe| probe.on == on) {
+            ends = match decoded {
+                Ok(Some(packet)) => self.packet(now, packet),
+                Ok(None) => None,
+                Err(error) => self.fail(now, error.into()),
+            };
+        } else if let Some(probe) = self.probe.as_mut().filter(|probe| probe.on == Some(on)) {
             match decoded {
-                Some(Packet::Pong(data)) if data == "probe" && probe.asked => probe.answered = true,
-                _ => self.probe = None,
+                Ok(Some(Packet::Pong(data))) if data == "probe" && probe.asked => {
+                    probe.answered = true;
+                }
+                _ => self.end_probe(),
             }
         }
-        self.input(now, packets, |session| session.handle_socket_message(now, on, message));
+        self.settle(ends);
     }
 
     pub(in crate::client_session) fn socket_lost(
@@ -70,9 +82,37 @@ impl Model {
         end: SocketEnd,
     ) {
         let Some(on) = self.socket(index, &[Way::Open, Way::Closed]) else { return };
+        self.session.handle_socket_lost(now, on, end.clone());
+        let ends = match end {
+            _ if !self.is_transport(on) => None,
+            SocketEnd::Violation(violation) => self.fail(now, violation.into()),
+            // There was no session that could have been closed.
+            _ if !self.opened => self.fail(now, TransportFault::ConnectionLost),
+            SocketEnd::Closed | SocketEnd::Failed => Some(CloseReason::TransportClose),
+        };
+        self.lost(on, ends);
+    }
+
+    fn lost(&mut self, on: SocketId, ends: Option<CloseReason>) {
         self.ways.insert(on, Way::Lost);
-        self.forget_probe(on);
-        self.input(now, vec![], |session| session.handle_socket_lost(now, on, end));
+        if self.is_probe(on) {
+            self.end_probe();
+        }
+        self.settle(ends);
+    }
+
+    /// Once the server has answered the probe and nothing is under way by polling, the WebSocket is the
+    /// transport.
+    pub(super) fn upgrade_perhaps(&mut self) {
+        let rests = self.get.is_none() && self.post.is_none();
+        if !(rests && self.probe.as_ref().is_some_and(|probe| probe.answered)) {
+            return;
+        }
+        self.end_probe();
+        self.deadlines.stop(ClientTimerKind::Rest);
+        self.transport = TransportKind::WebSocket;
+        self.upgrade_due = true;
+        self.inbox.push_back(Event::Upgraded);
     }
 }
 
@@ -83,29 +123,25 @@ impl Model {
         let Some(on) = self.socket(index, &[Way::Open, Way::Closed, Way::Lost]) else {
             return false;
         };
-        let (wants, was_closed) = (self.session.wants_write(on), self.session.is_closed());
+        let wants = self.session.wants_write(on);
         let frame = self.session.poll_write(on);
         assert_eq!(frame.is_some(), wants);
         let Some(frame) = frame else { return false };
         let packet = self.frame(&frame);
-        assert!(!was_closed && self.ways[&on] == Way::Open, "{packet:?} on {on:?}");
-        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.on == on) {
-            if packet == Packet::Ping("probe".into()) {
-                assert!(!std::mem::replace(&mut probe.asked, true), "asked twice");
-                return true;
-            }
-            assert!(probe.answered && self.get.is_none() && self.post.is_none());
-            self.probe = None;
-            assert!(packet == Packet::Upgrade && !std::mem::replace(&mut self.upgrade_out, true));
-        } else if packet == Packet::Upgrade {
-            // The session was closed in between.
-            assert!(self.closing && !std::mem::replace(&mut self.upgrade_out, true));
+        assert_eq!(self.ways[&on], Way::Open, "{packet:?} on {on:?}");
+        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.on == Some(on)) {
+            assert_eq!(packet, Packet::Ping("probe".into()));
+            assert!(!std::mem::replace(&mut probe.asked, true), "asked twice");
         } else {
-            assert!(self.is_transport(on));
-            self.came_out(packet);
+            assert!(self.is_transport(on), "{packet:?} on {on:?}");
+            if std::mem::take(&mut self.upgrade_due) {
+                assert_eq!(packet, Packet::Upgrade);
+            } else {
+                self.came_out(packet);
+            }
         }
-        assert!(self.queue.is_empty() || !self.session.is_closed(), "messages were thrown away");
-        self.after();
+        let ends = self.drained();
+        self.settle(ends);
         true
     }
 
@@ -125,11 +161,19 @@ impl Model {
         ways.contains(&self.ways[&on]).then_some(on)
     }
 
-    pub(super) fn forget_probe(&mut self, on: SocketId) {
-        self.probe.take_if(|probe| probe.on == on);
+    /// There is no upgrade under way, or none any more.
+    pub(super) fn end_probe(&mut self) {
+        self.probe = None;
+        self.deadlines.stop(ClientTimerKind::Upgrade);
     }
 
+    pub(super) fn is_probe(&self, on: SocketId) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.on == Some(on))
+    }
+
+    /// Whether it carries the session, or may come to.
     pub(super) fn is_transport(&self, on: SocketId) -> bool {
-        self.session.transport() == TransportKind::WebSocket && self.sockets.last() == Some(&on)
+        let is_last = self.sockets.last() == Some(&on);
+        self.over.is_none() && self.transport == TransportKind::WebSocket && is_last
     }
 }
