@@ -43,6 +43,8 @@ pub(super) struct Model {
     /// The packet that moves the session to a WebSocket has not come out yet.
     upgrade_due: bool,
     deadlines: Deadlines,
+    /// Until when the server was excused, if ever.
+    excused: Time,
     /// Not all that the server says has been read since it was to be heard from.
     unheard: bool,
     /// The server has taken something since.
@@ -96,6 +98,7 @@ impl Model {
             probe: None,
             upgrade_due: false,
             deadlines,
+            excused: Time::ZERO,
             unheard: false,
             took: false,
             opened: false,

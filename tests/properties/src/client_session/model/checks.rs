@@ -47,8 +47,10 @@ impl Model {
         self.check_end(now)
     }
 
-    /// The server falls silent, and the application may have closed: it comes to an end either way.
+    /// The server falls silent, and the application may have closed: it comes to an end either way, and
+    /// in time.
     pub(in crate::client_session) fn leave_alone(mut self, mut now: Time) -> Reached {
+        let latest = self.latest_end(now);
         for _ in 0..100 {
             while self.take_action(now) {}
             while self.take_event() {}
@@ -56,6 +58,7 @@ impl Model {
             now = now.max(deadline);
             self.timeout(now);
         }
+        assert!(now <= latest, "given up at {now}, and not by {latest}");
         assert!(self.over.is_some(), "{:?}", self.session);
         self.check_end(now)
     }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use enginewire::{ClientTimerKind, CloseReason, Packet, Revision, Time, TransportFault};
+use enginewire::{
+    ClientSession, ClientTimerKind, CloseReason, Packet, Revision, Time, TransportFault,
+};
 
 use super::Model;
 
@@ -38,7 +40,7 @@ impl Deadlines {
 /// The clock.
 impl Model {
     pub(in crate::client_session) fn timeout(&mut self, now: Time) {
-        let seen = |session: &enginewire::ClientSession| {
+        let seen = |session: &ClientSession| {
             let outputs = (session.has_actions(), session.has_events(), session.queued());
             (outputs, session.poll_timeout(), session.is_closed())
         };
@@ -56,7 +58,27 @@ impl Model {
     pub(in crate::client_session) fn excuse(&mut self, until: Time) {
         self.session.excuse(until);
         self.deadlines.postpone(until);
+        self.excused = self.excused.max(until);
         self.settle(None);
+    }
+
+    /// When a session of which nobody hears any more must be over, whatever its deadlines are.
+    pub(super) fn latest_end(&self, now: Time) -> Time {
+        let config = &self.config;
+        let mut patience = if self.over.is_some() {
+            Duration::ZERO
+        } else if self.opened {
+            // Once more if it may not have been the server who was silent.
+            self.silence().saturating_mul(if self.unheard { 2 } else { 1 })
+        } else {
+            let tries_others = config.try_all_transports && !self.closing;
+            let others = self.others.iter().filter(|_| tries_others);
+            config.open_timeout + others.map(|_| config.open_timeout).sum::<Duration>()
+        };
+        if self.closing {
+            patience = patience.min(config.close_timeout);
+        }
+        now.max(self.excused) + patience
     }
 
     fn expire(&mut self, now: Time) -> Option<CloseReason> {

@@ -122,7 +122,8 @@ impl Model {
         self.settle(None);
     }
 
-    /// Behind the last POST nobody waits for the GET any more.
+    /// Behind the last POST nobody waits for the GET any more. If it was lost its deadline stays, and
+    /// comes to nothing.
     pub(super) fn get_failed(&mut self, now: Time, fault: TransportFault) -> Option<CloseReason> {
         if self.parted { None } else { self.fail(now, fault) }
     }
