@@ -2,7 +2,7 @@
 
 use enginewire::{Message, Packet, Revision};
 use enginewire_properties::client_session;
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::{
     assert_worth, config,
@@ -43,8 +43,8 @@ AO", "r0", "x",
         ]
         .concat(),
     );
-    let ends = select(vec!["", "", "c", "mlast\nc", "C"]);
-    (options(OPTIONS), vec(op(), 0..2), first, vec(op(), 0..40), ends).prop_map(
+    let ends = (select(vec!["c", "mlast\nc", "C"]), vec(late(), 0..4));
+    (options(OPTIONS), vec(op(), 0..2), first, vec(op(), 0..40), option::of(ends)).prop_map(
         |(letters, early, first, ops, end)| {
             let mut writer = Writer::new(&letters);
             for op in early.iter().filter(|op| matches!(op, Op::Send(_) | Op::Group(_))) {
@@ -55,7 +55,10 @@ AO", "r0", "x",
             for op in &ops {
                 writer.write(op);
             }
-            writer.script.extend_from_slice(end.as_bytes());
+            if let Some((end, late)) = end {
+                writer.script.extend_from_slice(end.as_bytes());
+                late.iter().for_each(|op| writer.write(op));
+            }
             Script(writer.script)
         },
     )
@@ -78,9 +81,35 @@ fn simple() -> impl Strategy<Value = Op> {
         40 => Just(Op::Flush),
         10 => Just(Op::Beat),
         1 => Just(Op::Part),
+        1 => fault(),
         30 => select(vec!["e", "E", "E", "a", "A", "!", "yzT"]).prop_map(Op::Do),
         5 => (0u8..20).prop_map(Op::Pass),
     ]
+}
+
+/// What comes once the application has closed.
+fn late() -> impl Strategy<Value = Op> {
+    prop_oneof![3 => simple(), 2 => Just(Op::Part), 1 => fault()]
+}
+
+/// Most of these end the session, if what they need is there: a request under way, a WebSocket.
+fn fault() -> impl Strategy<Value = Op> {
+    select(vec![
+        "Ar4",
+        "Ar5",
+        "Ax",
+        "mlost\nAR4",
+        "mlost\nAR5",
+        "mlost\nAX",
+        "t01\n",
+        "t0x\n",
+        "F0",
+        "v0",
+        "Af0",
+        "As0t03probe\n",
+        "As0W0t04x\n",
+    ])
+    .prop_map(Op::Do)
 }
 
 struct Writer {
