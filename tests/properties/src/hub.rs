@@ -220,4 +220,15 @@ mod tests {
             assert_eq!(heard(script.as_bytes()), 2, "{script:?}");
         }
     }
+
+    #[test]
+    fn nothing_is_held_of_sessions_that_come_and_go() {
+        let mut script = b":".to_vec();
+        for round in 0..200u8 {
+            let n = b'0'.wrapping_add(round);
+            script.extend([b'a', if round % 2 == 0 { b'o' } else { b'O' }, n, b'd']);
+            script.extend([b'A', n, b'd', b'l', n, b'd']);
+        }
+        assert!(run(&script).opened);
+    }
 }

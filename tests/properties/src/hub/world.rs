@@ -1,5 +1,7 @@
 //! The loop around the hub.
 
+mod peers;
+
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -7,14 +9,15 @@ use std::{
 };
 
 use enginewire::{
-    Event, Hub, Message, Packet, Revision, SendError, Sid, Time, TransportKind,
+    Event, Hub, Message, SendError, Time,
     hub::{AskId, ConnectionId, HubConfig, Output, SessionId},
-    wire::http::RequestHead,
+    wire::Arena,
 };
 
+pub(in crate::hub) use self::peers::Target;
 use super::{
-    peer::{self, Came, Reader, Request, Sent},
-    talk::{self, Talk},
+    peer::{Reader, Request, Sent},
+    talk::Talk,
 };
 use crate::{Reached, memory::Watch};
 
@@ -37,7 +40,25 @@ pub(super) struct World {
     reached: Reached,
     digest: DefaultHasher,
     memory: Watch,
+    /// What the hub held when it was made.
+    empty: usize,
+    most: Most,
+    /// Outputs since there were none.
+    taken: usize,
+    /// Bytes that have come.
+    come: usize,
     closed: bool,
+}
+
+/// The most that there has been of something at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Most {
+    connections: usize,
+    sessions: usize,
+    /// Outputs between two times at which there were none.
+    outputs: usize,
+    /// Bytes that one look at a connection has written.
+    written: usize,
 }
 
 /// The loop's side of a connection.
@@ -70,14 +91,6 @@ struct Told {
     talk: Talk,
 }
 
-/// Whom a request is for.
-pub(super) enum Target {
-    /// A session that is to open.
-    New(Revision),
-    /// By its number.
-    Session(usize),
-}
-
 impl World {
     pub(super) fn new(config: HubConfig) -> Self {
         let memory = Watch::start();
@@ -87,8 +100,13 @@ impl World {
             buffer.fill(0);
             buffer[..4].copy_from_slice(&drawn.to_be_bytes());
         };
+        let hub = Hub::new(config.clone(), entropy);
         Self {
-            hub: Hub::new(config.clone(), entropy),
+            empty: memory.live(),
+            most: Most::default(),
+            taken: 0,
+            come: 0,
+            hub,
             now: Time::from_millis(1),
             config,
             connections: Vec::new(),
@@ -128,192 +146,13 @@ impl World {
         self.sessions.get(n.checked_rem(self.sessions.len())?).copied()
     }
 
-    /// Whom it is for, and the query that says so; one that leads nowhere if there is no such session.
-    fn query(&self, of: &Target, transport: &str) -> (Option<SessionId>, Revision, String) {
-        let revision = |revision: Revision| format!("EIO={}", revision.number());
-        let (id, session) = match *of {
-            Target::New(new) => {
-                return (None, new, format!("{}&transport={transport}", revision(new)));
-            }
-            Target::Session(n) => {
-                let id = self.session(n);
-                (id, id.and_then(|id| self.hub.session(id)))
-            }
-        };
-        let (of, sid) = match session {
-            Some(session) => (session.revision(), session.sid()),
-            None => return (None, Revision::V4, format!("EIO=4&transport={transport}&{NOBODY}")),
-        };
-        let query = format!("{}&transport={transport}&sid={}", revision(of), sid.as_str());
-        (id, of, query)
-    }
-
-    /// Connection n sends what `write` makes of the query, and a `body`.
-    pub(super) fn request(&mut self, n: usize, what: Sent, of: &Target, body: &[u8]) {
-        let Some(on) = self.connection(n) else { return };
-        let transport = if what == Sent::Upgrade { "websocket" } else { "polling" };
-        let (session, revision, query) = self.query(of, transport);
-        self.serial += 1;
-        let request = Request { what, session, revision, serial: self.serial };
-        let bytes = match what {
-            Sent::Poll | Sent::Open => peer::get(&query),
-            Sent::Post => peer::post(&query, body),
-            Sent::Upgrade => peer::upgrade(&query),
-        };
-        let socket = self.sockets.get_mut(&on).unwrap();
-        if !socket.is_deaf() {
-            // Behind one that makes the connection a WebSocket, it is no request.
-            if socket.reader.is_websocket() || socket.waits(|one| one.what == Sent::Upgrade) {
-                socket.untidy = true;
-            }
-            if socket.untidy {
-                self.garbled(on, &bytes);
-            } else {
-                self.requested(on, request, body);
-            }
-        }
-        self.feed(on, &bytes);
-    }
-
-    /// A request in order was sent.
-    fn requested(&mut self, on: ConnectionId, request: Request, body: &[u8]) {
-        let socket = self.sockets.get_mut(&on).unwrap();
-        if socket.shut_down {
-            return;
-        }
-        socket.reader.waiting.push_back(request);
-        if request.what == Sent::Upgrade {
-            socket.carries = request.session.map(|session| (session, false));
-        }
-        let Some(id) = request.session else { return };
-        // No client has two under way, as nobody knows which comes first.
-        let overlaps = self.is_waiting(id, request.what, Some(on));
-        let session = self.hub.session(id).expect("it was just named");
-        let talk = &mut self.told.get_mut(&id).unwrap().talk;
-        if !session.is_open() {
-            talk.up.loosen();
-        }
-        let limits = &self.config.protocol.limits;
-        match request.what {
-            Sent::Post if overlaps => talk.up.forget(),
-            Sent::Poll if overlaps => talk.down.forget(),
-            // Which is refused if it is too large or in the wrong place.
-            Sent::Post
-                if session.transport() == TransportKind::Polling
-                    && body.len() <= limits.max_payload =>
-            {
-                for message in talk::posted(request.revision, body, limits.max_packets) {
-                    talk.up.say(message, request.serial, false);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether a request of this session has not been answered, on a connection that is not `but`.
-    fn is_waiting(&self, session: SessionId, what: Sent, but: Option<ConnectionId>) -> bool {
-        let is_it = |one: &Request| one.session == Some(session) && one.what == what;
-        self.sockets.iter().any(|(&on, socket)| Some(on) != but && socket.waits(is_it))
-    }
-
-    pub(super) fn frame(&mut self, n: usize, first: u8, payload: &[u8]) {
-        let Some(on) = self.connection(n) else { return };
-        let bytes = peer::frame(first, payload);
-        let reads = self.hub.is_reading(on);
-        let socket = self.sockets.get_mut(&on).unwrap();
-        if socket.is_deaf() {
-            return self.feed(on, &bytes);
-        }
-        // A frame before the connection is a WebSocket is no whole request; the others are part of a
-        // message, or nothing that a peer may send.
-        if !socket.reader.is_websocket() {
-            socket.untidy = true;
-        }
-        let Some((id, is_transport)) = socket.carries.filter(|_| !socket.untidy) else {
-            self.garbled(on, &bytes);
-            return self.feed(on, &bytes);
-        };
-        let reads = reads && socket.unread.is_empty();
-        let transport = |hub: &Hub| hub.session(id).map(|session| session.transport());
-        let before = transport(&self.hub);
-        self.feed(on, &bytes);
-        let is_open = self.hub.session(id).is_some_and(|session| session.is_open());
-        let upgraded = before == Some(TransportKind::Polling) && before != transport(&self.hub);
-        let posts = self.is_waiting(id, Sent::Post, None);
-        let polls = self.is_waiting(id, Sent::Poll, None);
-        let talk = &mut self.told.get_mut(&id).unwrap().talk;
-        if !matches!(first, 0x81 | 0x82 | 0x88..=0x8a) || !(reads || is_transport) {
-            return talk.up.forget();
-        }
-        if is_transport {
-            if !is_open {
-                talk.up.loosen();
-            }
-            let packet =
-                talk::frame(talk.revision, first, &payload[..payload.len().min(MAX_FRAME)]);
-            if let Some(message) = packet.and_then(talk::message) {
-                talk.up.say(message, FRAME, reads && is_open);
-            }
-        } else if upgraded {
-            self.sockets.get_mut(&on).unwrap().carries = Some((id, true));
-            if posts {
-                talk.up.loosen();
-            }
-            if polls {
-                talk.down.forget();
-            }
-        }
-    }
-
-    /// Connection n sends these bytes, of which nothing is known.
-    pub(super) fn bytes(&mut self, n: usize, bytes: &[u8]) {
-        let Some(on) = self.connection(n) else { return };
-        self.sockets.get_mut(&on).unwrap().untidy = true;
-        self.garbled(on, bytes);
-        self.feed(on, bytes);
-    }
-
-    /// The last byte of a POST does not come.
-    pub(super) fn half_post(&mut self, n: usize, session: usize, body: &[u8]) {
-        let (.., query) = self.query(&Target::Session(session), "polling");
-        let mut post = peer::post(&query, if body.is_empty() { b"4" } else { body });
-        post.pop();
-        self.bytes(n, &post);
-    }
-
-    /// These bytes go to a connection that is untidy: of the sessions that they may be for, nobody knows
-    /// what they are told.
-    fn garbled(&mut self, on: ConnectionId, bytes: &[u8]) {
-        let Self { sockets, told, guesses, .. } = self;
-        let socket = sockets.get_mut(&on).unwrap();
-        for session in socket.reader.waiting.iter().filter_map(|request| request.session) {
-            told.get_mut(&session).unwrap().talk.forget();
-        }
-        if let Some((session, _)) = socket.carries {
-            told.get_mut(&session).unwrap().talk.up.forget();
-        }
-        if socket.reader.is_websocket() || socket.is_deaf() {
-            return;
-        }
-        // What it becomes is not what its requests say.
-        socket.carries = None;
-        // Where a name that has not come whole could begin.
-        let from = socket.heard.len().saturating_sub(Sid::LEN);
-        socket.heard.extend_from_slice(bytes);
-        *guesses |= bytes.contains(&b'%');
-        for Told { talk, .. } in told.values_mut() {
-            if *guesses || is_named(talk, &socket.heard[from..]) {
-                talk.forget();
-            }
-        }
-    }
-
     fn feed(&mut self, on: ConnectionId, bytes: &[u8]) {
         let socket = self.sockets.get_mut(&on).unwrap();
         if socket.is_deaf() {
             // As far as the hub knows it may still be there.
             return self.hub.handle_bytes(self.now, on, &mut []);
         }
+        self.come += bytes.len();
         socket.unread.extend_from_slice(bytes);
         self.read(on);
     }
@@ -352,16 +191,6 @@ impl World {
         self.sockets.get_mut(&on).unwrap().gone = true;
         assert!(!self.hub.is_reading(on));
         self.unanswered(on);
-    }
-
-    /// Nothing more is written: what waits for an answer may have been read or not.
-    fn unanswered(&mut self, on: ConnectionId) {
-        let Self { sockets, told, .. } = self;
-        for request in sockets.get_mut(&on).unwrap().reader.waiting.drain(..) {
-            if let Some(session) = request.session {
-                told.get_mut(&session).unwrap().talk.loosen();
-            }
-        }
     }
 
     pub(super) fn let_out(&mut self, n: usize, room: Option<usize>) {
@@ -475,7 +304,11 @@ impl World {
 
     /// Takes an output; `false` if there is none.
     pub(super) fn take_one(&mut self) -> bool {
-        let Some(output) = self.hub.poll() else { return false };
+        let Some(output) = self.hub.poll() else {
+            self.most.outputs = self.most.outputs.max(std::mem::take(&mut self.taken));
+            return false;
+        };
+        self.taken += 1;
         format!("{output:?}").hash(&mut self.digest);
         match output {
             Output::Write(on) => self.write(on),
@@ -512,84 +345,25 @@ impl World {
         true
     }
 
-    fn opened(&mut self, id: SessionId, on: ConnectionId, head: &RequestHead) {
-        let session = self.hub.session(id).expect("its end was not told");
-        let mut talk = Talk::new(session.revision(), session.sid());
-        let socket = self.sockets.get_mut(&on).unwrap();
-        if !socket.untidy {
-            let asked = format!("?EIO={}&", talk.revision.number());
-            assert!(head.target().contains(&asked), "{asked} for {}", head.target());
-        }
-        if head.target().contains("transport=websocket") {
-            socket.carries = Some((id, true));
-            if socket.untidy {
-                talk.up.forget();
-            }
-        }
-        if self.guesses || self.sockets.values().any(|socket| is_named(&talk, &socket.heard)) {
-            talk.forget();
-        }
-        let told = Told { on, closed: false, paused: false, talk };
-        assert!(self.told.insert(id, told).is_none(), "opened twice");
-        self.sessions.push(id);
-        self.reached.opened = true;
-    }
-
     fn write(&mut self, on: ConnectionId) {
-        let Self { hub, sockets, digest, now, .. } = self;
+        let Self { hub, sockets, digest, now, most, .. } = self;
         let Socket { room, reader, untidy, shut_down, gone, .. } = sockets.get_mut(&on).unwrap();
         let mut full = false;
+        let mut written = 0;
         hub.transmit(*now, on, |bytes| {
             assert!(!full && !bytes.is_empty() && !*shut_down && !*gone);
             let n = bytes.len().min(room.unwrap_or(usize::MAX));
             *room = room.map(|room| room - n);
             full = n < bytes.len();
+            written += bytes.len();
             bytes[..n].hash(digest);
             reader.read(&bytes[..n], !*untidy);
             n
         });
+        most.written = most.written.max(written);
         self.listen(on);
         // The loop goes on where it stopped to read.
         self.read(on);
-    }
-
-    /// The peer takes note of what has come.
-    fn listen(&mut self, on: ConnectionId) {
-        let Self { sockets, told, greeted, .. } = self;
-        let Socket { reader, carries, .. } = sockets.get_mut(&on).unwrap();
-        while let Some(came) = reader.came.pop_front() {
-            match came {
-                Came::Answer(request, binary, body) => match (request.what, request.session) {
-                    (Sent::Poll, Some(session)) => {
-                        let down = &mut told.get_mut(&session).unwrap().talk.down;
-                        let packets = talk::answer(request.revision, binary, &body).into_iter();
-                        packets.filter_map(talk::message).for_each(|message| down.hear(&message));
-                    }
-                    (Sent::Post, Some(session)) => {
-                        assert_eq!(body, b"ok");
-                        told.get_mut(&session).unwrap().talk.up.take(request.serial);
-                    }
-                    (Sent::Open, None) => {
-                        let packets = talk::answer(request.revision, binary, &body);
-                        let [Packet::Open(handshake)] = &packets[..] else { panic!("{packets:?}") };
-                        assert_eq!(greeted.insert(talk::sid(handshake), on), None);
-                    }
-                    other => panic!("{other:?} answered with {}", body.escape_ascii()),
-                },
-                Came::Frame(first, payload) => {
-                    // Of a session that the application was not told of yet: it has said nothing.
-                    let Some((session, _)) = *carries else { continue };
-                    let talk = &mut told.get_mut(&session).unwrap().talk;
-                    match talk::frame(talk.revision, first, &payload).expect("a packet") {
-                        Packet::Message(message) => talk.down.hear(&message),
-                        Packet::Open(handshake) => {
-                            assert_eq!(talk::sid(&handshake), talk.sid.as_str());
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
     }
 
     /// What holds at any time.
@@ -601,11 +375,24 @@ impl World {
             assert!(session.queued() <= limits.max_queued + MAX_MESSAGE + 64);
         }
         assert!(self.hub.sessions() <= self.config.max_sessions);
+        self.most.sessions = self.most.sessions.max(self.hub.sessions());
+        self.most.connections = self.most.connections.max(self.hub.connections());
         let connections = self.connections.len();
         let each = 2 * limits.max_head + limits.max_payload + OUTBOX;
         let session = limits.max_queued + limits.max_unread + 2 * MAX_MESSAGE;
         let bound = FIXED + connections * each + self.sessions.len() * session;
         assert!(self.memory.live() <= bound, "{} bytes, {bound} at most", self.memory.live());
+    }
+
+    /// What a hub keeps beside what it held when it was made: storage for as much as there once was.
+    const fn kept(&self) -> usize {
+        let Most { connections, sessions, outputs, written } = self.most;
+        FOR_ANY
+            + connections * FOR_CONNECTION
+            + sessions * FOR_SESSION
+            + outputs * FOR_OUTPUT
+            + (connections + 1) * 2 * written
+            + 2 * self.come
     }
 
     /// A digest of all that was said, how far it got, and how many messages were heard that had been said.
@@ -645,6 +432,12 @@ impl World {
         }
         let lanes = self.told.values().flat_map(|told| [&told.talk.up, &told.talk.down]);
         let heard = lanes.map(|lane| lane.heard).sum();
+        let kept = self.kept();
+        let Self { hub, connections, sockets, sessions, told, greeted, .. } = self;
+        drop((connections, sockets, sessions, told, greeted));
+        let left = self.memory.live().saturating_sub(self.empty);
+        assert!(left <= kept, "{left} bytes are left, {:?}", self.most);
+        drop(hub);
         (self.digest.finish(), self.reached, heard)
     }
 }
@@ -661,20 +454,8 @@ impl Socket {
     }
 }
 
-/// Whether the id of this session stands in these bytes.
-fn is_named(talk: &Talk, bytes: &[u8]) -> bool {
-    let sid = talk.sid.as_str().as_bytes();
-    bytes.windows(sid.len()).any(|window| window == sid)
-}
-
-/// A session that never was.
-const NOBODY: &str = "sid=aaaaaaaaaaaaaaaaaaaa";
-
 /// What a frame is called, beside requests.
 const FRAME: u64 = 0;
-
-/// What the peers put into one frame.
-const MAX_FRAME: usize = u16::MAX as usize;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 8;
@@ -688,6 +469,19 @@ const FIXED: usize = 2 << 20;
 
 /// The longest message that a script sends.
 const MAX_MESSAGE: usize = 255 * 100;
+
+/// What a hub keeps for the first few of everything: places in tables come in fours at least, and small
+/// messages in chunks.
+const FOR_ANY: usize = 8 * 1024 + Arena::CHUNK;
+
+/// A place for a connection, in a table that has doubled, and what stands in others about it.
+const FOR_CONNECTION: usize = 1024;
+
+/// The same for a session.
+const FOR_SESSION: usize = 2048;
+
+/// The same for what the loop is told.
+const FOR_OUTPUT: usize = 128;
 
 /// Deadlines that are kept in one step: with deadlines of milliseconds there could be very many.
 const MAX_DEADLINES: usize = 500;
