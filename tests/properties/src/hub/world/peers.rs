@@ -135,7 +135,11 @@ impl World {
         let posts = self.is_waiting(id, Sent::Post, None);
         let polls = self.is_waiting(id, Sent::Poll, None);
         let talk = &mut self.told.get_mut(&id).unwrap().talk;
-        if !matches!(first, 0x81 | 0x82 | 0x88..=0x8a) || !(reads || is_transport) {
+        if !reads && !is_transport {
+            // It waits, and may upgrade the session when nobody looks.
+            return talk.forget();
+        }
+        if !matches!(first, 0x81 | 0x82 | 0x88..=0x8a) {
             return talk.up.forget();
         }
         if is_transport {
