@@ -14,7 +14,7 @@ use proptest::{
 
 use crate::{config, letters::Script, share};
 
-/// A seed with up to three changes, mostly of those that are `worth` something; or any bytes.
+/// A seed with up to three changes, mostly one that is understood without them; or any bytes.
 fn bytes(target: &str, is_worth: fn(&[u8]) -> bool) -> impl Strategy<Value = Script> + use<> {
     let seeds = seeds(target);
     let worthy: Vec<_> = seeds.iter().filter(|seed| is_worth(seed)).cloned().collect();

@@ -135,11 +135,12 @@ impl World {
         let posts = self.is_waiting(id, Sent::Post, None);
         let polls = self.is_waiting(id, Sent::Poll, None);
         let talk = &mut self.told.get_mut(&id).unwrap().talk;
-        if !reads && !is_transport {
-            // It waits, and may upgrade the session when nobody looks.
+        let is_whole = matches!(first, 0x81 | 0x82 | 0x88..=0x8a);
+        if !(is_transport || reads && is_whole) {
+            // It waits, or is a part, and may upgrade the session when nobody looks.
             return talk.forget();
         }
-        if !matches!(first, 0x81 | 0x82 | 0x88..=0x8a) {
+        if !is_whole {
             return talk.up.forget();
         }
         if is_transport {
