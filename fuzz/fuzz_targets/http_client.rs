@@ -1,4 +1,6 @@
 //! The target `http_client`: see the module of that name in `enginewire-properties`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_properties::http_client::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    enginewire_properties::http_client::run(data);
+});

@@ -1,4 +1,6 @@
 //! The target `jsonp`: see the module of that name in `enginewire-properties`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| enginewire_properties::jsonp::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    enginewire_properties::jsonp::run(data);
+});

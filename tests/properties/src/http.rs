@@ -25,8 +25,45 @@ use crate::{
 const LIMITS: [(usize, usize, usize); 4] =
     [(200, 100, 100), (16_384, 100, 1_000_000), (64, 2, 10), (1000, 20, 70_000)];
 
+/// What was made of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Heads of requests, or answers.
+    pub heads: usize,
+    /// The length of each body.
+    pub bodies: Vec<usize>,
+    /// Why there are no more, if that was for something that came.
+    pub refused: Option<Refused>,
+}
+
+/// Which limit was exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// That of a head, by its first line alone.
+    Line,
+    /// The same, by all of it.
+    Head,
+    /// That of the fields in a head.
+    Fields,
+    /// That of a body.
+    Body,
+    /// None; something was not as it should be.
+    Malformed,
+}
+
+impl From<&Fault> for Refused {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::LineTooLong { .. } => Self::Line,
+            Fault::HeadTooLarge { .. } => Self::Head,
+            Fault::TooManyHeaders { .. } => Self::Fields,
+            _ => Self::Malformed,
+        }
+    }
+}
+
 /// Serves the stream, cut in two ways.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Taken {
     let mut script = Script::new(data);
     let flags = script.byte();
     let reads = Reads::read(&mut script);
@@ -49,6 +86,7 @@ pub fn run(data: &[u8]) {
     cut.holds_little(stream, reads);
     is_what_was_sent(stream, &whole, max_head);
     is_what_was_answered(&whole);
+    whole.taken()
 }
 
 struct Setup {
@@ -153,6 +191,20 @@ impl Setup {
 impl Outcome {
     const fn new() -> Self {
         Self { log: Vec::new(), answers: Vec::new(), written: Vec::new(), upgraded: None }
+    }
+
+    fn taken(&self) -> Taken {
+        let mut taken = Taken::default();
+        for logged in &self.log {
+            match logged {
+                Logged::Request { .. } => taken.heads += 1,
+                Logged::Body(body) => taken.bodies.push(body.len()),
+                Logged::BodyTooLarge => taken.refused = Some(Refused::Body),
+                Logged::Fault(fault) => taken.refused = Some(fault.into()),
+                Logged::Lost | Logged::Skipped | Logged::TimedOut(_) => {}
+            }
+        }
+        taken
     }
 }
 

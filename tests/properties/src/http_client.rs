@@ -15,6 +15,7 @@ use enginewire::{
 };
 
 use crate::{
+    http::{Refused, Taken},
     memory::Watch,
     naive::Naive,
     script::{Reads, Script},
@@ -28,7 +29,7 @@ const LIMITS: [(usize, usize, usize); 4] =
 const TURN: u8 = 0x1e;
 
 /// Asks, and reads the answers, cut in two ways.
-pub fn run(data: &[u8]) {
+pub fn run(data: &[u8]) -> Taken {
     let mut script = Script::new(data);
     let flags = script.byte();
     let reads = Reads::read(&mut script);
@@ -43,6 +44,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(setup.ask(reads), whole);
     setup.holds_little(reads);
     setup.is_what_was_sent(&whole);
+    whole.taken()
 }
 
 struct Setup<'a> {
@@ -78,6 +80,30 @@ struct Head {
     status: u16,
     headers: Vec<(String, Vec<u8>)>,
     length: Option<BodyLength>,
+}
+
+impl Outcome {
+    fn taken(&self) -> Taken {
+        let mut taken = Taken::default();
+        for logged in &self.log {
+            match logged {
+                Logged::Answer { body, .. } => {
+                    taken.heads += 1;
+                    taken.bodies.push(body.len());
+                }
+                Logged::Upgraded(_) => taken.heads += 1,
+                Logged::Fault(fault) => {
+                    taken.refused = Some(match fault {
+                        AnswerFault::Message(fault) => fault.into(),
+                        AnswerFault::BodyTooLarge { .. } => Refused::Body,
+                        _ => Refused::Malformed,
+                    });
+                }
+                Logged::Asked(_) | Logged::Lost => {}
+            }
+        }
+        taken
+    }
 }
 
 impl Setup<'_> {

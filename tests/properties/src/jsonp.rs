@@ -7,8 +7,9 @@ use enginewire::codec::jsonp;
 
 use crate::{oracle, packets::has_a_place, script::Script};
 
-/// Takes the bytes as a request, as the payload of a response, and as what a client submits.
-pub fn run(data: &[u8]) {
+/// Takes the bytes as a request, as the payload of a response, and as what a client submits. Whether
+/// there is a payload in the request.
+pub fn run(data: &[u8]) -> bool {
     let mut script = Script::new(data);
     let style = script.byte();
     let j = String::from_utf8_lossy(script.until(b'\n'));
@@ -17,16 +18,16 @@ pub fn run(data: &[u8]) {
     assert_eq!(index, digits);
 
     let rest = script.rest();
-    request(rest);
     response_of_bytes(&index, rest);
     if let Ok(payload) = std::str::from_utf8(rest) {
         response(&index, payload);
         submitted(payload, style);
     }
+    request(rest)
 }
 
-/// Any body: taken or refused as the rules say, written a second time here.
-fn request(body: &[u8]) {
+/// Any body: taken or refused as the rules say, written a second time here. Whether it was taken.
+fn request(body: &[u8]) -> bool {
     let fields: Vec<_> = body
         .split(|&byte| byte == b'&')
         .filter_map(|field| {
@@ -39,15 +40,20 @@ fn request(body: &[u8]) {
         })
         .collect();
     match (jsonp::decode_body(body), fields.as_slice()) {
-        (Ok(None), fields) => assert_ne!(fields.len(), 1),
+        (Ok(None), fields) => {
+            assert_ne!(fields.len(), 1);
+            false
+        }
         (Ok(Some(payload)), [value]) => {
             let decoded = oracle::percent_decode(value).expect("a broken escape is an error");
             assert_eq!(payload, unescape(&decoded));
+            true
         }
         (Err(error), [value]) => {
             oracle::percent_decode(value).expect_err("there is a broken escape");
             assert_eq!(error.packet(), 0);
             has_a_place(&error, body);
+            false
         }
         (other, fields) => panic!("{other:?} of {} fields", fields.len()),
     }

@@ -9,8 +9,8 @@ use enginewire::{
 
 use crate::{memory::Watch, oracle, packets::has_a_place, script::Script};
 
-/// Decodes the body, and encodes what was in it.
-pub fn run(data: &[u8]) {
+/// Decodes the body, and encodes what was in it: so many packets.
+pub fn run(data: &[u8]) -> usize {
     let mut script = Script::new(data);
     let form = match script.byte() {
         b'4' => PayloadForm::V4,
@@ -40,6 +40,7 @@ pub fn run(data: &[u8]) {
         }
         encode_in_pieces(form, &packets, max_body);
     }
+    packets.len()
 }
 
 /// Decodes as the rules say, and tells where a fault is.

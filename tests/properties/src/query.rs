@@ -6,9 +6,9 @@ use enginewire::query;
 
 use crate::oracle;
 
-/// Takes the string apart, and puts it together again.
-pub fn run(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+/// Takes the string apart, and puts it together again: so many pairs.
+pub fn run(data: &[u8]) -> usize {
+    let Ok(text) = std::str::from_utf8(data) else { return 0 };
     let pairs: Vec<_> = query::pairs(text).collect();
 
     // Pieces between ampersands, the empty ones left out; cut at the first equals sign.
@@ -37,6 +37,7 @@ pub fn run(data: &[u8]) {
     }
     let again: Vec<_> = query::pairs(&escaped).collect();
     assert_eq!(again, pairs);
+    pairs.len()
 }
 
 fn decode(text: &str) -> String {

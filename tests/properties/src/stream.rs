@@ -13,8 +13,8 @@ use crate::{
     script::{Reads, Script},
 };
 
-/// Decodes the stream, cut in three ways, and encodes what was in it.
-pub fn run(data: &[u8]) {
+/// Decodes the stream, cut in three ways, and encodes what was in it: so many packets.
+pub fn run(data: &[u8]) -> usize {
     let mut script = Script::new(data);
     let max = script.number();
     let reads = Reads::read(&mut script);
@@ -35,8 +35,9 @@ pub fn run(data: &[u8]) {
             assert!(error.at() <= max + 9, "{error}");
         }
     }
-    let encoded: Bytes = packets.iter().flat_map(wire).collect();
+    let (encoded, count): (Bytes, _) = (packets.iter().flat_map(wire).collect(), packets.len());
     assert_eq!(decode(&encoded, usize::MAX, reads), (packets, None));
+    count
 }
 
 /// Everything that comes out up to the first error, which then is the only answer.

@@ -25,8 +25,8 @@ use crate::{
 const MAX_MESSAGE: [usize; 4] = [1000, 100, 5000, 20_000];
 const MAX_FRAGMENTS: [usize; 4] = [usize::MAX, 1, 3, 200];
 
-/// Reads the stream, holds the conversation, or writes and reads.
-pub fn run(data: &[u8]) {
+/// Reads the stream, holds the conversation, or writes and reads. How many messages were received.
+pub fn run(data: &[u8]) -> usize {
     let mut script = Script::new(data);
     let mode = script.byte();
     let flags = script.byte();
@@ -66,7 +66,7 @@ struct Outcome {
 }
 
 /// Any bytes: the same comes of them however they are cut, and tungstenite makes the same of them.
-fn raw(setup: &Setup, close_at: u8, stream: &[u8]) {
+fn raw(setup: &Setup, close_at: u8, stream: &[u8]) -> usize {
     let close_at = (close_at < 255).then(|| usize::from(close_at).min(stream.len()));
     let whole = setup.decode(stream, Reads::WHOLE, close_at);
     assert_eq!(setup.decode(stream, setup.reads, close_at), whole);
@@ -93,13 +93,14 @@ fn raw(setup: &Setup, close_at: u8, stream: &[u8]) {
     if close_at.is_none() {
         oracle::compare(setup, stream, &whole.received);
     }
+    messages(&whole.received)
 }
 
 /// Messages of the peer, cut into fragments with pings between them, come out as they went in, up to
 /// the first that exceeds a limit. Each item is a kind (`t`ext, `b`inary, `p`ing, p`o`ng, `c`lose) and
 /// what [`message`] makes of the rest; a message has in addition a number of cuts, up to seven, and a
 /// byte for each.
-fn conversation(setup: &Setup, mut script: Script<'_>) {
+fn conversation(setup: &Setup, mut script: Script<'_>) -> usize {
     let mut stream = Vec::new();
     let mut received = Vec::new();
     let mut sent = Vec::new();
@@ -170,12 +171,13 @@ fn conversation(setup: &Setup, mut script: Script<'_>) {
     let outcome = setup.decode(&stream, setup.reads, None);
     assert_eq!(outcome.received, received);
     assert_eq!(unframe(&outcome.written, setup.client), sent);
+    messages(&received)
 }
 
 /// What one role writes the other reads, and tungstenite too. Each item is a kind (`t`ext, `b`inary,
 /// `p`ing, `c`lose), a byte that comes before a message if it is below 128, and
 /// what [`message`] makes of the rest.
-fn written(setup: &Setup, mut script: Script<'_>) {
+fn written(setup: &Setup, mut script: Script<'_>) -> usize {
     let mut socket = setup.socket();
     let mut out = Output::new();
     let mut expected = Vec::new();
@@ -219,6 +221,11 @@ fn written(setup: &Setup, mut script: Script<'_>) {
         Setup { client: !setup.client, max_message: 1 << 20, max_fragments: 1, reads: setup.reads };
     assert_eq!(reader.decode(&stream, setup.reads, None).received, expected);
     oracle::compare(&reader, &stream, &expected);
+    messages(&expected)
+}
+
+fn messages(received: &[Received]) -> usize {
+    received.iter().filter(|received| matches!(received, Received::Message(_))).count()
 }
 
 /// A length, how often what follows comes, and so many bytes; lossily so for text.

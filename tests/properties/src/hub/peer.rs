@@ -2,21 +2,22 @@
 
 use std::collections::VecDeque;
 
+use enginewire::{Revision, hub::SessionId};
+
 pub(super) fn get(query: &str) -> Vec<u8> {
-    format!("GET /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\n\r\n").into()
+    format!("GET /engine.io/?{query} HTTP/1.1\r\nHost: a\r\n\r\n").into()
 }
 
 pub(super) fn post(query: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
-    let head = format!(
-        "POST /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
-    );
+    let head =
+        format!("POST /engine.io/?{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 
 pub(super) fn upgrade(query: &str) -> Vec<u8> {
     format!(
-        "GET /engine.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+        "GET /engine.io/?{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
@@ -45,12 +46,34 @@ pub(super) enum Sent {
     Upgrade,
 }
 
+/// A request that was sent and has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) what: Sent,
+    /// Of which session, if it is of one.
+    pub(super) session: Option<SessionId>,
+    /// By which the answer is read.
+    pub(super) revision: Revision,
+    /// No other has it.
+    pub(super) serial: u64,
+}
+
+/// What has come, of what may have to do with a session.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// Status 200, for this request; whether its body is binary, and the body.
+    Answer(Request, bool, Vec<u8>),
+    /// The first byte of a frame, and its payload.
+    Frame(u8, Vec<u8>),
+}
+
 /// Takes apart what a server writes, and complains if it is not what a server may write.
 #[derive(Default)]
 pub(super) struct Reader {
     buffer: Vec<u8>,
     /// Requests that have not been answered, the oldest first.
-    pub(super) waiting: VecDeque<Sent>,
+    pub(super) waiting: VecDeque<Request>,
+    pub(super) came: VecDeque<Came>,
     /// The connection has become a WebSocket.
     websocket: bool,
     /// A Close, or a last answer, has come.
@@ -99,8 +122,14 @@ impl Reader {
         let answered = self.waiting.pop_front();
         assert!(!tidy || answered.is_some() || matches!(status, 408 | 400 | 431), "{head}");
         if status == 101 {
-            assert!(!tidy || answered == Some(Sent::Upgrade), "{answered:?}");
+            let upgraded = answered.is_some_and(|request| request.what == Sent::Upgrade);
+            assert!(!tidy || upgraded, "{answered:?}");
             self.websocket = true;
+        }
+        if let (Some(request), 200, true) = (answered, status, tidy) {
+            let binary = head.contains("Content-Type: application/octet-stream\r\n");
+            let body = self.buffer[end..end + length].to_vec();
+            self.came.push_back(Came::Answer(request, binary, body));
         }
         Some(end + length)
     }
@@ -124,6 +153,9 @@ impl Reader {
             assert!(std::str::from_utf8(payload).is_ok());
         }
         self.closed = first == 0x88;
+        if matches!(first, 0x81 | 0x82) {
+            self.came.push_back(Came::Frame(first, payload.to_vec()));
+        }
         Some(head + length)
     }
 }

@@ -1,5 +1,7 @@
 //! The loop around the hub.
 
+mod peers;
+
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -9,9 +11,14 @@ use std::{
 use enginewire::{
     Event, Hub, Message, SendError, Time,
     hub::{AskId, ConnectionId, HubConfig, Output, SessionId},
+    wire::Arena,
 };
 
-use super::peer::{Reader, Sent};
+pub(in crate::hub) use self::peers::Target;
+use super::{
+    peer::{Reader, Request, Sent},
+    talk::Talk,
+};
 use crate::{Reached, memory::Watch};
 
 pub(super) struct World {
@@ -24,10 +31,34 @@ pub(super) struct World {
     /// In the order in which they opened; those that are over too.
     sessions: Vec<SessionId>,
     told: BTreeMap<SessionId, Told>,
+    /// Ids of sessions that peers were told of in an answer, and on which connection.
+    greeted: BTreeMap<String, ConnectionId>,
+    /// The last name given to a request.
+    serial: u64,
+    /// Bytes that may name any session, escaped, have been sent.
+    guesses: bool,
     reached: Reached,
     digest: DefaultHasher,
     memory: Watch,
+    /// What the hub held when it was made.
+    empty: usize,
+    most: Most,
+    /// Outputs since there were none.
+    taken: usize,
+    /// Bytes that have come.
+    come: usize,
     closed: bool,
+}
+
+/// The most that there has been of something at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Most {
+    connections: usize,
+    sessions: usize,
+    /// Outputs between two times at which there were none.
+    outputs: usize,
+    /// Bytes that one look at a connection has written.
+    written: usize,
 }
 
 /// The loop's side of a connection.
@@ -41,6 +72,10 @@ struct Socket {
     reader: Reader,
     /// Not only whole requests were sent.
     untidy: bool,
+    /// What has been sent since, as long as it was no WebSocket.
+    heard: Vec<u8>,
+    /// The session of the WebSocket that it is or asks to be, and whether that is the session's transport.
+    carries: Option<(SessionId, bool)>,
     shut_down: bool,
     gone: bool,
     /// The last question about it, and whether it has been answered.
@@ -48,10 +83,12 @@ struct Socket {
 }
 
 /// What the application knows of a session.
-#[derive(Default)]
 struct Told {
+    /// Where it was opened.
+    on: ConnectionId,
     closed: bool,
     paused: bool,
+    talk: Talk,
 }
 
 impl World {
@@ -63,14 +100,22 @@ impl World {
             buffer.fill(0);
             buffer[..4].copy_from_slice(&drawn.to_be_bytes());
         };
+        let hub = Hub::new(config.clone(), entropy);
         Self {
-            hub: Hub::new(config.clone(), entropy),
+            empty: memory.live(),
+            most: Most::default(),
+            taken: 0,
+            come: 0,
+            hub,
             now: Time::from_millis(1),
             config,
             connections: Vec::new(),
             sockets: BTreeMap::new(),
             sessions: Vec::new(),
             told: BTreeMap::new(),
+            greeted: BTreeMap::new(),
+            serial: 0,
+            guesses: false,
             reached: Reached::default(),
             digest: DefaultHasher::new(),
             memory,
@@ -101,45 +146,13 @@ impl World {
         self.sessions.get(n.checked_rem(self.sessions.len())?).copied()
     }
 
-    /// The query of a request of session n; one that leads nowhere if there is none.
-    pub(super) fn query(&self, n: usize, transport: &str) -> String {
-        let session = self.session(n).and_then(|session| self.hub.session(session));
-        let sid = session.map(|session| session.sid());
-        let sid = sid.as_ref().map_or("aaaaaaaaaaaaaaaaaaaa", |sid| sid.as_str());
-        format!("transport={transport}&sid={sid}")
-    }
-
-    pub(super) fn request(&mut self, n: usize, request: impl FnOnce(&Self) -> Vec<u8>) {
-        let Some(on) = self.connection(n) else { return };
-        let request = request(self);
+    fn feed(&mut self, on: ConnectionId, bytes: &[u8]) {
         let socket = self.sockets.get_mut(&on).unwrap();
-        socket.reader.waiting.push_back(match &request[..] {
-            [b'P', ..] => Sent::Post,
-            _ if request.windows(8).any(|window| window == b"Upgrade:") => Sent::Upgrade,
-            _ if request.windows(4).any(|window| window == b"sid=") => Sent::Poll,
-            _ => Sent::Open,
-        });
-        self.bytes(n, &request);
-    }
-
-    pub(super) fn untidy(&mut self, n: usize) {
-        if let Some(on) = self.connection(n) {
-            self.sockets.get_mut(&on).unwrap().untidy = true;
-        }
-    }
-
-    pub(super) fn bytes(&mut self, n: usize, bytes: &[u8]) {
-        let Some(on) = self.connection(n) else { return };
-        let socket = self.sockets.get_mut(&on).unwrap();
-        if socket.ended || socket.gone {
+        if socket.is_deaf() {
             // As far as the hub knows it may still be there.
             return self.hub.handle_bytes(self.now, on, &mut []);
         }
-        // A frame before the connection is a WebSocket, or a request behind that, is no whole one.
-        let http = bytes.starts_with(b"GET ") || bytes.starts_with(b"POST ");
-        if http == socket.reader.is_websocket() {
-            socket.untidy = true;
-        }
+        self.come += bytes.len();
         socket.unread.extend_from_slice(bytes);
         self.read(on);
     }
@@ -171,8 +184,13 @@ impl World {
 
     fn lose_connection(&mut self, on: ConnectionId) {
         self.hub.handle_lost(self.now, on);
+        self.gone(on);
+    }
+
+    fn gone(&mut self, on: ConnectionId) {
         self.sockets.get_mut(&on).unwrap().gone = true;
         assert!(!self.hub.is_reading(on));
+        self.unanswered(on);
     }
 
     pub(super) fn let_out(&mut self, n: usize, room: Option<usize>) {
@@ -185,14 +203,15 @@ impl World {
         self.hub.handle_writable(self.now, on);
     }
 
-    pub(super) fn send(&mut self, n: usize, text: String) {
+    pub(super) fn send(&mut self, n: usize, message: Message) {
         let Some(session) = self.session(n) else { return };
         let max = self.config.protocol.limits.max_queued;
         // What is too long for a client would end the session only there.
         let before = self.hub.session(session).map(|session| session.queued());
-        match self.hub.send(session, Message::from(text)) {
+        match self.hub.send(session, message.clone()) {
             Ok(()) => {
                 assert!(before.is_some_and(|queued| queued < max));
+                self.told.get_mut(&session).unwrap().talk.down.say(message, FRAME, false);
                 self.reached.sent += 1;
             }
             Err(error) => match error.reason {
@@ -256,12 +275,20 @@ impl World {
             if socket.untidy || socket.room.is_some() || !socket.unread.is_empty() {
                 continue;
             }
-            match socket.reader.waiting.front() {
-                _ if socket.shut_down || socket.reader.is_websocket() => {}
+            let first = socket.reader.waiting.front();
+            match first.map(|request| request.what) {
+                _ if socket.shut_down => continue,
+                _ if socket.reader.is_websocket() => {}
                 None | Some(Sent::Poll) => {}
                 Some(Sent::Post) => assert!(self.may_withhold(), "a POST waits"),
                 Some(Sent::Open | Sent::Upgrade) => assert!(self.config.ask, "a handshake waits"),
             }
+            let of = match socket.carries {
+                Some((session, true)) => Some(session),
+                _ => first.filter(|one| one.what == Sent::Poll).and_then(|one| one.session),
+            };
+            let open = of.filter(|&id| self.hub.session(id).is_some_and(|one| one.is_open()));
+            assert!(open.is_none_or(|id| self.told[&id].talk.down.is_over()), "it would take more");
         }
     }
 
@@ -277,7 +304,11 @@ impl World {
 
     /// Takes an output; `false` if there is none.
     pub(super) fn take_one(&mut self) -> bool {
-        let Some(output) = self.hub.poll() else { return false };
+        let Some(output) = self.hub.poll() else {
+            self.most.outputs = self.most.outputs.max(std::mem::take(&mut self.taken));
+            return false;
+        };
+        self.taken += 1;
         format!("{output:?}").hash(&mut self.digest);
         match output {
             Output::Write(on) => self.write(on),
@@ -285,27 +316,25 @@ impl World {
             Output::Shutdown(on) => {
                 let socket = self.sockets.get_mut(&on).unwrap();
                 assert!(!std::mem::replace(&mut socket.shut_down, true), "twice");
+                self.unanswered(on);
             }
-            Output::Close(on) => {
-                self.sockets.get_mut(&on).unwrap().gone = true;
-                assert!(!self.hub.is_reading(on));
-            }
+            Output::Close(on) => self.gone(on),
             Output::Ask(ask, on, _) => {
                 assert!(self.config.ask);
                 self.sockets.get_mut(&on).unwrap().asked = Some((ask, false));
             }
-            Output::Opened(session, ..) => {
-                assert!(self.told.insert(session, Told::default()).is_none(), "opened twice");
-                self.sessions.push(session);
-                self.reached.opened = true;
-            }
+            Output::Opened(session, on, head) => self.opened(session, on, &head),
             Output::Event(session, event) => {
                 let told = self.told.get_mut(&session).expect("it was opened");
                 assert!(!told.closed, "{event:?} behind the end");
                 told.closed = matches!(event, Event::Closed(_));
+                if let Event::Message(message) = &event {
+                    told.talk.up.hear(message);
+                }
                 if told.closed {
                     // Nobody waits for it any more.
                     told.paused = false;
+                    told.talk.up.end();
                 }
                 let over = self.hub.session(session).is_none_or(|session| session.is_closed());
                 assert!(!told.paused || over || !matches!(event, Event::Message(_)));
@@ -317,18 +346,22 @@ impl World {
     }
 
     fn write(&mut self, on: ConnectionId) {
-        let Self { hub, sockets, digest, now, .. } = self;
+        let Self { hub, sockets, digest, now, most, .. } = self;
         let Socket { room, reader, untidy, shut_down, gone, .. } = sockets.get_mut(&on).unwrap();
         let mut full = false;
+        let mut written = 0;
         hub.transmit(*now, on, |bytes| {
             assert!(!full && !bytes.is_empty() && !*shut_down && !*gone);
             let n = bytes.len().min(room.unwrap_or(usize::MAX));
             *room = room.map(|room| room - n);
             full = n < bytes.len();
+            written += bytes.len();
             bytes[..n].hash(digest);
             reader.read(&bytes[..n], !*untidy);
             n
         });
+        most.written = most.written.max(written);
+        self.listen(on);
         // The loop goes on where it stopped to read.
         self.read(on);
     }
@@ -342,6 +375,8 @@ impl World {
             assert!(session.queued() <= limits.max_queued + MAX_MESSAGE + 64);
         }
         assert!(self.hub.sessions() <= self.config.max_sessions);
+        self.most.sessions = self.most.sessions.max(self.hub.sessions());
+        self.most.connections = self.most.connections.max(self.hub.connections());
         let connections = self.connections.len();
         let each = 2 * limits.max_head + limits.max_payload + OUTBOX;
         let session = limits.max_queued + limits.max_unread + 2 * MAX_MESSAGE;
@@ -349,8 +384,20 @@ impl World {
         assert!(self.memory.live() <= bound, "{} bytes, {bound} at most", self.memory.live());
     }
 
-    /// A digest of all that was said, and how far it got. In the end connections are `lost`, or the hub is closed.
-    pub(super) fn finish(mut self, lost: bool) -> (u64, Reached) {
+    /// What a hub keeps beside what it held when it was made: storage for as much as there once was.
+    const fn kept(&self) -> usize {
+        let Most { connections, sessions, outputs, written } = self.most;
+        FOR_ANY
+            + connections * FOR_CONNECTION
+            + sessions * FOR_SESSION
+            + outputs * FOR_OUTPUT
+            + (connections + 1) * 2 * written
+            + 2 * self.come
+    }
+
+    /// A digest of all that was said, how far it got, and how many messages were heard that had been said.
+    /// In the end connections are `lost`, or the hub is closed.
+    pub(super) fn finish(mut self, lost: bool) -> (u64, Reached, usize) {
         self.drain();
         // The silence of a peer that is not read is excused for as long as it is not.
         for n in 0..self.sessions.len() {
@@ -379,9 +426,36 @@ impl World {
         assert_eq!(self.hub.poll_timeout(), None);
         assert!(self.told.values().all(|told| told.closed));
         assert!(!self.closed || self.hub.is_finished());
-        (self.digest.finish(), self.reached)
+        for (sid, on) in &self.greeted {
+            let opened = self.told.values().find(|told| told.talk.sid.as_str() == sid);
+            assert_eq!(opened.map(|told| told.on), Some(*on), "{sid} on the wrong connection");
+        }
+        let lanes = self.told.values().flat_map(|told| [&told.talk.up, &told.talk.down]);
+        let heard = lanes.map(|lane| lane.heard).sum();
+        let kept = self.kept();
+        let Self { hub, connections, sockets, sessions, told, greeted, .. } = self;
+        drop((connections, sockets, sessions, told, greeted));
+        let left = self.memory.live().saturating_sub(self.empty);
+        assert!(left <= kept, "{left} bytes are left, {:?}", self.most);
+        drop(hub);
+        (self.digest.finish(), self.reached, heard)
     }
 }
+
+impl Socket {
+    /// Whatever is sent does not arrive.
+    const fn is_deaf(&self) -> bool {
+        self.ended || self.gone
+    }
+
+    /// Whether a request like this has not been answered.
+    fn waits(&self, is_it: impl Fn(&Request) -> bool) -> bool {
+        self.reader.waiting.iter().any(is_it)
+    }
+}
+
+/// What a frame is called, beside requests.
+const FRAME: u64 = 0;
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 8;
@@ -395,6 +469,19 @@ const FIXED: usize = 2 << 20;
 
 /// The longest message that a script sends.
 const MAX_MESSAGE: usize = 255 * 100;
+
+/// What a hub keeps for the first few of everything: places in tables come in fours at least, and small
+/// messages in chunks.
+const FOR_ANY: usize = 8 * 1024 + Arena::CHUNK;
+
+/// A place for a connection, in a table that has doubled, and what stands in others about it.
+const FOR_CONNECTION: usize = 1024;
+
+/// The same for a session.
+const FOR_SESSION: usize = 2048;
+
+/// The same for what the loop is told.
+const FOR_OUTPUT: usize = 128;
 
 /// Deadlines that are kept in one step: with deadlines of milliseconds there could be very many.
 const MAX_DEADLINES: usize = 500;

@@ -6,20 +6,27 @@ use std::{fs, path::Path};
 use enginewire_properties::{
     http, http_client, jsonp, packets, payloads, query, stream, websocket,
 };
-use proptest::{collection::vec, prelude::*, sample::Index};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
 
-use crate::{config, letters::Script};
+use crate::{config, letters::Script, share};
 
-/// Any bytes one time in four, else a seed with up to three changes.
-fn bytes(target: &str) -> impl Strategy<Value = Script> + use<> {
+/// A seed with up to three changes, mostly one that is understood without them; or any bytes.
+fn bytes(target: &str, is_worth: fn(&[u8]) -> bool) -> impl Strategy<Value = Script> + use<> {
     let seeds = seeds(target);
-    let other = seeds.clone();
-    let changed = (any::<Index>(), vec(change(), 0..4)).prop_map(move |(seed, changes)| {
-        let mut bytes = seed.get(&seeds).clone();
+    let worthy: Vec<_> = seeds.iter().filter(|seed| is_worth(seed)).cloned().collect();
+    let any_bytes = vec(any::<u8>(), 0..200).prop_map(Script);
+    prop_oneof![1 => any_bytes, 2 => changed(seeds.clone(), seeds.clone()), 7 => changed(worthy, seeds)]
+}
+
+fn changed(seeds: Vec<Vec<u8>>, other: Vec<Vec<u8>>) -> impl Strategy<Value = Script> {
+    (select(seeds), vec(change(), 0..4)).prop_map(move |(mut bytes, changes)| {
         changes.iter().for_each(|change| change.apply(&mut bytes, &other));
         Script(bytes)
-    });
-    prop_oneof![1 => vec(any::<u8>(), 0..200).prop_map(Script), 3 => changed]
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -87,27 +94,39 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 }
 
 macro_rules! targets {
-    ($($target:ident $cases:literal)*) => {
+    ($($target:ident $cases:literal $least:literal $is_worth:expr;)*) => {
         $(
             proptest! {
                 #![proptest_config(config($cases))]
 
                 #[test]
-                fn $target(script in bytes(stringify!($target))) {
+                fn $target(script in bytes(stringify!($target), |script| $is_worth($target::run(script)))) {
                     $target::run(&script.0);
                 }
             }
         )*
+
+        #[test]
+        fn many_of_them_are_understood() {
+            let found = [$({
+                let (target, is_worth) = (stringify!($target), |script: &[u8]| {
+                    $is_worth($target::run(script))
+                });
+                (target, share(bytes(target, is_worth), is_worth), $least)
+            }),*];
+            assert!(found.iter().all(|(_, found, least)| found >= least), "{found:?}");
+        }
     };
 }
 
+// How many there are, and of a hundred how many at least have something in them that is taken.
 targets! {
-    http 5000
-    http_client 5000
-    jsonp 5000
-    packets 5000
-    payloads 5000
-    query 5000
-    stream 5000
-    websocket 5000
+    http 5000 33 |taken: http::Taken| taken.heads > 0;
+    http_client 5000 35 |taken: http::Taken| taken.heads > 0;
+    jsonp 5000 40 |is_taken| is_taken;
+    packets 5000 33 |is_packet| is_packet;
+    payloads 5000 50 |packets| packets > 0;
+    query 5000 58 |pairs| pairs > 0;
+    stream 5000 42 |packets| packets > 0;
+    websocket 5000 60 |messages| messages > 0;
 }

@@ -1,24 +1,26 @@
 //! A hub: a few clients that mostly do as they should, each on as many connections as it needs.
 
+use enginewire::{Message, Packet, Revision, codec};
 use enginewire_properties::hub;
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
     assert_worth, config,
-    letters::{Script, line, operation, options, text},
+    letters::{Script, line, message, operation, options, payload},
+    share,
 };
 
 /// What the client does of whose session the number is, or the application to it.
 #[derive(Clone, Debug)]
 enum Op {
-    /// One more opens a session, maybe on a WebSocket.
-    Join(bool),
+    /// One more opens a session, maybe on a WebSocket, maybe of revision 3.
+    Join(bool, bool),
     Listen(u8),
-    Say(u8, String),
+    Say(u8, Vec<Message>),
     Upgrade(u8),
-    /// 25 s pass, and all answer the ping.
+    /// 25 s pass, and all answer the ping, or send theirs.
     Beat,
-    Send(u8, String),
+    Send(u8, Message),
     /// Some times 100 bytes.
     SendMuch(u8, u8),
     /// Its connection takes so many bytes, or all again.
@@ -35,10 +37,11 @@ enum Op {
 
 fn scripts() -> impl Strategy<Value = Script> {
     let ends = select(vec!["", "", "", "C", "mlast\ndC", "X"]);
-    (options(OPTIONS), any::<bool>(), vec(op(), 0..40), ends).prop_map(
-        |(letters, websocket, ops, end)| {
+    let first = any::<[bool; 2]>();
+    (options(OPTIONS), first, vec(op(), 0..40), ends).prop_map(
+        |(letters, [websocket, old], ops, end)| {
             let mut writer = Writer::new(&letters);
-            writer.write(&Op::Join(websocket));
+            writer.write(&Op::Join(websocket, old));
             for op in &ops {
                 writer.write(op);
             }
@@ -51,12 +54,12 @@ fn scripts() -> impl Strategy<Value = Script> {
 fn op() -> impl Strategy<Value = Op> {
     let who = || 0u8..3;
     prop_oneof![
-        6 => any::<bool>().prop_map(Op::Join),
+        6 => any::<[bool; 2]>().prop_map(|[websocket, old]| Op::Join(websocket, old)),
         20 => who().prop_map(Op::Listen),
-        20 => (who(), text()).prop_map(|(who, text)| Op::Say(who, text)),
+        24 => (who(), vec(message(), 1..3)).prop_map(|(who, messages)| Op::Say(who, messages)),
         16 => who().prop_map(Op::Upgrade),
         3 => Just(Op::Beat),
-        20 => (who(), text()).prop_map(|(who, text)| Op::Send(who, text)),
+        20 => (who(), message()).prop_map(|(who, message)| Op::Send(who, message)),
         2 => (who(), any::<u8>()).prop_map(|(who, much)| Op::SendMuch(who, much)),
         2 => (who(), any::<u8>()).prop_map(|(who, room)| Op::Slow(who, room)),
         2 => who().prop_map(Op::Fast),
@@ -71,6 +74,8 @@ fn op() -> impl Strategy<Value = Op> {
 struct Writer {
     script: Vec<u8>,
     asks: bool,
+    /// Revision 3 is allowed.
+    allows: bool,
     connections: u8,
     clients: Vec<Client>,
 }
@@ -79,6 +84,7 @@ struct Writer {
 #[derive(Clone)]
 struct Client {
     session: u8,
+    revision: Revision,
     /// On which it polls, or is a WebSocket.
     on: u8,
     posts: Option<u8>,
@@ -93,6 +99,7 @@ impl Writer {
         Self {
             script: [letters.as_bytes(), b":"].concat(),
             asks: letters.contains('?'),
+            allows: letters.contains('3'),
             connections: 0,
             clients: Vec::new(),
         }
@@ -100,7 +107,10 @@ impl Writer {
 
     fn write(&mut self, op: &Op) {
         match op {
-            Op::Join(websocket) => self.join(*websocket),
+            Op::Join(websocket, old) => {
+                let old = *old && self.allows;
+                self.join(*websocket, if old { Revision::V3 } else { Revision::V4 });
+            }
             Op::Listen(who) => {
                 let Some(client) = self.client(*who) else { return };
                 if !client.websocket && !client.waits {
@@ -110,15 +120,25 @@ impl Writer {
                 }
                 self.script.push(b'd');
             }
-            Op::Say(who, text) => self.say(*who, &format!("4{text}")),
+            Op::Say(who, messages) => {
+                let packets: Vec<_> = messages.iter().cloned().map(Packet::Message).collect();
+                self.say(*who, &packets);
+            }
             Op::Upgrade(who) => self.upgrade(*who),
             Op::Beat => {
                 self.script.extend([b'*', 25, b'd']);
                 for who in 0..self.clients.len() {
-                    self.say(u8::try_from(who).unwrap(), "3");
+                    let beat = match self.clients[who].revision {
+                        Revision::V4 => Packet::Pong("".into()),
+                        Revision::V3 => Packet::Ping("".into()),
+                    };
+                    self.say(u8::try_from(who).unwrap(), &[beat]);
                 }
             }
-            Op::Send(who, text) => self.send(*who, b'm', |script| line(script, text.as_bytes())),
+            Op::Send(who, message) => {
+                let letter = if message.is_binary() { b'B' } else { b'm' };
+                self.send(*who, letter, |script| line(script, message.payload()));
+            }
             Op::SendMuch(who, much) => self.send(*who, b'M', |script| script.push(*much)),
             Op::Slow(who, room) => {
                 let Some(client) = self.client(*who) else { return };
@@ -161,31 +181,51 @@ impl Writer {
         on
     }
 
-    fn join(&mut self, websocket: bool) {
+    fn join(&mut self, websocket: bool, revision: Revision) {
         // The hub of the script takes eight connections, and a client needs three.
         if self.clients.len() == 3 {
             return;
         }
         let on = self.accept();
-        self.script.extend([if websocket { b'O' } else { b'o' }, on, b'd']);
+        let letter = match (revision, websocket) {
+            (Revision::V4, false) => b'o',
+            (Revision::V4, true) => b'O',
+            (Revision::V3, false) => b'v',
+            (Revision::V3, true) => b'V',
+        };
+        self.script.extend([letter, on, b'd']);
         if self.asks {
             self.script.extend([b'y', on, b'd']);
         }
         let session = b'0' + u8::try_from(self.clients.len()).unwrap();
-        let client = Client { session, on, posts: None, websocket, waits: false, queued: false };
-        self.clients.push(client);
+        self.clients.push(Client {
+            session,
+            revision,
+            on,
+            posts: None,
+            websocket,
+            waits: false,
+            queued: false,
+        });
     }
 
-    fn say(&mut self, who: u8, packet: &str) {
+    fn say(&mut self, who: u8, packets: &[Packet]) {
         let Some(client) = self.client(who).cloned() else { return };
         if client.websocket {
-            self.script.extend([b't', client.on]);
+            for packet in packets {
+                let frame = codec::encode_frame(client.revision, packet.into(), false);
+                let first: &[u8] =
+                    if frame.binary { &[b'f', client.on, 0x82] } else { &[b't', client.on] };
+                self.script.extend_from_slice(first);
+                self.script.extend(frame.prefix);
+                line(&mut self.script, &frame.payload);
+            }
         } else {
             let on = client.posts.unwrap_or_else(|| self.accept());
             self.client(who).unwrap().posts = Some(on);
             self.script.extend([b'p', on, client.session]);
+            line(&mut self.script, &payload(client.revision, true, packets).0);
         }
-        line(&mut self.script, packet.as_bytes());
         self.script.push(b'd');
     }
 
@@ -225,6 +265,12 @@ fn most_scripts_open_exchange_and_upgrade() {
     assert_worth(scripts(), hub::run, [95, 75, 80, 40]);
 }
 
+#[test]
+fn most_scripts_are_heard_as_they_are_said() {
+    let found = share(scripts(), |script| hub::heard(script) > 1);
+    assert!(found >= 75, "{found}");
+}
+
 const OPTIONS: &[(char, u8)] = &[
     ('?', 5),
     ('3', 3),
@@ -240,10 +286,10 @@ const OPTIONS: &[(char, u8)] = &[
 
 const OPERATIONS: &[(&str, &str)] = &[
     ("ad1CX", ""),
-    ("oOelWcAPRyr", "n"),
+    ("oOvVelWcAPRyr", "n"),
     ("gu", "nn"),
     ("ph", "nnt"),
-    ("tbm", "nt"),
+    ("tbmB", "nt"),
     ("f", "nkt"),
     ("wM", "nk"),
     ("+*", "k"),

@@ -1,61 +1,107 @@
 //! Sizes just below, at and just above the limits of each target.
 
-use enginewire_properties::{http, http_client, stream, websocket};
+use enginewire_properties::{
+    http::{self, Refused, Taken},
+    http_client, stream, websocket,
+};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{config, letters::Script};
 
-/// What `http` and `http_client` choose their limits by, and the largest head and body then.
-const HTTP: [(u8, usize, usize); 3] = [(0, 200, 100), (2 << 2, 64, 10), (3 << 2, 1000, 70_000)];
+/// What `http` and `http_client` choose their limits by, and the largest head, most fields and largest
+/// body then.
+const HTTP: [(u8, usize, usize, usize); 3] =
+    [(0, 200, 100, 100), (2 << 2, 64, 2, 10), (3 << 2, 1000, 20, 70_000)];
 
 /// The same for `websocket`: the largest message, and the most fragments.
 const MESSAGES: [(u8, usize); 3] = [(0, 1000), (1 << 1, 100), (2 << 1, 5000)];
 const FRAGMENTS: [(u8, usize); 3] = [(0, usize::MAX), (1 << 3, 1), (2 << 3, 3)];
+
+/// First lines, which are as long as they have to be.
+const REQUEST: [&str; 2] = ["POST /", " HTTP/1.1"];
+const ANSWER: [&str; 2] = ["HTTP/1.1 200 OK", ""];
+
+/// The shortest field.
+const FIELD: &str = "A:\r\n";
 
 /// A size near to `limit`, and now and then far from it.
 fn near(limit: usize) -> impl Strategy<Value = usize> {
     prop_oneof![3 => limit.saturating_sub(4)..=limit + 4, 1 => 0..=2 * limit]
 }
 
-/// Behind the options of a stream, in reads of any size: heads of one size and bodies of another.
-fn exchanges(first: &'static str) -> impl Strategy<Value = Script> {
+/// Behind the options of a stream, in reads of any size: heads of one size and bodies of another, and what
+/// is to be made of them. `first` are the parts of the first line, between which there is room.
+fn exchanges(first: [&'static str; 2]) -> impl Strategy<Value = (Script, Taken)> {
     (select(HTTP.to_vec()), any::<[u8; 4]>()).prop_flat_map(
-        move |((flags, max_head, max_body), reads)| {
-            let one = (near(max_head), near(max_body), any::<bool>());
+        move |((flags, max_head, max_fields, max_body), reads)| {
+            let one = (near(max_head), near(max_fields), near(max_body), any::<bool>());
             (any::<bool>(), vec(one, 1..4)).prop_map(move |(ends, exchanges)| {
+                let is_answer = first[0].starts_with("HTTP");
                 let mut script = vec![flags | if ends { 2 } else { 0 }];
                 script.extend(reads);
                 // Each request is answered with its body; or each answer is to a POST.
-                script.extend(if first.starts_with("HTTP") { b"pppp" } else { &[0; 4] });
-                for (i, (head, body, chunked)) in exchanges.into_iter().enumerate() {
-                    if i > 0 && first.starts_with("HTTP") {
+                script.extend(if is_answer { b"pppp" } else { &[0; 4] });
+                let mut taken = Taken::default();
+                for (i, (head, fields, body, chunked)) in exchanges.into_iter().enumerate() {
+                    if i > 0 && is_answer {
                         script.push(0x1e);
                     }
-                    let length = if chunked {
-                        "Transfer-Encoding: chunked".to_owned()
-                    } else {
-                        format!("Content-Length: {body}")
-                    };
-                    let mut lines = format!("{first}Host: a\r\n{length}\r\n");
-                    let padding = head.saturating_sub(lines.len() + "X: \r\n\r\n".len());
-                    lines += &format!("X: {}\r\n\r\n", "x".repeat(padding));
-                    script.extend_from_slice(lines.as_bytes());
-                    let body = "y".repeat(body);
-                    script.extend_from_slice(
-                        if !chunked {
-                            body.clone().into_bytes()
-                        } else if body.is_empty() {
-                            b"0\r\n\r\n".to_vec()
+                    let (head, fields) =
+                        write_head(first, head, fields, (!chunked).then_some(body));
+                    script.extend_from_slice(head.as_bytes());
+                    script.extend_from_slice(&write_body(body, chunked));
+                    if taken.refused.is_none() {
+                        let line = head.find('\n').map_or(0, |end| end + 1);
+                        taken.refused = if line > max_head {
+                            Some(Refused::Line)
+                        } else if head.len() > max_head {
+                            Some(Refused::Head)
+                        } else if fields > max_fields {
+                            Some(Refused::Fields)
                         } else {
-                            format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).into_bytes()
-                        }
-                        .as_slice(),
-                    );
+                            (body > max_body).then_some(Refused::Body)
+                        };
+                        let is_whole = taken.refused.is_none();
+                        taken.bodies.extend(is_whole.then_some(body));
+                        // An answer is handed over with its body.
+                        let is_head = !is_answer && taken.refused == Some(Refused::Body);
+                        taken.heads += usize::from(is_whole || is_head);
+                    }
                 }
-                Script(script)
+                (Script(script), taken)
             })
         },
     )
+}
+
+/// A head of this size, and as many fields of `fields` as have room in it, or as few as it takes.
+fn write_head(
+    first: [&str; 2],
+    size: usize,
+    fields: usize,
+    length: Option<usize>,
+) -> (String, usize) {
+    let length = match length {
+        Some(length) => format!("Content-Length: {length}"),
+        None => "Transfer-Encoding: chunked".to_owned(),
+    };
+    let least = format!("{}{}\r\nHost: a\r\n{length}\r\n\r\n", first[0], first[1]).len();
+    let room = size.saturating_sub(least);
+    let more = fields.saturating_sub(2).min(room / FIELD.len());
+    let padding = "x".repeat(room - more * FIELD.len());
+    let [before, behind] = first;
+    let more_fields = FIELD.repeat(more);
+    let head = format!("{before}{padding}{behind}\r\nHost: a\r\n{length}\r\n{more_fields}\r\n");
+    (head, 2 + more)
+}
+
+fn write_body(length: usize, chunked: bool) -> Vec<u8> {
+    let body = "y".repeat(length);
+    match (chunked, length) {
+        (false, _) => body.into_bytes(),
+        (true, 0) => b"0\r\n\r\n".to_vec(),
+        (true, _) => format!("{length:x}\r\n{body}\r\n0\r\n\r\n").into_bytes(),
+    }
 }
 
 /// A conversation of `websocket`, whose model knows what must come out of it.
@@ -120,13 +166,13 @@ proptest! {
     #![proptest_config(config(1000))]
 
     #[test]
-    fn heads_and_bodies_of_requests(script in exchanges("POST / HTTP/1.1\r\n")) {
-        http::run(&script.0);
+    fn heads_and_bodies_of_requests((script, taken) in exchanges(REQUEST)) {
+        assert_eq!(http::run(&script.0), taken);
     }
 
     #[test]
-    fn heads_and_bodies_of_answers(script in exchanges("HTTP/1.1 200 OK\r\n")) {
-        http_client::run(&script.0);
+    fn heads_and_bodies_of_answers((script, taken) in exchanges(ANSWER)) {
+        assert_eq!(http_client::run(&script.0), taken);
     }
 
     #[test]

@@ -41,11 +41,10 @@ fn assert_worth(
     run: fn(&[u8]) -> Reached,
     least: [usize; 4],
 ) {
-    let mut runner = TestRunner::deterministic();
-    let reached: Vec<_> =
-        (0..500).map(|_| run(&scripts.new_tree(&mut runner).unwrap().current().0)).collect();
-    let share =
-        |which: fn(&Reached) -> bool| reached.iter().filter(|one| which(one)).count() * 100 / 500;
+    let reached: Vec<_> = samples(&scripts).map(|script| run(&script.0)).collect();
+    let share = |which: fn(&Reached) -> bool| {
+        reached.iter().filter(|one| which(one)).count() * 100 / SAMPLES
+    };
     let found = [
         share(|reached| reached.opened),
         share(|reached| reached.received > 0),
@@ -54,3 +53,16 @@ fn assert_worth(
     ];
     assert!(found.iter().zip(least).all(|(&found, least)| found >= least), "{found:?}");
 }
+
+/// How many of a hundred scripts are worth something.
+fn share(scripts: impl Strategy<Value = Script>, is_worth: impl Fn(&[u8]) -> bool) -> usize {
+    samples(&scripts).filter(|script| is_worth(&script.0)).count() * 100 / SAMPLES
+}
+
+/// The same scripts every time.
+fn samples(scripts: &impl Strategy<Value = Script>) -> impl Iterator<Item = Script> {
+    let mut runner = TestRunner::deterministic();
+    (0..SAMPLES).map(move |_| scripts.new_tree(&mut runner).unwrap().current())
+}
+
+const SAMPLES: usize = 500;
