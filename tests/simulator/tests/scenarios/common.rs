@@ -70,6 +70,10 @@ pub(crate) fn talk(world: &mut World<Numbered>, life: u64, messages: usize) {
     }
 }
 
+pub(crate) fn server_of(world: &World<Numbered>, life: u64) -> EndId {
+    world.server_end(life).unwrap_or_else(|| panic!("life {life} has no session"))
+}
+
 /// What either side says about the end.
 pub(crate) fn reasons(
     world: &World<Numbered>,
