@@ -37,8 +37,15 @@ fn sid_of(world: &World<Numbered>, life: u64) -> String {
 
 /// The status of each answer.
 fn statuses(world: &World<Numbered>, id: IntruderId) -> Vec<String> {
+    answers(world, id).into_iter().map(|(status, _)| status).collect()
+}
+
+/// The status and the body of each answer.
+fn answers(world: &World<Numbered>, id: IntruderId) -> Vec<(String, String)> {
     let heard = String::from_utf8_lossy(world.heard(id)).into_owned();
-    heard.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
+    let answers = heard.split("HTTP/1.1 ").skip(1);
+    let body = |answer: &str| answer.split_once("\r\n\r\n").unwrap_or_default().1.to_owned();
+    answers.map(|answer| (answer[..3].to_owned(), body(answer))).collect()
 }
 
 /// What a session is about when a request is there twice.
@@ -205,7 +212,8 @@ fn open_by_hand(world: &mut World<Numbered>, revision: Revision) -> (u64, String
     world.run_for(SECOND);
     let sid = sid_of(world, life);
     world.leave(polls);
-    let probes = world.intrude(life, Path::default());
+    // Without delay, so that something else can come in the same instant.
+    let probes = world.intrude(life, Path::exact(Duration::ZERO));
     let number = revision.number();
     let upgrade = format!(
         "GET /engine.io/?EIO={number}&transport=websocket&life={life}{sid} HTTP/1.1\r\n\
@@ -287,6 +295,80 @@ fn a_probe_that_comes_twice_is_answered_twice_and_completes_once() {
             assert_ends(world, life)
         });
     }
+}
+
+/// How the second GET comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Race {
+    /// After the client has got the noop.
+    Later,
+    /// In the same instant as the probe, just behind it.
+    Behind,
+    /// Before the probe, on the connection of the GET that waits: it is looked at in the instant of the noop.
+    Pipelined,
+}
+
+/// A GET waits when the probe comes, and is answered with a noop. The client, which has not got the answer
+/// to the probe, polls again: it gets that GET back as well, soon but not at once, and what is queued
+/// between that and its `5` comes on the WebSocket.
+#[test]
+fn a_second_get_may_race_the_noop() {
+    for revision in REVISIONS {
+        for race in [Race::Later, Race::Behind, Race::Pipelined] {
+            for talks in [false, true] {
+                scenario(|seed| race_noop(seed, revision, race, talks));
+            }
+        }
+    }
+}
+
+fn race_noop(seed: u64, revision: Revision, race: Race, talks: bool) -> Log {
+    let mut world = world(seed);
+    let (life, sid, probes) = open_by_hand(&mut world, revision);
+    let server = server_of(&world, life);
+    let get = request(Method::Get, revision, life, &sid);
+    let first = world.intrude(life, Path::exact(Duration::ZERO));
+    let second = world.intrude(life, Path::exact(Duration::ZERO));
+    world.utter(first, &get);
+    if race == Race::Pipelined {
+        world.utter(first, &get);
+    }
+    world.run_for(MILLI);
+    assert_eq!(answers(&world, first), [], "it waits");
+    world.utter(probes, &frame("2probe"));
+    if race == Race::Later {
+        world.run_for(50 * MILLI);
+    }
+    if race != Race::Pipelined {
+        world.utter(second, &get);
+    }
+    world.run_for(99 * MILLI);
+    let of = |packet: &str| {
+        let length =
+            if revision == Revision::V3 { format!("{}:", packet.len()) } else { String::new() };
+        (String::from("200"), format!("{length}{packet}"))
+    };
+    let got = |world: &World<_>| [answers(world, first), answers(world, second)].concat();
+    assert_eq!(got(&world), [of("6")], "the second waits, so that no client spins");
+    assert_eq!(frames(&world, probes), b"\x81\x063probe");
+    let mut last = of("6");
+    if talks {
+        // Of what is sent now it is a carrier as any GET is.
+        world.at(server, |_, end| assert!(end.send("by polling").is_ok()));
+        last = of("4by polling");
+    }
+    world.run_for(MILLI);
+    assert_eq!(got(&world), [of("6"), last.clone()], "within 100 ms");
+    for text in ["one", "two"] {
+        world.at(server, |_, end| assert!(end.send(text).is_ok()));
+    }
+    world.run_for(SECOND);
+    world.utter(probes, &frame("5"));
+    world.run_for(SECOND);
+    assert_eq!(world.application.talk(server).upgraded, 1);
+    assert_eq!(frames(&world, probes), b"\x81\x063probe\x81\x044one\x81\x044two");
+    assert_eq!(got(&world), [of("6"), last], "nothing comes twice");
+    assert_ends(world, life)
 }
 
 #[test]

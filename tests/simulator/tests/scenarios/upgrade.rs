@@ -91,10 +91,10 @@ fn all_that_is_queued_moves_along_in_order() {
     }
 }
 
-/// The client polls again while the server answers the waiting GET with a noop, and so on: however
-/// the two are timed nothing is lost, and nobody polls more often than there is reason to.
+/// However late the answer to the probe is, so that the client polls on: nothing is lost, and nobody polls
+/// more often than there is reason to.
 #[test]
-fn a_second_get_may_race_the_noop() {
+fn a_talk_during_an_upgrade_that_takes_long_loses_nothing() {
     for revision in REVISIONS {
         for delay in 0..12 {
             scenario(|seed| {
