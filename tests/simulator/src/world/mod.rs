@@ -318,6 +318,12 @@ impl<A> World<A> {
         wires.map(|(_, wire)| wire.in_flight()).sum()
     }
 
+    /// Whether the server has written a part of an answer to this life, and has the rest still to write.
+    pub fn is_answering(&self, life: u64) -> bool {
+        let mut wires = self.network.wires().filter(|(_, wire)| wire.life == life);
+        wires.any(|(_, wire)| wire.observer.is_within_answer())
+    }
+
     /// Requests and answers on the connections that a life has open.
     pub fn exchanges(&self, life: u64) -> (u64, u64) {
         let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
