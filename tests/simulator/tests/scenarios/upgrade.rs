@@ -1,7 +1,7 @@
 //! Faults, messages and ends at every step of the upgrade.
 
 use enginewire::Revision;
-use enginewire_simulator::{EndId, Fault, Path, Side, When, World};
+use enginewire_simulator::{EndId, Fault, Numbered, Path, Side, When, World};
 
 use crate::common::*;
 
@@ -81,7 +81,9 @@ fn all_that_is_queued_moves_along_in_order() {
                 let mut world = world(seed);
                 let life = begin(&mut world, revision, BOTH, good);
                 world.run_for(wait * 2 * MILLI);
-                talk(&mut world, life, 800);
+                let upgraded = is_upgraded(&world, life);
+                talk(&mut world, life, MANY);
+                assert_full(&world, life, upgraded);
                 world.run_for(60 * SECOND);
                 assert_eq!(is_upgraded(&world, life), (true, true));
                 assert_well(&mut world, life);
@@ -90,6 +92,18 @@ fn all_that_is_queued_moves_along_in_order() {
         }
     }
 }
+
+/// Checks that each side that is open, and was not on its WebSocket, has not been able to send all that it
+/// was to send: its queue is full, also after a GET or POST has taken as much as there was room for.
+fn assert_full(world: &World<Numbered>, life: u64, upgraded: (bool, bool)) {
+    let (client, server) = (world.application.client(life), world.application.server(life));
+    assert!(upgraded.0 || client.sent < MANY as u64, "{client:?}");
+    let open = world.server_end(life).is_some();
+    assert!(upgraded.1 || !open || server.sent < MANY as u64, "{server:?}");
+}
+
+/// Messages for which no queue has room, not even if it is emptied once: see [`server`].
+const MANY: usize = 1000;
 
 /// However late the answer to the probe is, so that the client polls on: nothing is lost, and nobody polls
 /// more often than there is reason to.
