@@ -135,7 +135,7 @@ fn a_talk_during_an_upgrade_that_takes_long_loses_nothing() {
 fn either_side_can_close_at_every_step_of_the_upgrade() {
     for revision in REVISIONS {
         for side in [Side::Client, Side::Server] {
-            for step in 0..60 {
+            for step in 0..=UPGRADE_STEPS {
                 for graceful in [true, false] {
                     scenario(|seed| close_at(seed, revision, side, step, graceful));
                 }
@@ -158,6 +158,7 @@ fn close_at(
     for _ in 0..step {
         world.step();
     }
+    assert_spans_upgrade(&world, life, step);
     let id = match (side, world.server_end(life)) {
         (Side::Server, Some(id)) => id,
         (Side::Server, None) => panic!("it is there until it is closed"),
