@@ -48,6 +48,11 @@ impl Observer {
     pub(crate) const fn answers(&self) -> u64 {
         self.down.heads
     }
+
+    /// Whether an answer has begun and is not complete.
+    pub(crate) const fn is_within_answer(&self) -> bool {
+        self.down.body > 0 || !self.down.head.is_empty()
+    }
 }
 
 impl Scanner {
@@ -95,6 +100,16 @@ mod tests {
             let mut observer = Observer::default();
             let requests: u64 = post.chunks(size).map(|bytes| observer.request(bytes)).sum();
             assert_eq!((requests, observer.requests(), observer.answers()), (2, 2, 0));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_under_way_from_its_first_byte_to_its_last() {
+        let answer = b"HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\n\r\n\r\n";
+        for size in 0..=answer.len() {
+            let mut observer = Observer::default();
+            observer.answer(&answer[..size]);
+            assert_eq!(observer.is_within_answer(), size > 0 && size < answer.len(), "{size}");
         }
     }
 

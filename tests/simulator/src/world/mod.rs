@@ -217,10 +217,23 @@ impl<A: Application> World<A> {
         }
     }
 
-    /// The clock jumps, as if the machine had slept: what was due meanwhile comes late.
+    /// The clock jumps, as if the machine had slept: what was due meanwhile is due now. Of deadlines and
+    /// what can be read, those come first that [`set_timers_first`](Self::set_timers_first) says: a loop
+    /// that keeps to the rules of a [`Hub`] reads first.
     pub fn jump(&mut self, time: Duration) {
         self.now = self.now + time;
         self.ledger.note_jump(self.now);
+        let mut late = Vec::new();
+        while self.agenda.next().is_some_and(|next| next <= self.now) {
+            late.extend(self.agenda.pop());
+        }
+        for (_, next) in late {
+            let class = match next {
+                Next::ServerTimer | Next::ClientTimer(_) => self.timer_class,
+                Next::Network(_) | Next::Wake(_) => NETWORK_CLASS,
+            };
+            self.agenda.push(self.now, class, next);
+        }
     }
 
     /// Closes all clients, sends all intruders away, waits for all timeouts, and checks that nothing is left anywhere.
@@ -303,6 +316,12 @@ impl<A> World<A> {
     pub fn in_flight(&self, life: u64) -> usize {
         let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
         wires.map(|(_, wire)| wire.in_flight()).sum()
+    }
+
+    /// Whether the server has written a part of an answer to this life, and has the rest still to write.
+    pub fn is_answering(&self, life: u64) -> bool {
+        let mut wires = self.network.wires().filter(|(_, wire)| wire.life == life);
+        wires.any(|(_, wire)| wire.observer.is_within_answer())
     }
 
     /// Requests and answers on the connections that a life has open.

@@ -23,6 +23,15 @@ pub(crate) const SILENT: Option<CloseReason> = Some(CloseReason::PingTimeout);
 pub(crate) const BROKEN: Option<CloseReason> =
     Some(CloseReason::TransportError(TransportFault::ConnectionLost));
 
+/// What a client says that came with a session that is no more.
+pub(crate) const REFUSED: Option<CloseReason> =
+    Some(CloseReason::TransportError(TransportFault::Status(400)));
+pub(crate) const POLL_LOST: Option<CloseReason> =
+    Some(CloseReason::TransportError(TransportFault::PollLost));
+
+/// Steps of a world from the opening of a session until it has moved to its WebSocket, and a few more.
+pub(crate) const UPGRADE_STEPS: u32 = 40;
+
 /// A server with small limits that takes both revisions.
 pub(crate) fn server() -> HubConfig {
     let mut config = HubConfig::default();
@@ -61,6 +70,10 @@ pub(crate) fn talk(world: &mut World<Numbered>, life: u64, messages: usize) {
     }
 }
 
+pub(crate) fn server_of(world: &World<Numbered>, life: u64) -> EndId {
+    world.server_end(life).unwrap_or_else(|| panic!("life {life} has no session"))
+}
+
 /// What either side says about the end.
 pub(crate) fn reasons(
     world: &World<Numbered>,
@@ -78,6 +91,16 @@ pub(crate) fn assert_well(world: &mut World<Numbered>, life: u64) {
     assert_eq!(reasons(world, life), (None, None));
     world.application.assert_all_came(life);
     assert!(world.application.client(life).received >= 5);
+}
+
+/// Checks that so many steps after the opening lie before the upgrade if there are none, and behind it if
+/// there are [`UPGRADE_STEPS`].
+pub(crate) fn assert_spans_upgrade(world: &World<Numbered>, life: u64, step: u32) {
+    match step {
+        0 => assert_eq!(world.application.client(life).opened, 0, "the handshake is on its way"),
+        UPGRADE_STEPS => assert_eq!(is_upgraded(world, life), (true, true), "too few steps"),
+        _ => {}
+    }
 }
 
 pub(crate) fn is_upgraded(world: &World<Numbered>, life: u64) -> (bool, bool) {

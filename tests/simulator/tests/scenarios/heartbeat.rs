@@ -1,6 +1,11 @@
 //! Who is noticed to be gone, when, and who is not.
 
-use enginewire_simulator::{EndId, Fault, Path, Side, When, client_config};
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+use enginewire::{ClientTimerKind, Revision, Time, TransportKind};
+use enginewire_simulator::{
+    EndId, Fault, Log, Manner, Numbered, Path, Side, When, World, client_config,
+};
 
 use crate::common::*;
 
@@ -112,20 +117,228 @@ fn a_peer_that_vanishes_right_after_the_upgrade_is_noticed() {
     }
 }
 
+/// What becomes of a session when the clock jumps during its upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    GoesOn,
+    /// The client is on its WebSocket when the server has given the upgrade up.
+    Torn,
+    /// Somebody was silent for too long.
+    Over,
+}
+
+/// Who waits for a ping is the one that gives up. It does not if one that it waits for, or in revision 3
+/// anything else, was on its way: it is read first.
 #[test]
-fn after_a_long_jump_of_the_clock_everything_comes_to_an_end_or_goes_on() {
+fn a_jump_of_the_clock_at_every_step_of_the_upgrade_ends_the_session_on_both_sides_or_on_none() {
     for revision in REVISIONS {
-        for transports in [POLLING, WEBSOCKET, BOTH] {
-            scenario(|seed| {
-                let mut world = world(seed);
-                let life = begin(&mut world, revision, transports, good);
-                world.run_for(10 * SECOND);
-                world.jump(24 * 3600 * SECOND);
-                world.run_for(200 * SECOND);
-                let (client, server) = reasons(&world, life);
-                assert_eq!(client.is_some(), server.is_some(), "{client:?} {server:?}");
-                world.finish().0
-            });
+        for jump in JUMPS {
+            let fates = RefCell::new(BTreeSet::new());
+            for step in 0..=UPGRADE_STEPS {
+                scenario(|seed| {
+                    let (fate, log) = jump_in_upgrade(seed, revision, step, jump);
+                    fates.borrow_mut().insert(fate);
+                    log
+                });
+            }
+            let expected: &[Fate] = match jump {
+                SECOND => &[Fate::GoesOn],
+                INTERVAL => &[Fate::GoesOn, Fate::Torn],
+                _ => &[Fate::GoesOn, Fate::Over],
+            };
+            let fates: Vec<_> = fates.into_inner().into_iter().collect();
+            assert_eq!(fates, expected, "{revision:?}, {jump:?}");
         }
     }
 }
+
+fn jump_in_upgrade(seed: u64, revision: Revision, step: u32, jump: Duration) -> (Fate, Log) {
+    let mut world = patient_world(seed);
+    let life = begin(&mut world, revision, BOTH, good);
+    world.run_until(|world| world.server_end(life).is_some());
+    talk(&mut world, life, 2);
+    for _ in 0..step {
+        world.step();
+    }
+    assert_spans_upgrade(&world, life, step);
+    let (client, server) = (world.application.client(life), world.application.server(life));
+    world.jump(jump);
+    // What has come meanwhile, and what is overdue.
+    world.run_for(Duration::ZERO);
+    let upgraded = is_upgraded(&world, life);
+    let silent = match revision {
+        Revision::V4 => client.opened > 0,
+        Revision::V3 => world.application.server(life).received == server.received,
+    };
+    let fate = if silent && jump >= SILENCE {
+        Fate::Over
+    } else if upgraded == (true, false) && jump >= INTERVAL {
+        Fate::Torn
+    } else {
+        Fate::GoesOn
+    };
+    world.run_for(200 * SECOND);
+    let (client, server) = reasons(&world, life);
+    match (fate, revision) {
+        (Fate::GoesOn, _) => assert_well(&mut world, life),
+        (Fate::Torn, _) => assert_eq!((client, server), (TOLD, SILENT)),
+        (Fate::Over, Revision::V4) => {
+            let learns = if upgraded.1 { TOLD } else { SILENT };
+            assert_eq!((client, server), (SILENT, learns));
+        }
+        (Fate::Over, Revision::V3) => {
+            assert_eq!(server, SILENT);
+            // It depends on whether a GET waited.
+            assert!(client == TOLD || (client == REFUSED && !upgraded.0), "{client:?}");
+        }
+    }
+    (fate, world.finish().0)
+}
+
+/// Its server keeps connections for longer than any jump: here only the heartbeat counts.
+fn patient_world(seed: u64) -> World<Numbered> {
+    let mut config = server();
+    config.idle_timeout = 2 * JUMPS[3];
+    let manner = Manner { size: 100, ..Manner::default() };
+    World::new(seed, config, Numbered::new(manner))
+}
+
+/// How far a ping and its answer have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Beat {
+    /// None is under way.
+    Quiet,
+    /// It waits for the connection of its POST.
+    PingWaits,
+    PingFlies,
+    /// As the ping.
+    PongWaits,
+    PongFlies,
+    Answered,
+}
+
+#[test]
+fn a_jump_of_the_clock_while_nothing_happens_or_during_a_ping_counts_as_the_silence_that_it_is() {
+    assert_eq!(
+        (server().protocol.ping_interval, server().protocol.ping_timeout),
+        (INTERVAL, TIMEOUT)
+    );
+    for revision in REVISIONS {
+        for transports in [POLLING, WEBSOCKET, BOTH] {
+            for jump in JUMPS {
+                let beats = RefCell::new(BTreeSet::new());
+                // While nothing happens, and from just before the first ping until behind its answer.
+                let moments = (0..=40).map(|after| INTERVAL - MILLI + after * MILLI);
+                for wait in std::iter::once(10 * SECOND).chain(moments) {
+                    scenario(|seed| {
+                        let (beat, log) = jump_in_beat(seed, revision, transports, wait, jump);
+                        beats.borrow_mut().insert(beat);
+                        log
+                    });
+                }
+                let mut expected =
+                    vec![Beat::Quiet, Beat::PingFlies, Beat::PongFlies, Beat::Answered];
+                // What the server says waits for nothing.
+                match (revision, transports == POLLING) {
+                    (Revision::V4, true) => expected.push(Beat::PongWaits),
+                    (Revision::V3, true) => expected.push(Beat::PingWaits),
+                    (_, false) => {}
+                }
+                expected.sort();
+                let beats: Vec<_> = beats.into_inner().into_iter().collect();
+                assert_eq!(beats, expected, "{revision:?} on {transports:?}");
+            }
+        }
+    }
+}
+
+fn jump_in_beat(
+    seed: u64,
+    revision: Revision,
+    transports: &[TransportKind],
+    wait: Duration,
+    jump: Duration,
+) -> (Beat, Log) {
+    let mut world = patient_world(seed);
+    let life = begin(&mut world, revision, transports, good);
+    world.run_until(|world| world.server_end(life).is_some());
+    let quiet = wait.min(INTERVAL - MILLI);
+    world.run_for(quiet);
+    let before = deadlines(&world, life);
+    world.run_for(wait - quiet);
+    let beat = beat(&world, life, revision, before);
+    let (requests, answers) = world.exchanges(life);
+    world.jump(jump);
+    world.run_for(200 * SECOND);
+    // Who answers pings waits for one; an answer that is read late puts off the next.
+    let answerer = match beat {
+        Beat::Quiet | Beat::PingWaits => wait + jump >= SILENCE,
+        Beat::PingFlies => false,
+        Beat::PongFlies => jump >= INTERVAL,
+        Beat::PongWaits | Beat::Answered => jump >= SILENCE,
+    };
+    let unanswered = matches!(beat, Beat::PingWaits | Beat::PingFlies | Beat::PongWaits);
+    let asker = unanswered && jump >= TIMEOUT;
+    let over = if revision == Revision::V4 { (answerer, asker) } else { (asker, answerer) };
+    let polls = transports == POLLING;
+    let expected = match over {
+        (false, false) => (None, None),
+        (true, true) => (SILENT, SILENT),
+        (true, false) if !polls => (SILENT, TOLD),
+        // The GET that the client has left waited for something, or was answered with the next ping.
+        (true, false) if revision == Revision::V4 && beat == Beat::PongFlies => (SILENT, POLL_LOST),
+        (true, false) => (SILENT, SILENT),
+        // A GET waited, or is there by the time that the server gives up; or it comes too late.
+        (false, true) if !polls || requests > answers => (TOLD, SILENT),
+        (false, true) if beat == Beat::PongFlies && jump < SILENCE => (TOLD, SILENT),
+        (false, true) => (REFUSED, SILENT),
+    };
+    assert_eq!(reasons(&world, life), expected, "{revision:?} {transports:?}, {beat:?}, {jump:?}");
+    if expected == (None, None) {
+        assert_well(&mut world, life);
+    }
+    (beat, world.finish().0)
+}
+
+/// What the client and the server wait for.
+type Deadlines = (Option<Time>, Option<Time>);
+
+fn deadlines(world: &World<Numbered>, life: u64) -> Deadlines {
+    let server = match world.server_end(life) {
+        Some(EndId::Server(_, session)) => world.hub().session(session),
+        _ => None,
+    };
+    let client = world.client(life).and_then(|client| client.session().awaited());
+    (client, server.and_then(|session| session.awaited()))
+}
+
+/// Who has heard something of the other one has set itself a later deadline.
+fn beat(world: &World<Numbered>, life: u64, revision: Revision, before: Deadlines) -> Beat {
+    let (client, server) = deadlines(world, life);
+    let (asked, heard, answered) = match revision {
+        Revision::V4 => (server.is_some(), client > before.0, server.is_none()),
+        Revision::V3 => {
+            let next = world.client(life).and_then(|client| client.session().poll_timeout());
+            let due = next.is_some_and(|(_, kind)| kind == ClientTimerKind::Ping);
+            (!due, server > before.1, client > before.0)
+        }
+    };
+    let waits = world.in_flight(life) == 0;
+    match (asked, heard) {
+        (_, true) if answered => Beat::Answered,
+        (_, true) if waits => Beat::PongWaits,
+        (_, true) => Beat::PongFlies,
+        (true, false) if waits => Beat::PingWaits,
+        (true, false) => Beat::PingFlies,
+        (false, false) => Beat::Quiet,
+    }
+}
+
+/// The times of [`server`].
+const INTERVAL: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Who waits for a ping waits for so long.
+const SILENCE: Duration = Duration::from_secs(25 + 20);
+
+const JUMPS: [Duration; 4] = [SECOND, INTERVAL, SILENCE, Duration::from_secs(24 * 3600)];

@@ -29,10 +29,6 @@ fn request(method: Method, revision: Revision, life: u64, sid: &str) -> Vec<u8> 
     .into_bytes()
 }
 
-fn server_of(world: &World<Numbered>, life: u64) -> EndId {
-    world.server_end(life).unwrap_or_else(|| panic!("life {life} has no session"))
-}
-
 fn sid_of(world: &World<Numbered>, life: u64) -> String {
     let EndId::Server(_, session) = server_of(world, life) else { panic!("it is the server's") };
     let sid = world.hub().session(session).map(|session| session.sid());
@@ -41,8 +37,26 @@ fn sid_of(world: &World<Numbered>, life: u64) -> String {
 
 /// The status of each answer.
 fn statuses(world: &World<Numbered>, id: IntruderId) -> Vec<String> {
+    answers(world, id).into_iter().map(|(status, _)| status).collect()
+}
+
+/// The status and the body of each answer.
+fn answers(world: &World<Numbered>, id: IntruderId) -> Vec<(String, String)> {
     let heard = String::from_utf8_lossy(world.heard(id)).into_owned();
-    heard.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
+    let answers = heard.split("HTTP/1.1 ").skip(1);
+    let body = |answer: &str| answer.split_once("\r\n\r\n").unwrap_or_default().1.to_owned();
+    answers.map(|answer| (answer[..3].to_owned(), body(answer))).collect()
+}
+
+/// What a session is about when a request is there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// It opens, and moves to its WebSocket.
+    Opens,
+    /// It polls, and this side closes it with messages queued on both.
+    Closes(Side),
+    /// It has a WebSocket from the beginning.
+    OnWebSocket,
 }
 
 /// From the first answer to the handshake until the session is on its WebSocket, each time at another
@@ -50,45 +64,115 @@ fn statuses(world: &World<Numbered>, id: IntruderId) -> Vec<String> {
 /// protocol says, on both sides, or goes on as if nothing had been; and each request has one answer.
 #[test]
 fn a_get_or_post_that_is_there_twice_at_any_moment_is_answered_and_harms_nobody_else() {
-    for revision in REVISIONS {
-        for method in [Method::Get, Method::Post] {
-            let outcomes = RefCell::new(BTreeSet::new());
-            for step in 0..120 {
-                scenario(|seed| {
-                    let (outcome, log) = repeat_at(seed, revision, method, step);
-                    outcomes.borrow_mut().insert(outcome);
-                    log
-                });
-            }
-            let overlap = match method {
-                Method::Get => TransportFault::PollOverlap,
-                Method::Post => TransportFault::PostOverlap,
+    for method in [Method::Get, Method::Post] {
+        let overlap = overlap_of(method);
+        let mut expected = vec![("200", None), ("400", None), ("400", overlap.clone())];
+        if method == Method::Get {
+            // The client's own GET comes while this one waits, which is answered with the end.
+            expected.push(("200", overlap));
+        }
+        assert_outcomes(Course::Opens, method, 120, &expected);
+    }
+}
+
+/// The same while one side closes the session and either has messages queued, until it is long over.
+#[test]
+fn a_get_or_post_that_is_there_twice_while_the_session_closes_is_answered() {
+    for method in [Method::Get, Method::Post] {
+        let overlap = overlap_of(method);
+        for (side, reason) in [(Side::Client, TOLD), (Side::Server, FORCED)] {
+            let mut expected = vec![("200", reason.clone()), ("400", reason)];
+            let overlaps = match (method, side) {
+                (Method::Post, _) => &["400"][..],
+                (Method::Get, Side::Client) => &["200", "400"],
+                // While something is queued no GET waits, and then the session is over.
+                (Method::Get, Side::Server) => &[],
             };
-            let overlap = CloseReason::TransportError(overlap);
-            let outcomes = outcomes.into_inner();
-            let has = |status: &str, reason: Option<&CloseReason>| {
-                let text = reason.map(ToString::to_string);
-                outcomes.iter().any(|(seen, why)| seen == status && *why == text)
-            };
-            assert!(has("400", Some(&overlap)), "never while one waited: {outcomes:?}");
-            assert!(has("200", None), "never when it could be taken: {outcomes:?}");
-            assert!(has("400", None), "never after the upgrade: {outcomes:?}");
+            expected.extend(overlaps.iter().map(|&status| (status, overlap.clone())));
+            assert_outcomes(Course::Closes(side), method, 80, &expected);
         }
     }
+}
+
+/// The session has never polled and never will.
+#[test]
+fn a_get_or_post_for_a_session_on_a_websocket_is_refused_and_harms_nobody() {
+    for method in [Method::Get, Method::Post] {
+        assert_outcomes(Course::OnWebSocket, method, 30, &[("400", None)]);
+    }
+}
+
+fn overlap_of(method: Method) -> Option<CloseReason> {
+    Some(CloseReason::TransportError(match method {
+        Method::Get => TransportFault::PollOverlap,
+        Method::Post => TransportFault::PostOverlap,
+    }))
 }
 
 /// The status of the answer, and why the session is over if it is.
 type Outcome = (String, Option<String>);
 
-fn repeat_at(seed: u64, revision: Revision, method: Method, step: u32) -> (Outcome, Log) {
+/// Checks that these are met, and no others.
+fn assert_outcomes(
+    course: Course,
+    method: Method,
+    steps: u32,
+    expected: &[(&str, Option<CloseReason>)],
+) {
+    let text = |reason: &CloseReason| reason.to_string();
+    let expected: BTreeSet<Outcome> = expected
+        .iter()
+        .map(|(status, reason)| ((*status).to_owned(), reason.as_ref().map(text)))
+        .collect();
+    for revision in REVISIONS {
+        let outcomes = RefCell::new(BTreeSet::new());
+        for step in 0..steps {
+            scenario(|seed| {
+                let (outcome, log) = repeat_at(seed, revision, course, method, step);
+                outcomes.borrow_mut().insert(outcome);
+                log
+            });
+        }
+        assert_eq!(outcomes.into_inner(), expected, "{method:?}, {course:?}, {revision:?}");
+    }
+}
+
+fn repeat_at(
+    seed: u64,
+    revision: Revision,
+    course: Course,
+    method: Method,
+    step: u32,
+) -> (Outcome, Log) {
     let mut world = world(seed);
     // So slow that the body of a POST is some time on its way.
     let slow = |_: &mut _| Path { bandwidth: 200_000, segment: 300, ..Path::default() };
-    let life = begin(&mut world, revision, BOTH, slow);
+    let transports = match course {
+        Course::Opens => BOTH,
+        Course::Closes(_) => POLLING,
+        Course::OnWebSocket => WEBSOCKET,
+    };
+    let life = begin(&mut world, revision, transports, slow);
     let other = begin(&mut world, revision, BOTH, good);
     world.run_until(|world| world.server_end(life).is_some());
     let sid = sid_of(&world, life);
-    world.at(EndId::Client(life), |application, end| application.burst(end, 30));
+    if let Course::Closes(side) = course {
+        world.run_for(SECOND);
+        let (client, server) = (EndId::Client(life), server_of(&world, life));
+        let closer = if side == Side::Client { client } else { server };
+        // So little that a GET waits again before a client that closes has sent all.
+        let answer = if side == Side::Client { 2 } else { 30 };
+        for (id, messages) in [(server, answer), (client, 120)] {
+            world.at(id, |application, end| {
+                application.burst(end, messages);
+                if id == closer {
+                    end.close();
+                }
+            });
+        }
+    } else {
+        world.at(EndId::Client(life), |application, end| application.burst(end, 30));
+    }
     for _ in 0..step {
         world.step();
     }
@@ -99,6 +183,9 @@ fn repeat_at(seed: u64, revision: Revision, method: Method, step: u32) -> (Outco
     let statuses = statuses(&world, intruder);
     assert_eq!(statuses.len(), 1, "answers to {method:?} at {step}: {statuses:?}");
     let (client, server) = reasons(&world, life);
+    let possible = if course == Course::Closes(Side::Client) { FORCED } else { TOLD };
+    let possible = [None, possible, REFUSED];
+    assert!(possible.contains(&client), "{client:?} after {method:?} at {step}, {course:?}");
     assert_eq!(client.is_some(), server.is_some(), "{client:?} {server:?}");
     if server.is_none() {
         assert_well(&mut world, life);
@@ -125,7 +212,8 @@ fn open_by_hand(world: &mut World<Numbered>, revision: Revision) -> (u64, String
     world.run_for(SECOND);
     let sid = sid_of(world, life);
     world.leave(polls);
-    let probes = world.intrude(life, Path::default());
+    // Without delay, so that something else can come in the same instant.
+    let probes = world.intrude(life, Path::exact(Duration::ZERO));
     let number = revision.number();
     let upgrade = format!(
         "GET /engine.io/?EIO={number}&transport=websocket&life={life}{sid} HTTP/1.1\r\n\
@@ -207,6 +295,80 @@ fn a_probe_that_comes_twice_is_answered_twice_and_completes_once() {
             assert_ends(world, life)
         });
     }
+}
+
+/// How the second GET comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Race {
+    /// After the client has got the noop.
+    Later,
+    /// In the same instant as the probe, just behind it.
+    Behind,
+    /// Before the probe, on the connection of the GET that waits: it is looked at in the instant of the noop.
+    Pipelined,
+}
+
+/// A GET waits when the probe comes, and is answered with a noop. The client, which has not got the answer
+/// to the probe, polls again: it gets that GET back as well, soon but not at once, and what is queued
+/// between that and its `5` comes on the WebSocket.
+#[test]
+fn a_second_get_may_race_the_noop() {
+    for revision in REVISIONS {
+        for race in [Race::Later, Race::Behind, Race::Pipelined] {
+            for talks in [false, true] {
+                scenario(|seed| race_noop(seed, revision, race, talks));
+            }
+        }
+    }
+}
+
+fn race_noop(seed: u64, revision: Revision, race: Race, talks: bool) -> Log {
+    let mut world = world(seed);
+    let (life, sid, probes) = open_by_hand(&mut world, revision);
+    let server = server_of(&world, life);
+    let get = request(Method::Get, revision, life, &sid);
+    let first = world.intrude(life, Path::exact(Duration::ZERO));
+    let second = world.intrude(life, Path::exact(Duration::ZERO));
+    world.utter(first, &get);
+    if race == Race::Pipelined {
+        world.utter(first, &get);
+    }
+    world.run_for(MILLI);
+    assert_eq!(answers(&world, first), [], "it waits");
+    world.utter(probes, &frame("2probe"));
+    if race == Race::Later {
+        world.run_for(50 * MILLI);
+    }
+    if race != Race::Pipelined {
+        world.utter(second, &get);
+    }
+    world.run_for(99 * MILLI);
+    let of = |packet: &str| {
+        let length =
+            if revision == Revision::V3 { format!("{}:", packet.len()) } else { String::new() };
+        (String::from("200"), format!("{length}{packet}"))
+    };
+    let got = |world: &World<_>| [answers(world, first), answers(world, second)].concat();
+    assert_eq!(got(&world), [of("6")], "the second waits, so that no client spins");
+    assert_eq!(frames(&world, probes), b"\x81\x063probe");
+    let mut last = of("6");
+    if talks {
+        // Of what is sent now it is a carrier as any GET is.
+        world.at(server, |_, end| assert!(end.send("by polling").is_ok()));
+        last = of("4by polling");
+    }
+    world.run_for(MILLI);
+    assert_eq!(got(&world), [of("6"), last.clone()], "within 100 ms");
+    for text in ["one", "two"] {
+        world.at(server, |_, end| assert!(end.send(text).is_ok()));
+    }
+    world.run_for(SECOND);
+    world.utter(probes, &frame("5"));
+    world.run_for(SECOND);
+    assert_eq!(world.application.talk(server).upgraded, 1);
+    assert_eq!(frames(&world, probes), b"\x81\x063probe\x81\x044one\x81\x044two");
+    assert_eq!(got(&world), [of("6"), last], "nothing comes twice");
+    assert_ends(world, life)
 }
 
 #[test]
