@@ -102,12 +102,14 @@ mod numbered;
 mod observer;
 mod path;
 mod random;
+mod repeater;
 mod replay;
 mod schedule;
 mod world;
 
 pub use self::{
     application::{Application, End, EndId},
+    ledger::Repeats,
     log::Log,
     numbered::{Manner, Numbered, Talk},
     path::{Fault, Path, Side, When},
