@@ -37,8 +37,8 @@ struct Life {
     heard: [Time; 2],
     /// When each side has last read a ping or a pong.
     beat: [Option<Time>; 2],
-    /// Bytes of packets that each side has read since its application was told everything, and how many
-    /// may be of messages.
+    /// Bytes of packets that each side has read and its application was not told of, or fewer, and how
+    /// many may be of messages.
     unread: [u64; 2],
     max_unread: [usize; 2],
     /// When an application was last slow.
@@ -166,6 +166,13 @@ impl Ledger {
         self.life(life).slow = Some(now);
     }
 
+    /// An application is told a message of so many bytes. It may have been in base64, in which each three
+    /// are four.
+    pub(crate) fn note_taken(&mut self, life: u64, side: Side, bytes: usize) {
+        let unread = &mut self.life(life).unread[side as usize];
+        *unread = unread.saturating_sub(bytes as u64 / 3 * 4 + 8);
+    }
+
     /// The application of a side knows all that has come.
     pub(crate) fn note_caught_up(&mut self, life: u64, side: Side) {
         self.life(life).unread[side as usize] = 0;
@@ -235,9 +242,9 @@ impl Ledger {
         life.over[side as usize] = true;
     }
 
-    /// Whether an application of this life was slow at that time or later.
-    pub(crate) fn was_slow_since(&self, life: u64, since: Time) -> bool {
-        self.look(life).slow.is_some_and(|slow| slow >= since)
+    /// When an application of this life was last slow.
+    pub(crate) fn slow(&self, life: u64) -> Option<Time> {
+        self.look(life).slow
     }
 
     /// A client is finished.

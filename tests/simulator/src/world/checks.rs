@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::World;
-use crate::{network::Wire, path::Side};
+use crate::path::Side;
 
 impl<A> World<A> {
     /// Looks at all sessions and connections.
@@ -32,24 +32,18 @@ impl<A> World<A> {
 
     /// A POST is answered, at once but for an application that has too much to catch up with.
     fn check_posts(&self) {
-        let owing = |wire: &Wire| {
-            let deadline = wire.sent + wire.round_trip() + ANSWERED;
-            wire.observer.owes_post() && !wire.faulty && deadline < self.now
-        };
-        let mut owing = self
-            .network
-            .wires()
-            .filter(|(id, wire)| owing(wire) && !self.intruders.contains_key(id));
-        let excused = |wire: &Wire| {
-            self.ledger.was_slow_since(wire.life, wire.sent)
-                || !self.server.sessions.iter().any(|(&session, seen)| {
-                    let session = self.server.hub.session(session);
-                    seen.life == wire.life && session.is_some_and(|session| session.is_open())
-                })
-        };
-        if let Some((id, wire)) = owing.find(|(_, wire)| !excused(wire)) {
-            let (life, waited) = (wire.life, self.now.since(wire.sent));
-            panic!("life {life}: a POST on {id:?} has not been answered for {waited:?}");
+        for (id, wire) in self.network.wires() {
+            if wire.faulty || !wire.observer.owes_post() || self.intruders.contains_key(&id) {
+                continue;
+            }
+            let life = wire.life;
+            let since = self.ledger.slow(life).map_or(wire.sent, |slow| slow.max(wire.sent));
+            let waited = self.now.since(since);
+            assert!(
+                waited <= wire.round_trip() + ANSWERED
+                    || !self.open_at_server().any(|at| at == life),
+                "life {life}: a POST on {id:?} has not been answered for {waited:?}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 mod checks;
 mod client;
 mod intruder;
+mod rest;
 mod server;
 
 use std::{
@@ -304,6 +305,12 @@ impl<A> World<A> {
         sessions.max_by_key(|(_, seen)| seen.opened).map(|(&id, _)| EndId::Server(life, id))
     }
 
+    /// The lives of sessions that are open at the server.
+    pub(super) fn open_at_server(&self) -> impl Iterator<Item = u64> {
+        let ends = self.server.sessions.iter().map(|(&id, seen)| EndId::Server(seen.life, id));
+        ends.filter(|&end| self.is_open(end)).map(EndId::life)
+    }
+
     /// Bytes of a life that the network still has.
     pub fn in_flight(&self, life: u64) -> usize {
         let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
@@ -452,6 +459,7 @@ impl<A: Application> World<A> {
             Event::Opened => self.lend(id, A::handle_opened),
             Event::Message(message) => {
                 self.ledger.note_messages(self.now, id.life(), 1);
+                self.ledger.note_taken(id.life(), side_of(id), message.len());
                 self.lend(id, |application, end| application.handle_message(end, message));
             }
             Event::Upgraded => self.lend(id, A::handle_upgraded),

@@ -6,5 +6,6 @@ mod crowds;
 mod heartbeat;
 mod intruders;
 mod polling;
+mod proxies;
 mod undisturbed;
 mod upgrade;
