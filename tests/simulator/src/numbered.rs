@@ -166,9 +166,9 @@ impl Numbered {
 impl Talk {
     /// Whether this may be the next message. What a proxy has repeated may come once more, in one go for
     /// each POST, and what it was given in the client's place is missing, in one go for each GET.
-    fn takes(&mut self, id: EndId, number: u64, repeats: Repeats) -> bool {
-        match id {
-            EndId::Server(..) if number < self.received => {
+    fn takes(&mut self, is_client: bool, number: u64, repeats: Repeats) -> bool {
+        match is_client {
+            false if number < self.received => {
                 if self.rerun != Some(number) {
                     self.reruns += 1;
                 }
@@ -176,7 +176,7 @@ impl Talk {
                 self.again += 1;
                 return self.reruns <= repeats.posts;
             }
-            EndId::Client(_) if number > self.received => {
+            true if number > self.received => {
                 self.gaps += 1;
                 self.missed += number - self.received;
                 self.received = number;
@@ -200,10 +200,12 @@ impl Application for Numbered {
     fn handle_message(&mut self, end: &mut End<'_>, message: Message) {
         let slow = self.manner.slow;
         let (id, repeats) = (end.id(), end.repeats());
+        let is_client = matches!(id, EndId::Client(_));
         let talk = self.start(end);
         assert!(talk.closed.is_none(), "{id:?} hears something after its end");
         let (from, number) = parse(&message);
-        let is_known = *talk.from.get_or_insert(from) == from && talk.takes(id, number, repeats);
+        let is_known =
+            *talk.from.get_or_insert(from) == from && talk.takes(is_client, number, repeats);
         let (expected, whose) = (talk.received, talk.from);
         assert!(
             is_known,
@@ -284,5 +286,52 @@ fn parse(message: &Message) -> (u64, u64) {
     match (words.next(), words.next()) {
         (Some(name), Some(number)) => (name, number),
         _ => panic!("a message that nobody has sent: {message:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: Repeats = Repeats { gets: 1, posts: 0 };
+    const POST: Repeats = Repeats { gets: 0, posts: 1 };
+    const NONE: Repeats = Repeats { gets: 0, posts: 0 };
+
+    /// Whether an end takes each of these, when this was repeated.
+    fn takes(client: bool, repeats: Repeats, numbers: &[u64]) -> Vec<bool> {
+        let mut talk = Talk::default();
+        let each = numbers.iter().map(|&number| {
+            let before = talk.received;
+            let is_known = talk.takes(client, number, repeats);
+            talk.received += u64::from(is_known && number >= before);
+            is_known
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn what_is_lost_or_comes_twice_is_a_failure_unless_that_was_repeated() {
+        for client in [true, false] {
+            for repeats in [NONE, GET, POST] {
+                assert_eq!(takes(client, repeats, &[0, 1, 2]), [true; 3]);
+                let missed = client && repeats == GET;
+                assert_eq!(takes(client, repeats, &[0, 2]), [true, missed]);
+                let again = !client && repeats == POST;
+                assert_eq!(takes(client, repeats, &[0, 1, 0]), [true, true, again]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_that_comes_again_does_so_in_one_go_and_once() {
+        assert_eq!(takes(false, POST, &[0, 1, 2, 1, 2, 3, 4]), [true; 7]);
+        assert_eq!(takes(false, POST, &[0, 1, 0, 0]), [true, true, true, false]);
+        assert_eq!(takes(false, POST, &[0, 1, 2, 0, 2]), [true, true, true, true, false]);
+        assert_eq!(takes(false, POST, &[0, 1, 0, 2, 1]), [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn an_answer_that_a_proxy_got_is_missing_in_one_go() {
+        assert_eq!(takes(true, GET, &[0, 3, 4, 6]), [true, true, true, false]);
     }
 }

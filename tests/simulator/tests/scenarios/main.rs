@@ -7,5 +7,6 @@ mod heartbeat;
 mod intruders;
 mod polling;
 mod proxies;
+mod silence;
 mod undisturbed;
 mod upgrade;

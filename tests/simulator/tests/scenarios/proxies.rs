@@ -40,39 +40,45 @@ fn an_end_of_file_at_any_byte_ends_the_session_on_both_sides_or_costs_nothing() 
     for transports in [BOTH, POLLING, WEBSOCKET] {
         // The first is the handshake's, and of a client that upgrades the second is to be a WebSocket.
         for number in 1..=if transports == WEBSOCKET { 1 } else { 2 } {
-            let (survived, ended) = (Cell::new(0), Cell::new(0));
+            let (survived, ended) = (Cell::new(0), RefCell::new(Vec::new()));
             for (counted, ends) in SIDES.into_iter().flat_map(|side| SIDES.map(|end| (side, end))) {
                 for at in (1..40).chain((40..1000).step_by(19)) {
                     let cut = (When::Bytes(counted, at), Fault::End(ends));
                     let revision = REVISIONS[usize::from(at % 2 == 0)];
                     replay(at, |seed| {
-                        let (lives, log) = cut_off(seed, revision, transports, number, cut);
-                        let count = if lives { &survived } else { &ended };
-                        count.set(count.get() + 1);
+                        let (server, log) = cut_off(seed, revision, transports, number, cut);
+                        match server {
+                            None => survived.set(survived.get() + 1),
+                            Some(reason) => ended.borrow_mut().push(reason),
+                        }
                         log
                     });
                 }
             }
-            let (survived, ended) = (survived.get(), ended.get());
-            assert!(ended > 100, "{transports:?} {number}: {ended} ended, {survived} lived on");
+            let (survived, ended) = (survived.get(), ended.into_inner());
+            let count = ended.len();
+            assert!(count > 100, "{transports:?} {number}: {count} ended, {survived} lived on");
             // The only WebSocket of a session is the session.
-            assert_eq!(
-                survived > 0,
-                transports != WEBSOCKET,
-                "{transports:?} {number}: {ended} ended, {survived} lived on"
-            );
+            assert_eq!(survived > 0, transports != WEBSOCKET, "{transports:?} {number}");
+            if transports == POLLING {
+                // What the server has found the end in.
+                for fault in [TransportFault::PollLost, TransportFault::PostLost] {
+                    let lost = Some(CloseReason::TransportError(fault));
+                    assert!(ended.contains(&lost), "{number}: never {lost:?}: {ended:?}");
+                }
+            }
         }
     }
 }
 
-/// Whether the session lives on.
+/// Says what the server has said if the session is over, which is nothing if it has never had it.
 fn cut_off(
     seed: u64,
     revision: Revision,
     transports: &[TransportKind],
     number: u32,
     cut: (When, Fault),
-) -> (bool, Log) {
+) -> (Option<Option<CloseReason>>, Log) {
     let mut world = world(seed);
     let life = begin_with(&mut world, revision, transports, number, cut, Path::default());
     for _ in 0..30 {
@@ -83,12 +89,17 @@ fn cut_off(
     let (client, server) = (world.application.client(life), world.application.server(life));
     let is_over = server.closed.is_some() || server.opened == 0;
     assert_eq!(client.closed.is_some(), is_over, "{client:?} {server:?}");
-    // It finds the end, or is told; only the server may have no connection on which it could.
+    // Both find the end, or are told. Only a server whose session polls may have no connection on which
+    // it could.
     assert_ne!(client.closed, SILENT, "{server:?}");
+    if server.upgraded > 0 || transports == WEBSOCKET {
+        assert_ne!(server.closed, SILENT, "{client:?}");
+    }
     if !is_over {
         assert_well(&mut world, life);
+        return (None, world.finish().0);
     }
-    (!is_over, world.finish().0)
+    (Some(server.closed), world.finish().0)
 }
 
 /// What came of it that a request was sent twice.
