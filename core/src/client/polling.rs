@@ -74,9 +74,11 @@ impl ClientSession {
     pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
         if self.polling.post == Some(on) {
             self.polling.post = None;
+            self.timers.stop(ClientTimerKind::Post);
             self.post_failed(now, fault);
         } else if self.polling.get == Some(on) {
             self.polling.get = None;
+            self.timers.stop(ClientTimerKind::Get);
             self.get_failed(now, fault);
         }
     }

@@ -221,9 +221,12 @@ impl Link {
         self.deadline = Some(now + KEPT_FOR);
     }
 
-    /// What the server has to do need not be done before `until`.
+    /// What the server has to do need not be done before `until`. A connection that is kept waits for
+    /// nothing: by then the server may have closed it.
     pub(super) fn excuse(&mut self, until: Time) {
-        self.deadline = self.deadline.map(|deadline| deadline.max(until));
+        if self.free_from().is_none() {
+            self.deadline = self.deadline.map(|deadline| deadline.max(until));
+        }
     }
 
     /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
@@ -315,6 +318,16 @@ impl Link {
 
     pub(super) const fn deadline(&self) -> Option<Time> {
         self.deadline
+    }
+
+    /// When something is due that the server has to do.
+    pub(super) fn awaited(&self) -> Option<Time> {
+        self.deadline.filter(|_| self.free_from().is_none())
+    }
+
+    /// Whether it has been kept for too long.
+    pub(super) fn is_stale(&self, now: Time) -> bool {
+        self.free_from().is_some() && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The request under way.

@@ -187,7 +187,7 @@ impl ClientHub {
 impl ClientHub {
     /// When something that the server has to do is due.
     pub fn awaited(&self) -> Option<Time> {
-        self.links.iter().filter_map(Link::deadline).chain(self.session.awaited()).min()
+        self.links.iter().filter_map(Link::awaited).chain(self.session.awaited()).min()
     }
 
     /// As [`ClientSession::excuse`].
@@ -336,6 +336,8 @@ impl ClientHub {
 
     /// Sends a request on the connection that has rested longest, or on a new one.
     fn request(&mut self, now: Time, on: ExchangeId, request: &Request) {
+        // The clock may have jumped, and not been looked at yet.
+        self.close_links(|link| link.is_stale(now));
         let rested = (0..self.links.len())
             .filter_map(|at| Some((self.links[at].free_from()?, at)))
             .min()

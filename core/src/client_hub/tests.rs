@@ -275,6 +275,26 @@ fn a_connection_that_is_not_kept_is_replaced() {
 }
 
 #[test]
+fn an_idle_connection_is_not_used_after_a_jump_of_the_clock() {
+    for excused in [false, true] {
+        let (mut server, get) = Server::polling("[]");
+        server.hub.send("a").unwrap();
+        server.drain();
+        let post = server.connect();
+        server.answer(post, "ok");
+        // The process was away, and reads before it looks at the clock.
+        server.now = server.now + secs(60);
+        if excused {
+            server.hub.excuse(server.now + secs(60));
+        }
+        server.answer(get, "4a");
+        assert_eq!(server.closed, [post], "{excused}");
+        let next = server.connect();
+        assert!(server.request(next).starts_with("GET "));
+    }
+}
+
+#[test]
 fn an_idle_connection_is_closed_before_the_server_might() {
     let (mut server, _) = Server::polling("[]");
     server.hub.send("a").unwrap();

@@ -1,4 +1,4 @@
-//! A thousand clients and an hour of faults, twice:
+//! A thousand clients and an hour of faults, and some minutes in which all comes to rest, twice:
 //!
 //! ```sh
 //! cargo run -p enginewire-simulator --example hour
@@ -45,6 +45,8 @@ fn live(seed: u64, clients: u64, minutes: u64) -> Log {
         });
         world.application.forget_closed();
     }
+    let complete = world.rest();
+    assert!(complete > 0 || clients == 0, "nobody is left of whom all messages could come");
     let (lives, steps, now) = (world.lives(), world.steps(), world.now());
     let (log, application) = world.finish();
     application.talks().for_each(|(_, talk)| {
@@ -53,7 +55,7 @@ fn live(seed: u64, clients: u64, minutes: u64) -> Log {
     });
     println!(
         "{:.0} minutes with {clients} clients: {lives} lives, {messages} messages, {upgrades} sides \
-         upgraded, {steps} events, {log:?}; took {:.1?}",
+         upgraded, {steps} events; of {complete} lives that are open all came; {log:?}; took {:.1?}",
         now.as_nanos() as f64 / 60e9,
         begun.elapsed()
     );

@@ -7,12 +7,12 @@ use enginewire::{
     hub::SessionId,
 };
 
-use crate::random::Random;
+use crate::{ledger::Repeats, random::Random};
 
 /// A session as one of its sides sees it. Lives are counted from 1: each [`World::connect`] begins one.
 ///
 /// [`World::connect`]: crate::World::connect
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndId {
     /// The client of this life.
     Client(u64),
@@ -61,6 +61,7 @@ pub struct End<'a> {
     pub(crate) now: Time,
     pub(crate) core: Core<'a>,
     pub(crate) random: &'a mut Random,
+    pub(crate) repeats: Repeats,
     pub(crate) wishes: &'a mut Wishes,
 }
 
@@ -159,6 +160,12 @@ impl End<'_> {
             Core::Client(hub) => Some(hub.session().transport()),
             Core::Server(hub, session) => hub.session(*session).map(|session| session.transport()),
         }
+    }
+
+    /// What a proxy has sent a second time of this life so far, and what may come of it: an application
+    /// that knows which messages there were can allow for that, and for nothing else.
+    pub const fn repeats(&self) -> Repeats {
+        self.repeats
     }
 
     /// Whether messages can be sent, room provided.

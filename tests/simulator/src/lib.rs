@@ -71,23 +71,51 @@
 //!
 //! Always, whatever the application is:
 //!
-//! - A session that is over says so once on each side, for a reason that what happened explains. No
-//!   weather explains an overlap of requests, a malformed packet or a broken rule of HTTP.
-//! - No session outlives `ping_interval` + `ping_timeout` of silence; on the server once more
-//!   `ping_timeout`, if something else comes than the pong. An application that was behind, if
-//!   only for a moment, excuses as much again.
+//! - A session that is over says so once on each side, for a reason that what happened explains. What
+//!   was done to a connection explains an end for as long as it can still be the cause: a reset until
+//!   both ends have been told, anything else for as long as it goes on, two heartbeats and 30 s. No
+//!   weather explains an overlap of requests, a malformed packet, a broken rule of HTTP, or a refusal
+//!   with status 400 of a session that is not over.
+//! - No session outlives `ping_interval` + `ping_timeout` of silence, to the nanosecond. An application
+//!   that was behind, if only for a moment, excuses as much again.
+//! - Nobody is given up for being silent before that time is over: since the session opened, and since
+//!   the last ping or pong, which a bystander reads off the network.
 //! - Nothing is queued beyond [`Limits`](enginewire::Limits) and one message.
+//! - Nothing more is read for an application that has as much to catch up with as
+//!   [`Limits::max_unread`](enginewire::Limits::max_unread) says.
 //! - A client asks for no more in a second than it has reason to.
 //! - There are never more answers on a connection than requests.
+//! - A POST on a good connection is answered within seconds, unless the application is behind.
 //! - Neither state machine asks for something of a connection that is closed.
+//!
+//! # What goes wrong
+//!
+//! A [`Path`] may be slow, thin or refused, and have faults, each of which happens at a moment or behind
+//! a byte of either side, also counted from where it has become a WebSocket: see [`When`]. Each is a
+//! [`Fault`]:
+//!
+//! - `Reset`: both ends are told that the connection is gone.
+//! - `End`: one side finds the end of the other one's bytes, in the middle of whatever they are.
+//! - `Vanish`: nothing passes any more, and nobody is told.
+//! - `Stall`, `Slow`, `Collect`: what passes comes late, or in bunches.
+//! - `Swallow`: what one side sends is taken and thrown away.
+//! - `Repeat`: a proxy sends a request once more and keeps the answer. That polling cannot tell: two
+//!   requests that overlap end the session, messages of a POST come twice, and those in the answer to
+//!   a GET are missing. Of the lives that it has happened to, and only of those, just that is allowed;
+//!   [`End::repeats`] tells an application.
+//!
+//! With [`World::set_timers_first`] a deadline comes before what arrives at the same moment,
+//! [`World::jump`] has the machine sleep, and either side may close, or its application be slow.
 //!
 //! A scenario can take a hand in it: on a connection of its own, [`World::intrude`], it says whatever it
 //! likes in the name of a client, and the same must hold for all that is not the client's to break.
 //!
 //! [`World::finish`] closes all clients, waits, and checks that no session, connection or timer is left
 //! anywhere and that everybody has said that it is over. [`Numbered`] checks that each message comes
-//! once and in order, and [`Numbered::assert_all_came`] that none is missing. [`replay`] runs a
-//! scenario twice and compares what was done, every byte on the network included.
+//! once and in order, [`Numbered::assert_all_came`] that none is missing, and [`World::rest`] that of a
+//! whole world, and that no session is open on one side only. [`replay`] runs a scenario twice and
+//! compares the two [`Log`]s: of everything that either state machine did, was told and asked for, and
+//! of every byte on the network.
 //!
 //! # A failure
 //!
@@ -102,12 +130,14 @@ mod numbered;
 mod observer;
 mod path;
 mod random;
+mod repeater;
 mod replay;
 mod schedule;
 mod world;
 
 pub use self::{
     application::{Application, End, EndId},
+    ledger::Repeats,
     log::Log,
     numbered::{Manner, Numbered, Talk},
     path::{Fault, Path, Side, When},

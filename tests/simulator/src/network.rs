@@ -9,18 +9,19 @@ use std::{
 use enginewire::Time;
 
 use crate::{
-    observer::Observer,
+    observer::{Content, Observer},
     path::{Fault, Path, Side, When},
     random::Random,
+    repeater::{Again, Repeater},
     schedule::Schedule,
 };
 
 /// One connection, also before it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WireId(pub(crate) u64);
 
 /// What the network has in store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Happening {
     Connected(WireId),
     Refused(WireId),
@@ -34,6 +35,24 @@ pub(crate) enum Happening {
     Lost(WireId, Side),
     /// The fault of this number.
     Fault(WireId, usize),
+    /// A proxy sends a request once more: the one of this number.
+    Repeat(u64),
+}
+
+/// Something has gone wrong with a connection of a life.
+pub(crate) struct Trouble {
+    pub(crate) life: u64,
+    /// When it is over, or both ends know.
+    pub(crate) until: Time,
+    /// Nobody is told, and what follows from it comes later.
+    pub(crate) hidden: bool,
+}
+
+/// What one read brings.
+pub(crate) struct Read {
+    pub(crate) bytes: Vec<u8>,
+    /// What is in the bodies and frames that have now been read whole.
+    pub(crate) content: Content,
 }
 
 /// All connections.
@@ -41,6 +60,9 @@ pub(crate) struct Network {
     wires: BTreeMap<WireId, Wire>,
     last: u64,
     random: Random,
+    troubles: Vec<Trouble>,
+    /// Requests that a proxy is about to send once more, and whose.
+    repeats: BTreeMap<u64, (u64, Again)>,
 }
 
 /// One connection.
@@ -57,6 +79,11 @@ pub(crate) struct Wire {
     reset: bool,
     /// Something has gone wrong with it.
     pub(crate) faulty: bool,
+    /// And goes on to be wrong for as long as it is there.
+    pub(crate) ailing: bool,
+    /// When the client has last sent something on it.
+    pub(crate) sent: Time,
+    repeater: Option<Repeater>,
 }
 
 /// One direction.
@@ -67,12 +94,14 @@ struct Pipe {
     received: VecDeque<u8>,
     /// Bytes on their way or unread.
     held: usize,
-    written: u64,
     arrived: u64,
+    read: u64,
     /// When what has been sent so far has left.
     departed: Time,
     frozen_until: Time,
     swallowed: bool,
+    /// A proxy has ended it.
+    cut_off: bool,
     /// What is sent is collected, and passed on at multiples of this.
     collected: Duration,
     delay: Duration,
@@ -94,7 +123,23 @@ type Agenda = Schedule<crate::world::Next>;
 
 impl Network {
     pub(crate) const fn new(random: Random) -> Self {
-        Self { wires: BTreeMap::new(), last: 0, random }
+        Self {
+            wires: BTreeMap::new(),
+            last: 0,
+            random,
+            troubles: Vec::new(),
+            repeats: BTreeMap::new(),
+        }
+    }
+
+    /// What has gone wrong since this was last asked for.
+    pub(crate) fn take_troubles(&mut self) -> Vec<Trouble> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// The request of this number, and whose it is.
+    pub(crate) fn take_repeat(&mut self, number: u64) -> Option<(u64, Again)> {
+        self.repeats.remove(&number)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -125,11 +170,20 @@ impl Network {
         let id = WireId(self.last);
         let next = if path.refused { Happening::Refused(id) } else { Happening::Connected(id) };
         push(agenda, now + path.connect, next);
+        let ailing = path.latency + path.jitter + path.connect > Duration::from_secs(1)
+            || path.bandwidth < 100_000;
+        if path.refused || ailing {
+            self.troubles.push(Trouble { life, until: now + path.connect, hidden: ailing });
+        }
+        let repeats = path.faults.iter().any(|(_, fault)| matches!(fault, Fault::Repeat(_)));
         self.wires.insert(
             id,
             Wire {
                 life,
-                faulty: path.refused,
+                faulty: path.refused || ailing,
+                ailing,
+                sent: now,
+                repeater: repeats.then(Repeater::default),
                 path,
                 observer: Observer::default(),
                 pipes: [Pipe::default(), Pipe::default()],
@@ -167,7 +221,9 @@ impl Network {
         let pipe = &mut wire.pipes[side as usize];
         pipe.blocked |= taken < bytes.len();
         pipe.held += taken;
-        pipe.written += taken as u64;
+        if side == Side::Client && taken > 0 {
+            wire.sent = now;
+        }
         let mut rest = &bytes[..taken];
         while !rest.is_empty() {
             let most = if self.random.chance(30) { SMALL_SEGMENT } else { wire.path.segment };
@@ -232,16 +288,22 @@ impl Network {
                 Segment::Bytes(bytes) => {
                     let upgraded = wire.observer.upgraded;
                     let (due, rest) = pipe.cut(&wire.path.faults, upgraded, from, bytes);
-                    if let Some((index, rest)) = rest {
-                        if !rest.is_empty() {
-                            pipe.flying.push_front((at, Segment::Bytes(rest)));
-                        }
-                        wire.receive(agenda, now, id, from, due);
+                    if let Some((_, rest)) = &rest
+                        && !rest.is_empty()
+                    {
+                        pipe.flying.push_front((at, Segment::Bytes(rest.clone())));
+                    }
+                    let life = wire.life;
+                    if let Some(again) = wire.receive(agenda, now, id, from, due) {
+                        self.last += 1;
+                        push(agenda, now + again.after, Happening::Repeat(self.last));
+                        self.repeats.insert(self.last, (life, again));
+                    }
+                    if let Some((index, _)) = rest {
                         self.fail(agenda, now, id, index);
-                    } else {
-                        wire.receive(agenda, now, id, from, due);
                     }
                 }
+                Segment::End | Segment::Reset if pipe.cut_off => {}
                 Segment::End => {
                     pipe.ended = true;
                     push(agenda, now, Happening::Readable(id, from.other()));
@@ -263,9 +325,10 @@ impl Network {
         if when == When::After(Duration::MAX) {
             return;
         }
-        wire.faulty = true;
+        let (mut until, mut hidden) = (now, true);
         match fault {
             Fault::Reset => {
+                (until, hidden) = (now + wire.path.latency, false);
                 wire.reset = true;
                 for side in [Side::Client, Side::Server] {
                     push(agenda, now + wire.path.latency, Happening::Lost(id, side));
@@ -273,19 +336,35 @@ impl Network {
             }
             Fault::Vanish => wire.freeze(Time::MAX),
             Fault::Stall(wait) => {
-                wire.freeze(now + wait);
+                until = now + wait;
+                wire.freeze(until);
                 for side in [Side::Client, Side::Server] {
                     push(agenda, now + wait, Happening::Arrive(id, side));
                 }
             }
+            Fault::End(side) => {
+                let pipe = &mut wire.pipes[side as usize];
+                (pipe.cut_off, pipe.ended) = (true, true);
+                push(agenda, now, Happening::Readable(id, side.other()));
+            }
             Fault::Swallow(side) => wire.pipes[side as usize].swallowed = true,
-            Fault::Collect(side, every) => wire.pipes[side as usize].collected = every,
+            Fault::Collect(side, every) => {
+                wire.pipes[side as usize].collected = every;
+                wire.ailing = true;
+            }
             Fault::Slow(more) => {
                 for pipe in &mut wire.pipes {
                     pipe.delay += more;
                 }
+                wire.ailing = true;
+            }
+            Fault::Repeat(after) => {
+                // Nothing is wrong with the connection.
+                return wire.repeater.iter_mut().for_each(|repeater| repeater.arm(after));
             }
         }
+        wire.faulty = true;
+        self.troubles.push(Trouble { life: wire.life, until, hidden });
     }
 
     /// Something to read for this side.
@@ -295,7 +374,7 @@ impl Network {
         now: Time,
         id: WireId,
         side: Side,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Read> {
         let wire = self.wires.get_mut(&id)?;
         let latency = wire.path.latency;
         let pipe = &mut wire.pipes[side.other() as usize];
@@ -305,8 +384,10 @@ impl Network {
         }
         let size = if self.random.chance(60) { self.random.size(all) } else { all };
         let bytes = pipe.received.drain(..size).collect();
+        pipe.read += size as u64;
+        let content = wire.observer.read(side == Side::Server, pipe.read);
         pipe.free(agenda, now + latency, (id, side.other()), size);
-        Some(bytes)
+        Some(Read { bytes, content })
     }
 
     /// Whether this side finds the end of what the other one sends. Says so once.
@@ -324,6 +405,13 @@ impl Wire {
         !pipe.received.is_empty() || (pipe.ended && !pipe.end_told)
     }
 
+    /// How long it takes at most that all is there that may be on its way, and that an answer comes back.
+    pub(crate) fn round_trip(&self) -> Duration {
+        let path = &self.path;
+        let nanos = (path.buffer as u64).saturating_mul(1_000_000_000) / path.bandwidth.max(1);
+        2 * (path.latency + path.jitter + Duration::from_nanos(nanos))
+    }
+
     /// Bytes that are on their way or unread.
     pub(crate) fn in_flight(&self) -> usize {
         self.pipes.iter().map(|pipe| pipe.held).sum()
@@ -335,24 +423,36 @@ impl Wire {
         }
     }
 
-    fn receive(&mut self, agenda: &mut Agenda, now: Time, id: WireId, from: Side, bytes: Vec<u8>) {
+    /// What `from` has sent arrives. Gives back the request that ends with it if it is to come again.
+    fn receive(
+        &mut self,
+        agenda: &mut Agenda,
+        now: Time,
+        id: WireId,
+        from: Side,
+        bytes: Vec<u8>,
+    ) -> Option<Again> {
         let to = from.other();
         let pipe = &mut self.pipes[from as usize];
         pipe.arrived += bytes.len() as u64;
         if bytes.is_empty() {
-            return;
+            return None;
         }
         if pipe.swallowed {
-            return pipe.free(agenda, now + self.path.latency, (id, from), bytes.len());
+            pipe.free(agenda, now + self.path.latency, (id, from), bytes.len());
+            return None;
         }
-        if self.open[to as usize] {
+        if self.open[to as usize] && !pipe.cut_off {
+            let repeater = self.repeater.as_mut().filter(|_| from == Side::Client);
+            let again = repeater.and_then(|repeater| repeater.pass(&bytes));
             pipe.received.extend(bytes);
             push(agenda, now, Happening::Readable(id, to));
-            return;
+            return again;
         }
         // Nobody is there any more, as the sender learns.
         let back = &mut self.pipes[to as usize];
         back.fly(agenda, (id, to), back.departed.max(now) + self.path.latency, Segment::Reset);
+        None
     }
 }
 
@@ -466,8 +566,8 @@ mod tests {
                         self.network.fail(&mut self.agenda, at, id, index);
                     }
                     Happening::Readable(id, side) => {
-                        while let Some(bytes) = self.network.read(&mut self.agenda, at, id, side) {
-                            self.read.extend(bytes);
+                        while let Some(read) = self.network.read(&mut self.agenda, at, id, side) {
+                            self.read.extend(read.bytes);
                         }
                         if self.network.read_end(id, side) {
                             self.happened.push(format!("{side:?} reads the end"));
@@ -477,6 +577,10 @@ mod tests {
                         self.happened.push(format!("{side:?} writes again"));
                     }
                     Happening::Lost(_, side) => self.happened.push(format!("{side:?} loses it")),
+                    Happening::Repeat(number) => {
+                        let (_, again) = self.network.take_repeat(number).unwrap();
+                        self.happened.push(format!("{} bytes again", again.request.len()));
+                    }
                     Happening::Connected(_) | Happening::Refused(_) => {}
                 }
             }
@@ -519,6 +623,36 @@ mod tests {
             assert_eq!(cable.read, bytes(usize::try_from(at).unwrap()));
             assert_eq!(cable.happened, ["Client loses it", "Server loses it"]);
         }
+    }
+
+    #[test]
+    fn an_end_comes_after_exactly_so_many_bytes_and_is_told_to_who_sends_more() {
+        for at in 1..100 {
+            let when = When::Bytes(Side::Client, at);
+            let end = Fault::End(Side::Client);
+            let mut cable = Cable::new(at, Path::exact(Duration::ZERO).with(when, end));
+            cable.write(&bytes(100));
+            cable.run();
+            assert_eq!(cable.read, bytes(usize::try_from(at).unwrap()));
+            assert_eq!(cable.happened, ["Server reads the end", "Client loses it"]);
+            cable.network.close(&mut cable.agenda, Time::ZERO, cable.id, Side::Server);
+            cable.network.forget(cable.id, Side::Client);
+            cable.run();
+            assert!(cable.network.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_request_that_comes_again_is_no_fault_of_its_connection() {
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let when = When::Bytes(Side::Client, 30);
+        let repeat = Fault::Repeat(Duration::from_secs(1));
+        let mut cable = Cable::new(1, Path::default().with(when, repeat));
+        (0..3).for_each(|_| assert_eq!(cable.write(request), request.len()));
+        cable.run();
+        assert_eq!((&*cable.read, cable.happened.len()), (&*request.repeat(3), 1));
+        assert_eq!(cable.happened, ["18 bytes again"]);
+        assert!(cable.network.take_troubles().is_empty() && cable.now >= Time::from_millis(1000));
     }
 
     #[test]

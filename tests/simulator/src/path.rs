@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// Who connects.
     Client,
@@ -64,12 +64,19 @@ pub enum Fault {
     Vanish,
     /// Nothing passes for so long; then all of it comes at once.
     Stall(Duration),
+    /// What this side sends comes to an end for the other one, as behind a proxy that has closed: no more
+    /// of it arrives, and this side is told when it sends something.
+    End(Side),
     /// A proxy takes what this side sends, and throws it away.
     Swallow(Side),
     /// From now on everything takes so much longer.
     Slow(Duration),
     /// A proxy collects what this side sends, and passes it on only every so often.
     Collect(Side, Duration),
+    /// A proxy sends the request that is on its way, or the next one, once more: so long after it has
+    /// passed, on a connection of the proxy's own. It swallows the answer. An opening handshake of a
+    /// WebSocket is not sent again.
+    Repeat(Duration),
 }
 
 impl Default for Path {

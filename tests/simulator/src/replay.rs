@@ -67,12 +67,14 @@ pub fn any_path(random: &mut Random, badness: u64) -> Path {
         3 => When::Upgraded(side, random.below(40)),
         _ => When::Upgraded(side, random.below(4000)),
     };
-    let fault = match random.below(7) {
+    let fault = match random.below(10) {
         0 | 1 => Fault::Reset,
         2 => Fault::Vanish,
         3 => Fault::Stall(random.shorter(Duration::from_secs(60))),
         4 => Fault::Swallow(side),
         5 => Fault::Collect(side, random.shorter(Duration::from_secs(10))),
+        6 | 7 => Fault::End(side),
+        8 => Fault::Repeat(random.shorter(Duration::from_secs(2))),
         _ => Fault::Slow(random.shorter(Duration::from_secs(20))),
     };
     path.with(when, fault)
@@ -118,7 +120,7 @@ mod tests {
         replay(1, |seed| {
             runs.set(runs.get() + 1);
             let mut log = Log::new();
-            log.line(format!("{seed} {}", runs.get()));
+            log.say(enginewire::Time::ZERO, format!("{seed} {}", runs.get()));
             log
         });
     }

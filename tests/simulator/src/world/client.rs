@@ -5,6 +5,7 @@ use enginewire::{Event, LinkAction, LinkId, Time};
 use super::{Client, NETWORK_CLASS, Next, World, rearm};
 use crate::{
     application::{Application, EndId},
+    log::Deed,
     network::{Happening, WireId},
     path::Side,
 };
@@ -45,11 +46,13 @@ impl<A: Application> World<A> {
             && let Some(&link) = client.names.get(&id)
             && client.may_read(id, link)
         {
-            if let Some(mut bytes) = self.network.read(&mut self.agenda, now, id, Side::Client) {
-                self.log.data(&bytes);
-                self.ledger.note_bytes(now, life, Side::Client);
-                client.hub.handle_bytes(now, link, &mut bytes);
+            if let Some(mut read) = self.network.read(&mut self.agenda, now, id, Side::Client) {
+                let deed = Deed::Reads(id, Side::Client, read.bytes.len());
+                self.log.note_data(now, deed, &read.bytes);
+                self.ledger.note_bytes(now, life, Side::Client, read.content);
+                client.hub.handle_bytes(now, link, &mut read.bytes);
             } else if self.network.read_end(id, Side::Client) {
+                self.log.note(now, Deed::ReadsEnd(id, Side::Client));
                 client.hub.handle_eof(now, link);
             } else {
                 return;
@@ -62,6 +65,10 @@ impl<A: Application> World<A> {
     pub(super) fn settle_client(&mut self, life: u64) {
         let now = self.now;
         while let Some(client) = self.clients.get_mut(&life) {
+            if client.opened.is_none() && client.hub.session().handshake().is_some() {
+                client.opened = Some(now);
+                self.ledger.note_opened(now, life, Side::Client);
+            }
             if let Some(action) = client.hub.poll_action(now, &mut client.random) {
                 self.act(life, action);
                 continue;
@@ -78,11 +85,13 @@ impl<A: Application> World<A> {
                 None => break,
                 Some(Event::Closed(reason)) => {
                     client.over = true;
-                    self.over(EndId::Client(life), Side::Client, reason);
+                    let opened = client.opened;
+                    self.over(EndId::Client(life), opened, reason);
                 }
                 Some(event) => {
                     if event == Event::Opened {
-                        assert_eq!(client.opened.replace(now), None, "life {life} opens twice");
+                        let before = std::mem::replace(&mut client.told_open, true);
+                        assert!(!before, "life {life} opens twice");
                     }
                     self.tell(EndId::Client(life), event);
                 }
@@ -90,6 +99,9 @@ impl<A: Application> World<A> {
         }
         let Some(client) = self.clients.get_mut(&life) else { return };
         self.ledger.check_queue(client.hub.session().queued(), self.largest);
+        if !client.hub.session().has_events() {
+            self.ledger.note_caught_up(life, Side::Client);
+        }
         for (&id, &link) in &client.names {
             let unread = self.network.wire(id).is_some_and(|wire| wire.has_unread(Side::Client));
             if unread && client.hub.is_reading(link) && !client.reads.contains(&id) {
@@ -102,6 +114,7 @@ impl<A: Application> World<A> {
             self.agenda.push(at, self.timer_class, Next::ClientTimer(life));
         }
         if client.hub.is_finished() {
+            self.ledger.check_told(life);
             assert!(client.wires.is_empty(), "life {life} is finished and has connections");
             assert_eq!(client.hub.poll_timeout(), None, "life {life} is finished and has a timer");
             self.clients.remove(&life);
@@ -112,10 +125,10 @@ impl<A: Application> World<A> {
     fn act(&mut self, life: u64, action: LinkAction) {
         let Self { clients, network, agenda, log, ledger, now, .. } = self;
         let Some(client) = clients.get_mut(&life) else { return };
+        log.note(*now, Deed::of_link(life, action));
         match action {
             LinkAction::Connect(link) => {
                 let path = (client.weather)(&mut client.random);
-                ledger.note_path(life, &path);
                 let id = network.connect(agenda, *now, life, path);
                 client.wires.insert(link, id);
                 client.names.insert(id, link);
@@ -126,7 +139,7 @@ impl<A: Application> World<A> {
                 };
                 client.hub.transmit(*now, link, |bytes| {
                     let taken = network.write(agenda, *now, id, Side::Client, bytes);
-                    log.data(&bytes[..taken]);
+                    log.note_data(*now, Deed::Writes(id, Side::Client, taken), &bytes[..taken]);
                     if let Some(wire) = network.wire_mut(id) {
                         let requests = wire.observer.request(&bytes[..taken]);
                         ledger.note_requests(*now, life, requests);
@@ -142,6 +155,7 @@ impl<A: Application> World<A> {
                 network.close(agenda, *now, id, Side::Client);
             }
         }
+        self.note_troubles();
     }
 }
 

@@ -1,7 +1,9 @@
 //! The world: one server, its clients, and the network between them.
 
+mod checks;
 mod client;
 mod intruder;
+mod rest;
 mod server;
 
 use std::{
@@ -11,7 +13,7 @@ use std::{
 };
 
 use enginewire::{
-    ClientConfig, ClientHub, CloseReason, Event, Hub, LinkId, Time, Url,
+    ClientConfig, ClientHub, CloseReason, Event, Hub, LinkId, Message, Time, Url,
     hub::{ConnectionId, HubConfig, SessionId},
 };
 
@@ -19,9 +21,9 @@ use self::intruder::Intruder;
 pub use self::intruder::IntruderId;
 use crate::{
     application::{Application, Core, End, EndId, Wishes},
-    ledger::Ledger,
-    log::Log,
-    network::{Happening, Network, WireId},
+    ledger::{Ledger, Repeats},
+    log::{Deed, Log, News},
+    network::{Happening, Network, Trouble, WireId},
     path::{Path, Side},
     random::Random,
     schedule::Schedule,
@@ -67,6 +69,7 @@ struct Server {
     wires: BTreeMap<ConnectionId, WireId>,
     names: BTreeMap<WireId, ConnectionId>,
     sessions: BTreeMap<SessionId, Seen>,
+    max_unread: usize,
     armed: Option<Time>,
 }
 
@@ -74,6 +77,7 @@ struct Server {
 struct Seen {
     life: u64,
     opened: Time,
+    paused: bool,
 }
 
 struct Client {
@@ -86,9 +90,9 @@ struct Client {
     paused: bool,
     /// Connections that are about to be read.
     reads: BTreeSet<WireId>,
-    /// When the session opened.
+    /// When the session opened, and whether the client has said so.
     opened: Option<Time>,
-    began: Time,
+    told_open: bool,
     /// It has said that it is over.
     over: bool,
 }
@@ -99,6 +103,7 @@ impl<A: Application> World<A> {
         let mut random = Random::new(seed);
         let ledger = Ledger::new(&config);
         let network = Network::new(random.fork());
+        let max_unread = config.protocol.limits.max_unread;
         let hub = Hub::new(config, random.fork());
         Self {
             application,
@@ -110,6 +115,7 @@ impl<A: Application> World<A> {
                 wires: BTreeMap::new(),
                 names: BTreeMap::new(),
                 sessions: BTreeMap::new(),
+                max_unread,
                 armed: None,
             },
             clients: BTreeMap::new(),
@@ -138,7 +144,7 @@ impl<A: Application> World<A> {
         mut config: ClientConfig,
         weather: impl FnMut(&mut Random) -> Path + 'static,
     ) -> u64 {
-        let life = self.ledger.begin(self.now);
+        let life = self.ledger.begin(&config.limits);
         config.query.push((String::from(LIFE), life.to_string()));
         let mut random = self.random.fork();
         let hub = ClientHub::new(self.now, &url(), Arc::new(config), false, &mut random);
@@ -152,7 +158,7 @@ impl<A: Application> World<A> {
             paused: false,
             reads: BTreeSet::new(),
             opened: None,
-            began: self.now,
+            told_open: false,
             over: false,
         };
         self.clients.insert(life, client);
@@ -312,6 +318,12 @@ impl<A> World<A> {
         sessions.max_by_key(|(_, seen)| seen.opened).map(|(&id, _)| EndId::Server(life, id))
     }
 
+    /// The lives of sessions that are open at the server.
+    pub(super) fn open_at_server(&self) -> impl Iterator<Item = u64> {
+        let ends = self.server.sessions.iter().map(|(&id, seen)| EndId::Server(seen.life, id));
+        ends.filter(|&end| self.is_open(end)).map(EndId::life)
+    }
+
     /// Bytes of a life that the network still has.
     pub fn in_flight(&self, life: u64) -> usize {
         let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
@@ -324,13 +336,15 @@ impl<A> World<A> {
         wires.any(|(_, wire)| wire.observer.is_within_answer())
     }
 
-    /// Requests and answers on the connections that a life has open.
+    /// Requests that the client of a life has sent, and answers to them, on all connections that there
+    /// were: counted as they were written.
     pub fn exchanges(&self, life: u64) -> (u64, u64) {
-        let wires = self.network.wires().filter(|(_, wire)| wire.life == life);
-        let count = |(requests, answers), (_, wire): (WireId, &crate::network::Wire)| {
-            (requests + wire.observer.requests(), answers + wire.observer.answers())
-        };
-        wires.fold((0, 0), count)
+        self.ledger.exchanges(life)
+    }
+
+    /// What a proxy has sent a second time of a life, see [`Fault::Repeat`](crate::Fault::Repeat).
+    pub fn repeats(&self, life: u64) -> Repeats {
+        self.ledger.repeats(life)
     }
 }
 
@@ -339,37 +353,41 @@ impl<A: Application> World<A> {
         match next {
             Next::Network(happening) => self.happen(happening),
             Next::ServerTimer => {
+                self.log.note(self.now, Deed::ServerTimer);
                 self.server.armed = None;
                 self.server.hub.handle_timeout(self.now);
                 self.settle_server();
             }
             Next::ClientTimer(life) => {
+                self.log.note(self.now, Deed::ClientTimer(life));
                 if let Some(client) = self.clients.get_mut(&life) {
                     client.armed = None;
                     client.hub.handle_timeout(self.now);
                     self.settle_client(life);
                 }
             }
-            Next::Wake(id) => self.at(id, Application::handle_wake),
+            Next::Wake(id) => {
+                self.log.note(self.now, Deed::Wakes(id));
+                self.at(id, Application::handle_wake);
+            }
         }
     }
 
     fn happen(&mut self, happening: Happening) {
         let now = self.now;
-        self.say(format_args!("{happening:?}"));
+        self.log.note(now, Deed::Happens(happening));
         match happening {
             Happening::Connected(id) => self.established(id),
             Happening::Refused(id) => self.refused(id),
             Happening::Arrive(id, from) => {
-                let before = self.network.wire(id).is_some_and(|wire| wire.faulty);
                 self.network.arrive(&mut self.agenda, now, id, from);
-                self.note_fault(before, id);
+                self.note_troubles();
             }
             Happening::Fault(id, index) => {
-                let before = self.network.wire(id).is_some_and(|wire| wire.faulty);
                 self.network.fail(&mut self.agenda, now, id, index);
-                self.note_fault(before, id);
+                self.note_troubles();
             }
+            Happening::Repeat(number) => self.repeat(number),
             Happening::Readable(id, Side::Server) => self.read_server(id),
             Happening::Readable(id, Side::Client) => {
                 self.read_client(id);
@@ -394,14 +412,19 @@ impl<A: Application> World<A> {
                 }
             }
             Happening::Lost(id, Side::Client) => {
+                self.intruders.retain(|&intruder, at| intruder != id || !at.is_proxy);
                 self.network_forgets(id, |client, now, link| client.hub.handle_lost(now, link));
             }
         }
     }
 
-    fn note_fault(&mut self, before: bool, id: WireId) {
-        if let Some(wire) = self.network.wire(id).filter(|wire| wire.faulty && !before) {
-            self.ledger.note_fault(wire.life);
+    fn note_troubles(&mut self) {
+        for Trouble { life, until, hidden } in self.network.take_troubles() {
+            if hidden {
+                self.ledger.note_hidden_fault(life, until);
+            } else {
+                self.ledger.note_fault(life, until);
+            }
         }
     }
 
@@ -433,19 +456,29 @@ impl<A: Application> World<A> {
         self.network_forgets(id, |client, now, link| client.hub.handle_refused(now, link));
     }
 
-    fn over(&mut self, id: EndId, side: Side, reason: CloseReason) {
+    /// An end says that its session is over, which has `opened` then, if it has.
+    fn over(&mut self, id: EndId, opened: Option<Time>, reason: CloseReason) {
         self.say(format_args!("{id:?} is over: {reason:?}"));
-        self.ledger.note_over(id.life(), side, &reason);
+        self.ledger.note_over(self.now, id.life(), side_of(id), opened, &reason);
         self.application.handle_closed(self.now, id, &reason);
     }
 
     /// Tells an end what has happened to it.
     fn tell(&mut self, id: EndId, event: Event) {
+        let (news, data): (_, &[u8]) = match &event {
+            Event::Opened => (News::Opened, &[]),
+            Event::Message(Message::Text(text)) => (News::Text, text.as_str().as_bytes()),
+            Event::Message(Message::Binary(bytes)) => (News::Binary, bytes),
+            Event::Upgraded => (News::Upgraded, &[]),
+            Event::Writable => (News::Writable, &[]),
+            Event::Closed(_) => return,
+        };
+        self.log.note_data(self.now, Deed::Told(id, news, data.len()), data);
         match event {
             Event::Opened => self.lend(id, A::handle_opened),
             Event::Message(message) => {
                 self.ledger.note_messages(self.now, id.life(), 1);
-                self.say(format_args!("{id:?} hears {} bytes", message.len()));
+                self.ledger.note_taken(id.life(), side_of(id), message.len());
                 self.lend(id, |application, end| application.handle_message(end, message));
             }
             Event::Upgraded => self.lend(id, A::handle_upgraded),
@@ -470,8 +503,14 @@ impl<A: Application> World<A> {
             }
         };
         let mut wishes = Wishes::default();
-        let mut end = End { id, now, core, random: &mut self.random, wishes: &mut wishes };
+        let repeats = self.ledger.repeats(id.life());
+        let random = &mut self.random;
+        let mut end = End { id, now, core, random, repeats, wishes: &mut wishes };
         act(&mut self.application, &mut end);
+        let Wishes { sent: sends, closed: closes, paused: pauses, .. } = wishes;
+        if sends > 0 || closes || pauses.is_some() {
+            self.log.note(now, Deed::Acts { at: id, sends, closes, pauses });
+        }
         self.largest = self.largest.max(wishes.largest);
         self.ledger.note_messages(now, id.life(), wishes.sent);
         for (at, id) in wishes.wakes {
@@ -482,10 +521,15 @@ impl<A: Application> World<A> {
         }
         if let Some(paused) = wishes.paused {
             self.ledger.note_slow(now, id.life());
-            if let EndId::Client(life) = id
-                && let Some(client) = self.clients.get_mut(&life)
-            {
-                client.paused = paused;
+            match id {
+                EndId::Client(life) => {
+                    let client = self.clients.get_mut(&life);
+                    client.into_iter().for_each(|client| client.paused = paused);
+                }
+                EndId::Server(_, session) => {
+                    let seen = self.server.sessions.get_mut(&session);
+                    seen.into_iter().for_each(|seen| seen.paused = paused);
+                }
             }
         }
         if let EndId::Server(_, session) = id
@@ -495,25 +539,8 @@ impl<A: Application> World<A> {
         }
     }
 
-    /// Looks at all sessions.
-    fn sweep(&mut self) {
-        self.swept = self.now;
-        for seen in self.server.sessions.values() {
-            self.ledger.check_silence(self.now, seen.life, Side::Server, seen.opened);
-        }
-        for (&life, client) in &self.clients {
-            let session = client.hub.session();
-            if session.is_closed() {
-                continue;
-            }
-            if client.opened.is_some() {
-                self.ledger.check_silence(self.now, life, Side::Client, client.began);
-            }
-        }
-    }
-
     fn say(&mut self, line: std::fmt::Arguments<'_>) {
-        self.log.line(format!("{} {line}", self.now));
+        self.log.say(self.now, line.to_string());
     }
 }
 

@@ -6,5 +6,7 @@ mod crowds;
 mod heartbeat;
 mod intruders;
 mod polling;
+mod proxies;
+mod silence;
 mod undisturbed;
 mod upgrade;

@@ -91,14 +91,22 @@ impl Model {
     pub(in crate::client_session) fn lose_get(&mut self, now: Time, fault: TransportFault) {
         let Some(on) = self.get.take() else { return };
         self.session.handle_exchange_lost(now, on, fault.clone());
-        let ends = if self.polls() { self.get_failed(now, fault) } else { None };
+        let mut ends = None;
+        if self.polls() {
+            self.deadlines.stop(ClientTimerKind::Get);
+            ends = self.get_failed(now, fault);
+        }
         self.settle(ends);
     }
 
     pub(in crate::client_session) fn lose_post(&mut self, now: Time, fault: TransportFault) {
         let Some(on) = self.post.take() else { return };
         self.session.handle_exchange_lost(now, on, fault.clone());
-        let ends = if self.polls() { self.post_failed(now, fault) } else { None };
+        let mut ends = None;
+        if self.polls() {
+            self.deadlines.stop(ClientTimerKind::Post);
+            ends = self.post_failed(now, fault);
+        }
         self.settle(ends);
     }
 
@@ -122,8 +130,7 @@ impl Model {
         self.settle(None);
     }
 
-    /// Behind the last POST nobody waits for the GET any more. If it was lost its deadline stays, and
-    /// comes to nothing.
+    /// Behind the last POST nobody waits for the GET any more.
     pub(super) fn get_failed(&mut self, now: Time, fault: TransportFault) -> Option<CloseReason> {
         if self.parted { None } else { self.fail(now, fault) }
     }
