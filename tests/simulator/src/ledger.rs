@@ -24,6 +24,8 @@ struct Life {
     disturbed: Option<Time>,
     /// Somebody else has spoken in its name, or may have.
     intruded: bool,
+    /// The clock has jumped.
+    jumped: bool,
     repeats: Repeats,
     /// Which side the application has closed.
     closed: [bool; 2],
@@ -183,6 +185,7 @@ impl Ledger {
         for number in 1..=self.lives() {
             self.note_hidden_fault(number, now);
             self.life(number).heard = [now; 2];
+            self.life(number).jumped = true;
         }
     }
 
@@ -271,8 +274,10 @@ impl Ledger {
     /// opened, and since the last ping or pong.
     fn check_patience(&self, now: Time, number: u64, side: Side, opened: Option<Time>) {
         let life = self.look(number);
-        // After a close nobody listens; and what was said twice, or in another session, may not count.
-        let is_known = !life.closed[side as usize] && !life.intruded && !life.repeats.any();
+        // After a close nobody listens; and what was said twice, in another session, or to a WebSocket that
+        // was given up in a jump, may not count.
+        let is_known =
+            !life.closed[side as usize] && !life.intruded && !life.jumped && !life.repeats.any();
         let beat = life.beat[side as usize].filter(|_| is_known && life.sessions <= 1);
         let silent = opened.max(beat).map(|last| now.since(last));
         assert!(

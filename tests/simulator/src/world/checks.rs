@@ -37,8 +37,8 @@ impl<A> World<A> {
                 continue;
             }
             let life = wire.life;
-            let since = self.ledger.slow(life).map_or(wire.sent, |slow| slow.max(wire.sent));
-            let waited = self.now.since(since);
+            let since = self.ledger.slow(life).max(Some(wire.sent.max(self.woke)));
+            let waited = since.map_or(Duration::ZERO, |since| self.now.since(since));
             assert!(
                 waited <= wire.round_trip() + ANSWERED
                     || !self.open_at_server().any(|at| at == life),

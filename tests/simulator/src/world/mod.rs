@@ -47,6 +47,8 @@ pub struct World<A> {
     ledger: Ledger,
     log: Log,
     swept: Time,
+    /// When the clock last jumped.
+    woke: Time,
     timer_class: u8,
     /// Bytes of the largest message that was sent.
     largest: usize,
@@ -125,6 +127,7 @@ impl<A: Application> World<A> {
             ledger,
             log: Log::new(),
             swept: Time::ZERO,
+            woke: Time::ZERO,
             timer_class: TIMERS_LAST,
             largest: 0,
             steps: 0,
@@ -228,6 +231,7 @@ impl<A: Application> World<A> {
     /// that keeps to the rules of a [`Hub`] reads first.
     pub fn jump(&mut self, time: Duration) {
         self.now = self.now + time;
+        self.woke = self.now;
         self.ledger.note_jump(self.now);
         let mut late = Vec::new();
         while self.agenda.next().is_some_and(|next| next <= self.now) {
