@@ -4,10 +4,12 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
 };
 
-use enginewire_tokio::{Client, Server};
+use enginewire_tokio::{Client, Sender, Server};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -103,4 +105,55 @@ async fn the_events_of_a_client_stand_in_the_span_of_its_session() {
     }
     assert!(!log.contains(&sid) && !log.contains("secret"), "{log}");
     assert!(!format!("{refused} {refused:?} {client:?}").contains("secret"));
+}
+
+/// Does something to a session as soon as it is told that it is over.
+#[derive(Clone)]
+struct Meddler(Arc<Mutex<Option<Sender>>>);
+
+impl Write for Meddler {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let over = String::from_utf8_lossy(bytes).contains("session closed");
+        let sender = self.0.lock().unwrap().take_if(|_| over);
+        if let Some(sender) = sender {
+            // Whatever comes of it: it must come back.
+            let _ = sender.try_send("too late");
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn whoever_listens_may_use_the_session_that_is_spoken_of() {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let meddler = Meddler(Arc::default());
+            let writer = meddler.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+                .with_writer(move || writer.clone())
+                .finish();
+            let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+            let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", server.local_addr());
+            for ours in [true, false] {
+                let client = Client::connect(&url).await.unwrap();
+                let socket = server.accept().await.unwrap();
+                let sender = if ours { socket.sender() } else { client.sender() };
+                *meddler.0.lock().unwrap() = Some(sender);
+                let (ended, other) = if ours { (socket, client) } else { (client, socket) };
+                ended.close().await;
+                drop(other);
+                assert!(meddler.0.lock().unwrap().is_none(), "nobody has told of the end");
+            }
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(30)).expect("nothing waits for itself");
 }

@@ -2,7 +2,7 @@
 //! commands. One source for all runtimes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::{Future, poll_fn},
     io,
     pin::pin,
@@ -22,6 +22,10 @@ use crate::{
 
 /// Everyone who gets what is broadcast in the profile `bench`.
 type Everyone<R> = Arc<Mutex<HashMap<u64, Sender<R>>>>;
+
+/// Messages that have come, by what each client calls itself in the query of its handshake. Printed in the
+/// end, if `TELL` is in the environment.
+type Tally = Arc<Mutex<BTreeMap<String, u64>>>;
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
@@ -51,6 +55,7 @@ async fn serve<R: Runtime>(
 ) -> io::Result<()> {
     let server = builder.bind(("127.0.0.1", profile::port())).await?;
     announce(&server);
+    let tally = profile::number("TELL").map(|_| Tally::default());
     let mut stop = pin!(stop);
     loop {
         let mut accept = pin!(server.accept());
@@ -59,9 +64,22 @@ async fn serve<R: Runtime>(
             Poll::Pending => accept.as_mut().poll(cx),
         });
         let Some(socket) = next.await else { break };
-        runtime.spawn(application(runtime.clone(), socket, everyone.clone()));
+        runtime.spawn(application(runtime.clone(), socket, everyone.clone(), tally.clone()));
     }
     server.close().await;
+    // What those have brought that nobody had accepted is the application's all the same.
+    while let Some(socket) = server.accept().await {
+        runtime.spawn(application(runtime.clone(), socket, everyone.clone(), tally.clone()));
+    }
+    if let Some(tally) = tally {
+        // Each session's application has a share until it has seen the end.
+        while Arc::strong_count(&tally) > 1 {
+            sleep(&runtime, 1).await;
+        }
+        for (name, messages) in &*lock(&tally) {
+            println!("{name} {messages}");
+        }
+    }
     Ok(())
 }
 
@@ -99,11 +117,20 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
 }
 
 /// Echoes every message, except for commands, which it obeys.
-async fn application<R: Runtime>(runtime: R, mut socket: Socket<R>, everyone: Option<Everyone<R>>) {
+async fn application<R: Runtime>(
+    runtime: R,
+    mut socket: Socket<R>,
+    everyone: Option<Everyone<R>>,
+    tally: Option<Tally>,
+) {
     if let Some(everyone) = &everyone {
         lock(everyone).insert(socket.id(), socket.sender());
     }
     while let Some(message) = socket.recv().await {
+        if let Some(tally) = &tally {
+            let name = socket.handshake().query_value("name").unwrap_or_default();
+            *lock(tally).entry(name).or_default() += 1;
+        }
         let text = message.as_text();
         if let Some(everyone) = everyone.as_ref().filter(|_| starts_with(text, 'B')) {
             let message = Encoded::shared(message);
@@ -116,7 +143,8 @@ async fn application<R: Runtime>(runtime: R, mut socket: Socket<R>, everyone: Op
             None => socket.send(message).await,
             Some(command) => obey(&runtime, &socket, command).await,
         };
-        if done.is_err() {
+        // A session that is closing takes nothing more, and may still have brought something.
+        if done.is_err() && tally.is_none() {
             break;
         }
     }

@@ -216,7 +216,9 @@ fn a_closing_server_lets_polling_clients_ask_for_what_is_queued<R: Host>() {
     // On a new connection, as some clients do, and on the old one.
     let mut fresh = Client::connect(address);
     assert_eq!(fresh.get(&target).body, "4two");
-    assert_eq!(client.get(&target).body, "6\u{1e}1");
+    // The server takes no new sessions, but it may not have come to this one: then the GET waits for that.
+    let last = client.get(&target).body;
+    assert!(["1", "6\u{1e}1"].contains(&&*last), "{last:?}");
     is_closed.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!((server.sessions(), server.connections()), (0, 0));
 }

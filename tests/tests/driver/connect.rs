@@ -36,6 +36,7 @@ on_every_runtime!(
     names_and_ipv6_addresses_are_connected_to,
     an_upgrade_that_worked_is_remembered,
     a_lost_session_is_followed_by_another_and_a_closed_one_is_not,
+    a_closed_session_is_not_followed_by_another_whatever_ends_it,
     attempts_that_fail_come_to_an_end,
 );
 
@@ -389,6 +390,23 @@ fn a_lost_session_is_followed_by_another_and_a_closed_one_is_not<R: Host>() {
     }
     let socket = soon("a session", sessions.next()).unwrap().unwrap();
     soon("the end", socket.close());
+    assert!(soon("the end of all sessions", sessions.next()).is_none());
+}
+
+fn a_closed_session_is_not_followed_by_another_whatever_ends_it<R: Host>() {
+    let server = serve::<R>(|builder: Builder<R>| builder);
+    let client = to::<R>(server.local_addr()).transports([TransportKind::WebSocket]);
+    let mut sessions = client.build().unwrap().sessions();
+    let socket = soon("a session", sessions.next()).unwrap().unwrap();
+    let other = accept(&server);
+    // More than the connection takes while nobody reads: the session is closing until that ends.
+    let message = "x".repeat(100_000);
+    while socket.try_send(&*message).is_ok()
+        || within(Duration::from_millis(300), socket.ready()).is_some()
+    {}
+    drop(socket);
+    assert!(within(Duration::from_millis(10), sessions.next()).is_none());
+    drop(other);
     assert!(soon("the end of all sessions", sessions.next()).is_none());
 }
 

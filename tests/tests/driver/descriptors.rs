@@ -5,7 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Host, client::Client, program::Program};
+use crate::{
+    Host,
+    client::{Client, until},
+    program::Program,
+};
 
 on_every_runtime!(a_server_out_of_descriptors_serves_those_it_has_and_then_the_others);
 
@@ -15,7 +19,8 @@ const LIMIT: usize = 64;
 fn a_server_out_of_descriptors_serves_those_it_has_and_then_the_others<R: Host>() {
     // A heartbeat that is slower than the test, and one thread.
     let server = Program::serve(R::SERVER, LIMIT, &[("WORKERS", 0)]);
-    let free = LIMIT - server.descriptors();
+    let idle = server.descriptors();
+    let free = LIMIT - idle;
     let mut websocket = Client::open_websocket(server.address);
     let mut polling = Client::connect(server.address);
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={}", polling.open_polling());
@@ -65,6 +70,7 @@ fn a_server_out_of_descriptors_serves_those_it_has_and_then_the_others<R: Host>(
     polling.request("POST", &target, "1");
     assert_eq!(polling.answer().status, 200);
     drop((fresh, websocket, polling));
+    until("all descriptors to be free again", || server.descriptors() == idle);
     assert!(server.terminate().success());
 }
 

@@ -1,10 +1,11 @@
 //! The test server as a process of its own, watched through `/proc`.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::{Ipv4Addr, SocketAddr},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -18,6 +19,8 @@ use crate::client::until;
 /// The test server. Does not outlive the test.
 pub(crate) struct Program {
     process: Child,
+    /// What it says.
+    output: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
     /// Open files that it may have.
     limit: usize,
@@ -50,14 +53,15 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let (mut port, mut output) =
+            (String::new(), BufReader::new(process.stdout.take().unwrap()));
+        output.read_line(&mut port).unwrap();
         let Ok(port) = port.trim().parse() else {
             process.wait().unwrap();
             return None;
         };
         let address = (Ipv4Addr::LOCALHOST, port).into();
-        Some(Self { process, address, limit })
+        Some(Self { process, output, address, limit })
     }
 
     /// File descriptors in use that the limit is about: it bounds their numbers, and whoever runs
@@ -87,6 +91,20 @@ impl Program {
     pub(crate) fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.end()
+    }
+
+    /// Asks the server, started with `TELL`, to end: how many messages its application was given, by what
+    /// each client calls itself.
+    pub(crate) fn terminate_and_tell(mut self) -> (ExitStatus, BTreeMap<String, u64>) {
+        self.signal(Signal::TERM);
+        let mut told = String::new();
+        self.output.read_to_string(&mut told).unwrap();
+        let lines = told.lines().map(|line| {
+            let (name, messages) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), messages.parse().unwrap())
+        });
+        let told = lines.collect();
+        (self.end(), told)
     }
 
     /// Waits for the server's end.

@@ -2,6 +2,7 @@
 //! told in the protocol's words.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -28,7 +29,7 @@ use crate::{
 
 on_every_runtime!(
     a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged,
-    a_server_that_is_terminated_under_load_tells_everybody,
+    a_server_that_is_terminated_under_load_tells_everybody_and_loses_nothing,
     a_server_that_is_terminated_resets_nobody_who_was_there_before,
     a_server_that_is_terminated_tells_those_who_are_about_to_upgrade,
 );
@@ -44,16 +45,24 @@ fn a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged<R: Hos
     }
 }
 
-fn a_server_that_is_terminated_under_load_tells_everybody<R: Host>() {
+fn a_server_that_is_terminated_under_load_tells_everybody_and_loses_nothing<R: Host>() {
     for _ in 0..ROUNDS {
-        let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2)]);
+        let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2), ("TELL", 1)]);
+        let mut received = BTreeMap::new();
         let pushed = under_load(server.address, || {
             let started = Instant::now();
-            assert!(server.terminate().success());
+            let (status, told) = server.terminate_and_tell();
+            assert!(status.success());
             let took = started.elapsed();
             assert!(took < GRACE, "{took:?}");
+            received = told;
         });
         all_were_told(&pushed);
+        for Pushed { name, acknowledged, .. } in &pushed {
+            let received = received.get(name).copied().unwrap_or(0);
+            assert!(received >= *acknowledged, "{name}: {received} of {acknowledged}");
+        }
+        assert!(received.values().sum::<u64>() > 0);
     }
 }
 
