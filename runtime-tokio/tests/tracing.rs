@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire_tokio::{Client, Sender, Server};
+use enginewire_tokio::{Client, Sender, Server, enginewire::TransportKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -109,12 +109,17 @@ async fn the_events_of_a_client_stand_in_the_span_of_its_session() {
 
 /// Does something to a session as soon as it is told that it is over.
 #[derive(Clone)]
-struct Meddler(Arc<Mutex<Option<Sender>>>);
+struct Meddler {
+    /// The span of whoever tells it.
+    of: &'static str,
+    sender: Arc<Mutex<Option<Sender>>>,
+}
 
 impl Write for Meddler {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let over = String::from_utf8_lossy(bytes).contains("session closed");
-        let sender = self.0.lock().unwrap().take_if(|_| over);
+        let text = String::from_utf8_lossy(bytes);
+        let over = text.contains("session closed") && text.contains(self.of);
+        let sender = self.sender.lock().unwrap().take_if(|_| over);
         if let Some(sender) = sender {
             // Whatever comes of it: it must come back.
             let _ = sender.try_send("too late");
@@ -129,31 +134,35 @@ impl Write for Meddler {
 
 #[test]
 fn whoever_listens_may_use_the_session_that_is_spoken_of() {
-    let (done, is_done) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let meddler = Meddler(Arc::default());
-            let writer = meddler.clone();
-            let subscriber = tracing_subscriber::fmt()
-                .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-                .with_writer(move || writer.clone())
-                .finish();
-            let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
-            let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
-            let url = format!("http://{}", server.local_addr());
-            for ours in [true, false] {
-                let client = Client::connect(&url).await.unwrap();
-                let socket = server.accept().await.unwrap();
-                let sender = if ours { socket.sender() } else { client.sender() };
-                *meddler.0.lock().unwrap() = Some(sender);
-                let (ended, other) = if ours { (socket, client) } else { (client, socket) };
-                ended.close().await;
-                drop(other);
-                assert!(meddler.0.lock().unwrap().is_none(), "nobody has told of the end");
-            }
+    // Either side, told by the task that has its connections.
+    for of in ["connection{id=", "session{id="] {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(meddle(of));
+            done.send(()).unwrap();
         });
-        done.send(()).unwrap();
-    });
-    is_done.recv_timeout(Duration::from_secs(30)).expect("nothing waits for itself");
+        is_done.recv_timeout(Duration::from_secs(30)).expect("nothing waits for itself");
+    }
+}
+
+async fn meddle(of: &'static str) {
+    let meddler = Meddler { of, sender: Arc::default() };
+    let writer = meddler.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", server.local_addr());
+    let client = Client::builder(&url).transports([TransportKind::WebSocket]).connect();
+    let (client, socket) = (client.await.unwrap(), server.accept().await.unwrap());
+    // Each session hears of the other's end on its connection.
+    let (mut other, ended) = if of.starts_with('c') { (socket, client) } else { (client, socket) };
+    *meddler.sender.lock().unwrap() = Some(other.sender());
+    drop(ended);
+    assert_eq!(other.recv().await, None);
+    assert!(meddler.sender.lock().unwrap().is_none(), "nobody has told of the end");
 }

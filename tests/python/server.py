@@ -22,7 +22,7 @@ Payload.max_decode_packets = 10_000
 
 MODES = ["polling", "websocket", "upgrade"]
 
-# Of the contract: longer messages are printed as length and hash.
+# Of the contract (tests/js/client/harness.mjs): longer messages are printed as length and hash.
 LONGEST_SHOWN = 1000
 
 

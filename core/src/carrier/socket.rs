@@ -188,9 +188,8 @@ impl Socket {
             self.unfinished = output.remaining() >= WRITE_CHUNK;
         }
         let order = guard.take_order();
-        let reading = guard.session().is_receiving();
-        let resumed = reading && !self.reading;
-        self.reading = reading;
+        let was_reading = self.reading;
+        self.reading = guard.session().is_receiving();
         if let Some(Order::CloseSocket) = order {
             self.ws.close(None, "", output);
         }
@@ -202,7 +201,7 @@ impl Socket {
             self.close_deadline = guard.session().close_deadline().or(Some(now + linger));
             guard.detach(self.on.0);
         }
-        resumed
+        self.reading && !was_reading
     }
 
     /// The connection is gone: tells the session, unless it knows.

@@ -10,8 +10,8 @@
 //! | length-prefixed on a stream (WebTransport) | [`stream::encode`] | [`stream::Decoder`] |
 //!
 //! Decoding messages and polling bodies copies no payload but what is in base64: messages are slices of
-//! what came in. Forms of JSONP and streams are copied once. Encoding copies a payload only for base64,
-//! for JSONP, and where several must stand in one body. Work and memory are linear in the bytes at hand.
+//! what came in. Forms of JSONP and streams are copied once. Encoding copies a payload for base64, for
+//! JSONP and into polling bodies. Work and memory are linear in the bytes at hand.
 
 pub(crate) mod base64;
 mod decoder;

@@ -48,6 +48,17 @@ impl Session {
         if !self.channel.excuses_silence(&self.config.limits) && !self.withholds_late_post() {
             return self.finish(CloseReason::PingTimeout);
         }
+        self.expect_life(now);
+    }
+
+    /// The peer could not send anything. If it has to, it has as long for that as ever from now on.
+    pub(super) fn heartbeat_freed(&mut self, now: Time) {
+        if self.timers.is_set(TimerKind::Heartbeat) {
+            self.expect_life(now);
+        }
+    }
+
+    fn expect_life(&mut self, now: Time) {
         match self.revision {
             Revision::V4 => self.expect_pong(now),
             Revision::V3 => self.expect_ping(now),

@@ -207,9 +207,10 @@ impl Session {
     /// Says of a POST that came too late that it was taken, as of messages on a WebSocket nothing is said
     /// at all: a client that is told otherwise ends the session, and one that is told nothing waits with the
     /// upgrade, and either way it does not get what is queued.
-    pub(super) fn answer_late_post(&mut self) {
+    pub(super) fn answer_late_post(&mut self, now: Time) {
         if let Some(post) = self.polling.post.take_if(|post| post.withheld && post.late) {
             self.respond(post.on, ok());
+            self.heartbeat_freed(now);
         }
     }
 

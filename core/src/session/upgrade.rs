@@ -60,7 +60,7 @@ impl Session {
                 // that GET would have been answered.
                 self.answer_poll_with_noop();
                 // Nor does it go on while it waits for the answer to a POST.
-                self.answer_late_post();
+                self.answer_late_post(now);
             }
             Some(Packet::Upgrade) if probe.probed => self.complete_upgrade(now),
             _ => self.abandon_probe(),

@@ -5,6 +5,18 @@
 //   --reference          the reference client instead; what is known to differ there is skipped, with the reason
 //   --differences        with --reference: only what is known to differ, and each such test has to fail
 //   --only PATTERN       only the tests whose name matches the regular expression
+//
+// The contract, which every client program keeps:
+//
+// - It connects to URL as the words of SCENARIO say: `eio-polling`, `eio-websocket` or `eio-upgrade`, and behind that
+//   `options` (path `/custom/`, the query `foo=bar baz` and `u=€`, the field `X-Test: held`), `early` (sends `early-0` to
+//   `early-2` before the session is open), `v3` (revision 3), `b64` (binary messages as base64). Other words are names.
+// - It prints a JSON object a line, with the fields: `event: "open"`, `sid`, `transport`; `"upgrade"`, `transport`;
+//   `"message"`, `binary`, `data` (bytes in base64), or `length` and `sha256` for more than 1000 bytes; `"error"`,
+//   `message`; `"close"`, `reason` (the reference's words); and last, at most a second later, `"done"`. Its exit status
+//   is 0 then.
+// - It prints no line for texts that are commands of the server, and obeys: `!send TEXT`; `!burst N` (`m0` to `m(N-1)`,
+//   every fifth as bytes); `!texts N`; `!text N` (N times `x`); `!bin N` (N bytes that count); `!burst-close N`; `!close`.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

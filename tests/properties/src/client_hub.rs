@@ -409,11 +409,13 @@ impl Driver {
             assert!(self.wait(), "it would wait for ever: {:?}", self.hub);
             self.drain();
         }
-        let lingered = self.now.since(closed.unwrap_or(self.now));
-        let timeout = self.config.close_timeout + self.excused.since(started);
-        assert!(lingered <= timeout + LINGER, "{lingered:?} after the session was over");
+        let (timeout, closed) = (self.config.close_timeout, closed.unwrap_or(self.now));
+        let lingered = self.now.since(closed);
+        let longest = timeout + self.excused.since(closed) + LINGER;
+        assert!(lingered <= longest, "{lingered:?} after the session was over");
         let closing = self.now.since(started);
-        assert!(closing <= 2 * timeout + LINGER, "{closing:?} to close");
+        let longest = 2 * timeout + self.excused.since(started) + LINGER;
+        assert!(closing <= longest, "{closing:?} to close");
         assert!(self.links.is_empty(), "{} connections stay", self.links.len());
         assert_eq!(self.hub.poll_timeout(), None);
         while self.take_event() {}

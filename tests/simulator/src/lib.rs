@@ -73,7 +73,8 @@
 //!
 //! - A session that is over says so once on each side, for a reason that what happened explains. What
 //!   was done to a connection explains an end for as long as it can still be the cause: a reset until
-//!   both ends have been told, anything else for as long as it goes on, two heartbeats and 30 s. No
+//!   both ends have been told, a path that is slow or collects for as long as it is there, anything else
+//!   from its end, or its beginning if it has none, and each for two heartbeats and 30 s more. No
 //!   weather explains an overlap of requests, a malformed packet, a broken rule of HTTP, or a refusal
 //!   with status 400 of a session that is not over.
 //! - No session outlives `ping_interval` + `ping_timeout` of silence, to the nanosecond. An application

@@ -137,7 +137,9 @@ impl Scanner {
             if self.body > 0 {
                 // Of a ping or pong there is but one byte, behind a mask or not.
                 let mask = if self.head[1] & 0x80 > 0 { self.head[self.head.len() - 4] } else { 0 };
-                rest = self.skip(rest, Some(mask));
+                // What is in a binary frame is a message, whatever it begins with.
+                let is_text = self.head[0] & 0x0f == 1;
+                rest = self.skip(rest, Some(if is_text { rest[0] ^ mask } else { MESSAGE }));
                 continue;
             }
             if self.head.len() >= 2 && self.head.len() == frame_head(&self.head) {
@@ -152,12 +154,13 @@ impl Scanner {
         }
     }
 
-    /// Passes by what there is of the body. Gives back what is behind it.
-    fn skip<'a>(&mut self, bytes: &'a [u8], mask: Option<u8>) -> &'a [u8] {
+    /// Passes by what there is of the body, whose packet begins with `first` if it is a frame. Gives back
+    /// what is behind it.
+    fn skip<'a>(&mut self, bytes: &'a [u8], first: Option<u8>) -> &'a [u8] {
         let size = usize::try_from(self.body).map_or(bytes.len(), |body| body.min(bytes.len()));
         let (body, behind) = bytes.split_at(size);
-        match mask {
-            Some(mask) => self.packet.push(&[body[0] ^ mask][..], body.len()),
+        match first {
+            Some(first) => self.packet.push(&[first], body.len()),
             None => {
                 for (index, part) in body.split(|&byte| byte == SEPARATOR).enumerate() {
                     if index > 0 {
@@ -223,6 +226,9 @@ pub(crate) fn content_length(head: &[u8]) -> u64 {
     let field = head.lines().find_map(|line| line.strip_prefix("content-length:"));
     field.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
+
+/// What a message begins with.
+const MESSAGE: u8 = b'4';
 
 /// What stands between the packets of a payload of revision 4.
 const SEPARATOR: u8 = 0x1e;
@@ -294,9 +300,11 @@ mod tests {
     #[test]
     fn frames_are_known_whoever_has_masked_them() {
         let head = b"HTTP/1.1 101 \r\n\r\n";
-        // A pong, an empty message, one of 200 bytes that begins like a pong, and a ping.
+        // A pong, an empty message, one of 200 bytes that begins like a pong, a ping, and a message that is
+        // the byte of a pong.
         let plain =
-            [&b"\x81\x013\x81\x00\x81\x7e\x00\xc8"[..], &[b'3'; 200], b"\x81\x012"].concat();
+            [&b"\x81\x013\x81\x00\x81\x7e\x00\xc8"[..], &[b'3'; 200], b"\x81\x012\x82\x013"]
+                .concat();
         let masked = b"\x81\x81\x07\0\0\x014\x81\x81\x07\0\0\x013";
         for size in 1..=plain.len() {
             let mut observer = Observer::default();
@@ -311,6 +319,7 @@ mod tests {
             assert_eq!(observer.read(false, at + 3), Content { bytes: 1, beat: true });
             assert_eq!(observer.read(false, at + 209), Content { bytes: 200, beat: false });
             assert_eq!(observer.read(false, at + 212), Content { bytes: 1, beat: true });
+            assert_eq!(observer.read(false, at + 215), Content { bytes: 1, beat: false });
             assert_eq!(observer.read(true, 7), Content { bytes: 1, beat: true });
             assert_eq!(observer.read(true, 14), Content { bytes: 1, beat: false });
         }

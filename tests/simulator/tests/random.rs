@@ -79,6 +79,10 @@ fn begin(world: &mut World<Numbered>, random: &mut Random, badness: u64) {
 fn any_life_in_any_weather() {
     let came = RefCell::default();
     replay_many(6, |seed| run(seed, &came));
+    if std::env::var_os("SEED").is_some() {
+        // One world need not have all that many have.
+        return;
+    }
     for (badness, came) in came.into_inner() {
         // A life that is cut off early says little, and not many live on to the end: but some do.
         let Came { worlds, lives, messages, complete } = came;

@@ -394,16 +394,22 @@ fn a_lost_session_is_followed_by_another_and_a_closed_one_is_not<R: Host>() {
 }
 
 fn a_closed_session_is_not_followed_by_another_whatever_ends_it<R: Host>() {
-    let server = serve::<R>(|builder: Builder<R>| builder);
+    let server = serve::<R>(|builder: Builder<R>| builder.limits(small()));
     let client = to::<R>(server.local_addr()).transports([TransportKind::WebSocket]);
     let mut sessions = client.build().unwrap().sessions();
     let socket = soon("a session", sessions.next()).unwrap().unwrap();
     let other = accept(&server);
     // More than the connection takes while nobody reads: the session is closing until that ends.
     let message = "x".repeat(100_000);
-    while socket.try_send(&*message).is_ok()
-        || within(Duration::from_millis(300), socket.ready()).is_some()
-    {}
+    loop {
+        match socket.try_send(&*message) {
+            Ok(()) => {}
+            Err(full) => match within(Duration::from_millis(300), socket.ready()) {
+                Some(ready) => ready.unwrap(),
+                None => break assert!(matches!(full.reason, SendError::Full { .. })),
+            },
+        }
+    }
     drop(socket);
     assert!(within(Duration::from_millis(10), sessions.next()).is_none());
     drop(other);

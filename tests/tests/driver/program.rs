@@ -94,21 +94,25 @@ impl Program {
     }
 
     /// Asks the server, started with `TELL`, to end: how many messages its application was given, by what
-    /// each client calls itself.
+    /// each client calls itself. That fits into a pipe.
     pub(crate) fn terminate_and_tell(mut self) -> (ExitStatus, BTreeMap<String, u64>) {
         self.signal(Signal::TERM);
+        let status = self.wait();
         let mut told = String::new();
         self.output.read_to_string(&mut told).unwrap();
         let lines = told.lines().map(|line| {
             let (name, messages) = line.rsplit_once(' ').unwrap();
             (name.to_owned(), messages.parse().unwrap())
         });
-        let told = lines.collect();
-        (self.end(), told)
+        (status, lines.collect())
     }
 
     /// Waits for the server's end.
     pub(crate) fn end(mut self) -> ExitStatus {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         until("the server's end", || {
             status = self.process.try_wait().unwrap();

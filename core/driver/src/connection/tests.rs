@@ -20,6 +20,8 @@ use super::*;
 use crate::{
     server::AllowHook,
     shared::{Options, lock},
+    socket,
+    waiters::Shareable as _,
 };
 
 /// A runtime of which only the clock is asked for anything.
@@ -107,6 +109,10 @@ fn server() -> Arc<Shared<ByHand>> {
 }
 
 fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> {
+    server_of(Config::default(), backlog, allow)
+}
+
+fn server_of(config: Config, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> {
     let http = http::Config::default();
     let options = Options {
         backlog,
@@ -114,7 +120,7 @@ fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> 
         linger: http.linger,
         shutdown_timeout: Duration::from_secs(10),
     };
-    let router = Router::new(Config::default());
+    let router = Router::new(config);
     Arc::new(Shared::new(ByHand, router, http, allow, options, anywhere()))
 }
 
@@ -249,4 +255,45 @@ fn sessions_that_were_let_in_together_do_not_exceed_the_backlog() {
     }
     assert_eq!(all, ["200", "200", "503", "503"]);
     assert_eq!(server.sessions(), 2);
+}
+
+#[test]
+fn an_answer_that_had_to_wait_for_the_one_before_it_is_not_forgotten() {
+    let server = server();
+    let (mut first, written) = connection(&server, [Ok(OPEN)]);
+    assert!(poll(&mut first).is_pending());
+    let opened = String::from_utf8(std::mem::take(&mut *lock(&written))).unwrap();
+    let sid = opened.split('"').nth(3).unwrap();
+    let cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    let get = OPEN.replace(" HTTP", &format!("&sid={sid} HTTP"));
+    let (mut second, written) = connection(&server, []);
+    second.link.stream.reads.push_back(Ok(get.repeat(2).into_bytes()));
+    assert!(poll(&mut second).is_pending());
+    // Too large for one answer.
+    for _ in 0..2 {
+        socket.try_send(vec![0; 600_000]).unwrap();
+    }
+    assert!(poll(&mut second).is_pending());
+    assert_eq!(answers(&written), ["200", "200"]);
+}
+
+#[test]
+fn a_peer_is_read_again_once_nothing_but_its_close_is_of_interest() {
+    let mut config = Config::default();
+    config.limits.max_unread = 1;
+    let server = server_of(config, 16, None);
+    let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+    assert!(poll(&mut connection).is_pending());
+    let cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    // A message, masked with zeros: from now on the application has too much to catch up with.
+    connection.link.stream.reads.push_back(Ok(b"\x81\x82\0\0\0\x004a".to_vec()));
+    assert!(poll(&mut connection).is_pending());
+    let socket::Cell::Server(cell) = socket.cell() else { panic!("a session of a server") };
+    cell.with(|session, _, _| session.abort());
+    lock(&written).clear();
+    connection.link.stream.reads.push_back(Ok(b"\x88\x80\0\0\0\0".to_vec()));
+    assert!(poll(&mut connection).is_ready(), "the closing handshake is complete");
+    assert!(lock(&written).ends_with(&[0x88, 0]));
 }

@@ -259,3 +259,20 @@ fn a_peer_whose_post_is_withheld_cannot_answer_pings_and_is_given_until_the_clos
     let get = peer.get();
     assert_eq!(peer.body(get), "4first\u{1e}2");
 }
+
+#[test]
+fn a_peer_that_could_send_nothing_has_as_long_as_ever_once_it_can() {
+    let mut peer = Peer::polling();
+    peer.wait(secs(20));
+    peer.send("queued");
+    peer.session.abandon(peer.now);
+    peer.post("4late");
+    // The ping is due at 25 s, and its answer at 45.
+    peer.wait(millis(24_990));
+    let on = peer.socket();
+    peer.text(on, "2probe");
+    peer.wait(millis(20));
+    assert!(!peer.session.is_closed(), "it has had 10 ms");
+    peer.text(on, "5");
+    assert_eq!(peer.frames(on), ["3probe", "4queued", "2"]);
+}

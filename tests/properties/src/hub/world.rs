@@ -59,6 +59,8 @@ struct Most {
     outputs: usize,
     /// Bytes that one look at a connection has written.
     written: usize,
+    /// Bytes that came between two times at which nobody was there.
+    come: usize,
 }
 
 /// The loop's side of a connection.
@@ -276,16 +278,22 @@ impl World {
                 continue;
             }
             let first = socket.reader.waiting.front();
+            let session = first.and_then(|request| request.session);
             match first.map(|request| request.what) {
                 _ if socket.shut_down => continue,
                 _ if socket.reader.is_websocket() => {}
-                None | Some(Sent::Poll) => {}
-                Some(Sent::Post) => assert!(self.may_withhold(), "a POST waits"),
+                None => {}
+                Some(Sent::Poll) => {
+                    assert!(session.is_some_and(|id| self.lives(id)), "a GET waits")
+                }
+                Some(Sent::Post) => {
+                    assert!(session.is_some_and(|id| self.may_withhold(id)), "a POST waits");
+                }
                 Some(Sent::Open | Sent::Upgrade) => assert!(self.config.ask, "a handshake waits"),
             }
             let of = match socket.carries {
                 Some((session, true)) => Some(session),
-                _ => first.filter(|one| one.what == Sent::Poll).and_then(|one| one.session),
+                _ => session.filter(|_| first.is_some_and(|one| one.what == Sent::Poll)),
             };
             let open = of.filter(|&id| self.hub.session(id).is_some_and(|one| one.is_open()));
             assert!(open.is_none_or(|id| self.told[&id].talk.down.is_over()), "it would take more");
@@ -294,12 +302,13 @@ impl World {
 
     /// Whether a POST may wait: for an application that is behind, or for the end of a session that is
     /// closing and has dropped what it brought.
-    fn may_withhold(&self) -> bool {
-        let is_closing = |id| {
-            let session = self.hub.session(id);
-            session.is_some_and(|session| !session.is_open() && !session.is_closed())
-        };
-        self.told.iter().any(|(&id, told)| told.paused || is_closing(id))
+    fn may_withhold(&self, id: SessionId) -> bool {
+        let is_open = self.hub.session(id).is_some_and(|session| session.is_open());
+        self.lives(id) && (!is_open || self.told[&id].paused)
+    }
+
+    fn lives(&self, id: SessionId) -> bool {
+        self.hub.session(id).is_some_and(|session| !session.is_closed())
     }
 
     /// Takes an output; `false` if there is none.
@@ -377,6 +386,10 @@ impl World {
         assert!(self.hub.sessions() <= self.config.max_sessions);
         self.most.sessions = self.most.sessions.max(self.hub.sessions());
         self.most.connections = self.most.connections.max(self.hub.connections());
+        self.most.come = self.most.come.max(self.come);
+        if (self.hub.sessions(), self.hub.connections()) == (0, 0) {
+            self.come = 0;
+        }
         let connections = self.connections.len();
         let each = 2 * limits.max_head + limits.max_payload + OUTBOX;
         let session = limits.max_queued + limits.max_unread + 2 * MAX_MESSAGE;
@@ -386,13 +399,13 @@ impl World {
 
     /// What a hub keeps beside what it held when it was made: storage for as much as there once was.
     const fn kept(&self) -> usize {
-        let Most { connections, sessions, outputs, written } = self.most;
+        let Most { connections, sessions, outputs, written, come } = self.most;
         FOR_ANY
             + connections * FOR_CONNECTION
             + sessions * FOR_SESSION
             + outputs * FOR_OUTPUT
             + (connections + 1) * 2 * written
-            + 2 * self.come
+            + 2 * come
     }
 
     /// A digest of all that was said, how far it got, and how many messages were heard that had been said.

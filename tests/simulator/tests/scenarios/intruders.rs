@@ -133,7 +133,7 @@ fn assert_outcomes(
                 log
             });
         }
-        assert_eq!(outcomes.into_inner(), expected, "{method:?}, {course:?}, {revision:?}");
+        assert_came(outcomes.into_inner(), expected.iter().cloned(), (method, course, revision));
     }
 }
 

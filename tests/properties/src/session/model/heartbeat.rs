@@ -87,7 +87,7 @@ impl Model {
         let probe = self.probe.as_ref().map(|probe| probe.deadline);
         let awaited = silence.into_iter().chain(probe).chain(self.closes).min();
         assert_eq!(self.session.awaited(), awaited);
-        let own = ping.into_iter().chain(silence).min().expect("one of them");
+        let own = ping.into_iter().chain(awaited).min().expect("one of them");
         assert!(deadline <= own, "{kind:?} at {deadline:?}, when it should be {own:?}");
         match kind {
             TimerKind::Ping => assert_eq!(Some(deadline), ping),
@@ -97,6 +97,13 @@ impl Model {
                 assert_eq!(Some(deadline), self.probe.as_ref().map(|probe| probe.deadline));
             }
             TimerKind::Noop => assert!(self.probe.as_ref().is_some_and(|probe| probe.probed)),
+        }
+    }
+
+    /// A peer that could send nothing has as long as ever from now on.
+    pub(super) fn free(&mut self, now: Time) {
+        if self.heartbeat.silence.is_some() {
+            self.expect_something(now);
         }
     }
 

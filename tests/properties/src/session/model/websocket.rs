@@ -49,6 +49,7 @@ impl Model {
                     self.may_be_noop();
                     if let Some(post) = self.post.take_if(|post| post.withheld && post.late) {
                         self.answers(post.on, 200);
+                        self.free(now);
                     }
                 }
                 Ok(Some(Packet::Upgrade)) if probe.probed => {
