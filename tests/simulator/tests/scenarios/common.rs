@@ -1,6 +1,6 @@
 //! What scenarios begin with.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
 use enginewire::{CloseReason, Revision, TransportFault, TransportKind, hub::HubConfig};
 use enginewire_simulator::{
