@@ -7,7 +7,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -64,7 +64,8 @@ impl<R: Runtime> Server<R> {
     /// Cancel safe: a session is either returned or still there. Sessions that nobody accepts wait;
     /// when [`Builder::backlog`] of them do, handshakes are refused with status 503.
     pub async fn accept(&self) -> Option<Socket<R>> {
-        poll_fn(|cx| self.shared.poll_accept(cx)).await
+        let mut accepting = Accepting { shared: &self.shared, key: None };
+        poll_fn(|cx| accepting.poll(cx)).await
     }
 
     /// The address that the server listens on.
@@ -467,6 +468,24 @@ impl<R: Runtime> Watch<'_, R> {
 impl<R: Runtime> Drop for Watch<'_, R> {
     fn drop(&mut self) {
         self.shared.unwatch(self.key);
+    }
+}
+
+/// A task's wait for a session.
+pub(crate) struct Accepting<'a, R: Runtime> {
+    pub(crate) shared: &'a Shared<R>,
+    pub(crate) key: Option<usize>,
+}
+
+impl<R: Runtime> Accepting<'_, R> {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Socket<R>>> {
+        self.shared.poll_accept(&mut self.key, cx)
+    }
+}
+
+impl<R: Runtime> Drop for Accepting<'_, R> {
+    fn drop(&mut self) {
+        self.shared.stop_accepting(self.key);
     }
 }
 

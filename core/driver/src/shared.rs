@@ -98,8 +98,8 @@ enum Due<R: Runtime> {
 /// Sessions on their way to `Server::accept`.
 struct Accepted<R: Runtime> {
     sockets: VecDeque<Socket<R>>,
-    /// Of all who wait. One that is woken may not wait any more, so all are.
-    wakers: Vec<Waker>,
+    /// All who wait. One that is woken may take another turn, so all are.
+    waiting: Slab<Waker>,
 }
 
 /// Names a deadline, and the shard that it is in.
@@ -139,7 +139,7 @@ impl<R: Runtime> Shared<R> {
             phase: AtomicU8::new(Phase::Running as u8),
             alive: AtomicUsize::new(0),
             live: AtomicUsize::new(0),
-            accepted: Mutex::new(Accepted { sockets: VecDeque::new(), wakers: Vec::new() }),
+            accepted: Mutex::new(Accepted { sockets: VecDeque::new(), waiting: Slab::new() }),
             watchers: Mutex::new(Slab::new()),
         }
     }
@@ -222,7 +222,7 @@ impl<R: Runtime> Shared<R> {
             return Err(socket);
         }
         accepted.sockets.push_back(socket);
-        wakes.extend(accepted.wakers.drain(..));
+        wakes.extend(accepted.waiting.iter().map(|(_, waker)| waker.clone()));
         Ok(())
     }
 
@@ -232,18 +232,27 @@ impl<R: Runtime> Shared<R> {
         drop(sockets);
     }
 
-    pub(crate) fn poll_accept(&self, cx: &Context<'_>) -> Poll<Option<Socket<R>>> {
+    /// Remembers under `key` who waits, until [`stop_accepting`](Self::stop_accepting).
+    pub(crate) fn poll_accept(
+        &self,
+        key: &mut Option<usize>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Socket<R>>> {
         let mut accepted = lock(&self.accepted);
         match accepted.sockets.pop_front() {
             // Also of a server that is closing: what the session has taken is the application's.
             Some(socket) => Poll::Ready(Some(socket)),
             None if self.phase() != Phase::Running => Poll::Ready(None),
             None => {
-                if !accepted.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    accepted.wakers.push(cx.waker().clone());
-                }
+                keep(&mut accepted.waiting, key, cx.waker());
                 Poll::Pending
             }
+        }
+    }
+
+    pub(crate) fn stop_accepting(&self, key: Option<usize>) {
+        if let Some(key) = key {
+            lock(&self.accepted).waiting.try_remove(key);
         }
     }
 }
@@ -294,11 +303,7 @@ impl<R: Runtime> Shared<R> {
 
     /// Registers a task that wants to know of the next phase, and of the end.
     pub(crate) fn watch(&self, key: &mut Option<usize>, waker: &Waker) {
-        let mut watchers = lock(&self.watchers);
-        match key.and_then(|key| watchers.get_mut(key)) {
-            Some(old) => old.clone_from(waker),
-            None => *key = Some(watchers.insert(waker.clone())),
-        }
+        keep(&mut lock(&self.watchers), key, waker);
     }
 
     pub(crate) fn unwatch(&self, key: Option<usize>) {
@@ -314,7 +319,8 @@ impl<R: Runtime> Shared<R> {
         }
         {
             let mut wakes = Wakes::default();
-            wakes.extend(lock(&self.accepted).wakers.drain(..));
+            let accepted = lock(&self.accepted);
+            wakes.extend(accepted.waiting.iter().map(|(_, waker)| waker.clone()));
         }
         let now = self.runtime.now();
         for shard in &self.shards {
@@ -451,6 +457,14 @@ impl<R: Runtime> Shard<R> {
                 task: None,
             }),
         }
+    }
+}
+
+/// Keeps the place of a task among those who wait up to date.
+fn keep(waiting: &mut Slab<Waker>, key: &mut Option<usize>, waker: &Waker) {
+    match key.and_then(|key| waiting.get_mut(key)) {
+        Some(old) => old.clone_from(waker),
+        None => *key = Some(waiting.insert(waker.clone())),
     }
 }
 

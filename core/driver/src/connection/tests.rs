@@ -18,7 +18,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
 use crate::{
-    server::AllowHook,
+    server::{Accepting, AllowHook},
     shared::{Options, lock},
     socket,
     waiters::Shareable as _,
@@ -198,7 +198,9 @@ fn a_connection_that_waits_for_the_peer_s_close_is_not_looked_at_until_it_comes(
     let waker = Waker::from(Arc::clone(&alarm));
     let mut cx = Context::from_waker(&waker);
     assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
+        panic!("no session")
+    };
     // More than is taken from a session at a time.
     socket.try_send(vec![0; 100_000]).unwrap();
     drop(socket);
@@ -213,10 +215,11 @@ fn everybody_who_waits_for_a_session_learns_of_one_and_of_the_end() {
     let server = server();
     let alarms = [Arc::new(Alarm::default()), Arc::new(Alarm::default())];
     let woken = || alarms.iter().map(|alarm| alarm.0.swap(0, Ordering::Relaxed)).min();
-    let accept = || {
-        for alarm in &alarms {
+    let mut waiting = alarms.each_ref().map(|_| Accepting { shared: &server, key: None });
+    let mut accept = || {
+        for (alarm, accepting) in alarms.iter().zip(&mut waiting) {
             let waker = Waker::from(Arc::clone(alarm));
-            assert!(server.poll_accept(&Context::from_waker(&waker)).is_pending());
+            assert!(accepting.poll(&Context::from_waker(&waker)).is_pending());
         }
     };
     accept();
@@ -225,10 +228,12 @@ fn everybody_who_waits_for_a_session_learns_of_one_and_of_the_end() {
     // Whoever does not wait any more may have been the one that was woken.
     assert_eq!(woken(), Some(1));
     let cx = Context::from_waker(Waker::noop());
-    assert!(matches!(server.poll_accept(&cx), Poll::Ready(Some(_))));
+    assert!(matches!(server.poll_accept(&mut None, &cx), Poll::Ready(Some(_))));
     accept();
     server.advance_to(Phase::Closing);
     assert_eq!(woken(), Some(1));
+    drop(waiting);
+    assert!(alarms.iter().all(|alarm| Arc::strong_count(alarm) == 1), "they are forgotten");
 }
 
 #[test]
@@ -265,7 +270,9 @@ fn an_answer_that_had_to_wait_for_the_one_before_it_is_not_forgotten() {
     let opened = String::from_utf8(std::mem::take(&mut *lock(&written))).unwrap();
     let sid = opened.split('"').nth(3).unwrap();
     let cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
+        panic!("no session")
+    };
     let get = OPEN.replace(" HTTP", &format!("&sid={sid} HTTP"));
     let (mut second, written) = connection(&server, []);
     second.link.stream.reads.push_back(Ok(get.repeat(2).into_bytes()));
@@ -286,7 +293,9 @@ fn a_peer_is_read_again_once_nothing_but_its_close_is_of_interest() {
     let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
     assert!(poll(&mut connection).is_pending());
     let cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&cx) else { panic!("no session") };
+    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
+        panic!("no session")
+    };
     // A message, masked with zeros: from now on the application has too much to catch up with.
     connection.link.stream.reads.push_back(Ok(b"\x81\x82\0\0\0\x004a".to_vec()));
     assert!(poll(&mut connection).is_pending());
