@@ -246,8 +246,9 @@ struct Removal<'a, R: Runtime> {
 
 impl<R: Runtime> Drop for Removal<'_, R> {
     fn drop(&mut self) {
-        self.cell.shared.remove(&self.cell.sid);
-        trace!(DEBUG, session = self.cell.id, reason = ?self.reason, "session closed");
+        if self.cell.shared.remove(&self.cell.sid) {
+            trace!(DEBUG, session = self.cell.id, reason = ?self.reason, "session closed");
+        }
     }
 }
 

@@ -177,7 +177,8 @@ impl<R: Runtime> Shared<R> {
         true
     }
 
-    pub(crate) fn remove(&self, sid: &Sid) {
+    /// Says whether it was there: a session may be refused before.
+    pub(crate) fn remove(&self, sid: &Sid) -> bool {
         let removed = lock(&self.shards[self.shard_of(sid)].sessions).remove(sid);
         if removed.is_some() {
             if self.live.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running {
@@ -187,6 +188,7 @@ impl<R: Runtime> Shared<R> {
             }
             self.leave();
         }
+        removed.is_some()
     }
 
     pub(crate) fn sessions(&self) -> usize {
