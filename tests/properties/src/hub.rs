@@ -112,6 +112,7 @@ fn step(world: &mut World, script: &mut Script<'_>) -> bool {
         other => LETTERS[usize::from(other) % LETTERS.len()],
     };
     let mut index = || usize::from(script.byte().wrapping_sub(b'0'));
+    let quiet = std::mem::take(&mut world.quiet);
     match letter {
         b'a' => world.accept(),
         b'o' => world.request(index(), Sent::Open, &Target::New(Revision::V4), b""),
@@ -150,7 +151,7 @@ fn step(world: &mut World, script: &mut Script<'_>) -> bool {
             world.bytes(on, &lines.join(&b"\r\n"[..]));
         }
         b'e' => world.eof(index()),
-        b'l' => world.lose(index()),
+        b'l' => world.lose(index(), quiet),
         b'w' => {
             let on = index();
             let more = usize::from(script.byte());

@@ -45,6 +45,8 @@ pub(super) struct World {
     most: Most,
     /// Outputs since there were none.
     taken: usize,
+    /// Nothing has happened since all outputs were taken.
+    pub(super) quiet: bool,
     /// Bytes that have come.
     come: usize,
     closed: bool,
@@ -61,6 +63,9 @@ struct Most {
     written: usize,
     /// Bytes that came between two times at which nobody was there.
     come: usize,
+    /// Connections that went, or may have gone, with something that they had not taken: of how much, nobody
+    /// has seen.
+    unseen: usize,
 }
 
 /// The loop's side of a connection.
@@ -107,6 +112,7 @@ impl World {
             empty: memory.live(),
             most: Most::default(),
             taken: 0,
+            quiet: false,
             come: 0,
             hub,
             now: Time::from_millis(1),
@@ -178,8 +184,10 @@ impl World {
         self.read(on);
     }
 
-    pub(super) fn lose(&mut self, n: usize) {
+    /// A connection breaks, `quiet` if the loop had nothing left to write before.
+    pub(super) fn lose(&mut self, n: usize, quiet: bool) {
         if let Some(on) = self.connection(n) {
+            self.most.unseen += usize::from(!quiet);
             self.lose_connection(on);
         }
     }
@@ -190,7 +198,9 @@ impl World {
     }
 
     fn gone(&mut self, on: ConnectionId) {
-        self.sockets.get_mut(&on).unwrap().gone = true;
+        let socket = self.sockets.get_mut(&on).unwrap();
+        socket.gone = true;
+        self.most.unseen += usize::from(socket.room.is_some());
         assert!(!self.hub.is_reading(on));
         self.unanswered(on);
     }
@@ -298,6 +308,7 @@ impl World {
             let open = of.filter(|&id| self.hub.session(id).is_some_and(|one| one.is_open()));
             assert!(open.is_none_or(|id| self.told[&id].talk.down.is_over()), "it would take more");
         }
+        self.quiet = true;
     }
 
     /// Whether a POST may wait: for an application that is behind, or for the end of a session that is
@@ -398,14 +409,15 @@ impl World {
     }
 
     /// What a hub keeps beside what it held when it was made: storage for as much as there once was.
-    const fn kept(&self) -> usize {
-        let Most { connections, sessions, outputs, written, come } = self.most;
+    fn kept(&self) -> usize {
+        let Most { connections, sessions, outputs, written, come, unseen } = self.most;
         FOR_ANY
             + connections * FOR_CONNECTION
             + sessions * FOR_SESSION
             + outputs * FOR_OUTPUT
             + (connections + 1) * 2 * written
             + 2 * come
+            + unseen.min(MAX_CONNECTIONS) * FOR_OUTBOX
     }
 
     /// A digest of all that was said, how far it got, and how many messages were heard that had been said.
@@ -495,6 +507,9 @@ const FOR_SESSION: usize = 2048;
 
 /// The same for what the loop is told.
 const FOR_OUTPUT: usize = 128;
+
+/// The storage that a hub keeps of what waited for a connection, at most.
+const FOR_OUTBOX: usize = 256 * 1024;
 
 /// Deadlines that are kept in one step: with deadlines of milliseconds there could be very many.
 const MAX_DEADLINES: usize = 500;
