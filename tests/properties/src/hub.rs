@@ -112,7 +112,6 @@ fn step(world: &mut World, script: &mut Script<'_>) -> bool {
         other => LETTERS[usize::from(other) % LETTERS.len()],
     };
     let mut index = || usize::from(script.byte().wrapping_sub(b'0'));
-    let quiet = std::mem::take(&mut world.quiet);
     match letter {
         b'a' => world.accept(),
         b'o' => world.request(index(), Sent::Open, &Target::New(Revision::V4), b""),
@@ -151,7 +150,7 @@ fn step(world: &mut World, script: &mut Script<'_>) -> bool {
             world.bytes(on, &lines.join(&b"\r\n"[..]));
         }
         b'e' => world.eof(index()),
-        b'l' => world.lose(index(), quiet),
+        b'l' => world.lose(index()),
         b'w' => {
             let on = index();
             let more = usize::from(script.byte());

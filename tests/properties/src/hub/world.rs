@@ -45,8 +45,6 @@ pub(super) struct World {
     most: Most,
     /// Outputs since there were none.
     taken: usize,
-    /// Nothing has happened since all outputs were taken.
-    pub(super) quiet: bool,
     /// Bytes that have come.
     come: usize,
     closed: bool,
@@ -63,9 +61,6 @@ struct Most {
     written: usize,
     /// Bytes that came between two times at which nobody was there.
     come: usize,
-    /// Connections that went, or may have gone, with something that they had not taken: of how much, nobody
-    /// has seen.
-    unseen: usize,
 }
 
 /// The loop's side of a connection.
@@ -112,7 +107,6 @@ impl World {
             empty: memory.live(),
             most: Most::default(),
             taken: 0,
-            quiet: false,
             come: 0,
             hub,
             now: Time::from_millis(1),
@@ -184,10 +178,8 @@ impl World {
         self.read(on);
     }
 
-    /// A connection breaks, `quiet` if the loop had nothing left to write before.
-    pub(super) fn lose(&mut self, n: usize, quiet: bool) {
+    pub(super) fn lose(&mut self, n: usize) {
         if let Some(on) = self.connection(n) {
-            self.most.unseen += usize::from(!quiet);
             self.lose_connection(on);
         }
     }
@@ -198,9 +190,7 @@ impl World {
     }
 
     fn gone(&mut self, on: ConnectionId) {
-        let socket = self.sockets.get_mut(&on).unwrap();
-        socket.gone = true;
-        self.most.unseen += usize::from(socket.room.is_some());
+        self.sockets.get_mut(&on).unwrap().gone = true;
         assert!(!self.hub.is_reading(on));
         self.unanswered(on);
     }
@@ -308,7 +298,6 @@ impl World {
             let open = of.filter(|&id| self.hub.session(id).is_some_and(|one| one.is_open()));
             assert!(open.is_none_or(|id| self.told[&id].talk.down.is_over()), "it would take more");
         }
-        self.quiet = true;
     }
 
     /// Whether a POST may wait: for an application that is behind, or for the end of a session that is
@@ -329,6 +318,8 @@ impl World {
             return false;
         };
         self.taken += 1;
+        // Requests that have waited behind another one open many at once.
+        self.note_most();
         format!("{output:?}").hash(&mut self.digest);
         match output {
             Output::Write(on) => self.write(on),
@@ -388,6 +379,7 @@ impl World {
 
     /// What holds at any time.
     pub(super) fn check(&mut self) {
+        self.note_most();
         let limits = &self.config.protocol.limits;
         for &session in &self.sessions {
             let Some(session) = self.hub.session(session) else { continue };
@@ -395,8 +387,6 @@ impl World {
             assert!(session.queued() <= limits.max_queued + MAX_MESSAGE + 64);
         }
         assert!(self.hub.sessions() <= self.config.max_sessions);
-        self.most.sessions = self.most.sessions.max(self.hub.sessions());
-        self.most.connections = self.most.connections.max(self.hub.connections());
         self.most.come = self.most.come.max(self.come);
         if (self.hub.sessions(), self.hub.connections()) == (0, 0) {
             self.come = 0;
@@ -408,16 +398,20 @@ impl World {
         assert!(self.memory.live() <= bound, "{} bytes, {bound} at most", self.memory.live());
     }
 
+    fn note_most(&mut self) {
+        self.most.sessions = self.most.sessions.max(self.hub.sessions());
+        self.most.connections = self.most.connections.max(self.hub.connections());
+    }
+
     /// What a hub keeps beside what it held when it was made: storage for as much as there once was.
-    fn kept(&self) -> usize {
-        let Most { connections, sessions, outputs, written, come, unseen } = self.most;
+    const fn kept(&self) -> usize {
+        let Most { connections, sessions, outputs, written, come } = self.most;
         FOR_ANY
             + connections * FOR_CONNECTION
             + sessions * FOR_SESSION
             + outputs * FOR_OUTPUT
             + (connections + 1) * 2 * written
             + 2 * come
-            + unseen.min(MAX_CONNECTIONS) * FOR_OUTBOX
     }
 
     /// A digest of all that was said, how far it got, and how many messages were heard that had been said.
@@ -507,9 +501,6 @@ const FOR_SESSION: usize = 2048;
 
 /// The same for what the loop is told.
 const FOR_OUTPUT: usize = 128;
-
-/// The storage that a hub keeps of what waited for a connection, at most.
-const FOR_OUTBOX: usize = 256 * 1024;
 
 /// Deadlines that are kept in one step: with deadlines of milliseconds there could be very many.
 const MAX_DEADLINES: usize = 500;
