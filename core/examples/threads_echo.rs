@@ -149,7 +149,9 @@ impl Owner {
                     let _ = stream.map(|stream| stream.shutdown(Shutdown::Write));
                 }
                 Output::Close(on) => self.close(on),
-                Output::Event(..) | Output::Opened(..) | Output::Ask(..) => {}
+                Output::Event(..) | Output::Opened(..) => {}
+                // Neither is asked for.
+                Output::Ask(..) | Output::Layer(_) | Output::Request(..) => {}
             }
         }
     }

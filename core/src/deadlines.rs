@@ -37,6 +37,37 @@ struct Entry<T> {
     value: T,
 }
 
+/// The one deadline of something that has armed at most one.
+///
+/// Deadlines move away with nearly every packet. They stay armed where they were and are armed anew when
+/// they expire; only one that has come nearer is armed at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alarm {
+    armed: Option<(Time, DeadlineKey)>,
+}
+
+impl Alarm {
+    /// Returns an alarm for which nothing is armed.
+    pub const fn new() -> Self {
+        Self { armed: None }
+    }
+
+    /// Returns whether [`Deadlines::rearm`] would change anything, as `next` is the deadline now.
+    #[inline]
+    pub const fn is_outdated(&self, next: Option<Time>) -> bool {
+        match (&self.armed, next) {
+            (Some((armed, _)), Some(next)) => next.as_nanos() < armed.as_nanos(),
+            (None, None) => false,
+            _ => true,
+        }
+    }
+
+    /// Forgets the armed deadline if it has expired.
+    pub fn expire(&mut self, now: Time) -> bool {
+        self.armed.take_if(|(deadline, _)| *deadline <= now).is_some()
+    }
+}
+
 impl<T> Deadlines<T> {
     /// An empty queue.
     pub const fn new() -> Self {
@@ -63,6 +94,21 @@ impl<T> Deadlines<T> {
             self.heap.retain(|Reverse((_, serial, index))| is_armed(entries, *serial, *index));
         }
         Some(entry.value)
+    }
+
+    /// Arms `alarm` for `next`, unless it is armed for an earlier time. Returns a value that was disarmed.
+    pub fn rearm(
+        &mut self,
+        alarm: &mut Alarm,
+        next: Option<Time>,
+        value: impl FnOnce() -> T,
+    ) -> Option<T> {
+        if !alarm.is_outdated(next) {
+            return None;
+        }
+        let old = alarm.armed.take().and_then(|(_, key)| self.disarm(key));
+        alarm.armed = next.map(|deadline| (deadline, self.arm(deadline, value())));
+        old
     }
 
     /// The earliest deadline.
@@ -141,6 +187,22 @@ mod tests {
         assert_eq!(deadlines.pop(ms(2)), Some('b'));
         assert_eq!(deadlines.disarm(second), None);
         assert!(deadlines.is_empty() && deadlines.first().is_none());
+    }
+
+    #[test]
+    fn alarm_is_armed_anew_only_for_an_earlier_deadline_or_none() {
+        let (mut deadlines, mut alarm) = (Deadlines::new(), Alarm::default());
+        assert_eq!(deadlines.rearm(&mut alarm, Some(ms(10)), || 'a'), None);
+        assert_eq!(deadlines.rearm(&mut alarm, Some(ms(20)), || 'b'), None);
+        assert_eq!(deadlines.first(), Some(ms(10)), "it expires early and is armed anew then");
+        assert_eq!(deadlines.rearm(&mut alarm, Some(ms(5)), || 'c'), Some('a'));
+        assert_eq!((deadlines.first(), deadlines.len()), (Some(ms(5)), 1));
+        assert!(!alarm.expire(ms(4)));
+        assert_eq!(deadlines.pop(ms(5)), Some('c'));
+        assert!(alarm.expire(ms(5)) && !alarm.is_outdated(None));
+        deadlines.rearm(&mut alarm, Some(ms(30)), || 'd');
+        assert_eq!(deadlines.rearm(&mut alarm, None, || 'e'), Some('d'));
+        assert!(deadlines.is_empty());
     }
 
     #[test]

@@ -62,6 +62,15 @@ impl Encoded {
         }
     }
 
+    /// Turns the message into one whose clones share its base64 form, see [`shared`](Self::shared).
+    #[must_use]
+    pub fn into_shared(self) -> Self {
+        match self.0 {
+            Repr::One(message) => Self::shared(message),
+            Repr::Many(_) => self,
+        }
+    }
+
     /// Several messages that belong together and are sent one right behind the other, such as a
     /// Socket.IO packet and its attachments. The clones share their base64 forms.
     pub fn group(messages: impl IntoIterator<Item = Message>) -> Self {
@@ -116,45 +125,61 @@ impl Encoded {
     }
 }
 
-impl From<Message> for Encoded {
-    fn from(message: Message) -> Self {
+/// Converts what applications have into a message to be sent.
+///
+/// Implemented for text (`&str`, `String`, [`Text`]), binary data (`&[u8]`, `[u8; N]`, `Vec<u8>`, [`Bytes`]),
+/// references to them, [`Message`] and [`Encoded`]. [`Text`] and [`Bytes`] are not copied.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as a message",
+    label = "neither text nor binary data",
+    note = "text: `&str`, `String`, `Text`; binary: `&[u8]`, `[u8; N]`, `Vec<u8>`, `Bytes`; or a `Message` or `Encoded`"
+)]
+pub trait IntoEncoded {
+    /// Performs the conversion.
+    fn into_encoded(self) -> Encoded;
+}
+
+impl IntoEncoded for Encoded {
+    fn into_encoded(self) -> Encoded {
+        self
+    }
+}
+
+impl IntoEncoded for &Encoded {
+    fn into_encoded(self) -> Encoded {
+        self.clone()
+    }
+}
+
+impl<M: Into<Message>> From<M> for Encoded {
+    fn from(message: M) -> Self {
         Self::new(message)
     }
 }
 
-impl From<Text> for Encoded {
-    fn from(text: Text) -> Self {
-        Self::new(text)
+macro_rules! into_encoded {
+    ($($type:ty),+) => {
+        $(impl IntoEncoded for $type {
+            #[inline]
+            fn into_encoded(self) -> Encoded {
+                Encoded::new(self)
+            }
+        })+
+    };
+}
+
+into_encoded!(Message, &Message, Text, &Text, String, &String, &str);
+into_encoded!(Bytes, &Bytes, Vec<u8>, &Vec<u8>, &[u8]);
+
+impl<const N: usize> IntoEncoded for [u8; N] {
+    fn into_encoded(self) -> Encoded {
+        Encoded::new(self)
     }
 }
 
-impl From<String> for Encoded {
-    fn from(text: String) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<&str> for Encoded {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<Bytes> for Encoded {
-    fn from(bytes: Bytes) -> Self {
-        Self::new(bytes)
-    }
-}
-
-impl From<Vec<u8>> for Encoded {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::new(bytes)
-    }
-}
-
-impl From<&[u8]> for Encoded {
-    fn from(bytes: &[u8]) -> Self {
-        Self::new(bytes)
+impl<const N: usize> IntoEncoded for &[u8; N] {
+    fn into_encoded(self) -> Encoded {
+        Encoded::new(self)
     }
 }
 

@@ -55,6 +55,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// Makes a response with a body. Fields are added to [`headers`](Self::headers).
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let (content_type, headers) = (Some(content_type), HeaderLines::new());
+        Self { status, content_type, headers, body: body.into() }
+    }
+
     /// An answer without a body.
     pub const fn empty(status: u16) -> Self {
         Self { status, content_type: None, headers: HeaderLines::new(), body: Bytes::new() }

@@ -149,20 +149,22 @@ mod time;
 mod url;
 
 pub use crate::{
+    carrier::{Layer, LayerContext},
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
+        Reconnector,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
-    deadlines::{DeadlineKey, Deadlines},
-    encoded::Encoded,
+    deadlines::{Alarm, DeadlineKey, Deadlines},
+    encoded::{Encoded, IntoEncoded},
     entropy::Entropy,
     exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
     fingerprint::Fingerprint,
     hub::Hub,
     limits::Limits,
     packet::{Message, Packet, Revision},
-    router::{BadRequest, Opening, Reject, Route, Router, SessionRequest},
+    router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
         Action, Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, Session,
         SocketEnd, SocketId, TimerKind, TransportFault, TrySendError,

@@ -5,7 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::text::Text;
+use crate::{limits::Limits, text::Text};
 
 /// Which revision of the protocol a session speaks, fixed by the `EIO` query parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,14 @@ impl Message {
         self.payload().len()
     }
 
+    /// Returns what the message counts for while it is unread, as [`Limits::max_unread`] counts.
+    ///
+    /// [`Limits::max_unread`]: crate::Limits::max_unread
+    #[inline]
+    pub const fn cost(&self) -> usize {
+        self.len() + Limits::MESSAGE_OVERHEAD
+    }
+
     /// Whether the payload is empty, which is a legal message.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
@@ -103,6 +111,48 @@ impl From<Bytes> for Message {
 impl From<Vec<u8>> for Message {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Binary(bytes.into())
+    }
+}
+
+impl From<&Message> for Message {
+    fn from(message: &Message) -> Self {
+        message.clone()
+    }
+}
+
+impl From<&Text> for Message {
+    fn from(text: &Text) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<&String> for Message {
+    fn from(text: &String) -> Self {
+        Self::Text(text.as_str().into())
+    }
+}
+
+impl From<&Bytes> for Message {
+    fn from(bytes: &Bytes) -> Self {
+        Self::Binary(bytes.clone())
+    }
+}
+
+impl From<&Vec<u8>> for Message {
+    fn from(bytes: &Vec<u8>) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Message {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::from(bytes.as_slice())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::from(bytes.as_slice())
     }
 }
 

@@ -6,7 +6,7 @@ use std::{env, io};
 
 use async_signal::{Signal, Signals};
 use async_std::task;
-use enginewire_async_std::{Server, Socket};
+use enginewire_async_std::{ServerBuilder, Socket};
 use futures_lite::{StreamExt, future};
 
 fn main() -> io::Result<()> {
@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
 
 async fn serve() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let server = Server::builder().bind(address).await?;
+    let server = ServerBuilder::new().bind(address).await?;
     println!("listening on {}", server.local_addr());
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
     loop {

@@ -10,7 +10,7 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     task::block_on(async {
-//!         let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!         let server = ServerBuilder::new().bind("127.0.0.1:3000").await?;
 //!         while let Some(mut socket) = server.accept().await {
 //!             task::spawn(async move {
 //!                 while let Some(message) = socket.recv().await {
@@ -25,26 +25,21 @@
 //! }
 //! ```
 //!
-//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket). The
+//! Cancel safety and back-pressure are the driver's: see [`Socket`]. The
 //! feature `tracing` gives a span per connection and events, without session ids.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
 //! those of [`enginewire_smol`] serve, and one reactor drives all.
 
-use std::{
-    io,
-    net::SocketAddr,
-    task::{Context, Poll},
-};
+use std::{io, net::SocketAddr};
 
 use enginewire::{Time, Url};
-use enginewire_driver::Runtime;
+use enginewire_driver::{Clock, Runtime};
 use enginewire_smol::Smol;
 
 pub use enginewire;
-pub use enginewire_driver::{ConnectError, Handshake};
 
-enginewire_driver::aliases!(AsyncStd);
+enginewire_driver::exports!(AsyncStd);
 
 /// The tasks of async-std, on the sockets and timers that it shares with smol.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,8 +58,8 @@ impl Runtime for AsyncStd {
         self.0.sleep_until(deadline)
     }
 
-    fn now(&self) -> Time {
-        self.0.now()
+    fn clock(&self) -> Clock {
+        self.0.clock()
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<Self::Listener> {
@@ -77,14 +72,6 @@ impl Runtime for AsyncStd {
 
     async fn accept(&self, listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         self.0.accept(listener).await
-    }
-
-    fn poll_readable(
-        &self,
-        stream: &mut Self::Stream,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.0.poll_readable(stream, cx)
     }
 
     async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {

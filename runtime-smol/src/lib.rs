@@ -5,7 +5,7 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     smol::block_on(async {
-//!         let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!         let server = ServerBuilder::new().bind("127.0.0.1:3000").await?;
 //!         while let Some(mut socket) = server.accept().await {
 //!             smol::spawn(async move {
 //!                 while let Some(message) = socket.recv().await {
@@ -21,7 +21,7 @@
 //! }
 //! ```
 //!
-//! Cancel safety and back-pressure are the driver's: see [`Socket`](enginewire_driver::Socket).
+//! Cancel safety and back-pressure are the driver's: see [`Socket`].
 //!
 //! # Executors
 //!
@@ -55,11 +55,11 @@ use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
 use enginewire::{Time, Url};
 use enginewire_driver::Clock;
+use futures_io::{AsyncRead, AsyncWrite};
 
 pub use enginewire;
-pub use enginewire_driver::{ConnectError, Handshake};
 
-enginewire_driver::aliases!(Smol);
+enginewire_driver::exports!(Smol);
 
 /// What an executor is given to run.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -90,7 +90,7 @@ impl Default for Smol {
 }
 
 impl enginewire_driver::Runtime for Smol {
-    type Stream = TcpStream;
+    type Stream = Stream;
     type Listener = TcpListener;
     type Sleep = Timer;
 
@@ -102,8 +102,8 @@ impl enginewire_driver::Runtime for Smol {
         self.clock.instant(deadline).map_or_else(Timer::never, Timer::at)
     }
 
-    fn now(&self) -> Time {
-        self.clock.now()
+    fn clock(&self) -> Clock {
+        self.clock
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
@@ -114,22 +114,64 @@ impl enginewire_driver::Runtime for Smol {
         listener.local_addr()
     }
 
-    async fn accept(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self, listener: &TcpListener) -> io::Result<(Stream, SocketAddr)> {
         let (stream, peer_addr) = listener.accept().await?;
         // A connection that is gone already fails here, and will be found to be gone.
         let _ = stream.set_nodelay(true);
-        Ok((stream, peer_addr))
+        Ok((Stream(stream), peer_addr))
     }
 
-    fn poll_readable(&self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Arc::<Async<_>>::from(stream.clone()).poll_readable(cx)
-    }
-
-    async fn connect(&self, to: &Url) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn connect(&self, to: &Url) -> io::Result<(Stream, SocketAddr)> {
         let stream = TcpStream::connect((to.host(), to.port())).await?;
         stream.set_nodelay(true)?;
         let peer_addr = stream.peer_addr()?;
-        Ok((stream, peer_addr))
+        Ok((Stream(stream), peer_addr))
+    }
+}
+
+/// A TCP connection of smol's.
+#[derive(Clone, Debug)]
+pub struct Stream(TcpStream);
+
+impl enginewire_driver::Stream for Stream {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Arc::<Async<_>>::from(self.0.clone()).poll_readable(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
     }
 }
 

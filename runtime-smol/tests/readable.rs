@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io::Write, net::TcpListener};
 
-use enginewire_driver::Runtime;
+use enginewire_driver::{Runtime, Stream as _};
 use enginewire_smol::{Smol, enginewire::Url};
 use futures_lite::{AsyncReadExt, future::poll_once};
 
@@ -15,14 +15,14 @@ fn a_stream_is_readable_when_something_has_come_and_not_before() {
         let (mut stream, _) = runtime.connect(&url).await.unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         for _ in 0..3 {
-            let readable = poll_once(poll_fn(|cx| runtime.poll_readable(&mut stream, cx))).await;
+            let readable = poll_once(poll_fn(|cx| stream.poll_readable(cx))).await;
             assert!(readable.is_none(), "nothing has come");
             peer.write_all(b"some").unwrap();
-            poll_fn(|cx| runtime.poll_readable(&mut stream, cx)).await.unwrap();
+            poll_fn(|cx| stream.poll_readable(cx)).await.unwrap();
             assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 4);
         }
         drop(peer);
-        poll_fn(|cx| runtime.poll_readable(&mut stream, cx)).await.unwrap();
+        poll_fn(|cx| stream.poll_readable(cx)).await.unwrap();
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
     });
 }

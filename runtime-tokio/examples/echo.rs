@@ -4,13 +4,13 @@
 
 use std::{env, io};
 
-use enginewire_tokio::{Server, Socket};
+use enginewire_tokio::{ServerBuilder, Socket};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let server = Server::builder().bind(address).await?;
+    let server = ServerBuilder::new().bind(address).await?;
     println!("listening on {}", server.local_addr());
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -1,11 +1,11 @@
 //! Engine.IO on tokio: server and client, the transport under Socket.IO.
 //!
 //! ```no_run
-//! use enginewire_tokio::Server;
+//! use enginewire_tokio::ServerBuilder;
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     let server = Server::builder().bind("127.0.0.1:3000").await?;
+//!     let server = ServerBuilder::new().bind("127.0.0.1:3000").await?;
 //!     while let Some(mut socket) = server.accept().await {
 //!         tokio::spawn(async move {
 //!             while let Some(message) = socket.recv().await {
@@ -38,10 +38,10 @@
 //!
 //! # Back-pressure
 //!
-//! A peer that is slow makes [`send`](enginewire_driver::Socket::send) wait and
-//! [`try_send`](enginewire_driver::Socket::try_send) give the message back. An application that is slow
-//! to [`recv`](enginewire_driver::Socket::recv) slows its peer down by TCP. The bounds are in
-//! [`Limits`](enginewire::Limits).
+//! A peer that is slow makes [`send`](Sender::send) wait and
+//! [`try_send`](Sender::try_send) give the message back. An application that is slow
+//! to [`recv`](Socket::recv) slows its peer down by TCP. The bounds are in
+//! [`Limits`].
 //!
 //! # Features
 //!
@@ -59,24 +59,31 @@ use enginewire::{Time, Url};
 use enginewire_driver::Clock;
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::{
-    io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
+    io::ReadBuf,
     net::{TcpListener, TcpStream},
 };
 
 pub use enginewire;
-pub use enginewire_driver::{ConnectError, Handshake};
 
-enginewire_driver::aliases!(Tokio);
+enginewire_driver::exports!(Tokio);
 
 /// The tokio runtime that the calling thread is in.
 ///
+/// Its clock is that of `tokio::time`, so tests with `start_paused` run on virtual time.
+///
 /// # Panics
 ///
-/// Servers listen and clients open sessions inside a runtime whose I/O and time are enabled; elsewhere
-/// they panic.
-#[derive(Clone, Copy, Debug, Default)]
+/// Clients open sessions inside a runtime whose I/O and time are enabled; elsewhere they panic. A server that is bound
+/// outside of a runtime is an error.
+#[derive(Clone, Copy, Debug)]
 pub struct Tokio {
     clock: Clock,
+}
+
+impl Default for Tokio {
+    fn default() -> Self {
+        Self { clock: Clock::of(|| tokio::time::Instant::now().into_std()) }
+    }
 }
 
 impl enginewire_driver::Runtime for Tokio {
@@ -95,11 +102,14 @@ impl enginewire_driver::Runtime for Tokio {
         }
     }
 
-    fn now(&self) -> Time {
-        self.clock.now()
+    fn clock(&self) -> Clock {
+        self.clock
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        if let Err(error) = tokio::runtime::Handle::try_current() {
+            return Err(io::Error::other(format!("a server needs a tokio runtime: {error}")));
+        }
         TcpListener::from_std(enginewire_driver::listen(address)?)
     }
 
@@ -122,11 +132,17 @@ impl enginewire_driver::Runtime for Tokio {
     }
 }
 
-/// A tokio stream with the traits that the driver wants.
+/// A stream with the traits of tokio, for the driver: a [`TcpStream`], or one for
+/// [`ServerHandle::serve`].
 #[derive(Debug)]
-pub struct Stream(TcpStream);
+pub struct Stream<S = TcpStream>(pub S);
 
-impl AsyncRead for Stream {
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static>
+    enginewire_driver::Stream for Stream<S>
+{
+}
+
+impl<S: tokio::io::AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,7 +153,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: tokio::io::AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

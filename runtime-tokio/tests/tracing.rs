@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire_tokio::{Client, Sender, Server, enginewire::TransportKind};
+use enginewire_tokio::{Client, Sender, ServerBuilder, enginewire::TransportKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -54,7 +54,7 @@ fn listen() -> (Log, impl Drop) {
 #[tokio::test]
 async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_session_id() {
     let (log, _listening) = listen();
-    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr();
     let target = "/engine.io/?EIO=4&transport=polling";
     let rest = "HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
@@ -83,7 +83,7 @@ async fn each_event_stands_in_the_span_of_its_connection_and_none_holds_a_sessio
 #[tokio::test]
 async fn the_events_of_a_client_stand_in_the_span_of_its_session() {
     let (log, _listening) = listen();
-    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr();
     let url = format!("http://{address}/engine.io/?token=secret");
     let client = Client::connect(&url).await.unwrap();
@@ -155,7 +155,7 @@ async fn meddle(of: &'static str) {
         .with_writer(move || writer.clone())
         .finish();
     let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
-    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", server.local_addr());
     let client = Client::builder(&url).transports([TransportKind::WebSocket]).connect();
     let (client, socket) = (client.await.unwrap(), server.accept().await.unwrap());

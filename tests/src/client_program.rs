@@ -138,7 +138,7 @@ impl Command {
     }
 }
 
-async fn obey<R: Runtime>(socket: &Socket<R>, command: Command) -> Result<(), SendError> {
+async fn obey(socket: &Socket, command: Command) -> Result<(), SendError> {
     match command {
         Command::Send(text) => socket.send(text).await,
         Command::Burst(n) => {
@@ -166,7 +166,7 @@ async fn obey<R: Runtime>(socket: &Socket<R>, command: Command) -> Result<(), Se
     }
 }
 
-async fn send_texts<R: Runtime>(socket: &Socket<R>, n: u64) -> Result<(), SendError> {
+async fn send_texts(socket: &Socket, n: u64) -> Result<(), SendError> {
     for i in 0..n {
         socket.send(format!("m{i}")).await?;
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use enginewire::Encoded;
-use enginewire_driver::{Builder, Runtime, Sender, Server, Socket};
+use enginewire_driver::{Runtime, Sender, Server, ServerBuilder, Socket};
 
 use crate::{
     profile::{self, DENIED_LATER, Filter, Profile, UNKNOWN_PROFILE},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Everyone who gets what is broadcast in the profile `bench`.
-type Everyone<R> = Arc<Mutex<HashMap<u64, Sender<R>>>>;
+type Everyone = Arc<Mutex<HashMap<u64, Sender>>>;
 
 /// Messages that have come, by what each client calls itself in the query of its handshake. Printed in the
 /// end, if `TELL` is in the environment.
@@ -49,8 +49,8 @@ fn report(error: &io::Error) {
 
 async fn serve<R: Runtime>(
     runtime: R,
-    builder: Builder<R>,
-    everyone: Option<Everyone<R>>,
+    builder: ServerBuilder<R>,
+    everyone: Option<Everyone>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let server = builder.bind(("127.0.0.1", profile::port())).await?;
@@ -84,13 +84,13 @@ async fn serve<R: Runtime>(
 }
 
 /// With port 0 nobody would know where to connect.
-fn announce<R: Runtime>(server: &Server<R>) {
+fn announce(server: &Server) {
     println!("{}", server.local_addr().port());
 }
 
 /// A server as a profile wants it.
-fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
-    let builder = Builder::new(runtime.clone())
+fn configure<R: Runtime>(runtime: &R, profile: Profile) -> ServerBuilder<R> {
+    let builder = ServerBuilder::on(runtime.clone())
         .config(profile.config)
         .shutdown_timeout(Duration::from_secs(2));
     let builder = match profile.http_timeout {
@@ -106,10 +106,10 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
         async move {
             match filter {
                 Filter::Allow => Ok(()),
-                Filter::Deny(message) => Err(message),
+                Filter::Deny(message) => Err(message.into()),
                 Filter::DenyLater(message) => {
-                    clock.sleep_until(clock.now() + DENIED_LATER).await;
-                    Err(message)
+                    clock.sleep_until(clock.clock().now() + DENIED_LATER).await;
+                    Err(message.into())
                 }
             }
         }
@@ -119,8 +119,8 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> Builder<R> {
 /// Echoes every message, except for commands, which it obeys.
 async fn application<R: Runtime>(
     runtime: R,
-    mut socket: Socket<R>,
-    everyone: Option<Everyone<R>>,
+    mut socket: Socket,
+    everyone: Option<Everyone>,
     tally: Option<Tally>,
 ) {
     if let Some(everyone) = &everyone {
@@ -155,7 +155,7 @@ async fn application<R: Runtime>(
 
 async fn obey<R: Runtime>(
     runtime: &R,
-    socket: &Socket<R>,
+    socket: &Socket,
     command: Command,
 ) -> Result<(), enginewire::SendError> {
     match command {
@@ -190,11 +190,7 @@ async fn obey<R: Runtime>(
     Ok(())
 }
 
-async fn send_numbered<R: Runtime>(
-    socket: &Socket<R>,
-    name: &str,
-    n: u64,
-) -> Result<(), enginewire::SendError> {
+async fn send_numbered(socket: &Socket, name: &str, n: u64) -> Result<(), enginewire::SendError> {
     for i in 0..n {
         socket.send(format!("{name}-{i}")).await?;
     }
@@ -202,7 +198,7 @@ async fn send_numbered<R: Runtime>(
 }
 
 async fn sleep<R: Runtime>(runtime: &R, millis: u64) {
-    runtime.sleep_until(runtime.now() + Duration::from_millis(millis)).await;
+    runtime.sleep_until(runtime.clock().now() + Duration::from_millis(millis)).await;
 }
 
 fn starts_with(text: Option<&str>, start: char) -> bool {

@@ -24,7 +24,7 @@ use enginewire::{
     hub::{HubConfig, Output},
 };
 use enginewire_tests::client::Client;
-use enginewire_tokio::{Builder, Socket, Tokio};
+use enginewire_tokio::{ServerBuilder, Socket, Tokio};
 use tokio::task::JoinSet;
 
 use self::event_loop::EventLoop;
@@ -188,7 +188,7 @@ fn on_a_hub(
 /// A server that ends with the last of its sessions.
 async fn serve(sessions: usize, application: Application, ready: mpsc::Sender<SocketAddr>) {
     // The heartbeat is no message: none comes up in so long.
-    let builder = Builder::new(Tokio::default()).ping_interval(Duration::from_secs(3600));
+    let builder = ServerBuilder::on(Tokio::default()).ping_interval(Duration::from_secs(3600));
     let server = builder.bind("127.0.0.1:0").await.unwrap();
     ready.send(server.local_addr()).unwrap();
     let mut tasks = JoinSet::new();

@@ -1,4 +1,4 @@
-//! One session and everybody who waits for it.
+//! One session, shared by the connections that carry it and the handles of the application.
 
 use std::{
     fmt,
@@ -7,118 +7,223 @@ use std::{
 };
 
 use enginewire::{
-    CloseReason, Session, Sid, SocketId, Time,
-    carrier::{Order, must_rearm},
+    CloseReason, Layer, LayerContext, Session, Sid, Time,
+    carrier::{Entry, Settled},
 };
 
 use crate::{
-    last_look::LastLook,
-    runtime::Runtime,
-    shared::{Armed, Shared, lock},
+    clock::Clock,
+    directory::Directory,
+    lifecycle::{Lifecycle, Phase},
+    sync::lock,
+    timers::Timers,
     trace::trace,
     waiters::{Shareable, Waiters},
     wakes::Wakes,
 };
 
-/// A session, shared by the connections that carry it and the handle that the application has.
+/// The sessions of one server, and what they need when something has happened to them.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) clock: Clock,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) timers: Timers<Due>,
+    by_sid: Directory<Sid, SessionCell>,
+    by_id: Directory<u64, SessionCell>,
+}
+
+/// The owner of a deadline.
+#[derive(Debug)]
+pub(crate) enum Due {
+    Connection(Waker),
+    Session(Arc<SessionCell>),
+}
+
+/// A session behind a lock.
 ///
-/// Whoever does something to the session holds its lock for that long, then settles: hands the
-/// session's actions to the connections they are for, and collects who is to be woken once the lock
-/// is released. Nothing else is shared, and nothing is sent through channels.
-pub(crate) struct SessionCell<R: Runtime> {
+/// A task holds the lock while it does something to the session, then settles: actions go to the connections
+/// that they are for, and the tasks to be woken are collected until the lock is released. Nothing else is shared,
+/// and nothing goes through channels.
+pub(crate) struct SessionCell {
     /// The public name.
     pub(crate) id: u64,
     sid: Sid,
-    pub(crate) shared: Arc<Shared<R>>,
+    sessions: Arc<Sessions>,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
-    session: Session,
-    /// Connections that carry the session now: a GET, a POST, a WebSocket, one that probes.
-    carriers: Vec<Carrier>,
+    entry: Entry<Waker>,
     waiters: Waiters,
-    armed: Option<Armed>,
-    last_look: LastLook,
-    /// The directory has let go of the session.
+    /// The directory has forgotten the session.
     removed: bool,
 }
 
-struct Carrier {
-    id: u64,
-    waker: Waker,
-    /// What the session wants of this connection.
-    order: Option<Order>,
-    /// The connection knows that it is wanted.
-    woken: bool,
-    /// The connection has stopped reading until the application catches up.
-    paused: bool,
-}
-
 /// A session that the caller has to itself. Settles when dropped.
-pub(crate) struct Guard<'a, R: Runtime> {
-    cell: &'a Arc<SessionCell<R>>,
+pub(crate) struct Guard<'a> {
+    cell: &'a Arc<SessionCell>,
     inner: MutexGuard<'a, Inner>,
     /// These two act when they are dropped, which is after `inner` has been: fields go in order.
     wakes: Wakes,
-    removal: Option<Removal<'a, R>>,
-    /// The carrier that holds the guard, which need not be woken.
-    carrier: Option<u64>,
-    /// Nothing has happened that anybody else needs to know.
+    removal: Option<Removal<'a>>,
+    /// The carrier that holds the guard, whose task need not be woken.
+    by: Option<u64>,
+    /// Nothing has happened that another task needs to know.
     settled: bool,
 }
 
-impl<R: Runtime> SessionCell<R> {
-    pub(crate) fn new(shared: &Arc<Shared<R>>, session: Session) -> Arc<Self> {
+impl Sessions {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            lifecycle: Lifecycle::new(),
+            timers: Timers::new(),
+            by_sid: Directory::new(),
+            by_id: Directory::new(),
+        }
+    }
+
+    pub(crate) fn find(&self, sid: &Sid) -> Option<Arc<SessionCell>> {
+        self.by_sid.get(sid)
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<SessionCell>> {
+        self.by_id.get(&id)
+    }
+
+    /// Returns all sessions that are open or closing.
+    pub(crate) fn all(&self) -> Vec<Arc<SessionCell>> {
+        self.by_sid.values()
+    }
+
+    /// Inserts a session, unless the server is closing.
+    pub(crate) fn insert(&self, cell: &Arc<SessionCell>) -> bool {
+        self.lifecycle.enter_session();
+        self.by_id.insert(cell.id, Arc::clone(cell));
+        self.by_sid.insert(cell.sid, Arc::clone(cell));
+        // A server that closes sets the phase and then visits all sessions: one of the two sees the other.
+        if self.lifecycle.phase() == Phase::Running {
+            return true;
+        }
+        self.remove(cell);
+        false
+    }
+
+    /// Removes a session. Returns false if it was not there, because it was refused before.
+    fn remove(&self, cell: &SessionCell) -> bool {
+        let removed = self.by_sid.remove(&cell.sid).is_some();
+        if removed {
+            self.by_id.remove(&cell.id);
+            if self.lifecycle.leave_session() {
+                self.timers.wake_tasks();
+            }
+        }
+        removed
+    }
+
+    /// Moves on to `phase`, which ends all sessions, and tells all tasks.
+    pub(crate) fn advance_to(&self, phase: Phase) -> bool {
+        if !self.lifecycle.advance_to(phase) {
+            return false;
+        }
+        let now = self.clock.now();
+        for cell in self.all() {
+            cell.with(|session, _, _| match phase {
+                Phase::Aborting => session.abort(),
+                _ => session.close(now),
+            });
+        }
+        self.lifecycle.wake_all();
+        self.timers.wake_tasks();
+        true
+    }
+
+    /// Counts a task that has ended.
+    pub(crate) fn leave(&self) {
+        if self.lifecycle.leave() {
+            self.timers.wake_tasks();
+        }
+    }
+
+    pub(crate) fn expired(now: Time, due: Due) {
+        match due {
+            Due::Connection(waker) => waker.wake(),
+            Due::Session(cell) => cell.handle_timeout(now),
+        }
+    }
+}
+
+impl SessionCell {
+    pub(crate) fn new(sessions: &Arc<Sessions>, id: u64, now: Time, session: Session) -> Arc<Self> {
         Arc::new(Self {
-            id: shared.fresh_id(),
+            id,
             sid: session.sid(),
-            shared: Arc::clone(shared),
+            sessions: Arc::clone(sessions),
             inner: Mutex::new(Inner {
-                session,
-                carriers: Vec::new(),
+                entry: Entry::new(now, session),
                 waiters: Waiters::default(),
-                armed: None,
-                last_look: LastLook::default(),
                 removed: false,
             }),
         })
     }
 
     /// Locks the session for the application or the clock.
-    pub(crate) fn lock(self: &Arc<Self>) -> Guard<'_, R> {
+    pub(crate) fn lock(self: &Arc<Self>) -> Guard<'_> {
         Guard {
             cell: self,
             inner: lock(&self.inner),
             wakes: Wakes::default(),
             removal: None,
-            carrier: None,
+            by: None,
             settled: false,
         }
     }
 
     /// Locks the session for a connection that carries it.
-    pub(crate) fn lock_as(self: &Arc<Self>, carrier: u64) -> Guard<'_, R> {
+    #[inline]
+    pub(crate) fn lock_as(self: &Arc<Self>, now: Time, carrier: u64) -> Guard<'_> {
         let mut guard = self.lock();
-        guard.carrier = Some(carrier);
+        guard.by = Some(carrier);
+        guard.inner.entry.set_now(now);
         guard
     }
 
-    pub(crate) fn handle_timeout(self: &Arc<Self>, now: Time) {
+    /// Puts a layer on top of the session.
+    pub(crate) fn set_layer(self: &Arc<Self>, layer: Box<dyn Layer>) {
+        let now = self.now();
         let mut guard = self.lock();
-        // Another thread may have armed a later one since this one came up.
-        guard.inner.armed.take_if(|armed| armed.deadline <= now);
-        let Inner { session, last_look, .. } = &mut *guard.inner;
-        if let Some(due) = session.awaited().filter(|&due| due <= now)
-            && let Some(until) = last_look.before(due, now)
-        {
-            session.excuse(until);
-        }
-        session.handle_timeout(now);
+        guard.inner.entry.set_now(now);
+        guard.inner.entry.set_layer(layer);
+    }
+
+    /// Calls `f` with the layer of the session, if it has one of that type.
+    pub(crate) fn with_layer<L: Layer, T>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
+    ) -> Option<T> {
+        let now = self.now();
+        let mut guard = self.lock();
+        let Guard { inner, wakes, .. } = &mut guard;
+        inner.entry.set_now(now);
+        let (result, settled) = inner.entry.with_layer(wakes, f);
+        guard.notify(settled);
+        result
+    }
+
+    /// Has the task that polls woken when the layer notifies, or the session ends.
+    pub(crate) fn wait_for_layer(self: &Arc<Self>, cx: &std::task::Context<'_>) {
+        lock(&self.inner).waiters.receive(cx);
+    }
+
+    fn handle_timeout(self: &Arc<Self>, now: Time) {
+        let mut guard = self.lock();
+        let Guard { inner, wakes, .. } = &mut guard;
+        let settled = inner.entry.handle_timeout(now, wakes);
+        guard.notify(settled);
     }
 }
 
-impl<R: Runtime> Shareable for SessionCell<R> {
+impl Shareable for SessionCell {
     type Session = Session;
 
     fn with<T>(
@@ -127,16 +232,16 @@ impl<R: Runtime> Shareable for SessionCell<R> {
     ) -> T {
         let mut guard = self.lock();
         let Guard { inner, settled, .. } = &mut guard;
-        let Inner { session, waiters, .. } = &mut **inner;
-        work(session, waiters, settled)
+        let Inner { entry, waiters, .. } = &mut **inner;
+        work(entry.session_mut(), waiters, settled)
     }
 
     fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
-        look(&lock(&self.inner).session)
+        look(lock(&self.inner).entry.session())
     }
 
     fn now(&self) -> Time {
-        self.shared.runtime.now()
+        self.sessions.clock.now()
     }
 
     fn id(&self) -> u64 {
@@ -144,115 +249,53 @@ impl<R: Runtime> Shareable for SessionCell<R> {
     }
 }
 
-impl<R: Runtime> Guard<'_, R> {
-    pub(crate) fn session(&mut self) -> &mut Session {
-        &mut self.inner.session
-    }
-
-    /// Makes a connection one of those that carry the session.
-    pub(crate) fn attach(&mut self, id: u64, waker: &Waker) {
-        let waker = waker.clone();
-        let carrier = Carrier { id, waker, order: None, woken: false, paused: false };
-        self.inner.carriers.push(carrier);
-        self.carrier = Some(id);
-    }
-
-    pub(crate) fn detach(&mut self, id: u64) {
-        self.inner.carriers.retain(|carrier| carrier.id != id);
-    }
-
-    /// What the session wants of the connection that holds this guard. From now on it has to be
-    /// woken for more, and to be read again if the session is not receiving.
-    pub(crate) fn take_order(&mut self, waker: &Waker) -> Option<Order> {
-        self.hand_out_actions();
-        let Inner { session, carriers, .. } = &mut *self.inner;
-        let me = self.carrier;
-        let carrier = carriers.iter_mut().find(|carrier| Some(carrier.id) == me)?;
-        if !carrier.waker.will_wake(waker) {
-            carrier.waker = waker.clone();
-        }
-        carrier.woken = false;
-        carrier.paused = !session.is_receiving();
-        carrier.order.take()
-    }
-
+impl Guard<'_> {
+    /// Returns the entry, and the tasks to be woken once it is unlocked.
     #[inline]
-    fn hand_out_actions(&mut self) {
-        if self.inner.session.has_actions() {
-            self.hand_out_some_actions();
-        }
+    pub(crate) fn entry(&mut self) -> (&mut Entry<Waker>, &mut Wakes) {
+        (&mut self.inner.entry, &mut self.wakes)
     }
 
-    fn hand_out_some_actions(&mut self) {
-        let Inner { session, carriers, .. } = &mut *self.inner;
-        while let Some(action) = session.poll_action() {
-            let (id, order) = Order::of(action);
-            // A connection that is gone wants no answer.
-            if let Some(carrier) = carriers.iter_mut().find(|carrier| carrier.id == id) {
-                carrier.order = Some(order);
-                if self.carrier != Some(id) && !carrier.woken {
-                    carrier.woken = true;
-                    self.wakes.push(carrier.waker.clone());
-                }
-            }
+    fn notify(&mut self, settled: Settled) {
+        if settled.notified {
+            self.inner.waiters.wake_receiver(&mut self.wakes);
         }
     }
 
     fn settle(&mut self) {
-        self.hand_out_actions();
-        let Inner { session, carriers, waiters, .. } = &mut *self.inner;
-        for carrier in carriers {
-            if carrier.woken || self.carrier == Some(carrier.id) {
-                continue;
-            }
-            let resumes = carrier.paused && session.is_receiving();
-            if resumes || session.wants_write(SocketId(carrier.id)) {
-                carrier.woken = true;
-                self.wakes.push(carrier.waker.clone());
-            }
+        let Self { cell, inner, wakes, .. } = self;
+        let Inner { entry, waiters, removed } = &mut **inner;
+        if entry.settle(self.by, wakes).notified {
+            waiters.wake_receiver(wakes);
         }
-        waiters.wake(session, &mut self.wakes);
-        self.settle_deadline();
-        if self.inner.session.is_closed() && !self.inner.removed {
-            self.inner.removed = true;
-            let reason = self.inner.session.close_reason().cloned();
-            self.removal = Some(Removal { cell: self.cell, reason });
-        }
-    }
-
-    fn settle_deadline(&mut self) {
-        let Inner { session, armed, .. } = &mut *self.inner;
-        let shared = &self.cell.shared;
-        let next = session.poll_timeout().map(|(deadline, _)| deadline);
-        if must_rearm(armed.as_ref().map(|armed| armed.deadline), next) {
-            if let Some(old) = armed.take() {
-                shared.disarm(old);
-            }
-            if let Some(deadline) = next {
-                let (new, timer) = shared.session_at(deadline, self.cell);
-                *armed = Some(new);
-                self.wakes.extend(timer);
-            }
+        waiters.wake(entry.session_mut(), wakes);
+        let next = entry.poll_timeout();
+        let timers = &cell.sessions.timers;
+        let due = || Due::Session(Arc::clone(cell));
+        wakes.extend(timers.rearm(&cell.id, &mut entry.alarm, next, due));
+        if entry.session().is_closed() && !*removed {
+            *removed = true;
+            let reason = entry.session().close_reason().cloned();
+            self.removal = Some(Removal { cell, reason });
         }
     }
 }
 
-/// Takes a session that is over out of the directory, and tells: whoever listens may do something to the
-/// session.
-struct Removal<'a, R: Runtime> {
-    cell: &'a SessionCell<R>,
+/// Removes a closed session from the directory, and tells: a listener may use the session.
+struct Removal<'a> {
+    cell: &'a SessionCell,
     reason: Option<CloseReason>,
 }
 
-impl<R: Runtime> Drop for Removal<'_, R> {
+impl Drop for Removal<'_> {
     fn drop(&mut self) {
-        if self.cell.shared.remove(&self.cell.sid) {
+        if self.cell.sessions.remove(self.cell) {
             trace!(DEBUG, session = self.cell.id, reason = ?self.reason, "session closed");
         }
     }
 }
 
-impl<R: Runtime> Drop for Guard<'_, R> {
+impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.settled {
@@ -261,7 +304,7 @@ impl<R: Runtime> Drop for Guard<'_, R> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for SessionCell<R> {
+impl fmt::Debug for SessionCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
     }

@@ -1,25 +1,35 @@
-//! Time as the operating system tells it.
+//! The clock of a runtime.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use enginewire::Time;
 
-/// The system's monotonic clock, counted from when this value was made, for a [`Runtime`] whose timers
-/// go by [`Instant`].
+/// A monotonic clock, counted from when this value was made. Copies agree.
 ///
-/// [`Runtime`]: crate::Runtime
-#[derive(Clone, Copy, Debug)]
+/// It is what a [`Runtime`](crate::Runtime) gives to everything else, which does not know the runtime. The default is
+/// the system's; [`Clock::of`] takes one that a runtime can pause.
+#[derive(Clone, Copy)]
 pub struct Clock {
     epoch: Instant,
+    read: fn() -> Instant,
 }
 
 impl Clock {
-    /// The time since the epoch. Never goes backwards.
-    pub fn now(&self) -> Time {
-        Time::ZERO + self.epoch.elapsed()
+    /// Makes a clock that reads the time with `read`, which must never go backwards.
+    pub fn of(read: fn() -> Instant) -> Self {
+        Self { epoch: read(), read }
     }
 
-    /// The instant of `time`. `None` if it is later than the system can count.
+    /// Returns the time since the epoch. Never goes backwards.
+    #[inline]
+    pub fn now(&self) -> Time {
+        Time::ZERO + (self.read)().saturating_duration_since(self.epoch)
+    }
+
+    /// Returns the instant of `time`. `None` if it is later than the system can count.
     pub fn instant(&self, time: Time) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(time.as_nanos()))
     }
@@ -27,7 +37,13 @@ impl Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { epoch: Instant::now() }
+        Self::of(Instant::now)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).finish()
     }
 }
 

@@ -20,51 +20,69 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
+mod backlog;
 mod cell;
 mod client;
+mod client_cell;
 mod clock;
+mod connect_error;
 mod connection;
-mod last_look;
+mod directory;
+mod handshake;
+mod lifecycle;
 mod listen;
 mod reader;
 mod runtime;
 mod scratch;
 mod server;
+mod shards;
 mod shared;
 mod socket;
+mod sync;
+mod timers;
 mod trace;
 mod waiters;
+mod wakers;
 mod wakes;
 mod writer;
 
+pub use enginewire::{
+    CloseReason, Config, Cookie, Cors, CorsOrigin, Encoded, Event, Head, HeaderLines, IntoEncoded,
+    Layer, LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError, Text,
+    TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
+    wire::http::RequestHead,
+};
+
 pub use crate::{
-    client::{Client, ClientBuilder, ConnectError, Connecting, Sessions},
+    client::{Client, ClientBuilder, Connecting, Sessions},
     clock::Clock,
+    connect_error::ConnectError,
+    handshake::Handshake,
     listen::listen,
-    runtime::Runtime,
-    server::{Builder, Server},
-    socket::{Handshake, Sender, Socket},
+    runtime::{Runtime, Stream},
+    server::{Server, ServerBuilder, ServerHandle},
+    shared::FallbackRequest,
+    socket::{Receiver, Sender, Socket},
 };
 
 /// The names under which a crate for a runtime offers the types of this one.
 #[macro_export]
-macro_rules! aliases {
+macro_rules! exports {
     ($runtime:ty) => {
-        /// A server that is listening. See [`enginewire_driver::Server`].
-        pub type Server = $crate::Server<$runtime>;
-        /// Sets up a [`Server`]. See [`enginewire_driver::Builder`].
-        pub type Builder = $crate::Builder<$runtime>;
-        /// Opens sessions. See [`enginewire_driver::Client`].
+        #[doc(inline)]
+        pub use $crate::{
+            Broadcast, CloseReason, Config, ConnectError, Connecting, Cookie, Cors, CorsOrigin,
+            Encoded, Event, FallbackRequest, Handshake, Head, HeaderLines, IntoEncoded, Layer,
+            LayerContext, Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response,
+            Revision, SendError, Sender, Server, ServerHandle, Sessions, Socket, Text,
+            TransportFault, TransportKind, Transports, TrySendError,
+        };
+
+        /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].
+        pub type ServerBuilder = $crate::ServerBuilder<$runtime>;
+        /// Opens sessions on this runtime. See [`enginewire_driver::Client`].
         pub type Client = $crate::Client<$runtime>;
-        /// Sets up a [`Client`]. See [`enginewire_driver::ClientBuilder`].
+        /// Sets up a [`Client`] on this runtime. See [`enginewire_driver::ClientBuilder`].
         pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
-        /// One session. See [`enginewire_driver::Socket`].
-        pub type Socket = $crate::Socket<$runtime>;
-        /// Sends to one session. See [`enginewire_driver::Sender`].
-        pub type Sender = $crate::Sender<$runtime>;
-        /// A session that is being opened. See [`enginewire_driver::Connecting`].
-        pub type Connecting = $crate::Connecting<$runtime>;
-        /// Sessions, one after the other. See [`enginewire_driver::Sessions`].
-        pub type Sessions = $crate::Sessions<$runtime>;
     };
 }

@@ -6,11 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures_io::AsyncRead;
+use crate::runtime::Stream;
 
-use crate::runtime::Runtime;
-
-/// What is known of what one connection has to read.
+/// What is known of the bytes that one connection has to read.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     /// The last read left room in its buffer: it took all there was.
@@ -19,15 +17,15 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Reads once. 0 at the end.
-    pub(crate) fn poll_read<R: Runtime>(
+    #[inline]
+    pub(crate) fn poll_read<S: Stream>(
         &mut self,
-        runtime: &R,
-        stream: &mut R::Stream,
+        stream: &mut S,
         cx: &mut Context<'_>,
         input: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if self.drained {
-            ready!(runtime.poll_readable(stream, cx))?;
+            ready!(stream.poll_readable(cx))?;
         }
         loop {
             match Pin::new(&mut *stream).poll_read(cx, input) {

@@ -1,15 +1,18 @@
-//! What a runtime has to bring.
+//! The interface of a runtime.
 
 use std::{
     fmt,
     future::Future,
     io,
     net::SocketAddr,
+    pin::Pin,
     task::{Context, Poll},
 };
 
 use enginewire::{Time, Url};
 use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::clock::Clock;
 
 /// Sockets, timers and tasks of one asynchronous runtime.
 ///
@@ -19,7 +22,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// A TCP connection. Small writes must go out at once (`TCP_NODELAY`), or when they are flushed,
     /// as all are, if the stream encrypts.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: Stream;
     /// A listening TCP socket.
     type Listener: Send + Sync + 'static;
     /// Completes at a point in time, or later. Its output is ignored.
@@ -33,11 +36,11 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// Runs `task` to its end, beside the caller.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Completes when [`now`](Self::now) has reached `deadline`.
+    /// Completes when [`clock`](Self::clock) has reached `deadline`.
     fn sleep_until(&self, deadline: Time) -> Self::Sleep;
 
-    /// The time since an epoch that is the same for all clones of this value. Never goes backwards.
-    fn now(&self) -> Time;
+    /// Returns the clock of this value and its clones.
+    fn clock(&self) -> Clock;
 
     /// Listens on `address`, best with what [`listen`](crate::listen) gives.
     ///
@@ -63,18 +66,6 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// Completes when `stream` may have something to read, as far as the system knows. Asked before
-    /// a read that follows one which left room in its buffer: for runtimes that would try it, and
-    /// pay a system call, to learn that there is nothing. Without that, it completes at once, as it
-    /// must whenever the stream itself has something left, decrypted or not.
-    fn poll_readable(
-        &self,
-        _stream: &mut Self::Stream,
-        _cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
     /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
     /// that ([`TLS`](Self::TLS)). Gives the address that it has connected to as well. Dropping the
     /// future gives up.
@@ -86,14 +77,78 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         &self,
         to: &Url,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
 
-    /// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
+/// A connection that the driver reads and writes.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Completes when there may be something to read, as far as the system knows.
     ///
-    /// # Panics
-    ///
-    /// If the operating system has none to give, as nothing secure can be done then.
-    #[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
-    fn fill_random(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("the operating system gives random bytes");
+    /// Asked before a read that follows one which left room in its buffer: for runtimes that would try it, and
+    /// pay a system call, to learn that there is nothing. Default: completes at once, as it must whenever the stream
+    /// itself has something left, decrypted or not.
+    fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
+}
+
+/// A stream that the application brings, on the heap.
+pub(crate) struct BoxedStream(Pin<Box<dyn AsyncReadWrite>>);
+
+/// What [`BoxedStream`] boxes.
+pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + 'static> AsyncReadWrite for S {}
+
+impl BoxedStream {
+    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self(Box::pin(stream))
+    }
+}
+
+impl Stream for BoxedStream {}
+
+impl AsyncRead for BoxedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for BoxedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_close(cx)
+    }
+}
+
+/// Fills `buffer` with bytes that cannot be guessed: session ids are made of them.
+///
+/// # Panics
+///
+/// If the operating system has none to give, as nothing secure can be done then.
+#[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
+pub(crate) fn fill_random(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
 }

@@ -2,21 +2,18 @@
 
 use std::cell::Cell;
 
-use enginewire::{
-    carrier::Came,
-    wire::{Arena, Output},
-};
+use enginewire::{carrier, wire::Output};
+
+use crate::runtime::fill_random;
 
 /// Buffers for the one connection that the thread is working on. An idle connection has none.
 pub(crate) struct Scratch {
     /// What was read. Pending reads have taken nothing, so it is free after each poll.
     pub(crate) input: Box<[u8]>,
-    /// What is to be written. Goes with the connection if its socket will not take it all.
+    /// Buffers of the connection.
+    pub(crate) connection: carrier::Scratch,
+    /// Bytes to be written by a client.
     pub(crate) output: Output,
-    /// What one read brought, on its way to the session.
-    pub(crate) came: Came,
-    /// Where small messages live.
-    pub(crate) arena: Arena,
     /// Random bytes that have not been used.
     pub(crate) entropy: EntropyPool,
 }
@@ -48,9 +45,8 @@ impl Scratch {
     fn new() -> Self {
         Self {
             input: vec![0; Self::INPUT].into_boxed_slice(),
+            connection: carrier::Scratch::new(),
             output: Output::new(),
-            came: Came::new(),
-            arena: Arena::new(),
             entropy: EntropyPool::new(),
         }
     }
@@ -71,8 +67,12 @@ impl EntropyPool {
         Self { bytes: [0; Self::SIZE], used: Self::SIZE }
     }
 
-    /// Fills `buffer` from the pool, and the pool from `source` when it runs dry.
-    pub(crate) fn fill(&mut self, buffer: &mut [u8], source: impl Fn(&mut [u8])) {
+    /// Fills `buffer` from the pool, and the pool from the operating system when it runs dry.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) {
+        self.fill_from(buffer, fill_random);
+    }
+
+    fn fill_from(&mut self, buffer: &mut [u8], source: impl Fn(&mut [u8])) {
         if buffer.len() > Self::SIZE - self.used {
             if buffer.len() > Self::SIZE {
                 return source(buffer);
@@ -106,13 +106,13 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..68 {
             let mut id = [0; 15];
-            pool.fill(&mut id, source);
+            pool.fill_from(&mut id, source);
             assert!(seen.insert(id), "{id:?} came twice");
         }
         assert_eq!(calls.get(), 2);
         assert!(pool.bytes.iter().all(|&byte| byte == 0), "what was given out is still there");
         let mut large = [0; 1000];
-        pool.fill(&mut large, source);
+        pool.fill_from(&mut large, source);
         assert_eq!(calls.get(), 3);
     }
 

@@ -5,172 +5,288 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::{SocketAddr, ToSocketAddrs},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use enginewire::{
-    Config, Cookie, Cors, Encoded, Head, HeaderLines, HeadersHook, Limits, Router, Transports,
-    wire::http,
+    Config, Cookie, Cors, Head, HeaderLines, HeadersHook, IntoEncoded, Limits, Refusal, Response,
+    Router, SendError, Transports, hub::Broadcast, wire::http,
 };
+use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{
+    cell::Sessions,
     connection::Connection,
+    handshake::Handshake,
+    lifecycle::Phase,
     listen::BACKLOG,
-    runtime::Runtime,
-    shared::{Options, Phase, Shared, keep_time},
-    socket::{Handshake, Socket},
+    runtime::{BoxedStream, Runtime},
+    shared::{AllowHook, FallbackHook, FallbackRequest, Options, Shared},
+    socket::{Cell, Sender, Socket},
+    timers::keep_time,
     trace::trace,
+    wakers::WakerKey,
 };
-
-/// Asked before a session is opened.
-pub(crate) type AllowHook = Box<dyn Fn(Arc<Handshake>) -> Verdict + Send + Sync>;
-
-/// Says whether a session may be opened, or what the client is told if not.
-pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A server that is listening.
 ///
-/// Dropping it ends all sessions at once; [`close`](Self::close) lets out what is queued first.
-pub struct Server<R: Runtime> {
-    shared: Arc<Shared<R>>,
+/// Dropping it ends all sessions at once; [`close`](ServerHandle::close) drains queues first. It has the methods of a
+/// [`ServerHandle`], of which [`handle`](Self::handle) makes more.
+#[must_use = "dropping a server ends its sessions"]
+pub struct Server {
+    handle: ServerHandle,
+}
+
+/// A handle on a server for other tasks. Cheap to clone; does not keep the server alive.
+#[derive(Clone)]
+pub struct ServerHandle {
+    shared: Arc<Shared>,
 }
 
 /// Sets up a [`Server`]. Everything has a default, which is the reference's where it has one.
-pub struct Builder<R> {
+pub struct ServerBuilder<R: Runtime> {
     runtime: R,
     config: Config,
     options: Options,
-    head_timeout: Duration,
-    body_timeout: Duration,
-    idle_timeout: Duration,
+    /// Timeouts; the sizes come from the limits in `config`.
+    http: http::Config,
     allow: Option<AllowHook>,
+    fallback: Option<FallbackHook>,
+    listeners: Vec<R::Listener>,
 }
 
-impl<R: Runtime + Default> Server<R> {
-    /// Starts to set up a server.
-    pub fn builder() -> Builder<R> {
-        Builder::new(R::default())
-    }
-}
-
-impl<R: Runtime> Server<R> {
-    /// The next session. `None` once the server is closing, and those have been accepted that were open
-    /// before: they take no messages any more, but may have brought some. Those that nobody accepts are
+impl Server {
+    /// Accepts the next session. Returns `None` once the server is closing, and all sessions have been accepted that
+    /// were open before: they take no messages any more, but may have brought some. Sessions that are not accepted are
     /// kept until the server is dropped.
     ///
-    /// Cancel safe: a session is either returned or still there. Sessions that nobody accepts wait;
-    /// when [`Builder::backlog`] of them do, handshakes are refused with status 503.
-    pub async fn accept(&self) -> Option<Socket<R>> {
-        let mut accepting = Accepting { shared: &self.shared, key: None };
+    /// Cancel safe: a session is either returned or still there. Sessions that are not accepted wait;
+    /// when [`ServerBuilder::backlog`] of them do, handshakes are refused with status 503.
+    pub async fn accept(&self) -> Option<Socket> {
+        let mut accepting = Accepting { shared: &self.handle.shared, key: None };
         poll_fn(|cx| accepting.poll(cx)).await
     }
 
-    /// The address that the server listens on.
+    /// Returns a handle for other tasks.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+}
+
+impl std::ops::Deref for Server {
+    type Target = ServerHandle;
+
+    fn deref(&self) -> &ServerHandle {
+        &self.handle
+    }
+}
+
+impl ServerHandle {
+    /// Returns the address of the first listener; `0.0.0.0:0` if there is none.
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared.local_addr
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.shared.local_addrs.first().copied().unwrap_or(none)
     }
 
-    /// Number of sessions that are open or closing.
+    /// Returns the addresses of all listeners.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.shared.local_addrs
+    }
+
+    /// Returns the number of sessions that are open or closing.
     pub fn sessions(&self) -> usize {
-        self.shared.sessions()
+        self.shared.sessions.lifecycle.sessions()
     }
 
-    /// Number of TCP connections that are open, those between two requests included.
+    /// Returns the number of TCP connections that are open, those between two requests included.
     pub fn connections(&self) -> usize {
-        self.shared.connections()
+        self.shared.sessions.lifecycle.connections()
     }
 
-    /// Ends the server: new sessions are refused; every session is closed as with [`Socket::close`],
-    /// letting out what is queued, for which its client may still connect; returns when all sessions
-    /// and connections are gone, or after [`Builder::shutdown_timeout`] has ended the rest.
+    /// Returns a sender to the session with this [`id`](Sender::id), unless it is closed.
+    pub fn get(&self, id: u64) -> Option<Sender> {
+        self.shared.sessions.get(id).map(|cell| Sender::new(Cell::Server(cell)))
+    }
+
+    /// Returns senders to all sessions that are open or closing, in no particular order.
+    pub fn senders(&self) -> Vec<Sender> {
+        let sender = |cell| Sender::new(Cell::Server(cell));
+        self.shared.sessions.all().into_iter().map(sender).collect()
+    }
+
+    /// Queues a message for the sessions with these [`id`](Sender::id)s. It is encoded once.
     ///
-    /// Cancel safe: once polled, the server closes whether or not anybody waits for it, but only who
-    /// waits ends what takes too long.
+    /// Returns how many took it, and how many did not: a session without room is passed by.
+    pub fn broadcast(
+        &self,
+        to: impl IntoIterator<Item = u64>,
+        message: impl IntoEncoded,
+    ) -> Broadcast {
+        let message = message.into_encoded().into_shared();
+        let mut broadcast = Broadcast::default();
+        for id in to {
+            broadcast.count(match self.get(id) {
+                Some(sender) => sender.try_send(&message).map_err(SendError::from),
+                None => Err(SendError::Closed),
+            });
+        }
+        broadcast
+    }
+
+    /// As [`broadcast`](Self::broadcast), to all sessions.
+    pub fn broadcast_all(&self, message: impl IntoEncoded) -> Broadcast {
+        let message = message.into_encoded().into_shared();
+        let mut broadcast = Broadcast::default();
+        for sender in self.senders() {
+            broadcast.count(sender.try_send(&message).map_err(SendError::from));
+        }
+        broadcast
+    }
+
+    /// Serves a connection that was accepted elsewhere: a Unix socket, a stream of memory, one that decrypts.
+    ///
+    /// The future is to be spawned or awaited. It ends with the connection; dropping it ends the connection. `peer_addr`
+    /// is what [`Socket::peer_addr`] shows. Costs one allocation more than a connection of a listener.
+    pub fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        peer_addr: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        Connection::new(Arc::clone(&self.shared), BoxedStream::new(stream), peer_addr)
+    }
+
+    /// Closes the server: new sessions are refused; every session is closed as with [`Sender::close`],
+    /// draining its queue, for which its client may still connect; returns when all sessions
+    /// and connections have ended, or after [`ServerBuilder::shutdown_timeout`] has ended the rest.
+    ///
+    /// Cancel safe: once polled, the server closes whether or not anything waits for it.
     pub async fn close(&self) {
         let shared = &self.shared;
         shared.advance_to(Phase::Closing);
-        let deadline = shared.runtime.now() + shared.options.shutdown_timeout;
-        let mut timeout = pin!(shared.runtime.sleep_until(deadline));
         let mut watch = Watch { shared, key: None };
         poll_fn(|cx| {
             watch.register(cx.waker());
-            if shared.is_finished() {
-                return Poll::Ready(());
-            }
-            if shared.phase() < Phase::Aborting && timeout.as_mut().poll(cx).is_ready() {
-                shared.advance_to(Phase::Aborting);
-            }
-            // Aborting wakes all tasks, and the last to end wakes us.
-            if shared.is_finished() { Poll::Ready(()) } else { Poll::Pending }
+            if shared.sessions.lifecycle.is_finished() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
-}
 
-impl<R: Runtime> Drop for Server<R> {
-    fn drop(&mut self) {
+    /// Ends the server now. What is queued is lost.
+    pub fn abort(&self) {
         self.shared.advance_to(Phase::Aborting);
-        self.shared.drop_accepted();
     }
 }
 
-impl<R: Runtime> Builder<R> {
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.handle.abort();
+        drop(self.handle.shared.backlog.drain());
+    }
+}
+
+impl<R: Runtime + Default> ServerBuilder<R> {
+    /// Starts to set up a server.
+    pub fn new() -> Self {
+        Self::on(R::default())
+    }
+}
+
+impl<R: Runtime + Default> Default for ServerBuilder<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Starting.
+impl<R: Runtime> ServerBuilder<R> {
     /// Starts to set up a server that runs on `runtime`.
-    pub fn new(runtime: R) -> Self {
-        let http = http::Config::default();
+    pub fn on(runtime: R) -> Self {
         Self {
             runtime,
             config: Config::default(),
-            options: Options {
-                backlog: 1024,
-                write_timeout: Duration::from_secs(30),
-                linger: http.linger,
-                shutdown_timeout: Duration::from_secs(10),
-            },
-            head_timeout: http.head_timeout,
-            body_timeout: http.body_timeout,
-            idle_timeout: http.idle_timeout,
+            options: Options::default(),
+            http: http::Config::default(),
             allow: None,
+            fallback: None,
+            listeners: Vec::new(),
         }
     }
 
-    /// Starts to listen on `address`, on the first that works if there are several; port 0 lets the
+    /// Listens on `address`, on the first that works if there are several, and starts; port 0 lets the
     /// system choose one. A host name is resolved by the system, which may block the thread.
     ///
     /// # Errors
     ///
-    /// The operating system's, if it does not let us listen there.
-    pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Server<R>> {
+    /// The operating system's, with the address in its message; or that there is no runtime.
+    pub async fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
         let addresses: Vec<_> = address.to_socket_addrs()?.collect();
-        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        let mut result = Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "the host to listen on has no address",
+        ));
         for address in addresses {
-            result = self.runtime.bind(address).await;
+            result = self.runtime.bind(address).await.map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+            });
             if result.is_ok() {
                 break;
             }
         }
-        let listener = result?;
-        let local_addr = self.runtime.local_addr(&listener)?;
-        let mut http = http::Config::new(&self.config.limits);
-        http.head_timeout = self.head_timeout;
-        http.body_timeout = self.body_timeout;
-        http.idle_timeout = self.idle_timeout;
-        http.linger = self.options.linger;
-        let runtime = self.runtime.clone();
-        let router = Router::new(self.config);
-        let shared = Shared::new(self.runtime, router, http, self.allow, self.options, local_addr);
-        let shared = Arc::new(shared);
-        for shard in 0..shared.shards() {
-            runtime.spawn(keep_time(Arc::clone(&shared), shard));
-        }
-        shared.enter();
-        runtime.spawn(accept_connections(Arc::clone(&shared), listener));
-        Ok(Server { shared })
+        self.listeners.push(result?);
+        self.start()
     }
 
+    /// Adds a listening socket: one that was set up or inherited elsewhere, or one of several.
+    #[must_use]
+    pub fn listener(mut self, listener: R::Listener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Starts on the listeners that were added; without any, for connections given to
+    /// [`ServerHandle::serve`].
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, if a listener has no address.
+    pub fn start(self) -> io::Result<Server> {
+        let Self { runtime, config, options, http: timeouts, allow, fallback, listeners } = self;
+        let local_addrs = listeners.iter().map(|listener| runtime.local_addr(listener));
+        let local_addrs = local_addrs.collect::<io::Result<_>>()?;
+        let mut http = http::Config::new(&config.limits);
+        http.head_timeout = timeouts.head_timeout;
+        http.body_timeout = timeouts.body_timeout;
+        http.idle_timeout = timeouts.idle_timeout;
+        http.write_timeout = timeouts.write_timeout;
+        http.linger = timeouts.linger;
+        let clock = runtime.clock();
+        let sessions = Arc::new(Sessions::new(clock));
+        let hooks = (allow, fallback);
+        let router = Router::new(config);
+        let shared = Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs);
+        let shared = Arc::new(shared);
+        for shard in 0..sessions.timers.shards() {
+            let (sessions, time) = (Arc::clone(&sessions), runtime.clone());
+            runtime.spawn(async move {
+                let is_finished = || sessions.lifecycle.is_finished();
+                let timers = &sessions.timers;
+                keep_time(time, clock, timers, shard, is_finished, Sessions::expired).await;
+            });
+        }
+        for listener in listeners {
+            sessions.lifecycle.enter();
+            runtime.spawn(accept_connections(runtime.clone(), Arc::clone(&shared), listener));
+        }
+        runtime.spawn(limit_shutdown(runtime.clone(), Arc::clone(&shared)));
+        Ok(Server { handle: ServerHandle { shared } })
+    }
+}
+
+/// Options.
+impl<R: Runtime> ServerBuilder<R> {
     /// Replaces the protocol's configuration as a whole. The methods below change parts of it.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -236,8 +352,8 @@ impl<R: Runtime> Builder<R> {
 
     /// See [`Config::initial_packet`].
     #[must_use]
-    pub fn initial_packet(mut self, message: impl Into<Encoded>) -> Self {
-        self.config.initial_packet = Some(message.into());
+    pub fn initial_packet(mut self, message: impl IntoEncoded) -> Self {
+        self.config.initial_packet = Some(message.into_encoded());
         self
     }
 
@@ -280,16 +396,20 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// Asks `allow` before each session is opened, over either transport. An error refuses it with
-    /// status 403 and that message.
+    /// Asks `allow` before each session is opened, over either transport. An error refuses it: with
+    /// status 403 and that message, or as the [`Refusal`] says.
     ///
     /// ```no_run
-    /// # use enginewire_driver::{Builder, Runtime};
-    /// # fn example<R: Runtime>(builder: Builder<R>) -> Builder<R> {
+    /// # use enginewire_driver::{Refusal, Runtime, ServerBuilder};
+    /// struct User(String);
+    ///
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
     /// builder.allow_request(|handshake| async move {
     ///     match handshake.query_value("token").as_deref() {
-    ///         Some("secret") => Ok(()),
-    ///         _ => Err("Forbidden".into()),
+    ///         // The task of the session finds it: `socket.handshake().extension::<User>()`.
+    ///         Some("secret") => Ok(handshake.insert(User("ada".into()))),
+    ///         Some(_) => Err(Refusal::new("wrong token").with_status(401)),
+    ///         None => Err("no token".into()),
     ///     }
     /// })
     /// # }
@@ -300,57 +420,98 @@ impl<R: Runtime> Builder<R> {
         allow: impl Fn(Arc<Handshake>) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<(), String>> + Send + 'static,
+        F: Future<Output = Result<(), Refusal>> + Send + 'static,
     {
         self.allow = Some(Box::new(move |handshake| Box::pin(allow(handshake))));
         self
     }
 
-    /// How many sessions may wait for [`Server::accept`]. Default 1024.
+    /// Responds to requests for other paths than [`path`](Self::path): a page, a health check. Default: status 404.
+    ///
+    /// The body of a request is at most [`max_payload`](Self::max_payload) long. WebSockets are refused.
+    ///
+    /// ```no_run
+    /// # use enginewire_driver::{Response, Runtime, ServerBuilder};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// builder.fallback(|request| async move {
+    ///     match request.head.path() {
+    ///         "/" => Response::new(200, "text/html; charset=UTF-8", "<h1>Hello</h1>"),
+    ///         _ => Response::empty(404),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn fallback<F>(
+        mut self,
+        respond: impl Fn(FallbackRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        self.fallback = Some(Box::new(move |request| Box::pin(respond(request))));
+        self
+    }
+
+    /// Limit on the sessions that wait for [`Server::accept`]. Default 1024.
     #[must_use]
     pub fn backlog(mut self, sessions: usize) -> Self {
         self.options.backlog = sessions;
         self
     }
 
-    /// How long a client may take to send the head of a request. Default 10 s.
+    /// Limit on the sessions. Default 65 536. Further handshakes are refused with status 503.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.options.max_sessions = sessions;
+        self
+    }
+
+    /// Limit on the TCP connections. Default 65 536. Further ones wait in the system's queue.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.options.max_connections = connections;
+        self
+    }
+
+    /// Time that a client may take to send the head of a request. Default 10 s.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.http.head_timeout = timeout;
         self
     }
 
-    /// How long a client may take to send the body of a POST. Default 60 s.
+    /// Time that a client may take to send the body of a POST. Default 60 s.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
-        self.body_timeout = timeout;
+        self.http.body_timeout = timeout;
         self
     }
 
-    /// How long a connection may be silent between two requests, or before the first. Default 60 s.
+    /// Time that a connection may be silent between two requests, or before the first. Default 60 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = timeout;
+        self.http.idle_timeout = timeout;
         self
     }
 
-    /// How long a client may go without taking any byte of an HTTP answer. Default 30 s. A WebSocket
+    /// Time that a client may go without taking any byte of an HTTP response. Default 30 s. A WebSocket
     /// whose client does not read is ended by the heartbeat.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.options.write_timeout = timeout;
+        self.http.write_timeout = timeout;
         self
     }
 
-    /// How long a connection may take to end once everything has been written: for the peer's part of
+    /// Time that a connection may take to end once everything has been written: for the peer's part of
     /// the closing handshake, and for it to close TCP. Default 2 s.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.options.linger = linger;
+        self.http.linger = linger;
         self
     }
 
-    /// How long [`Server::close`] waits for peers to take what is queued. Default 10 s.
+    /// Time that [`ServerHandle::close`] gives peers to take what is queued. Default 10 s.
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;
@@ -358,44 +519,70 @@ impl<R: Runtime> Builder<R> {
     }
 }
 
+/// Ends what is left of a closing server after its shutdown timeout.
+async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) {
+    let mut watch = Watch { shared: &shared, key: None };
+    let lifecycle = &shared.sessions.lifecycle;
+    let mut sleep = None;
+    poll_fn(|cx| {
+        watch.register(cx.waker());
+        if lifecycle.is_finished() {
+            return Poll::Ready(());
+        }
+        if lifecycle.phase() != Phase::Closing {
+            return Poll::Pending;
+        }
+        let deadline = || shared.sessions.clock.now() + shared.options.shutdown_timeout;
+        let sleep = sleep.get_or_insert_with(|| Box::pin(runtime.sleep_until(deadline())));
+        if sleep.as_mut().poll(cx).is_ready() {
+            shared.advance_to(Phase::Aborting);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The accept loop: ends with the server, and with nothing else.
-async fn accept_connections<R: Runtime>(shared: Arc<Shared<R>>, listener: R::Listener) {
+async fn accept_connections<R: Runtime>(runtime: R, shared: Arc<Shared>, listener: R::Listener) {
     let _alive = Alive(&shared);
-    // Goes before that does: who has waited for the end may listen there again.
+    // Dropped before that: after the end of the server another may listen there at once.
     let listener = listener;
     let mut watch = Watch { shared: &shared, key: None };
     loop {
-        let accepted = watch.until_closing(shared.runtime.accept(&listener)).await;
+        if watch.until_room().await.is_none() {
+            return accept_the_last(&runtime, &shared, &listener).await;
+        }
+        let accepted = watch.until_closing(runtime.accept(&listener)).await;
         match accepted {
-            None => return accept_the_last(&shared, &listener).await,
+            None => return accept_the_last(&runtime, &shared, &listener).await,
             Some(Ok((stream, peer_addr))) => {
-                shared.runtime.spawn(Connection::new(Arc::clone(&shared), stream, peer_addr));
+                runtime.spawn(Connection::new(Arc::clone(&shared), stream, peer_addr));
             }
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
                 trace!(WARN, error = %error, "no connection could be accepted");
-                let retry = shared.runtime.now() + ACCEPT_RETRY;
-                if watch.until_closing(shared.runtime.sleep_until(retry)).await.is_none() {
-                    return accept_the_last(&shared, &listener).await;
+                let retry = shared.sessions.clock.now() + ACCEPT_RETRY;
+                if watch.until_closing(runtime.sleep_until(retry)).await.is_none() {
+                    return accept_the_last(&runtime, &shared, &listener).await;
                 }
             }
         }
     }
 }
 
-/// Takes the connections that the system has completed by now: those that are left to it are reset when
-/// nobody listens any more, whatever their clients are about to say.
-async fn accept_the_last<R: Runtime>(shared: &Arc<Shared<R>>, listener: &R::Listener) {
-    let runtime = &shared.runtime;
+/// Takes the connections that the system has completed by now: connections that are left to it are reset once
+/// nothing listens any more, whatever their clients are about to say.
+async fn accept_the_last<R: Runtime>(runtime: &R, shared: &Arc<Shared>, listener: &R::Listener) {
     let mut fresh = Vec::new();
     for _ in 0..BACKLOG {
         // A runtime knows of connections, and of what has come on them, only after it has asked the
         // system, as it does when it has waited; and it may not let a task have too many at a time.
-        runtime.sleep_until(runtime.now() + LAST_ACCEPT).await;
+        runtime.sleep_until(shared.sessions.clock.now() + LAST_ACCEPT).await;
         for (stream, peer_addr) in fresh.drain(..) {
             runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
         }
-        if shared.phase() == Phase::Aborting {
+        if shared.sessions.lifecycle.phase() == Phase::Aborting {
             return;
         }
         let mut failed = false;
@@ -431,24 +618,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// again at once would only burn the processor until one is free.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Tells the server that something it waits for has ended.
-struct Alive<'a, R: Runtime>(&'a Shared<R>);
+/// Tells the server that a task has ended which its end waits for.
+struct Alive<'a>(&'a Shared);
 
-impl<R: Runtime> Drop for Alive<'_, R> {
+impl Drop for Alive<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.sessions.leave();
     }
 }
 
 /// A task's interest in the phases of the server.
-struct Watch<'a, R: Runtime> {
-    shared: &'a Shared<R>,
-    key: Option<usize>,
+struct Watch<'a> {
+    shared: &'a Shared,
+    key: WakerKey,
 }
 
-impl<R: Runtime> Watch<'_, R> {
-    fn register(&mut self, waker: &std::task::Waker) {
-        self.shared.watch(&mut self.key, waker);
+impl Watch<'_> {
+    fn register(&mut self, waker: &Waker) {
+        self.shared.sessions.lifecycle.watch(&mut self.key, waker);
     }
 
     /// The output of `work`, or `None` once the server needs no more connections.
@@ -456,47 +643,74 @@ impl<R: Runtime> Watch<'_, R> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             self.register(cx.waker());
-            if !self.shared.is_serving() {
+            if !self.shared.sessions.lifecycle.is_serving() {
                 return Poll::Ready(None);
             }
             work.as_mut().poll(cx).map(Some)
         })
         .await
     }
+
+    /// Waits until another connection may be accepted. `None` once the server needs no more.
+    async fn until_room(&mut self) -> Option<()> {
+        let (lifecycle, max) =
+            (&self.shared.sessions.lifecycle, self.shared.options.max_connections);
+        let mut told = false;
+        self.until_closing(poll_fn(|_| {
+            if lifecycle.connections() < max {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut told, true) {
+                trace!(WARN, max = max, "too many connections");
+            }
+            Poll::Pending
+        }))
+        .await
+    }
 }
 
-impl<R: Runtime> Drop for Watch<'_, R> {
+impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.shared.unwatch(self.key);
+        self.shared.sessions.lifecycle.unwatch(self.key);
     }
 }
 
 /// A task's wait for a session.
-pub(crate) struct Accepting<'a, R: Runtime> {
-    pub(crate) shared: &'a Shared<R>,
-    pub(crate) key: Option<usize>,
+pub(crate) struct Accepting<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) key: WakerKey,
 }
 
-impl<R: Runtime> Accepting<'_, R> {
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Socket<R>>> {
-        self.shared.poll_accept(&mut self.key, cx)
+impl Accepting<'_> {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Socket>> {
+        // A closing server gives out what it has, because messages that a session has taken are the application's.
+        let is_closed = || self.shared.sessions.lifecycle.phase() != Phase::Running;
+        self.shared.backlog.poll_pop(&mut self.key, cx, is_closed)
     }
 }
 
-impl<R: Runtime> Drop for Accepting<'_, R> {
+impl Drop for Accepting<'_> {
     fn drop(&mut self) {
-        self.shared.stop_accepting(self.key);
+        self.shared.backlog.stop_waiting(self.key);
     }
 }
 
-impl<R: Runtime> fmt::Debug for Server<R> {
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("local_addr", &self.local_addr()).finish_non_exhaustive()
+        f.debug_struct("Server").field("local_addrs", &self.local_addrs()).finish_non_exhaustive()
     }
 }
 
-impl<R: fmt::Debug> fmt::Debug for Builder<R> {
+impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("ServerHandle")
+            .field("local_addrs", &self.local_addrs())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> fmt::Debug for ServerBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }

@@ -1,57 +1,67 @@
-//! The application's handle on a session.
+//! The application's handles on a session.
 
 use std::{
     collections::VecDeque,
     fmt,
     future::poll_fn,
     net::SocketAddr,
+    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use enginewire::{
-    CloseReason, Encoded, Event, Message, Revision, SendError, TransportKind, TrySendError,
-    wire::http::RequestHead,
+    CloseReason, Event, IntoEncoded, Layer, LayerContext, Message, Revision, SendError,
+    TransportKind, TrySendError,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::{
     cell::SessionCell,
-    client::ClientCell,
-    runtime::Runtime,
-    waiters::{Duplex, Shareable, is_news},
+    client_cell::ClientCell,
+    handshake::Handshake,
+    waiters::{Duplex, Shareable, Ticket, is_news},
 };
 
 /// One session, as the application sees it.
 ///
-/// Receive with [`recv`](Self::recv) or as a [`Stream`], send with [`send`](Self::send),
-/// [`try_send`](Self::try_send) or as a [`Sink`]; [`sender`](Self::sender) gives a handle to send
-/// from elsewhere. What is not received is not read from the network either: the peer is slowed
-/// down by TCP once [`Limits::max_unread`](enginewire::Limits::max_unread) is reached. Dropping the
-/// socket closes the session as [`close`](Self::close) does, without waiting.
+/// Receive with [`recv`](Self::recv) or as a [`Stream`], send with [`send`](Sender::send),
+/// [`try_send`](Sender::try_send) or as a [`Sink`]. [`sender`](Self::sender) gives a handle to send
+/// from elsewhere, and [`split`](Self::split) takes the two halves apart. Messages that are not received are not read
+/// from the network either: TCP slows the peer down once
+/// [`Limits::max_unread`](enginewire::Limits::max_unread) is reached. Dropping the
+/// socket closes the session as [`close`](Sender::close) does, without waiting.
 ///
 /// # Cancel safety
 ///
 /// Every method that returns a future may be used in a `select`: dropped before it has completed, it
 /// has done nothing (`close` has begun to close), and no message is lost.
-pub struct Socket<R: Runtime> {
-    sender: Sender<R>,
+#[must_use = "dropping a socket closes its session"]
+pub struct Socket {
+    sender: Sender,
     handshake: Arc<Handshake>,
-    /// What was taken from the session together with a message before it.
+    /// Events that were taken from the session together with a message before them.
     ahead: VecDeque<Event>,
+    /// The sink's place among the tasks that wait.
+    ticket: Ticket,
 }
 
-/// Sends to one session. Cheap to clone; does not keep the session open.
-pub struct Sender<R: Runtime> {
-    cell: Cell<R>,
+/// The receiving half of a [`Socket`]. Dropping it closes the session.
+#[must_use = "dropping a receiver closes its session"]
+#[derive(Debug)]
+pub struct Receiver(Socket);
+
+/// Sends to one session, and closes it. Cheap to clone; does not keep the session open.
+pub struct Sender {
+    cell: Cell,
 }
 
 /// A session of either side.
-pub(crate) enum Cell<R: Runtime> {
-    Server(Arc<SessionCell<R>>),
-    Client(Arc<ClientCell<R>>),
+pub(crate) enum Cell {
+    Server(Arc<SessionCell>),
+    Client(Arc<ClientCell>),
 }
 
 /// The same for either side.
@@ -64,67 +74,56 @@ macro_rules! each {
     };
 }
 
-/// The request that opened a session.
-pub struct Handshake {
-    head: RequestHead,
-    peer_addr: SocketAddr,
+/// A future's place among the tasks that wait for a session. Gives it up when dropped.
+struct Place<'a> {
+    cell: &'a Cell,
+    ticket: Ticket,
 }
 
-impl Handshake {
-    pub(crate) const fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
-        Self { head, peer_addr }
-    }
-
-    /// The path, not decoded.
-    pub fn path(&self) -> &str {
-        self.head.path()
-    }
-
-    /// The query, not decoded. See [`enginewire::query::pairs`].
-    pub fn query(&self) -> &str {
-        self.head.query()
-    }
-
-    /// The value of a query parameter, decoded; the last one if there are several.
-    pub fn query_value(&self, key: &str) -> Option<String> {
-        enginewire::query::value(self.query(), key).map(std::borrow::Cow::into_owned)
-    }
-
-    /// The value of the first header field named `name`, in any case.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.header(name)
-    }
-
-    /// All header fields, in order.
-    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.head.headers()
-    }
-
-    /// The address of the TCP connection, which may be a proxy's.
-    pub const fn peer_addr(&self) -> SocketAddr {
-        self.peer_addr
+impl<'a> Place<'a> {
+    fn of(cell: &'a Cell) -> Self {
+        Self { cell, ticket: Ticket::default() }
     }
 }
 
-impl<R: Runtime> Socket<R> {
-    pub(crate) const fn new(cell: Cell<R>, handshake: Arc<Handshake>) -> Self {
-        Self { sender: Sender::new(cell), handshake, ahead: VecDeque::new() }
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.cell.leave(&mut self.ticket);
+    }
+}
+
+impl Cell {
+    fn leave(&self, ticket: &mut Ticket) {
+        if ticket.is_taken() {
+            each!(*self, cell => cell.with(|_, waiters, _| waiters.leave(ticket)));
+        }
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(cell: Cell, handshake: Arc<Handshake>) -> Self {
+        Self {
+            sender: Sender::new(cell),
+            handshake,
+            ahead: VecDeque::new(),
+            ticket: Ticket::default(),
+        }
     }
 
-    pub(crate) const fn cell(&self) -> &Cell<R> {
+    pub(crate) const fn cell(&self) -> &Cell {
         &self.sender.cell
     }
 
-    /// The next message. `None` once the session is over and everything received has been taken;
-    /// [`close_reason`](Self::close_reason) then says why.
+    /// Receives the next message. Returns `None` once the session is closed and everything received has been
+    /// taken; [`close_reason`](Sender::close_reason) then tells why.
     ///
     /// Cancel safe: a message is either returned or still there.
     pub async fn recv(&mut self) -> Option<Message> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The next message, or whatever else happens: [`Event::Upgraded`], and [`Event::Closed`] as the
-    /// last. `None` after that.
+    /// Receives the next message or other event: [`Event::Upgraded`], and [`Event::Closed`] as the
+    /// last. Returns `None` after that.
     ///
     /// Cancel safe: an event is either returned or still there.
     pub async fn recv_event(&mut self) -> Option<Event> {
@@ -153,28 +152,131 @@ impl<R: Runtime> Socket<R> {
         }))
     }
 
-    /// Queues a message, waiting for room if there is none.
+    /// Returns a handle that sends to this session from elsewhere.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// Splits the socket into its halves, for two tasks.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender.clone(), Receiver(self))
+    }
+
+    /// Returns the request that opened the session. On the client's side: the path, query and header fields
+    /// that all requests of the session have in common.
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    /// Returns the address at the other end of the TCP connection that opened the session, which may be a
+    /// proxy's.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.handshake.peer_addr()
+    }
+
+    /// Puts a protocol on top of a server's session: its events go to `layer` from now on.
+    ///
+    /// [`recv`](Self::recv) returns no further messages then. Returns false for a client's session.
+    pub fn set_layer(&self, layer: impl Layer) -> bool {
+        match &self.sender.cell {
+            Cell::Server(cell) => {
+                cell.set_layer(Box::new(layer));
+                true
+            }
+            Cell::Client(_) => false,
+        }
+    }
+
+    /// Waits until `poll`, called with the layer, has a result: first now, then whenever the layer
+    /// [notifies](LayerContext::notify). `None` if there is no layer of that type.
+    ///
+    /// Cancel safe if `poll` is.
+    pub async fn layer<L: Layer, T>(
+        &mut self,
+        mut poll: impl FnMut(&mut L, &mut LayerContext<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        poll_fn(|cx| {
+            let Cell::Server(cell) = &self.sender.cell else { return Poll::Ready(None) };
+            // Before the call, so that nothing which happens behind it is missed.
+            cell.wait_for_layer(cx);
+            match self.sender.with_layer(&mut poll) {
+                Some(Poll::Pending) => Poll::Pending,
+                Some(Poll::Ready(result)) => Poll::Ready(Some(result)),
+                None => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+}
+
+/// The half that sends has the methods of a [`Sender`].
+impl Deref for Socket {
+    type Target = Sender;
+
+    fn deref(&self) -> &Sender {
+        &self.sender
+    }
+}
+
+impl Receiver {
+    /// As [`Socket::recv`].
+    pub async fn recv(&mut self) -> Option<Message> {
+        self.0.recv().await
+    }
+
+    /// As [`Socket::recv_event`].
+    pub async fn recv_event(&mut self) -> Option<Event> {
+        self.0.recv_event().await
+    }
+
+    /// As [`Socket::handshake`].
+    pub fn handshake(&self) -> &Handshake {
+        self.0.handshake()
+    }
+
+    /// Joins the halves again. Other clones of the sender stay valid.
+    pub fn join(self) -> Socket {
+        self.0
+    }
+}
+
+impl Sender {
+    pub(crate) const fn new(cell: Cell) -> Self {
+        Self { cell }
+    }
+
+    /// Queues a message, waiting for room if there is none. Tasks that wait are served in order.
     ///
     /// Cancel safe: the message has been queued if and only if the future has completed with `Ok`.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`].
-    pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
-        self.sender.send(message).await
+    pub async fn send(&self, message: impl IntoEncoded) -> Result<(), SendError> {
+        let mut message = Some(message.into_encoded());
+        let mut place = Place::of(&self.cell);
+        poll_fn(|cx| {
+            each!(self.cell, cell => cell.with(|session, waiters, _| {
+                waiters.poll_send(session, cx, &mut place.ticket, &mut message)
+            }))
+        })
+        .await
     }
 
-    /// Queues a message if there is room.
+    /// Queues a message if there is room that no task waits for.
+    ///
+    /// For many sessions, [`ServerHandle::broadcast`](crate::ServerHandle::broadcast) encodes once; so do clones of one
+    /// [`Encoded::shared`](enginewire::Encoded::shared).
     ///
     /// # Errors
     ///
     /// [`SendError::Full`] if there is none, or [`SendError::Closed`], and the message.
-    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        self.sender.try_send(message)
+    pub fn try_send(&self, message: impl IntoEncoded) -> Result<(), TrySendError> {
+        let message = message.into_encoded();
+        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.try_send(session, message)))
     }
 
-    /// Waits until [`try_send`](Self::try_send), having said that there is no room, is worth another
-    /// try.
+    /// Waits until [`try_send`](Self::try_send), having found no room, is worth another try.
     ///
     /// Cancel safe: it changes nothing.
     ///
@@ -182,135 +284,99 @@ impl<R: Runtime> Socket<R> {
     ///
     /// [`SendError::Closed`].
     pub async fn ready(&self) -> Result<(), SendError> {
-        self.sender.ready().await
+        let mut place = Place::of(&self.cell);
+        poll_fn(|cx| self.poll_ready(cx, &mut place.ticket)).await
     }
 
-    /// Ends the session once what is queued has been let out, and waits for that; on the client's side
+    /// Closes the session once what is queued has been drained, and waits for that; on the client's side
     /// also for the end of its connections. The peer has
     /// [`Config::close_timeout`](enginewire::Config::close_timeout) to take it.
     ///
-    /// Cancel safe: once polled, the session closes whether or not anybody waits for it.
-    pub async fn close(&self) -> CloseReason {
-        self.sender.close().await
-    }
-
-    /// A handle that sends to this session from elsewhere.
-    pub fn sender(&self) -> Sender<R> {
-        self.sender.clone()
-    }
-
-    /// Why the session is over; `None` while it is not.
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        each!(self.sender.cell, cell => cell.look(|session| session.close_reason().cloned()))
-    }
-
-    /// The transport that carries messages now.
-    pub fn transport(&self) -> TransportKind {
-        each!(self.sender.cell, cell => cell.look(Duplex::transport))
-    }
-
-    /// The id of the session. **A secret**: whoever has it owns the session. For requests beside the
-    /// session that must reach the same server, never for logs; those have [`id`](Self::id).
-    pub fn sid(&self) -> String {
-        each!(self.sender.cell, cell => cell.look(Duplex::sid))
-    }
-
-    /// The revision of the protocol that the client speaks.
-    pub fn revision(&self) -> Revision {
-        each!(self.sender.cell, cell => cell.look(Duplex::revision))
-    }
-
-    /// The request that opened the session. On the client's side: the path, query and header fields
-    /// that all requests of the session have in common.
-    pub fn handshake(&self) -> &Handshake {
-        &self.handshake
-    }
-
-    /// The address at the other end of the TCP connection that opened the session, which may be a
-    /// proxy's.
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.handshake().peer_addr()
-    }
-
-    /// A name for the session that is not a secret, unlike the `sid`: unique in this server, and the
-    /// one that logs show.
-    pub fn id(&self) -> u64 {
-        self.sender.id()
-    }
-}
-
-impl<R: Runtime> Sender<R> {
-    pub(crate) const fn new(cell: Cell<R>) -> Self {
-        Self { cell }
-    }
-
-    /// As [`Socket::send`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`].
-    pub async fn send(&self, message: impl Into<Encoded>) -> Result<(), SendError> {
-        let mut message = Some(message.into());
-        poll_fn(|cx| {
-            each!(self.cell, cell => cell.with(|session, waiters, _| {
-                waiters.poll_send(session, cx, &mut message)
-            }))
-        })
-        .await
-    }
-
-    /// As [`Socket::try_send`]. A broadcast encodes once:
-    ///
-    /// ```
-    /// # use enginewire_driver::{Runtime, Sender};
-    /// fn broadcast<R: Runtime>(to: &[Sender<R>], text: &str) {
-    ///     let message = enginewire::Encoded::shared(text);
-    ///     for sender in to {
-    ///         let _ = sender.try_send(message.clone());
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Full`] or [`SendError::Closed`], and the message.
-    pub fn try_send(&self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        let message = message.into();
-        each!(self.cell, cell => cell.with(|session, _, _| Duplex::send(session, message)))
-    }
-
-    /// As [`Socket::ready`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`].
-    pub async fn ready(&self) -> Result<(), SendError> {
-        poll_fn(|cx| self.poll_ready(cx)).await
-    }
-
-    /// As [`Socket::close`].
+    /// Cancel safe: once polled, the session closes whether or not anything waits for it.
     pub async fn close(&self) -> CloseReason {
         self.begin_close();
-        poll_fn(|cx| self.poll_closed(cx)).await
+        let mut place = Place::of(&self.cell);
+        poll_fn(|cx| self.poll_closed(cx, &mut place.ticket)).await
     }
 
-    /// As [`Socket::id`].
+    /// As [`close`](Self::close), for a reason that [`close_reason`](Self::close_reason) and logs then show as
+    /// [`CloseReason::Application`].
+    pub async fn close_with(&self, reason: &'static str) -> CloseReason {
+        if let Cell::Server(cell) = &self.cell {
+            let now = cell.now();
+            let reason = CloseReason::Application(reason);
+            cell.with(|session, _, _| session.close_with(now, reason));
+        }
+        self.close().await
+    }
+
+    /// Ends the session now. What is queued is lost.
+    pub fn abort(&self) {
+        each!(self.cell, cell => cell.with(|session, _, _| Duplex::abort(session)));
+    }
+
+    /// Returns whether a message that is sent now goes out now, see
+    /// [`Session::is_idle`](enginewire::Session::is_idle). For messages that are worth sending only at once.
+    pub fn is_idle(&self) -> bool {
+        each!(self.cell, cell => cell.look(Duplex::is_idle))
+    }
+
+    /// Returns why the session is closed; `None` while it is not.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        each!(self.cell, cell => cell.look(|session| session.close_reason().cloned()))
+    }
+
+    /// Returns the transport that carries messages now.
+    pub fn transport(&self) -> TransportKind {
+        each!(self.cell, cell => cell.look(Duplex::transport))
+    }
+
+    /// Returns the id of the session. **A secret**: its owner owns the session. For requests beside the
+    /// session that must reach the same server, never for logs; those have [`id`](Self::id).
+    pub fn sid(&self) -> String {
+        each!(self.cell, cell => cell.look(Duplex::sid))
+    }
+
+    /// Returns the revision of the protocol that the client speaks.
+    pub fn revision(&self) -> Revision {
+        each!(self.cell, cell => cell.look(Duplex::revision))
+    }
+
+    /// Returns a name of the session that is not a secret, unlike the `sid`: unique in this server, for
+    /// [`ServerHandle::get`](crate::ServerHandle::get), and shown in logs.
     pub fn id(&self) -> u64 {
         each!(self.cell, cell => cell.id())
     }
+
+    /// Calls `f` with the [`Layer`] on top of the session, under its lock. `None` if it has none of that type.
+    pub fn with_layer<L: Layer, T>(
+        &self,
+        f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
+    ) -> Option<T> {
+        match &self.cell {
+            Cell::Server(cell) => cell.with_layer(f),
+            Cell::Client(_) => None,
+        }
+    }
 }
 
-impl<R: Runtime> Sender<R> {
-    fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
-        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_ready(session, cx)))
+impl Sender {
+    fn poll_ready(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Result<(), SendError>> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| {
+            waiters.poll_ready(session, cx, ticket)
+        }))
     }
 
-    fn poll_flushed(&self, cx: &Context<'_>) -> Poll<Result<(), SendError>> {
-        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_flushed(session, cx)))
+    fn poll_flushed(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Result<(), SendError>> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| {
+            waiters.poll_flushed(session, cx, ticket)
+        }))
     }
 
-    fn poll_closed(&self, cx: &Context<'_>) -> Poll<CloseReason> {
-        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.poll_closed(session, cx)))
+    fn poll_closed(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<CloseReason> {
+        each!(self.cell, cell => cell.with(|session, waiters, _| {
+            waiters.poll_closed(session, cx, ticket)
+        }))
     }
 
     fn begin_close(&self) {
@@ -320,7 +386,7 @@ impl<R: Runtime> Sender<R> {
         });
     }
 
-    /// The application has let go of the socket.
+    /// The application has dropped the socket.
     fn release(&self) {
         each!(self.cell, cell => {
             let now = cell.now();
@@ -332,7 +398,7 @@ impl<R: Runtime> Sender<R> {
     }
 }
 
-impl<R: Runtime> Clone for Sender<R> {
+impl Clone for Sender {
     fn clone(&self) -> Self {
         let cell = match &self.cell {
             Cell::Server(cell) => Cell::Server(Arc::clone(cell)),
@@ -342,14 +408,15 @@ impl<R: Runtime> Clone for Sender<R> {
     }
 }
 
-impl<R: Runtime> Drop for Socket<R> {
+impl Drop for Socket {
     fn drop(&mut self) {
+        self.sender.cell.leave(&mut self.ticket);
         self.sender.release();
     }
 }
 
 /// The messages of the peer; ends with the session.
-impl<R: Runtime> Stream for Socket<R> {
+impl Stream for Socket {
     type Item = Message;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
@@ -358,13 +425,14 @@ impl<R: Runtime> Stream for Socket<R> {
 }
 
 /// Messages for the peer. Flushing waits until all have been handed to a transport, closing until
-/// the session is over. Where a [`Sender`] has taken the room in between, a message can be refused
+/// the session is closed. Where a [`Sender`] has taken the room in between, a message can be refused
 /// with [`SendError::Full`] although the sink was ready.
-impl<R: Runtime, M: Into<Encoded>> Sink<M> for Socket<R> {
+impl<M: IntoEncoded> Sink<M> for Socket {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.sender.poll_ready(cx)
+        let Self { sender, ticket, .. } = self.get_mut();
+        sender.poll_ready(cx, ticket)
     }
 
     fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), SendError> {
@@ -372,16 +440,18 @@ impl<R: Runtime, M: Into<Encoded>> Sink<M> for Socket<R> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.sender.poll_flushed(cx)
+        let Self { sender, ticket, .. } = self.get_mut();
+        sender.poll_flushed(cx, ticket)
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.sender.begin_close();
-        self.sender.poll_closed(cx).map(|_| Ok(()))
+        let Self { sender, ticket, .. } = self.get_mut();
+        sender.begin_close();
+        sender.poll_closed(cx, ticket).map(|_| Ok(()))
     }
 }
 
-impl<R: Runtime> fmt::Debug for Socket<R> {
+impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket")
             .field("id", &self.id())
@@ -391,17 +461,8 @@ impl<R: Runtime> fmt::Debug for Socket<R> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for Sender<R> {
+impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender").field("id", &self.id()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Handshake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake")
-            .field("path", &self.path())
-            .field("peer_addr", &self.peer_addr)
-            .finish_non_exhaustive()
     }
 }

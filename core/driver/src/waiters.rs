@@ -1,13 +1,13 @@
-//! What an application does with a session, and who waits for it: the same on either side.
+//! The operations of an application on a session, and the tasks that wait for it: the same on either side.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use enginewire::{
-    ClientHub, CloseReason, Encoded, Event, Limits, Message, Revision, SendError, Session, Time,
+    ClientHub, CloseReason, Encoded, Event, Message, Revision, SendError, Session, Time,
     TransportKind, TrySendError,
 };
 
@@ -19,6 +19,8 @@ pub(crate) trait Duplex {
     fn close(&mut self, now: Time);
     /// The same, for an application that takes no more events.
     fn abandon(&mut self, now: Time);
+    fn abort(&mut self);
+    fn is_idle(&self) -> bool;
     fn poll_event(&mut self) -> Option<Event>;
     fn has_events(&self) -> bool;
     fn is_receiving(&self) -> bool;
@@ -26,6 +28,7 @@ pub(crate) trait Duplex {
     fn is_writable(&self) -> bool;
     fn has_room(&self) -> bool;
     fn queued(&self) -> usize;
+    fn max_queued(&self) -> usize;
     fn close_reason(&self) -> Option<&CloseReason>;
     /// The same, once nothing of the session is under way any more.
     fn over(&self) -> Option<&CloseReason>;
@@ -55,30 +58,50 @@ pub(crate) trait Shareable {
     fn id(&self) -> u64;
 }
 
-/// Everybody of the application's who waits for one session.
+/// The tasks of the application that wait for one session.
+///
+/// Each has the [`Ticket`] of its future, which leaves nothing behind when it is dropped.
 #[derive(Default)]
 pub(crate) struct Waiters {
     /// The task in `recv`.
     receiver: Option<Waker>,
-    /// Tasks that wait for something else, and for what.
-    waiting: Vec<(Until, Waker)>,
+    /// Tasks that wait for room, in the order in which they began to.
+    room: BTreeMap<u64, RoomWaiter>,
+    /// Tasks that wait for something else.
+    others: BTreeMap<u64, (Until, Waker)>,
+    /// The last ticket that was given.
+    last: u64,
 }
 
-/// What a task waits for. The end of the session is enough for all of them.
+/// The place of a future among the [`Waiters`].
+#[derive(Debug, Default)]
+pub(crate) struct Ticket(Option<u64>);
+
+impl Ticket {
+    /// Returns whether the future waits.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+struct RoomWaiter {
+    waker: Waker,
+    /// It is its turn, and its task knows.
+    woken: bool,
+}
+
+/// The condition that a task waits for. The end of the session is enough for all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// So much room that it is worth another try.
-    Room,
     /// Nothing is queued.
     Flushed,
-    /// Nothing of the session is under way any more.
+    /// Nothing of the session is left.
     Over,
 }
 
 impl Until {
-    fn has_come(self, session: &impl Duplex) -> bool {
+    fn holds(self, session: &impl Duplex) -> bool {
         match self {
-            Self::Room => session.is_writable() || !session.is_open(),
             Self::Flushed => session.queued() == 0 || session.close_reason().is_some(),
             Self::Over => session.over().is_some(),
         }
@@ -86,19 +109,41 @@ impl Until {
 }
 
 impl Waiters {
-    /// Takes those for whom something has happened.
+    /// Collects the tasks for which something has happened.
     #[inline]
     pub(crate) fn wake(&mut self, session: &impl Duplex, wakes: &mut Wakes) {
         if session.has_events() {
-            wakes.extend(self.receiver.take());
+            self.wake_receiver(wakes);
         }
-        if !self.waiting.is_empty() {
-            let due = self.waiting.extract_if(.., |(until, _)| until.has_come(session));
-            wakes.extend(due.map(|(_, waker)| waker));
+        if !self.room.is_empty() {
+            self.wake_for_room(session, wakes);
+        }
+        if !self.others.is_empty() {
+            let due = self.others.extract_if(.., |_, (until, _)| until.holds(session));
+            wakes.extend(due.map(|(_, (_, waker))| waker));
         }
     }
 
-    /// Nobody receives any more.
+    /// Wakes the first task in line, which passes the turn on; at the end of the session all of them.
+    fn wake_for_room(&mut self, session: &impl Duplex, wakes: &mut Wakes) {
+        if !session.is_open() {
+            let all = std::mem::take(&mut self.room);
+            return wakes.extend(all.into_values().map(|waiter| waiter.waker));
+        }
+        if let Some(mut first) = self.room.first_entry()
+            && session.is_writable()
+            && !std::mem::replace(&mut first.get_mut().woken, true)
+        {
+            wakes.push(first.get().waker.clone());
+        }
+    }
+
+    /// Wakes the task in `recv`.
+    pub(crate) fn wake_receiver(&mut self, wakes: &mut Wakes) {
+        wakes.extend(self.receiver.take());
+    }
+
+    /// Forgets the task in `recv`.
     pub(crate) fn forget_receiver(&mut self) {
         self.receiver = None;
     }
@@ -108,54 +153,84 @@ impl Waiters {
         register(&mut self.receiver, cx.waker());
     }
 
-    /// Takes `message` out of its place once there is room.
+    /// Queues a message if there is room that no task waits for.
+    pub(crate) fn try_send(
+        &self,
+        session: &mut impl Duplex,
+        message: Encoded,
+    ) -> Result<(), TrySendError> {
+        if session.is_open() && !self.room.is_empty() {
+            let (queued, max) = (session.queued(), session.max_queued());
+            return Err(TrySendError { message, reason: SendError::Full { queued, max } });
+        }
+        session.send(message)
+    }
+
+    /// Takes `message` out of its place once there is room and it is the turn of `ticket`.
     pub(crate) fn poll_send(
         &mut self,
         session: &mut impl Duplex,
         cx: &Context<'_>,
+        ticket: &mut Ticket,
         place: &mut Option<Encoded>,
     ) -> Poll<Result<(), SendError>> {
         let Some(message) = place.take() else { return Poll::Ready(Ok(())) };
+        if session.is_open() && !self.is_first(ticket) {
+            *place = Some(message);
+            self.wait_for_room(ticket, cx);
+            return Poll::Pending;
+        }
         match session.send(message) {
-            Ok(()) => Poll::Ready(Ok(())),
+            Ok(()) => {
+                self.leave(ticket);
+                Poll::Ready(Ok(()))
+            }
             Err(TrySendError { message, reason: SendError::Full { .. } }) => {
                 *place = Some(message);
-                self.wait(Until::Room, cx);
+                self.wait_for_room(ticket, cx);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error.reason)),
+            Err(error) => {
+                self.leave(ticket);
+                Poll::Ready(Err(error.reason))
+            }
         }
     }
 
-    /// Waits for room.
+    /// Waits for room, and for the turn of `ticket`.
     pub(crate) fn poll_ready(
         &mut self,
         session: &impl Duplex,
         cx: &Context<'_>,
+        ticket: &mut Ticket,
     ) -> Poll<Result<(), SendError>> {
         if !session.is_open() {
+            self.leave(ticket);
             return Poll::Ready(Err(SendError::Closed));
         }
-        if !session.has_room() {
-            self.wait(Until::Room, cx);
+        if !session.has_room() || !self.is_first(ticket) {
+            self.wait_for_room(ticket, cx);
             return Poll::Pending;
         }
+        self.leave(ticket);
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until everything queued is on its way.
+    /// Waits until all queued messages were handed to a transport.
     pub(crate) fn poll_flushed(
         &mut self,
         session: &impl Duplex,
         cx: &Context<'_>,
+        ticket: &mut Ticket,
     ) -> Poll<Result<(), SendError>> {
         if session.close_reason().is_some() {
             return Poll::Ready(Err(SendError::Closed));
         }
         if session.queued() > 0 {
-            self.wait(Until::Flushed, cx);
+            self.wait(Until::Flushed, ticket, cx);
             return Poll::Pending;
         }
+        self.leave(ticket);
         Poll::Ready(Ok(()))
     }
 
@@ -164,18 +239,22 @@ impl Waiters {
         &mut self,
         session: &impl Duplex,
         cx: &Context<'_>,
+        ticket: &mut Ticket,
     ) -> Poll<CloseReason> {
         match session.over() {
-            Some(reason) => Poll::Ready(reason.clone()),
+            Some(reason) => {
+                self.leave(ticket);
+                Poll::Ready(reason.clone())
+            }
             None => {
-                self.wait(Until::Over, cx);
+                self.wait(Until::Over, ticket, cx);
                 Poll::Pending
             }
         }
     }
 
-    /// Takes the next message, and along with it what comes behind it to `ahead`, until that counts for
-    /// [`MAX_AHEAD`]: enough to share the price of the lock, too little to matter for what is unread.
+    /// Takes the next message, and further ones to `ahead`, until those count for [`MAX_AHEAD`]: enough to
+    /// share the price of the lock, too little to matter for what is unread.
     pub(crate) fn poll_recv(
         &mut self,
         session: &mut impl Duplex,
@@ -183,14 +262,14 @@ impl Waiters {
         cx: &Context<'_>,
         ahead: &mut VecDeque<Event>,
     ) -> Poll<Option<Message>> {
-        // Otherwise the peer may have to be read again. Nothing else follows from taking what has come.
+        // Otherwise the peer may have to be read again. Nothing else follows from taking an event.
         *settled = session.is_receiving();
         let mut first = None;
         let mut room = MAX_AHEAD;
         while let Some(event) = session.poll_event() {
             match event {
                 Event::Message(message) => {
-                    room = room.saturating_sub(message.len() + Limits::MESSAGE_OVERHEAD);
+                    room = room.saturating_sub(message.cost());
                     if first.is_none() {
                         first = Some(message);
                     } else {
@@ -200,7 +279,7 @@ impl Waiters {
                         break;
                     }
                 }
-                // For whoever asks for events after the message.
+                // For a caller that asks for events after the message.
                 event if first.is_some() => ahead.push_back(event),
                 _ => {}
             }
@@ -233,11 +312,42 @@ impl Waiters {
         Poll::Pending
     }
 
-    fn wait(&mut self, until: Until, cx: &Context<'_>) {
-        let waits = |(of, waker): &(Until, Waker)| *of == until && waker.will_wake(cx.waker());
-        if !self.waiting.iter().any(waits) {
-            self.waiting.push((until, cx.waker().clone()));
+    /// Removes a future. If it was its turn to use room, the next in line has it.
+    pub(crate) fn leave(&mut self, ticket: &mut Ticket) {
+        if let Some(id) = ticket.0.take() {
+            self.others.remove(&id);
+            self.room.remove(&id);
         }
+    }
+
+    /// Returns whether no other task waits for room, or only such that came later.
+    fn is_first(&self, ticket: &Ticket) -> bool {
+        match (self.room.first_key_value(), ticket.0) {
+            (None, _) => true,
+            (Some((&first, _)), Some(id)) => first >= id,
+            (Some(_), None) => false,
+        }
+    }
+
+    fn wait_for_room(&mut self, ticket: &mut Ticket, cx: &Context<'_>) {
+        let id = self.id(ticket);
+        let waiter = RoomWaiter { waker: cx.waker().clone(), woken: false };
+        match self.room.get_mut(&id) {
+            Some(old) => *old = waiter,
+            None => drop(self.room.insert(id, waiter)),
+        }
+    }
+
+    fn wait(&mut self, until: Until, ticket: &mut Ticket, cx: &Context<'_>) {
+        let id = self.id(ticket);
+        self.others.insert(id, (until, cx.waker().clone()));
+    }
+
+    fn id(&mut self, ticket: &mut Ticket) -> u64 {
+        *ticket.0.get_or_insert_with(|| {
+            self.last += 1;
+            self.last
+        })
     }
 }
 
@@ -254,6 +364,14 @@ impl Duplex for Session {
 
     fn abandon(&mut self, now: Time) {
         self.abandon(now);
+    }
+
+    fn abort(&mut self) {
+        self.abort();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.is_idle()
     }
 
     #[inline]
@@ -289,6 +407,11 @@ impl Duplex for Session {
     #[inline]
     fn queued(&self) -> usize {
         self.queued()
+    }
+
+    #[inline]
+    fn max_queued(&self) -> usize {
+        self.config().limits.max_queued
     }
 
     #[inline]
@@ -335,6 +458,14 @@ impl Duplex for Hosted {
         self.hub.close(now);
     }
 
+    fn abort(&mut self) {
+        self.hub.abort();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.hub.session().is_idle()
+    }
+
     fn poll_event(&mut self) -> Option<Event> {
         self.hub.poll_event()
     }
@@ -361,6 +492,10 @@ impl Duplex for Hosted {
 
     fn queued(&self) -> usize {
         self.hub.session().queued()
+    }
+
+    fn max_queued(&self) -> usize {
+        self.hub.session().config().limits.max_queued
     }
 
     fn close_reason(&self) -> Option<&CloseReason> {
@@ -396,7 +531,10 @@ const MAX_AHEAD: usize = 1024;
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
         task::Wake,
     };
 
@@ -413,6 +551,36 @@ mod tests {
         }
     }
 
+    /// A task that waits, and counts how often it was woken.
+    struct Task {
+        count: Arc<Count>,
+        waker: Waker,
+        ticket: Ticket,
+        message: Option<Encoded>,
+    }
+
+    impl Task {
+        fn new(message: &'static str) -> Self {
+            let count = Arc::new(Count::default());
+            let waker = Waker::from(Arc::clone(&count));
+            Self { count, waker, ticket: Ticket::default(), message: Some(message.into()) }
+        }
+
+        fn cx(&self) -> Context<'_> {
+            Context::from_waker(&self.waker)
+        }
+
+        fn send(&mut self, waiters: &mut Waiters, session: &mut Hosted) -> bool {
+            let cx = Context::from_waker(&self.waker);
+            let Self { ticket, message, .. } = self;
+            waiters.poll_send(session, &cx, ticket, message).is_ready()
+        }
+
+        fn woken(&self) -> usize {
+            self.count.0.swap(0, Ordering::Relaxed)
+        }
+    }
+
     fn hosted() -> Hosted {
         let url = Url::parse("http://a").unwrap();
         let mut config = ClientConfig::new(&url);
@@ -422,35 +590,83 @@ mod tests {
         Hosted { hub: ClientHub::new(Time::ZERO, &url, config, false, &mut entropy), done: false }
     }
 
+    fn settle(waiters: &mut Waiters, session: &Hosted) {
+        waiters.wake(session, &mut Wakes::default());
+    }
+
     #[test]
-    fn who_waits_is_woken_by_what_it_waits_for_and_by_nothing_else() {
+    fn waiting_task_is_woken_by_its_condition_only() {
         let (mut session, mut waiters) = (hosted(), Waiters::default());
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
-        let cx = Context::from_waker(&waker);
-        let woken = |waiters: &mut Waiters, session: &Hosted| {
-            waiters.wake(session, &mut Wakes::default());
-            count.0.swap(0, Ordering::Relaxed)
-        };
-
+        let (mut flush, mut close, mut send) = (Task::new(""), Task::new(""), Task::new("full"));
         session.hub.send("waits for the session to open").unwrap();
-        assert!(waiters.poll_flushed(&session, &cx).is_pending());
-        assert!(waiters.poll_closed(&session, &cx).is_pending());
-        assert!(waiters.poll_closed(&session, &cx).is_pending(), "the same task once more");
-        assert_eq!(woken(&mut waiters, &session), 0, "there is room, for which nobody waits");
+        let cx = Context::from_waker(&flush.waker);
+        assert!(waiters.poll_flushed(&session, &cx, &mut flush.ticket).is_pending());
+        for _ in 0..2 {
+            let cx = Context::from_waker(&close.waker);
+            assert!(waiters.poll_closed(&session, &cx, &mut close.ticket).is_pending());
+        }
+        settle(&mut waiters, &session);
+        assert_eq!((flush.woken(), close.woken()), (0, 0), "there is room, for which none waits");
 
-        let mut place = Some("no room".into());
-        assert!(waiters.poll_send(&mut session, &cx, &mut place).is_pending());
+        assert!(!send.send(&mut waiters, &mut session));
         session.hub.close(Time::ZERO);
-        assert_eq!(woken(&mut waiters, &session), 1, "who waits for room need not any more");
+        settle(&mut waiters, &session);
+        assert_eq!(send.woken(), 1, "a session that is closing has no room any more");
 
         // Nothing is flushed any more; but the session's connections are still there.
         session.hub.abort();
-        assert_eq!(woken(&mut waiters, &session), 1);
-        assert!(waiters.poll_closed(&session, &cx).is_pending());
-        assert_eq!(woken(&mut waiters, &session), 0);
+        settle(&mut waiters, &session);
+        assert_eq!((flush.woken(), close.woken()), (1, 0));
         session.done = true;
-        assert_eq!(woken(&mut waiters, &session), 1);
-        assert!(waiters.poll_closed(&session, &cx).is_ready());
+        settle(&mut waiters, &session);
+        assert_eq!(close.woken(), 1);
+        let cx = Context::from_waker(&close.waker);
+        assert!(waiters.poll_closed(&session, &cx, &mut close.ticket).is_ready());
+    }
+
+    #[test]
+    fn dropped_future_leaves_nothing_behind() {
+        let (mut session, mut waiters) = (hosted(), Waiters::default());
+        session.hub.send("no room is left").unwrap();
+        for _ in 0..3 {
+            let (mut send, mut ready) = (Task::new("a"), Task::new("b"));
+            let (mut flush, mut close) = (Task::new("c"), Task::new("d"));
+            assert!(!send.send(&mut waiters, &mut session));
+            let cx = Context::from_waker(&ready.waker);
+            assert!(waiters.poll_ready(&session, &cx, &mut ready.ticket).is_pending());
+            let cx = flush.cx();
+            let _ = waiters.poll_flushed(&session, &cx, &mut Ticket::default());
+            waiters.others.clear();
+            let cx = Context::from_waker(&flush.waker);
+            assert!(waiters.poll_flushed(&session, &cx, &mut flush.ticket).is_pending());
+            let cx = Context::from_waker(&close.waker);
+            assert!(waiters.poll_closed(&session, &cx, &mut close.ticket).is_pending());
+            for task in [&mut send, &mut ready, &mut flush, &mut close] {
+                waiters.leave(&mut task.ticket);
+            }
+            assert!(waiters.room.is_empty() && waiters.others.is_empty());
+        }
+    }
+
+    #[test]
+    fn waiting_senders_are_served_in_order() {
+        let (mut session, mut waiters) = (hosted(), Waiters::default());
+        let (mut first, mut second) = (Task::new("1"), Task::new("2"));
+        session.hub.send("no room is left").unwrap();
+        assert!(!first.send(&mut waiters, &mut session));
+        assert!(!second.send(&mut waiters, &mut session));
+        // There is room again.
+        let mut session = hosted();
+        settle(&mut waiters, &session);
+        assert_eq!((first.woken(), second.woken()), (1, 0));
+        assert!(!second.send(&mut waiters, &mut session), "the first is before it");
+        let refused = waiters.try_send(&mut session, "3".into()).unwrap_err();
+        assert!(matches!(refused.reason, SendError::Full { .. }), "both are before it");
+        // The first gives up, so it is the turn of the second.
+        waiters.leave(&mut first.ticket);
+        settle(&mut waiters, &session);
+        assert_eq!(second.woken(), 1);
+        assert!(second.send(&mut waiters, &mut session));
+        assert!(waiters.room.is_empty());
     }
 }

@@ -1,15 +1,15 @@
 //! A connection that serves HTTP exchanges, one after the other.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Buf;
 
-use super::{Guard, Host, Next, Order, WRITE_CHUNK};
+use super::{Guard, Host, Next, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
-    exchange::{HeaderLines, Response},
-    router::{Opening, Reject, Route, SessionRequest},
-    session::{Admission, Body, Carrier, ExchangeId, SocketId},
+    exchange::{Head as _, HeaderLines, Response},
+    router::{Opening, Refusal, Reject, Route, SessionRequest},
+    session::{Action, Admission, Body, Carrier, ExchangeId, SocketId},
     time::Time,
     wire::{
         Input, Output,
@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// The HTTP side of a connection and the exchange that is under way.
-pub struct Exchanges<S, Q> {
+pub struct Exchanges<S, Q, F> {
     http: Server,
-    stage: Stage<S, Q>,
+    stage: Stage<S, Q, F>,
     /// What the answer to the request carries besides its own fields.
     headers: HeaderLines,
     /// The peer has closed its side.
@@ -31,13 +31,17 @@ pub struct Exchanges<S, Q> {
 }
 
 /// What the request waits for.
-enum Stage<S, Q> {
+enum Stage<S, Q, F> {
     /// There is none.
     Listening,
     /// The application says whether a session may be opened.
     Asking(Box<Asking<Q>>),
     /// The session answers.
     Waiting { session: S, on: ExchangeId },
+    /// The body of a request for another path is still to come.
+    Receiving(Box<RequestHead>),
+    /// The application responds to a request for another path.
+    Forwarded(Box<F>),
 }
 
 struct Asking<Q> {
@@ -57,7 +61,7 @@ pub struct Upgrade<S> {
     pub early: Vec<u8>,
 }
 
-impl<S, Q> Exchanges<S, Q> {
+impl<S, Q, F> Exchanges<S, Q, F> {
     /// A connection that was accepted at `now`.
     pub fn new(now: Time, config: Arc<http::Config>) -> Self {
         Self {
@@ -101,8 +105,16 @@ impl<S, Q> Exchanges<S, Q> {
         }
     }
 
+    /// Returns the request for another path that the application is responding to.
+    pub fn forwarded(&mut self) -> Option<&mut F> {
+        match &mut self.stage {
+            Stage::Forwarded(request) => Some(request),
+            _ => None,
+        }
+    }
+
     /// Does what is due, and completes the exchange under way if what it waits for has come.
-    pub fn look<H: Host<Session = S, Handshake = Q>>(
+    pub fn look<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -125,7 +137,7 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// Handles what came, up to a request that has to wait.
-    pub fn handle_bytes<H: Host<Session = S, Handshake = Q>>(
+    pub fn handle_bytes<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -151,7 +163,11 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// The peer has closed its side.
-    pub fn handle_eof<H: Host<Session = S, Handshake = Q>>(&mut self, now: Time, host: &mut H) {
+    pub fn handle_eof<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+    ) {
         self.ended = true;
         if let Some(event) = self.http.handle_eof(now) {
             self.fail(now, host, &event);
@@ -159,12 +175,16 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// The connection is gone.
-    pub fn lose<H: Host<Session = S, Handshake = Q>>(&mut self, now: Time, host: &mut H) {
+    pub fn lose<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+    ) {
         let stage = core::mem::replace(&mut self.stage, Stage::Listening);
         if let Stage::Waiting { session, on } = stage {
-            let mut guard = host.lock(&session, on.0);
+            let mut guard = host.lock(now, &session, on.0);
             guard.session().handle_exchange_lost(now, on);
-            guard.detach(on.0);
+            guard.detach();
         }
     }
 
@@ -192,7 +212,7 @@ impl<S, Q> Exchanges<S, Q> {
     /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the
     /// stack with requests that wait in a row. And leaves the answer with the session while much waits to
     /// be written, or requests in a row would empty its queue to where nobody counts it.
-    fn answer<H: Host<Session = S, Handshake = Q>>(
+    fn answer<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -201,13 +221,18 @@ impl<S, Q> Exchanges<S, Q> {
     ) -> Option<Upgrade<S>> {
         self.postponed = !self.is_listening() && output.remaining() >= WRITE_CHUNK;
         match &mut self.stage {
-            Stage::Listening => None,
-            Stage::Waiting { .. } if self.postponed => None,
+            Stage::Listening | Stage::Receiving(_) => None,
+            Stage::Waiting { .. } | Stage::Forwarded(_) if self.postponed => None,
+            Stage::Forwarded(request) => {
+                if let Some(response) = host.response(request) {
+                    self.stage = Stage::Listening;
+                    self.respond(now, response, output);
+                }
+                None
+            }
             Stage::Waiting { session, on } => {
-                let mut guard = host.lock(session, on.0);
-                if let Some(Order::Respond(response)) = guard.take_order() {
-                    guard.detach(on.0);
-                    drop(guard);
+                let response = take_response(&mut host.lock(now, session, on.0));
+                if let Some(response) = response {
                     self.stage = Stage::Listening;
                     self.respond(now, response, output);
                 }
@@ -223,25 +248,25 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// The application has said whether a session may be opened.
-    fn decide<H: Host<Session = S, Handshake = Q>>(
+    fn decide<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
         asking: Asking<Q>,
-        verdict: Result<(), String>,
+        verdict: Result<(), Refusal>,
         output: &mut Output,
         rest: &[u8],
     ) -> Option<Upgrade<S>> {
         match verdict {
             Ok(()) => self.open(now, host, asking, output, rest),
-            Err(message) => {
-                self.refuse(now, host, &Reject::Forbidden(message), output);
+            Err(refusal) => {
+                self.refuse(now, host, &Reject::Forbidden(refusal), output);
                 None
             }
         }
     }
 
-    fn route<H: Host<Session = S, Handshake = Q>>(
+    fn route<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -256,6 +281,11 @@ impl<S, Q> Exchanges<S, Q> {
             TransportKind::Polling => Ok(None),
         };
         let result = match route {
+            Err(Reject::NotFound) if host.forwards() && !head.is_upgrade() => {
+                self.stage = Stage::Receiving(Box::new(head));
+                self.http.read_body(now, output);
+                return None;
+            }
             Err(reject) => Err(reject),
             Ok(Route::Preflight(response)) => {
                 self.respond(now, response, output);
@@ -283,7 +313,7 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// Opens a session. `rest` is what came behind the request in the same read.
-    fn open<H: Host<Session = S, Handshake = Q>>(
+    fn open<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -313,7 +343,7 @@ impl<S, Q> Exchanges<S, Q> {
     }
 
     /// Takes a request to the session that it is for.
-    fn enter<H: Host<Session = S, Handshake = Q>>(
+    fn enter<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -324,46 +354,84 @@ impl<S, Q> Exchanges<S, Q> {
     ) -> Result<Option<Upgrade<S>>, Reject> {
         let session = host.find(&request.sid).ok_or(Reject::UnknownSession)?;
         let id = host.fresh_id();
-        let mut guard = host.lock(&session, id);
+        let mut guard = host.lock(now, &session, id);
         match guard.session().admit(request)? {
             Admission::Poll => {
-                guard.attach(id);
+                guard.attach();
                 guard.session().handle_poll(now, ExchangeId(id));
             }
             Admission::Post { binary } => {
-                guard.attach(id);
+                guard.attach();
                 guard.session().handle_post(now, ExchangeId(id), binary);
                 self.http.read_body(now, output);
             }
             Admission::Upgrade { base64 } => {
                 let accept = ws::accept(head)?;
-                guard.attach(id);
+                guard.attach();
                 guard.session().handle_socket_open(now, SocketId(id), base64);
                 drop(guard);
                 let rest = input.rest();
                 return Ok(Some(self.upgrade(&accept, SocketId(id), session, rest, output)));
             }
         }
+        self.postponed = output.remaining() >= WRITE_CHUNK;
+        let response = if self.postponed { None } else { take_response(&mut guard) };
         drop(guard);
-        self.stage = Stage::Waiting { session, on: ExchangeId(id) };
-        Ok(self.answer(now, host, output, input.rest()))
+        match response {
+            Some(response) => self.respond(now, response, output),
+            None => self.stage = Stage::Waiting { session, on: ExchangeId(id) },
+        }
+        Ok(None)
     }
 
-    fn body<H: Host<Session = S, Handshake = Q>>(
+    fn body<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
         body: Body,
         output: &mut Output,
     ) -> Option<Upgrade<S>> {
-        if let Stage::Waiting { session, on } = &self.stage {
-            host.lock(session, on.0).session().handle_body(now, *on, body);
+        if let Stage::Receiving(_) = self.stage {
+            return self.forward(now, host, body, output);
         }
-        self.answer(now, host, output, &[])
+        self.postponed = output.remaining() >= WRITE_CHUNK;
+        if let Stage::Waiting { session, on } = &self.stage {
+            let mut guard = host.lock(now, session, on.0);
+            guard.session().handle_body(now, *on, body);
+            let response = if self.postponed { None } else { take_response(&mut guard) };
+            drop(guard);
+            if let Some(response) = response {
+                self.stage = Stage::Listening;
+                self.respond(now, response, output);
+            }
+        }
+        None
+    }
+
+    /// Takes a request for another path to the application.
+    fn forward<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        body: Body,
+        output: &mut Output,
+    ) -> Option<Upgrade<S>> {
+        let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+        let Stage::Receiving(head) = stage else { return None };
+        match body {
+            Body::Complete(body) => {
+                self.stage = Stage::Forwarded(Box::new(host.forward(*head, body)));
+                self.answer(now, host, output, &[])
+            }
+            Body::TooLarge => {
+                self.respond(now, Response::empty(413), output);
+                None
+            }
+        }
     }
 
     /// The exchange under way, if there is one, will not be completed.
-    fn fail<H: Host<Session = S, Handshake = Q>>(
+    fn fail<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -373,7 +441,7 @@ impl<S, Q> Exchanges<S, Q> {
         self.lose(now, host);
     }
 
-    fn refuse<H: Host<Session = S, Handshake = Q>>(
+    fn refuse<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
@@ -404,5 +472,16 @@ impl<S, Q> Exchanges<S, Q> {
         let mut early = self.http.accept_upgrade(accept, headers.as_bytes(), output);
         early.extend_from_slice(rest);
         Upgrade { session, on, early: early.into() }
+    }
+}
+
+/// Takes the response to an exchange, which the session then has no more to do with.
+fn take_response<G: Guard>(guard: &mut G) -> Option<Response> {
+    match guard.take_action()? {
+        Action::Respond(_, response) => {
+            guard.detach();
+            Some(response)
+        }
+        Action::CloseSocket(_) => None,
     }
 }

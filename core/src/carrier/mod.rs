@@ -1,28 +1,39 @@
 //! What one TCP connection carries for sessions: HTTP exchanges, one after the other, and
 //! after an upgrade the messages of a WebSocket.
 //!
-//! Everybody who serves sessions on sockets needs the rules between [`wire`](crate::wire) and
-//! [`Session`], whether sessions are behind locks and connections in tasks or all of them in one slab:
-//! to whom a request goes, when a peer is not to be read, how much to take from a session at a
-//! time, how a connection ends. They stand here once. [`Exchanges`] and [`Socket`] know a session as
-//! what a [`Host`] makes of it; [`Outbox`] keeps what a socket would not take. Use
-//! [`Hub`](crate::Hub), or a crate with a driver, unless you write a driver.
+//! [`Hub`](crate::Hub) and the drivers are built of the two values here. [`Connection`] is one TCP connection:
+//! bytes in, bytes out, deadlines, when to read. [`Entry`] is a session, the connections that carry it, and the
+//! [`Layer`] on top of it. They meet through a [`Host`], which finds sessions and locks them: in a slab, or
+//! behind mutexes.
+//!
+//! **Not part of the promise of semantic versioning**, but for [`Layer`] and [`LayerContext`]: for drivers of this
+//! version.
 
+mod connection;
+mod entry;
 mod exchanges;
+mod grace;
+mod layer;
 mod outbox;
 mod socket;
 
-use alloc::string::String;
+use alloc::sync::Arc;
+
+use bytes::Bytes;
 
 pub(crate) use self::socket::MAX_REPLIES;
 pub use self::{
+    connection::{Connection, Follow, Scratch},
+    entry::{Entry, FromWaker, Settled},
     exchanges::{Exchanges, Upgrade},
-    outbox::{Outbox, Written},
-    socket::{Came, Socket, WRITE_CHUNK},
+    grace::GracePeriod,
+    layer::{Layer, LayerContext},
+    outbox::{Outbox, Stream, Written},
+    socket::{Inbound, Socket, WRITE_CHUNK},
 };
 use crate::{
     exchange::Response,
-    router::{Opening, Reject, Router},
+    router::{Opening, Refusal, Reject, Router},
     session::{Action, Carrier, Session},
     sid::Sid,
     time::Time,
@@ -35,6 +46,8 @@ pub trait Host {
     type Session;
     /// The request that opens a session, and whatever becomes of asking the application about it.
     type Handshake;
+    /// A request for another path, and its response to come.
+    type Request;
     /// A session that the connection has to itself for a moment.
     type Guard<'a>: Guard
     where
@@ -42,6 +55,9 @@ pub trait Host {
 
     /// What decides where requests go.
     fn router(&self) -> &Router;
+
+    /// The limits and timeouts of connections.
+    fn http(&self) -> &Arc<http::Config>;
 
     /// A name that no exchange or WebSocket of this server has had.
     fn fresh_id(&mut self) -> u64;
@@ -55,9 +71,8 @@ pub trait Host {
     /// A handshake was found in order: the application is asked about it, or is not.
     fn ask(&mut self, head: http::RequestHead) -> Self::Handshake;
 
-    /// What the application says, once it does: an error is the message for the client. Asked again
-    /// whenever the connection is looked at.
-    fn verdict(&mut self, handshake: &mut Self::Handshake) -> Option<Result<(), String>>;
+    /// Returns the application's decision, once there is one. Asked again whenever the connection is driven.
+    fn verdict(&mut self, handshake: &mut Self::Handshake) -> Option<Result<(), Refusal>>;
 
     /// Opens a session and attaches its first carrier.
     ///
@@ -73,7 +88,18 @@ pub trait Host {
     ) -> Result<Self::Session, Reject>;
 
     /// Takes a session for the exchange or WebSocket `id`.
-    fn lock<'a>(&'a mut self, session: &'a Self::Session, id: u64) -> Self::Guard<'a>;
+    fn lock<'a>(&'a mut self, now: Time, session: &'a Self::Session, id: u64) -> Self::Guard<'a>;
+
+    /// Returns whether requests for other paths go to the application.
+    fn forwards(&self) -> bool {
+        false
+    }
+
+    /// Takes a request for another path to the application.
+    fn forward(&mut self, head: http::RequestHead, body: Bytes) -> Self::Request;
+
+    /// Returns the application's response, once there is one. Asked again whenever the connection is driven.
+    fn response(&mut self, request: &mut Self::Request) -> Option<Response>;
 
     /// A request was refused. For logs.
     fn refused(&mut self, _reject: &Reject) {}
@@ -82,51 +108,60 @@ pub trait Host {
     fn failed(&mut self, _event: &http::Event) {}
 }
 
-/// A session that one of its carriers has to itself.
+/// A session that one of its carriers has to itself. Settles the [`Entry`] when dropped.
 pub trait Guard {
-    /// The session.
-    fn session(&mut self) -> &mut Session;
+    /// What wakes a connection.
+    type Waker: Clone;
+    /// Collects connections to be woken.
+    type Wakes: Extend<Self::Waker>;
 
-    /// The exchange or WebSocket `id` carries the session from now on: what the session wants of it
-    /// is kept for [`take_order`](Self::take_order), and its connection looked at then.
-    fn attach(&mut self, id: u64);
+    /// Returns the entry and the carrier that holds it.
+    fn held(&mut self) -> Held<'_, Self::Waker, Self::Wakes>;
 
-    /// The exchange or WebSocket `id` is of no more interest.
-    fn detach(&mut self, id: u64);
+    /// Returns the session.
+    #[inline]
+    fn session(&mut self) -> &mut Session {
+        self.held().entry.session_mut()
+    }
 
-    /// What the session wants of the carrier that holds this guard.
-    fn take_order(&mut self) -> Option<Order>;
-}
+    /// Makes the holder a carrier of the session: actions for it are kept until it takes them, and its
+    /// connection is woken then.
+    fn attach(&mut self) {
+        let Held { entry, id, waker, .. } = self.held();
+        entry.attach(id, waker.clone());
+    }
 
-/// What a session wants of a connection.
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// Answer the exchange.
-    Respond(Response),
-    /// Start the closing handshake of the WebSocket.
-    CloseSocket,
-}
+    /// Ends the holder's time as a carrier.
+    fn detach(&mut self) {
+        let Held { entry, id, .. } = self.held();
+        entry.detach(id);
+    }
 
-impl Order {
-    /// What an action asks, and the exchange or WebSocket that it asks it of.
-    pub fn of(action: Action) -> (u64, Self) {
-        match action {
-            Action::Respond(on, response) => (on.0, Self::Respond(response)),
-            Action::CloseSocket(on) => (on.0, Self::CloseSocket),
-        }
+    /// Takes the session's action for the holder.
+    #[inline]
+    fn take_action(&mut self) -> Option<Action> {
+        let Held { entry, id, waker, wakes } = self.held();
+        entry.take_action(id, waker, wakes)
+    }
+
+    /// Notes whether the holder's socket takes bytes.
+    fn set_blocked(&mut self, blocked: bool) {
+        let Held { entry, id, .. } = self.held();
+        entry.set_blocked(id, blocked);
     }
 }
 
-/// Whether a timer that was armed for `armed` must be armed anew, as `next` is when it is due now.
-///
-/// Deadlines move away with nearly every packet and are looked at again when they come up; only one
-/// that has come nearer must be armed now.
-pub const fn must_rearm(armed: Option<Time>, next: Option<Time>) -> bool {
-    match (armed, next) {
-        (Some(armed), Some(next)) => next.as_nanos() < armed.as_nanos(),
-        (None, None) => false,
-        _ => true,
-    }
+/// An entry and the carrier that holds it.
+#[derive(Debug)]
+pub struct Held<'a, W, X> {
+    /// The entry.
+    pub entry: &'a mut Entry<W>,
+    /// The carrier.
+    pub id: u64,
+    /// What wakes the carrier's connection.
+    pub waker: &'a W,
+    /// Connections to be woken.
+    pub wakes: &'a mut X,
 }
 
 /// How a connection goes on.

@@ -1,4 +1,4 @@
-//! What a connection has to write and its socket would not take.
+//! Bytes that a connection has to write and its socket did not take.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -7,60 +7,100 @@ use bytes::Buf;
 
 use crate::{time::Time, wire::Output};
 
-/// What one connection has to write. Nothing, nearly always: a socket that takes everything at once
-/// is written to from an output that all connections of a thread share.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    pending: Option<Box<Output>>,
-    /// The socket would not take it.
-    blocked: bool,
-    /// Since when it has taken nothing although it should have.
-    stalled: Option<Time>,
+/// Takes the bytes of one connection: its socket.
+pub trait Stream {
+    /// The socket's error.
+    type Error;
+
+    /// Writes from the front of `output`, which is not empty.
+    ///
+    /// # Errors
+    ///
+    /// The socket's. Nothing is written after that.
+    fn write(&mut self, output: &Output) -> Result<Written, Self::Error>;
+
+    /// Flushes bytes that were taken but not sent, as a stream that encrypts may hold some. Returns whether
+    /// none are left. Default: none are held.
+    ///
+    /// # Errors
+    ///
+    /// The socket's.
+    fn flush(&mut self) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// So many bytes, at least one, are out.
+    /// So many bytes, at least one, were taken.
     Some(usize),
     /// The socket takes nothing now.
     Blocked,
 }
 
+/// Bytes that one connection has to write. Nearly always none, because a socket that takes everything at
+/// once is written to from an output that all connections of a thread share.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    pending: Option<Box<Output>>,
+    /// The socket did not take everything, and is not known to take more.
+    blocked: bool,
+    /// Since when it has taken nothing although there was something.
+    stalled: Option<Time>,
+}
+
 impl Outbox {
-    /// Where the next bytes for this connection go.
+    /// Makes an empty outbox.
+    pub const fn new() -> Self {
+        Self { pending: None, blocked: false, stalled: None }
+    }
+
+    /// Returns the place of the next bytes for this connection.
     #[inline]
     pub fn output<'a>(&'a mut self, shared: &'a mut Output) -> &'a mut Output {
         self.pending.as_deref_mut().unwrap_or(shared)
     }
 
-    /// Whether the socket would not take everything.
+    /// Returns whether the socket would not take everything.
     #[inline]
     pub const fn is_blocked(&self) -> bool {
         self.blocked
     }
 
-    /// Bytes that wait, apart from those in the shared output.
+    /// Returns whether the last flush was incomplete.
+    #[inline]
+    pub const fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// Returns the number of bytes that wait, apart from those in the shared output.
     pub fn len(&self) -> usize {
         self.pending.as_ref().map_or(0, |output| output.remaining())
     }
 
-    /// Whether there are none.
+    /// Returns whether no bytes wait.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// When a peer that goes on taking nothing is given up, if something waits for it.
-    pub fn deadline(&self, patience: Duration) -> Option<Time> {
-        self.stalled.map(|since| since + patience)
+    /// Returns whether no bytes wait, here or in the stream.
+    pub fn is_flushed(&self) -> bool {
+        self.is_empty() && !self.is_stalled()
     }
 
-    /// The socket takes something again. Says whether it did not.
+    /// Returns when a peer that takes no byte for `timeout` expires, if any wait. What a stream holds back
+    /// is one piece, because its progress is invisible.
+    pub fn deadline(&self, timeout: Duration) -> Option<Time> {
+        self.stalled.map(|since| since + timeout)
+    }
+
+    /// Notes that the socket takes bytes again. Returns whether it did not.
     pub const fn unblock(&mut self) -> bool {
         core::mem::replace(&mut self.blocked, false)
     }
 
-    /// Keeps what is in `output` until it can be written.
+    /// Keeps `output` until it can be written.
     pub fn keep(&mut self, output: Box<Output>) {
         debug_assert!(self.pending.is_none());
         self.pending = Some(output);
@@ -69,63 +109,72 @@ impl Outbox {
     /// Drops what waits.
     pub fn discard(&mut self) {
         if let Some(output) = &mut self.pending {
-            output.advance(output.remaining());
+            output.clear();
         }
+        (self.blocked, self.stalled) = (false, None);
     }
 
-    /// Gives the storage back once it is empty.
+    /// Takes back the storage once it is empty.
     pub fn take_empty(&mut self) -> Option<Box<Output>> {
         self.pending.take_if(|output| output.is_empty())
     }
 
-    /// Writes what there is, and says whether that was all. What is not is moved from `shared` to
-    /// this value.
+    /// Writes everything, and returns whether that was possible. The rest moves from `shared` to this value.
     ///
     /// # Errors
     ///
-    /// That of `write`. Everything is dropped then, so that it is not written to the next connection.
+    /// That of `stream`. Everything is dropped then, so that it is not written to the next connection.
     #[inline]
-    pub fn flush<E>(
+    pub fn flush<S: Stream>(
         &mut self,
         shared: &mut Output,
         now: Time,
-        write: impl FnMut(&Output) -> Result<Written, E>,
-    ) -> Result<bool, E> {
-        if self.pending.is_none() && shared.is_empty() {
+        stream: &mut S,
+    ) -> Result<bool, S::Error> {
+        if self.pending.is_none() && shared.is_empty() && self.stalled.is_none() {
             return Ok(true);
         }
-        self.flush_some(shared, now, write)
+        self.flush_some(shared, now, stream)
     }
 
-    fn flush_some<E>(
+    fn flush_some<S: Stream>(
         &mut self,
         shared: &mut Output,
         now: Time,
-        mut write: impl FnMut(&Output) -> Result<Written, E>,
-    ) -> Result<bool, E> {
+        stream: &mut S,
+    ) -> Result<bool, S::Error> {
         let output = self.pending.as_deref_mut().unwrap_or(shared);
-        while output.has_remaining() {
-            match write(output) {
-                Ok(Written::Some(n)) => {
-                    output.advance(n);
-                    self.stalled = None;
-                }
-                Ok(Written::Blocked) => {
-                    if self.pending.is_none() {
-                        self.pending = Some(Box::new(core::mem::take(shared)));
+        let mut write_all = || {
+            while output.has_remaining() {
+                match stream.write(output)? {
+                    Written::Some(n) => {
+                        output.advance(n);
+                        self.stalled = None;
                     }
-                    self.blocked = true;
-                    self.stalled.get_or_insert(now);
-                    return Ok(false);
-                }
-                Err(error) => {
-                    output.advance(output.remaining());
-                    return Err(error);
+                    Written::Blocked => return Ok(false),
                 }
             }
+            stream.flush()
+        };
+        match write_all() {
+            Ok(true) => {
+                (self.blocked, self.stalled) = (false, None);
+                Ok(true)
+            }
+            Ok(false) => {
+                if self.pending.is_none() && !shared.is_empty() {
+                    self.pending = Some(Box::new(core::mem::take(shared)));
+                }
+                self.blocked = true;
+                self.stalled.get_or_insert(now);
+                Ok(false)
+            }
+            Err(error) => {
+                shared.clear();
+                self.discard();
+                Err(error)
+            }
         }
-        self.blocked = false;
-        Ok(true)
     }
 }
 
@@ -142,20 +191,47 @@ mod tests {
         outbox.output(shared).put_slice(bytes);
     }
 
-    /// A socket that takes so many bytes, each in a write of its own.
-    fn flush(outbox: &mut Outbox, shared: &mut Output, at: u64, mut room: usize) -> Vec<u8> {
-        let mut taken = Vec::new();
-        let now = Time::ZERO + Duration::from_secs(at);
-        let done = outbox.flush::<Infallible>(shared, now, |output| {
-            if room == 0 {
+    /// A socket that takes so many bytes, each in a write of its own, and may hold them back.
+    #[derive(Default)]
+    struct Socket {
+        room: usize,
+        holds: bool,
+        taken: Vec<u8>,
+        flushes: usize,
+    }
+
+    impl Stream for Socket {
+        type Error = Infallible;
+
+        fn write(&mut self, output: &Output) -> Result<Written, Infallible> {
+            if self.room == 0 {
                 return Ok(Written::Blocked);
             }
-            room -= 1;
-            taken.push(output.chunk()[0]);
+            self.room -= 1;
+            self.taken.push(output.chunk()[0]);
             Ok(Written::Some(1))
-        });
-        assert_eq!(done, Ok(!outbox.is_blocked()));
-        taken
+        }
+
+        fn flush(&mut self) -> Result<bool, Infallible> {
+            self.flushes += 1;
+            Ok(!self.holds)
+        }
+    }
+
+    fn flush(outbox: &mut Outbox, shared: &mut Output, at: u64, room: usize) -> Vec<u8> {
+        let mut socket = Socket { room, ..Socket::default() };
+        flush_to(outbox, shared, at, &mut socket);
+        socket.taken
+    }
+
+    fn flush_to(outbox: &mut Outbox, shared: &mut Output, at: u64, socket: &mut Socket) {
+        let flushed = outbox.flush(shared, seconds(at), socket);
+        assert_eq!(flushed, Ok(!outbox.is_blocked()));
+        assert_eq!(flushed, Ok(outbox.is_flushed()));
+    }
+
+    fn seconds(at: u64) -> Time {
+        Time::ZERO + Duration::from_secs(at)
     }
 
     #[test]
@@ -180,18 +256,57 @@ mod tests {
         for (at, room, deadline) in [(1, 1, 31), (2, 0, 31), (3, 1, 33), (4, 0, 33)] {
             outbox.unblock();
             flush(&mut outbox, &mut shared, at, room);
-            let deadline = Time::ZERO + Duration::from_secs(deadline);
-            assert_eq!(outbox.deadline(PATIENCE), Some(deadline), "at {at}");
+            assert_eq!(outbox.deadline(PATIENCE), Some(seconds(deadline)), "at {at}");
         }
         flush(&mut outbox, &mut shared, 5, 9);
         assert_eq!(outbox.deadline(PATIENCE), None);
     }
 
     #[test]
-    fn nothing_is_left_for_the_next_connection_when_a_write_fails() {
+    fn held_bytes_count_as_blocked_until_the_stream_has_flushed_them() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        let mut socket = Socket { room: 3, holds: true, ..Socket::default() };
+        for (at, bytes, deadline) in [(1, "ab", 31), (2, "", 31), (3, "c", 33), (4, "d", 33)] {
+            put(&mut outbox, &mut shared, bytes.as_bytes());
+            flush_to(&mut outbox, &mut shared, at, &mut socket);
+            assert_eq!(outbox.deadline(PATIENCE), Some(seconds(deadline)), "at {at}");
+        }
+        socket.room = 1;
+        flush_to(&mut outbox, &mut shared, 5, &mut socket);
+        assert_eq!((outbox.len(), outbox.deadline(PATIENCE)), (0, Some(seconds(35))));
+        socket.holds = false;
+        flush_to(&mut outbox, &mut shared, 6, &mut socket);
+        assert_eq!(outbox.deadline(PATIENCE), None);
+    }
+
+    #[test]
+    fn stream_is_flushed_once_after_the_last_byte_and_never_without_one() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        let mut socket = Socket { room: 1, ..Socket::default() };
+        flush_to(&mut outbox, &mut shared, 0, &mut socket);
+        put(&mut outbox, &mut shared, b"ab");
+        flush_to(&mut outbox, &mut shared, 0, &mut socket);
+        assert_eq!(socket.flushes, 0);
+        socket.room = 1;
+        for _ in 0..3 {
+            flush_to(&mut outbox, &mut shared, 0, &mut socket);
+            assert!(outbox.take_empty().is_some() || socket.flushes == 1);
+            assert_eq!((socket.flushes, &*socket.taken), (1, &b"ab"[..]));
+        }
+    }
+
+    #[test]
+    fn failed_write_leaves_nothing_for_the_next_connection() {
+        struct Broken;
+        impl Stream for Broken {
+            type Error = &'static str;
+            fn write(&mut self, _: &Output) -> Result<Written, &'static str> {
+                Err("broken")
+            }
+        }
         let (mut outbox, mut shared) = (Outbox::default(), Output::new());
         put(&mut outbox, &mut shared, b"abc");
-        assert_eq!(outbox.flush(&mut shared, Time::ZERO, |_| Err("broken")), Err("broken"));
-        assert!(shared.is_empty() && outbox.is_empty());
+        assert_eq!(outbox.flush(&mut shared, Time::ZERO, &mut Broken), Err("broken"));
+        assert!(shared.is_empty() && outbox.is_flushed());
     }
 }

@@ -5,11 +5,11 @@ use core::time::Duration;
 
 use bytes::Buf;
 
-use super::{Guard, Next, Order};
+use super::{Guard, Next};
 use crate::{
     limits::Limits,
     packet::Message,
-    session::{SocketEnd, SocketId},
+    session::{Action, SocketEnd, SocketId},
     time::Time,
     wire::{
         Arena, Input, Output,
@@ -17,22 +17,17 @@ use crate::{
     },
 };
 
-/// What came on a WebSocket, on its way to the session. One serves all connections of a thread.
+/// Messages of a WebSocket on the way to the session. One serves all connections of a thread.
 #[derive(Debug, Default)]
-pub struct Came {
+pub struct Inbound {
     messages: Vec<Message>,
     end: Option<SocketEnd>,
 }
 
-impl Came {
-    /// Nothing yet.
+impl Inbound {
+    /// Makes an empty one.
     pub const fn new() -> Self {
         Self { messages: Vec::new(), end: None }
-    }
-
-    /// Whether the WebSocket has come to its end.
-    pub const fn has_ended(&self) -> bool {
-        self.end.is_some()
     }
 
     /// Drops it all, as there is no session that it could go to.
@@ -121,22 +116,22 @@ impl Socket {
         self.detached
     }
 
-    /// Adds to `came` what came, and to `output` what the WebSocket itself answers.
+    /// Adds to `inbound` what came, and to `output` what the WebSocket itself answers.
     pub fn handle_bytes(
         &mut self,
         bytes: &mut [u8],
         arena: &mut Arena,
-        came: &mut Came,
+        inbound: &mut Inbound,
         output: &mut Output,
     ) {
         let before = output.remaining();
         let mut input = Input::new(bytes);
         while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
             match received {
-                Received::Message(message) => came.messages.push(message),
+                Received::Message(message) => inbound.messages.push(message),
                 Received::Closed(closed) => {
                     self.shaken = matches!(closed, Closed::Peer { .. });
-                    came.end = Some(match closed {
+                    inbound.end = Some(match closed {
                         Closed::Violation(violation) => SocketEnd::Violation(violation),
                         _ => SocketEnd::Closed,
                     });
@@ -148,15 +143,14 @@ impl Socket {
 
     /// The peer has closed its side of the connection. Behind its Close that tells nothing: it may
     /// still read what was queued before ours.
-    pub fn handle_eof(&mut self, came: &mut Came) {
+    pub fn handle_eof(&mut self, inbound: &mut Inbound) {
         if !self.shaken {
             self.lost = true;
-            came.end = Some(SocketEnd::Closed);
+            inbound.end = Some(SocketEnd::Closed);
         }
     }
 
-    /// Gives the session what came and obeys it; with `pull`, takes frames from it as well. Says
-    /// whether the peer is to be read again, after it was not.
+    /// Gives the session what came and obeys it; with `pull`, takes frames from it as well.
     ///
     /// What has been taken can no longer move to another transport, nor be counted as queued: take no
     /// more than the connection is likely to, and nothing while it is blocked.
@@ -168,16 +162,16 @@ impl Socket {
         &mut self,
         now: Time,
         guard: &mut G,
-        came: &mut Came,
+        inbound: &mut Inbound,
         output: &mut Output,
         pull: bool,
         linger: Duration,
-    ) -> bool {
+    ) {
         let session = guard.session();
-        for message in came.messages.drain(..) {
+        for message in inbound.messages.drain(..) {
             session.handle_socket_message(now, self.on, message);
         }
-        if let Some(end) = came.end.take() {
+        if let Some(end) = inbound.end.take() {
             session.handle_socket_lost(now, self.on, end);
         }
         self.unfinished = !pull;
@@ -187,10 +181,9 @@ impl Socket {
             self.ws.write(frame.binary, frame.prefix, &frame.payload, output);
             self.unfinished = output.remaining() >= WRITE_CHUNK;
         }
-        let order = guard.take_order();
-        let was_reading = self.reading;
+        let action = guard.take_action();
         self.reading = guard.session().is_receiving();
-        if let Some(Order::CloseSocket) = order {
+        if let Some(Action::CloseSocket(_)) = action {
             self.ws.close(None, "", output);
         }
         if self.ws.is_closing() {
@@ -199,16 +192,15 @@ impl Socket {
             self.unfinished = false;
             self.reading = true;
             self.close_deadline = guard.session().close_deadline().or(Some(now + linger));
-            guard.detach(self.on.0);
+            guard.detach();
         }
-        self.reading && !was_reading
     }
 
     /// The connection is gone: tells the session, unless it knows.
     pub fn lose<G: Guard>(&mut self, now: Time, guard: &mut G, end: SocketEnd) {
         if !core::mem::replace(&mut self.detached, true) {
             guard.session().handle_socket_lost(now, self.on, end);
-            guard.detach(self.on.0);
+            guard.detach();
         }
     }
 

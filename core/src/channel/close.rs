@@ -25,6 +25,9 @@ pub enum CloseReason {
     /// This side closed.
     #[error("closed by this side")]
     ForcedClose,
+    /// This side closed, for a reason that the application or a [`Layer`](crate::carrier::Layer) gave.
+    #[error("closed by this side: {0}")]
+    Application(&'static str),
 }
 
 impl CloseReason {
@@ -35,7 +38,7 @@ impl CloseReason {
             Self::TransportError(_) => "transport error",
             Self::PingTimeout => "ping timeout",
             Self::ParseError(_) => "parse error",
-            Self::ForcedClose => "forced close",
+            Self::ForcedClose | Self::Application(_) => "forced close",
         }
     }
 }

@@ -87,7 +87,7 @@ impl Channel {
     /// The same, of a peer that is not slowed down.
     #[inline]
     pub(crate) fn deliver_unheld(&mut self, message: Message) {
-        self.unread += cost(&message);
+        self.unread += message.cost();
         self.events.push_back(Event::Message(message));
     }
 
@@ -108,13 +108,27 @@ impl Channel {
     /// The next event. After a message, [`has_caught_up`](Self::has_caught_up) may be true.
     #[inline]
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        match &event {
-            Event::Message(message) => self.unread -= cost(message),
-            Event::Writable => self.writable_told = false,
-            Event::Opened | Event::Upgraded | Event::Closed(_) => {}
+        let event = self.take_event()?;
+        if let Event::Message(message) = &event {
+            self.give_back(message.cost());
         }
         Some(event)
+    }
+
+    /// The next event, of which a message still counts as unread.
+    #[inline]
+    pub(crate) fn take_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if event == Event::Writable {
+            self.writable_told = false;
+        }
+        Some(event)
+    }
+
+    /// The application has taken what a message of [`take_event`](Self::take_event) stands for.
+    #[inline]
+    pub(crate) const fn give_back(&mut self, cost: usize) {
+        self.unread = self.unread.saturating_sub(cost);
     }
 
     /// Nobody will take the events that wait.
@@ -169,12 +183,6 @@ impl Channel {
             self.events = VecDeque::new();
         }
     }
-}
-
-/// What an unread message counts for.
-#[inline]
-fn cost(message: &Message) -> usize {
-    message.len() + Limits::MESSAGE_OVERHEAD
 }
 
 /// The least time in which a peer has to answer: without any, a session would be over before its first

@@ -22,7 +22,7 @@ use core::{fmt, hash::Hasher};
 pub use self::{
     config::ClientConfig,
     handshake::Handshake,
-    reconnect::{Backoff, Reconnect},
+    reconnect::{Backoff, Reconnect, Reconnector},
 };
 use self::{cookies::Cookies, polling::Polling, upgrade::Probe};
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     },
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
-    encoded::Encoded,
+    encoded::IntoEncoded,
     entropy::Entropy,
     exchange::{HeaderLines, Request},
     fingerprint::Fingerprint,
@@ -318,8 +318,8 @@ impl ClientSession {
     ///
     /// [`SendError::Full`] while the server is slow or the session opens, [`SendError::Closed`] once it
     /// is closing, and with either the message.
-    pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        let message = message.into();
+    pub fn send(&mut self, message: impl IntoEncoded) -> Result<(), TrySendError> {
+        let message = message.into_encoded();
         if self.state != State::Open {
             return Err(TrySendError { message, reason: SendError::Closed });
         }
@@ -391,6 +391,21 @@ impl ClientSession {
 
 /// Getters.
 impl ClientSession {
+    /// Returns the configuration.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Returns whether a message that is sent now goes out as soon as its transport takes it: the session is
+    /// open, nothing is queued, and no POST is in progress.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Open
+            && self.handshake.is_some()
+            && !self.upgrade_due
+            && self.channel.queue.is_empty()
+            && (self.transport != Transport::Polling || self.polling.may_post())
+    }
+
     /// The session's id, once it is open: a secret.
     pub fn sid(&self) -> Option<&str> {
         self.handshake.as_ref().map(|handshake| &*handshake.sid)

@@ -30,6 +30,11 @@ pub(super) struct Polling {
 }
 
 impl Polling {
+    /// Returns whether no POST is in progress.
+    pub(super) const fn may_post(&self) -> bool {
+        self.post.is_none()
+    }
+
     pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
         let Self { get, post, parted, empty_answers } = self;
         into.push_name(get.map(|on| on.0));

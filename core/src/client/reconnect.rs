@@ -1,8 +1,8 @@
-//! When to try again, for whoever wants to: a policy beside the session, which knows nothing of it.
+//! Reconnection: a policy, and the value that decides when to open the next session.
 
 use core::time::Duration;
 
-use crate::entropy::Entropy;
+use crate::{entropy::Entropy, time::Time};
 
 /// How long to wait before a lost connection is tried again, and how often.
 ///
@@ -19,6 +19,37 @@ pub struct Reconnect {
     pub jitter: f64,
     /// How many times in a row it is tried again before it is given up. Default `None`: without end.
     pub attempts: Option<u32>,
+}
+
+/// Setters, for a chain.
+impl Reconnect {
+    /// Replaces [`delay`](Self::delay).
+    #[must_use]
+    pub const fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Replaces [`max_delay`](Self::max_delay).
+    #[must_use]
+    pub const fn with_max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// Replaces [`jitter`](Self::jitter).
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: f64) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Replaces [`attempts`](Self::attempts).
+    #[must_use]
+    pub const fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts);
+        self
+    }
 }
 
 impl Default for Reconnect {
@@ -85,6 +116,102 @@ impl Backoff {
     }
 }
 
+/// Decides when a client opens its next session.
+///
+/// A loop around it opens a session when [`poll_open`](Self::poll_open) says so, and tells what becomes of it.
+///
+/// ```
+/// use enginewire::{Reconnect, Reconnector, Time};
+/// # let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
+///
+/// let mut reconnector = Reconnector::new(Reconnect::default());
+/// assert!(reconnector.poll_open(), "the first session is opened at once");
+/// reconnector.handle_opened();
+///
+/// // The session was lost: the next one is opened after the delay of the policy.
+/// reconnector.handle_lost(Time::ZERO, &mut entropy);
+/// assert!(!reconnector.poll_open());
+/// let due = reconnector.poll_timeout().expect("it waits");
+/// reconnector.handle_timeout(due);
+/// assert!(reconnector.poll_open());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reconnector {
+    backoff: Backoff,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A session is to be opened.
+    Due,
+    /// It is being opened, or open.
+    Busy,
+    Waiting(Time),
+    Ended,
+}
+
+impl Reconnector {
+    /// Makes the value for a client that has had no session. The first one is due at once.
+    pub const fn new(policy: Reconnect) -> Self {
+        Self { backoff: Backoff::new(policy), state: State::Due }
+    }
+
+    /// The session is open. The next loss starts with the first delay again.
+    pub const fn handle_opened(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// The session was lost, or could not be opened for a reason that may pass.
+    pub fn handle_lost(&mut self, now: Time, entropy: &mut dyn Entropy) {
+        if self.state != State::Ended {
+            self.state = match self.backoff.next(entropy) {
+                Some(wait) => State::Waiting(now + wait),
+                None => State::Ended,
+            };
+        }
+    }
+
+    /// No further session is wanted: the application has closed, or the failure is permanent.
+    pub const fn stop(&mut self) {
+        self.state = State::Ended;
+    }
+
+    /// The clock has moved. Calling it before the deadline does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.state = State::Due;
+        }
+    }
+
+    /// Returns true, once, if a session is to be opened now.
+    pub fn poll_open(&mut self) -> bool {
+        let due = self.state == State::Due;
+        if due {
+            self.state = State::Busy;
+        }
+        due
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout).
+    pub const fn poll_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Waiting(until) => Some(until),
+            State::Due | State::Busy | State::Ended => None,
+        }
+    }
+
+    /// Returns whether no further session is opened.
+    pub fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Returns the attempts since the last session that opened.
+    pub const fn attempts(&self) -> u32 {
+        self.backoff.attempts()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
@@ -135,5 +262,35 @@ mod tests {
         let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
         assert!(backoff.next(&mut entropy).is_some());
         assert_eq!(backoff.attempts(), u32::MAX);
+    }
+
+    #[test]
+    fn reconnector_waits_after_each_loss_and_ends_with_the_attempts() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0x80);
+        let mut reconnector = Reconnector::new(Reconnect::default().with_attempts(2));
+        let mut now = Time::ZERO;
+        for _ in 0..3 {
+            assert!(reconnector.poll_open() && !reconnector.poll_open());
+            reconnector.handle_lost(now, &mut entropy);
+            if let Some(due) = reconnector.poll_timeout() {
+                reconnector.handle_timeout(now);
+                assert!(!reconnector.poll_open(), "not before its time");
+                now = due;
+                reconnector.handle_timeout(now);
+            }
+        }
+        assert!(reconnector.is_ended() && !reconnector.poll_open());
+    }
+
+    #[test]
+    fn stopped_reconnector_opens_nothing_more() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
+        let mut reconnector = Reconnector::new(Reconnect::default());
+        assert!(reconnector.poll_open());
+        reconnector.handle_opened();
+        reconnector.stop();
+        reconnector.handle_lost(Time::ZERO, &mut entropy);
+        assert!(reconnector.is_ended());
+        assert_eq!(reconnector.poll_timeout(), None);
     }
 }

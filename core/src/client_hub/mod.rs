@@ -15,7 +15,7 @@ use self::link::{Link, Outcome};
 use crate::{
     channel::{Event, ExchangeId, TransportFault, TrySendError},
     client::{ClientAction, ClientConfig, ClientSession},
-    encoded::Encoded,
+    encoded::IntoEncoded,
     entropy::Entropy,
     exchange::Request,
     time::Time,
@@ -205,7 +205,7 @@ impl ClientHub {
     ///
     /// [`SendError::Full`](crate::SendError::Full) or [`SendError::Closed`](crate::SendError::Closed),
     /// and the message.
-    pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
+    pub fn send(&mut self, message: impl IntoEncoded) -> Result<(), TrySendError> {
         self.session.send(message)
     }
 

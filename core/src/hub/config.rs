@@ -36,6 +36,12 @@ pub struct HubConfig {
     /// [`Output::Ask`](super::Output::Ask), to be answered with [`Hub::allow`](super::Hub::allow) or
     /// [`Hub::refuse`](super::Hub::refuse). Default false.
     pub ask: bool,
+    /// Whether requests for other paths than [`Config::path`] go to the application, as
+    /// [`Output::Request`](super::Output::Request). Default false: they are refused with status 404.
+    pub forward: bool,
+    /// The number of connections from which on no more are accepted, see
+    /// [`Hub::is_accepting`](super::Hub::is_accepting). Default 1 048 576.
+    pub max_connections: usize,
 }
 
 impl Default for HubConfig {
@@ -46,10 +52,12 @@ impl Default for HubConfig {
             head_timeout: http.head_timeout,
             body_timeout: http.body_timeout,
             idle_timeout: http.idle_timeout,
-            write_timeout: Duration::from_secs(30),
+            write_timeout: http.write_timeout,
             linger: http.linger,
             max_sessions: 65_536,
             ask: false,
+            forward: false,
+            max_connections: 1 << 20,
         }
     }
 }
@@ -61,6 +69,7 @@ impl HubConfig {
         http.head_timeout = self.head_timeout;
         http.body_timeout = self.body_timeout;
         http.idle_timeout = self.idle_timeout;
+        http.write_timeout = self.write_timeout;
         http.linger = self.linger;
         http
     }

@@ -65,32 +65,36 @@
 //! [`Limits`]: crate::Limits
 
 mod config;
-mod connection;
-mod desk;
+mod host;
 mod output;
+mod sessions;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use core::{convert::Infallible, fmt};
 
+use bytes::Buf;
 use slab::Slab;
 
 pub use self::{
     config::HubConfig,
-    output::{AskId, ConnectionId, Output, SessionId},
+    output::{AskId, ConnectionId, Output, RequestId, SessionId},
 };
 use self::{
-    connection::{Connection, Follow, Patience, Scratch},
-    desk::{Desk, Due, View, rearm},
+    host::{Asked, Forwarded, HubHost},
+    sessions::{Due, Sessions},
 };
 use crate::{
-    encoded::Encoded,
+    carrier::{Connection, Follow, Layer, LayerContext, Scratch, Stream, Written},
+    encoded::IntoEncoded,
     entropy::Entropy,
-    session::{Session, SocketEnd, TrySendError},
+    exchange::Response,
+    router::Refusal,
+    session::{SendError, Session, SocketEnd, TrySendError},
     time::Time,
-    wire::http,
+    wire,
 };
 
 /// A whole Engine.IO server.
@@ -106,13 +110,42 @@ use crate::{
 ///
 /// **Panics.** None, but those of the functions that it is given.
 pub struct Hub {
-    desk: Desk,
-    connections: Slab<Connection>,
-    /// Connections that the loop is to look after. Some may be gone.
+    sessions: Sessions,
+    connections: Slab<Slot>,
+    max_connections: usize,
+    /// Connections that the loop is to drive. Some may be closed.
     due: VecDeque<ConnectionId>,
     scratch: Scratch,
-    http: Arc<http::Config>,
-    patience: Patience,
+}
+
+/// One connection.
+struct Slot {
+    serial: u64,
+    connection: Connection<SessionId, Asked, Forwarded>,
+    /// It was not to be read when it was last driven.
+    stopped: bool,
+    /// It stands in the queue of the connections that the loop is to drive.
+    due: bool,
+    /// The loop was told to drive it, and has not done so since.
+    owed: bool,
+}
+
+/// The sockets of an event loop that hands out bytes with a function.
+struct Write<F> {
+    write: F,
+    /// It took less than it was given.
+    full: bool,
+}
+
+impl<F: FnMut(&[u8]) -> usize> Stream for Write<F> {
+    type Error = Infallible;
+
+    fn write(&mut self, output: &wire::Output) -> Result<Written, Infallible> {
+        let chunk = output.chunk();
+        let written = if self.full { 0 } else { (self.write)(chunk).min(chunk.len()) };
+        self.full |= written < chunk.len();
+        Ok(if written == 0 { Written::Blocked } else { Written::Some(written) })
+    }
 }
 
 impl Hub {
@@ -123,9 +156,8 @@ impl Hub {
     /// another.
     pub fn new(config: HubConfig, entropy: impl Entropy + Send + 'static) -> Self {
         Self {
-            http: Arc::new(config.http()),
-            patience: Patience { linger: config.linger, write: config.write_timeout },
-            desk: Desk::new(config, Box::new(entropy)),
+            max_connections: config.max_connections,
+            sessions: Sessions::new(config, Box::new(entropy)),
             connections: Slab::new(),
             due: VecDeque::new(),
             scratch: Scratch::new(),
@@ -137,9 +169,10 @@ impl Hub {
 impl Hub {
     /// A connection was accepted.
     pub fn handle_accepted(&mut self, now: Time) -> ConnectionId {
-        let serial = self.desk.fresh_id();
-        let connection = Connection::new(now, serial, Arc::clone(&self.http));
-        let on = ConnectionId { index: self.connections.insert(connection), serial };
+        let serial = self.sessions.fresh_id();
+        let connection = Connection::new(now, Arc::clone(&self.sessions.http));
+        let slot = Slot { serial, connection, stopped: false, due: false, owed: false };
+        let on = ConnectionId { index: self.connections.insert(slot), serial };
         self.conclude(now, on);
         on
     }
@@ -147,37 +180,30 @@ impl Hub {
     /// Bytes came. They are changed: payloads are unmasked where they lie.
     #[inline]
     pub fn handle_bytes(&mut self, now: Time, on: ConnectionId, bytes: &mut [u8]) {
-        let Self { desk, connections, scratch, patience, .. } = self;
-        if let Some(connection) = find(connections, on) {
-            let mut view = View { desk, on };
-            connection.handle_bytes(now, bytes, &mut view, scratch, *patience);
-            self.conclude(now, on);
-        }
+        self.input(now, on, |connection, host, scratch| {
+            connection.receive(now, host, scratch, bytes);
+        });
     }
 
     /// The peer has closed its side: there is nothing more to read.
     pub fn handle_eof(&mut self, now: Time, on: ConnectionId) {
-        let Self { desk, connections, scratch, patience, .. } = self;
-        if let Some(connection) = find(connections, on) {
-            connection.handle_eof(now, &mut View { desk, on }, scratch, *patience);
-            self.conclude(now, on);
-        }
+        self.input(now, on, |connection, host, scratch| connection.receive_eof(now, host, scratch));
     }
 
     /// The connection has failed, or the event loop has closed it. The name is of no more use, and no
     /// [`Output::Close`] follows, unless it has been on its way.
     pub fn handle_lost(&mut self, now: Time, on: ConnectionId) {
         if find(&mut self.connections, on).is_some() {
-            let connection = self.connections.remove(on.index);
-            self.lose(now, on, connection, SocketEnd::Failed);
+            let slot = self.connections.remove(on.index);
+            self.lose(now, on, slot.connection, SocketEnd::Failed);
         }
     }
 
     /// The connection can be written to again. Also makes up for a [`transmit`](Self::transmit) that
     /// was asked for and did not come.
     pub fn handle_writable(&mut self, _now: Time, on: ConnectionId) {
-        if let Some(connection) = find(&mut self.connections, on)
-            && connection.handle_writable()
+        if let Some(slot) = find(&mut self.connections, on)
+            && (slot.connection.handle_writable() || slot.owed)
         {
             self.wake(on);
         }
@@ -186,14 +212,12 @@ impl Hub {
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
     /// does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(due) = self.desk.deadlines.pop(now) {
+        while let Some(due) = self.sessions.deadlines.pop(now) {
             match due {
-                Due::Session(id) => self.desk.handle_timeout(now, id),
+                Due::Session(id) => self.sessions.handle_timeout(now, id),
                 Due::Connection(on) => {
-                    let Some(connection) = find(&mut self.connections, on) else { continue };
-                    connection.armed = None;
-                    let deadline = connection.deadline(self.patience);
-                    if deadline.is_some_and(|deadline| deadline <= now) {
+                    let Some(slot) = find(&mut self.connections, on) else { continue };
+                    if slot.connection.handle_timeout(now, &self.sessions.http) {
                         self.wake(on);
                     } else {
                         self.rearm(on);
@@ -212,18 +236,53 @@ impl Hub {
     ///
     /// Those of [`Session::send`]; a session that is no more is closed. With either the message.
     #[inline]
-    pub fn send(&mut self, to: SessionId, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        self.desk.send(to, message.into())
+    pub fn send(&mut self, to: SessionId, message: impl IntoEncoded) -> Result<(), TrySendError> {
+        self.sessions.send(to, message.into_encoded())
+    }
+
+    /// Queues a message for several sessions. It is encoded once.
+    ///
+    /// Returns how many took it, and how many did not: [`Event::Writable`](crate::Event::Writable) follows for a
+    /// session without room.
+    pub fn broadcast(
+        &mut self,
+        to: impl IntoIterator<Item = SessionId>,
+        message: impl IntoEncoded,
+    ) -> Broadcast {
+        let message = message.into_encoded().into_shared();
+        let mut broadcast = Broadcast::default();
+        for session in to {
+            broadcast.count(self.sessions.send(session, message.clone()).map_err(SendError::from));
+        }
+        broadcast
     }
 
     /// Closes a session once everything queued has been let out, see [`Session::close`].
     pub fn close_session(&mut self, now: Time, session: SessionId) {
-        self.desk.change(session, |session| session.close(now));
+        self.sessions.change(session, |session| session.close(now));
     }
 
     /// Closes a session now. What is queued is lost.
     pub fn abort_session(&mut self, session: SessionId) {
-        self.desk.change(session, Session::abort);
+        self.sessions.change(session, Session::abort);
+    }
+
+    /// Puts a protocol on top of a session, best when [`Output::Opened`] comes.
+    ///
+    /// Events of the session then go to `layer`, and [`Output::Layer`] tells when it has something. Returns false
+    /// if the session is closed.
+    pub fn set_layer(&mut self, now: Time, session: SessionId, layer: Box<dyn Layer>) -> bool {
+        self.sessions.set_layer(now, session, layer)
+    }
+
+    /// Calls `f` with the layer of a session. `None` if it has none of that type, or is closed.
+    pub fn with_layer<L: Layer, T>(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
+    ) -> Option<T> {
+        self.sessions.with_layer(now, session, f)
     }
 
     /// Takes no messages of this session for now, because there is no room to answer them, say:
@@ -234,12 +293,12 @@ impl Hub {
     /// A peer that is not read is excused for being silent, so a session that is never resumed may outlive
     /// its peer.
     pub fn pause(&mut self, session: SessionId) {
-        self.desk.set_paused(session, true);
+        self.sessions.set_paused(session, true);
     }
 
     /// Takes messages of this session again.
     pub fn resume(&mut self, session: SessionId) {
-        self.desk.set_paused(session, false);
+        self.sessions.set_paused(session, false);
     }
 
     /// Lets the session be opened that [`Output::Ask`] was about. The first answer counts: false if
@@ -248,10 +307,25 @@ impl Hub {
         self.answer(ask, Ok(()))
     }
 
-    /// Refuses, with status 403 and this message, to open the session that [`Output::Ask`] was
-    /// about. False as from [`allow`](Self::allow).
-    pub fn refuse(&mut self, ask: AskId, message: impl Into<String>) -> bool {
-        self.answer(ask, Err(message.into()))
+    /// Refuses to open the session that [`Output::Ask`] was about: with status 403 and this message, or as the
+    /// [`Refusal`] says. False as from [`allow`](Self::allow).
+    pub fn refuse(&mut self, ask: AskId, refusal: impl Into<Refusal>) -> bool {
+        self.answer(ask, Err(refusal.into()))
+    }
+
+    /// Responds to the request of an [`Output::Request`]. The first response counts: false if there was one, or
+    /// the connection is lost.
+    pub fn respond(&mut self, request: RequestId, response: Response) -> bool {
+        let slot = find(&mut self.connections, request.on);
+        let waits =
+            |forwarded: &&mut Forwarded| forwarded.id == request && forwarded.response.is_none();
+        let Some(forwarded) = slot.and_then(|slot| slot.connection.forwarded()).filter(waits)
+        else {
+            return false;
+        };
+        forwarded.response = Some(response);
+        self.wake(request.on);
+        true
     }
 
     /// Ends the server: no new sessions; every session is closed as by
@@ -261,16 +335,16 @@ impl Hub {
     /// those clients may use new ones, and calls [`abort`](Self::abort) when it has waited for long
     /// enough.
     pub fn close(&mut self, now: Time) {
-        self.desk.closing = true;
-        // Once the last session has gone, connections are looked after; that may be now.
-        self.desk.deserted = self.desk.living() == 0;
-        self.desk.change_all(|session| session.close(now));
+        self.sessions.closing = true;
+        // Once the last session has closed, connections are driven; that may be now.
+        self.sessions.deserted = self.sessions.living() == 0;
+        self.sessions.change_all(|session| session.close(now));
     }
 
     /// Ends the server now: what is queued is lost, and every connection closed.
     pub fn abort(&mut self, now: Time) {
-        self.desk.closing = true;
-        self.desk.change_all(Session::abort);
+        self.sessions.closing = true;
+        self.sessions.change_all(Session::abort);
         for on in self.all_connections() {
             self.end(now, on);
         }
@@ -282,22 +356,22 @@ impl Hub {
     /// What the event loop has to do, or the application should know.
     #[inline]
     pub fn poll(&mut self) -> Option<Output> {
-        if let Some(output) = self.desk.outputs.pop_front() {
+        if let Some(output) = self.sessions.outputs.pop_front() {
             if let Output::Close(on) = output {
                 self.connections.try_remove(on.index);
             }
             return Some(output);
         }
         // What messages are answered with, all of those that have come, is written together.
-        if let Some(event) = self.desk.next_event() {
+        if let Some(event) = self.sessions.next_event() {
             return Some(event);
         }
         self.gather_woken();
         loop {
             let on = self.due.pop_front()?;
-            if let Some(connection) = find(&mut self.connections, on) {
-                connection.due = false;
-                connection.owed = true;
+            if let Some(slot) = find(&mut self.connections, on) {
+                slot.due = false;
+                slot.owed = true;
                 return Some(Output::Write(on));
             }
         }
@@ -311,11 +385,15 @@ impl Hub {
     /// `write` gives back how many bytes it has taken; 0 if it failed, in which case call
     /// [`handle_lost`](Self::handle_lost) next.
     pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
-        let Self { desk, connections, scratch, patience, .. } = self;
-        if let Some(connection) = find(connections, on) {
-            connection.owed = false;
-            connection.transmit(now, &mut View { desk, on }, scratch, *patience, write);
-            self.conclude(now, on);
+        let Self { sessions, connections, scratch, .. } = self;
+        if let Some(slot) = find(connections, on) {
+            slot.owed = false;
+            let mut stream = Write { write, full: false };
+            let mut host = HubHost { sessions, on };
+            match slot.connection.transmit(now, &mut host, scratch, &mut stream) {
+                Ok(()) => self.conclude(now, on),
+                Err(never) => match never {},
+            }
         }
     }
 
@@ -323,7 +401,7 @@ impl Hub {
     /// early, never too late: deadlines move away with nearly every packet, which is noticed when
     /// they come up.
     pub fn poll_timeout(&mut self) -> Option<Time> {
-        self.desk.deadlines.first()
+        self.sessions.deadlines.first()
     }
 }
 
@@ -334,18 +412,30 @@ impl Hub {
     pub fn is_reading(&self, on: ConnectionId) -> bool {
         self.connections
             .get(on.index)
-            .is_some_and(|connection| connection.serial == on.serial && connection.is_reading())
+            .is_some_and(|slot| slot.serial == on.serial && slot.connection.is_reading())
+    }
+
+    /// Returns whether to accept connections: fewer are open than
+    /// [`HubConfig::max_connections`]. Nothing breaks if the loop does nevertheless.
+    pub fn is_accepting(&self) -> bool {
+        self.connections.len() < self.max_connections
     }
 
     /// A session, to look at. `None` once it is over and [`Event::Closed`](crate::Event::Closed) has
     /// been taken.
     pub fn session(&self, session: SessionId) -> Option<&Session> {
-        self.desk.session(session)
+        self.sessions.session(session)
     }
 
     /// Number of sessions that are open, closing, or have events that were not taken.
     pub fn sessions(&self) -> usize {
-        self.desk.sessions()
+        self.sessions.len()
+    }
+
+    /// Iterates over the sessions that are open, closing, or have events that were not taken, in the order of
+    /// their [`index`](SessionId::index).
+    pub fn session_ids(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.ids()
     }
 
     /// Number of connections that are open, as far as the event loop knows.
@@ -355,33 +445,53 @@ impl Hub {
 
     /// Whether the hub was closed, and everything has come to its end.
     pub fn is_finished(&self) -> bool {
-        self.desk.closing && self.sessions() == 0 && self.connections.is_empty()
+        self.sessions.closing && self.sessions() == 0 && self.connections.is_empty()
     }
 }
 
 impl Hub {
-    fn answer(&mut self, ask: AskId, verdict: Result<(), String>) -> bool {
-        let connection = find(&mut self.connections, ask.on);
-        let waited = connection.is_some_and(|connection| connection.answer(ask, verdict));
-        if waited {
-            self.wake(ask.on);
+    fn answer(&mut self, ask: AskId, verdict: Result<(), Refusal>) -> bool {
+        let slot = find(&mut self.connections, ask.on);
+        let waits = |asked: &&mut Asked| asked.ask == Some(ask) && asked.verdict.is_none();
+        let Some(asked) = slot.and_then(|slot| slot.connection.asked()).filter(waits) else {
+            return false;
+        };
+        asked.verdict = Some(verdict);
+        self.wake(ask.on);
+        true
+    }
+
+    /// Hands an input to a connection, and gives its session what follows.
+    #[inline]
+    fn input(
+        &mut self,
+        now: Time,
+        on: ConnectionId,
+        input: impl FnOnce(&mut HubConnection, &mut HubHost<'_>, &mut Scratch),
+    ) {
+        let Self { sessions, connections, scratch, .. } = self;
+        if let Some(slot) = find(connections, on) {
+            let mut host = HubHost { sessions, on };
+            input(&mut slot.connection, &mut host, scratch);
+            // Frames are taken when the loop writes, behind what the application says to these messages.
+            slot.connection.exchange(now, &mut host, scratch, false);
+            self.conclude(now, on);
         }
-        waited
     }
 
     fn wake(&mut self, on: ConnectionId) {
-        if let Some(connection) = find(&mut self.connections, on) {
-            wake(connection, &mut self.due, on);
+        if let Some(slot) = find(&mut self.connections, on) {
+            wake(slot, &mut self.due, on);
         }
     }
 
     /// Has those looked after that sessions want something of.
     #[inline]
     fn gather_woken(&mut self) {
-        while let Some(on) = self.desk.woken.pop_front() {
+        while let Some(on) = self.sessions.woken.pop_front() {
             self.wake(on);
         }
-        if core::mem::take(&mut self.desk.deserted) {
+        if core::mem::take(&mut self.sessions.deserted) {
             for on in self.all_connections() {
                 self.wake(on);
             }
@@ -390,69 +500,93 @@ impl Hub {
 
     /// Does what follows from looking at a connection.
     fn conclude(&mut self, now: Time, on: ConnectionId) {
-        self.desk.settle_touched();
+        self.sessions.settle_touched();
         self.gather_woken();
-        let Self { desk, connections, scratch, patience, .. } = self;
-        let Some(connection) = find(connections, on) else { return };
+        let Self { sessions, connections, scratch, .. } = self;
+        let Some(slot) = find(connections, on) else { return };
         // A client that polls comes for what is queued with a request that is still to be sent.
-        let running = !desk.closing || desk.living() > 0;
-        match connection.conclude(now, running, scratch, *patience) {
+        let running = !sessions.closing || sessions.living() > 0;
+        match slot.connection.conclude(now, running, &sessions.http, scratch) {
             Follow::Nothing => {}
-            Follow::Write => wake(connection, &mut self.due, on),
-            Follow::Shutdown => desk.outputs.push_back(Output::Shutdown(on)),
+            Follow::Write => wake(slot, &mut self.due, on),
+            Follow::Shutdown => sessions.outputs.push_back(Output::Shutdown(on)),
             Follow::End => return self.end(now, on),
         }
-        let stopped = !connection.is_reading();
-        if core::mem::replace(&mut connection.stopped, stopped) && !stopped {
-            desk.outputs.push_back(Output::Read(on));
+        let stopped = !slot.connection.is_reading();
+        if core::mem::replace(&mut slot.stopped, stopped) && !stopped {
+            sessions.outputs.push_back(Output::Read(on));
         }
         self.rearm(on);
     }
 
     fn rearm(&mut self, on: ConnectionId) {
-        let Some(connection) = find(&mut self.connections, on) else { return };
-        let next = connection.deadline(self.patience);
-        if next.is_some() || !connection.keeps_deadline() {
-            let due = || Due::Connection(on);
-            rearm(&mut self.desk.deadlines, &mut connection.armed, next, due);
+        let Self { sessions, connections, .. } = self;
+        let Some(Slot { connection, .. }) = find(connections, on) else { return };
+        if let Some(next) = connection.next_alarm(&sessions.http) {
+            sessions.deadlines.rearm(&mut connection.alarm, next, || Due::Connection(on));
         }
     }
 
     /// Asks the loop to close a connection. Its place is kept until the loop knows.
     fn end(&mut self, now: Time, on: ConnectionId) {
-        let Some(connection) = find(&mut self.connections, on) else { return };
-        let connection = core::mem::replace(connection, Connection::gone(now));
+        let Some(slot) = find(&mut self.connections, on) else { return };
+        slot.serial = GONE;
+        let connection = core::mem::replace(&mut slot.connection, Connection::ended(now));
         self.lose(now, on, connection, SocketEnd::Closed);
-        self.desk.outputs.push_back(Output::Close(on));
+        self.sessions.outputs.push_back(Output::Close(on));
     }
 
-    fn lose(&mut self, now: Time, on: ConnectionId, mut connection: Connection, end: SocketEnd) {
-        let Self { desk, scratch, .. } = self;
-        rearm(&mut desk.deadlines, &mut connection.armed, None, || Due::Connection(on));
-        connection.lose(now, end, &mut View { desk, on }, scratch);
-        desk.settle_touched();
+    fn lose(&mut self, now: Time, on: ConnectionId, mut connection: HubConnection, end: SocketEnd) {
+        let Self { sessions, scratch, .. } = self;
+        sessions.deadlines.rearm(&mut connection.alarm, None, || Due::Connection(on));
+        connection.lose(now, end, &mut HubHost { sessions, on }, scratch);
+        sessions.settle_touched();
     }
 
     fn all_connections(&self) -> Vec<ConnectionId> {
-        let id = |(index, connection): (usize, &Connection)| ConnectionId {
-            index,
-            serial: connection.serial,
-        };
-        let open = self.connections.iter().filter(|(_, connection)| !connection.is_gone());
-        open.map(id).collect()
+        let id = |(index, slot): (usize, &Slot)| ConnectionId { index, serial: slot.serial };
+        self.connections.iter().map(id).filter(|on| on.serial != GONE).collect()
     }
 }
 
-fn wake(connection: &mut Connection, due: &mut VecDeque<ConnectionId>, on: ConnectionId) {
-    if !core::mem::replace(&mut connection.due, true) {
+type HubConnection = Connection<SessionId, Asked, Forwarded>;
+
+/// Numbers of sessions a broadcast went to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broadcast {
+    /// Sessions that took the message.
+    pub sent: usize,
+    /// Sessions without room for it.
+    pub full: usize,
+    /// Sessions that are closed.
+    pub closed: usize,
+}
+
+impl Broadcast {
+    /// Counts the result of one session.
+    pub const fn count(&mut self, result: Result<(), SendError>) {
+        match result {
+            Ok(()) => self.sent += 1,
+            Err(SendError::Full { .. }) => self.full += 1,
+            Err(SendError::Closed) => self.closed += 1,
+        }
+    }
+}
+
+fn wake(slot: &mut Slot, due: &mut VecDeque<ConnectionId>, on: ConnectionId) {
+    if !core::mem::replace(&mut slot.due, true) {
         due.push_back(on);
     }
 }
 
 #[inline]
-fn find(connections: &mut Slab<Connection>, on: ConnectionId) -> Option<&mut Connection> {
-    connections.get_mut(on.index).filter(|connection| connection.serial == on.serial)
+fn find(connections: &mut Slab<Slot>, on: ConnectionId) -> Option<&mut Slot> {
+    connections.get_mut(on.index).filter(|slot| slot.serial == on.serial)
 }
+
+/// The serial of a connection that the loop is to close. Names begin with 1.
+const GONE: u64 = 0;
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

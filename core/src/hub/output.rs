@@ -2,6 +2,8 @@
 
 use alloc::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::{session::Event, wire::http::RequestHead};
 
 /// One TCP connection of a [`Hub`](super::Hub).
@@ -49,6 +51,16 @@ pub struct AskId {
     pub(super) serial: u64,
 }
 
+/// One request for another path than the hub's own, see [`Output::Request`].
+///
+/// A name is never used again: one that is stale, as the request has its response or its connection is
+/// lost, does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    pub(super) on: ConnectionId,
+    pub(super) serial: u64,
+}
+
 /// What [`Hub::poll`](super::Hub::poll) asks for, or tells.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -69,4 +81,10 @@ pub enum Output {
     Opened(SessionId, ConnectionId, Arc<RequestHead>),
     /// Something happened to a session. [`Event::Closed`] is the last that is heard of it.
     Event(SessionId, Event),
+    /// The [`Layer`](crate::carrier::Layer) of a session has something for the application. After the session
+    /// has closed, the layer is kept until the next [`Hub::poll`](super::Hub::poll).
+    Layer(SessionId),
+    /// A request for another path: respond with [`Hub::respond`](super::Hub::respond), now or later. Only with
+    /// [`HubConfig::forward`](super::HubConfig::forward).
+    Request(RequestId, Arc<RequestHead>, Bytes),
 }

@@ -8,11 +8,15 @@
 //! answer too. Every answer gets the fields of [`Router::headers`] in addition to its own.
 
 mod cors;
+mod refusal;
 mod reject;
 
 use alloc::{borrow::Cow, format, string::String, sync::Arc};
 
-pub use self::reject::{BadRequest, Reject};
+pub use self::{
+    refusal::Refusal,
+    reject::{BadRequest, Reject},
+};
 use crate::{
     channel::MIN_PING_TIMEOUT,
     codec::jsonp,

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::Refusal;
 use crate::{
     exchange::{HeaderLines, Response},
     wire::ws::HandshakeError,
@@ -31,9 +32,9 @@ pub enum Reject {
     /// Code 3: the request does not fit.
     #[error("Bad request: {0}")]
     BadRequest(#[from] BadRequest),
-    /// Code 4: the application said no, with this message.
+    /// Code 4: the application refused the handshake.
     #[error("Forbidden: {0}")]
-    Forbidden(String),
+    Forbidden(Refusal),
     /// Code 5: `EIO` is not 4, and revision 3, for which everything else is taken, is not allowed.
     #[error("Unsupported protocol version")]
     UnsupportedRevision,
@@ -91,7 +92,7 @@ impl Reject {
         match self {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::Forbidden(_) => 403,
+            Self::Forbidden(refusal) => refusal.status(),
             Self::WebSocket(error) => error.status(),
             Self::Unavailable => 503,
             _ => 400,
@@ -106,6 +107,16 @@ impl Reject {
             message: &'a str,
         }
 
+        if let Self::Forbidden(refusal) = self
+            && let Some((content_type, body)) = refusal.body()
+        {
+            return Response {
+                status: self.status(),
+                content_type: Some(content_type),
+                headers: HeaderLines::new(),
+                body: body.clone(),
+            };
+        }
         let headers = HeaderLines::from_static(match self {
             Self::MethodNotAllowed => "Allow: GET, POST\r\n",
             Self::WebSocket(error) => error.headers(),
@@ -121,7 +132,7 @@ impl Reject {
             };
         };
         let message = match self {
-            Self::Forbidden(message) => message.clone(),
+            Self::Forbidden(refusal) => refusal.message().into(),
             // Which rule it was is for the log, the wire has one sentence per code.
             Self::BadRequest(_) => String::from("Bad request"),
             _ => self.to_string(),

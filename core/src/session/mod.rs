@@ -25,7 +25,7 @@ use crate::{
     channel::{Channel, Kind, Queued, Timers},
     codec::{self, Frame},
     config::{Config, TransportKind},
-    encoded::Encoded,
+    encoded::{Encoded, IntoEncoded},
     exchange::{HeaderLines, Response},
     fingerprint::Fingerprint,
     packet::{Message, Packet, Revision},
@@ -67,8 +67,12 @@ pub struct Session {
     transport: Transport,
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
+    /// The transport, a WebSocket, takes no bytes.
+    blocked: bool,
     close_reason: Option<CloseReason>,
     close_deadline: Option<Time>,
+    /// The reason of a close that is draining, if the application gave one.
+    closing_reason: Option<CloseReason>,
     /// The application takes no more events.
     abandoned: bool,
     polling: Polling,
@@ -88,6 +92,16 @@ pub enum Action {
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
     /// [`Session::poll_write`] has given for it.
     CloseSocket(SocketId),
+}
+
+impl Action {
+    /// Returns the number of the exchange or WebSocket that the action is for.
+    pub const fn carrier(&self) -> u64 {
+        match self {
+            Self::Respond(on, _) => on.0,
+            Self::CloseSocket(on) => on.0,
+        }
+    }
 }
 
 /// Which `handle_*` method an admitted request goes to.
@@ -178,8 +192,10 @@ impl Session {
             state: State::Open,
             transport,
             lost: false,
+            blocked: false,
             close_reason: None,
             close_deadline: None,
+            closing_reason: None,
             abandoned: false,
             polling: Polling::new(opened.base64, opened.jsonp),
             probe: None,
@@ -267,8 +283,7 @@ impl Session {
         self.timers.earliest(AWAITED)
     }
 
-    /// What the peer has to do need not be done before `until`: what it has done may not have been read
-    /// yet, as it was the driver that was away.
+    /// Extends the deadlines of the peer to `until`, because what it has sent may not have been read yet.
     pub fn excuse(&mut self, until: Time) {
         self.timers.postpone(AWAITED, until);
     }
@@ -283,8 +298,8 @@ impl Session {
     /// [`SendError::Full`] while the peer is slow, [`SendError::Closed`] once the session is closing,
     /// and with either the message.
     #[inline]
-    pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
-        self.enqueue(message.into())
+    pub fn send(&mut self, message: impl IntoEncoded) -> Result<(), TrySendError> {
+        self.enqueue(message.into_encoded())
     }
 
     fn enqueue(&mut self, message: Encoded) -> Result<(), TrySendError> {
@@ -310,7 +325,7 @@ impl Session {
         self.timers.set(TimerKind::Close, deadline);
         if self.channel.is_held() {
             // The application reads no more, so nothing must wait for it.
-            self.release();
+            self.resume();
         }
         match self.transport {
             Transport::Polling => self.close_polling(),
@@ -329,8 +344,29 @@ impl Session {
 
     /// Ends the session now. What is queued is lost.
     pub fn abort(&mut self) {
+        self.abort_with(CloseReason::ForcedClose);
+    }
+
+    /// Ends the session now for a reason of the application's, see [`CloseReason::Application`]. What is
+    /// queued is lost.
+    pub fn abort_with(&mut self, reason: CloseReason) {
         self.close_deadline = None;
-        self.finish(CloseReason::ForcedClose);
+        self.finish(reason);
+    }
+
+    /// Ends the session as [`close`](Self::close) does, for a reason of the application's.
+    pub fn close_with(&mut self, now: Time, reason: CloseReason) {
+        if self.state == State::Open {
+            self.closing_reason = Some(reason);
+            self.close(now);
+        }
+    }
+
+    /// Notes whether the WebSocket takes bytes, for [`is_idle`](Self::is_idle). Nothing else depends on it.
+    pub fn set_blocked(&mut self, on: SocketId, blocked: bool) {
+        if self.is_socket(on) {
+            self.blocked = blocked;
+        }
     }
 }
 
@@ -360,10 +396,23 @@ impl Session {
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.channel.poll_event()?;
-        if self.channel.has_caught_up(&self.config.limits) {
-            self.release();
-        }
+        self.resume_if_caught_up();
         Some(event)
+    }
+
+    /// Gives back what messages from [`take_event`](Self::take_event) count for.
+    pub fn release(&mut self, cost: usize) {
+        self.channel.give_back(cost);
+        self.resume_if_caught_up();
+    }
+
+    /// Takes the next event as [`poll_event`](Self::poll_event) does, but keeps counting a message as unread.
+    ///
+    /// Its [`cost`](Message::cost) is given back with [`release`](Self::release), once the application has
+    /// taken what it stands for. For protocols on top of a session that queue messages of their own.
+    #[inline]
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.channel.take_event()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Changes with any other
@@ -409,6 +458,12 @@ impl Session {
             RequestKind::Post => Ok(Admission::Post { binary: request.binary }),
             _ => Ok(Admission::Poll),
         }
+    }
+
+    /// Returns the configuration.
+    #[inline]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The session's id: a secret.
@@ -477,6 +532,17 @@ impl Session {
         self.channel.queue.bytes() < self.config.limits.max_queued
     }
 
+    /// Returns whether a message that is sent now goes out now: nothing is queued, and a GET waits or the
+    /// WebSocket takes bytes. For messages that are worth sending only at once.
+    pub fn is_idle(&self) -> bool {
+        self.state == State::Open
+            && self.channel.queue.is_empty()
+            && match self.transport {
+                Transport::Polling => self.polling.is_waiting(),
+                Transport::WebSocket { .. } => !self.blocked,
+            }
+    }
+
     /// Whether so much room is there that writers who found none should try again: half of it.
     #[inline]
     pub fn is_writable(&self) -> bool {
@@ -510,8 +576,10 @@ impl Session {
             state,
             transport,
             lost,
+            blocked,
             close_reason,
             close_deadline,
+            closing_reason,
             abandoned,
             polling,
             probe,
@@ -521,7 +589,18 @@ impl Session {
             actions,
         } = self;
         into.push_time(now, *close_deadline);
-        into.push(&(sid, revision, state, lost, close_reason, abandoned, extended, channel));
+        into.push(&(
+            sid,
+            revision,
+            state,
+            lost,
+            blocked,
+            close_reason,
+            closing_reason,
+            abandoned,
+            extended,
+            channel,
+        ));
         match *transport {
             Transport::Polling => into.push_name(None),
             Transport::WebSocket { on, base64 } => {
@@ -616,8 +695,15 @@ impl Session {
         self.state == State::Closing && (self.abandoned || full)
     }
 
+    #[inline]
+    fn resume_if_caught_up(&mut self) {
+        if self.channel.has_caught_up(&self.config.limits) {
+            self.resume();
+        }
+    }
+
     /// The application has caught up.
-    fn release(&mut self) {
+    fn resume(&mut self) {
         self.channel.release();
         self.answer_withheld_post();
     }
@@ -644,6 +730,10 @@ impl Session {
             self.actions.push_back(Action::CloseSocket(on));
         }
         self.channel.queue.clear();
+        let reason = match (reason, self.closing_reason.take()) {
+            (CloseReason::ForcedClose, Some(reason)) => reason,
+            (reason, _) => reason,
+        };
         self.close_reason = Some(reason.clone());
         self.channel.tell(Event::Closed(reason));
     }

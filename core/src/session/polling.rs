@@ -48,6 +48,11 @@ impl Polling {
         Self { base64, jsonp, get: None, post: None }
     }
 
+    /// Returns whether a GET waits for a response.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.get.is_some()
+    }
+
     pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
         let Self { base64, jsonp, get, post } = self;
         into.push(&(base64, jsonp));

@@ -55,6 +55,13 @@ impl Output {
         self.remaining() == 0
     }
 
+    /// Drops everything that waits.
+    pub fn clear(&mut self) {
+        self.copied.clear();
+        self.shared.clear();
+        (self.consumed, self.shared_len) = (0, 0);
+    }
+
     /// Gives back the storage if there is more of it than `keep` bytes and nothing waits in it.
     #[inline]
     pub fn shrink(&mut self, keep: usize) {

@@ -19,7 +19,7 @@ use enginewire::{
         http::{Config, Event, RequestHead, Response, Server as Http},
     },
 };
-use enginewire_tokio::{Server, Socket};
+use enginewire_tokio::{ServerBuilder, Socket};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -42,7 +42,7 @@ async fn main() -> io::Result<ExitCode> {
     let mut port = |default| ports.next().unwrap_or(Ok(default));
     let pages = TcpListener::bind(("127.0.0.1", port(3000)?)).await?;
     let origin = format!("http://{}", pages.local_addr()?);
-    let server = Server::builder()
+    let server = ServerBuilder::new()
         // The page comes from another port, which to a browser is another origin.
         .cors(Cors::new(CorsOrigin::Exact(origin.clone())))
         .bind(("127.0.0.1", port(3001)?))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use enginewire::{
-    Deadlines, Encoded, Event, Hub, Message, SendError, Time,
+    Deadlines, Encoded, Event, Hub, IntoEncoded, Message, SendError, Time,
     hub::{AskId, HubConfig, Output, SessionId},
 };
 use enginewire_tests::{
@@ -153,10 +153,10 @@ impl Application {
     }
 
     /// Sends behind what waits already.
-    fn send(&mut self, hub: &mut Hub, session: SessionId, message: impl Into<Encoded>) {
+    fn send(&mut self, hub: &mut Hub, session: SessionId, message: impl IntoEncoded) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         if !client.backlog.is_empty() {
-            return client.backlog.push_back(message.into());
+            return client.backlog.push_back(message.into_encoded());
         }
         if let Err(error) = hub.send(session, message)
             && let SendError::Full { .. } = error.reason

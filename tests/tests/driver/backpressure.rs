@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use enginewire::{Limits, SendError};
-use enginewire_driver::Builder;
+use enginewire_driver::ServerBuilder;
 
 use crate::{
     Host, accept,
@@ -19,7 +19,7 @@ on_every_runtime!(
     a_peer_that_reads_no_answers_is_not_read,
 );
 
-fn small<R: Host>(builder: Builder<R>) -> Builder<R> {
+fn small<R: Host>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
     let mut limits = Limits::default();
     limits.max_unread = 64 * 1024;
     limits.max_queued = 64 * 1024;
@@ -99,7 +99,7 @@ fn a_slow_peer_fills_the_queue_and_no_more<R: Host>() {
         assert_eq!(client.text().len(), 10_001);
     }
     assert_eq!(client.text(), "4last");
-    last.join().unwrap();
+    drop(last.join().unwrap());
 }
 
 fn many_senders_of_one_session_all_get_their_turn<R: Host>() {

@@ -10,7 +10,7 @@ use enginewire::{
     CloseReason, Event, Limits, Message, Reconnect, Revision, SendError, TransportFault,
     TransportKind,
 };
-use enginewire_driver::{Builder, Client, ClientBuilder, ConnectError, Runtime, Server, Socket};
+use enginewire_driver::{Client, ClientBuilder, ConnectError, Server, ServerBuilder, Socket};
 
 use crate::{
     Host, accept,
@@ -48,13 +48,13 @@ fn to<R: Host>(address: SocketAddr) -> ClientBuilder<R> {
     Client::builder(&format!("http://{address}"))
 }
 
-fn open<R: Host>(server: &Server<R>, transports: &[TransportKind]) -> Socket<R> {
+fn open<R: Host>(server: &Server, transports: &[TransportKind]) -> Socket {
     let builder = to::<R>(server.local_addr()).transports(transports);
     soon("a session", builder.connect()).unwrap()
 }
 
 /// Waits until the session has moved to a WebSocket.
-fn upgraded<R: Runtime>(socket: &mut Socket<R>) {
+fn upgraded(socket: &mut Socket) {
     assert_eq!(soon("the upgrade", socket.recv_event()), Some(Event::Upgraded));
     assert_eq!(socket.transport(), TransportKind::WebSocket);
 }
@@ -98,7 +98,7 @@ pub(crate) fn texts_and_bytes_come_back_over_each_transport_and_revision<R: Host
 
 fn messages_keep_their_order_across_the_upgrade<R: Host>() {
     let server = serve::<R>(|builder| builder);
-    let mut client = open(&server, &BOTH);
+    let mut client = open::<R>(&server, &BOTH);
     let mut socket = accept(&server);
     let numbers = || (0..1000).map(|i: u32| Message::from(i.to_string()));
     for (sender, name) in [(client.sender(), "client"), (socket.sender(), "server")] {
@@ -165,7 +165,7 @@ fn a_slow_application_of_the_server_slows_the_client<R: Host>() {
 }
 
 /// Sends to a peer that does not receive until there is no more room and none comes to be.
-fn fill<R: Runtime>(socket: &Socket<R>) -> u32 {
+fn fill(socket: &Socket) -> u32 {
     for i in 0..10_000 {
         match socket.try_send(numbered(i)) {
             Ok(()) => {}
@@ -217,7 +217,7 @@ fn large(i: u32) -> Message {
 fn close_lets_everything_out_and_waits_for_it<R: Host>() {
     for transports in [&POLLING[..], &WEBSOCKET, &BOTH] {
         let server = serve::<R>(|builder| builder);
-        let client = open(&server, transports);
+        let client = open::<R>(&server, transports);
         let mut socket = accept(&server);
         for i in 0..1000 {
             soon("a send", client.send(i.to_string())).unwrap();
@@ -237,7 +237,7 @@ fn close_lets_everything_out_and_waits_for_it<R: Host>() {
 
 fn a_dropped_socket_lets_everything_out<R: Host>() {
     let server = serve::<R>(|builder| builder);
-    let client = open(&server, &BOTH);
+    let client = open::<R>(&server, &BOTH);
     let mut socket = accept(&server);
     for i in 0..100 {
         client.try_send(i.to_string()).unwrap();
@@ -253,7 +253,7 @@ fn a_dropped_socket_lets_everything_out<R: Host>() {
 fn the_server_closes<R: Host>() {
     for transports in [&POLLING[..], &WEBSOCKET] {
         let server = serve::<R>(|builder| builder);
-        let mut client = open(&server, transports);
+        let mut client = open::<R>(&server, transports);
         let socket = accept(&server);
         for i in 0..100 {
             socket.try_send(i.to_string()).unwrap();
@@ -272,7 +272,7 @@ fn the_server_closes<R: Host>() {
 
 fn a_client_that_is_given_up_while_it_connects_leaves_nothing<R: Host>() {
     let server = serve::<R>(|builder| {
-        builder.allow_request(|_| std::future::pending::<Result<(), String>>())
+        builder.allow_request(|_| std::future::pending::<Result<(), enginewire_driver::Refusal>>())
     });
     let client = to::<R>(server.local_addr()).build().unwrap();
     let mut connecting = client.open();
@@ -349,7 +349,7 @@ fn the_server_sees_what_the_client_was_told_to_send<R: Host>() {
 
 fn names_and_ipv6_addresses_are_connected_to<R: Host>() {
     for (bound, host) in [("127.0.0.1:0", "localhost"), ("[::1]:0", "[::1]")] {
-        let builder = Builder::new(R::default());
+        let builder = ServerBuilder::on(R::default());
         let server = soon("a listener", builder.bind(bound)).unwrap();
         let url = format!("ws://{host}:{}", server.local_addr().port());
         let client = soon("a session", Client::<R>::connect(&url)).unwrap();
@@ -373,7 +373,7 @@ fn an_upgrade_that_worked_is_remembered<R: Host>() {
 }
 
 fn a_lost_session_is_followed_by_another_and_a_closed_one_is_not<R: Host>() {
-    let server = serve::<R>(|builder: Builder<R>| builder);
+    let server = serve::<R>(|builder: ServerBuilder<R>| builder);
     let mut policy = Reconnect::default();
     policy.delay = Duration::from_millis(1);
     let client = to::<R>(server.local_addr()).transports(BOTH).reconnect(policy).build().unwrap();
@@ -394,7 +394,7 @@ fn a_lost_session_is_followed_by_another_and_a_closed_one_is_not<R: Host>() {
 }
 
 fn a_closed_session_is_not_followed_by_another_whatever_ends_it<R: Host>() {
-    let server = serve::<R>(|builder: Builder<R>| builder.limits(small()));
+    let server = serve::<R>(|builder: ServerBuilder<R>| builder.limits(small()));
     let client = to::<R>(server.local_addr()).transports([TransportKind::WebSocket]);
     let mut sessions = client.build().unwrap().sessions();
     let socket = soon("a session", sessions.next()).unwrap().unwrap();

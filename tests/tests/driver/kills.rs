@@ -153,7 +153,7 @@ const CLIENTS: usize = 12;
 const LIVES: usize = 5;
 
 /// Has numbered messages echoed in order, until the session is over.
-async fn echo_until_killed<R: Host>(mut socket: Socket<R>, echoes: &AtomicUsize) {
+async fn echo_until_killed(mut socket: Socket, echoes: &AtomicUsize) {
     let (mut sent, mut echoed) = (0, 0);
     let reason = loop {
         while sent < echoed + WINDOW && socket.try_send(format!("{sent}")).is_ok() {

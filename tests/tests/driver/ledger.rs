@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use enginewire_driver::{Builder, Server};
+use enginewire_driver::{Server, ServerBuilder};
 use enginewire_tests::pusher::{End, Pusher};
 
 use crate::{Host, client::until, serve};
@@ -105,8 +105,8 @@ pub(crate) fn beside_others(others: Vec<Pusher>, work: impl FnOnce()) -> Vec<Pus
 
 /// A server that writes down the messages of each session, and echoes them.
 pub(crate) fn serve_ledger<R: Host>(
-    change: impl FnOnce(Builder<R>) -> Builder<R>,
-) -> (Arc<Server<R>>, Arc<Ledger>) {
+    change: impl FnOnce(ServerBuilder<R>) -> ServerBuilder<R>,
+) -> (Arc<Server>, Arc<Ledger>) {
     let (server, ledger) = (Arc::new(serve(change)), Arc::new(Ledger::default()));
     R::default().spawn({
         let (server, ledger) = (Arc::clone(&server), Arc::clone(&ledger));

@@ -51,7 +51,7 @@ mod timeouts;
 use std::sync::{Arc, LazyLock};
 
 use enginewire_async_std::AsyncStd;
-use enginewire_driver::{Builder, Runtime, Server, Socket};
+use enginewire_driver::{Runtime, Server, ServerBuilder, Socket};
 use enginewire_smol::Smol;
 use enginewire_tests::client::{self, soon, until};
 use enginewire_tokio::Tokio;
@@ -103,22 +103,22 @@ impl Host for AsyncStd {
 }
 
 /// A server on a port of its own.
-fn serve<R: Host>(change: impl FnOnce(Builder<R>) -> Builder<R>) -> Server<R> {
-    soon("a listener", change(Builder::new(R::default())).bind("127.0.0.1:0")).unwrap()
+fn serve<R: Host>(change: impl FnOnce(ServerBuilder<R>) -> ServerBuilder<R>) -> Server {
+    soon("a listener", change(ServerBuilder::on(R::default())).bind("127.0.0.1:0")).unwrap()
 }
 
-fn accept<R: Runtime>(server: &Server<R>) -> Socket<R> {
+fn accept(server: &Server) -> Socket {
     soon("a session to accept", server.accept()).unwrap()
 }
 
 /// A server that echoes every message of every session until it closes.
-fn serve_echo<R: Host>(change: impl FnOnce(Builder<R>) -> Builder<R>) -> Arc<Server<R>> {
+fn serve_echo<R: Host>(change: impl FnOnce(ServerBuilder<R>) -> ServerBuilder<R>) -> Arc<Server> {
     let server = Arc::new(serve(change));
-    R::default().spawn(echo_all(Arc::clone(&server)));
+    R::default().spawn(echo_all::<R>(Arc::clone(&server)));
     server
 }
 
-async fn echo_all<R: Host>(server: Arc<Server<R>>) {
+async fn echo_all<R: Host>(server: Arc<Server>) {
     while let Some(mut socket) = server.accept().await {
         R::default().spawn(async move {
             while let Some(message) = socket.recv().await {
@@ -131,7 +131,7 @@ async fn echo_all<R: Host>(server: Arc<Server<R>>) {
 }
 
 /// Waits until the server holds nothing any more.
-fn until_empty<R: Runtime>(server: &Server<R>) {
+fn until_empty(server: &Server) {
     until("the end of all sessions and connections", || {
         server.sessions() + server.connections() == 0
     });

@@ -10,7 +10,7 @@ use std::{
 };
 
 use enginewire::{Time, Url};
-use enginewire_driver::Runtime;
+use enginewire_driver::{Clock, Runtime, Stream};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use crate::{Host, connect};
@@ -49,8 +49,8 @@ impl<R: Runtime> Runtime for Strict<R> {
         self.0.sleep_until(deadline)
     }
 
-    fn now(&self) -> Time {
-        self.0.now()
+    fn clock(&self) -> Clock {
+        self.0.clock()
     }
 
     fn bind(&self, address: SocketAddr) -> impl Future<Output = io::Result<R::Listener>> + Send {
@@ -64,16 +64,6 @@ impl<R: Runtime> Runtime for Strict<R> {
     async fn accept(&self, listener: &R::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
         let (stream, peer_addr) = self.0.accept(listener).await?;
         Ok((StrictStream::new(stream), peer_addr))
-    }
-
-    fn poll_readable(
-        &self,
-        stream: &mut Self::Stream,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let readable = self.0.poll_readable(&mut stream.inner, cx);
-        stream.drained &= readable.is_pending();
-        readable
     }
 
     async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
@@ -90,6 +80,14 @@ struct StrictStream<S> {
     begun: bool,
     /// The last read took all there was, and nobody has asked whether there is more.
     drained: bool,
+}
+
+impl<S: Stream> Stream for StrictStream<S> {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let readable = self.inner.poll_readable(cx);
+        self.drained &= readable.is_pending();
+        readable
+    }
 }
 
 impl<S> StrictStream<S> {

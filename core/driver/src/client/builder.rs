@@ -4,8 +4,8 @@ use std::{fmt, time::Duration};
 
 use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, TransportKind, Url};
 
-use super::{Client, ConnectError};
-use crate::{runtime::Runtime, socket::Socket};
+use super::Client;
+use crate::{connect_error::ConnectError, runtime::Runtime, socket::Socket};
 
 /// Sets up a [`Client`]. Everything has a default, which is the reference's where it has one.
 pub struct ClientBuilder<R> {
@@ -46,7 +46,7 @@ impl<R: Runtime> ClientBuilder<R> {
     /// # Errors
     ///
     /// [`ConnectError`].
-    pub async fn connect(self) -> Result<Socket<R>, ConnectError> {
+    pub async fn connect(self) -> Result<Socket, ConnectError> {
         self.build()?.open().await
     }
 

@@ -1,24 +1,24 @@
 //! The client: how it is set up, and the sessions that it opens.
 
 mod builder;
-mod cell;
 mod sessions;
 mod task;
 
 use std::{
     fmt,
     future::Future,
-    io,
     pin::Pin,
     sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll, ready},
 };
 
-use enginewire::{ClientConfig, CloseReason, InvalidUrl, Reconnect, Url, wire::http::RequestHead};
+use enginewire::{ClientConfig, Reconnect, Time, Url, wire::http::RequestHead};
 
-pub(crate) use self::cell::ClientCell;
+use self::sessions::Connector;
 pub use self::{builder::ClientBuilder, sessions::Sessions};
 use crate::{
+    client_cell::{ClientCell, ClientState},
+    connect_error::ConnectError,
     runtime::Runtime,
     socket::{Cell, Sender, Socket},
 };
@@ -36,40 +36,8 @@ struct Shared<R: Runtime> {
     url: Url,
     config: Arc<ClientConfig>,
     reconnect: Reconnect,
-    /// What all requests have in common, for the application to look at.
-    head: RequestHead,
-    /// A WebSocket has worked, and nothing has failed since.
-    websocket_worked: AtomicBool,
-}
-
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The address is no valid URL.
-    #[error("the address is invalid: {0}")]
-    Url(#[from] InvalidUrl),
-    /// The address asks for TLS, and the runtime's streams have none; see [`Runtime::TLS`].
-    #[error("the address asks for TLS, which this runtime does not bring")]
-    Tls,
-    /// A header field is malformed, or one that the client writes itself.
-    #[error("the header field {name:?} cannot be sent: it is malformed, or the client's own")]
-    Header {
-        /// Its name.
-        name: String,
-    },
-    /// Path, query and header fields together are more than any server takes.
-    #[error("the path, query and header fields are too large for a request")]
-    Request,
-    /// The session was over before it was open.
-    #[error("{reason}")]
-    Session {
-        /// Why.
-        reason: CloseReason,
-        /// What the operating system said, if there was no connection to be had.
-        #[source]
-        source: Option<io::Error>,
-    },
+    /// What the handles of sessions need, which know no runtime.
+    state: Arc<ClientState>,
 }
 
 impl<R: Runtime + Default> Client<R> {
@@ -86,7 +54,7 @@ impl<R: Runtime + Default> Client<R> {
     /// # Errors
     ///
     /// [`ConnectError`], once: what fails is not tried again.
-    pub async fn connect(url: &str) -> Result<Socket<R>, ConnectError> {
+    pub async fn connect(url: &str) -> Result<Socket, ConnectError> {
         Self::builder(url).connect().await
     }
 }
@@ -107,19 +75,21 @@ impl<R: Runtime> Client<R> {
         let head = RequestHead::parse(&head, MAX_HEADERS).map_err(|_| ConnectError::Request)?;
         let websocket_worked = AtomicBool::new(false);
         let config = Arc::new(config);
-        let shared = Shared { runtime, url, config, reconnect, head, websocket_worked };
+        let state = Arc::new(ClientState { clock: runtime.clock(), head, websocket_worked });
+        let shared = Shared { runtime, url, config, reconnect, state };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Opens a session: a future that gives its [`Socket`], or why there is none. The attempt begins
     /// with this call.
-    pub fn open(&self) -> Connecting<R> {
+    pub fn open(&self) -> Connecting {
         Connecting { cell: task::start(&self.shared), done: false }
     }
 
     /// Opens sessions one after the other: a first one, and another whenever one was lost.
-    pub fn sessions(&self) -> Sessions<R> {
-        Sessions::new(self.clone())
+    pub fn sessions(&self) -> Sessions {
+        let policy = self.shared.reconnect.clone();
+        Sessions::new(Box::new(self.clone()), policy, self.shared.state.clock)
     }
 
     /// Where the server is.
@@ -136,20 +106,20 @@ impl<R: Runtime> Client<R> {
 ///
 /// [`ConnectError::Session`].
 #[must_use = "a session that is dropped before it is open is given up"]
-pub struct Connecting<R: Runtime> {
-    cell: Arc<ClientCell<R>>,
+pub struct Connecting {
+    cell: Arc<ClientCell>,
     done: bool,
 }
 
-impl<R: Runtime> Connecting<R> {
+impl Connecting {
     /// Sends to the session. What is sent before it is open is kept until then.
-    pub fn sender(&self) -> Sender<R> {
+    pub fn sender(&self) -> Sender {
         Sender::new(Cell::Client(Arc::clone(&self.cell)))
     }
 }
 
-impl<R: Runtime> Future for Connecting<R> {
-    type Output = Result<Socket<R>, ConnectError>;
+impl Future for Connecting {
+    type Output = Result<Socket, ConnectError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let opened = ready!(self.cell.poll_open(cx));
@@ -160,7 +130,7 @@ impl<R: Runtime> Future for Connecting<R> {
     }
 }
 
-impl<R: Runtime> Drop for Connecting<R> {
+impl Drop for Connecting {
     fn drop(&mut self) {
         if !self.done {
             self.cell.abort();
@@ -168,9 +138,22 @@ impl<R: Runtime> Drop for Connecting<R> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for Connecting<R> {
+impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connecting").finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Connector for Client<R> {
+    fn open(&self) -> Connecting {
+        self.open()
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let sleep = self.shared.runtime.sleep_until(deadline);
+        Box::pin(async move {
+            sleep.await;
+        })
     }
 }
 

@@ -8,13 +8,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use enginewire::Backoff;
+use enginewire::{Reconnect, Reconnector, Time};
 use futures_core::Stream;
 
-use super::{Client, ClientCell, ConnectError, Connecting, cell::Over};
+use super::Connecting;
 use crate::{
-    runtime::Runtime,
+    client_cell::{ClientCell, Over},
+    clock::Clock,
+    connect_error::ConnectError,
+    runtime::fill_random,
     socket::{Cell, Socket},
+    waiters::Ticket,
 };
 
 /// The sessions of a client: a first one, and another whenever one was lost, at the times that
@@ -43,98 +47,131 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-pub struct Sessions<R: Runtime> {
-    client: Client<R>,
-    backoff: Backoff,
-    stage: Stage<R>,
+pub struct Sessions {
+    connector: Box<dyn Connector>,
+    reconnector: Reconnector,
+    clock: Clock,
+    stage: Stage,
 }
 
-enum Stage<R: Runtime> {
+/// Opens sessions and sleeps: a client, whatever its runtime.
+pub(super) trait Connector: Send + Sync {
+    fn open(&self) -> Connecting;
+    fn sleep_until(&self, deadline: Time) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+enum Stage {
+    /// The reconnector decides.
+    Idle,
     /// The next session is being opened.
-    Opening(Connecting<R>),
+    Opening(Connecting),
     /// The application has this one.
-    Live(Arc<ClientCell<R>>),
+    Open(Open),
     /// The next attempt has to wait.
-    Waiting(Pin<Box<R::Sleep>>),
-    Ended,
+    Waiting(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
-impl<R: Runtime> Sessions<R> {
-    pub(super) fn new(client: Client<R>) -> Self {
-        let backoff = Backoff::new(client.shared.reconnect.clone());
-        let stage = Stage::Opening(client.open());
-        Self { client, backoff, stage }
+/// A session that the application has, and the wait for its end.
+struct Open {
+    cell: Arc<ClientCell>,
+    ticket: Ticket,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.cell.leave(&mut self.ticket);
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(connector: Box<dyn Connector>, policy: Reconnect, clock: Clock) -> Self {
+        let mut reconnector = Reconnector::new(policy);
+        reconnector.poll_open();
+        let stage = Stage::Opening(connector.open());
+        Self { connector, reconnector, clock, stage }
     }
 
-    /// The next session, or why an attempt to open it has failed. Waits until the session before is over,
-    /// then as long as the policy says. `None` after a session that this side has closed, and after as
-    /// many failures as the policy allows.
+    /// Returns the next session, or why an attempt to open it has failed. Waits until the session before is closed,
+    /// then as long as the policy says. Returns `None` after a session that this side has closed, after a
+    /// [permanent](ConnectError::is_permanent) failure, and after as many failures as the policy allows.
     ///
-    /// Cancel safe: the attempt that is under way, or the wait, goes on with the next call.
+    /// Cancel safe: the attempt in progress, or the wait, goes on with the next call.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Session`]. The next call goes on: stop if the failure is not worth another try.
-    pub async fn next(&mut self) -> Option<Result<Socket<R>, ConnectError>> {
+    /// [`ConnectError::Session`]. The next call goes on, unless the failure is permanent.
+    pub async fn next(&mut self) -> Option<Result<Socket, ConnectError>> {
         poll_fn(|cx| self.poll_next_session(cx)).await
     }
 
     fn poll_next_session(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Socket<R>, ConnectError>>> {
+    ) -> Poll<Option<Result<Socket, ConnectError>>> {
         loop {
             match &mut self.stage {
+                Stage::Idle => {
+                    if self.reconnector.is_ended() {
+                        return Poll::Ready(None);
+                    }
+                    self.reconnector.handle_timeout(self.clock.now());
+                    self.stage = match self.reconnector.poll_timeout() {
+                        Some(due) => Stage::Waiting(self.connector.sleep_until(due)),
+                        None if self.reconnector.poll_open() => {
+                            Stage::Opening(self.connector.open())
+                        }
+                        None => return Poll::Ready(None),
+                    };
+                }
                 Stage::Opening(opening) => match ready!(Pin::new(opening).poll(cx)) {
                     Ok(socket) => {
-                        self.backoff.reset();
+                        self.reconnector.handle_opened();
                         if let Cell::Client(cell) = socket.cell() {
-                            self.stage = Stage::Live(Arc::clone(cell));
+                            let cell = Arc::clone(cell);
+                            self.stage = Stage::Open(Open { cell, ticket: Ticket::default() });
                         }
                         return Poll::Ready(Some(Ok(socket)));
                     }
                     Err(error) => {
-                        self.wait();
+                        if error.is_permanent() {
+                            self.reconnector.stop();
+                        } else {
+                            self.reconnector.handle_lost(self.clock.now(), &mut fill_random);
+                        }
+                        self.stage = Stage::Idle;
                         return Poll::Ready(Some(Err(error)));
                     }
                 },
-                Stage::Live(cell) => match ready!(cell.poll_over(cx)) {
-                    Over::Closed => self.stage = Stage::Ended,
-                    Over::Lost => self.wait(),
-                },
+                Stage::Open(Open { cell, ticket }) => {
+                    match ready!(cell.poll_over(cx, ticket)) {
+                        Over::Closed => self.reconnector.stop(),
+                        Over::Lost => {
+                            self.reconnector.handle_lost(self.clock.now(), &mut fill_random);
+                        }
+                    }
+                    self.stage = Stage::Idle;
+                }
                 Stage::Waiting(sleep) => {
                     ready!(sleep.as_mut().poll(cx));
-                    self.stage = Stage::Opening(self.client.open());
+                    self.stage = Stage::Idle;
                 }
-                Stage::Ended => return Poll::Ready(None),
             }
         }
     }
-
-    /// Waits for the next attempt, if there is to be one.
-    fn wait(&mut self) {
-        let runtime = &self.client.shared.runtime;
-        let wait = self.backoff.next(&mut |buffer: &mut [u8]| runtime.fill_random(buffer));
-        self.stage = match wait {
-            Some(wait) => Stage::Waiting(Box::pin(runtime.sleep_until(runtime.now() + wait))),
-            None => Stage::Ended,
-        };
-    }
 }
 
-impl<R: Runtime> Stream for Sessions<R> {
-    type Item = Result<Socket<R>, ConnectError>;
+impl Stream for Sessions {
+    type Item = Result<Socket, ConnectError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_next_session(cx)
     }
 }
 
-impl<R: Runtime> fmt::Debug for Sessions<R> {
+impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("client", &self.client)
-            .field("attempts", &self.backoff.attempts())
+            .field("attempts", &self.reconnector.attempts())
             .finish_non_exhaustive()
     }
 }

@@ -10,12 +10,16 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{ClientHub, LinkAction, LinkId, Time, carrier::WRITE_CHUNK};
+use enginewire::{
+    ClientHub, LinkAction, LinkId, Time,
+    carrier::{GracePeriod, Outbox, WRITE_CHUNK},
+    wire::Output,
+};
 use futures_io::AsyncWrite;
 
-use super::{ClientCell, Shared};
+use super::Shared;
 use crate::{
-    last_look::LastLook,
+    client_cell::ClientCell,
     reader::Reader,
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
@@ -25,21 +29,22 @@ use crate::{
 };
 
 /// Begins to open a session.
-pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
-    let worked = shared.websocket_worked.load(Ordering::Relaxed);
+pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell> {
+    let worked = shared.state.websocket_worked.load(Ordering::Relaxed);
     let config = Arc::clone(&shared.config);
-    let now = shared.runtime.now();
+    let now = shared.state.clock.now();
     let hub = Scratch::with(|scratch| {
-        let mut entropy = entropy(&mut scratch.entropy, &shared.runtime);
+        let mut entropy = entropy(&mut scratch.entropy);
         ClientHub::new(now, &shared.url, config, worked, &mut entropy)
     });
-    let cell = ClientCell::new(shared, hub);
+    let cell = ClientCell::new(&shared.state, hub);
     let span = Span::session(cell.id(), &shared.url);
     let task = Task {
+        shared: Arc::clone(shared),
         cell: Arc::clone(&cell),
         links: Vec::new(),
         sleep: None,
-        last_look: LastLook::default(),
+        grace: GracePeriod::default(),
         excused: Time::ZERO,
         span,
     };
@@ -49,10 +54,11 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
 
 /// Does what the session asks for until it is over and all its connections have been closed.
 struct Task<R: Runtime> {
-    cell: Arc<ClientCell<R>>,
+    shared: Arc<Shared<R>>,
+    cell: Arc<ClientCell>,
     links: Vec<Link<R>>,
     sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
-    last_look: LastLook,
+    grace: GracePeriod,
     /// Until when a server that takes nothing of the last bytes is excused.
     excused: Time,
     span: Span,
@@ -71,7 +77,7 @@ enum State<R: Runtime> {
     Open {
         stream: R::Stream,
         reader: Reader,
-        writer: Writer,
+        outbox: Outbox,
         /// Nothing can be written any more. What the server has said before may still be read.
         broken: bool,
     },
@@ -79,7 +85,7 @@ enum State<R: Runtime> {
     /// takes nothing for too long.
     Closing {
         stream: R::Stream,
-        writer: Writer,
+        outbox: Outbox,
         since: Time,
     },
 }
@@ -114,7 +120,7 @@ impl<R: Runtime> Task<R> {
         let awaited = self.cell.lock_by_task().inner.hosted.hub.awaited();
         let due = self.closing_deadline().into_iter().chain(awaited).min();
         if let Some(due) = due.filter(|&due| due <= now)
-            && let Some(until) = self.last_look.before(due, now)
+            && let Some(until) = self.grace.extend(due, now)
         {
             self.excused = until;
             self.cell.lock_by_task().inner.hosted.hub.excuse(until);
@@ -124,7 +130,7 @@ impl<R: Runtime> Task<R> {
     /// When the first of the connections that are closing is given up.
     fn closing_deadline(&self) -> Option<Time> {
         let closing = self.links.iter().filter_map(|link| match &link.state {
-            State::Closing { writer, since, .. } => Some(closing_deadline(writer, *since)),
+            State::Closing { outbox, since, .. } => Some(closing_deadline(outbox, *since)),
             _ => None,
         });
         closing.min().map(|deadline| deadline.max(self.excused))
@@ -151,14 +157,13 @@ impl<R: Runtime> Task<R> {
     fn act(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         for acted in 0..MAX_ACTIONS {
             let action = {
-                let runtime = &self.cell.shared().runtime;
-                let mut entropy = entropy(&mut scratch.entropy, runtime);
+                let mut entropy = entropy(&mut scratch.entropy);
                 self.cell.lock_by_task().inner.hosted.hub.poll_action(now, &mut entropy)
             };
             let Some(action) = action else { return acted > 0 };
             match action {
                 LinkAction::Connect(id) => {
-                    let shared = Arc::clone(self.cell.shared());
+                    let shared = Arc::clone(&self.shared);
                     let connect = async move { shared.runtime.connect(&shared.url).await };
                     self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
                 }
@@ -173,21 +178,21 @@ impl<R: Runtime> Task<R> {
     fn close(&mut self, id: LinkId, now: Time) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
         let link = self.links.swap_remove(at);
-        if let State::Open { stream, writer, broken: false, .. } = link.state {
+        if let State::Open { stream, outbox, broken: false, .. } = link.state {
             let since = now;
-            self.links.push(Link { id, state: State::Closing { stream, writer, since } });
+            self.links.push(Link { id, state: State::Closing { stream, outbox, since } });
         }
     }
 
     /// Takes what the session has for a connection, and writes it once the lock has been released.
     fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let State::Open { stream, writer, broken, .. } = &mut self.links[at].state else { return };
+        let State::Open { stream, outbox, broken, .. } = &mut self.links[at].state else { return };
         if *broken {
             // It counts as blocked until it is lost.
             return self.cell.lock_by_task().inner.hosted.hub.transmit(now, id, |_| 0);
         }
-        if !writer.is_blocked() {
+        if !outbox.is_blocked() {
             let mut room = WRITE_CHUNK;
             let mut guard = self.cell.lock_by_task();
             guard.inner.hosted.hub.transmit(now, id, |bytes| {
@@ -197,13 +202,11 @@ impl<R: Runtime> Task<R> {
                 taken.len()
             });
         }
-        match writer.poll_flush(stream, &mut scratch.output, cx, now) {
-            Poll::Ready(Ok(())) => {
-                self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id)
-            }
+        match flush(outbox, stream, &mut scratch.output, cx, now) {
+            Ok(true) => self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id),
             // It is told when the rest is out.
-            Poll::Pending => {}
-            Poll::Ready(Err(error)) => {
+            Ok(false) => {}
+            Err(error) => {
                 *broken = true;
                 self.cell.lock_by_task().inner.error = Some(error);
             }
@@ -224,8 +227,8 @@ impl<R: Runtime> Task<R> {
             State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                 Poll::Pending => Progress::Idle,
                 Poll::Ready(Ok((stream, peer_addr))) => {
-                    let (reader, writer) = (Reader::default(), Writer::default());
-                    *state = State::Open { stream, reader, writer, broken: false };
+                    let (reader, outbox) = (Reader::default(), Outbox::new());
+                    *state = State::Open { stream, reader, outbox, broken: false };
                     let mut guard = self.cell.lock_by_task();
                     guard.inner.peer_addr.get_or_insert(peer_addr);
                     guard.inner.hosted.hub.handle_connected(now, id);
@@ -236,26 +239,25 @@ impl<R: Runtime> Task<R> {
                     Progress::Ended
                 }
             },
-            State::Closing { stream, writer, since } => {
-                let written = writer.poll_flush(stream, &mut scratch.output, cx, now);
-                let closed = match written {
-                    Poll::Ready(Ok(())) => Pin::new(stream).poll_close(cx).is_ready(),
-                    Poll::Ready(Err(_)) => true,
-                    Poll::Pending => false,
+            State::Closing { stream, outbox, since } => {
+                let closed = match flush(outbox, stream, &mut scratch.output, cx, now) {
+                    Ok(true) => Pin::new(stream).poll_close(cx).is_ready(),
+                    Ok(false) => false,
+                    Err(_) => true,
                 };
-                let given_up = closing_deadline(writer, *since).max(self.excused) <= now;
+                let given_up = closing_deadline(outbox, *since).max(self.excused) <= now;
                 if closed || given_up { Progress::Ended } else { Progress::Idle }
             }
-            State::Open { stream, reader, writer, broken } => {
+            State::Open { stream, reader, outbox, broken } => {
                 let mut progress = Progress::Idle;
-                if writer.is_blocked() && !*broken {
-                    match writer.poll_flush(stream, &mut scratch.output, cx, now) {
-                        Poll::Ready(Ok(())) => {
+                if outbox.is_blocked() && !*broken {
+                    match flush(outbox, stream, &mut scratch.output, cx, now) {
+                        Ok(true) => {
                             self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id);
                             progress = Progress::More;
                         }
-                        Poll::Pending => {}
-                        Poll::Ready(Err(error)) => {
+                        Ok(false) => {}
+                        Err(error) => {
                             *broken = true;
                             self.cell.lock_by_task().inner.error = Some(error);
                         }
@@ -268,8 +270,7 @@ impl<R: Runtime> Task<R> {
                         return progress;
                     }
                 }
-                let runtime = &self.cell.shared().runtime;
-                match reader.poll_read(runtime, stream, cx, &mut scratch.input) {
+                match reader.poll_read(stream, cx, &mut scratch.input) {
                     Poll::Pending => progress,
                     Poll::Ready(Ok(0)) => {
                         self.cell.lock_by_task().inner.hosted.hub.handle_eof(now, id);
@@ -321,7 +322,7 @@ impl<R: Runtime> Task<R> {
         let (_, sleep) = match &mut self.sleep {
             Some(sleep) if sleep.0 == due => sleep,
             other => {
-                let sleep = self.cell.shared().runtime.sleep_until(due);
+                let sleep = self.shared.runtime.sleep_until(due);
                 other.insert((due, Box::pin(sleep)))
             }
         };
@@ -336,7 +337,7 @@ impl<R: Runtime> Future for Task<R> {
         let this = self.get_mut();
         this.cell.register_task(cx.waker());
         for _ in 0..ROUNDS {
-            let now = this.cell.shared().runtime.now();
+            let now = this.shared.state.clock.now();
             let span = std::mem::take(&mut this.span);
             let more = span.in_scope(|| Scratch::with(|scratch| this.drive(now, cx, scratch)));
             this.span = span;
@@ -373,13 +374,28 @@ enum Progress {
 }
 
 /// When a connection that is closing is given up, if nothing is written before.
-fn closing_deadline(writer: &Writer, since: Time) -> Time {
-    writer.deadline(PATIENCE).unwrap_or(since + PATIENCE).max(since + PATIENCE)
+fn closing_deadline(outbox: &Outbox, since: Time) -> Time {
+    outbox.deadline(PATIENCE).unwrap_or(since + PATIENCE).max(since + PATIENCE)
 }
 
 /// Random bytes, fetched in bulk.
-fn entropy<R: Runtime>(pool: &mut EntropyPool, runtime: &R) -> impl FnMut(&mut [u8]) {
-    move |buffer: &mut [u8]| pool.fill(buffer, |buffer| runtime.fill_random(buffer))
+fn entropy(pool: &mut EntropyPool) -> impl FnMut(&mut [u8]) {
+    move |buffer: &mut [u8]| pool.fill(buffer)
+}
+
+/// Writes what there is. Returns whether that was all.
+fn flush<S: AsyncWrite + Unpin>(
+    outbox: &mut Outbox,
+    stream: &mut S,
+    shared: &mut Output,
+    cx: &mut Context<'_>,
+    now: Time,
+) -> io::Result<bool> {
+    let flushed = outbox.flush(shared, now, &mut Writer { stream, cx })?;
+    if flushed {
+        drop(outbox.take_empty());
+    }
+    Ok(flushed)
 }
 
 /// How often the task goes through everything before it lets others have their turn.

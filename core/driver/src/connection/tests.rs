@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, Pending, pending},
+    future::Future,
     io,
     net::SocketAddr,
     sync::{
@@ -10,23 +10,21 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Wake, Waker},
-    time::Duration,
+    time::Instant,
 };
 
-use enginewire::{Config, Router, Url, wire::http};
+use enginewire::{Config, Router, wire::http};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
 use crate::{
-    server::{Accepting, AllowHook},
-    shared::{Options, lock},
-    socket,
+    cell::Sessions,
+    clock::Clock,
+    server::Accepting,
+    shared::{AllowHook, Options},
+    sync::lock,
     waiters::Shareable as _,
 };
-
-/// A runtime of which only the clock is asked for anything.
-#[derive(Clone, Debug)]
-struct ByHand;
 
 /// A stream that brings what it was given, one piece a read, and takes everything.
 #[derive(Default)]
@@ -35,37 +33,7 @@ struct Script {
     written: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Runtime for ByHand {
-    type Stream = Script;
-    type Listener = ();
-    type Sleep = Pending<()>;
-
-    fn spawn(&self, _task: impl Future<Output = ()> + Send + 'static) {}
-
-    fn sleep_until(&self, _deadline: Time) -> Pending<()> {
-        pending()
-    }
-
-    fn now(&self) -> Time {
-        Time::ZERO
-    }
-
-    async fn bind(&self, _address: SocketAddr) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn local_addr(&self, _listener: &()) -> io::Result<SocketAddr> {
-        Ok(anywhere())
-    }
-
-    async fn accept(&self, _listener: &()) -> io::Result<(Script, SocketAddr)> {
-        pending().await
-    }
-
-    async fn connect(&self, _to: &Url) -> io::Result<(Script, SocketAddr)> {
-        pending().await
-    }
-}
+impl Stream for Script {}
 
 impl AsyncRead for Script {
     fn poll_read(
@@ -104,38 +72,40 @@ fn anywhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
-fn server() -> Arc<Shared<ByHand>> {
+fn server() -> Arc<Shared> {
     server_with(16, None)
 }
 
-fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> {
+fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
     server_of(Config::default(), backlog, allow)
 }
 
-fn server_of(config: Config, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared<ByHand>> {
-    let http = http::Config::default();
-    let options = Options {
-        backlog,
-        write_timeout: Duration::from_secs(30),
-        linger: http.linger,
-        shutdown_timeout: Duration::from_secs(10),
-    };
-    let router = Router::new(config);
-    Arc::new(Shared::new(ByHand, router, http, allow, options, anywhere()))
+fn server_of(config: Config, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
+    let options = Options { backlog, ..Options::default() };
+    let sessions = Arc::new(Sessions::new(Clock::of(|| {
+        static EPOCH: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        *EPOCH
+    })));
+    let (router, http) = (Router::new(config), http::Config::default());
+    Arc::new(Shared::new(sessions, router, http, (allow, None), options, vec![anywhere()]))
 }
 
 /// A connection on which so much comes, one piece a read, and what is written to it.
 fn connection(
-    server: &Arc<Shared<ByHand>>,
+    server: &Arc<Shared>,
     reads: impl IntoIterator<Item = io::Result<&'static str>>,
-) -> (Connection<ByHand>, Arc<Mutex<Vec<u8>>>) {
+) -> (Connection<Script>, Arc<Mutex<Vec<u8>>>) {
     let reads = reads.into_iter().map(|read| read.map(|text| text.as_bytes().to_vec())).collect();
     let stream = Script { reads, ..Script::default() };
     let written = Arc::clone(&stream.written);
     (Connection::new(Arc::clone(server), stream, anywhere()), written)
 }
 
-fn poll(connection: &mut Connection<ByHand>) -> Poll<()> {
+fn accept(server: &Shared, cx: &Context<'_>) -> Poll<Option<Socket>> {
+    Accepting { shared: server, key: None }.poll(cx)
+}
+
+fn poll(connection: &mut Connection<Script>) -> Poll<()> {
     Pin::new(connection).poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -198,9 +168,7 @@ fn a_connection_that_waits_for_the_peer_s_close_is_not_looked_at_until_it_comes(
     let waker = Waker::from(Arc::clone(&alarm));
     let mut cx = Context::from_waker(&waker);
     assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
-        panic!("no session")
-    };
+    let Poll::Ready(Some(socket)) = accept(&server, &cx) else { panic!("no session") };
     // More than is taken from a session at a time.
     socket.try_send(vec![0; 100_000]).unwrap();
     drop(socket);
@@ -216,20 +184,20 @@ fn everybody_who_waits_for_a_session_learns_of_one_and_of_the_end() {
     let alarms = [Arc::new(Alarm::default()), Arc::new(Alarm::default())];
     let woken = || alarms.iter().map(|alarm| alarm.0.swap(0, Ordering::Relaxed)).min();
     let mut waiting = alarms.each_ref().map(|_| Accepting { shared: &server, key: None });
-    let mut accept = || {
+    let mut wait = || {
         for (alarm, accepting) in alarms.iter().zip(&mut waiting) {
             let waker = Waker::from(Arc::clone(alarm));
             assert!(accepting.poll(&Context::from_waker(&waker)).is_pending());
         }
     };
-    accept();
+    wait();
     let (mut connection, _) = connection(&server, [Ok(UPGRADE)]);
     assert!(poll(&mut connection).is_pending());
     // Whoever does not wait any more may have been the one that was woken.
     assert_eq!(woken(), Some(1));
     let cx = Context::from_waker(Waker::noop());
-    assert!(matches!(server.poll_accept(&mut None, &cx), Poll::Ready(Some(_))));
-    accept();
+    assert!(matches!(accept(&server, &cx), Poll::Ready(Some(_))));
+    wait();
     server.advance_to(Phase::Closing);
     assert_eq!(woken(), Some(1));
     drop(waiting);
@@ -240,7 +208,7 @@ fn everybody_who_waits_for_a_session_learns_of_one_and_of_the_end() {
 fn sessions_that_were_let_in_together_do_not_exceed_the_backlog() {
     let verdict = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&verdict);
-    let allow = move |_: Arc<crate::Handshake>| -> crate::server::Verdict {
+    let allow = move |_: Arc<crate::Handshake>| -> Verdict {
         let asked = Arc::clone(&asked);
         Box::pin(std::future::poll_fn(move |_| match asked.load(Ordering::Relaxed) {
             0 => Poll::Pending,
@@ -259,7 +227,7 @@ fn sessions_that_were_let_in_together_do_not_exceed_the_backlog() {
         all.extend(answers(written));
     }
     assert_eq!(all, ["200", "200", "503", "503"]);
-    assert_eq!(server.sessions(), 2);
+    assert_eq!(server.sessions.lifecycle.sessions(), 2);
 }
 
 #[test]
@@ -270,12 +238,10 @@ fn an_answer_that_had_to_wait_for_the_one_before_it_is_not_forgotten() {
     let opened = String::from_utf8(std::mem::take(&mut *lock(&written))).unwrap();
     let sid = opened.split('"').nth(3).unwrap();
     let cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
-        panic!("no session")
-    };
+    let Poll::Ready(Some(socket)) = accept(&server, &cx) else { panic!("no session") };
     let get = OPEN.replace(" HTTP", &format!("&sid={sid} HTTP"));
     let (mut second, written) = connection(&server, []);
-    second.link.stream.reads.push_back(Ok(get.repeat(2).into_bytes()));
+    second.stream.reads.push_back(Ok(get.repeat(2).into_bytes()));
     assert!(poll(&mut second).is_pending());
     // Too large for one answer.
     for _ in 0..2 {
@@ -293,16 +259,14 @@ fn a_peer_is_read_again_once_nothing_but_its_close_is_of_interest() {
     let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
     assert!(poll(&mut connection).is_pending());
     let cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Some(socket)) = server.poll_accept(&mut None, &cx) else {
-        panic!("no session")
-    };
+    let Poll::Ready(Some(socket)) = accept(&server, &cx) else { panic!("no session") };
     // A message, masked with zeros: from now on the application has too much to catch up with.
-    connection.link.stream.reads.push_back(Ok(b"\x81\x82\0\0\0\x004a".to_vec()));
+    connection.stream.reads.push_back(Ok(b"\x81\x82\0\0\0\x004a".to_vec()));
     assert!(poll(&mut connection).is_pending());
-    let socket::Cell::Server(cell) = socket.cell() else { panic!("a session of a server") };
+    let Cell::Server(cell) = socket.cell() else { panic!("a session of a server") };
     cell.with(|session, _, _| session.abort());
     lock(&written).clear();
-    connection.link.stream.reads.push_back(Ok(b"\x88\x80\0\0\0\0".to_vec()));
+    connection.stream.reads.push_back(Ok(b"\x88\x80\0\0\0\0".to_vec()));
     assert!(poll(&mut connection).is_ready(), "the closing handshake is complete");
     assert!(lock(&written).ends_with(&[0x88, 0]));
 }

@@ -78,7 +78,7 @@ fn a_ping_that_waits_behind_a_slow_application_is_not_missed() {
 fn a_pong_overtakes_the_messages_that_wait_but_not_the_rest_of_one_event() {
     let (mut host, on) = Host::websocket();
     let group = ["a", "b"].map(Message::from);
-    host.session.send(Encoded::group(group)).unwrap();
+    host.session.send(crate::Encoded::group(group)).unwrap();
     host.send("c");
     assert_eq!(host.session.poll_write(on).unwrap().payload, "a");
     host.text(on, "2");

@@ -145,7 +145,7 @@ fn a_websocket_that_opens_too_late_is_closed() {
 fn an_event_of_several_messages_that_polling_has_cut_goes_on_behind_the_upgrade_packet() {
     let (mut host, on) = Host::probing();
     let group = ["a", "b", "c"].map(|part| Message::from(part.repeat(60)));
-    host.session.send(Encoded::group(group)).unwrap();
+    host.session.send(crate::Encoded::group(group)).unwrap();
     host.drain();
     assert_eq!(host.posted(), format!("4{}", "a".repeat(60)));
     host.text(on, "3probe");

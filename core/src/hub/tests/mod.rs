@@ -35,6 +35,8 @@ struct World {
     log: Vec<String>,
     asked: Vec<(AskId, ConnectionId, Arc<RequestHead>)>,
     opened: Vec<SessionId>,
+    notified: Vec<SessionId>,
+    requests: Vec<(RequestId, Arc<RequestHead>, bytes::Bytes)>,
     events: Vec<(SessionId, Event)>,
     /// Messages are sent back.
     echoes: bool,
@@ -79,6 +81,8 @@ impl World {
             log: Vec::new(),
             asked: Vec::new(),
             opened: Vec::new(),
+            notified: Vec::new(),
+            requests: Vec::new(),
             events: Vec::new(),
             echoes: false,
         }
@@ -192,6 +196,8 @@ impl World {
                 Output::Close(on) => self.socket(on).closed = true,
                 Output::Ask(ask, on, head) => self.asked.push((ask, on, head)),
                 Output::Opened(session, ..) => self.opened.push(session),
+                Output::Layer(session) => self.notified.push(session),
+                Output::Request(request, head, body) => self.requests.push((request, head, body)),
                 Output::Event(session, event) => {
                     if let (Event::Message(message), true) = (&event, self.echoes) {
                         self.hub.send(session, message.clone()).unwrap();
@@ -231,11 +237,11 @@ impl World {
         assert_eq!((self.hub.sessions(), self.hub.connections()), (0, 0));
         assert!(self.hub.poll().is_none());
         assert_eq!(self.hub.poll_timeout(), None);
-        self.hub.desk.assert_empty();
+        self.hub.sessions.assert_empty();
     }
 }
 
-impl Desk {
+impl Sessions {
     fn assert_empty(&self) {
         assert_eq!(self.deadlines.len(), 0);
         assert_eq!(self.living(), 0);

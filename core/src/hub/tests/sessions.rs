@@ -139,7 +139,7 @@ fn a_broadcast_reaches_every_session() {
     let (first, on) = world.open_websocket();
     let polls = world.accept();
     let (second, query) = world.open_polling(polls);
-    let message = Encoded::shared("all");
+    let message = crate::Encoded::shared("all");
     for session in [first, second] {
         world.hub.send(session, message.clone()).unwrap();
     }

@@ -130,13 +130,13 @@ fn a_heartbeat_that_is_answered_goes_on() {
 fn a_busy_session_leaves_its_deadlines_where_they_are() {
     let mut world = World::echoing();
     let (_, on) = world.open_websocket();
-    let armed = world.hub.desk.deadlines.len();
+    let armed = world.hub.sessions.deadlines.len();
     for _ in 0..1000 {
         world.now = world.now + Duration::from_millis(1);
         world.bytes(on, text("4x"));
         world.take(on);
     }
-    assert_eq!(world.hub.desk.deadlines.len(), armed);
+    assert_eq!(world.hub.sessions.deadlines.len(), armed);
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Peer {
         (self, on)
     }
 
-    fn send(&mut self, message: impl Into<Encoded>) {
+    fn send(&mut self, message: impl crate::IntoEncoded) {
         self.session.send(message).unwrap();
         self.drain();
     }

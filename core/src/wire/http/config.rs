@@ -29,6 +29,8 @@ pub struct Config {
     /// Between two requests, and before the first. A polling client asks again within milliseconds;
     /// what stays silent this long is a browser's spare connection. Default 60 s.
     pub idle_timeout: Duration,
+    /// How long the peer may take no byte of a response. Default 30 s.
+    pub write_timeout: Duration,
     /// How long the peer may go on sending after the last answer before the connection is dropped.
     /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
     /// on its way (RFC 9112 section 9.6). Default 2 s, a few round trips.
@@ -45,6 +47,7 @@ impl Config {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
         }
     }

@@ -6,7 +6,7 @@ use async_executor::Executor;
 use async_global_executor::GlobalExecutorConfig;
 use async_std::task;
 use enginewire_async_std::AsyncStd;
-use enginewire_driver::{Builder, Runtime};
+use enginewire_driver::{Runtime, ServerBuilder};
 use enginewire_smol::Smol;
 use enginewire_tokio::Tokio;
 
@@ -29,7 +29,7 @@ pub(super) fn async_std(ready: Ready) -> Result<()> {
 }
 
 async fn serve<R: Runtime>(runtime: R, ready: Ready) -> io::Result<()> {
-    let server = Builder::new(runtime.clone()).bind(LOOPBACK).await?;
+    let server = ServerBuilder::on(runtime.clone()).bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
     while let Some(mut socket) = server.accept().await {
         runtime.spawn(async move {

@@ -5,51 +5,61 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{ClientHub, CloseReason, Time, TransportFault};
+use enginewire::{ClientHub, CloseReason, Time, TransportFault, wire::http::RequestHead};
 
-use super::{ConnectError, Shared};
 use crate::{
-    runtime::Runtime,
-    shared::lock,
-    socket::Handshake,
+    clock::Clock,
+    connect_error::ConnectError,
+    handshake::Handshake,
+    sync::lock,
     trace::trace,
-    waiters::{Hosted, Shareable, Waiters},
+    waiters::{Hosted, Shareable, Ticket, Waiters},
     wakes::{Wakes, register},
 };
 
+/// What the sessions of one client have in common.
+#[derive(Debug)]
+pub(crate) struct ClientState {
+    pub(crate) clock: Clock,
+    /// What all requests have in common, for the application to look at.
+    pub(crate) head: RequestHead,
+    /// A WebSocket has worked, and nothing has failed since.
+    pub(crate) websocket_worked: AtomicBool,
+}
+
 /// A session, shared by the task that has its connections and the handle that the application has.
-pub(crate) struct ClientCell<R: Runtime> {
+pub(crate) struct ClientCell {
     /// The public name.
     id: u64,
-    shared: Arc<Shared<R>>,
+    client: Arc<ClientState>,
     inner: Mutex<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) hosted: Hosted,
+pub(crate) struct Inner {
+    pub(crate) hosted: Hosted,
     waiters: Waiters,
     /// The task that has the connections.
     task: Option<Waker>,
     /// When that task will look next, if nobody wakes it.
-    pub(super) armed: Option<Time>,
+    pub(crate) armed: Option<Time>,
     /// It has stopped reading until the application catches up.
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
     /// What the operating system last had against a connection.
-    pub(super) error: Option<io::Error>,
+    pub(crate) error: Option<io::Error>,
     /// The server's address, as the first connection has found it.
-    pub(super) peer_addr: Option<SocketAddr>,
+    pub(crate) peer_addr: Option<SocketAddr>,
     /// The beginning has been noticed, and the end.
     begun: bool,
     ended: bool,
 }
 
 /// How a session that is over was when it ended.
-pub(super) enum Over {
+pub(crate) enum Over {
     /// The application had closed it, or let go of it.
     Closed,
     /// It was to go on.
@@ -57,9 +67,9 @@ pub(super) enum Over {
 }
 
 /// A session that the caller has to itself. Settles when dropped.
-pub(super) struct Guard<'a, R: Runtime> {
-    cell: &'a ClientCell<R>,
-    pub(super) inner: MutexGuard<'a, Inner>,
+pub(crate) struct Guard<'a> {
+    cell: &'a ClientCell,
+    pub(crate) inner: MutexGuard<'a, Inner>,
     /// These two act when they are dropped, which is after `inner` has been: fields go in order.
     wakes: Wakes,
     news: Option<News>,
@@ -68,12 +78,12 @@ pub(super) struct Guard<'a, R: Runtime> {
     settled: bool,
 }
 
-impl<R: Runtime> ClientCell<R> {
-    pub(super) fn new(shared: &Arc<Shared<R>>, hub: ClientHub) -> Arc<Self> {
+impl ClientCell {
+    pub(crate) fn new(client: &Arc<ClientState>, hub: ClientHub) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
-            shared: Arc::clone(shared),
+            client: Arc::clone(client),
             inner: Mutex::new(Inner {
                 hosted: Hosted { hub, done: false },
                 waiters: Waiters::default(),
@@ -88,44 +98,40 @@ impl<R: Runtime> ClientCell<R> {
         })
     }
 
-    pub(super) const fn shared(&self) -> &Arc<Shared<R>> {
-        &self.shared
-    }
-
     /// Locks the session for its task.
-    pub(super) fn lock_by_task(&self) -> Guard<'_, R> {
+    pub(crate) fn lock_by_task(&self) -> Guard<'_> {
         let mut guard = self.lock();
         guard.by_task = true;
         guard
     }
 
-    fn lock(&self) -> Guard<'_, R> {
+    fn lock(&self) -> Guard<'_> {
         let (inner, wakes) = (lock(&self.inner), Wakes::default());
         Guard { cell: self, inner, wakes, news: None, by_task: false, settled: false }
     }
 
     /// The task wants to be woken when the session asks for something.
-    pub(super) fn register_task(&self, waker: &Waker) {
+    pub(crate) fn register_task(&self, waker: &Waker) {
         register(&mut lock(&self.inner).task, waker);
     }
 
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         lock(&self.inner).hosted.hub.is_finished()
     }
 
     /// The task has ended, and with it all connections.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let mut guard = self.lock_by_task();
         guard.inner.hosted.hub.abort();
         guard.inner.hosted.done = true;
     }
 
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.lock().inner.hosted.hub.abort();
     }
 
     /// Waits until the session is open, or over before that.
-    pub(super) fn poll_open(&self, cx: &Context<'_>) -> Poll<Result<Handshake, ConnectError>> {
+    pub(crate) fn poll_open(&self, cx: &Context<'_>) -> Poll<Result<Handshake, ConnectError>> {
         let mut guard = self.lock();
         guard.settled = true;
         let inner = &mut *guard.inner;
@@ -146,22 +152,31 @@ impl<R: Runtime> ClientCell<R> {
             inner.waiters.receive(cx);
             return Poll::Pending;
         }
-        let head = self.shared.head.clone();
+        let head = self.client.head.clone();
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         Poll::Ready(Ok(Handshake::new(head, inner.peer_addr.unwrap_or(unknown))))
     }
 
+    /// Gives up the place of a future that was dropped.
+    pub(crate) fn leave(&self, ticket: &mut Ticket) {
+        if ticket.is_taken() {
+            self.lock().inner.waiters.leave(ticket);
+        }
+    }
+
     /// Waits until the session is over.
-    pub(super) fn poll_over(&self, cx: &Context<'_>) -> Poll<Over> {
+    pub(crate) fn poll_over(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Over> {
         let mut guard = self.lock();
         guard.settled = true;
         let Inner { hosted, waiters, .. } = &mut *guard.inner;
         let was_closed = hosted.hub.session().was_closed();
-        waiters.poll_closed(hosted, cx).map(|_| if was_closed { Over::Closed } else { Over::Lost })
+        waiters
+            .poll_closed(hosted, cx, ticket)
+            .map(|_| if was_closed { Over::Closed } else { Over::Lost })
     }
 }
 
-impl<R: Runtime> Shareable for ClientCell<R> {
+impl Shareable for ClientCell {
     type Session = Hosted;
 
     fn with<T>(
@@ -179,7 +194,7 @@ impl<R: Runtime> Shareable for ClientCell<R> {
     }
 
     fn now(&self) -> Time {
-        self.shared.runtime.now()
+        self.client.clock.now()
     }
 
     fn id(&self) -> u64 {
@@ -187,7 +202,7 @@ impl<R: Runtime> Shareable for ClientCell<R> {
     }
 }
 
-impl<R: Runtime> Guard<'_, R> {
+impl Guard<'_> {
     fn settle(&mut self) {
         let Inner { hosted, waiters, task, armed, paused, begun, ended, .. } = &mut *self.inner;
         waiters.wake(hosted, &mut self.wakes);
@@ -208,12 +223,12 @@ impl<R: Runtime> Guard<'_, R> {
             self.news.get_or_insert(News::of(self.cell.id)).opened = true;
         }
         if session.websocket_works() {
-            self.cell.shared.websocket_worked.store(true, Ordering::Relaxed);
+            self.cell.client.websocket_worked.store(true, Ordering::Relaxed);
         }
         if let Some(reason) = session.close_reason() {
             *ended = true;
             if matches!(reason, CloseReason::TransportError(_)) {
-                self.cell.shared.websocket_worked.store(false, Ordering::Relaxed);
+                self.cell.client.websocket_worked.store(false, Ordering::Relaxed);
             }
             self.news.get_or_insert(News::of(self.cell.id)).closed = Some(reason.clone());
         }
@@ -244,7 +259,7 @@ impl Drop for News {
     }
 }
 
-impl<R: Runtime> Drop for Guard<'_, R> {
+impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if !self.settled {
             self.settle();
@@ -252,7 +267,7 @@ impl<R: Runtime> Drop for Guard<'_, R> {
     }
 }
 
-impl<R: Runtime> fmt::Debug for ClientCell<R> {
+impl fmt::Debug for ClientCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
     }

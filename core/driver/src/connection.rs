@@ -1,0 +1,339 @@
+//! One TCP connection of a server, one task.
+//!
+//! The state is [`carrier::Connection`]; the task reads and writes the stream around it. Written as a state
+//! machine and not as an `async fn`, because its size is what an idle connection costs.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use enginewire::{
+    Carrier, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, SocketEnd, SocketId,
+    Time,
+    carrier::{self, Follow, Held, Host},
+    wire::http,
+};
+
+use crate::{
+    cell::{Due, Guard, SessionCell},
+    handshake::Handshake,
+    lifecycle::Phase,
+    reader::Reader,
+    runtime::Stream,
+    scratch::{EntropyPool, Scratch},
+    shared::{FallbackRequest, Shared, Verdict},
+    socket::{Cell, Socket},
+    trace::{Span, trace},
+    wakers::WakerKey,
+    wakes::Wakes,
+    writer::Writer,
+};
+
+/// The task of one TCP connection.
+pub(crate) struct Connection<S> {
+    id: u64,
+    shared: Arc<Shared>,
+    stream: S,
+    peer_addr: SocketAddr,
+    reader: Reader,
+    state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
+    /// The sending side is to be shut down, and then has been.
+    shutdown: Shutdown,
+    registered: WakerKey,
+    /// The waker that is registered.
+    waker: Option<Waker>,
+    span: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shutdown {
+    No,
+    Due,
+    Done,
+}
+
+/// A handshake and the application's decision about it.
+pub(crate) struct Asked {
+    handshake: Arc<Handshake>,
+    verdict: Option<Verdict>,
+}
+
+/// A request for another path, and the application's response.
+pub(crate) struct Forwarded(Pin<Box<dyn Future<Output = Response> + Send>>);
+
+impl<S: Stream> Connection<S> {
+    pub(crate) fn new(shared: Arc<Shared>, stream: S, peer_addr: SocketAddr) -> Self {
+        shared.sessions.lifecycle.enter();
+        let id = shared.fresh_id();
+        let mut registered = None;
+        // Counted from here on; the waker comes with the first poll.
+        shared.sessions.lifecycle.register_connection(id, &mut registered, Waker::noop());
+        let now = shared.sessions.clock.now();
+        Self {
+            id,
+            state: carrier::Connection::new(now, Arc::clone(&shared.http)),
+            shared,
+            stream,
+            peer_addr,
+            reader: Reader::default(),
+            shutdown: Shutdown::No,
+            registered,
+            waker: None,
+            span: Span::connection(id, peer_addr),
+        }
+    }
+
+    /// Goes on until nothing more can be done now, or long enough.
+    fn drive(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
+        let Self { shared, stream, reader, state, peer_addr, .. } = self;
+        let now = shared.sessions.clock.now();
+        if shared.sessions.lifecycle.phase() == Phase::Aborting {
+            return Poll::Ready(());
+        }
+        state.handle_timeout(now, &shared.http);
+        // The task may have been woken because the stream takes bytes again.
+        state.handle_writable();
+        let Scratch { input, connection: scratch, entropy, .. } = scratch;
+        for round in 0..ROUNDS {
+            if self.shutdown == Shutdown::Due {
+                match Pin::new(&mut *stream).poll_close(cx) {
+                    Poll::Ready(Ok(())) => self.shutdown = Shutdown::Done,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            let mut read = Poll::Pending;
+            if state.is_reading() && self.shutdown != Shutdown::Due {
+                read = reader.poll_read(stream, cx, input);
+            }
+            let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy };
+            match read {
+                Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
+                Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),
+                Poll::Ready(Err(_)) => {
+                    state.lose(now, SocketEnd::Failed, &mut host, scratch);
+                    return Poll::Ready(());
+                }
+                // The first time, a session may have woken the task.
+                Poll::Pending if round > 0 => return Poll::Pending,
+                Poll::Pending => {}
+            }
+            let waker = host.cx.waker().clone();
+            let mut writer = Writer { stream, cx: &mut Context::from_waker(&waker) };
+            if state.transmit(now, &mut host, scratch, &mut writer).is_err() {
+                state.lose(now, SocketEnd::Failed, &mut host, scratch);
+                return Poll::Ready(());
+            }
+            let running = shared.sessions.lifecycle.is_serving();
+            match state.conclude(now, running, &shared.http, scratch) {
+                Follow::Nothing | Follow::Write => {}
+                Follow::Shutdown => self.shutdown = Shutdown::Due,
+                Follow::End => {
+                    let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy };
+                    state.lose(now, SocketEnd::Closed, &mut host, scratch);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        // The other tasks on this thread want their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Arms the alarm for the next deadline.
+    fn arm(&mut self, cx: &Context<'_>) {
+        let Self { shared, state, id, .. } = self;
+        if let Some(next) = state.next_alarm(&shared.http) {
+            let due = || Due::Connection(cx.waker().clone());
+            let timer = shared.sessions.timers.rearm(id, &mut state.alarm, next, due);
+            if let Some(timer) = timer {
+                timer.wake();
+            }
+        }
+    }
+}
+
+impl<S: Stream> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            this.waker = Some(cx.waker().clone());
+            let lifecycle = &this.shared.sessions.lifecycle;
+            lifecycle.register_connection(this.id, &mut this.registered, cx.waker());
+        }
+        let span = std::mem::take(&mut this.span);
+        let result = span.in_scope(|| Scratch::with(|scratch| this.drive(cx, scratch)));
+        this.span = span;
+        if result.is_pending() {
+            this.arm(cx);
+        }
+        result
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        let Self { shared, state, peer_addr, id, .. } = self;
+        let now = shared.sessions.clock.now();
+        let mut host = ServerHost {
+            shared,
+            peer_addr: *peer_addr,
+            cx: &mut Context::from_waker(Waker::noop()),
+            entropy: &mut EntropyPool::new(),
+        };
+        // Nothing to do if the connection has come to its end by itself.
+        state.lose(now, SocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
+        let due = || Due::Connection(Waker::noop().clone());
+        let timer = shared.sessions.timers.rearm(id, &mut state.alarm, None, due);
+        debug_assert!(timer.is_none());
+        shared.sessions.lifecycle.remove_connection(*id, self.registered);
+        shared.sessions.leave();
+        if shared.options.max_connections < usize::MAX {
+            shared.sessions.lifecycle.wake_watchers();
+        }
+    }
+}
+
+/// The server, as the connection sees it that a task drives.
+struct ServerHost<'a, 'cx> {
+    shared: &'a Arc<Shared>,
+    peer_addr: SocketAddr,
+    cx: &'a mut Context<'cx>,
+    entropy: &'a mut EntropyPool,
+}
+
+impl Host for ServerHost<'_, '_> {
+    type Session = Arc<SessionCell>;
+    type Handshake = Asked;
+    type Request = Forwarded;
+    type Guard<'a>
+        = ConnectionGuard<'a>
+    where
+        Self: 'a;
+
+    fn router(&self) -> &Router {
+        &self.shared.router
+    }
+
+    fn http(&self) -> &Arc<http::Config> {
+        &self.shared.http
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.shared.fresh_id()
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.has_room()
+    }
+
+    fn find(&mut self, sid: &Sid) -> Option<Arc<SessionCell>> {
+        self.shared.sessions.find(sid)
+    }
+
+    fn ask(&mut self, head: http::RequestHead) -> Asked {
+        let handshake = Arc::new(Handshake::new(head, self.peer_addr));
+        let verdict = self.shared.allow.as_ref().map(|allow| allow(Arc::clone(&handshake)));
+        Asked { handshake, verdict }
+    }
+
+    fn verdict(&mut self, asked: &mut Asked) -> Option<Result<(), Refusal>> {
+        match &mut asked.verdict {
+            None => Some(Ok(())),
+            Some(verdict) => match verdict.as_mut().poll(self.cx) {
+                Poll::Ready(verdict) => Some(verdict),
+                Poll::Pending => None,
+            },
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Time,
+        opening: Opening,
+        first: Carrier,
+        asked: Asked,
+    ) -> Result<Self::Session, Reject> {
+        let shared = self.shared;
+        let mut entropy = |buffer: &mut [u8]| self.entropy.fill(buffer);
+        let session = shared.router.open(now, &mut entropy, opening, first)?;
+        let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
+        let (Carrier::Exchange(ExchangeId(id)) | Carrier::Socket(SocketId(id))) = first;
+        cell.lock().entry().0.attach(id, self.cx.waker().clone());
+        let socket = Socket::new(Cell::Server(Arc::clone(&cell)), asked.handshake);
+        let admit = || shared.sessions.insert(&cell);
+        if let Err(socket) = shared.backlog.push(socket, admit) {
+            socket.abort();
+            return Err(Reject::Unavailable);
+        }
+        trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
+        Ok(cell)
+    }
+
+    fn lock<'a>(
+        &'a mut self,
+        now: Time,
+        session: &'a Self::Session,
+        id: u64,
+    ) -> ConnectionGuard<'a> {
+        ConnectionGuard { guard: session.lock_as(now, id), waker: self.cx.waker(), id }
+    }
+
+    fn forwards(&self) -> bool {
+        self.shared.fallback.is_some()
+    }
+
+    fn forward(&mut self, head: http::RequestHead, body: Bytes) -> Forwarded {
+        let request = FallbackRequest { head, body, peer_addr: self.peer_addr };
+        match &self.shared.fallback {
+            Some(fallback) => Forwarded(fallback(request)),
+            None => Forwarded(Box::pin(std::future::ready(Reject::NotFound.response()))),
+        }
+    }
+
+    fn response(&mut self, request: &mut Forwarded) -> Option<Response> {
+        match request.0.as_mut().poll(self.cx) {
+            Poll::Ready(response) => Some(response),
+            Poll::Pending => None,
+        }
+    }
+
+    fn refused(&mut self, reject: &Reject) {
+        trace!(DEBUG, peer = %self.peer_addr, reason = %reject, "request refused");
+    }
+
+    fn failed(&mut self, event: &http::Event) {
+        trace!(DEBUG, event = ?event, "exchange failed");
+    }
+}
+
+/// A session that a connection has to itself, and the task of that connection.
+struct ConnectionGuard<'a> {
+    guard: Guard<'a>,
+    waker: &'a Waker,
+    id: u64,
+}
+
+impl carrier::Guard for ConnectionGuard<'_> {
+    type Waker = Waker;
+    type Wakes = Wakes;
+
+    #[inline]
+    fn held(&mut self) -> Held<'_, Waker, Wakes> {
+        let (entry, wakes) = self.guard.entry();
+        Held { entry, id: self.id, waker: self.waker, wakes }
+    }
+}
+
+/// Rounds of reading and writing before a task lets others have their turn.
+const ROUNDS: usize = 32;

@@ -1,0 +1,79 @@
+//! The request that opened a session.
+
+use std::{
+    any::Any,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use enginewire::wire::http::RequestHead;
+
+use crate::sync::lock;
+
+/// The request that opened a session, and values that the application has attached to it.
+pub struct Handshake {
+    head: RequestHead,
+    peer_addr: SocketAddr,
+    extensions: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Handshake {
+    pub(crate) const fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
+        Self { head, peer_addr, extensions: Mutex::new(Vec::new()) }
+    }
+
+    /// The path, not decoded.
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// The query, not decoded. See [`enginewire::query::pairs`].
+    pub fn query(&self) -> &str {
+        self.head.query()
+    }
+
+    /// The value of a query parameter, decoded; the last one if there are several.
+    pub fn query_value(&self, key: &str) -> Option<String> {
+        enginewire::query::value(self.query(), key).map(std::borrow::Cow::into_owned)
+    }
+
+    /// The value of the first header field named `name`, in any case.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.header(name)
+    }
+
+    /// All header fields, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head.headers()
+    }
+
+    /// The address of the TCP connection, which may be a proxy's.
+    pub const fn peer_addr(&self) -> SocketAddr {
+        self.peer_addr
+    }
+
+    /// Attaches a value, in place of one of the same type.
+    ///
+    /// [`allow_request`](crate::ServerBuilder::allow_request) attaches the user that it has found, for example, and the
+    /// task of the session reads it.
+    pub fn insert<T: Any + Send + Sync>(&self, value: T) {
+        let mut extensions = lock(&self.extensions);
+        extensions.retain(|old| !old.is::<T>());
+        extensions.push(Arc::new(value));
+    }
+
+    /// Returns the value of this type that was attached.
+    pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        lock(&self.extensions).iter().find_map(|value| Arc::clone(value).downcast().ok())
+    }
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("path", &self.path())
+            .field("peer_addr", &self.peer_addr)
+            .finish_non_exhaustive()
+    }
+}

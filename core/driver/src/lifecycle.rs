@@ -1,0 +1,154 @@
+//! How far the end of a server has come, and what it waits for.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use crate::{
+    shards::Shards,
+    sync::lock,
+    wakers::{WakerKey, WakerSet},
+    wakes::Wakes,
+};
+
+/// The phase of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Running,
+    /// No new sessions; queues are drained. New connections only as long as a client may need one for that.
+    Closing,
+    /// Nothing is waited for.
+    Aborting,
+}
+
+/// The phase of a server, and everything that its end waits for.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    phase: AtomicU8,
+    /// Connections, sessions and accept loops, all of which the end waits for.
+    alive: AtomicUsize,
+    /// The sessions among them.
+    sessions: AtomicUsize,
+    /// Tasks that wait for a phase, or for the end.
+    watchers: Mutex<WakerSet>,
+    /// The tasks of connections.
+    connections: Shards<WakerSet>,
+}
+
+impl Lifecycle {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: AtomicU8::new(Phase::Running as u8),
+            alive: AtomicUsize::new(0),
+            sessions: AtomicUsize::new(0),
+            watchers: Mutex::default(),
+            connections: Shards::new(WakerSet::default),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Closing,
+            _ => Phase::Aborting,
+        }
+    }
+
+    /// Moves on to `phase`. Returns false if it has been reached already. [`wake_all`](Self::wake_all) follows.
+    pub(crate) fn advance_to(&self, phase: Phase) -> bool {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+    }
+
+    /// Returns whether connections are of use: the server is running, or has sessions whose clients may come
+    /// for what is queued, on whichever connection.
+    pub(crate) fn is_serving(&self) -> bool {
+        match self.phase() {
+            Phase::Running => true,
+            Phase::Closing => self.sessions.load(Ordering::Acquire) > 0,
+            Phase::Aborting => false,
+        }
+    }
+
+    /// Returns whether nothing is left that the end waits for.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.phase() != Phase::Running && self.alive.load(Ordering::Acquire) == 0
+    }
+
+    /// Counts a task that the end waits for.
+    pub(crate) fn enter(&self) {
+        self.alive.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a task that has ended. Returns whether the server is finished with it.
+    #[must_use]
+    pub(crate) fn leave(&self) -> bool {
+        let last = self.alive.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running;
+        if last {
+            self.wake_watchers();
+        }
+        last
+    }
+
+    pub(crate) fn enter_session(&self) {
+        self.sessions.fetch_add(1, Ordering::AcqRel);
+        self.enter();
+    }
+
+    /// As [`leave`](Self::leave), for a session.
+    #[must_use]
+    pub(crate) fn leave_session(&self) -> bool {
+        if self.sessions.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running {
+            // Connections that were kept for it are of no more use.
+            self.wake_connections();
+            self.wake_watchers();
+        }
+        self.leave()
+    }
+
+    /// Returns the number of sessions that are open or closing.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Acquire)
+    }
+
+    /// Returns the number of connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.each().map(|wakers| wakers.len()).sum()
+    }
+
+    pub(crate) fn register_connection(&self, id: u64, key: &mut WakerKey, waker: &Waker) {
+        self.connections.lock(&id).register(key, waker);
+    }
+
+    pub(crate) fn remove_connection(&self, id: u64, key: WakerKey) {
+        self.connections.lock(&id).remove(key);
+    }
+
+    /// Has a task woken at the next phase, at the end, and when connections become useless or fewer.
+    pub(crate) fn watch(&self, key: &mut WakerKey, waker: &Waker) {
+        lock(&self.watchers).register(key, waker);
+    }
+
+    pub(crate) fn unwatch(&self, key: WakerKey) {
+        lock(&self.watchers).remove(key);
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.wake_connections();
+        self.wake_watchers();
+    }
+
+    fn wake_connections(&self) {
+        let mut wakes = Wakes::default();
+        self.connections.each().for_each(|wakers| wakers.wake_all(&mut wakes));
+    }
+
+    pub(crate) fn wake_watchers(&self) {
+        let mut wakes = Wakes::default();
+        lock(&self.watchers).wake_all(&mut wakes);
+    }
+}

@@ -1,0 +1,427 @@
+//! One TCP connection of a server, whoever reads and writes its socket.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::fmt;
+
+use super::{
+    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Socket, Stream, Upgrade,
+    WRITE_CHUNK,
+};
+use crate::{
+    deadlines::Alarm,
+    session::SocketEnd,
+    time::Time,
+    wire::{Arena, Output, http},
+};
+
+/// One TCP connection of a server: HTTP exchanges, then perhaps a WebSocket, then its end.
+///
+/// An event loop or a task is a loop around it. It reads while [`is_reading`](Self::is_reading), hands bytes to
+/// [`receive`](Self::receive), calls [`transmit`](Self::transmit), and obeys [`conclude`](Self::conclude). It
+/// calls [`handle_timeout`](Self::handle_timeout) at the [`deadline`](Self::deadline), and `transmit` when it is
+/// woken.
+pub struct Connection<S, Q, F> {
+    role: Role<S, Q, F>,
+    outbox: Outbox,
+    /// The deadline that the owner has armed.
+    pub alarm: Alarm,
+    grace: GracePeriod,
+    /// The end of the grace period of a peer that takes no bytes.
+    extended: Time,
+    /// The session knows that the socket takes no bytes.
+    told_blocked: bool,
+}
+
+/// The use of a connection.
+enum Role<S, Q, F> {
+    /// HTTP. Boxed, because most connections that stay are WebSockets.
+    Exchanges(Box<Exchanges<S, Q, F>>),
+    Socket(Socket, S),
+    /// See [`Next::Linger`].
+    Lingering {
+        until: Time,
+        /// The peer has closed its side.
+        ended: bool,
+    },
+}
+
+/// Buffers that all connections of a thread share while they are driven. An idle connection has none.
+pub struct Scratch {
+    /// Bytes to be written. Goes with the connection if its socket does not take them.
+    output: Box<Output>,
+    /// Messages of one read, on the way to the session.
+    inbound: Inbound,
+    /// Storage of small messages.
+    arena: Arena,
+    /// Empty outputs.
+    #[expect(clippy::vec_box, reason = "they change hands as they are, without an allocation")]
+    spare: Vec<Box<Output>>,
+}
+
+/// What the owner of a connection has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Follow {
+    /// Nothing, until there are bytes, a wake-up or a deadline.
+    Nothing,
+    /// Call [`Connection::transmit`].
+    Write,
+    /// Shut down the sending side, and go on reading.
+    Shutdown,
+    /// Close the connection.
+    End,
+}
+
+/// Network inputs.
+impl<S, Q, F> Connection<S, Q, F> {
+    /// Makes the state of a connection that was accepted at `now`.
+    pub fn new(now: Time, config: Arc<http::Config>) -> Self {
+        Self::with_role(Role::Exchanges(Box::new(Exchanges::new(now, config))))
+    }
+
+    /// Makes the state of a connection that has ended already, for the place of one that was removed.
+    pub const fn ended(now: Time) -> Self {
+        Self::with_role(Role::Lingering { until: now, ended: true })
+    }
+
+    const fn with_role(role: Role<S, Q, F>) -> Self {
+        Self {
+            role,
+            outbox: Outbox::new(),
+            alarm: Alarm::new(),
+            grace: GracePeriod::new(),
+            extended: Time::ZERO,
+            told_blocked: false,
+        }
+    }
+
+    /// Handles bytes that came. Messages of a WebSocket go to the session in the next
+    /// [`exchange`](Self::exchange) or [`transmit`](Self::transmit), before other connections use `scratch`.
+    #[inline]
+    pub fn receive<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        scratch: &mut Scratch,
+        bytes: &mut [u8],
+    ) {
+        let output = self.outbox.output(&mut scratch.output);
+        match &mut self.role {
+            Role::Exchanges(exchanges) => {
+                if let Some(upgrade) = exchanges.handle_bytes(now, host, bytes, output) {
+                    self.become_socket(host, upgrade, scratch);
+                }
+            }
+            Role::Socket(socket, _) => {
+                socket.handle_bytes(bytes, &mut scratch.arena, &mut scratch.inbound, output);
+            }
+            Role::Lingering { .. } => {}
+        }
+    }
+
+    /// Handles the end of what the peer sends.
+    pub fn receive_eof<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        scratch: &mut Scratch,
+    ) {
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.handle_eof(now, host),
+            Role::Socket(socket, _) => socket.handle_eof(&mut scratch.inbound),
+            Role::Lingering { ended, .. } => *ended = true,
+        }
+    }
+
+    /// Notes that the socket takes bytes again. Returns whether anything waits for that.
+    pub const fn handle_writable(&mut self) -> bool {
+        self.outbox.unblock()
+    }
+
+    /// Handles an [`alarm`](Self::alarm) that has expired: extends the deadlines of the peer if the process
+    /// was late. Returns whether any has passed: [`transmit`](Self::transmit) follows.
+    pub fn handle_timeout(&mut self, now: Time, config: &http::Config) -> bool {
+        self.alarm.expire(now);
+        let due = |connection: &Self| connection.deadline(config).filter(|&due| due <= now);
+        let Some(first) = due(self) else { return false };
+        if let Some(until) = self.grace.extend(first, now) {
+            match &mut self.role {
+                Role::Exchanges(exchanges) => exchanges.excuse(until),
+                Role::Socket(socket, _) => socket.excuse(until),
+                // Nothing that the peer sends matters any more.
+                Role::Lingering { .. } => return true,
+            }
+            self.extended = until;
+        }
+        due(self).is_some()
+    }
+
+    /// Ends the connection: tells the session, and gives the storage back.
+    pub fn lose<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        end: SocketEnd,
+        host: &mut H,
+        scratch: &mut Scratch,
+    ) {
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.lose(now, host),
+            Role::Socket(socket, session) if !socket.is_detached() => {
+                let id = socket.id().0;
+                socket.lose(now, &mut host.lock(now, session, id), end);
+            }
+            Role::Socket(..) | Role::Lingering { .. } => {}
+        }
+        self.role = Role::Lingering { until: now, ended: true };
+        self.outbox.discard();
+        scratch.output.clear();
+        scratch.inbound.clear();
+        scratch.part_with(&mut self.outbox);
+    }
+}
+
+/// Outputs.
+impl<S, Q, F> Connection<S, Q, F> {
+    /// Completes the exchange in progress if it can be, or gives the session the messages that came; with
+    /// `pull`, takes its frames.
+    #[inline]
+    pub fn exchange<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        scratch: &mut Scratch,
+        pull: bool,
+    ) {
+        if let Role::Exchanges(exchanges) = &mut self.role {
+            let output = self.outbox.output(&mut scratch.output);
+            match exchanges.look(now, host, output) {
+                Some(upgrade) => self.become_socket(host, upgrade, scratch),
+                None => return,
+            }
+        }
+        let Role::Socket(socket, session) = &mut self.role else { return };
+        if socket.is_detached() {
+            return scratch.inbound.clear();
+        }
+        let output = self.outbox.output(&mut scratch.output);
+        let linger = host.http().linger;
+        let mut guard = host.lock(now, session, socket.id().0);
+        if pull && core::mem::take(&mut self.told_blocked) {
+            guard.set_blocked(false);
+        }
+        socket.exchange(now, &mut guard, &mut scratch.inbound, output, pull, linger);
+    }
+
+    /// Does what is due, and writes to `stream` until everything is out or it takes no more.
+    ///
+    /// # Errors
+    ///
+    /// That of `stream`. What was to be written is dropped; [`lose`](Self::lose) follows.
+    #[inline]
+    pub fn transmit<H: Host<Session = S, Handshake = Q, Request = F>, W: Stream>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        scratch: &mut Scratch,
+        stream: &mut W,
+    ) -> Result<(), W::Error> {
+        if self.outbox.is_stalled() && !self.outbox.is_blocked() {
+            self.outbox.flush(&mut scratch.output, now, stream)?;
+        }
+        loop {
+            let pull = !self.outbox.is_blocked();
+            self.exchange(now, host, scratch, pull);
+            if !pull || !self.outbox.flush(&mut scratch.output, now, stream)? {
+                break;
+            }
+            let again = match &self.role {
+                Role::Exchanges(exchanges) => exchanges.is_postponed(),
+                Role::Socket(socket, _) => !socket.is_detached() && socket.is_unfinished(),
+                Role::Lingering { .. } => false,
+            };
+            if !again {
+                break;
+            }
+        }
+        if let Role::Socket(socket, session) = &self.role
+            && self.outbox.is_blocked()
+            && !self.told_blocked
+            && !socket.is_detached()
+        {
+            self.told_blocked = true;
+            host.lock(now, session, socket.id().0).set_blocked(true);
+        }
+        Ok(())
+    }
+
+    /// Decides how the connection goes on. Called after each of the above, and the last with this `scratch`.
+    ///
+    /// `running` tells that a further request may be of use: the server is not closing, or sessions have
+    /// something queued for clients that poll.
+    pub fn conclude(
+        &mut self,
+        now: Time,
+        running: bool,
+        config: &http::Config,
+        scratch: &mut Scratch,
+    ) -> Follow {
+        scratch.part_with(&mut self.outbox);
+        let flushed = self.outbox.is_flushed();
+        if !flushed && !self.outbox.is_blocked() {
+            return Follow::Write;
+        }
+        let next = match &mut self.role {
+            Role::Exchanges(exchanges) if flushed => exchanges.next(running),
+            Role::Exchanges(_) => Next::Stay,
+            Role::Socket(socket, _) => socket.next(now, flushed, config.linger),
+            Role::Lingering { ended: true, .. } => Next::End,
+            Role::Lingering { .. } => Next::Stay,
+        };
+        match next {
+            Next::Stay if self.ends_at(config).is_some_and(|deadline| deadline <= now) => {
+                Follow::End
+            }
+            Next::Stay => Follow::Nothing,
+            Next::End => Follow::End,
+            Next::Linger => {
+                self.role = Role::Lingering { until: now + config.linger, ended: false };
+                Follow::Shutdown
+            }
+        }
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn deadline(&self, config: &http::Config) -> Option<Time> {
+        let exchanges = match &self.role {
+            Role::Exchanges(exchanges) => exchanges.deadline(),
+            Role::Socket(..) | Role::Lingering { .. } => None,
+        };
+        self.ends_at(config).into_iter().chain(exchanges).min()
+    }
+
+    /// Returns the deadline to arm, or `None` to leave the alarm as it is, because an exchange in progress
+    /// would only have to arm it again.
+    pub fn next_alarm(&self, config: &http::Config) -> Option<Option<Time>> {
+        let next = self.deadline(config);
+        (next.is_some() || !matches!(self.role, Role::Exchanges(_))).then_some(next)
+    }
+
+    /// When the connection ends, whatever the peer does then.
+    fn ends_at(&self, config: &http::Config) -> Option<Time> {
+        match &self.role {
+            Role::Exchanges(_) => {
+                let deadline = self.outbox.deadline(config.write_timeout);
+                deadline.map(|deadline| deadline.max(self.extended))
+            }
+            Role::Socket(socket, _) => socket.deadline(),
+            Role::Lingering { until, .. } => Some(*until),
+        }
+    }
+}
+
+/// Getters.
+impl<S, Q, F> Connection<S, Q, F> {
+    /// Returns whether to read. A peer that does not read its responses is not read either.
+    pub fn is_reading(&self) -> bool {
+        match &self.role {
+            Role::Exchanges(exchanges) => {
+                !self.outbox.is_blocked()
+                    && self.outbox.len() < WRITE_CHUNK
+                    && exchanges.wants_input()
+            }
+            Role::Socket(socket, _) => socket.wants_input(),
+            Role::Lingering { ended, .. } => !ended,
+        }
+    }
+
+    /// Returns whether the socket did not take everything.
+    pub const fn is_blocked(&self) -> bool {
+        self.outbox.is_blocked()
+    }
+
+    /// Returns the handshake that the application is deciding about.
+    pub fn asked(&mut self) -> Option<&mut Q> {
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.asked(),
+            _ => None,
+        }
+    }
+
+    /// Returns the request for another path that the application is responding to.
+    pub fn forwarded(&mut self) -> Option<&mut F> {
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.forwarded(),
+            _ => None,
+        }
+    }
+
+    fn become_socket<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        host: &H,
+        upgrade: Upgrade<S>,
+        scratch: &mut Scratch,
+    ) {
+        let Upgrade { session, on, mut early } = upgrade;
+        let mut socket = Socket::new(on, &host.router().config().limits);
+        let output = self.outbox.output(&mut scratch.output);
+        socket.handle_bytes(&mut early, &mut scratch.arena, &mut scratch.inbound, output);
+        self.role = Role::Socket(socket, session);
+    }
+}
+
+impl Scratch {
+    /// Makes buffers without storage.
+    pub fn new() -> Self {
+        Self {
+            output: Box::default(),
+            inbound: Inbound::new(),
+            arena: Arena::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Leaves to the connection the bytes that it has to write, and takes back empty storage.
+    #[inline]
+    fn part_with(&mut self, outbox: &mut Outbox) {
+        if !self.output.is_empty() {
+            let fresh = self.spare.pop().unwrap_or_default();
+            outbox.keep(core::mem::replace(&mut self.output, fresh));
+        } else if let Some(mut empty) = outbox.take_empty() {
+            empty.shrink(KEPT_OUTPUT);
+            if self.spare.len() < MAX_SPARE {
+                self.spare.push(empty);
+            }
+        }
+        self.output.shrink(KEPT_OUTPUT);
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+impl<S, Q, F> fmt::Debug for Connection<S, Q, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match &self.role {
+            Role::Exchanges(_) => "exchanges",
+            Role::Socket(..) => "websocket",
+            Role::Lingering { .. } => "lingering",
+        };
+        f.debug_struct("Connection").field("role", &role).finish_non_exhaustive()
+    }
+}
+
+/// Storage of an output that is kept for the next connection.
+const KEPT_OUTPUT: usize = 4 * WRITE_CHUNK;
+
+/// Outputs that are kept: as many connections as a loop may leave waiting between two writes without asking
+/// for storage again.
+const MAX_SPARE: usize = 16;
