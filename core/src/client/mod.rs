@@ -20,7 +20,7 @@ use alloc::{collections::VecDeque, format, string::String, sync::Arc};
 use core::{fmt, hash::Hasher};
 
 pub use self::{
-    config::ClientConfig,
+    config::{ClientConfig, InvalidSubprotocol},
     handshake::Handshake,
     reconnect::{Backoff, Reconnect},
 };
@@ -34,7 +34,7 @@ use crate::{
     config::TransportKind,
     encoded::Encoded,
     entropy::Entropy,
-    exchange::{HeaderLines, Request},
+    exchange::Request,
     fingerprint::Fingerprint,
     packet::{Message, Packet, Revision},
     query,
@@ -576,8 +576,7 @@ impl ClientSession {
         if self.config.force_base64 && creates {
             query::push_pair(&mut target, "b64", "1");
         }
-        let mut headers = HeaderLines::from_static("Accept: */*\r\n");
-        headers.extend(&self.config.headers);
+        let mut headers = self.config.request_headers(transport);
         let cookies = self.cookies.header(now, self.config.cookie.as_deref());
         if let Some(cookies) = cookies {
             // What came in a field can go in one.
