@@ -24,7 +24,11 @@ pub use self::{
     handshake::Handshake,
     reconnect::{Backoff, Reconnect},
 };
-use self::{cookies::Cookies, polling::Polling, upgrade::Probe};
+use self::{
+    cookies::{Cookies, Scope},
+    polling::Polling,
+    upgrade::Probe,
+};
 use crate::{
     channel::{
         Channel, CloseReason, Event, ExchangeId, Kind, SendError, SocketEnd, SocketId, Timers,
@@ -577,7 +581,8 @@ impl ClientSession {
             query::push_pair(&mut target, "b64", "1");
         }
         let mut headers = self.config.request_headers(transport);
-        let cookies = self.cookies.header(now, self.config.cookie.as_deref());
+        let scope = Scope::of(&self.config.url, &self.target);
+        let cookies = self.cookies.header(now, scope, self.config.cookie.as_deref());
         if let Some(cookies) = cookies {
             // What came in a field can go in one.
             let _ = headers.push("Cookie", cookies);

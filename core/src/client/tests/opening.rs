@@ -96,7 +96,8 @@ fn cookies_come_back_on_all_transports() {
     let mut host = Host::new(|_| {});
     let fields = [("Set-Cookie", "route=a; Path=/; HttpOnly"), ("set-cookie", "io=b")];
     host.answer("GET", &Answer { status: 200, fields: &fields }, open(r#"["websocket"]"#));
-    let sent = "Cookie: route=a; io=b\r\n";
+    // The longer path first: that of `io` is the request's.
+    let sent = "Cookie: io=b; route=a\r\n";
     let (_, get) = host.request("GET").unwrap();
     let socket = host.opening.values().next().unwrap();
     for request in [get, socket] {
