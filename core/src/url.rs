@@ -276,7 +276,25 @@ fn parse_port(port: &str) -> Result<u16, InvalidUrl> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn parts_of_any_url_may_stand_in_a_request_line(
+            url in "(http|wss)://(\\PC{0,8}@)?[a-zA-Z0-9.\\-]{0,8}(:[0-9]{0,5})?([/?#]\\PC{0,20})?",
+            text in "\\PC{0,40}",
+        ) {
+            for url in [url, text] {
+                let Ok(url) = Url::parse(&url) else { continue };
+                for part in [url.host(), url.authority(), url.path(), url.query()] {
+                    prop_assert!(part.bytes().all(|byte| byte.is_ascii_graphic()), "{}", part);
+                }
+                prop_assert!(url.path().starts_with('/'));
+            }
+        }
+    }
 
     fn parts(url: &str) -> (bool, String, u16, String, String, String) {
         let Url { secure, host, port, authority, path, query, .. } = Url::parse(url).unwrap();

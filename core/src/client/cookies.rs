@@ -137,7 +137,7 @@ impl fmt::Debug for Cookies {
 }
 
 impl Cookie {
-    /// Reads a `Set-Cookie` field (section 5.6), and completes it for the request that was answered
+    /// Reads a `Set-Cookie` field (section 5.6), and completes it by the request of the response
     /// (section 5.7, up to step 20). `clock` is the UNIX time.
     fn parse(now: Time, scope: Scope<'_>, clock: Option<i64>, field: &str) -> Option<Self> {
         if field.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {

@@ -213,3 +213,19 @@ fn wall_clock(now: Time) -> Option<Duration> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     since_1970.checked_sub(now.since(Time::ZERO))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_clock_is_the_time_at_the_epoch_of_the_runtime() {
+        let since_1970 = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = Time::from_millis(5000);
+        let before = since_1970();
+        let at_epoch = wall_clock(now).unwrap();
+        let at_present = at_epoch + Duration::from_secs(5);
+        assert!(before <= at_present && at_present <= since_1970());
+        assert_eq!(wall_clock(Time::MAX), None, "before 1970");
+    }
+}

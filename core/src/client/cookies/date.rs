@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn texts_without_a_whole_date_are_refused() {
         for date in [
             "",
             "0",
@@ -179,7 +179,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_makes_it_panic(date in ".{0,60}", parts in "[0-9:A-Za-z ]{0,40}") {
+        fn any_text_is_parsed_without_a_panic(date in ".{0,60}", parts in "[0-9:A-Za-z ]{0,40}") {
             parse(&date);
             parse(&parts);
         }

@@ -2,7 +2,10 @@
 
 use alloc::{format, vec};
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::exchange::HeaderLines;
 
 /// A response, for any field but `Date`, which is given apart.
 struct Response<'a> {
@@ -394,12 +397,27 @@ fn prefixes_of_names_are_promises() {
 }
 
 #[test]
-fn the_application_s_own_come_first() {
+fn cookies_of_the_application_come_first() {
     let cookies = stored(HERE, &["a=1"]);
     let header = |cookies: &Cookies, own| cookies.header(Time::ZERO, scope(HERE), own);
     assert_eq!(header(&cookies, Some("own=1; own=2")).as_deref(), Some("own=1; own=2; a=1"));
     assert_eq!(header(&Cookies::default(), Some("own=1")).as_deref(), Some("own=1"));
     assert_eq!(header(&Cookies::default(), None), None);
+}
+
+proptest! {
+    #[test]
+    fn any_field_is_parsed_without_a_panic_and_sent_back_as_a_legal_field(
+        fields in prop::collection::vec(
+            "(_{0,2}[hH]ost-|__Secure-)?[a-c=\\PC\\x00-\\x1f]{0,6}(; ?(Path|Domain|Secure|Expires|Max-Age)=?\\PC{0,8}){0,3}",
+            0..8,
+        ),
+    ) {
+        let fields: Vec<_> = fields.iter().map(|field| &**field).collect();
+        let cookies = stored(HERE, &fields);
+        let header = sent(&cookies, HERE);
+        prop_assert_eq!(HeaderLines::new().push("Cookie", &header), Ok(()), "{:?}", fields);
+    }
 }
 
 #[test]

@@ -109,6 +109,34 @@ fn cookies_come_back_on_all_transports() {
 }
 
 #[test]
+fn cookies_go_by_the_url_and_by_the_date_of_the_response() {
+    let mut host = Host::with(ClientConfig::new(&Url::parse("http://a.b/p").unwrap()), false);
+    let fields = [
+        ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("Set-Cookie", "brief=1; Expires=Sun, 06-Nov-94 08:49:57 GMT"),
+        ("Set-Cookie", "past=1; Expires=Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("Set-Cookie", "elsewhere=1; Path=/q"),
+        ("Set-Cookie", "other=1; Domain=c.b"),
+        ("Set-Cookie", "encrypted=1; Secure"),
+        ("Set-Cookie", "all=1; Path=/; Domain=a.b"),
+    ];
+    host.answer("GET", &Answer { status: 200, fields: &fields }, open("[]"));
+    let cookies = |host: &Host, method| {
+        let (_, request) = host.request(method).unwrap();
+        let mut values = request.headers.values("cookie");
+        String::from_utf8(values.next().unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(cookies(&host, "GET"), "brief=1; all=1");
+    host.wait(millis(19_999));
+    host.send("a");
+    assert_eq!(cookies(&host, "POST"), "brief=1; all=1");
+    host.answer_post();
+    host.wait(millis(1));
+    host.send("b");
+    assert_eq!(cookies(&host, "POST"), "all=1");
+}
+
+#[test]
 fn what_is_sent_before_the_session_is_open_waits_for_it() {
     let mut host = Host::new(|_| {});
     host.send("a");
