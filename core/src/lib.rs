@@ -151,8 +151,8 @@ mod url;
 pub use crate::{
     carrier::{Layer, LayerContext},
     client::{
-        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
-        Reconnector,
+        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake,
+        InvalidSubprotocol, Reconnect, Reconnector,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},

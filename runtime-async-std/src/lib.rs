@@ -33,7 +33,7 @@
 
 use std::{io, net::SocketAddr};
 
-use enginewire::{Time, Url};
+use enginewire::Time;
 use enginewire_driver::{Clock, Runtime};
 use enginewire_smol::Smol;
 
@@ -74,7 +74,11 @@ impl Runtime for AsyncStd {
         self.0.accept(listener).await
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve(host, port).await
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
         self.0.connect(to).await
     }
 }

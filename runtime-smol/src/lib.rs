@@ -53,8 +53,8 @@ use std::{
 use async_executor::Executor;
 use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
-use enginewire::{Time, Url};
-use enginewire_driver::Clock;
+use enginewire::Time;
+use enginewire_driver::{Clock, InstantClock};
 use futures_io::{AsyncRead, AsyncWrite};
 
 pub use enginewire;
@@ -67,14 +67,14 @@ pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The sockets and timers of smol, and an executor.
 #[derive(Clone, Copy, Debug)]
 pub struct Smol {
-    clock: Clock,
+    clock: InstantClock,
     spawn: fn(Task),
 }
 
 impl Smol {
     /// Runs tasks by `spawn`, which must see to it that each gets to its end.
     pub fn spawning(spawn: fn(Task)) -> Self {
-        Self { clock: Clock::default(), spawn }
+        Self { clock: InstantClock::default(), spawn }
     }
 }
 
@@ -103,7 +103,7 @@ impl enginewire_driver::Runtime for Smol {
     }
 
     fn clock(&self) -> Clock {
-        self.clock
+        self.clock.into()
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
@@ -121,11 +121,14 @@ impl enginewire_driver::Runtime for Smol {
         Ok((Stream(stream), peer_addr))
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Stream, SocketAddr)> {
-        let stream = TcpStream::connect((to.host(), to.port())).await?;
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        async_net::resolve((host, port)).await
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
-        let peer_addr = stream.peer_addr()?;
-        Ok((Stream(stream), peer_addr))
+        Ok(Stream(stream))
     }
 }
 

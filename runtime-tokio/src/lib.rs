@@ -55,8 +55,8 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Time, Url};
-use enginewire_driver::Clock;
+use enginewire::Time;
+use enginewire_driver::{Clock, InstantClock};
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::{
     io::ReadBuf,
@@ -77,12 +77,12 @@ enginewire_driver::exports!(Tokio);
 /// outside of a runtime is an error.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio {
-    clock: Clock,
+    clock: InstantClock,
 }
 
 impl Default for Tokio {
     fn default() -> Self {
-        Self { clock: Clock::of(|| tokio::time::Instant::now().into_std()) }
+        Self { clock: InstantClock::of(|| tokio::time::Instant::now().into_std()) }
     }
 }
 
@@ -103,7 +103,7 @@ impl enginewire_driver::Runtime for Tokio {
     }
 
     fn clock(&self) -> Clock {
-        self.clock
+        self.clock.into()
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
@@ -124,11 +124,14 @@ impl enginewire_driver::Runtime for Tokio {
         Ok((Stream(stream), peer_addr))
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Stream, SocketAddr)> {
-        let stream = TcpStream::connect((to.host(), to.port())).await?;
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
-        let peer_addr = stream.peer_addr()?;
-        Ok((Stream(stream), peer_addr))
+        Ok(Stream(stream))
     }
 }
 

@@ -35,6 +35,8 @@ if (words.includes("options")) {
   options.query = { foo: "bar baz", u: "€" };
   options.extraHeaders = { "X-Test": "held" };
 }
+if (words.includes("noslash")) options.addTrailingSlash = false;
+if (words.includes("protocols")) options.protocols = ["chat", "v2.chat"];
 
 // Only one of them is loaded, and not as modules, which takes twice as long: more than most of the scenarios.
 const { Socket } = createRequire(import.meta.url)(words.includes("v3") ? "engine.io-client-3" : "engine.io-client");

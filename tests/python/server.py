@@ -56,7 +56,9 @@ class Server:
 
     async def __aenter__(self):
         self.eio = engineio.AsyncServer(
-            async_mode="aiohttp", ping_interval=self.ping_interval, ping_timeout=10, async_handlers=False)
+            async_mode="aiohttp", ping_interval=self.ping_interval, ping_timeout=10, async_handlers=False,
+            # As people write it. The open packet then has a `maxPayload` with a fraction.
+            max_http_buffer_size=1e8)
         self.eio._async = {**self.eio._async, "translate_request": with_whole_body(self.eio._async["translate_request"])}
         self.sessions = {}
         self.opened = asyncio.Queue()

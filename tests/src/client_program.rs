@@ -53,6 +53,12 @@ fn configure<R: Runtime>(builder: ClientBuilder<R>, words: &[&str]) -> Option<Cl
         builder = builder.path("/custom/").query("foo", "bar baz").query("u", "€");
         builder = builder.header("X-Test", "held");
     }
+    if words.contains(&"noslash") {
+        builder = builder.add_trailing_slash(false);
+    }
+    if words.contains(&"protocols") {
+        builder = builder.protocols(["chat", "v2.chat"]);
+    }
     if words.contains(&"v3") {
         builder = builder.revision(Revision::V3);
     }

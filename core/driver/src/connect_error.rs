@@ -20,6 +20,12 @@ pub enum ConnectError {
         /// Its name.
         name: String,
     },
+    /// A WebSocket subprotocol is no token, or is offered twice.
+    #[error("the subprotocol {name:?} cannot be offered: it is no token, or is offered twice")]
+    Subprotocol {
+        /// Its name.
+        name: String,
+    },
     /// Path, query and header fields together are more than any server takes.
     #[error("the path, query and header fields are too large for a request")]
     Request,
@@ -41,7 +47,11 @@ impl ConnectError {
     /// A status from 400 to 499 is permanent, but for those that ask for another try: 408, 421, 425, 429.
     pub const fn is_permanent(&self) -> bool {
         match self {
-            Self::Url(_) | Self::Tls | Self::Header { .. } | Self::Request => true,
+            Self::Url(_)
+            | Self::Tls
+            | Self::Header { .. }
+            | Self::Subprotocol { .. }
+            | Self::Request => true,
             Self::Session { reason: CloseReason::TransportError(fault), .. } => match fault {
                 TransportFault::Status(status) => {
                     matches!(status, 400..=499) && !matches!(status, 408 | 421 | 425 | 429)

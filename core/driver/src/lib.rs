@@ -55,7 +55,7 @@ pub use enginewire::{
 
 pub use crate::{
     client::{Client, ClientBuilder, Connecting, Sessions},
-    clock::Clock,
+    clock::{Clock, InstantClock},
     connect_error::ConnectError,
     handshake::Handshake,
     listen::listen,

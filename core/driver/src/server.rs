@@ -263,13 +263,14 @@ impl<R: Runtime> ServerBuilder<R> {
         http.write_timeout = timeouts.write_timeout;
         http.linger = timeouts.linger;
         let clock = runtime.clock();
-        let sessions = Arc::new(Sessions::new(clock));
+        let sessions = Arc::new(Sessions::new(clock.clone()));
         let hooks = (allow, fallback);
         let router = Router::new(config);
         let shared = Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs);
         let shared = Arc::new(shared);
         for shard in 0..sessions.timers.shards() {
             let (sessions, time) = (Arc::clone(&sessions), runtime.clone());
+            let clock = clock.clone();
             runtime.spawn(async move {
                 let is_finished = || sessions.lifecycle.is_finished();
                 let timers = &sessions.timers;

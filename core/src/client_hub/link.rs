@@ -1,6 +1,6 @@
 //! One connection of a client, and what it is used for.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use bytes::{Buf, Bytes};
@@ -65,7 +65,8 @@ enum Task {
 pub(super) enum Outcome {
     Answer(ExchangeId, ResponseHead, Bytes),
     Fault(ExchangeId, TransportFault),
-    Open(SocketId),
+    /// With the subprotocol that the server has chosen.
+    Open(SocketId, Option<String>),
     Refused(SocketId, TransportFault),
     Message(SocketId, Message),
     End(SocketId, SocketEnd),
@@ -88,7 +89,7 @@ impl Link {
         config: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        let key = ClientKey::new(entropy);
+        let key = ClientKey::new(entropy).offering(&request.headers);
         let mut mask_seed = [0; 16];
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
@@ -298,7 +299,7 @@ impl Link {
         let on = *on;
         let fault = match reply {
             Reply::Upgraded(head) => match key.check(&head) {
-                Ok(()) => return Some(Outcome::Open(on)),
+                Ok(chosen) => return Some(Outcome::Open(on, chosen.map(String::from))),
                 Err(refused) => refused.into(),
             },
             Reply::Answer(head, _) => TransportFault::Status(head.status()),

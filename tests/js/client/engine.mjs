@@ -21,7 +21,7 @@ export async function engine(run, options = {}) {
   const server = http.createServer((_, response) => response.writeHead(404).end());
   const requests = new Inbox();
   const io = new Server({ ...NO_HEARTBEAT, ...options });
-  io.attach(server, { path: options.path ?? "/engine.io/" });
+  io.attach(server, { path: options.path ?? "/engine.io/", addTrailingSlash: options.addTrailingSlash });
   // Behind the attachment, which takes the listeners that it finds for those of other paths; and called first.
   const overlap = watchOverlap(run);
   server.prependListener("request", (request, response) => {

@@ -165,6 +165,29 @@ function sessions(mode, dialect) {
     }
   }, { options: { path: "/custom/" } });
 
+  // The reference client of revision 3 heeds neither option.
+  if (!v3) {
+    each("noslash", "no request has a slash behind its path", async ({ server, client }) => {
+      const session = await ready({ server, client });
+      await session.echo("alive");
+      session.close();
+      await client.ends("transport close");
+      for (const { url } of server.requests.all) assert.equal(new URL(url, "http://a").pathname, "/engine.io");
+    }, { options: { addTrailingSlash: false } });
+
+    each("protocols", "subprotocols are offered, and the server's choice is taken", async ({ server, client }) => {
+      const session = await ready({ server, client });
+      await session.echo("alive");
+      if (mode !== "polling") assert.equal(session.socket.transport.socket.protocol, "chat");
+      session.close();
+      await client.ends("transport close");
+      for (const { headers } of server.requests.all) {
+        const offered = headers["sec-websocket-protocol"]?.split(/, */);
+        assert.deepEqual(offered, headers.upgrade ? ["chat", "v2.chat"] : undefined);
+      }
+    });
+  }
+
   each("early", "what is sent before the session is open comes first", async (start) => {
     const session = await ready(start);
     session.send("!send later");

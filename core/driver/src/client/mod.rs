@@ -1,6 +1,7 @@
 //! The client: how it is set up, and the sessions that it opens.
 
 mod builder;
+mod connect;
 mod sessions;
 mod task;
 
@@ -89,7 +90,7 @@ impl<R: Runtime> Client<R> {
     /// Opens sessions one after the other: a first one, and another whenever one was lost.
     pub fn sessions(&self) -> Sessions {
         let policy = self.shared.reconnect.clone();
-        Sessions::new(Box::new(self.clone()), policy, self.shared.state.clock)
+        Sessions::new(Box::new(self.clone()), policy, self.shared.state.clock.clone())
     }
 
     /// Where the server is.

@@ -17,7 +17,7 @@ use enginewire::{
 };
 use futures_io::AsyncWrite;
 
-use super::Shared;
+use super::{Shared, connect::connect};
 use crate::{
     client_cell::ClientCell,
     reader::Reader,
@@ -164,7 +164,7 @@ impl<R: Runtime> Task<R> {
             match action {
                 LinkAction::Connect(id) => {
                     let shared = Arc::clone(&self.shared);
-                    let connect = async move { shared.runtime.connect(&shared.url).await };
+                    let connect = async move { connect(&shared.runtime, &shared.url).await };
                     self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
                 }
                 LinkAction::Write(id) => self.write(id, now, cx, scratch),

@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Wake, Waker},
-    time::Instant,
 };
 
 use enginewire::{Config, Router, wire::http};
@@ -82,10 +81,7 @@ fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
 
 fn server_of(config: Config, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
     let options = Options { backlog, ..Options::default() };
-    let sessions = Arc::new(Sessions::new(Clock::of(|| {
-        static EPOCH: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-        *EPOCH
-    })));
+    let sessions = Arc::new(Sessions::new(Clock::of(|| Time::ZERO)));
     let (router, http) = (Router::new(config), http::Config::default());
     Arc::new(Shared::new(sessions, router, http, (allow, None), options, vec![anywhere()]))
 }
