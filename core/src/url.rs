@@ -240,7 +240,9 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), InvalidUrl> {
         None => (authority, None),
     };
     if host.is_empty() {
-        return Err(InvalidUrl::NoHost);
+        // An IPv6 address without its brackets begins like a port.
+        let is_port = port.is_none_or(|port| !port.contains(':'));
+        return Err(if is_port { InvalidUrl::NoHost } else { InvalidUrl::Host });
     }
     if !host.is_ascii() {
         return Err(InvalidUrl::NonAsciiHost);
@@ -390,7 +392,7 @@ mod tests {
             ("http://[::1", InvalidUrl::Host),
             ("http://[::1]8", InvalidUrl::Host),
             ("http://[127.0.0.1]", InvalidUrl::Host),
-            ("http://::1/", InvalidUrl::NoHost),
+            ("http://::1/", InvalidUrl::Host),
             ("http://2001:db8::1/", InvalidUrl::Host),
             ("http://[fe80::1%eth0]", InvalidUrl::ZoneId),
             ("http://[fe80::1%25eth0]:80", InvalidUrl::ZoneId),

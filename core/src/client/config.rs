@@ -140,7 +140,7 @@ impl ClientConfig {
     ///
     /// If it is malformed, or one of those that the client writes itself because they frame a request
     /// or belong to the handshake of a WebSocket: a second one would be read as another request, or
-    /// not be understood.
+    /// not be understood. Subprotocols are offered with [`push_protocol`](Self::push_protocol).
     pub fn push_header(
         &mut self,
         name: &str,
