@@ -392,8 +392,8 @@ impl Session {
             if request.transport != TransportKind::WebSocket {
                 return Err(BadRequest::TransportHandshake.into());
             }
-            let polls = self.transport == Transport::Polling;
-            if !polls || self.probe.is_some() || !self.may_upgrade() {
+            // One WebSocket too many is closed after its handshake, as the reference does.
+            if !self.may_upgrade() {
                 return Err(BadRequest::UpgradeRefused.into());
             }
             return Ok(Admission::Upgrade { base64: request.base64 });
