@@ -81,7 +81,8 @@ impl EventLoop {
         let deadline = deadlines.into_iter().flatten().min();
         let patience = match self.sockets.has_unread() {
             true => Some(Duration::ZERO),
-            false => deadline.map(|deadline| round_up(deadline.since(self.now()))),
+            // `mio` rounds it up to whole milliseconds.
+            false => deadline.map(|deadline| deadline.since(self.now())),
         };
         match self.poll.poll(&mut self.events, patience) {
             // It has not looked at the sockets.
@@ -191,11 +192,6 @@ impl EventLoop {
 #[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
 pub(crate) fn entropy(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
-}
-
-/// The system counts milliseconds: rounded down, the last of them would be spent spinning.
-fn round_up(patience: Duration) -> Duration {
-    patience + Duration::from_millis(1)
 }
 
 /// What one peer may send, 1 MiB, before others have their turn.

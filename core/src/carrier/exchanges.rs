@@ -7,7 +7,7 @@ use bytes::Buf;
 use super::{Guard, Host, Next, Order, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
-    exchange::{HeaderLines, Response},
+    exchange::{Head, HeaderLines, Response},
     router::{Opening, Reject, Route, SessionRequest},
     session::{Admission, Body, Carrier, ExchangeId, SocketId},
     time::Time,
@@ -209,7 +209,9 @@ impl<S, Q> Exchanges<S, Q> {
                     guard.detach(on.0);
                     drop(guard);
                     self.stage = Stage::Listening;
-                    self.respond(now, response, output);
+                    // The session is gone, and the rest of the body may never come.
+                    let close = self.http.is_receiving();
+                    self.respond(now, response, close, output);
                 }
                 None
             }
@@ -235,7 +237,8 @@ impl<S, Q> Exchanges<S, Q> {
         match verdict {
             Ok(()) => self.open(now, host, asking, output, rest),
             Err(message) => {
-                self.refuse(now, host, &Reject::Forbidden(message), output);
+                let upgrade = asking.accept.is_some();
+                self.refuse(now, host, &Reject::Forbidden(message), upgrade, output);
                 None
             }
         }
@@ -250,6 +253,7 @@ impl<S, Q> Exchanges<S, Q> {
         output: &mut Output,
     ) -> Option<Upgrade<S>> {
         let route = host.router().route(&head);
+        let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
         let accept = |transport| match transport {
             TransportKind::WebSocket => ws::accept(&head).map(Some).map_err(Reject::from),
@@ -258,7 +262,7 @@ impl<S, Q> Exchanges<S, Q> {
         let result = match route {
             Err(reject) => Err(reject),
             Ok(Route::Preflight(response)) => {
-                self.respond(now, response, output);
+                self.respond(now, response, false, output);
                 return None;
             }
             Ok(Route::Open(_)) if !host.has_room() => Err(Reject::Unavailable),
@@ -277,7 +281,7 @@ impl<S, Q> Exchanges<S, Q> {
             Ok(Route::Session(request)) => self.enter(now, host, &head, &request, input, output),
         };
         result.unwrap_or_else(|reject| {
-            self.refuse(now, host, &reject, output);
+            self.refuse(now, host, &reject, upgrade, output);
             None
         })
     }
@@ -300,7 +304,7 @@ impl<S, Q> Exchanges<S, Q> {
         let session = match host.open(now, opening, carrier, handshake) {
             Ok(session) => session,
             Err(reject) => {
-                self.refuse(now, host, &reject, output);
+                self.refuse(now, host, &reject, accept.is_some(), output);
                 return None;
             }
         };
@@ -373,22 +377,27 @@ impl<S, Q> Exchanges<S, Q> {
         self.lose(now, host);
     }
 
+    /// Refuses a request. Behind the refusal of an `upgrade` the connection closes, as behind that of the
+    /// reference: what its client may have sent already is not HTTP.
     fn refuse<H: Host<Session = S, Handshake = Q>>(
         &mut self,
         now: Time,
         host: &mut H,
         reject: &Reject,
+        upgrade: bool,
         output: &mut Output,
     ) {
         host.refused(reject);
-        self.respond(now, reject.response(), output);
+        self.respond(now, reject.response(), upgrade, output);
     }
 
-    fn respond(&mut self, now: Time, mut response: Response, output: &mut Output) {
+    fn respond(&mut self, now: Time, mut response: Response, close: bool, output: &mut Output) {
         let mut headers = core::mem::take(&mut self.headers);
         headers.extend(&response.headers);
         response.headers = headers;
-        self.http.respond(now, &response.into(), output);
+        let mut response = http::Response::from(response);
+        response.close = close;
+        self.http.respond(now, &response, output);
     }
 
     /// Goes on as a WebSocket.

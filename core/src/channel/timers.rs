@@ -66,11 +66,11 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
         }
     }
 
-    /// Takes the earliest deadline that `now` has reached.
-    pub(crate) fn expire(&mut self, now: Time) -> Option<K> {
-        let (_, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
+    /// Takes the earliest deadline that `now` has reached, and what it was for.
+    pub(crate) fn expire(&mut self, now: Time) -> Option<(Time, K)> {
+        let (deadline, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
         self.stop(kind);
-        Some(kind)
+        Some((deadline, kind))
     }
 
     pub(crate) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {

@@ -280,7 +280,7 @@ impl ClientSession {
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
     /// does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(kind) = self.timers.expire(now) {
+        while let Some((_, kind)) = self.timers.expire(now) {
             match kind {
                 ClientTimerKind::Open => self.fail(now, TransportFault::Timeout),
                 ClientTimerKind::Get => self.get_failed(now, TransportFault::Timeout),

@@ -3,6 +3,8 @@
 //!
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
+use core::time::Duration;
+
 use super::{CloseReason, Session, TimerKind, TransportFault};
 use crate::{packet::Revision, time::Time};
 
@@ -31,13 +33,16 @@ impl Session {
         }
     }
 
-    /// The next ping is due. It is queued whether or not the transport can take it now, and its
-    /// answer is due from now on.
-    pub(super) fn ping(&mut self, now: Time) {
+    /// Queues the ping that was due at `due`, whether or not the transport can take it now.
+    ///
+    /// The time for its pong counts from `due` if the timer was on time, so that what timers are rounded
+    /// by does not add up. It counts from `now` if the driver was late.
+    pub(super) fn ping(&mut self, now: Time, due: Time) {
         self.channel.shrink();
         self.channel.queue.push_ping();
         self.extended = false;
-        self.expect_pong(now);
+        let rounding = TIMER_ROUNDING.min(self.config.ping_timeout / 16);
+        self.expect_pong(if now.since(due) <= rounding { due } else { now });
         self.answer_poll();
     }
 
@@ -105,3 +110,7 @@ impl Session {
         self.timers.set(TimerKind::Heartbeat, deadline);
     }
 }
+
+/// What the timers of an idle event loop are late by at most: most count milliseconds and round up, and
+/// so does the system's wait behind them.
+const TIMER_ROUNDING: Duration = Duration::from_millis(2);

@@ -247,9 +247,9 @@ impl Session {
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
     /// does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(kind) = self.timers.expire(now) {
+        while let Some((due, kind)) = self.timers.expire(now) {
             match kind {
-                TimerKind::Ping => self.ping(now),
+                TimerKind::Ping => self.ping(now, due),
                 TimerKind::Heartbeat => self.heartbeat_missed(now),
                 TimerKind::Upgrade => self.abandon_probe(),
                 TimerKind::Noop => self.answer_poll_with_noop(),

@@ -147,3 +147,39 @@ fn a_broadcast_reaches_every_session() {
     assert_eq!(world.texts(on), ["4all"]);
     assert!(world.get(polls, &query).ends_with("\r\n\r\n4all"));
 }
+
+#[test]
+fn refused_upgrade_closes_the_connection() {
+    let mut world = World::with(|config| config.protocol.allow_upgrades = false);
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    let of_session = query.replace("polling", "websocket");
+    let of_none = "transport=websocket&sid=AAAAAAAAAAAAAAAAAAAA".to_string();
+    for query in [of_session, query, of_none, "transport=nothing".to_string()] {
+        let on = world.accept();
+        world.bytes(on, upgrade(&query));
+        let answer = world.take(on);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{query}: {answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{query}: {answer}");
+        assert!(world.socket(on).shut_down);
+        // What may have been sent behind the handshake is no request.
+        world.bytes(on, text("2probe"));
+        assert_eq!(world.take(on), "");
+        world.hub.handle_eof(world.now, on);
+        world.drain();
+        assert!(!world.is_open(on));
+    }
+}
+
+#[test]
+fn upgrade_that_the_application_refuses_closes_the_connection() {
+    let mut world = World::with(|config| config.ask = true);
+    let on = world.accept();
+    world.bytes(on, upgrade("transport=websocket"));
+    let ask = world.question();
+    assert!(world.hub.refuse(ask, "no".to_string()));
+    world.drain();
+    let answer = world.take(on);
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("\r\nConnection: close\r\n"));
+    assert!(world.socket(on).shut_down);
+}

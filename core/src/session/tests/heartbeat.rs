@@ -30,6 +30,25 @@ fn a_missing_pong_ends_the_session() {
 }
 
 #[test]
+fn time_for_a_pong_counts_from_when_the_ping_was_due_unless_the_driver_was_late() {
+    for (late, deadline) in [(0, 45_000), (2, 45_000), (3, 45_003), (4000, 49_000)] {
+        let mut peer = Peer::polling();
+        peer.session.handle_timeout(Time::from_millis(25_000 + late));
+        let expected = (Time::from_millis(deadline), TimerKind::Heartbeat);
+        assert_eq!(peer.session.poll_timeout(), Some(expected), "{late} ms late");
+    }
+}
+
+#[test]
+fn time_for_a_pong_is_never_used_up_by_rounding() {
+    let mut config = Config::default();
+    config.ping_timeout = millis(1);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.session.handle_timeout(Time::from_millis(25_002));
+    assert_eq!(peer.session.awaited(), Some(Time::from_millis(25_003)));
+}
+
+#[test]
 fn a_client_that_never_polls_is_noticed_too() {
     let mut peer = Peer::polling();
     peer.wait(secs(45));

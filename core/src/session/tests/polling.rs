@@ -59,6 +59,21 @@ fn a_post_delivers_its_messages_and_is_answered_ok() {
 }
 
 #[test]
+fn post_with_an_unfinished_body_is_refused_when_the_session_ends() {
+    let mut peer = Peer::polling();
+    let post = peer.begin_post();
+    peer.session.abort();
+    peer.drain();
+    assert_eq!(peer.answer(post), Reject::UnknownSession.response());
+    // The connection may not have known yet.
+    peer.end_post(post, "4late");
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+    let mut peer = Peer::polling();
+    let post = peer.post("4a\u{1e}1\u{1e}4b");
+    assert_eq!(peer.body(post), "ok", "the POST that ends the session has been taken");
+}
+
+#[test]
 fn a_second_post_ends_the_session_and_both_get_400() {
     let mut peer = Peer::polling();
     let get = peer.get();

@@ -301,6 +301,11 @@ impl Server {
         matches!(self.state, State::Exchange(_))
     }
 
+    /// Whether some of the body that was asked for is still to come.
+    pub const fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Exchange(Exchange { body: Incoming::Receiving(_), .. }))
+    }
+
     /// Whether the last answer was written: once the output is flushed, the driver shuts down its
     /// sending side and reads on, so that the peer gets to see the answer instead of a reset.
     pub const fn is_closing(&self) -> bool {
