@@ -327,7 +327,8 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// How long a connection may be silent between two requests, or before the first. Default 60 s.
+    /// How long a connection may be silent between two requests, or before the first. Default 75 s,
+    /// longer than the 60 s for which common proxies keep theirs.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;

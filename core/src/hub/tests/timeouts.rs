@@ -6,7 +6,7 @@ use super::*;
 fn a_connection_that_says_nothing_is_closed() {
     let mut world = World::new();
     let on = world.accept();
-    world.pass(seconds(59));
+    world.pass(seconds(74));
     assert!(world.is_open(on));
     world.pass(seconds(1));
     assert!(!world.is_open(on));

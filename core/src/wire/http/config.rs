@@ -26,8 +26,9 @@ pub struct Config {
     /// For the whole of a body, from [`Server::read_body`](super::Server::read_body) on: 1 MB at the
     /// 17 kB/s of a bad mobile line. Default 60 s.
     pub body_timeout: Duration,
-    /// Between two requests, and before the first. A polling client asks again within milliseconds;
-    /// what stays silent this long is a browser's spare connection. Default 60 s.
+    /// Between two requests, and before the first. A proxy must be the first to close a connection that
+    /// it keeps, or its next request meets the close: nginx and the load balancers of AWS keep theirs for
+    /// 60 s. Default 75 s, which is what nginx grants its own clients.
     pub idle_timeout: Duration,
     /// How long the peer may go on sending after the last answer before the connection is dropped.
     /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
@@ -44,7 +45,7 @@ impl Config {
             max_body: limits.max_payload,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             linger: Duration::from_secs(2),
         }
     }

@@ -10,6 +10,7 @@ use super::{
     fields::{Fields, Span},
     framing::{BodyLength, Framing},
     scan::Scan,
+    start_line::RequestLine,
 };
 use crate::exchange::Head;
 
@@ -62,6 +63,8 @@ impl RequestHead {
             Ok(Status::Complete(n)) if n == raw.len() => {}
             Ok(_) => return Err(Fault::NotOneHead),
             Err(error) => {
+                // The same fault as if the line had come byte by byte.
+                RequestLine::START.check(raw, 0)?;
                 let fault = diagnose(raw, error, max_headers);
                 return Err(fault.unwrap_or_else(|line| request_line_fault(line, error)));
             }

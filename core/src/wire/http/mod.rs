@@ -24,6 +24,7 @@ mod head;
 mod response;
 mod scan;
 mod server;
+mod start_line;
 
 pub use self::{
     answer::ResponseHead,

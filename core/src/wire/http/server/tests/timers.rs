@@ -13,12 +13,12 @@ fn due(wire: &Wire) -> (Duration, TimerKind) {
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     let mut wire = Wire::new();
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
-    wire.pass(59 * SECOND);
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
+    wire.pass(74 * SECOND);
     wire.feed(GET);
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
     assert_eq!(wire.written(), ok("/"));
-    wire.pass(60 * SECOND - Duration::from_nanos(1));
+    wire.pass(75 * SECOND - Duration::from_nanos(1));
     assert!(!wire.server.is_closed());
     wire.pass(Duration::from_nanos(1));
     assert!(wire.server.is_closed() && wire.out.is_empty());
@@ -59,7 +59,7 @@ fn empty_lines_begin_no_head() {
     for bytes in ["\r\n", "\r", "\n"] {
         wire.feed(bytes);
     }
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
     wire.feed("G");
     assert_eq!(due(&wire), (10 * SECOND, TimerKind::Head));
 }
@@ -101,7 +101,7 @@ fn a_complete_body_stops_its_timer() {
     wire.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
     assert_eq!(wire.timer(), None);
     wire.respond();
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn lingering_ends_however_much_the_peer_sends() {
 #[test]
 fn a_slow_reader_keeps_its_connection_for_as_long_as_it_reads() {
     for (connection, kind, patience) in
-        [("close", TimerKind::Linger, 2 * SECOND), ("x", TimerKind::Idle, 60 * SECOND)]
+        [("close", TimerKind::Linger, 2 * SECOND), ("x", TimerKind::Idle, 75 * SECOND)]
     {
         let mut wire = Wire::new();
         wire.feed(format!("GET /long HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n"));
@@ -144,6 +144,22 @@ fn a_slow_reader_keeps_its_connection_for_as_long_as_it_reads() {
         wire.pass(patience);
         assert!(wire.server.is_closed(), "it has taken nothing in the last period");
     }
+}
+
+#[test]
+fn bytes_that_begin_no_request_are_refused_without_waiting_for_a_head() {
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0", b"\r\n\x80", b"GET /\xff", b"{"] {
+        let mut wire = Wire::new();
+        wire.feed(bytes);
+        let written = wire.written();
+        assert!(written.starts_with("HTTP/1.1 400 "), "{bytes:?}: {written}");
+        assert!(written.contains("\r\nConnection: close\r\n"));
+        assert!(wire.server.is_closing());
+    }
+    let mut wire = Wire::new();
+    wire.feed("PRI * HTTP/2.0\r\n");
+    assert!(wire.written().starts_with("HTTP/1.1 505 "));
+    assert!(wire.server.is_closing());
 }
 
 #[test]
