@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{answer::ResponseHead, head::RequestHead};
+use super::{answer::ResponseHead, date::WallClock, head::RequestHead};
 use crate::limits::Limits;
 
 /// Limits and patience of the server side, shared by all its connections.
@@ -14,8 +14,8 @@ pub struct Config {
     /// The largest request head in bytes, from the request line to the empty line. More than
     /// [`RequestHead::MAX_LEN`] counts as that. Default 16 384, as Node.
     pub max_head: usize,
-    /// The most header fields in one head. More than [`RequestHead::MAX_HEADERS`] counts as that.
-    /// Default 100, as hyper.
+    /// The most header fields in one head. Default: as many as `max_head` bytes can hold. A field that
+    /// has the four bytes of the shortest costs eight bytes more to keep.
     pub max_headers: usize,
     /// The largest request body in bytes, after chunked decoding. The framing of a chunked body may
     /// add to what is read, never to what is held. Default 1 000 000, as the reference.
@@ -34,6 +34,9 @@ pub struct Config {
     /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
     /// on its way (RFC 9112 section 9.6). Default 2 s, a few round trips.
     pub linger: Duration,
+    /// The time of day, for the `Date` of responses. Default: a clock that has not been set, without which
+    /// they have none (RFC 9110 section 6.6.1).
+    pub wall_clock: WallClock,
 }
 
 impl Config {
@@ -47,6 +50,7 @@ impl Config {
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             linger: Duration::from_secs(2),
+            wall_clock: WallClock::new(),
         }
     }
 
@@ -72,8 +76,7 @@ pub struct ClientConfig {
     /// The largest head of an answer in bytes, from the status line to the empty line. More than
     /// [`ResponseHead::MAX_LEN`] counts as that. Default 16 384, as Node.
     pub max_head: usize,
-    /// The most header fields in one head. More than [`ResponseHead::MAX_HEADERS`] counts as that.
-    /// Default 100, as hyper.
+    /// The most header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,
     /// The largest body of an answer in bytes, after chunked decoding. Default 1 000 000, as the
     /// reference.

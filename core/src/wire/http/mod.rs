@@ -14,6 +14,7 @@ mod body;
 mod chunked;
 mod client;
 mod config;
+mod date;
 mod diagnose;
 mod event;
 mod exchange;
@@ -31,6 +32,7 @@ pub use self::{
     chunked::ChunkError,
     client::{Client, Reply},
     config::{ClientConfig, Config},
+    date::{HttpDate, WallClock},
     event::{Event, TimerKind},
     fault::{AnswerFault, Fault},
     framing::BodyLength,

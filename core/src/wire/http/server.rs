@@ -247,7 +247,8 @@ impl Server {
             Some(_) if exchange.http_1_0 => Connection::KeepAlive,
             Some(_) => Connection::Persist,
         };
-        response.write(exchange.is_head, connection, out);
+        let date = self.config.wall_clock.date(now);
+        response.write(exchange.is_head, connection, date, out);
         match left {
             None => self.linger(now, out),
             Some(0) => self.expect_request(now),
@@ -386,7 +387,8 @@ impl Server {
     /// Answers a fault and starts to close.
     fn refuse(&mut self, now: Time, fault: Fault, out: &mut Output) -> Event {
         let is_head = matches!(self.state, State::Exchange(Exchange { is_head: true, .. }));
-        Response::from(&fault).write(is_head, Connection::Close, out);
+        let date = self.config.wall_clock.date(now);
+        Response::from(&fault).write(is_head, Connection::Close, date, out);
         self.linger(now, out);
         Event::Fault(fault)
     }
