@@ -153,7 +153,9 @@ pub use crate::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
-    config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
+    config::{
+        Config, Cookie, Cors, CorsOrigin, HeadersHook, SubprotocolHook, TransportKind, Transports,
+    },
     deadlines::{DeadlineKey, Deadlines},
     encoded::Encoded,
     entropy::Entropy,

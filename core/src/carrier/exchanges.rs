@@ -8,7 +8,7 @@ use super::{Guard, Host, Next, Order, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
     exchange::{Head, HeaderLines, Response},
-    router::{Opening, Reject, Route, SessionRequest},
+    router::{Opening, Reject, Route, Router, SessionRequest},
     session::{Admission, Body, Carrier, ExchangeId, SocketId},
     time::Time,
     wire::{
@@ -43,8 +43,21 @@ enum Stage<S, Q> {
 struct Asking<Q> {
     opening: Opening,
     /// For a session that begins on a WebSocket.
-    accept: Option<ws::AcceptKey>,
+    switch: Option<Switch>,
     handshake: Q,
+}
+
+/// What the response to a WebSocket handshake carries.
+struct Switch {
+    accept: ws::AcceptKey,
+    subprotocol: HeaderLines,
+}
+
+impl Switch {
+    fn new(router: &Router, head: &RequestHead) -> Result<Self, Reject> {
+        let accept = ws::accept(head)?;
+        Ok(Self { accept, subprotocol: router.subprotocol(head)? })
+    }
 }
 
 /// The connection goes on as a WebSocket of a session.
@@ -237,7 +250,7 @@ impl<S, Q> Exchanges<S, Q> {
         match verdict {
             Ok(()) => self.open(now, host, asking, output, rest),
             Err(message) => {
-                let upgrade = asking.accept.is_some();
+                let upgrade = asking.switch.is_some();
                 self.refuse(now, host, &Reject::Forbidden(message), upgrade, output);
                 None
             }
@@ -255,10 +268,6 @@ impl<S, Q> Exchanges<S, Q> {
         let route = host.router().route(&head);
         let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
-        let accept = |transport| match transport {
-            TransportKind::WebSocket => ws::accept(&head).map(Some).map_err(Reject::from),
-            TransportKind::Polling => Ok(None),
-        };
         let result = match route {
             Err(reject) => Err(reject),
             Ok(Route::Preflight(response)) => {
@@ -266,10 +275,14 @@ impl<S, Q> Exchanges<S, Q> {
                 return None;
             }
             Ok(Route::Open(_)) if !host.has_room() => Err(Reject::Unavailable),
-            Ok(Route::Open(opening)) => accept(opening.transport()).map(|accept| {
+            Ok(Route::Open(opening)) => match opening.transport() {
+                TransportKind::WebSocket => Switch::new(host.router(), &head).map(Some),
+                TransportKind::Polling => Ok(None),
+            }
+            .map(|switch| {
                 let mut handshake = host.ask(head);
                 let verdict = host.verdict(&mut handshake);
-                let asking = Asking { opening, accept, handshake };
+                let asking = Asking { opening, switch, handshake };
                 match verdict {
                     Some(verdict) => self.decide(now, host, asking, verdict, output, input.rest()),
                     None => {
@@ -295,21 +308,21 @@ impl<S, Q> Exchanges<S, Q> {
         output: &mut Output,
         rest: &[u8],
     ) -> Option<Upgrade<S>> {
-        let Asking { opening, accept, handshake } = asking;
+        let Asking { opening, switch, handshake } = asking;
         let id = host.fresh_id();
-        let carrier = match accept {
+        let carrier = match switch {
             Some(_) => Carrier::Socket(SocketId(id)),
             None => Carrier::Exchange(ExchangeId(id)),
         };
         let session = match host.open(now, opening, carrier, handshake) {
             Ok(session) => session,
             Err(reject) => {
-                self.refuse(now, host, &reject, accept.is_some(), output);
+                self.refuse(now, host, &reject, switch.is_some(), output);
                 return None;
             }
         };
-        if let Some(accept) = accept {
-            return Some(self.upgrade(&accept, SocketId(id), session, rest, output));
+        if let Some(switch) = switch {
+            return Some(self.upgrade(switch, SocketId(id), session, rest, output));
         }
         self.stage = Stage::Waiting { session, on: ExchangeId(id) };
         // The handshake is answered at once.
@@ -340,12 +353,15 @@ impl<S, Q> Exchanges<S, Q> {
                 self.http.read_body(now, output);
             }
             Admission::Upgrade { base64 } => {
-                let accept = ws::accept(head)?;
+                drop(guard);
+                let switch = Switch::new(host.router(), head)?;
+                let mut guard = host.lock(&session, id);
                 guard.attach(id);
+                // If the session has changed in between, it closes this WebSocket.
                 guard.session().handle_socket_open(now, SocketId(id), base64);
                 drop(guard);
                 let rest = input.rest();
-                return Ok(Some(self.upgrade(&accept, SocketId(id), session, rest, output)));
+                return Ok(Some(self.upgrade(switch, SocketId(id), session, rest, output)));
             }
         }
         drop(guard);
@@ -403,14 +419,15 @@ impl<S, Q> Exchanges<S, Q> {
     /// Goes on as a WebSocket.
     fn upgrade(
         &mut self,
-        accept: &ws::AcceptKey,
+        switch: Switch,
         on: SocketId,
         session: S,
         rest: &[u8],
         output: &mut Output,
     ) -> Upgrade<S> {
-        let headers = core::mem::take(&mut self.headers);
-        let mut early = self.http.accept_upgrade(accept, headers.as_bytes(), output);
+        let mut headers = core::mem::take(&mut self.headers);
+        headers.extend(&switch.subprotocol);
+        let mut early = self.http.accept_upgrade(&switch.accept, headers.as_bytes(), output);
         early.extend_from_slice(rest);
         Upgrade { session, on, early: early.into() }
     }

@@ -183,3 +183,24 @@ fn upgrade_that_the_application_refuses_closes_the_connection() {
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("\r\nConnection: close\r\n"));
     assert!(world.socket(on).shut_down);
 }
+
+#[test]
+fn first_offered_subprotocol_comes_back_from_both_kinds_of_handshake() {
+    let mut world = World::new();
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    for query in ["transport=websocket".to_string(), query.replace("polling", "websocket")] {
+        let offering = |value: &str| {
+            let field = format!("Sec-WebSocket-Protocol: {value}\r\nUpgrade:");
+            upgrade(&query).replace("Upgrade:", &field)
+        };
+        let bad = world.accept();
+        world.bytes(bad, offering("chat,"));
+        assert!(world.take(bad).starts_with("HTTP/1.1 400 "));
+        let on = world.accept();
+        world.bytes(on, offering("v2.chat, chat"));
+        let answer = world.take(on);
+        assert!(answer.starts_with("HTTP/1.1 101 "));
+        assert!(answer.contains("\r\nSec-WebSocket-Protocol: v2.chat\r\n"), "{answer}");
+    }
+}
