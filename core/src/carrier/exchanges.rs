@@ -147,7 +147,12 @@ impl<S, Q> Exchanges<S, Q> {
     ) -> Option<Upgrade<S>> {
         let mut input = Input::new(bytes);
         loop {
-            let event = self.http.handle_bytes(now, &mut input, output)?;
+            let Some(event) = self.http.handle_bytes(now, &mut input, output) else {
+                if self.release_poll(now, host, output) {
+                    continue;
+                }
+                return None;
+            };
             let upgrade = match event {
                 Event::Request(head) => self.route(now, host, head, &input, output),
                 Event::Body(body) => self.body(now, host, Body::Complete(body), output),
@@ -367,6 +372,22 @@ impl<S, Q> Exchanges<S, Q> {
         drop(guard);
         self.stage = Stage::Waiting { session, on: ExchangeId(id) };
         Ok(self.answer(now, host, output, input.rest()))
+    }
+
+    /// Ends a GET that waits if a further request has come behind it. Says whether that is next.
+    fn release_poll<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+    ) -> bool {
+        let Stage::Waiting { session, on } = &self.stage else { return false };
+        if !self.http.is_pipelined() {
+            return false;
+        }
+        host.lock(session, on.0).session().handle_pipelined(now, *on);
+        self.answer(now, host, output, &[]);
+        self.is_listening()
     }
 
     fn body<H: Host<Session = S, Handshake = Q>>(

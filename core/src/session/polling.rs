@@ -82,6 +82,17 @@ impl Session {
         }
     }
 
+    /// A further request came on the connection of a GET that waits: it cannot be answered before the
+    /// GET is, so the GET ends with a noop.
+    ///
+    /// Responses come in the order of the requests (RFC 9112 section 9.3.2). A client or proxy that
+    /// pipelines would otherwise wait with its POST for a message of ours, or for the next ping.
+    pub fn handle_pipelined(&mut self, _now: Time, on: ExchangeId) {
+        if self.polling.get == Some(on) {
+            self.answer_poll_with_noop();
+        }
+    }
+
     /// The head of a POST came; [`handle_body`](Self::handle_body) or
     /// [`handle_exchange_lost`](Self::handle_exchange_lost) follows. `binary` says that its content
     /// type is `application/octet-stream`.

@@ -74,6 +74,21 @@ fn post_with_an_unfinished_body_is_refused_when_the_session_ends() {
 }
 
 #[test]
+fn poll_ends_with_a_noop_when_a_request_is_pipelined_behind_it() {
+    let mut peer = Peer::polling();
+    let get = peer.get();
+    for on in [ExchangeId(99), get, get] {
+        peer.session.handle_pipelined(peer.now, on);
+        peer.drain();
+    }
+    assert_eq!(peer.body(get), "6");
+    let next = peer.get();
+    peer.session.handle_pipelined(peer.now, get);
+    peer.drain();
+    assert!(peer.waits(next));
+}
+
+#[test]
 fn a_second_post_ends_the_session_and_both_get_400() {
     let mut peer = Peer::polling();
     let get = peer.get();

@@ -302,6 +302,12 @@ impl Server {
         matches!(self.state, State::Exchange(_))
     }
 
+    /// Whether bytes of a further request have come behind the current one, which has no body.
+    pub fn is_pipelined(&self) -> bool {
+        let State::Exchange(Exchange { body, .. }) = &self.state else { return false };
+        matches!(body, Incoming::Waiting(BodyLength::Sized(0))) && !self.held.is_empty()
+    }
+
     /// Whether some of the body that was asked for is still to come.
     pub const fn is_receiving(&self) -> bool {
         matches!(self.state, State::Exchange(Exchange { body: Incoming::Receiving(_), .. }))
