@@ -3,6 +3,7 @@
 
 mod close;
 mod payload;
+mod progress;
 mod queue;
 mod timers;
 
@@ -15,6 +16,7 @@ pub use self::{
 };
 pub(crate) use self::{
     payload::{form_of, packets},
+    progress::Progress,
     queue::{PROBE, Queue, Queued},
     timers::{Kind, Timers},
 };

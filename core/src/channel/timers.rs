@@ -44,7 +44,12 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
     }
 
     pub(crate) fn is_set(&self, kind: K) -> bool {
-        self.deadlines[kind.index()].is_some()
+        self.deadline(kind).is_some()
+    }
+
+    /// The deadline of this kind, if there is one.
+    pub(crate) fn deadline(&self, kind: K) -> Option<Time> {
+        self.deadlines[kind.index()]
     }
 
     /// The earliest deadline.

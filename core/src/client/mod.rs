@@ -27,8 +27,8 @@ pub use self::{
 use self::{cookies::Cookies, polling::Polling, upgrade::Probe};
 use crate::{
     channel::{
-        Channel, CloseReason, Event, ExchangeId, Kind, SendError, SocketEnd, SocketId, Timers,
-        TransportFault, TrySendError,
+        Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, SocketEnd, SocketId,
+        Timers, TransportFault, TrySendError,
     },
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
@@ -91,6 +91,8 @@ pub struct ClientSession {
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
     upgrade_due: bool,
     timers: Timers<ClientTimerKind, 8>,
+    /// Counts towards the next extension of the heartbeat.
+    progress: Progress,
     channel: Channel,
     actions: VecDeque<ClientAction>,
     next_id: u64,
@@ -210,6 +212,7 @@ impl ClientSession {
             probe: None,
             upgrade_due: false,
             timers: Timers::default(),
+            progress: Progress::default(),
             channel: Channel::default(),
             actions: VecDeque::new(),
             next_id: 0,
@@ -502,12 +505,13 @@ impl ClientSession {
             probe,
             upgrade_due,
             timers,
+            progress,
             channel,
             actions,
             next_id: _,
         } = self;
         into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
-        into.push(channel);
+        into.push(&(channel, progress));
         cookies.fingerprint(now, into);
         into.push_name(match transport {
             Transport::Polling => None,
