@@ -37,11 +37,13 @@ pub struct Config {
     /// Time between two pings of a client (revision 4), or what a client of revision 3 is told.
     /// Default 25 s.
     pub ping_interval: Duration,
-    /// How long a client may take to answer a ping. At least 1 ms; default 20 s.
+    /// How long a client may take to answer a ping, and again while bytes move on its connections at a
+    /// lowest rate. At least 1 ms; default 20 s.
     pub ping_timeout: Duration,
     /// How long an upgrade may take, from the WebSocket's handshake on. Default 10 s.
     pub upgrade_timeout: Duration,
-    /// How long a closing session waits for the peer to take what is queued. Default 30 s.
+    /// How long a closing session waits for the peer to take what is queued, and again whenever it has
+    /// taken some of it at a lowest rate. Default 30 s.
     pub close_timeout: Duration,
     /// A message that every session begins with, right after the handshake. Default none.
     pub initial_packet: Option<Encoded>,

@@ -141,6 +141,7 @@ mod exchange;
 mod fingerprint;
 mod limits;
 mod packet;
+mod progress;
 mod router;
 mod session;
 mod sid;

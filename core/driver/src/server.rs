@@ -320,7 +320,8 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
-    /// How long a client may take to send the body of a POST. Default 60 s.
+    /// How long a client may take to send the body of a POST, and again whenever as much of it has come as
+    /// 1 KiB a second makes in that time. Default 60 s.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;

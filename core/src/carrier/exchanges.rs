@@ -28,6 +28,8 @@ pub struct Exchanges<S, Q> {
     ended: bool,
     /// The answer must wait until what is written has gone.
     postponed: bool,
+    /// The session whose large response is being written. It is told when the client reads.
+    sending: Option<(S, ExchangeId)>,
 }
 
 /// What the request waits for.
@@ -79,6 +81,7 @@ impl<S, Q> Exchanges<S, Q> {
             headers: HeaderLines::new(),
             ended: false,
             postponed: false,
+            sending: None,
         }
     }
 
@@ -103,7 +106,7 @@ impl<S, Q> Exchanges<S, Q> {
 
     /// Whether to [`look`](Self::look) again once everything has been written.
     pub const fn is_postponed(&self) -> bool {
-        self.postponed
+        self.postponed || self.sending.is_some()
     }
 
     /// The handshake that the application is being asked about.
@@ -126,8 +129,12 @@ impl<S, Q> Exchanges<S, Q> {
         {
             self.fail(now, host, &event);
         }
+        if output.remaining() == 0 {
+            self.end_sending(host);
+        }
         let waited = !self.is_listening();
         if let Some(upgrade) = self.answer(now, host, output, &[]) {
+            self.end_sending(host);
             return Some(upgrade);
         }
         // The next request may have come in the meantime.
@@ -145,12 +152,14 @@ impl<S, Q> Exchanges<S, Q> {
         bytes: &mut [u8],
         output: &mut Output,
     ) -> Option<Upgrade<S>> {
+        let read = bytes.len();
         let mut input = Input::new(bytes);
         loop {
             let Some(event) = self.http.handle_bytes(now, &mut input, output) else {
                 if self.release_poll(now, host, output) {
                     continue;
                 }
+                self.note_read(now, host, read);
                 return None;
             };
             let upgrade = match event {
@@ -163,6 +172,7 @@ impl<S, Q> Exchanges<S, Q> {
                 }
             };
             if upgrade.is_some() {
+                self.end_sending(host);
                 return upgrade;
             }
         }
@@ -176,8 +186,22 @@ impl<S, Q> Exchanges<S, Q> {
         }
     }
 
+    /// Counts bytes that the socket has taken after it was full, see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress): the client reads a response, however slowly.
+    pub fn note_written<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        bytes: usize,
+    ) {
+        if let Some((session, on)) = self.sending.as_ref().filter(|_| bytes > 0) {
+            host.lock(session, on.0).session().handle_written(now, bytes);
+        }
+    }
+
     /// The connection is gone.
     pub fn lose<H: Host<Session = S, Handshake = Q>>(&mut self, now: Time, host: &mut H) {
+        self.end_sending(host);
         let stage = core::mem::replace(&mut self.stage, Stage::Listening);
         if let Stage::Waiting { session, on } = stage {
             let mut guard = host.lock(&session, on.0);
@@ -224,9 +248,16 @@ impl<S, Q> Exchanges<S, Q> {
             Stage::Waiting { session, on } => {
                 let mut guard = host.lock(session, on.0);
                 if let Some(Order::Respond(response)) = guard.take_order() {
-                    guard.detach(on.0);
+                    let large = response.body.len() >= WRITE_CHUNK;
+                    if !large {
+                        guard.detach(on.0);
+                    }
                     drop(guard);
-                    self.stage = Stage::Listening;
+                    let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+                    if let (Stage::Waiting { session, on }, true) = (stage, large) {
+                        self.end_sending(host);
+                        self.sending = Some((session, on));
+                    }
                     // The session is gone, and the rest of the body may never come.
                     let close = self.http.is_receiving();
                     self.respond(now, response, close, output);
@@ -372,6 +403,25 @@ impl<S, Q> Exchanges<S, Q> {
         drop(guard);
         self.stage = Stage::Waiting { session, on: ExchangeId(id) };
         Ok(self.answer(now, host, output, input.rest()))
+    }
+
+    /// In the middle of a body, what was `read` is a sign of life.
+    fn note_read<H: Host<Session = S, Handshake = Q>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        read: usize,
+    ) {
+        if let (Stage::Waiting { session, on }, true) = (&self.stage, self.http.is_receiving()) {
+            host.lock(session, on.0).session().handle_progress(now, read);
+        }
+    }
+
+    /// The large response has been written, or will not be.
+    fn end_sending<H: Host<Session = S, Handshake = Q>>(&mut self, host: &mut H) {
+        if let Some((session, on)) = self.sending.take() {
+            host.lock(&session, on.0).detach(on.0);
+        }
     }
 
     /// Ends a GET that waits if a further request has come behind it. Says whether that is next.

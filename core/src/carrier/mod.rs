@@ -12,6 +12,9 @@ mod exchanges;
 mod outbox;
 mod socket;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::string::String;
 
 pub(crate) use self::socket::MAX_REPLIES;

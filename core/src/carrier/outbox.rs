@@ -16,6 +16,10 @@ pub struct Outbox {
     blocked: bool,
     /// Since when it has taken nothing although it should have.
     stalled: Option<Time>,
+    /// The socket was full and has not taken everything since.
+    full: bool,
+    /// Bytes that the socket has taken while it was full, since that was last asked.
+    progress: usize,
 }
 
 /// What became of a write.
@@ -58,6 +62,12 @@ impl Outbox {
     /// The socket takes something again. Says whether it did not.
     pub const fn unblock(&mut self) -> bool {
         core::mem::replace(&mut self.blocked, false)
+    }
+
+    /// Takes the count of bytes that the socket has taken after it was full. They tell that the peer reads;
+    /// bytes that fill the buffer of a socket do not.
+    pub const fn take_progress(&mut self) -> usize {
+        core::mem::replace(&mut self.progress, 0)
     }
 
     /// Keeps what is in `output` until it can be written.
@@ -109,12 +119,16 @@ impl Outbox {
                 Ok(Written::Some(n)) => {
                     output.advance(n);
                     self.stalled = None;
+                    if self.full {
+                        self.progress = self.progress.saturating_add(n);
+                    }
                 }
                 Ok(Written::Blocked) => {
                     if self.pending.is_none() {
                         self.pending = Some(Box::new(core::mem::take(shared)));
                     }
                     self.blocked = true;
+                    self.full = true;
                     self.stalled.get_or_insert(now);
                     return Ok(false);
                 }
@@ -125,6 +139,7 @@ impl Outbox {
             }
         }
         self.blocked = false;
+        self.full = false;
         Ok(true)
     }
 }
@@ -170,6 +185,21 @@ mod tests {
         assert_eq!(flush(&mut outbox, &mut shared, 0, 9), b"bcd");
         assert!(outbox.is_empty() && outbox.take_empty().is_some());
         assert!(outbox.take_empty().is_none());
+    }
+
+    #[test]
+    fn bytes_count_as_progress_only_after_the_socket_was_full() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        put(&mut outbox, &mut shared, b"abcdef");
+        flush(&mut outbox, &mut shared, 0, 2);
+        assert_eq!(outbox.take_progress(), 0);
+        outbox.unblock();
+        flush(&mut outbox, &mut shared, 1, 1);
+        flush(&mut outbox, &mut shared, 2, 9);
+        assert_eq!((outbox.take_progress(), outbox.take_progress()), (4, 0));
+        put(&mut outbox, &mut shared, b"gh");
+        flush(&mut outbox, &mut shared, 3, 9);
+        assert_eq!(outbox.take_progress(), 0);
     }
 
     #[test]

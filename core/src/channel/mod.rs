@@ -3,7 +3,6 @@
 
 mod close;
 mod payload;
-mod progress;
 mod queue;
 mod timers;
 
@@ -16,10 +15,10 @@ pub use self::{
 };
 pub(crate) use self::{
     payload::{form_of, packets},
-    progress::Progress,
     queue::{PROBE, Queue, Queued},
     timers::{Kind, Timers},
 };
+pub(crate) use crate::progress::Progress;
 use crate::{encoded::Encoded, limits::Limits, packet::Message};
 
 /// One HTTP request and its answer. On the server a name that the driver gives and that comes back in

@@ -256,3 +256,49 @@ fn in_revision_3_a_pong_overtakes_messages_but_not_the_handshake() {
     assert!(frames[0].starts_with("0{"), "{frames:?}");
     assert_eq!(frames[1..], ["3", "4a"]);
 }
+
+#[test]
+fn bytes_at_the_lowest_rate_extend_the_time_for_a_pong() {
+    let (mut peer, _) = Peer::websocket();
+    peer.wait(secs(25));
+    // 1 KiB a second in the 20 s that there are.
+    for _ in 0..10 {
+        peer.wait(millis(19_999));
+        peer.session.handle_progress(peer.now, 20 * 1024);
+    }
+    peer.session.handle_progress(peer.now, 20 * 1024 - 1);
+    peer.wait(secs(20));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_count_from_when_a_pong_is_awaited() {
+    let (mut peer, _) = Peer::websocket();
+    peer.session.handle_progress(peer.now, 1_000_000);
+    peer.wait(secs(45));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_extend_the_time_for_a_ping_of_revision_3() {
+    let mut peer = Peer::polling_v3();
+    peer.wait(secs(44));
+    peer.session.handle_written(peer.now, 45 * 1024);
+    peer.wait(secs(44));
+    assert!(peer.session.is_open());
+    peer.wait(secs(1));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_never_make_a_deadline_earlier_and_are_harmless_after_the_end() {
+    let (mut peer, _) = Peer::websocket();
+    peer.wait(secs(25));
+    peer.session.excuse(peer.now + secs(100));
+    peer.session.handle_progress(peer.now, 1_000_000);
+    peer.wait(secs(99));
+    assert!(peer.session.is_open());
+    peer.session.abort();
+    peer.session.handle_written(peer.now, usize::MAX);
+    assert!(peer.session.poll_timeout().is_none());
+}

@@ -23,8 +23,8 @@ pub struct Config {
     /// From the first byte of a head to its last: long enough for a lost packet or two on a bad
     /// line, short enough that slow heads cannot be hoarded. Default 10 s.
     pub head_timeout: Duration,
-    /// For the whole of a body, from [`Server::read_body`](super::Server::read_body) on: 1 MB at the
-    /// 17 kB/s of a bad mobile line. Default 60 s.
+    /// From [`Server::read_body`](super::Server::read_body) on, and again whenever as much of the body has
+    /// come as 1 KiB a second makes in that time: a body may be slow, but not stand still. Default 60 s.
     pub body_timeout: Duration,
     /// Between two requests, and before the first. A proxy must be the first to close a connection that
     /// it keeps, or its next request meets the close: nginx and the load balancers of AWS keep theirs for

@@ -5,6 +5,9 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+const TOO_SLOW: &str =
+    "408 the request body was not complete, and too little of it came within 60s";
+
 fn due(wire: &Wire) -> (Duration, TimerKind) {
     let (at, kind) = wire.server.poll_timeout().unwrap();
     (at.since(wire.now), kind)
@@ -85,13 +88,54 @@ fn a_body_has_a_minute_from_when_it_is_asked_for() {
         wire.feed("1");
         assert_eq!(due(&wire), (SECOND, TimerKind::Body));
         wire.pass(SECOND);
-        assert_eq!(wire.log, ["POST /", "408 the request body was not complete after 60s"]);
+        assert_eq!(wire.log, ["POST /", TOO_SLOW]);
         assert!(wire.server.is_closing() && !wire.server.in_exchange());
         wire.server.respond(wire.now, &Response::new(200), &mut wire.out);
         let written = wire.written();
         assert!(written.starts_with("HTTP/1.1 408 "), "{written}");
         assert_eq!(written.matches("HTTP/1.1").count(), 1, "the lost exchange has no other answer");
     }
+}
+
+/// A server with the default limits in the middle of a body.
+fn receiving(length: &str) -> Wire {
+    let mut wire = Wire::new();
+    wire.server = Server::new(wire.now, Arc::new(Config::default()));
+    wire.hold = true;
+    wire.feed(format!("POST / HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n"));
+    wire
+}
+
+#[test]
+fn body_that_comes_steadily_is_not_cut() {
+    for length in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
+        let mut wire = receiving(length);
+        if length.ends_with("chunked") {
+            wire.feed("F4240\r\n");
+        }
+        // 2 kB/s: 500 s.
+        for _ in 0..99 {
+            wire.pass(5 * SECOND);
+            wire.feed([b'x'; 10_000]);
+        }
+        assert_eq!(wire.log, ["POST /"], "{length}");
+        assert!(due(&wire).0 > 30 * SECOND);
+        // Then it stands still.
+        wire.pass(60 * SECOND);
+        assert_eq!(wire.log.last().unwrap(), TOO_SLOW);
+    }
+}
+
+#[test]
+fn body_below_the_lowest_rate_is_cut() {
+    let mut wire = receiving("Content-Length: 1000000");
+    for _ in 0..59 {
+        wire.pass(SECOND);
+        wire.feed([b'x'; 1000]);
+    }
+    assert_eq!(due(&wire), (SECOND, TimerKind::Body));
+    wire.pass(SECOND);
+    assert_eq!(wire.log, ["POST /", TOO_SLOW]);
 }
 
 #[test]
