@@ -51,8 +51,14 @@ impl Scan {
             Ok(Some(found)) => Ok(Some(found)),
             Ok(None) => self.check_request_line(bytes, from).map(|()| None),
             Err(fault) => {
-                let most = bytes.len().min(self.start.saturating_add(max));
-                self.check_request_line(&bytes[..most], from)?;
+                // As far as the bytes would have been looked at if they had come one by one.
+                let end = match fault {
+                    Fault::LineTooLong { .. } | Fault::HeadTooLarge { .. } => {
+                        bytes.len().min(self.start.saturating_add(max))
+                    }
+                    _ => self.searched,
+                };
+                self.check_request_line(&bytes[..end], from)?;
                 Err(fault)
             }
         }
@@ -154,8 +160,10 @@ mod tests {
     fn a_few_empty_lines_before_it_are_skipped() {
         let bytes = [&b"\r\n\r\n"[..], HEAD].concat();
         assert_eq!(both(&bytes, HEAD.len()), Ok(Some(4..bytes.len())));
-        let bytes = [&b"\r\n".repeat(5)[..], HEAD].concat();
-        assert_eq!(both(&bytes, 1000), Err(Fault::EmptyLines { max: 4 }));
+        for rest in [HEAD, b"\0", b"\n"] {
+            let bytes = [&b"\r\n".repeat(5)[..], rest].concat();
+            assert_eq!(both(&bytes, 1000), Err(Fault::EmptyLines { max: 4 }));
+        }
     }
 
     #[test]
