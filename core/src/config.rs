@@ -20,9 +20,13 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Requests are served whose path starts with this. Default `/engine.io/`; a missing slash at
-    /// either end is added.
+    /// Requests are served whose path starts with this. Default `/engine.io/`; a missing slash at the
+    /// start is added, and one at the end if [`add_trailing_slash`](Self::add_trailing_slash) says so.
     pub path: String,
+    /// Whether [`path`](Self::path) ends with a slash. Default true, as the reference: `/engine.io` is
+    /// not found. With false that path is served, and so is everything below `/engine.io/`; hosts that
+    /// redirect to paths without a slash need that, and clients with their `addTrailingSlash: false`.
+    pub add_trailing_slash: bool,
     /// Which transports a session may use. Default: both.
     pub transports: Transports,
     /// Whether a session that began on polling may move to a WebSocket. Default true. Unlike in the
@@ -33,11 +37,13 @@ pub struct Config {
     /// Time between two pings of a client (revision 4), or what a client of revision 3 is told.
     /// Default 25 s.
     pub ping_interval: Duration,
-    /// How long a client may take to answer a ping. At least 1 ms; default 20 s.
+    /// How long a client may take to answer a ping, and again while bytes move on its connections at a
+    /// lowest rate. At least 1 ms; default 20 s.
     pub ping_timeout: Duration,
     /// How long an upgrade may take, from the WebSocket's handshake on. Default 10 s.
     pub upgrade_timeout: Duration,
-    /// How long a closing session waits for the peer to take what is queued. Default 30 s.
+    /// How long a closing session waits for the peer to take what is queued, and again whenever it has
+    /// taken some of it at a lowest rate. Default 30 s.
     pub close_timeout: Duration,
     /// A message that every session begins with, right after the handshake. Default none.
     pub initial_packet: Option<Encoded>,
@@ -49,6 +55,9 @@ pub struct Config {
     pub cors: Option<Cors>,
     /// Adds header fields to answers. Default none.
     pub headers: Option<HeadersHook>,
+    /// Chooses the subprotocol of a WebSocket. Default none: the first that the client offers, as the
+    /// reference. A browser ends a WebSocket whose server chooses none of those it offered.
+    pub subprotocol: Option<SubprotocolHook>,
     /// What bounds memory and work.
     pub limits: Limits,
 }
@@ -57,6 +66,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             path: String::from("/engine.io/"),
+            add_trailing_slash: true,
             transports: Transports::ALL,
             allow_upgrades: true,
             allow_eio3: false,
@@ -68,6 +78,7 @@ impl Default for Config {
             cookie: None,
             cors: None,
             headers: None,
+            subprotocol: None,
             limits: Limits::default(),
         }
     }
@@ -220,5 +231,36 @@ impl HeadersHook {
 impl fmt::Debug for HeadersHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HeadersHook")
+    }
+}
+
+/// Called with each WebSocket handshake that offers subprotocols, and with these, to choose one or none.
+#[derive(Clone)]
+pub struct SubprotocolHook(pub(crate) Arc<SubprotocolFn>);
+
+type SubprotocolFn = dyn for<'a> Fn(&dyn Head, &[&'a str]) -> Option<&'a str> + Send + Sync;
+
+impl SubprotocolHook {
+    /// Wraps a function. What it returns must be among the offers: anything else counts as none, as a
+    /// client would not accept it.
+    ///
+    /// ```
+    /// use enginewire::{Config, SubprotocolHook};
+    ///
+    /// let mut config = Config::default();
+    /// config.subprotocol = Some(SubprotocolHook::new(|_, offers| {
+    ///     offers.iter().copied().find(|offer| offer.starts_with("v2."))
+    /// }));
+    /// ```
+    pub fn new(
+        hook: impl for<'a> Fn(&dyn Head, &[&'a str]) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(hook))
+    }
+}
+
+impl fmt::Debug for SubprotocolHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SubprotocolHook")
     }
 }

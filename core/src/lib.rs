@@ -141,6 +141,7 @@ mod exchange;
 mod fingerprint;
 mod limits;
 mod packet;
+mod progress;
 mod router;
 mod session;
 mod sid;
@@ -155,7 +156,9 @@ pub use crate::{
         InvalidSubprotocol, Reconnect, Reconnector,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
-    config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},
+    config::{
+        Config, Cookie, Cors, CorsOrigin, HeadersHook, SubprotocolHook, TransportKind, Transports,
+    },
     deadlines::{Alarm, DeadlineKey, Deadlines},
     encoded::{Encoded, IntoEncoded},
     entropy::Entropy,

@@ -19,7 +19,7 @@ pub struct Limits {
     pub max_fragments: usize,
     /// The largest HTTP request head, request line included. Default 16 384, as Node.
     pub max_head: usize,
-    /// The most HTTP header fields in one head. Default 100, as hyper.
+    /// The most HTTP header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,
     /// Bytes queued for the peer from which on `send` answers `Full`. A message counts as its length
     /// plus [`Limits::MESSAGE_OVERHEAD`]; the last one taken may go beyond the limit. Default 1 MiB.
@@ -44,7 +44,7 @@ impl Default for Limits {
             max_packets: 65_536,
             max_fragments: 16_384,
             max_head: 16_384,
-            max_headers: 100,
+            max_headers: usize::MAX,
             max_queued: 1 << 20,
             max_unread: 1 << 20,
         }

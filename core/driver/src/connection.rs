@@ -77,6 +77,7 @@ impl<S: Stream> Connection<S> {
         // Counted from here on; the waker comes with the first poll.
         shared.sessions.lifecycle.register_connection(id, &mut registered, Waker::noop());
         let now = shared.sessions.clock.now();
+        shared.set_wall_clock(now);
         Self {
             id,
             state: carrier::Connection::new(now, Arc::clone(&shared.http)),

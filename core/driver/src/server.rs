@@ -482,14 +482,16 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Time that a client may take to send the body of a POST. Default 60 s.
+    /// Time that a client may take to send the body of a POST, and again whenever as much of it has come as
+    /// 1 KiB a second makes in that time. Default 60 s.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.http.body_timeout = timeout;
         self
     }
 
-    /// Time that a connection may be silent between two requests, or before the first. Default 60 s.
+    /// Time that a connection may be silent between two requests, or before the first. Default 75 s,
+    /// longer than the 60 s for which common proxies keep theirs.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.http.idle_timeout = timeout;

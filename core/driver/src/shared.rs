@@ -9,12 +9,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use enginewire::{
-    Refusal, Response, Router,
+    Refusal, Response, Router, Time,
     wire::http::{self, RequestHead},
 };
 
@@ -117,6 +117,13 @@ impl Shared {
             trace!(WARN, max = self.options.max_sessions, "too many sessions");
         }
         room
+    }
+
+    /// Tells the date of responses. With each connection anew, because the system's clock can be adjusted.
+    pub(crate) fn set_wall_clock(&self, now: Time) {
+        if let Ok(since_1970) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            self.http.wall_clock.set(now, since_1970);
+        }
     }
 
     /// Moves on to `phase`, which tells all tasks.

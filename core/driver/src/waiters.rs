@@ -119,8 +119,13 @@ impl Waiters {
             self.wake_for_room(session, wakes);
         }
         if !self.others.is_empty() {
-            let due = self.others.extract_if(.., |_, (until, _)| until.holds(session));
-            wakes.extend(due.map(|(_, (_, waker))| waker));
+            self.others.retain(|_, (until, waker)| {
+                let due = until.holds(session);
+                if due {
+                    wakes.push(waker.clone());
+                }
+                !due
+            });
         }
     }
 

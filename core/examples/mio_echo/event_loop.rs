@@ -4,7 +4,7 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use enginewire::{
@@ -81,7 +81,8 @@ impl EventLoop {
         let deadline = deadlines.into_iter().flatten().min();
         let patience = match self.sockets.has_unread() {
             true => Some(Duration::ZERO),
-            false => deadline.map(|deadline| round_up(deadline.since(self.now()))),
+            // `mio` rounds it up to whole milliseconds.
+            false => deadline.map(|deadline| deadline.since(self.now())),
         };
         match self.poll.poll(&mut self.events, patience) {
             // It has not looked at the sockets.
@@ -89,8 +90,9 @@ impl EventLoop {
             result => result?,
         }
         let now = self.now();
+        let mut accepted = false;
         if self.listener.again().is_some_and(|again| again <= now) {
-            self.accept(now);
+            accepted |= self.accept(now);
         }
         for on in self.sockets.take_unread() {
             self.read(now, on, true);
@@ -99,7 +101,7 @@ impl EventLoop {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             if event.token() == LISTENER {
-                self.accept(now);
+                accepted |= self.accept(now);
                 continue;
             }
             let Some(on) = self.sockets.at(event.token().0) else { continue };
@@ -110,9 +112,10 @@ impl EventLoop {
                 self.read(now, on, event.is_read_closed());
             }
         }
-        // Who has said something is not silent, however long it has not been listened to.
+        // Bytes that wait to be read are signs of life, so the clock comes last: when nothing was left to read, or
+        // after so many rounds; and not before the connections of this round have been read, for as long again.
         self.crowded = if events.is_empty() { MAX_CROWDED } else { self.crowded + 1 };
-        if self.crowded >= MAX_CROWDED {
+        if self.crowded >= MAX_CROWDED && (!accepted || self.crowded >= 2 * MAX_CROWDED) {
             self.crowded = 0;
             self.hub.handle_timeout(now);
         }
@@ -125,9 +128,11 @@ impl EventLoop {
         Time::ZERO + self.started.elapsed()
     }
 
-    /// Accepts all that wait. One that cannot be watched is dropped.
-    fn accept(&mut self, now: Time) {
+    /// Accepts all that wait. One that cannot be watched is dropped. Returns whether there were any.
+    fn accept(&mut self, now: Time) -> bool {
+        let mut accepted = false;
         while let Some(mut stream) = self.listener.accept(now) {
+            accepted = true;
             let on = self.hub.handle_accepted(now);
             let interest = Interest::READABLE | Interest::WRITABLE;
             match self.poll.registry().register(&mut stream, Token(on.index()), interest) {
@@ -135,6 +140,11 @@ impl EventLoop {
                 Err(_) => self.hub.handle_lost(now, on),
             }
         }
+        // The system's clock may have been adjusted since.
+        if accepted && let Ok(since_1970) = SystemTime::now().duration_since(UNIX_EPOCH) {
+            self.hub.set_wall_clock(now, since_1970);
+        }
+        accepted
     }
 
     /// Reads until there is nothing more, which a read that does not fill the buffer tells unless
@@ -191,11 +201,6 @@ impl EventLoop {
 #[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
 pub(crate) fn entropy(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
-}
-
-/// The system counts milliseconds: rounded down, the last of them would be spent spinning.
-fn round_up(patience: Duration) -> Duration {
-    patience + Duration::from_millis(1)
 }
 
 /// What one peer may send, 1 MiB, before others have their turn.

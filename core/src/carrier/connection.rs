@@ -243,6 +243,10 @@ impl<S, Q, F> Connection<S, Q, F> {
                 break;
             }
         }
+        let written = self.outbox.take_progress();
+        if written > 0 {
+            self.note_written(now, host, written);
+        }
         if let Role::Socket(socket, session) = &self.role
             && self.outbox.is_blocked()
             && !self.told_blocked
@@ -252,6 +256,24 @@ impl<S, Q, F> Connection<S, Q, F> {
             host.lock(now, session, socket.id().0).set_blocked(true);
         }
         Ok(())
+    }
+
+    /// Counts bytes that the socket has taken after it was full, which tell that the peer reads.
+    #[cold]
+    fn note_written<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        bytes: usize,
+    ) {
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.note_written(now, host, bytes),
+            Role::Socket(socket, session) => {
+                let id = socket.id().0;
+                socket.note_written(now, bytes, || host.lock(now, session, id));
+            }
+            Role::Lingering { .. } => {}
+        }
     }
 
     /// Decides how the connection goes on. Called after each of the above, and the last with this `scratch`.

@@ -8,7 +8,7 @@ use super::{Guard, Host, Next, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
     exchange::{Head as _, HeaderLines, Response},
-    router::{Opening, Refusal, Reject, Route, SessionRequest},
+    router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{Action, Admission, Body, Carrier, ExchangeId, SocketId},
     time::Time,
     wire::{
@@ -28,6 +28,8 @@ pub struct Exchanges<S, Q, F> {
     ended: bool,
     /// The answer must wait until what is written has gone.
     postponed: bool,
+    /// The session whose large response is being written. It is told when the client reads.
+    sending: Option<(S, ExchangeId)>,
 }
 
 /// What the request waits for.
@@ -47,8 +49,21 @@ enum Stage<S, Q, F> {
 struct Asking<Q> {
     opening: Opening,
     /// For a session that begins on a WebSocket.
-    accept: Option<ws::AcceptKey>,
+    switch: Option<Switch>,
     handshake: Q,
+}
+
+/// What the response to a WebSocket handshake carries.
+struct Switch {
+    accept: ws::AcceptKey,
+    subprotocol: HeaderLines,
+}
+
+impl Switch {
+    fn new(router: &Router, head: &RequestHead) -> Result<Self, Reject> {
+        let accept = ws::accept(head)?;
+        Ok(Self { accept, subprotocol: router.subprotocol(head)? })
+    }
 }
 
 /// The connection goes on as a WebSocket of a session.
@@ -70,6 +85,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             headers: HeaderLines::new(),
             ended: false,
             postponed: false,
+            sending: None,
         }
     }
 
@@ -94,7 +110,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
 
     /// Whether to [`look`](Self::look) again once everything has been written.
     pub const fn is_postponed(&self) -> bool {
-        self.postponed
+        self.postponed || self.sending.is_some()
     }
 
     /// The handshake that the application is being asked about.
@@ -125,8 +141,12 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         {
             self.fail(now, host, &event);
         }
+        if output.remaining() == 0 {
+            self.end_sending(now, host);
+        }
         let waited = !self.is_listening();
         if let Some(upgrade) = self.answer(now, host, output, &[]) {
+            self.end_sending(now, host);
             return Some(upgrade);
         }
         // The next request may have come in the meantime.
@@ -144,9 +164,16 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         bytes: &mut [u8],
         output: &mut Output,
     ) -> Option<Upgrade<S>> {
+        let read = bytes.len();
         let mut input = Input::new(bytes);
         loop {
-            let event = self.http.handle_bytes(now, &mut input, output)?;
+            let Some(event) = self.http.handle_bytes(now, &mut input, output) else {
+                if self.release_poll(now, host, output) {
+                    continue;
+                }
+                self.note_read(now, host, read);
+                return None;
+            };
             let upgrade = match event {
                 Event::Request(head) => self.route(now, host, head, &input, output),
                 Event::Body(body) => self.body(now, host, Body::Complete(body), output),
@@ -157,6 +184,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 }
             };
             if upgrade.is_some() {
+                self.end_sending(now, host);
                 return upgrade;
             }
         }
@@ -174,12 +202,26 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         }
     }
 
+    /// Counts bytes that the socket has taken after it was full, see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress): the client reads a response, however slowly.
+    pub fn note_written<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        bytes: usize,
+    ) {
+        if let Some((session, on)) = self.sending.as_ref().filter(|_| bytes > 0) {
+            host.lock(now, session, on.0).session().handle_written(now, bytes);
+        }
+    }
+
     /// The connection is gone.
     pub fn lose<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
     ) {
+        self.end_sending(now, host);
         let stage = core::mem::replace(&mut self.stage, Stage::Listening);
         if let Stage::Waiting { session, on } = stage {
             let mut guard = host.lock(now, &session, on.0);
@@ -226,15 +268,17 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             Stage::Forwarded(request) => {
                 if let Some(response) = host.response(request) {
                     self.stage = Stage::Listening;
-                    self.respond(now, response, output);
+                    self.respond(now, response, false, output);
                 }
                 None
             }
             Stage::Waiting { session, on } => {
                 let response = take_response(&mut host.lock(now, session, on.0));
                 if let Some(response) = response {
-                    self.stage = Stage::Listening;
-                    self.respond(now, response, output);
+                    let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+                    if let Stage::Waiting { session, on } = stage {
+                        self.complete(now, host, session, on, response, output);
+                    }
                 }
                 None
             }
@@ -260,7 +304,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         match verdict {
             Ok(()) => self.open(now, host, asking, output, rest),
             Err(refusal) => {
-                self.refuse(now, host, &Reject::Forbidden(refusal), output);
+                let upgrade = asking.switch.is_some();
+                self.refuse(now, host, &Reject::Forbidden(refusal), upgrade, output);
                 None
             }
         }
@@ -275,11 +320,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         output: &mut Output,
     ) -> Option<Upgrade<S>> {
         let route = host.router().route(&head);
+        let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
-        let accept = |transport| match transport {
-            TransportKind::WebSocket => ws::accept(&head).map(Some).map_err(Reject::from),
-            TransportKind::Polling => Ok(None),
-        };
         let result = match route {
             Err(Reject::NotFound) if host.forwards() && !head.is_upgrade() => {
                 self.stage = Stage::Receiving(Box::new(head));
@@ -288,14 +330,18 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             }
             Err(reject) => Err(reject),
             Ok(Route::Preflight(response)) => {
-                self.respond(now, response, output);
+                self.respond(now, response, false, output);
                 return None;
             }
             Ok(Route::Open(_)) if !host.has_room() => Err(Reject::Unavailable),
-            Ok(Route::Open(opening)) => accept(opening.transport()).map(|accept| {
+            Ok(Route::Open(opening)) => match opening.transport() {
+                TransportKind::WebSocket => Switch::new(host.router(), &head).map(Some),
+                TransportKind::Polling => Ok(None),
+            }
+            .map(|switch| {
                 let mut handshake = host.ask(head);
                 let verdict = host.verdict(&mut handshake);
-                let asking = Asking { opening, accept, handshake };
+                let asking = Asking { opening, switch, handshake };
                 match verdict {
                     Some(verdict) => self.decide(now, host, asking, verdict, output, input.rest()),
                     None => {
@@ -307,7 +353,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             Ok(Route::Session(request)) => self.enter(now, host, &head, &request, input, output),
         };
         result.unwrap_or_else(|reject| {
-            self.refuse(now, host, &reject, output);
+            self.refuse(now, host, &reject, upgrade, output);
             None
         })
     }
@@ -321,21 +367,21 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         output: &mut Output,
         rest: &[u8],
     ) -> Option<Upgrade<S>> {
-        let Asking { opening, accept, handshake } = asking;
+        let Asking { opening, switch, handshake } = asking;
         let id = host.fresh_id();
-        let carrier = match accept {
+        let carrier = match switch {
             Some(_) => Carrier::Socket(SocketId(id)),
             None => Carrier::Exchange(ExchangeId(id)),
         };
         let session = match host.open(now, opening, carrier, handshake) {
             Ok(session) => session,
             Err(reject) => {
-                self.refuse(now, host, &reject, output);
+                self.refuse(now, host, &reject, switch.is_some(), output);
                 return None;
             }
         };
-        if let Some(accept) = accept {
-            return Some(self.upgrade(&accept, SocketId(id), session, rest, output));
+        if let Some(switch) = switch {
+            return Some(self.upgrade(switch, SocketId(id), session, rest, output));
         }
         self.stage = Stage::Waiting { session, on: ExchangeId(id) };
         // The handshake is answered at once.
@@ -366,22 +412,86 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 self.http.read_body(now, output);
             }
             Admission::Upgrade { base64 } => {
-                let accept = ws::accept(head)?;
+                drop(guard);
+                let switch = Switch::new(host.router(), head)?;
+                let mut guard = host.lock(now, &session, id);
                 guard.attach();
+                // If the session has changed in between, it closes this WebSocket.
                 guard.session().handle_socket_open(now, SocketId(id), base64);
                 drop(guard);
                 let rest = input.rest();
-                return Ok(Some(self.upgrade(&accept, SocketId(id), session, rest, output)));
+                return Ok(Some(self.upgrade(switch, SocketId(id), session, rest, output)));
             }
         }
         self.postponed = output.remaining() >= WRITE_CHUNK;
         let response = if self.postponed { None } else { take_response(&mut guard) };
         drop(guard);
         match response {
-            Some(response) => self.respond(now, response, output),
+            Some(response) => {
+                self.complete(now, host, session, ExchangeId(id), response, output);
+            }
             None => self.stage = Stage::Waiting { session, on: ExchangeId(id) },
         }
         Ok(None)
+    }
+
+    /// Writes the response of a session. While a large one is written, the session is told that the client
+    /// reads.
+    fn complete<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        session: S,
+        on: ExchangeId,
+        response: Response,
+        output: &mut Output,
+    ) {
+        if is_large(&response) {
+            self.end_sending(now, host);
+            self.sending = Some((session, on));
+        }
+        // The session is closed, and the rest of the body may never come.
+        let close = self.http.is_receiving();
+        self.respond(now, response, close, output);
+    }
+
+    /// In the middle of a body, what was `read` is a sign of life.
+    fn note_read<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        read: usize,
+    ) {
+        if let (Stage::Waiting { session, on }, true) = (&self.stage, self.http.is_receiving()) {
+            host.lock(now, session, on.0).session().handle_progress(now, read);
+        }
+    }
+
+    /// The large response has been written, or will not be.
+    fn end_sending<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+    ) {
+        if let Some((session, on)) = self.sending.take() {
+            host.lock(now, &session, on.0).detach();
+        }
+    }
+
+    /// Ends a GET that waits if a further request has come behind it. Says whether that is next.
+    fn release_poll<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+    ) -> bool {
+        let Stage::Waiting { session, on } = &self.stage else { return false };
+        if !self.http.is_pipelined() {
+            return false;
+        }
+        host.lock(now, session, on.0).session().handle_pipelined(now, *on);
+        self.answer(now, host, output, &[]);
+        self.is_listening()
     }
 
     fn body<H: Host<Session = S, Handshake = Q, Request = F>>(
@@ -400,9 +510,12 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             guard.session().handle_body(now, *on, body);
             let response = if self.postponed { None } else { take_response(&mut guard) };
             drop(guard);
-            if let Some(response) = response {
-                self.stage = Stage::Listening;
-                self.respond(now, response, output);
+            let stage = core::mem::replace(&mut self.stage, Stage::Listening);
+            match (stage, response) {
+                (Stage::Waiting { session, on }, Some(response)) => {
+                    self.complete(now, host, session, on, response, output);
+                }
+                (stage, _) => self.stage = stage,
             }
         }
         None
@@ -424,7 +537,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 self.answer(now, host, output, &[])
             }
             Body::TooLarge => {
-                self.respond(now, Response::empty(413), output);
+                self.respond(now, Response::empty(413), false, output);
                 None
             }
         }
@@ -441,47 +554,60 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         self.lose(now, host);
     }
 
+    /// Refuses a request. Behind the refusal of an `upgrade` the connection closes, as behind that of the
+    /// reference: what its client may have sent already is not HTTP.
     fn refuse<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
         reject: &Reject,
+        upgrade: bool,
         output: &mut Output,
     ) {
         host.refused(reject);
-        self.respond(now, reject.response(), output);
+        self.respond(now, reject.response(), upgrade, output);
     }
 
-    fn respond(&mut self, now: Time, mut response: Response, output: &mut Output) {
+    fn respond(&mut self, now: Time, mut response: Response, close: bool, output: &mut Output) {
         let mut headers = core::mem::take(&mut self.headers);
         headers.extend(&response.headers);
         response.headers = headers;
-        self.http.respond(now, &response.into(), output);
+        let mut response = http::Response::from(response);
+        response.close = close;
+        self.http.respond(now, &response, output);
     }
 
     /// Goes on as a WebSocket.
     fn upgrade(
         &mut self,
-        accept: &ws::AcceptKey,
+        switch: Switch,
         on: SocketId,
         session: S,
         rest: &[u8],
         output: &mut Output,
     ) -> Upgrade<S> {
-        let headers = core::mem::take(&mut self.headers);
-        let mut early = self.http.accept_upgrade(accept, headers.as_bytes(), output);
+        let mut headers = core::mem::take(&mut self.headers);
+        headers.extend(&switch.subprotocol);
+        let mut early = self.http.accept_upgrade(&switch.accept, headers.as_bytes(), output);
         early.extend_from_slice(rest);
         Upgrade { session, on, early: early.into() }
     }
 }
 
-/// Takes the response to an exchange, which the session then has no more to do with.
+/// Takes the response to an exchange. Unless it is large, the session has no more to do with the exchange.
 fn take_response<G: Guard>(guard: &mut G) -> Option<Response> {
     match guard.take_action()? {
         Action::Respond(_, response) => {
-            guard.detach();
+            if !is_large(&response) {
+                guard.detach();
+            }
             Some(response)
         }
         Action::CloseSocket(_) => None,
     }
+}
+
+/// Whether a response may take a client longer to read than it may be silent.
+fn is_large(response: &Response) -> bool {
+    response.body.len() >= WRITE_CHUNK
 }

@@ -17,6 +17,9 @@ mod layer;
 mod outbox;
 mod socket;
 
+#[cfg(test)]
+mod tests;
+
 use alloc::sync::Arc;
 
 use bytes::Bytes;

@@ -48,12 +48,14 @@ pub struct Outbox {
     blocked: bool,
     /// Since when it has taken nothing although there was something.
     stalled: Option<Time>,
+    /// Bytes that the socket has taken after it was full, since that was last asked.
+    progress: usize,
 }
 
 impl Outbox {
     /// Makes an empty outbox.
     pub const fn new() -> Self {
-        Self { pending: None, blocked: false, stalled: None }
+        Self { pending: None, blocked: false, stalled: None, progress: 0 }
     }
 
     /// Returns the place of the next bytes for this connection.
@@ -100,6 +102,12 @@ impl Outbox {
         core::mem::replace(&mut self.blocked, false)
     }
 
+    /// Takes the count of bytes that the socket has taken after it was full. They tell that the peer reads;
+    /// bytes that fill the buffer of a socket do not.
+    pub const fn take_progress(&mut self) -> usize {
+        core::mem::replace(&mut self.progress, 0)
+    }
+
     /// Keeps `output` until it can be written.
     pub fn keep(&mut self, output: Box<Output>) {
         debug_assert!(self.pending.is_none());
@@ -143,6 +151,7 @@ impl Outbox {
         now: Time,
         stream: &mut S,
     ) -> Result<bool, S::Error> {
+        let was_full = self.stalled.is_some();
         let output = self.pending.as_deref_mut().unwrap_or(shared);
         let mut write_all = || {
             while output.has_remaining() {
@@ -150,6 +159,9 @@ impl Outbox {
                     Written::Some(n) => {
                         output.advance(n);
                         self.stalled = None;
+                        if was_full {
+                            self.progress = self.progress.saturating_add(n);
+                        }
                     }
                     Written::Blocked => return Ok(false),
                 }
@@ -246,6 +258,21 @@ mod tests {
         assert_eq!(flush(&mut outbox, &mut shared, 0, 9), b"bcd");
         assert!(outbox.is_empty() && outbox.take_empty().is_some());
         assert!(outbox.take_empty().is_none());
+    }
+
+    #[test]
+    fn bytes_count_as_progress_only_after_the_socket_was_full() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        put(&mut outbox, &mut shared, b"abcdef");
+        flush(&mut outbox, &mut shared, 0, 2);
+        assert_eq!(outbox.take_progress(), 0);
+        outbox.unblock();
+        flush(&mut outbox, &mut shared, 1, 1);
+        flush(&mut outbox, &mut shared, 2, 9);
+        assert_eq!((outbox.take_progress(), outbox.take_progress()), (4, 0));
+        put(&mut outbox, &mut shared, b"gh");
+        flush(&mut outbox, &mut shared, 3, 9);
+        assert_eq!(outbox.take_progress(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{Guard, Next};
 use crate::{
     limits::Limits,
     packet::Message,
+    progress::Progress,
     session::{Action, SocketEnd, SocketId},
     time::Time,
     wire::{
@@ -49,8 +50,12 @@ pub struct Socket {
     reading: bool,
     /// Bytes that the WebSocket itself has put out (pongs) since the peer last took everything.
     replies: usize,
+    /// Bytes that have been read since the session was last told.
+    received: usize,
     /// When the end of the closing handshake is no longer waited for.
     close_deadline: Option<Time>,
+    /// Counts towards the next extension of that, while what was queued before a close is written.
+    closing: Option<Progress>,
     /// Everything has been written, our Close included.
     parted: bool,
     /// The session knows that this WebSocket is no more, or has said so itself.
@@ -71,7 +76,9 @@ impl Socket {
             ws: WebSocket::new(Role::Server, limits.max_payload, limits.max_fragments),
             reading: true,
             replies: 0,
+            received: 0,
             close_deadline: None,
+            closing: None,
             parted: false,
             detached: false,
             shaken: false,
@@ -125,6 +132,7 @@ impl Socket {
         output: &mut Output,
     ) {
         let before = output.remaining();
+        self.received = self.received.saturating_add(bytes.len());
         let mut input = Input::new(bytes);
         while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
             match received {
@@ -168,6 +176,7 @@ impl Socket {
         linger: Duration,
     ) {
         let session = guard.session();
+        session.handle_progress(now, core::mem::take(&mut self.received));
         for message in inbound.messages.drain(..) {
             session.handle_socket_message(now, self.on, message);
         }
@@ -191,8 +200,35 @@ impl Socket {
             self.detached = true;
             self.unfinished = false;
             self.reading = true;
-            self.close_deadline = guard.session().close_deadline().or(Some(now + linger));
+            let session = guard.session();
+            self.close_deadline = session.close_deadline().or(Some(now + linger));
+            self.closing = session.close_deadline().map(|_| {
+                let mut closing = Progress::default();
+                closing.restart(session.close_timeout());
+                closing
+            });
             guard.detach();
+        }
+    }
+
+    /// Counts bytes that the socket has taken after it was full, see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress): the peer reads, however slowly. `lock`
+    /// takes the session; it is called only if the session is to know.
+    ///
+    /// Once the closing handshake has begun, the peer of a session that was closed in order has longer to
+    /// take what was queued before. Call it before [`next`](Self::next).
+    pub fn note_written<G: Guard>(&mut self, now: Time, bytes: usize, lock: impl FnOnce() -> G) {
+        if bytes == 0 {
+            return;
+        }
+        if !self.detached {
+            return lock().session().handle_written(now, bytes);
+        }
+        if let (Some(deadline), Some(closing), false) =
+            (&mut self.close_deadline, &mut self.closing, self.parted)
+            && let Some(patience) = closing.add(bytes)
+        {
+            *deadline = (*deadline).max(now + patience);
         }
     }
 

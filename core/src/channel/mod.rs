@@ -18,6 +18,7 @@ pub(crate) use self::{
     queue::{PROBE, Queue, Queued},
     timers::{Kind, Timers},
 };
+pub(crate) use crate::progress::Progress;
 use crate::{encoded::Encoded, limits::Limits, packet::Message};
 
 /// One HTTP request and its answer. On the server a name that the driver gives and that comes back in

@@ -44,7 +44,12 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
     }
 
     pub(crate) fn is_set(&self, kind: K) -> bool {
-        self.deadlines[kind.index()].is_some()
+        self.deadline(kind).is_some()
+    }
+
+    /// The deadline of this kind, if there is one.
+    pub(crate) fn deadline(&self, kind: K) -> Option<Time> {
+        self.deadlines[kind.index()]
     }
 
     /// The earliest deadline.
@@ -66,11 +71,11 @@ impl<K: Kind<N>, const N: usize> Timers<K, N> {
         }
     }
 
-    /// Takes the earliest deadline that `now` has reached.
-    pub(crate) fn expire(&mut self, now: Time) -> Option<K> {
-        let (_, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
+    /// Takes the earliest deadline that `now` has reached, and what it was for.
+    pub(crate) fn expire(&mut self, now: Time) -> Option<(Time, K)> {
+        let (deadline, kind) = self.next.filter(|&(deadline, _)| deadline <= now)?;
         self.stop(kind);
-        Some(kind)
+        Some((deadline, kind))
     }
 
     pub(crate) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {

@@ -3,12 +3,35 @@
 //!
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
-use super::{ClientSession, ClientTimerKind};
+use core::time::Duration;
+
+use super::{ClientSession, ClientTimerKind, State};
 use crate::{
     channel::CloseReason,
     packet::{Packet, Revision},
     time::Time,
 };
+
+/// Network inputs.
+impl ClientSession {
+    /// Counts bytes that moved on a connection of this session: signs of life, at a lowest rate.
+    ///
+    /// A ping may wait behind a large message or response, so the server has longer for it while
+    /// these are read. Per heartbeat (ping interval and timeout together) the bytes must be as many
+    /// as 1 KiB a second makes, and 4 KiB at least. Count bytes that were read, and bytes that a
+    /// socket has taken after it was full; others tell nothing of the server.
+    pub fn handle_progress(&mut self, now: Time, bytes: usize) {
+        if self.handshake.is_none() || self.state == State::Closed {
+            return;
+        }
+        if let Some(patience) = self.progress.add(bytes) {
+            // A deadline that was postponed may be later.
+            let deadline = self.timers.deadline(ClientTimerKind::Heartbeat).unwrap_or(now);
+            self.set_deadline(now, patience);
+            self.timers.postpone(&[ClientTimerKind::Heartbeat], deadline);
+        }
+    }
+}
 
 impl ClientSession {
     pub(super) fn start_heartbeat(&mut self, now: Time) {
@@ -46,8 +69,7 @@ impl ClientSession {
         self.channel.shrink();
         self.channel.queue.push_ping();
         if let Some(handshake) = &self.handshake {
-            let deadline = now + handshake.ping_timeout;
-            self.set_deadline(deadline);
+            self.set_deadline(now, handshake.ping_timeout);
         }
     }
 
@@ -63,14 +85,14 @@ impl ClientSession {
 
     fn expect_life(&mut self, now: Time) {
         if let Some(handshake) = &self.handshake {
-            let deadline = now + handshake.silence();
-            self.set_deadline(deadline);
+            self.set_deadline(now, handshake.silence());
         }
     }
 
-    fn set_deadline(&mut self, deadline: Time) {
+    fn set_deadline(&mut self, now: Time, patience: Duration) {
         self.channel.note_deadline();
-        self.timers.set(ClientTimerKind::Heartbeat, deadline);
+        self.progress.restart(patience);
+        self.timers.set(ClientTimerKind::Heartbeat, now + patience);
     }
 
     fn schedule_ping(&mut self, now: Time) {

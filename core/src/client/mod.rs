@@ -31,8 +31,8 @@ use self::{
 };
 use crate::{
     channel::{
-        Channel, CloseReason, Event, ExchangeId, Kind, SendError, SocketEnd, SocketId, Timers,
-        TransportFault, TrySendError,
+        Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, SocketEnd, SocketId,
+        Timers, TransportFault, TrySendError,
     },
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
@@ -97,6 +97,8 @@ pub struct ClientSession {
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
     upgrade_due: bool,
     timers: Timers<ClientTimerKind, 8>,
+    /// Counts towards the next extension of the heartbeat.
+    progress: Progress,
     channel: Channel,
     actions: VecDeque<ClientAction>,
     next_id: u64,
@@ -217,6 +219,7 @@ impl ClientSession {
             subprotocol: None,
             upgrade_due: false,
             timers: Timers::default(),
+            progress: Progress::default(),
             channel: Channel::default(),
             actions: VecDeque::new(),
             next_id: 0,
@@ -293,7 +296,7 @@ impl ClientSession {
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
     /// does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(kind) = self.timers.expire(now) {
+        while let Some((_, kind)) = self.timers.expire(now) {
             match kind {
                 ClientTimerKind::Open => self.fail(now, TransportFault::Timeout),
                 ClientTimerKind::Get => self.get_failed(now, TransportFault::Timeout),
@@ -540,12 +543,13 @@ impl ClientSession {
             subprotocol,
             upgrade_due,
             timers,
+            progress,
             channel,
             actions,
             next_id: _,
         } = self;
         into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
-        into.push(channel);
+        into.push(&(channel, progress));
         cookies.fingerprint(now, into);
         into.push_name(match transport {
             Transport::Polling => None,

@@ -19,9 +19,11 @@ pub struct HubConfig {
     pub protocol: Config,
     /// How long a client may take to send the head of a request. Default 10 s.
     pub head_timeout: Duration,
-    /// How long a client may take to send the body of a POST. Default 60 s.
+    /// How long a client may take to send the body of a POST, and again whenever as much of it has come as
+    /// 1 KiB a second makes in that time. Default 60 s.
     pub body_timeout: Duration,
-    /// How long a connection may be silent between two requests, or before the first. Default 60 s.
+    /// How long a connection may be silent between two requests, or before the first. Default 75 s,
+    /// longer than the 60 s for which common proxies keep theirs.
     pub idle_timeout: Duration,
     /// How long a client may go without taking any byte of an HTTP answer. Default 30 s. A WebSocket
     /// whose client does not read is ended by the heartbeat.

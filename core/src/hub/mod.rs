@@ -73,7 +73,7 @@ mod sessions;
 mod tests;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
-use core::{convert::Infallible, fmt};
+use core::{convert::Infallible, fmt, time::Duration};
 
 use bytes::Buf;
 use slab::Slab;
@@ -207,6 +207,14 @@ impl Hub {
         {
             self.wake(on);
         }
+    }
+
+    /// Sets the wall clock: at `now`, `since_1970` has passed since 1970-01-01T00:00:00Z.
+    ///
+    /// Responses have a `Date` from then on. To be called again from time to time, because a wall clock can be
+    /// adjusted.
+    pub fn set_wall_clock(&mut self, now: Time, since_1970: Duration) {
+        self.sessions.http.wall_clock.set(now, since_1970);
     }
 
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)

@@ -28,6 +28,7 @@ use crate::{
     session::{Carrier, Opened, Session},
     sid::Sid,
     time::Time,
+    wire::{http::RequestHead, ws},
 };
 
 /// Decides what a request is for. Holds the configuration and nothing else, so one value serves all
@@ -93,7 +94,8 @@ impl Router {
     /// A router for servers that behave as `config` says.
     pub fn new(mut config: Config) -> Self {
         let path = config.path.trim_matches('/');
-        config.path = if path.is_empty() { String::from("/") } else { format!("/{path}/") };
+        let slash = if path.is_empty() || !config.add_trailing_slash { "" } else { "/" };
+        config.path = format!("/{path}{slash}");
         config.ping_timeout = config.ping_timeout.max(MIN_PING_TIMEOUT);
         Self { config: Arc::new(config) }
     }
@@ -113,7 +115,7 @@ impl Router {
     ///
     /// How to refuse it.
     pub fn route(&self, head: &dyn Head) -> Result<Route, Reject> {
-        if !head.path().starts_with(&self.config.path) {
+        if !self.serves(head.path()) {
             return Err(Reject::NotFound);
         }
         let method = head.method();
@@ -208,6 +210,31 @@ impl Router {
             (hook.0)(head, initial, &mut lines);
         }
         lines
+    }
+
+    /// Chooses the subprotocol of a WebSocket, and returns it as a header field of the 101; no field if the
+    /// client offers none or the [hook](Config::subprotocol) chooses none.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Protocol`](crate::wire::ws::HandshakeError::Protocol).
+    pub fn subprotocol(&self, head: &RequestHead) -> Result<HeaderLines, Reject> {
+        let offers = ws::offered_protocols(head)?;
+        let chosen = match &self.config.subprotocol {
+            _ if offers.is_empty() => None,
+            None => offers.first().copied(),
+            Some(hook) => (hook.0)(head, &offers).filter(|chosen| offers.contains(chosen)),
+        };
+        let mut lines = HeaderLines::new();
+        if let Some(chosen) = chosen {
+            push(&mut lines, "Sec-WebSocket-Protocol", chosen);
+        }
+        Ok(lines)
+    }
+
+    fn serves(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(&self.config.path) else { return false };
+        self.config.path.ends_with('/') || rest.is_empty() || rest.starts_with('/')
     }
 
     fn cookie(&self, sid: &Sid) -> HeaderLines {

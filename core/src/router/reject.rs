@@ -66,8 +66,8 @@ pub enum BadRequest {
     /// The session speaks another revision than the request's `EIO`.
     #[error("the session speaks another revision")]
     RevisionMismatch,
-    /// The session is on a WebSocket, another one is probing, or upgrades are off.
-    #[error("the session cannot be upgraded now")]
+    /// Upgrades are off.
+    #[error("upgrades are off")]
     UpgradeRefused,
 }
 

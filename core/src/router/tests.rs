@@ -23,6 +23,10 @@ fn upgrade(target: &str) -> RequestHead {
     head("GET", target, "Connection: Upgrade\r\nUpgrade: websocket\r\n")
 }
 
+fn upgrade_with(fields: &str) -> RequestHead {
+    head("GET", "/engine.io/", &format!("Connection: Upgrade\r\nUpgrade: websocket\r\n{fields}"))
+}
+
 fn router() -> Router {
     Router::new(Config::default())
 }
@@ -46,6 +50,57 @@ fn open(router: &Router, head: &RequestHead) -> Result<Response, Reject> {
 }
 
 const SID: &str = "AAAAAAAAAAAAAAAAAAAA";
+
+#[test]
+fn path_without_its_slash_is_served_if_configured() {
+    for path in ["/engine.io", "engine.io/", "/a/engine.io/"] {
+        let mut config = Config::default();
+        config.path = path.into();
+        config.add_trailing_slash = false;
+        let router = Router::new(config);
+        let base = format!("/{}", path.trim_matches('/'));
+        for rest in ["", "/", "/foo/bar"] {
+            assert!(router.route(&get(&format!("{base}{rest}?EIO=4&transport=polling"))).is_ok());
+        }
+        for target in [format!("{base}x"), "/".into(), base[1..].into(), "/other".into()] {
+            let target = format!("http://a{target}?EIO=4&transport=polling");
+            assert_eq!(refused(&router, &get(&target)), Reject::NotFound, "{target}");
+        }
+    }
+    for path in ["", "/"] {
+        let mut config = Config::default();
+        config.path = path.into();
+        config.add_trailing_slash = false;
+        assert!(Router::new(config).route(&get("/x?EIO=4&transport=polling")).is_ok());
+    }
+}
+
+#[test]
+fn first_subprotocol_is_chosen_unless_the_hook_chooses() {
+    let offer = |value: &str| upgrade_with(&format!("Sec-WebSocket-Protocol: {value}\r\n"));
+    let chosen = |router: &Router, head: &RequestHead| {
+        let lines = router.subprotocol(head).unwrap();
+        String::from_utf8(lines.as_bytes().to_vec()).unwrap()
+    };
+    let default = router();
+    assert_eq!(chosen(&default, &offer("b, a")), "Sec-WebSocket-Protocol: b\r\n");
+    assert_eq!(chosen(&default, &upgrade("/")), "");
+    let refused = default.subprotocol(&offer("a,,b")).unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (400, None));
+
+    let mut config = Config::default();
+    config.subprotocol = Some(crate::SubprotocolHook::new(|head, offers| match head.path() {
+        "/none" => None,
+        "/other" => Some("forged\r\n"),
+        _ => offers.last().copied(),
+    }));
+    let hooked = Router::new(config);
+    assert_eq!(chosen(&hooked, &offer("b, a")), "Sec-WebSocket-Protocol: a\r\n");
+    for path in ["/none", "/other"] {
+        let head = head("GET", path, "Sec-WebSocket-Protocol: a\r\n");
+        assert_eq!(chosen(&hooked, &head), "", "{path}");
+    }
+}
 
 #[test]
 fn the_path_is_matched_as_a_prefix() {

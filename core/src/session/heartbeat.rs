@@ -3,8 +3,49 @@
 //!
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
+use core::time::Duration;
+
 use super::{CloseReason, Session, TimerKind, TransportFault};
 use crate::{packet::Revision, time::Time};
+
+/// Network inputs.
+impl Session {
+    /// Counts bytes that were read on a connection of this session: signs of life, at a lowest rate.
+    ///
+    /// A pong, or a ping of revision 3, may wait behind a large message or POST. So the client has longer
+    /// for it while these come: as long again whenever as many bytes have moved as 1 KiB a second makes in
+    /// the time that it has, and 4 KiB at least.
+    #[inline]
+    pub fn handle_progress(&mut self, now: Time, bytes: usize) {
+        if self.timers.is_set(TimerKind::Heartbeat)
+            && let Some(patience) = self.progress.add(bytes)
+        {
+            self.extend(TimerKind::Heartbeat, now + patience);
+        }
+    }
+
+    /// Counts bytes that a socket of this session has taken after it was full: the client reads.
+    ///
+    /// Besides what [`handle_progress`](Self::handle_progress) does, a session that is closing has longer
+    /// to let out what is queued. Bytes that a socket takes before it is full tell nothing of the client.
+    pub fn handle_written(&mut self, now: Time, bytes: usize) {
+        self.handle_progress(now, bytes);
+        if self.timers.is_set(TimerKind::Close)
+            && let Some(patience) = self.closing.add(bytes)
+        {
+            self.extend(TimerKind::Close, now + patience);
+            self.close_deadline = self.timers.deadline(TimerKind::Close);
+        }
+    }
+
+    /// Moves a deadline, but never to an earlier time.
+    fn extend(&mut self, kind: TimerKind, deadline: Time) {
+        if kind == TimerKind::Heartbeat {
+            self.channel.note_deadline();
+        }
+        self.timers.postpone(&[kind], deadline);
+    }
+}
 
 impl Session {
     pub(super) fn start_heartbeat(&mut self, now: Time) {
@@ -31,13 +72,16 @@ impl Session {
         }
     }
 
-    /// The next ping is due. It is queued whether or not the transport can take it now, and its
-    /// answer is due from now on.
-    pub(super) fn ping(&mut self, now: Time) {
+    /// Queues the ping that was due at `due`, whether or not the transport can take it now.
+    ///
+    /// The time for its pong counts from `due` if the timer was on time, so that what timers are rounded
+    /// by does not add up. It counts from `now` if the driver was late.
+    pub(super) fn ping(&mut self, now: Time, due: Time) {
         self.channel.shrink();
         self.channel.queue.push_ping();
         self.extended = false;
-        self.expect_pong(now);
+        let rounding = TIMER_ROUNDING.min(self.config.ping_timeout / 16);
+        self.expect_pong(if now.since(due) <= rounding { due } else { now });
         self.answer_poll();
     }
 
@@ -92,16 +136,21 @@ impl Session {
     }
 
     fn expect_pong(&mut self, now: Time) {
-        self.set_deadline(now + self.config.ping_timeout);
+        self.set_deadline(now, self.config.ping_timeout);
     }
 
     fn expect_ping(&mut self, now: Time) {
         let silence = self.config.ping_interval.saturating_add(self.config.ping_timeout);
-        self.set_deadline(now + silence);
+        self.set_deadline(now, silence);
     }
 
-    fn set_deadline(&mut self, deadline: Time) {
+    fn set_deadline(&mut self, now: Time, patience: Duration) {
         self.channel.note_deadline();
-        self.timers.set(TimerKind::Heartbeat, deadline);
+        self.progress.restart(patience);
+        self.timers.set(TimerKind::Heartbeat, now + patience);
     }
 }
+
+/// What the timers of an idle event loop are late by at most: most count milliseconds and round up, and
+/// so does the system's wait behind them.
+const TIMER_ROUNDING: Duration = Duration::from_millis(2);

@@ -13,7 +13,7 @@ mod upgrade;
 mod tests;
 
 use alloc::{collections::VecDeque, string::String, sync::Arc};
-use core::{fmt, hash::Hasher};
+use core::{fmt, hash::Hasher, time::Duration};
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub use crate::channel::{
     CloseReason, Event, ExchangeId, SendError, SocketEnd, SocketId, TransportFault, TrySendError,
 };
 use crate::{
-    channel::{Channel, Kind, Queued, Timers},
+    channel::{Channel, Kind, Progress, Queued, Timers},
     codec::{self, Frame},
     config::{Config, TransportKind},
     encoded::{Encoded, IntoEncoded},
@@ -80,6 +80,10 @@ pub struct Session {
     timers: Timers<TimerKind, 5>,
     /// The extension of the pong's deadline, of which there is one per ping, has been used.
     extended: bool,
+    /// Counts towards the next extension of the heartbeat's deadline.
+    progress: Progress,
+    /// The same for the deadline of a close.
+    closing: Progress,
     channel: Channel,
     actions: VecDeque<Action>,
 }
@@ -201,6 +205,8 @@ impl Session {
             probe: None,
             timers: Timers::default(),
             extended: false,
+            progress: Progress::default(),
+            closing: Progress::default(),
             channel: Channel::default(),
             actions: VecDeque::new(),
             config,
@@ -263,9 +269,9 @@ impl Session {
     /// The clock has moved. Calling it before the deadline of [`poll_timeout`](Self::poll_timeout)
     /// does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(kind) = self.timers.expire(now) {
+        while let Some((due, kind)) = self.timers.expire(now) {
             match kind {
-                TimerKind::Ping => self.ping(now),
+                TimerKind::Ping => self.ping(now, due),
                 TimerKind::Heartbeat => self.heartbeat_missed(now),
                 TimerKind::Upgrade => self.abandon_probe(),
                 TimerKind::Noop => self.answer_poll_with_noop(),
@@ -311,8 +317,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session once everything queued has been let out, or after
-    /// [`Config::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
+    /// Ends the session once everything queued has been let out, or when the client has taken too little
+    /// of it for [`Config::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
     /// be told that they have been taken; but nothing waits for the application any more, so those are
     /// dropped for which [`Limits::max_unread`](crate::Limits::max_unread) leaves no room.
     pub fn close(&mut self, now: Time) {
@@ -322,6 +328,7 @@ impl Session {
         self.state = State::Closing;
         let deadline = now + self.config.close_timeout;
         self.close_deadline = Some(deadline);
+        self.closing.restart(self.config.close_timeout);
         self.timers.set(TimerKind::Close, deadline);
         if self.channel.is_held() {
             // The application reads no more, so nothing must wait for it.
@@ -441,8 +448,8 @@ impl Session {
             if request.transport != TransportKind::WebSocket {
                 return Err(BadRequest::TransportHandshake.into());
             }
-            let polls = self.transport == Transport::Polling;
-            if !polls || self.probe.is_some() || !self.may_upgrade() {
+            // One WebSocket too many is closed after its handshake, as the reference does.
+            if !self.may_upgrade() {
                 return Err(BadRequest::UpgradeRefused.into());
             }
             return Ok(Admission::Upgrade { base64: request.base64 });
@@ -505,6 +512,11 @@ impl Session {
     #[inline]
     pub const fn close_deadline(&self) -> Option<Time> {
         self.close_deadline
+    }
+
+    /// Time that a peer has to take what is queued before a close.
+    pub(crate) fn close_timeout(&self) -> Duration {
+        self.config.close_timeout
     }
 
     /// Whether the session takes messages: it is neither closing nor closed.
@@ -585,22 +597,14 @@ impl Session {
             probe,
             timers,
             extended,
+            progress,
+            closing,
             channel,
             actions,
         } = self;
         into.push_time(now, *close_deadline);
-        into.push(&(
-            sid,
-            revision,
-            state,
-            lost,
-            blocked,
-            close_reason,
-            closing_reason,
-            abandoned,
-            extended,
-            channel,
-        ));
+        into.push(&(sid, revision, state, lost, blocked, close_reason, closing_reason));
+        into.push(&(abandoned, extended, progress, closing, channel));
         match *transport {
             Transport::Polling => into.push_name(None),
             Transport::WebSocket { on, base64 } => {
@@ -641,9 +645,7 @@ impl Session {
             max_payload: usize,
         }
 
-        let millis = |duration: core::time::Duration| {
-            u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-        };
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let upgrades: &[_] = if self.transport == Transport::Polling && self.may_upgrade() {
             &["websocket"]
         } else {

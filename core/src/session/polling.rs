@@ -87,6 +87,17 @@ impl Session {
         }
     }
 
+    /// A further request came on the connection of a GET that waits: it cannot be answered before the
+    /// GET is, so the GET ends with a noop.
+    ///
+    /// Responses come in the order of the requests (RFC 9112 section 9.3.2). A client or proxy that
+    /// pipelines would otherwise wait with its POST for a message of ours, or for the next ping.
+    pub fn handle_pipelined(&mut self, _now: Time, on: ExchangeId) {
+        if self.polling.get == Some(on) {
+            self.answer_poll_with_noop();
+        }
+    }
+
     /// The head of a POST came; [`handle_body`](Self::handle_body) or
     /// [`handle_exchange_lost`](Self::handle_exchange_lost) follows. `binary` says that its content
     /// type is `application/octet-stream`.
@@ -112,29 +123,23 @@ impl Session {
     /// closing and none is left, once that is over: a client that was refused at once would not come for
     /// what is queued. In an upgrade it is answered at once, as the client waits with that for the answer.
     pub fn handle_body(&mut self, now: Time, on: ExchangeId, body: Body) {
-        let post = self.polling.post.as_ref().filter(|post| post.on == on && !post.withheld);
-        let Some(binary) = post.map(|post| post.binary) else { return };
-        let result = match body {
-            _ if self.state == State::Closed => Err(Reject::UnknownSession.response()),
-            Body::TooLarge => Err(Response::empty(413)),
-            Body::Complete(bytes) => self.handle_payload(now, &bytes, binary).map_err(|error| {
-                self.finish(CloseReason::ParseError(error));
-                Response::empty(400)
-            }),
-        };
-        match result {
+        let receiving = |post: &mut Post| post.on == on && !post.withheld;
+        // Apart from the session: its end would answer a POST of which the body is still to come.
+        let Some(post) = self.polling.post.take_if(receiving) else { return };
+        let Body::Complete(bytes) = body else { return self.respond(on, Response::empty(413)) };
+        match self.handle_payload(now, &bytes, post.binary) {
             Ok(late) => {
                 let late = late && !self.is_upgrading();
-                let waits = (late || self.channel.is_held()) && self.state != State::Closed;
-                if let Some(post) = &mut self.polling.post {
-                    post.late = late;
-                    post.withheld = waits;
-                }
-                if !waits {
-                    self.answer_taken_post();
+                if (late || self.channel.is_held()) && self.state != State::Closed {
+                    self.polling.post = Some(Post { withheld: true, late, ..post });
+                } else {
+                    self.respond_taken(on, late);
                 }
             }
-            Err(response) => self.answer_post(response),
+            Err(error) => {
+                self.finish(CloseReason::ParseError(error));
+                self.respond(on, Response::empty(400));
+            }
         }
     }
 
@@ -193,19 +198,22 @@ impl Session {
         }
     }
 
-    /// Answers what waits when the session ends. A POST whose body is still to come is answered
-    /// when it has come, or its connection closed.
+    /// Answers what waits when the session ends. A POST whose body is still to come is refused like one
+    /// that comes later: its client may never send the rest.
     pub(super) fn finish_polling(&mut self, reason: &CloseReason) {
         match reason {
             CloseReason::TransportClose => self.answer_poll_with_noop(),
             _ => self.answer_poll_with_close(),
         }
         self.answer_withheld_post();
+        if let Some(post) = self.polling.post.take() {
+            self.respond(post.on, Reject::UnknownSession.response());
+        }
     }
 
     pub(super) fn answer_withheld_post(&mut self) {
-        if self.polling.post.as_ref().is_some_and(|post| post.withheld) {
-            self.answer_taken_post();
+        if let Some(post) = self.polling.post.take_if(|post| post.withheld) {
+            self.respond_taken(post.on, post.late);
         }
     }
 
@@ -224,15 +232,9 @@ impl Session {
         self.polling.post.as_ref().is_some_and(|post| post.withheld && post.late)
     }
 
-    fn answer_taken_post(&mut self) {
-        let late = self.polling.post.as_ref().is_some_and(|post| post.late);
-        self.answer_post(if late { Reject::UnknownSession.response() } else { ok() });
-    }
-
-    fn answer_post(&mut self, response: Response) {
-        if let Some(post) = self.polling.post.take() {
-            self.respond(post.on, response);
-        }
+    /// Answers a POST whose body has been taken; one that was `late` has brought messages that were not.
+    fn respond_taken(&mut self, on: ExchangeId, late: bool) {
+        self.respond(on, if late { Reject::UnknownSession.response() } else { ok() });
     }
 
     /// Takes a payload apart. Says whether it has brought messages that were dropped. An error ends the

@@ -34,11 +34,13 @@ impl Probe {
 
 /// Network inputs.
 impl Session {
-    /// A WebSocket with this session's id has completed its handshake: an upgrade begins.
+    /// Begins an upgrade: a WebSocket with this session's id has completed its handshake.
+    ///
+    /// If the session is on a WebSocket or another one is probing, the new one is closed. Neither the
+    /// session nor the other WebSocket is affected.
     pub fn handle_socket_open(&mut self, now: Time, on: SocketId, base64: bool) {
         let polls = self.transport == Transport::Polling && self.state != State::Closed;
         if !polls || self.probe.is_some() || !self.may_upgrade() {
-            // `admit` would have told, but nothing is harmed.
             return self.actions.push_back(Action::CloseSocket(on));
         }
         self.probe = Some(Probe { on, base64, probed: false, pongs: 0 });

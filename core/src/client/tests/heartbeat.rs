@@ -41,6 +41,66 @@ fn a_server_that_sends_no_ping_is_given_up_whatever_else_it_sends() {
 }
 
 #[test]
+fn a_ping_may_be_late_behind_bytes_that_move_at_the_lowest_rate() {
+    let (mut host, on) = Host::websocket();
+    // A frame of 1 MB on the slowest line.
+    for _ in 0..1000 {
+        host.wait(secs(1));
+        host.session.handle_progress(host.now, 1100);
+    }
+    assert!(host.events().is_empty());
+    host.text(on, "2");
+    assert_eq!(host.frames(on), ["3"]);
+    host.wait(secs(45));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_below_the_lowest_rate_put_off_no_deadline() {
+    let (mut host, _) = Host::websocket();
+    for _ in 0..44 {
+        host.wait(secs(1));
+        host.session.handle_progress(host.now, 1023);
+    }
+    host.wait(secs(1));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_that_move_put_off_a_pong_of_revision_3() {
+    let mut host = v3();
+    host.wait(secs(25));
+    assert_eq!(host.frames(SocketId(1)), ["2"]);
+    for _ in 0..100 {
+        host.wait(secs(1));
+        host.session.handle_progress(host.now, 1100);
+    }
+    assert!(!host.session.is_closed());
+    host.wait(secs(20));
+    assert_eq!(host.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_that_move_shorten_no_deadline_that_was_postponed() {
+    let (mut host, _) = Host::websocket();
+    host.session.excuse(host.now + secs(100));
+    host.session.handle_progress(host.now, 1_000_000);
+    host.wait(secs(99));
+    assert!(!host.session.is_closed());
+}
+
+#[test]
+fn bytes_before_the_handshake_and_after_the_end_set_no_deadline() {
+    let mut host = Host::new(|_| {});
+    host.session.handle_progress(host.now, 1_000_000);
+    assert_eq!(host.session.poll_timeout().unwrap().1, ClientTimerKind::Open);
+    let mut host = Host::polling();
+    host.session.abort();
+    host.session.handle_progress(host.now, 1_000_000);
+    assert_eq!(host.session.poll_timeout(), None);
+}
+
+#[test]
 fn an_excused_server_may_ping_until_then_and_no_longer() {
     let (mut host, on) = Host::websocket();
     assert_eq!(host.session.awaited(), Some(host.now + secs(45)));

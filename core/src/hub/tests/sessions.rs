@@ -70,45 +70,77 @@ fn a_frame_in_the_segment_of_the_handshake_is_not_lost() {
 }
 
 #[test]
-fn a_frame_is_not_lost_behind_an_upgrade_that_waited_behind_a_poll() {
+fn a_frame_is_not_lost_behind_an_upgrade_that_came_behind_a_poll() {
     let mut world = World::new();
     let on = world.accept();
-    let (session, query) = world.open_polling(on);
+    let (_, query) = world.open_polling(on);
     let mut bytes = request("GET", &query, "").into_bytes();
     bytes.extend(upgrade(&query.replace("polling", "websocket")).into_bytes());
     bytes.extend(text("2probe"));
     world.bytes(on, bytes);
-    assert_eq!(world.take(on), "", "the poll waits");
-    world.hub.send(session, "x").unwrap();
-    world.drain();
     let written = world.take(on);
-    assert!(written.contains("\r\n\r\n4xHTTP/1.1 101 "), "{written:?}");
+    assert!(written.contains("\r\n\r\n6HTTP/1.1 101 "), "{written:?}");
     assert!(written.ends_with("3probe"), "{written:?}");
 }
 
 #[test]
 fn pipelined_requests_are_answered_one_after_the_other() {
-    let mut world = World::new();
+    let mut world = World::with(|config| config.ask = true);
     let on = world.accept();
-    let (first, query) = world.open_polling(on);
-    let requests = [
-        request("GET", &query, ""),
-        request("POST", &query, "4posted"),
-        request("GET", "transport=polling", ""),
-        request("GET", "transport=nothing", ""),
-    ];
+    world.request(on, "GET", "transport=polling", "");
+    let ask = world.question();
+    let requests =
+        [request("GET", "transport=nothing", ""), request("GET", "transport=polling", "")];
     world.bytes(on, requests.concat());
-    assert_eq!(world.take(on), "", "the first waits, and with it the others");
-    assert!(world.events().is_empty());
-    world.hub.send(first, "x").unwrap();
+    assert_eq!(world.take(on), "", "the application is asked, and the others wait");
+    assert!(world.hub.allow(ask));
     world.drain();
     let answers = world.take(on);
     let bodies: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
-    assert_eq!(bodies.len(), 4, "{answers}");
-    assert!(bodies[0].ends_with("4x") && bodies[1].ends_with("ok"), "{answers}");
-    assert!(bodies[2].contains("0{\"sid\":") && bodies[3].starts_with("400 "), "{answers}");
-    assert_eq!(world.events(), [Event::Message("posted".into())]);
-    assert_eq!(world.opened.len(), 1, "a session opened behind a poll");
+    assert_eq!(bodies.len(), 2, "{answers}");
+    assert!(bodies[0].contains("0{\"sid\":") && bodies[1].starts_with("400 "), "{answers}");
+    let ask = world.question();
+    assert!(world.hub.refuse(ask, "no".to_string()));
+    world.drain();
+    assert!(world.take(on).starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn request_behind_a_waiting_poll_releases_it() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    let (get, post) = (request("GET", &query, ""), request("POST", &query, "4posted"));
+    // In one read, in two, and byte by byte.
+    for size in [usize::MAX, get.len(), 1] {
+        let bytes = [get.as_str(), &post, &get].concat();
+        for part in bytes.as_bytes().chunks(size.min(bytes.len())) {
+            world.bytes(on, part);
+        }
+        let answers = world.take(on);
+        let bodies: Vec<_> = answers.split("HTTP/1.1 ").skip(1).collect();
+        assert_eq!(bodies.len(), 2, "{answers}");
+        assert!(bodies[0].ends_with("\r\n\r\n6") && bodies[1].ends_with("ok"), "{answers}");
+        assert_eq!(world.events(), [Event::Message("posted".into())]);
+        // The poll at the end waits, and ends when the next one comes.
+        world.bytes(on, &post);
+        let answers = world.take(on);
+        assert!(answers.contains("\r\n\r\n6HTTP/1.1 200 OK") && answers.ends_with("ok"));
+        assert_eq!(world.events(), [Event::Message("posted".into())]);
+    }
+}
+
+#[test]
+fn request_behind_a_poll_during_an_upgrade_releases_it_before_its_delay() {
+    let mut world = World::new();
+    let (on, socket) = (world.accept(), world.accept());
+    let (_, query) = world.open_polling(on);
+    world.bytes(socket, upgrade(&query.replace("polling", "websocket")));
+    world.bytes(socket, text("2probe"));
+    world.bytes(on, [request("GET", &query, ""), request("POST", &query, "4x")].concat());
+    assert!(world.take(on).ends_with("ok"));
+    world.bytes(socket, text("5"));
+    assert_eq!(world.events(), [Event::Message("x".into()), Event::Upgraded]);
 }
 
 #[test]
@@ -146,4 +178,61 @@ fn a_broadcast_reaches_every_session() {
     world.drain();
     assert_eq!(world.texts(on), ["4all"]);
     assert!(world.get(polls, &query).ends_with("\r\n\r\n4all"));
+}
+
+#[test]
+fn refused_upgrade_closes_the_connection() {
+    let mut world = World::with(|config| config.protocol.allow_upgrades = false);
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    let of_session = query.replace("polling", "websocket");
+    let of_none = "transport=websocket&sid=AAAAAAAAAAAAAAAAAAAA".to_string();
+    for query in [of_session, query, of_none, "transport=nothing".to_string()] {
+        let on = world.accept();
+        world.bytes(on, upgrade(&query));
+        let answer = world.take(on);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{query}: {answer}");
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{query}: {answer}");
+        assert!(world.socket(on).shut_down);
+        // What may have been sent behind the handshake is no request.
+        world.bytes(on, text("2probe"));
+        assert_eq!(world.take(on), "");
+        world.hub.handle_eof(world.now, on);
+        world.drain();
+        assert!(!world.is_open(on));
+    }
+}
+
+#[test]
+fn upgrade_that_the_application_refuses_closes_the_connection() {
+    let mut world = World::with(|config| config.ask = true);
+    let on = world.accept();
+    world.bytes(on, upgrade("transport=websocket"));
+    let ask = world.question();
+    assert!(world.hub.refuse(ask, "no".to_string()));
+    world.drain();
+    let answer = world.take(on);
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("\r\nConnection: close\r\n"));
+    assert!(world.socket(on).shut_down);
+}
+
+#[test]
+fn first_offered_subprotocol_comes_back_from_both_kinds_of_handshake() {
+    let mut world = World::new();
+    let polls = world.accept();
+    let (_, query) = world.open_polling(polls);
+    for query in ["transport=websocket".to_string(), query.replace("polling", "websocket")] {
+        let offering = |value: &str| {
+            let field = format!("Sec-WebSocket-Protocol: {value}\r\nUpgrade:");
+            upgrade(&query).replace("Upgrade:", &field)
+        };
+        let bad = world.accept();
+        world.bytes(bad, offering("chat,"));
+        assert!(world.take(bad).starts_with("HTTP/1.1 400 "));
+        let on = world.accept();
+        world.bytes(on, offering("v2.chat, chat"));
+        let answer = world.take(on);
+        assert!(answer.starts_with("HTTP/1.1 101 "));
+        assert!(answer.contains("\r\nSec-WebSocket-Protocol: v2.chat\r\n"), "{answer}");
+    }
 }

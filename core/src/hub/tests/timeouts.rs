@@ -6,7 +6,7 @@ use super::*;
 fn a_connection_that_says_nothing_is_closed() {
     let mut world = World::new();
     let on = world.accept();
-    world.pass(seconds(59));
+    world.pass(seconds(74));
     assert!(world.is_open(on));
     world.pass(seconds(1));
     assert!(!world.is_open(on));
@@ -28,25 +28,32 @@ fn a_head_that_does_not_end_is_answered_with_408_and_lingers() {
 }
 
 #[test]
-fn a_body_that_does_not_end_loses_the_exchange() {
+fn a_body_that_does_not_end_is_refused_when_the_heartbeat_ends_its_session() {
     let mut world = World::new();
     let on = world.accept();
     let (_, query) = world.open_polling(on);
     let head = request("POST", &query, "4hello");
     world.bytes(on, &head[..head.len() - 1]);
-    for _ in 0..4 {
-        // The heartbeat would be quicker.
-        let polls = world.accept();
-        world.pass(seconds(15));
-        world.get(polls, &query);
-        world.hub.handle_lost(world.now, polls);
-        if world.hub.sessions() == 0 {
-            break;
-        }
-    }
-    world.pass(seconds(60));
+    world.pass(seconds(44));
+    assert_eq!(world.take(on), "");
+    world.pass(seconds(1));
+    assert!(world.take(on).starts_with("HTTP/1.1 400 "));
+    world.assert_lingers(on);
+}
+
+#[test]
+fn a_body_that_does_not_end_loses_the_exchange() {
+    let mut world = World::with(|config| config.protocol.ping_timeout = seconds(100));
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    let head = request("POST", &query, "4hello");
+    world.bytes(on, &head[..head.len() - 1]);
+    world.pass(seconds(59));
+    assert_eq!(world.take(on), "");
+    world.pass(seconds(1));
     assert!(world.take(on).starts_with("HTTP/1.1 408 "));
-    world.assert_empty();
+    assert_eq!(world.hub.sessions(), 0);
+    world.assert_lingers(on);
 }
 
 #[test]

@@ -276,3 +276,21 @@ fn a_peer_that_could_send_nothing_has_as_long_as_ever_once_it_can() {
     peer.text(on, "5");
     assert_eq!(peer.frames(on), ["3probe", "4queued", "2"]);
 }
+
+#[test]
+fn close_waits_for_as_long_as_the_peer_takes_what_is_queued() {
+    let (mut peer, _) = Peer::websocket();
+    peer.send("queued");
+    peer.close();
+    for _ in 0..5 {
+        peer.wait(secs(15));
+        // Bytes that come tell of the peer, but not that it reads.
+        peer.session.handle_progress(peer.now, 1_000_000);
+        peer.session.handle_written(peer.now, 30 * 1024);
+    }
+    assert_eq!(peer.session.close_deadline(), Some(peer.now + secs(30)));
+    peer.wait(secs(15));
+    peer.session.handle_progress(peer.now, 1_000_000);
+    peer.wait(secs(15));
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+}

@@ -30,6 +30,25 @@ fn a_missing_pong_ends_the_session() {
 }
 
 #[test]
+fn time_for_a_pong_counts_from_when_the_ping_was_due_unless_the_driver_was_late() {
+    for (late, deadline) in [(0, 45_000), (2, 45_000), (3, 45_003), (4000, 49_000)] {
+        let mut peer = Peer::polling();
+        peer.session.handle_timeout(Time::from_millis(25_000 + late));
+        let expected = (Time::from_millis(deadline), TimerKind::Heartbeat);
+        assert_eq!(peer.session.poll_timeout(), Some(expected), "{late} ms late");
+    }
+}
+
+#[test]
+fn time_for_a_pong_is_never_used_up_by_rounding() {
+    let mut config = Config::default();
+    config.ping_timeout = millis(1);
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    peer.session.handle_timeout(Time::from_millis(25_002));
+    assert_eq!(peer.session.awaited(), Some(Time::from_millis(25_003)));
+}
+
+#[test]
 fn a_client_that_never_polls_is_noticed_too() {
     let mut peer = Peer::polling();
     peer.wait(secs(45));
@@ -236,4 +255,50 @@ fn in_revision_3_a_pong_overtakes_messages_but_not_the_handshake() {
     let frames = peer.frames(on);
     assert!(frames[0].starts_with("0{"), "{frames:?}");
     assert_eq!(frames[1..], ["3", "4a"]);
+}
+
+#[test]
+fn bytes_at_the_lowest_rate_extend_the_time_for_a_pong() {
+    let (mut peer, _) = Peer::websocket();
+    peer.wait(secs(25));
+    // 1 KiB a second in the 20 s that there are.
+    for _ in 0..10 {
+        peer.wait(millis(19_999));
+        peer.session.handle_progress(peer.now, 20 * 1024);
+    }
+    peer.session.handle_progress(peer.now, 20 * 1024 - 1);
+    peer.wait(secs(20));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_count_from_when_a_pong_is_awaited() {
+    let (mut peer, _) = Peer::websocket();
+    peer.session.handle_progress(peer.now, 1_000_000);
+    peer.wait(secs(45));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_extend_the_time_for_a_ping_of_revision_3() {
+    let mut peer = Peer::polling_v3();
+    peer.wait(secs(44));
+    peer.session.handle_written(peer.now, 45 * 1024);
+    peer.wait(secs(44));
+    assert!(peer.session.is_open());
+    peer.wait(secs(1));
+    assert_eq!(peer.closed(), CloseReason::PingTimeout);
+}
+
+#[test]
+fn bytes_never_make_a_deadline_earlier_and_are_harmless_after_the_end() {
+    let (mut peer, _) = Peer::websocket();
+    peer.wait(secs(25));
+    peer.session.excuse(peer.now + secs(100));
+    peer.session.handle_progress(peer.now, 1_000_000);
+    peer.wait(secs(99));
+    assert!(peer.session.is_open());
+    peer.session.abort();
+    peer.session.handle_written(peer.now, usize::MAX);
+    assert!(peer.session.poll_timeout().is_none());
 }

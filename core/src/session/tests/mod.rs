@@ -319,7 +319,25 @@ fn a_session_on_a_websocket_takes_no_other_requests() {
         assert_eq!(peer.admit("POST", polling), bad(BadRequest::TransportMismatch));
         let websocket = "EIO=4&transport=websocket";
         assert_eq!(peer.admit("GET", websocket), bad(BadRequest::TransportHandshake));
-        assert_eq!(peer.admit("UPGRADE", websocket), bad(BadRequest::UpgradeRefused));
+    }
+}
+
+#[test]
+fn further_websocket_of_a_session_on_a_websocket_is_closed_and_the_session_unharmed() {
+    for (mut peer, first) in [Peer::websocket(), Peer::polling().upgraded()] {
+        let upgrade = Ok(Admission::Upgrade { base64: false });
+        assert_eq!(peer.admit("UPGRADE", "EIO=4&transport=websocket"), upgrade);
+        let second = peer.socket();
+        assert_eq!(peer.closed_sockets, [second]);
+        for late in ["2probe", "5", "4stray", "1"] {
+            peer.text(second, late);
+        }
+        assert!(peer.frames(second).is_empty());
+        peer.session.handle_socket_lost(peer.now, second, SocketEnd::Failed);
+        peer.text(first, "4mine");
+        assert_eq!(peer.events(), [text("mine")]);
+        peer.send("yours");
+        assert_eq!(peer.frames(first), ["4yours"]);
     }
 }
 

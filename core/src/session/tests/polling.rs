@@ -59,6 +59,36 @@ fn a_post_delivers_its_messages_and_is_answered_ok() {
 }
 
 #[test]
+fn post_with_an_unfinished_body_is_refused_when_the_session_ends() {
+    let mut peer = Peer::polling();
+    let post = peer.begin_post();
+    peer.session.abort();
+    peer.drain();
+    assert_eq!(peer.answer(post), Reject::UnknownSession.response());
+    // The connection may not have known yet.
+    peer.end_post(post, "4late");
+    assert_eq!(peer.closed(), CloseReason::ForcedClose);
+    let mut peer = Peer::polling();
+    let post = peer.post("4a\u{1e}1\u{1e}4b");
+    assert_eq!(peer.body(post), "ok", "the POST that ends the session has been taken");
+}
+
+#[test]
+fn poll_ends_with_a_noop_when_a_request_is_pipelined_behind_it() {
+    let mut peer = Peer::polling();
+    let get = peer.get();
+    for on in [ExchangeId(99), get, get] {
+        peer.session.handle_pipelined(peer.now, on);
+        peer.drain();
+    }
+    assert_eq!(peer.body(get), "6");
+    let next = peer.get();
+    peer.session.handle_pipelined(peer.now, get);
+    peer.drain();
+    assert!(peer.waits(next));
+}
+
+#[test]
 fn a_second_post_ends_the_session_and_both_get_400() {
     let mut peer = Peer::polling();
     let get = peer.get();

@@ -1,5 +1,6 @@
 //! The head of one answer.
 
+use alloc::vec::Vec;
 use core::{fmt, mem::MaybeUninit};
 
 use httparse::Status;
@@ -7,7 +8,7 @@ use httparse::Status;
 use super::{
     diagnose::{diagnose, is_version},
     fault::{AnswerFault, Fault},
-    fields::{Fields, Span, list},
+    fields::{FEW_HEADERS, Fields, Span, list, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
 };
@@ -30,8 +31,6 @@ pub struct ResponseHead {
 impl ResponseHead {
     /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
     pub const MAX_LEN: usize = Fields::MAX_LEN;
-    /// The most header fields, whatever the configuration says: they are parsed on the stack.
-    pub const MAX_HEADERS: usize = Fields::MAX_HEADERS;
 
     /// Parses exactly one head, from the status line to the empty line, with at most `max_headers`
     /// fields.
@@ -50,14 +49,17 @@ impl ResponseHead {
     /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
     /// feed in it follows a carriage return.
     pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, AnswerFault> {
-        let max_headers = max_headers.min(Self::MAX_HEADERS);
-        let mut storage = [const { MaybeUninit::uninit() }; Self::MAX_HEADERS];
+        let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
+        let mut many = Vec::new();
         let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            raw,
-            &mut storage[..max_headers],
-        );
+        let parser = httparse::ParserConfig::default();
+        let slots = &mut few[..max_headers.min(FEW_HEADERS)];
+        let mut parsed = parser.parse_response_with_uninit_headers(&mut response, raw, slots);
+        if parsed == Err(httparse::Error::TooManyHeaders) && max_headers > FEW_HEADERS {
+            many.resize_with(max_headers.min(most_headers(raw)), MaybeUninit::uninit);
+            response = httparse::Response::new(&mut []);
+            parsed = parser.parse_response_with_uninit_headers(&mut response, raw, &mut many);
+        }
         match parsed {
             Ok(Status::Complete(n)) if n == raw.len() => {}
             Ok(_) => return Err(Fault::NotOneHead.into()),

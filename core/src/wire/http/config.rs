@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{answer::ResponseHead, head::RequestHead};
+use super::{answer::ResponseHead, date::WallClock, head::RequestHead};
 use crate::limits::Limits;
 
 /// Limits and patience of the server side, shared by all its connections.
@@ -14,8 +14,8 @@ pub struct Config {
     /// The largest request head in bytes, from the request line to the empty line. More than
     /// [`RequestHead::MAX_LEN`] counts as that. Default 16 384, as Node.
     pub max_head: usize,
-    /// The most header fields in one head. More than [`RequestHead::MAX_HEADERS`] counts as that.
-    /// Default 100, as hyper.
+    /// The most header fields in one head. Default: as many as `max_head` bytes can hold. A field that
+    /// has the four bytes of the shortest costs eight bytes more to keep.
     pub max_headers: usize,
     /// The largest request body in bytes, after chunked decoding. The framing of a chunked body may
     /// add to what is read, never to what is held. Default 1 000 000, as the reference.
@@ -23,11 +23,12 @@ pub struct Config {
     /// From the first byte of a head to its last: long enough for a lost packet or two on a bad
     /// line, short enough that slow heads cannot be hoarded. Default 10 s.
     pub head_timeout: Duration,
-    /// For the whole of a body, from [`Server::read_body`](super::Server::read_body) on: 1 MB at the
-    /// 17 kB/s of a bad mobile line. Default 60 s.
+    /// From [`Server::read_body`](super::Server::read_body) on, and again whenever as much of the body has
+    /// come as 1 KiB a second makes in that time: a body may be slow, but not stand still. Default 60 s.
     pub body_timeout: Duration,
-    /// Between two requests, and before the first. A polling client asks again within milliseconds;
-    /// what stays silent this long is a browser's spare connection. Default 60 s.
+    /// Between two requests, and before the first. A proxy must be the first to close a connection that
+    /// it keeps, or its next request meets the close: nginx and the load balancers of AWS keep theirs for
+    /// 60 s. Default 75 s, which is what nginx grants its own clients.
     pub idle_timeout: Duration,
     /// How long the peer may take no byte of a response. Default 30 s.
     pub write_timeout: Duration,
@@ -35,6 +36,9 @@ pub struct Config {
     /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
     /// on its way (RFC 9112 section 9.6). Default 2 s, a few round trips.
     pub linger: Duration,
+    /// The time of day, for the `Date` of responses. Default: a clock that has not been set, without which
+    /// they have none (RFC 9110 section 6.6.1).
+    pub wall_clock: WallClock,
 }
 
 impl Config {
@@ -46,9 +50,10 @@ impl Config {
             max_body: limits.max_payload,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
+            wall_clock: WallClock::new(),
         }
     }
 
@@ -74,8 +79,7 @@ pub struct ClientConfig {
     /// The largest head of an answer in bytes, from the status line to the empty line. More than
     /// [`ResponseHead::MAX_LEN`] counts as that. Default 16 384, as Node.
     pub max_head: usize,
-    /// The most header fields in one head. More than [`ResponseHead::MAX_HEADERS`] counts as that.
-    /// Default 100, as hyper.
+    /// The most header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,
     /// The largest body of an answer in bytes, after chunked decoding. Default 1 000 000, as the
     /// reference.

@@ -134,8 +134,8 @@ pub enum Fault {
         /// The patience of the server.
         after: Duration,
     },
-    /// The body did not arrive in time.
-    #[error("the request body was not complete after {after:?}")]
+    /// The body did not arrive in time, or too slowly.
+    #[error("the request body was not complete, and too little of it came within {after:?}")]
     BodyTimeout {
         /// The patience of the server.
         after: Duration,

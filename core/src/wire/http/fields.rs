@@ -28,8 +28,6 @@ pub(super) struct Span {
 impl Fields {
     /// The longest head.
     pub(super) const MAX_LEN: usize = u16::MAX as usize;
-    /// The most fields.
-    pub(super) const MAX_HEADERS: usize = 256;
 
     /// Copies `raw`, of which `headers` are parts. The caller has checked its length.
     pub(super) fn new(raw: &[u8], headers: &[httparse::Header<'_>]) -> Self {
@@ -87,6 +85,15 @@ impl Span {
     pub(super) const fn is_empty(self) -> bool {
         self.len == 0
     }
+}
+
+/// The fields of a head for which there is room on the stack while it is parsed: a browser sends about
+/// 20, and proxies add some. For more there is an allocation, so a head is parsed twice at most.
+pub(super) const FEW_HEADERS: usize = 64;
+
+/// The most fields that a head can have: one a line.
+pub(super) fn most_headers(raw: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', raw).count()
 }
 
 /// The members of a comma-separated list without the white space around them (RFC 9110 section

@@ -1,5 +1,6 @@
 //! The head of one request.
 
+use alloc::vec::Vec;
 use core::{fmt, mem::MaybeUninit};
 
 use httparse::Status;
@@ -7,9 +8,10 @@ use httparse::Status;
 use super::{
     diagnose::{diagnose, is_version},
     fault::Fault,
-    fields::{Fields, Span},
+    fields::{FEW_HEADERS, Fields, Span, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
+    start_line::RequestLine,
 };
 use crate::exchange::Head;
 
@@ -35,8 +37,6 @@ pub struct RequestHead {
 impl RequestHead {
     /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
     pub const MAX_LEN: usize = Fields::MAX_LEN;
-    /// The most header fields, whatever the configuration says: they are parsed on the stack.
-    pub const MAX_HEADERS: usize = Fields::MAX_HEADERS;
 
     /// Parses exactly one head, from the request line to the empty line, with at most `max_headers`
     /// fields.
@@ -55,13 +55,22 @@ impl RequestHead {
     /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
     /// feed in it follows a carriage return.
     pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, Fault> {
-        let max_headers = max_headers.min(Self::MAX_HEADERS);
-        let mut storage = [const { MaybeUninit::uninit() }; Self::MAX_HEADERS];
+        let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
+        let mut many = Vec::new();
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(raw, &mut storage[..max_headers]) {
+        let slots = &mut few[..max_headers.min(FEW_HEADERS)];
+        let mut parsed = request.parse_with_uninit_headers(raw, slots);
+        if parsed == Err(httparse::Error::TooManyHeaders) && max_headers > FEW_HEADERS {
+            many.resize_with(max_headers.min(most_headers(raw)), MaybeUninit::uninit);
+            request = httparse::Request::new(&mut []);
+            parsed = request.parse_with_uninit_headers(raw, &mut many);
+        }
+        match parsed {
             Ok(Status::Complete(n)) if n == raw.len() => {}
             Ok(_) => return Err(Fault::NotOneHead),
             Err(error) => {
+                // The same fault as if the line had come byte by byte.
+                RequestLine::START.check(raw, 0)?;
                 let fault = diagnose(raw, error, max_headers);
                 return Err(fault.unwrap_or_else(|line| request_line_fault(line, error)));
             }
@@ -180,6 +189,11 @@ impl Head for RequestHead {
 
     fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
         self.header_values(name).nth(nth)
+    }
+
+    /// In one pass: a head can have thousands of fields of one name.
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        self.has_token(name, token)
     }
 }
 

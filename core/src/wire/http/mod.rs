@@ -14,6 +14,7 @@ mod body;
 mod chunked;
 mod client;
 mod config;
+mod date;
 mod diagnose;
 mod event;
 mod exchange;
@@ -24,12 +25,14 @@ mod head;
 mod response;
 mod scan;
 mod server;
+mod start_line;
 
 pub use self::{
     answer::ResponseHead,
     chunked::ChunkError,
     client::{Client, Reply},
     config::{ClientConfig, Config},
+    date::{HttpDate, WallClock},
     event::{Event, TimerKind},
     fault::{AnswerFault, Fault},
     framing::BodyLength,

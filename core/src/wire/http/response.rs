@@ -5,13 +5,13 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::fault::Fault;
+use super::{date::HttpDate, fault::Fault};
 use crate::wire::Output;
 
 /// One answer to one request.
 ///
-/// The connection adds what belongs to it: the status line, `Content-Length`, and `Connection`. No
-/// `Date` is sent: RFC 9110 section 6.6.1 forbids it to a server without a clock.
+/// The connection adds what belongs to it: the status line, `Date` if there is a
+/// [wall clock](super::Config::wall_clock), `Content-Length`, and `Connection`.
 ///
 /// `Debug` shows neither body nor headers: the answer to an Engine.IO handshake has the secret
 /// session id in both.
@@ -26,7 +26,7 @@ pub struct Response {
     /// is not sent with them, nor in answer to HEAD.
     pub body: Bytes,
     /// Further header fields, each a complete `Name: value\r\n`. Neither `Content-Length` nor
-    /// `Transfer-Encoding` may be among them.
+    /// `Transfer-Encoding` may be among them, nor `Date` where there is a wall clock.
     pub headers: Bytes,
     /// Whether to close the connection behind this answer.
     pub close: bool,
@@ -61,9 +61,20 @@ impl Response {
     }
 
     /// Writes the answer; without its body in answer to HEAD.
-    pub(super) fn write(&self, to_head: bool, connection: Connection, out: &mut Output) {
+    pub(super) fn write(
+        &self,
+        to_head: bool,
+        connection: Connection,
+        date: Option<HttpDate>,
+        out: &mut Output,
+    ) {
         debug_assert!(self.headers.is_empty() || self.headers.ends_with(b"\r\n"));
         write_status_line(self.status, out);
+        if let Some(date) = date {
+            out.put_slice(b"Date: ");
+            out.put_slice(date.as_str().as_bytes());
+            out.put_slice(b"\r\n");
+        }
         if let Some(content_type) = self.content_type {
             out.put_slice(b"Content-Type: ");
             out.put_slice(content_type.as_bytes());
@@ -219,7 +230,7 @@ mod tests {
 
     fn written(response: &Response, to_head: bool, connection: Connection) -> String {
         let mut out = Output::new();
-        response.write(to_head, connection, &mut out);
+        response.write(to_head, connection, None, &mut out);
         String::from_utf8(out.copy_to_bytes(out.remaining()).into()).unwrap()
     }
 
@@ -272,6 +283,7 @@ mod tests {
         Response::new(200).with_body("text/plain", body.clone()).write(
             false,
             Connection::Persist,
+            None,
             &mut out,
         );
         out.advance(out.chunk().len());

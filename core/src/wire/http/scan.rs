@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::fault::Fault;
+use super::{fault::Fault, start_line::RequestLine};
 
 /// Looks for the end of a head in bytes that arrive piece by piece, each byte once.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Scan {
     searched: usize,
     empty_lines: usize,
     max_empty_lines: usize,
+    /// What has come of a request line; the status line of an answer is left to the parser.
+    request_line: Option<RequestLine>,
 }
 
 impl Scan {
@@ -24,24 +26,57 @@ impl Scan {
 
     /// For the head of a request.
     pub(super) const fn request() -> Self {
-        Self::new(Self::MAX_EMPTY_LINES)
+        Self::new(Self::MAX_EMPTY_LINES, Some(RequestLine::START))
     }
 
     /// For the head of an answer, before which no empty line is excused.
     pub(super) const fn answer() -> Self {
-        Self::new(0)
+        Self::new(0, None)
     }
 
-    const fn new(max_empty_lines: usize) -> Self {
-        Self { start: 0, line: 0, searched: 0, empty_lines: 0, max_empty_lines }
+    const fn new(max_empty_lines: usize, request_line: Option<RequestLine>) -> Self {
+        Self { start: 0, line: 0, searched: 0, empty_lines: 0, max_empty_lines, request_line }
     }
 
     /// The range of the first complete head in `bytes`, its empty line included, or `None` if more
     /// bytes are needed. Between two calls `bytes` may only grow.
     ///
-    /// A line feed without a carriage return is refused as soon as it is seen, a head of more than
-    /// `max` bytes as soon as `max` bytes are there without its end.
+    /// A line feed without a carriage return is refused as soon as it is seen, and so is a byte that
+    /// cannot stand where it does in a request line. A head of more than `max` bytes is refused as soon as
+    /// `max` bytes are there without its end.
     pub(super) fn find(&mut self, bytes: &[u8], max: usize) -> Result<Option<Range<usize>>, Fault> {
+        let from = self.searched;
+        match self.search(bytes, max) {
+            // The parser checks the line of a complete head.
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => self.check_request_line(bytes, from).map(|()| None),
+            Err(fault) => {
+                // As far as the bytes would have been looked at if they had come one by one.
+                let end = match fault {
+                    Fault::LineTooLong { .. } | Fault::HeadTooLarge { .. } => {
+                        bytes.len().min(self.start.saturating_add(max))
+                    }
+                    _ => self.searched,
+                };
+                self.check_request_line(&bytes[..end], from)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Checks the bytes of a request line behind the first `from`, which were checked before.
+    fn check_request_line(&mut self, bytes: &[u8], from: usize) -> Result<(), Fault> {
+        let Some(line) = &mut self.request_line else { return Ok(()) };
+        let mut from = from;
+        if from <= self.start {
+            // Whatever came before was empty lines.
+            (from, *line) = (self.start, RequestLine::START);
+        }
+        *line = line.check(bytes.get(from..).unwrap_or_default(), from - self.start)?;
+        Ok(())
+    }
+
+    fn search(&mut self, bytes: &[u8], max: usize) -> Result<Option<Range<usize>>, Fault> {
         let from = self.searched;
         for at in memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| from + at) {
             if at - self.start >= max {
@@ -125,8 +160,10 @@ mod tests {
     fn a_few_empty_lines_before_it_are_skipped() {
         let bytes = [&b"\r\n\r\n"[..], HEAD].concat();
         assert_eq!(both(&bytes, HEAD.len()), Ok(Some(4..bytes.len())));
-        let bytes = [&b"\r\n".repeat(5)[..], HEAD].concat();
-        assert_eq!(both(&bytes, 1000), Err(Fault::EmptyLines { max: 4 }));
+        for rest in [HEAD, b"\0", b"\n"] {
+            let bytes = [&b"\r\n".repeat(5)[..], rest].concat();
+            assert_eq!(both(&bytes, 1000), Err(Fault::EmptyLines { max: 4 }));
+        }
     }
 
     #[test]
@@ -142,7 +179,8 @@ mod tests {
         assert_eq!(both(b"\n", 1000), Err(Fault::BareLineFeed { at: 0 }));
         assert_eq!(both(b"\r\n\nG", 1000), Err(Fault::BareLineFeed { at: 0 }));
         assert_eq!(both(b"GET / HTTP/1.1\nHost", 1000), Err(Fault::BareLineFeed { at: 14 }));
-        assert_eq!(both(b"a\r\nb\r\n\n", 1000), Err(Fault::BareLineFeed { at: 6 }));
+        let second = b"GET / HTTP/1.1\r\nb\r\n\n";
+        assert_eq!(both(second, 1000), Err(Fault::BareLineFeed { at: 19 }));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{
     scan::Scan,
 };
 use crate::{
+    progress::Progress,
     time::Time,
     wire::{Input, Output, ws::AcceptKey},
 };
@@ -66,6 +67,8 @@ pub struct Server {
     scan: Scan,
     /// When the timer of the state ends, if the state has one.
     deadline: Time,
+    /// Counts the bytes of a body towards the next extension of its deadline.
+    progress: Progress,
     /// How much of the output waited for the peer when the timer was last set.
     unsent: usize,
 }
@@ -94,6 +97,7 @@ impl Server {
             state: State::Head { begun: false },
             held: BytesMut::new(),
             scan: Scan::request(),
+            progress: Progress::default(),
             unsent: 0,
         }
     }
@@ -114,7 +118,7 @@ impl Server {
             let step = match &mut self.state {
                 State::Head { .. } => self.read_head(now, input),
                 State::Exchange(exchange) => match &mut exchange.body {
-                    Incoming::Receiving(_) | Incoming::TooLarge => self.receive_body(input),
+                    Incoming::Receiving(_) | Incoming::TooLarge => self.receive_body(now, input),
                     Incoming::Waiting(_) | Incoming::Complete => {
                         self.held.extend_from_slice(input.take(input.len()));
                         return None;
@@ -132,6 +136,7 @@ impl Server {
                     drop_front(&mut self.held, from_held);
                     *left -= (from_held + from_input) as u64;
                     if *left > 0 {
+                        self.extend_body(now, from_held + from_input);
                         return None;
                     }
                     self.expect_request(now);
@@ -229,7 +234,7 @@ impl Server {
             out.put_slice(b"\r\n");
         }
         exchange.body = Incoming::Receiving(body);
-        self.deadline = now + self.config.body_timeout;
+        self.time_body(now);
     }
 
     /// Answers the current request. Does nothing if there is none, since an exchange may be lost
@@ -247,13 +252,14 @@ impl Server {
             Some(_) if exchange.http_1_0 => Connection::KeepAlive,
             Some(_) => Connection::Persist,
         };
-        response.write(exchange.is_head, connection, out);
+        let date = self.config.wall_clock.date(now);
+        response.write(exchange.is_head, connection, date, out);
         match left {
             None => self.linger(now, out),
             Some(0) => self.expect_request(now),
             Some(left) => {
                 self.state = State::Drain { left };
-                self.deadline = now + self.config.body_timeout;
+                self.time_body(now);
             }
         }
         self.unsent = out.remaining();
@@ -299,6 +305,17 @@ impl Server {
     /// Whether a request waits for its answer.
     pub const fn in_exchange(&self) -> bool {
         matches!(self.state, State::Exchange(_))
+    }
+
+    /// Whether bytes of a further request have come behind the current one, which has no body.
+    pub fn is_pipelined(&self) -> bool {
+        let State::Exchange(Exchange { body, .. }) = &self.state else { return false };
+        matches!(body, Incoming::Waiting(BodyLength::Sized(0))) && !self.held.is_empty()
+    }
+
+    /// Whether some of the body that was asked for is still to come.
+    pub const fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Exchange(Exchange { body: Incoming::Receiving(_), .. }))
     }
 
     /// Whether the last answer was written: once the output is flushed, the driver shuts down its
@@ -361,8 +378,20 @@ impl Server {
         }
     }
 
+    /// Gives the client as long for a body as it was given at first, whenever it has sent enough of it.
+    fn extend_body(&mut self, now: Time, bytes: usize) {
+        if let Some(patience) = self.progress.add(bytes) {
+            self.deadline = self.deadline.max(now + patience);
+        }
+    }
+
+    fn time_body(&mut self, now: Time) {
+        self.progress.restart(self.config.body_timeout);
+        self.deadline = now + self.config.body_timeout;
+    }
+
     /// Reads the body that was asked for, first from what is held.
-    fn receive_body(&mut self, input: &mut Input<'_>) -> Result<Option<Event>, Fault> {
+    fn receive_body(&mut self, now: Time, input: &mut Input<'_>) -> Result<Option<Event>, Fault> {
         let Self { state: State::Exchange(exchange), held, config, .. } = self else {
             return Ok(None);
         };
@@ -375,13 +404,15 @@ impl Server {
         }
         let (used, event) = exchange.receive(input.rest(), config)?;
         input.take(used);
+        self.extend_body(now, used);
         Ok(event)
     }
 
     /// Answers a fault and starts to close.
     fn refuse(&mut self, now: Time, fault: Fault, out: &mut Output) -> Event {
         let is_head = matches!(self.state, State::Exchange(Exchange { is_head: true, .. }));
-        Response::from(&fault).write(is_head, Connection::Close, out);
+        let date = self.config.wall_clock.date(now);
+        Response::from(&fault).write(is_head, Connection::Close, date, out);
         self.linger(now, out);
         Event::Fault(fault)
     }

@@ -47,7 +47,9 @@ use super::Output;
 use crate::{packet::Message, text::Text};
 
 pub use self::{
-    handshake::{AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept},
+    handshake::{
+        AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept, offered_protocols,
+    },
     violation::Violation,
 };
 

@@ -252,8 +252,8 @@ impl Model {
         if reason == CloseReason::TransportClose {
             self.may_be_noop();
         }
-        if let Some(post) = self.post.take_if(|post| post.withheld) {
-            self.answers(post.on, if post.late { 400 } else { 200 });
+        if let Some(post) = self.post.take() {
+            self.answers(post.on, if post.withheld && !post.late { 200 } else { 400 });
         }
         if let Some(probe) = self.probe.take() {
             self.must_close(probe.on);

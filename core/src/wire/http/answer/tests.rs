@@ -152,7 +152,7 @@ fn fields_are_counted() {
     assert!(ResponseHead::parse(text.as_bytes(), 3).is_ok());
     let fault = ResponseHead::parse(text.as_bytes(), 2).unwrap_err();
     assert_eq!(fault, Fault::TooManyHeaders { max: 2 }.into());
-    let most = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(ResponseHead::MAX_HEADERS));
+    let most = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(1000));
     assert!(ResponseHead::parse(most.as_bytes(), usize::MAX).is_ok());
 }
 

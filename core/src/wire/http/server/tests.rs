@@ -405,3 +405,18 @@ fn debug_shows_no_bytes_of_the_peer() {
 fn an_idle_connection_is_small() {
     assert!(size_of::<Server>() <= 224, "{}", size_of::<Server>());
 }
+
+#[test]
+fn every_response_has_a_date_once_the_wall_clock_is_known() {
+    let mut wire = Wire::new();
+    wire.feed("GET /before HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(!wire.written().contains("Date"));
+    wire.server.config.wall_clock.set(wire.now, Duration::from_secs(784_111_777));
+    wire.pass(Duration::from_millis(2500));
+    let date = "\r\nDate: Sun, 06 Nov 1994 08:49:39 GMT\r\n";
+    for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/9.9\r\nHost: a\r\n\r\n"] {
+        wire.feed(request);
+        let written = wire.written();
+        assert_eq!(written.matches(date).count(), 1, "{written}");
+    }
+}

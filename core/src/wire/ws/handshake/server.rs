@@ -1,10 +1,12 @@
 //! The server's half of the opening handshake (RFC 6455 section 4.2).
 
+use alloc::vec::Vec;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{AcceptKey, only};
 use crate::{
-    exchange::Head,
+    exchange::{Head, is_token},
     wire::http::{BodyLength, RequestHead},
 };
 
@@ -43,6 +45,31 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     }
 }
 
+/// Returns the subprotocols that a client offers, in its order of preference; none if there is no
+/// `Sec-WebSocket-Protocol` (RFC 6455 section 4.1).
+///
+/// # Errors
+///
+/// [`HandshakeError::Protocol`] if an offer is not a token, is missing between commas, or is repeated.
+pub fn offered_protocols(head: &RequestHead) -> Result<Vec<&str>, HandshakeError> {
+    let mut offers = Vec::new();
+    for value in head.header_values("sec-websocket-protocol") {
+        for offer in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if offer.is_empty() || !offer.iter().copied().all(is_token) {
+                return Err(HandshakeError::Protocol);
+            }
+            // Tokens are ASCII.
+            offers.push(core::str::from_utf8(offer).map_err(|_| HandshakeError::Protocol)?);
+        }
+    }
+    let mut sorted = offers.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(HandshakeError::Protocol);
+    }
+    Ok(offers)
+}
+
 /// Why an opening handshake was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -65,6 +92,9 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Key` is missing, repeated, or not 16 bytes in base64.
     #[error("the Sec-WebSocket-Key is missing or not 16 bytes in base64")]
     Key,
+    /// `Sec-WebSocket-Protocol` is not a list of tokens, each of which is there once.
+    #[error("the Sec-WebSocket-Protocol is not a list of different tokens")]
+    Protocol,
 }
 
 impl HandshakeError {
@@ -72,7 +102,7 @@ impl HandshakeError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Method => 405,
-            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key => 400,
+            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key | Self::Protocol => 400,
             Self::Version => 426,
         }
     }
@@ -86,7 +116,7 @@ impl HandshakeError {
             Self::Version => {
                 "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             }
-            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key => "",
+            Self::Http10 | Self::NoUpgrade | Self::Body | Self::Key | Self::Protocol => "",
         }
     }
 }
@@ -172,6 +202,31 @@ mod tests {
             (HandshakeError::Method.status(), HandshakeError::Method.headers()),
             (405, "Allow: GET\r\n")
         );
+    }
+
+    #[test]
+    fn offered_subprotocols_are_different_tokens_in_their_order() {
+        let offered = |lines: &str| {
+            let head = head(&GOOD.replace("Origin: http://example.com\r\n", lines));
+            offered_protocols(&head).map(|offers| offers.join("|"))
+        };
+        for (lines, offers) in [
+            ("", ""),
+            ("Sec-WebSocket-Protocol: chat\r\n", "chat"),
+            ("sec-websocket-protocol: b , a,\tB\r\n", "b|a|B"),
+            ("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: v2.b, c\r\n", "a|v2.b|c"),
+        ] {
+            assert_eq!(offered(lines).as_deref(), Ok(offers), "{lines:?}");
+        }
+        for value in
+            ["", "a,", ",a", "a,,b", "a b", "a, b/c", "\"a\"", "a;q=1", "\u{e9}", "a, b, a"]
+        {
+            let lines = alloc::format!("Sec-WebSocket-Protocol: {value}\r\n");
+            assert_eq!(offered(&lines), Err(HandshakeError::Protocol), "{value:?}");
+        }
+        let twice = "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n";
+        assert_eq!(offered(twice), Err(HandshakeError::Protocol));
+        assert_eq!(HandshakeError::Protocol.status(), 400);
     }
 
     #[test]

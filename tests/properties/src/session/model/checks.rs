@@ -90,7 +90,7 @@ impl Model {
         {
             let expected = match self.state {
                 State::Closed => Err(Reject::UnknownSession),
-                _ if self.may_upgrade() => Ok(Admission::Upgrade { base64 }),
+                _ if self.config.allow_upgrades => Ok(Admission::Upgrade { base64 }),
                 _ => bad(BadRequest::UpgradeRefused),
             };
             assert_eq!(admit(request), expected);

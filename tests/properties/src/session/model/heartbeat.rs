@@ -1,6 +1,8 @@
 //! Who is asked whether he is still there, and who is taken for gone: each at one moment, and at no
 //! other.
 
+use std::time::Duration;
+
 use enginewire::{CloseReason, Packet, Revision, Time, TimerKind};
 
 use super::{Ends, Model, State};
@@ -52,9 +54,11 @@ impl Model {
         if self.state == State::Closed {
             return Ends::No;
         }
-        if self.heartbeat.ping.take_if(|ping| *ping <= now).is_some() {
+        if let Some(due) = self.heartbeat.ping.take_if(|ping| *ping <= now) {
             self.heartbeat.extended = false;
-            self.expect_something(now);
+            // The time for the pong counts from when the ping was due, unless that was long ago.
+            let rounding = Duration::from_millis(2).min(self.config.ping_timeout / 16);
+            self.expect_something(if now.since(due) <= rounding { due } else { now });
             return Ends::No;
         }
         if self.heartbeat.silence.is_none_or(|silence| silence > now) {

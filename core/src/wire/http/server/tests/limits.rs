@@ -117,15 +117,11 @@ fn pipelined_bytes_stop_the_reading_after_a_heads_worth() {
 
 #[test]
 fn positions_in_a_head_have_16_bits_whatever_is_configured() {
-    let config = Config { max_head: usize::MAX, max_headers: usize::MAX, ..Config::default() };
+    let config = Config { max_head: usize::MAX, ..Config::default() };
     for (request, log) in [
         (head(65_535), "GET /"),
         (head(65_536), "431 the head is longer than 65535 bytes"),
-        (format!("GET /n HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(256)), "GET /n"),
-        (
-            format!("GET / HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(257)),
-            "431 more than 256 header fields",
-        ),
+        (format!("GET /n HTTP/1.0\r\n{}\r\n", "A: b\r\n".repeat(10_000)), "GET /n"),
     ] {
         let mut server = Server::new(Time::ZERO, Arc::new(config.clone()));
         let mut bytes = request.into_bytes();

@@ -86,6 +86,10 @@ fn last() -> impl Strategy<Value = Sent> {
             "400 byte 14 of the head is a line feed without a carriage return before it",
         ),
         ("GET / HTTP/1.1\r\n\r\n", "400 the Host header is missing"),
+        ("GET /\0\r\n\r\n", "400 byte 5 of the head is NUL"),
+        ("GET /\x01\0 HTTP/1.1\n\r\n", "400 malformed request line"),
+        ("GET /\r HTTP/1.1\0\r\n\r\n", CARRIAGE_RETURN),
+        ("PRI * HTTP/2.0\r\nX: \0\r\n", "505 only HTTP/1.0 and HTTP/1.1 are supported"),
         (
             "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
             "400 line 3 of the head has white space before the colon",
@@ -167,3 +171,6 @@ proptest! {
         }
     }
 }
+
+const CARRIAGE_RETURN: &str =
+    "400 byte 5 of the head is a carriage return without a line feed after it";

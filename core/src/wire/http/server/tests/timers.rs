@@ -5,6 +5,9 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+const TOO_SLOW: &str =
+    "408 the request body was not complete, and too little of it came within 60s";
+
 fn due(wire: &Wire) -> (Duration, TimerKind) {
     let (at, kind) = wire.server.poll_timeout().unwrap();
     (at.since(wire.now), kind)
@@ -13,12 +16,12 @@ fn due(wire: &Wire) -> (Duration, TimerKind) {
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     let mut wire = Wire::new();
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
-    wire.pass(59 * SECOND);
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
+    wire.pass(74 * SECOND);
     wire.feed(GET);
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
     assert_eq!(wire.written(), ok("/"));
-    wire.pass(60 * SECOND - Duration::from_nanos(1));
+    wire.pass(75 * SECOND - Duration::from_nanos(1));
     assert!(!wire.server.is_closed());
     wire.pass(Duration::from_nanos(1));
     assert!(wire.server.is_closed() && wire.out.is_empty());
@@ -59,7 +62,7 @@ fn empty_lines_begin_no_head() {
     for bytes in ["\r\n", "\r", "\n"] {
         wire.feed(bytes);
     }
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
     wire.feed("G");
     assert_eq!(due(&wire), (10 * SECOND, TimerKind::Head));
 }
@@ -85,13 +88,54 @@ fn a_body_has_a_minute_from_when_it_is_asked_for() {
         wire.feed("1");
         assert_eq!(due(&wire), (SECOND, TimerKind::Body));
         wire.pass(SECOND);
-        assert_eq!(wire.log, ["POST /", "408 the request body was not complete after 60s"]);
+        assert_eq!(wire.log, ["POST /", TOO_SLOW]);
         assert!(wire.server.is_closing() && !wire.server.in_exchange());
         wire.server.respond(wire.now, &Response::new(200), &mut wire.out);
         let written = wire.written();
         assert!(written.starts_with("HTTP/1.1 408 "), "{written}");
         assert_eq!(written.matches("HTTP/1.1").count(), 1, "the lost exchange has no other answer");
     }
+}
+
+/// A server with the default limits in the middle of a body.
+fn receiving(length: &str) -> Wire {
+    let mut wire = Wire::new();
+    wire.server = Server::new(wire.now, Arc::new(Config::default()));
+    wire.hold = true;
+    wire.feed(format!("POST / HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n"));
+    wire
+}
+
+#[test]
+fn body_that_comes_steadily_is_not_cut() {
+    for length in ["Content-Length: 1000000", "Transfer-Encoding: chunked"] {
+        let mut wire = receiving(length);
+        if length.ends_with("chunked") {
+            wire.feed("F4240\r\n");
+        }
+        // 2 kB/s: 500 s.
+        for _ in 0..99 {
+            wire.pass(5 * SECOND);
+            wire.feed([b'x'; 10_000]);
+        }
+        assert_eq!(wire.log, ["POST /"], "{length}");
+        assert!(due(&wire).0 > 30 * SECOND);
+        // Then it stands still.
+        wire.pass(60 * SECOND);
+        assert_eq!(wire.log.last().unwrap(), TOO_SLOW);
+    }
+}
+
+#[test]
+fn body_below_the_lowest_rate_is_cut() {
+    let mut wire = receiving("Content-Length: 1000000");
+    for _ in 0..59 {
+        wire.pass(SECOND);
+        wire.feed([b'x'; 1000]);
+    }
+    assert_eq!(due(&wire), (SECOND, TimerKind::Body));
+    wire.pass(SECOND);
+    assert_eq!(wire.log, ["POST /", TOO_SLOW]);
 }
 
 #[test]
@@ -101,7 +145,7 @@ fn a_complete_body_stops_its_timer() {
     wire.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
     assert_eq!(wire.timer(), None);
     wire.respond();
-    assert_eq!(due(&wire), (60 * SECOND, TimerKind::Idle));
+    assert_eq!(due(&wire), (75 * SECOND, TimerKind::Idle));
 }
 
 #[test]
@@ -132,7 +176,7 @@ fn lingering_ends_however_much_the_peer_sends() {
 #[test]
 fn a_slow_reader_keeps_its_connection_for_as_long_as_it_reads() {
     for (connection, kind, patience) in
-        [("close", TimerKind::Linger, 2 * SECOND), ("x", TimerKind::Idle, 60 * SECOND)]
+        [("close", TimerKind::Linger, 2 * SECOND), ("x", TimerKind::Idle, 75 * SECOND)]
     {
         let mut wire = Wire::new();
         wire.feed(format!("GET /long HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n"));
@@ -144,6 +188,22 @@ fn a_slow_reader_keeps_its_connection_for_as_long_as_it_reads() {
         wire.pass(patience);
         assert!(wire.server.is_closed(), "it has taken nothing in the last period");
     }
+}
+
+#[test]
+fn bytes_that_begin_no_request_are_refused_without_waiting_for_a_head() {
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0", b"\r\n\x80", b"GET /\xff", b"{"] {
+        let mut wire = Wire::new();
+        wire.feed(bytes);
+        let written = wire.written();
+        assert!(written.starts_with("HTTP/1.1 400 "), "{bytes:?}: {written}");
+        assert!(written.contains("\r\nConnection: close\r\n"));
+        assert!(wire.server.is_closing());
+    }
+    let mut wire = Wire::new();
+    wire.feed("PRI * HTTP/2.0\r\n");
+    assert!(wire.written().starts_with("HTTP/1.1 505 "));
+    assert!(wire.server.is_closing());
 }
 
 #[test]

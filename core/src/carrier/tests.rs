@@ -1,0 +1,358 @@
+//! Carriers between bytes and sessions, without sockets.
+
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec, vec::Vec};
+use core::time::Duration;
+
+use bytes::Buf;
+
+use super::*;
+use crate::{
+    config::Config,
+    session::{CloseReason, Event, SocketEnd},
+    wire::{Arena, Output},
+};
+
+/// A server with at most one session.
+struct Server {
+    router: Router,
+    http: Arc<http::Config>,
+    entry: Option<Entry<Nobody>>,
+    last_id: u64,
+}
+
+/// Connections are driven by hand, so none is woken.
+#[derive(Clone, Copy, Debug)]
+struct Nobody;
+
+impl FromWaker for Nobody {
+    fn from_waker(_: core::task::Waker) -> Option<Self> {
+        None
+    }
+}
+
+struct Locked<'a> {
+    entry: &'a mut Entry<Nobody>,
+    wakes: Vec<Nobody>,
+    id: u64,
+}
+
+impl Server {
+    fn new(config: Config) -> Self {
+        let http = Arc::new(http::Config::default());
+        Self { router: Router::new(config), http, entry: None, last_id: 0 }
+    }
+
+    fn session(&mut self) -> &mut Session {
+        self.entry.as_mut().unwrap().session_mut()
+    }
+
+    fn is_carried(&self) -> bool {
+        self.entry.as_ref().unwrap().is_carried()
+    }
+}
+
+impl Host for Server {
+    type Session = ();
+    type Handshake = ();
+    type Request = ();
+    type Guard<'a> = Locked<'a>;
+
+    fn router(&self) -> &Router {
+        &self.router
+    }
+
+    fn http(&self) -> &Arc<http::Config> {
+        &self.http
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn has_room(&self) -> bool {
+        self.entry.is_none()
+    }
+
+    fn find(&mut self, sid: &Sid) -> Option<()> {
+        self.entry.as_ref().filter(|entry| entry.session().sid() == *sid).map(|_| ())
+    }
+
+    fn ask(&mut self, _: http::RequestHead) {}
+
+    fn verdict(&mut self, (): &mut ()) -> Option<Result<(), Refusal>> {
+        Some(Ok(()))
+    }
+
+    fn open(&mut self, now: Time, opening: Opening, first: Carrier, (): ()) -> Result<(), Reject> {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
+        let session = self.router.open(now, &mut entropy, opening, first)?;
+        self.entry.insert(Entry::new(now, session)).attach(self.last_id, Nobody);
+        Ok(())
+    }
+
+    fn lock<'a>(&'a mut self, _now: Time, (): &'a (), id: u64) -> Locked<'a> {
+        Locked { entry: self.entry.as_mut().unwrap(), wakes: Vec::new(), id }
+    }
+
+    fn forward(&mut self, _: http::RequestHead, _: Bytes) {}
+
+    fn response(&mut self, (): &mut ()) -> Option<Response> {
+        None
+    }
+}
+
+impl Guard for Locked<'_> {
+    type Waker = Nobody;
+    type Wakes = Vec<Nobody>;
+
+    fn held(&mut self) -> Held<'_, Nobody, Vec<Nobody>> {
+        Held { entry: self.entry, id: self.id, waker: &Nobody, wakes: &mut self.wakes }
+    }
+}
+
+type Http = Exchanges<(), (), ()>;
+
+fn exchanges(now: Time) -> Http {
+    Http::new(now, Arc::new(http::Config::default()))
+}
+
+fn feed(http: &mut Http, now: Time, server: &mut Server, bytes: &str, output: &mut Output) {
+    let mut bytes = bytes.as_bytes().to_vec();
+    assert!(http.handle_bytes(now, server, &mut bytes, output).is_none());
+}
+
+fn request(server: &mut Server, method: &str, length: usize) -> String {
+    let sid = server.session().sid();
+    format!(
+        "{method} /engine.io/?EIO=4&transport=polling&sid={} HTTP/1.1\r\nHost: a\r\n\
+         Content-Length: {length}\r\n\r\n",
+        sid.as_str()
+    )
+}
+
+/// A session on polling, its handshake answered.
+fn polling(config: Config) -> Server {
+    let mut server = Server::new(config);
+    let mut output = Output::new();
+    let open = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+    feed(&mut exchanges(Time::ZERO), Time::ZERO, &mut server, open, &mut output);
+    assert!(output.chunk().starts_with(b"HTTP/1.1 200 OK"));
+    server
+}
+
+fn second(n: u64) -> Time {
+    Time::from_millis(1000 * n)
+}
+
+/// What a full socket takes in a second.
+struct Room(usize);
+
+impl Stream for Room {
+    type Error = ();
+
+    fn write(&mut self, output: &Output) -> Result<Written, ()> {
+        let n = self.0.min(output.chunk().len());
+        self.0 -= n;
+        Ok(if n == 0 { Written::Blocked } else { Written::Some(n) })
+    }
+}
+
+fn take(outbox: &mut Outbox, output: &mut Output, now: Time, bytes: usize) {
+    outbox.unblock();
+    assert!(outbox.flush(output, now, &mut Room(bytes)).is_ok());
+}
+
+#[test]
+fn post_that_comes_steadily_keeps_its_session_and_one_that_stops_does_not() {
+    let mut server = polling(Config::default());
+    let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
+    let head = request(&mut server, "POST", 1_000_000);
+    feed(&mut http, Time::ZERO, &mut server, &head, &mut output);
+    // 5 kB a second: 200 s.
+    for n in 1..=150 {
+        feed(&mut http, second(n), &mut server, &"4".repeat(5000), &mut output);
+        server.session().handle_timeout(second(n));
+        assert!(server.session().is_open(), "after {n} s");
+    }
+    server.session().handle_timeout(second(191));
+    assert_eq!(server.session().close_reason(), Some(&CloseReason::PingTimeout));
+    assert!(http.look(second(191), &mut server, &mut output).is_none());
+    assert!(output.chunk().starts_with(b"HTTP/1.1 400 "));
+    assert_eq!(http.next(true), Next::Linger);
+    assert!(!server.is_carried());
+}
+
+#[test]
+fn post_that_trickles_does_not_keep_its_session() {
+    let mut server = polling(Config::default());
+    let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
+    let head = request(&mut server, "POST", 1000);
+    feed(&mut http, Time::ZERO, &mut server, &head, &mut output);
+    for n in 1..=45 {
+        feed(&mut http, second(n), &mut server, "4", &mut output);
+        server.session().handle_timeout(second(n));
+        assert_eq!(server.session().is_open(), n < 45, "after {n} s");
+    }
+}
+
+#[test]
+fn large_response_that_is_read_steadily_keeps_its_session() {
+    for (rate, lives) in [(10_000, true), (0, false)] {
+        let mut server = polling(Config::default());
+        let (mut http, mut outbox) = (exchanges(Time::ZERO), Outbox::default());
+        let mut output = Box::new(Output::new());
+        server.session().send("x".repeat(900_000)).unwrap();
+        let get = request(&mut server, "GET", 0);
+        feed(&mut http, Time::ZERO, &mut server, &get, &mut output);
+        take(&mut outbox, &mut output, Time::ZERO, 100_000);
+        for n in 1..=70 {
+            take(&mut outbox, &mut output, second(n), rate);
+            http.note_written(second(n), &mut server, outbox.take_progress());
+            server.session().handle_timeout(second(n));
+        }
+        assert_eq!(server.session().is_open(), lives, "{rate} bytes a second");
+        assert!(http.is_postponed() && server.is_carried());
+        // Once all is written, nothing leads from the connection to the session any more.
+        take(&mut outbox, &mut output, second(71), usize::MAX);
+        assert!(http.look(second(71), &mut server, outbox.output(&mut output)).is_none());
+        assert!(!http.is_postponed() && !server.is_carried());
+    }
+}
+
+/// A session on a WebSocket, its open packet taken.
+fn websocket(config: Config) -> (Server, Socket, Output) {
+    let mut server = Server::new(config);
+    let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
+    let mut open = *b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
+        Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let upgrade = http.handle_bytes(Time::ZERO, &mut server, &mut open, &mut output).unwrap();
+    let mut socket = Socket::new(upgrade.on, &server.router.config().limits);
+    pass(&mut server, &mut socket, Time::ZERO, &mut [], true, &mut output);
+    output.advance(output.remaining());
+    (server, socket, output)
+}
+
+/// One pass: what was read, and with `pull` what the session has.
+fn pass(
+    server: &mut Server,
+    socket: &mut Socket,
+    now: Time,
+    bytes: &mut [u8],
+    pull: bool,
+    output: &mut Output,
+) {
+    let mut inbound = Inbound::new();
+    socket.handle_bytes(bytes, &mut Arena::new(), &mut inbound, output);
+    if !socket.is_detached() {
+        let mut guard = server.lock(now, &(), socket.id().0);
+        socket.exchange(now, &mut guard, &mut inbound, output, pull, LINGER);
+    }
+}
+
+#[test]
+fn frame_that_comes_steadily_keeps_its_session() {
+    for (rate, lives) in [(5000, true), (100, false)] {
+        let (mut server, mut socket, mut output) = websocket(Config::default());
+        // A text of 900 kB with a mask of zeros.
+        let mut head = *b"\x81\xff\0\0\0\0\0\x0d\xbb\xa0\0\0\0\0";
+        pass(&mut server, &mut socket, Time::ZERO, &mut head, true, &mut output);
+        for n in 1..=100 {
+            pass(&mut server, &mut socket, second(n), &mut vec![b'4'; rate], true, &mut output);
+            server.session().handle_timeout(second(n));
+        }
+        assert_eq!(server.session().is_open(), lives, "{rate} bytes a second");
+    }
+}
+
+#[test]
+fn messages_that_are_read_steadily_keep_their_session_until_the_ping_has_its_turn() {
+    let mut config = Config::default();
+    config.limits.max_queued = 20_000_000;
+    let (mut server, mut socket, output) = websocket(config);
+    let (mut outbox, mut output) = (Outbox::default(), Box::new(output));
+    for _ in 0..14 {
+        server.session().send("x".repeat(900_000)).unwrap();
+    }
+    let mut written = 0;
+    // 100 kB a second: 126 s.
+    for n in 0..=140_u32 {
+        let now = second(n.into());
+        loop {
+            let pull = !outbox.is_blocked();
+            pass(&mut server, &mut socket, now, &mut [], pull, outbox.output(&mut output));
+            let before = outbox.len() + output.remaining();
+            let room = 100_000 * (usize::try_from(n).unwrap() + 1) - written;
+            take(&mut outbox, &mut output, now, room);
+            written += before - outbox.len() - output.remaining();
+            let progress = outbox.take_progress();
+            socket.note_written(now, progress, || server.lock(now, &(), 1));
+            if outbox.is_blocked() || !socket.is_unfinished() {
+                break;
+            }
+        }
+        server.session().handle_timeout(now);
+        assert!(server.session().is_open(), "after {n} s");
+    }
+    assert_eq!(server.session().queued(), 0);
+    assert!(written > 14 * 900_000);
+}
+
+#[test]
+fn what_was_queued_before_a_close_is_not_thrown_away_while_the_peer_reads() {
+    for (rate, arrives) in [(20_000, true), (500, false)] {
+        let (mut server, mut socket, output) = websocket(Config::default());
+        let (mut outbox, mut output) = (Outbox::default(), Box::new(output));
+        server.session().send("x".repeat(900_000)).unwrap();
+        server.session().send("x".repeat(900_000)).unwrap();
+        server.session().close(Time::ZERO);
+        let mut ended = None;
+        for n in 0..=100 {
+            let now = second(n);
+            server.session().handle_timeout(now);
+            let pull = !outbox.is_blocked();
+            pass(&mut server, &mut socket, now, &mut [], pull, outbox.output(&mut output));
+            take(&mut outbox, &mut output, now, rate);
+            socket.note_written(now, outbox.take_progress(), || server.lock(now, &(), 1));
+            let flushed = outbox.is_empty() && output.is_empty();
+            assert_eq!(socket.next(now, flushed, LINGER), Next::Stay);
+            if socket.deadline().is_some_and(|deadline| deadline <= now) {
+                ended = Some(n);
+                break;
+            }
+        }
+        // 92 passes, as each message is pulled in one of its own, and the time for the peer's Close; or
+        // as long as a close may take.
+        let left = outbox.len() + output.remaining();
+        assert_eq!((ended, left > 0), (if arrives { Some(94) } else { Some(30) }, !arrives));
+    }
+}
+
+#[test]
+fn end_of_a_session_is_told_before_the_closing_handshake_ends() {
+    // A ping timeout, and a violation.
+    for violation in [false, true] {
+        let (mut server, mut socket, mut output) = websocket(Config::default());
+        if violation {
+            // A frame without a mask.
+            let mut bytes = *b"\x81\x02hi";
+            pass(&mut server, &mut socket, Time::ZERO, &mut bytes, true, &mut output);
+        } else {
+            for n in [25, 45] {
+                server.session().handle_timeout(second(n));
+            }
+            let now = second(45);
+            pass(&mut server, &mut socket, now, &mut [], true, &mut output);
+        }
+        let event = server.session().poll_event();
+        assert!(matches!(event, Some(Event::Closed(_))), "{event:?}");
+        assert!(!output.is_empty() && socket.is_detached());
+        assert_eq!(socket.next(second(45), false, LINGER), Next::Stay);
+        let mut guard = server.lock(second(45), &(), 1);
+        socket.lose(second(45), &mut guard, SocketEnd::Failed);
+        assert!(server.session().poll_event().is_none());
+    }
+}
+
+const LINGER: Duration = Duration::from_secs(2);
