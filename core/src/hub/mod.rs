@@ -30,7 +30,9 @@
 //!         Output::Event(session, Event::Message(message)) => {
 //!             let _ = hub.send(session, message);
 //!         }
-//!         Output::Event(..) | Output::Opened(..) | Output::Ask(..) => {}
+//!         Output::Event(..) | Output::Opened(..) => {}
+//!         // Only if the configuration, or a layer, asks for it.
+//!         Output::Ask(..) | Output::Request(..) | Output::Layer(_) => {}
 //!         // The sockets.
 //!         Output::Write(on) => hub.transmit(now, on, |bytes| {
 //!             written.extend_from_slice(bytes);

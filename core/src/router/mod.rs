@@ -21,13 +21,10 @@ use crate::{
     channel::MIN_PING_TIMEOUT,
     codec::jsonp,
     config::{Config, TransportKind},
-    entropy::Entropy,
     exchange::{Head, HeaderLines, Response, is_field_value},
     packet::Revision,
     query,
-    session::{Carrier, Opened, Session},
     sid::Sid,
-    time::Time,
     wire::{http::RequestHead, ws},
 };
 
@@ -165,37 +162,6 @@ impl Router {
         }))
     }
 
-    /// Opens a session, once the application has nothing against it.
-    ///
-    /// `first` names the exchange or WebSocket that carries the handshake. The new session has
-    /// something to put out at once: drain it.
-    ///
-    /// # Errors
-    ///
-    /// [`Reject::UnsupportedRevision`], which the reference too finds only after it has asked the
-    /// application.
-    pub fn open(
-        &self,
-        now: Time,
-        entropy: &mut dyn Entropy,
-        opening: Opening,
-        first: Carrier,
-    ) -> Result<Session, Reject> {
-        if opening.revision == Revision::V3 && !self.config.allow_eio3 {
-            return Err(Reject::UnsupportedRevision);
-        }
-        let sid = Sid::random(entropy);
-        let headers = self.cookie(&sid);
-        let opened = Opened {
-            sid,
-            revision: opening.revision,
-            base64: opening.base64,
-            jsonp: opening.jsonp,
-            headers,
-        };
-        Ok(Session::open(now, Arc::clone(&self.config), opened, first))
-    }
-
     /// The header fields that every answer to this request carries besides its own: CORS, and what
     /// the configured hook adds. `initial` says whether the answer is the first of a session.
     pub fn headers(&self, head: &dyn Head, initial: bool) -> HeaderLines {
@@ -237,7 +203,7 @@ impl Router {
         self.config.path.ends_with('/') || rest.is_empty() || rest.starts_with('/')
     }
 
-    fn cookie(&self, sid: &Sid) -> HeaderLines {
+    pub(crate) fn cookie(&self, sid: &Sid) -> HeaderLines {
         let mut lines = HeaderLines::new();
         let Some(cookie) = &self.config.cookie else { return lines };
         let mut value = format!("{}={}", cookie.name, sid.as_str());

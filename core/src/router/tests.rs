@@ -9,6 +9,7 @@ use crate::{
     session::{Action, ExchangeId},
     wire::http::RequestHead,
 };
+use crate::{session::Carrier, time::Time};
 
 fn head(method: &str, target: &str, fields: &str) -> RequestHead {
     let raw = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");

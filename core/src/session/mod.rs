@@ -6,6 +6,7 @@
 //! `heartbeat`.
 
 mod heartbeat;
+mod opening;
 mod polling;
 mod upgrade;
 

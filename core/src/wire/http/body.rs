@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    chunked::{self, Chunked},
+    chunked::{self, Chunked, append},
     fault::Fault,
     framing::BodyLength,
 };
@@ -117,16 +117,6 @@ impl Body {
         };
         Ok(Progress::Done { body: core::mem::take(&mut self.received).into(), used })
     }
-}
-
-/// Appends to a buffer that will hold at most `most` bytes: storage doubles as it fills, so the work
-/// stays linear and a peer must send half of what it makes us hold, but it never passes `most`.
-pub(super) fn append(buffer: &mut Vec<u8>, bytes: &[u8], most: usize) {
-    if buffer.capacity() - buffer.len() < bytes.len() {
-        let room = most.saturating_sub(buffer.len());
-        buffer.reserve_exact(buffer.len().min(room).max(bytes.len()));
-    }
-    buffer.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

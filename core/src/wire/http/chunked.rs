@@ -2,32 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::{body::append, fault::Fault};
+use super::fault::{ChunkError, Fault};
 use crate::{
     exchange::{is_text, is_token},
     query::hex_value,
 };
-
-/// What is wrong with a chunked body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChunkError {
-    /// No hexadecimal number of at most 16 digits where a chunk starts.
-    #[error("invalid chunk size")]
-    Size,
-    /// A control character in a chunk extension, or none after its semicolon.
-    #[error("invalid chunk extension")]
-    Extension,
-    /// A line that does not end in CRLF.
-    #[error("a line of the framing does not end in CRLF")]
-    LineEnd,
-    /// The data goes on where the chunk should end.
-    #[error("the chunk is longer than its size says")]
-    End,
-    /// A trailer that is not a header field.
-    #[error("invalid trailer field")]
-    Trailer,
-}
 
 /// Where the decoder is. One instance decodes one body.
 #[derive(Debug, Default)]
@@ -169,6 +148,16 @@ impl Chunked {
             }
         })
     }
+}
+
+/// Appends to a buffer that will hold at most `most` bytes: storage doubles as it fills, so the work
+/// stays linear and a peer must send half of what it makes us hold, but it never passes `most`.
+pub(super) fn append(buffer: &mut Vec<u8>, bytes: &[u8], most: usize) {
+    if buffer.capacity() - buffer.len() < bytes.len() {
+        let room = most.saturating_sub(buffer.len());
+        buffer.reserve_exact(buffer.len().min(room).max(bytes.len()));
+    }
+    buffer.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

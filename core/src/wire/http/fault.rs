@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use super::chunked::ChunkError;
-
 /// Why a message was refused, in whichever direction it went; always the peer's fault.
 ///
 /// Positions count from the first byte of the start line, lines from 1. After any of these the
@@ -192,4 +190,25 @@ pub enum AnswerFault {
         /// The limit in bytes.
         max: usize,
     },
+}
+
+/// What is wrong with a chunked body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChunkError {
+    /// No hexadecimal number of at most 16 digits where a chunk starts.
+    #[error("invalid chunk size")]
+    Size,
+    /// A control character in a chunk extension, or none after its semicolon.
+    #[error("invalid chunk extension")]
+    Extension,
+    /// A line that does not end in CRLF.
+    #[error("a line of the framing does not end in CRLF")]
+    LineEnd,
+    /// The data goes on where the chunk should end.
+    #[error("the chunk is longer than its size says")]
+    End,
+    /// A trailer that is not a header field.
+    #[error("invalid trailer field")]
+    Trailer,
 }

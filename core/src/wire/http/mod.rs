@@ -29,12 +29,11 @@ mod start_line;
 
 pub use self::{
     answer::ResponseHead,
-    chunked::ChunkError,
     client::{Client, Reply},
     config::{ClientConfig, Config},
     date::{HttpDate, WallClock},
     event::{Event, TimerKind},
-    fault::{AnswerFault, Fault},
+    fault::{AnswerFault, ChunkError, Fault},
     framing::BodyLength,
     head::RequestHead,
     response::{Response, reason_phrase},
