@@ -1,7 +1,7 @@
 //! A whole Engine.IO server as one value, for event loops of any kind, simulations, other
 //! languages and wasm.
 //!
-//! A [`Hub`] is made of the same [`wire`](crate::wire), [`Router`](crate::Router), [`Session`] and
+//! A [`Hub`] is made of the same [`wire`], [`Router`](crate::Router), [`Session`] and
 //! [`carrier`](crate::carrier) that the drivers use. It has no sockets: an event loop tells it what
 //! happened to its connections, and does what it is asked to.
 //!
@@ -240,7 +240,7 @@ impl Hub {
 
 /// Application commands.
 impl Hub {
-    /// Queues a message for a session. For many sessions pass clones of one [`Encoded::shared`].
+    /// Queues a message for a session. For many sessions there is [`broadcast`](Self::broadcast).
     ///
     /// # Errors
     ///
