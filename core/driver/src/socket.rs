@@ -5,7 +5,6 @@ use std::{
     fmt,
     future::poll_fn,
     net::SocketAddr,
-    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -27,12 +26,12 @@ use crate::{
 
 /// One session, as the application sees it.
 ///
-/// Receive with [`recv`](Self::recv) or as a [`Stream`], send with [`send`](Sender::send),
-/// [`try_send`](Sender::try_send) or as a [`Sink`]. [`sender`](Self::sender) gives a handle to send
+/// Receive with [`recv`](Self::recv) or as a [`Stream`], send with [`send`](Self::send),
+/// [`try_send`](Self::try_send) or as a [`Sink`]. [`sender`](Self::sender) gives a handle to send
 /// from elsewhere, and [`split`](Self::split) takes the two halves apart. Messages that are not received are not read
 /// from the network either: TCP slows the peer down once
 /// [`Limits::max_unread`](enginewire::Limits::max_unread) is reached. Dropping the
-/// socket closes the session as [`close`](Sender::close) does, without waiting.
+/// socket closes the session as [`close`](Self::close) does, without waiting.
 ///
 /// # Cancel safety
 ///
@@ -115,7 +114,7 @@ impl Socket {
     }
 
     /// Receives the next message. Returns `None` once the session is closed and everything received has been
-    /// taken; [`close_reason`](Sender::close_reason) then tells why.
+    /// taken; [`close_reason`](Self::close_reason) then tells why.
     ///
     /// Cancel safe: a message is either returned or still there.
     pub async fn recv(&mut self) -> Option<Message> {
@@ -209,12 +208,88 @@ impl Socket {
     }
 }
 
-/// The half that sends has the methods of a [`Sender`].
-impl Deref for Socket {
-    type Target = Sender;
+/// The half that sends.
+impl Socket {
+    /// As [`Sender::send`]: queues a message, waiting for room if there is none.
+    ///
+    /// Cancel safe: the message has been queued if and only if the future has completed with `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn send(&self, message: impl IntoEncoded) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
 
-    fn deref(&self) -> &Sender {
-        &self.sender
+    /// As [`Sender::try_send`]: queues a message if there is room that no task waits for.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] if there is none, or [`SendError::Closed`], and the message.
+    pub fn try_send(&self, message: impl IntoEncoded) -> Result<(), TrySendError> {
+        self.sender.try_send(message)
+    }
+
+    /// As [`Sender::ready`]: waits until `try_send` is worth another try.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.sender.ready().await
+    }
+
+    /// As [`Sender::close`]: closes the session once its queue has been drained, and waits for that.
+    pub async fn close(&self) -> CloseReason {
+        self.sender.close().await
+    }
+
+    /// As [`Sender::close_with`]: closes for a reason of the application's.
+    pub async fn close_with(&self, reason: &'static str) -> CloseReason {
+        self.sender.close_with(reason).await
+    }
+
+    /// As [`Sender::abort`]: ends the session now.
+    pub fn abort(&self) {
+        self.sender.abort();
+    }
+
+    /// As [`Sender::is_idle`]: returns whether a message that is sent now goes out now.
+    pub fn is_idle(&self) -> bool {
+        self.sender.is_idle()
+    }
+
+    /// As [`Sender::close_reason`]: returns why the session is closed.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.sender.close_reason()
+    }
+
+    /// As [`Sender::transport`]: returns the transport that carries messages now.
+    pub fn transport(&self) -> TransportKind {
+        self.sender.transport()
+    }
+
+    /// As [`Sender::sid`]: returns the id of the session, **a secret**.
+    pub fn sid(&self) -> String {
+        self.sender.sid()
+    }
+
+    /// As [`Sender::revision`]: returns the revision of the protocol.
+    pub fn revision(&self) -> Revision {
+        self.sender.revision()
+    }
+
+    /// As [`Sender::id`]: returns a name of the session that is not a secret.
+    pub fn id(&self) -> u64 {
+        self.sender.id()
+    }
+
+    /// As [`Sender::with_layer`]: calls `f` with the layer on top of the session.
+    pub fn with_layer<L: Layer, T>(
+        &self,
+        f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
+    ) -> Option<T> {
+        self.sender.with_layer(f)
     }
 }
 

@@ -1,0 +1,63 @@
+//! What `ARCHITECTURE.md`, `CONTRIBUTING.md` and the READMEs name exists.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The code spans of a page, without those in fenced blocks.
+fn spans(page: &str) -> Vec<&str> {
+    let outside = page.split("```").step_by(2);
+    outside.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
+}
+
+/// Whether a code span names a file or folder: `core/src/`, `runtime.rs`, `.ci/run`.
+fn is_path(span: &str) -> bool {
+    let of_path = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    let file = [".rs", ".md", ".toml", ".sh", ".mjs"].iter().any(|end| span.ends_with(end));
+    span.chars().all(of_path) && (span.contains('/') || file)
+}
+
+#[test]
+fn paths_in_the_documents_exist() {
+    let documents =
+        ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "README.md", "tests/README.md"];
+    let mut found = 0;
+    for document in documents {
+        let page = read(document);
+        for path in spans(&page).into_iter().filter(|span| is_path(span)) {
+            let places = ["", "core/driver/src", "tests"];
+            let exists = places.iter().any(|place| root().join(place).join(path).exists());
+            assert!(exists, "{document} names {path}, which does not exist");
+            found += 1;
+        }
+    }
+    assert!(found > 50, "only {found} paths were found: is the reading of the pages broken?");
+}
+
+#[test]
+fn every_part_of_the_core_and_every_file_of_the_driver_is_in_the_architecture() {
+    let page = read("ARCHITECTURE.md");
+    let named = spans(&page);
+    for entry in fs::read_dir(root().join("core/src")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let folder = format!("core/src/{}/", entry.file_name().display());
+            assert!(named.iter().any(|span| span.starts_with(&folder)), "{folder} is not named");
+        }
+    }
+    for entry in fs::read_dir(root().join("core/driver/src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let minor = ["lib.rs", "trace.rs", "listen.rs", "reader.rs", "writer.rs", "scratch.rs"];
+        let minor = minor.contains(&&*name) || !name.ends_with(".rs");
+        assert!(minor || named.contains(&&*name), "{name} is not named");
+    }
+}
