@@ -32,8 +32,8 @@ pub(super) struct Link {
     blocked: bool,
     /// The event loop knows that there is something to write.
     announced: bool,
-    /// When the connection may be used again; see [`REST`].
-    rests_until: Time,
+    /// A response has come on this connection: it is a kept one, which the server may close at any time.
+    kept: bool,
     /// When the connection is closed, if nothing is made of it before.
     deadline: Option<Time>,
 }
@@ -43,7 +43,7 @@ enum Task {
     Http {
         client: http::Client,
         /// The request under way.
-        exchange: Option<ExchangeId>,
+        exchange: Option<Exchange>,
     },
     Handshake {
         client: http::Client,
@@ -61,9 +61,20 @@ enum Task {
     Over,
 }
 
+/// A request under way.
+struct Exchange {
+    on: ExchangeId,
+    /// The request, if it went out on a kept connection: it can be sent again on a fresh one.
+    request: Option<Request>,
+    /// A byte of the response has come.
+    responding: bool,
+}
+
 /// What came on a connection.
 pub(super) enum Outcome {
     Answer(ExchangeId, ResponseHead, Bytes),
+    /// The server had closed the kept connection before it saw this request.
+    Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
     Open(SocketId),
     Refused(SocketId, TransportFault),
@@ -108,7 +119,7 @@ impl Link {
             connected: false,
             blocked: false,
             announced: false,
-            rests_until: Time::ZERO,
+            kept: false,
             deadline: None,
         }
     }
@@ -128,10 +139,11 @@ impl Link {
     }
 
     /// Sends a request, once the connection is there.
-    pub(super) fn request(&mut self, on: ExchangeId, request: &Request, authority: &str) {
+    pub(super) fn request(&mut self, on: ExchangeId, request: Request, authority: &str) {
         let Task::Http { client, exchange } = &mut self.task else { return };
-        client.request(request, authority, &mut self.output);
-        *exchange = Some(on);
+        client.request(&request, authority, &mut self.output);
+        let request = self.kept.then_some(request);
+        *exchange = Some(Exchange { on, request, responding: false });
         self.deadline = None;
     }
 
@@ -142,7 +154,10 @@ impl Link {
         arena: &mut Arena,
     ) -> Option<Outcome> {
         match &mut self.task {
-            Task::Http { client, .. } => {
+            Task::Http { client, exchange } => {
+                if let Some(exchange) = exchange {
+                    exchange.responding |= !input.is_empty();
+                }
                 let reply = client.handle_bytes(input)?;
                 self.replied(reply)
             }
@@ -188,7 +203,7 @@ impl Link {
     /// The connection has failed.
     pub(super) fn lose(&mut self, fault: TransportFault) -> Option<Outcome> {
         match core::mem::replace(&mut self.task, Task::Over) {
-            Task::Http { exchange, .. } => Some(Outcome::Fault(exchange?, fault)),
+            Task::Http { exchange, .. } => Some(exchange?.lost(fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, ws, .. } if !ws.is_closed() => {
                 Some(Outcome::End(on, SocketEnd::Failed))
@@ -217,14 +232,14 @@ impl Link {
 
     /// The request is over: keeps the connection for another one, for a while.
     pub(super) fn keep(&mut self, now: Time) {
-        self.rests_until = now + REST;
+        self.kept = true;
         self.deadline = Some(now + KEPT_FOR);
     }
 
     /// What the server has to do need not be done before `until`. A connection that is kept waits for
     /// nothing: by then the server may have closed it.
     pub(super) fn excuse(&mut self, until: Time) {
-        if self.free_from().is_none() {
+        if !self.is_free() {
             self.deadline = self.deadline.map(|deadline| deadline.max(until));
         }
     }
@@ -278,18 +293,25 @@ impl Link {
     /// What a reply to a request means.
     fn replied(&mut self, reply: Reply) -> Option<Outcome> {
         let Task::Http { client, exchange } = &mut self.task else { return None };
-        let on = exchange.take();
-        if !client.is_idle() {
+        let exchange = exchange.take();
+        // Behind a response that came early, the rest of the request is of no use to the server.
+        if !client.is_idle() || !self.output.is_empty() || self.blocked {
             self.task = Task::Over;
         }
-        match reply {
-            Reply::Answer(head, body) => Some(Outcome::Answer(on?, head, body)),
-            Reply::Fault(fault) => Some(Outcome::Fault(on?, fault.into())),
-            // Such a request is not sent on these connections.
-            Reply::Upgraded(_) | Reply::Lost => {
-                Some(Outcome::Fault(on?, TransportFault::ConnectionLost))
+        let Exchange { on, request, responding } = exchange?;
+        Some(match (reply, request) {
+            // Some servers say so before they close a kept connection (RFC 9110 section 15.5.9).
+            (Reply::Answer(head, _), Some(request)) if head.status() == REQUEST_TIMEOUT => {
+                self.task = Task::Over;
+                Outcome::Stale(on, request)
             }
-        }
+            (Reply::Answer(head, body), _) => Outcome::Answer(on, head, body),
+            (Reply::Fault(fault), _) => Outcome::Fault(on, fault.into()),
+            // No request for an upgrade is sent on these connections.
+            (Reply::Upgraded(_) | Reply::Lost, request) => {
+                Exchange { on, request, responding }.lost(TransportFault::ConnectionLost)
+            }
+        })
     }
 
     /// What a reply to an opening handshake means.
@@ -322,18 +344,18 @@ impl Link {
 
     /// When something is due that the server has to do.
     pub(super) fn awaited(&self) -> Option<Time> {
-        self.deadline.filter(|_| self.free_from().is_none())
+        self.deadline.filter(|_| !self.is_free())
     }
 
     /// Whether it has been kept for too long.
     pub(super) fn is_stale(&self, now: Time) -> bool {
-        self.free_from().is_some() && self.deadline.is_some_and(|deadline| deadline <= now)
+        self.is_free() && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The request under way.
-    pub(super) const fn exchange(&self) -> Option<ExchangeId> {
-        match self.task {
-            Task::Http { exchange, .. } => exchange,
+    pub(super) fn exchange(&self) -> Option<ExchangeId> {
+        match &self.task {
+            Task::Http { exchange, .. } => exchange.as_ref().map(|exchange| exchange.on),
             _ => None,
         }
     }
@@ -354,12 +376,9 @@ impl Link {
         }
     }
 
-    /// When it takes another request, if it ever does.
-    pub(super) const fn free_from(&self) -> Option<Time> {
-        match &self.task {
-            Task::Http { client, exchange: None } if client.is_idle() => Some(self.rests_until),
-            _ => None,
-        }
+    /// Whether it takes another request.
+    pub(super) const fn is_free(&self) -> bool {
+        matches!(&self.task, Task::Http { client, exchange: None } if client.is_idle())
     }
 
     /// Whether it is of no more use: all has been said, and written.
@@ -400,6 +419,21 @@ impl Link {
     }
 }
 
+impl Exchange {
+    /// What it means that the connection is no more.
+    ///
+    /// A server may close a kept connection at any time (RFC 9112 section 9.5), and a request that meets
+    /// this is lost without any fault. So it is sent again, as browsers do, also with a body: the server
+    /// has closed without having read it. On a fresh connection no server has a reason to do so, which
+    /// is why a request is sent at most twice.
+    fn lost(self, fault: TransportFault) -> Outcome {
+        match self.request {
+            Some(request) if !self.responding => Outcome::Stale(self.on, request),
+            _ => Outcome::Fault(self.on, fault),
+        }
+    }
+}
+
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = match self.task {
@@ -412,14 +446,12 @@ impl fmt::Debug for Link {
     }
 }
 
-/// How long a connection is left alone after an answer. A server may close it right behind that without
-/// a word (RFC 9112 section 9.6), and a request that meets the end on its way is lost, or worse: taken
-/// by a server that can no longer answer it. By then the end has come.
-const REST: Duration = Duration::from_millis(25);
-
-/// How long a connection is kept for the next request. Node closes one after 5 s; a request that
-/// meets such an end on its way is lost.
+/// How long a connection is kept for the next request. Node, the most common server, closes one after
+/// 5 s: a request that meets this costs a round trip more.
 const KEPT_FOR: Duration = Duration::from_secs(4);
+
+/// The status of a server that has waited too long for a request.
+const REQUEST_TIMEOUT: u16 = 408;
 
 /// How long the server may take for its part of the closing handshake, and to close the connection.
 const LINGER: Duration = Duration::from_secs(2);

@@ -317,7 +317,7 @@ impl ClientHub {
     /// Does what the session asks for.
     fn act(&mut self, now: Time, action: ClientAction, entropy: &mut dyn Entropy) {
         match action {
-            ClientAction::Request(on, request) => self.request(now, on, &request),
+            ClientAction::Request(on, request) => self.request(now, on, request),
             ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
             ClientAction::OpenSocket(on, request) => {
                 let id = self.fresh_id();
@@ -334,17 +334,19 @@ impl ClientHub {
         }
     }
 
-    /// Sends a request on the connection that has rested longest, or on a new one.
-    fn request(&mut self, now: Time, on: ExchangeId, request: &Request) {
+    /// Sends a request on a connection that was kept, or on a fresh one.
+    fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         // The clock may have jumped, and not been looked at yet.
         self.close_links(|link| link.is_stale(now));
-        let rested = (0..self.links.len())
-            .filter_map(|at| Some((self.links[at].free_from()?, at)))
-            .min()
-            .filter(|&(from, _)| from <= now || self.links.len() >= MAX_LINKS);
-        if let Some((_, at)) = rested {
-            return self.links[at].request(on, request, &self.authority);
+        // The one that was used last: the server is the least likely to have closed it.
+        let free = self.links.iter_mut().filter(|link| link.is_free());
+        match free.max_by_key(|link| link.deadline()) {
+            Some(link) => link.request(on, request, &self.authority),
+            None => self.request_afresh(on, request),
         }
+    }
+
+    fn request_afresh(&mut self, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
         let mut link = Link::http(id, &self.http);
         link.request(on, request, &self.authority);
@@ -369,6 +371,7 @@ impl ClientHub {
                 self.links[at].keep(now);
                 session.handle_answer(now, on, &head, body);
             }
+            Outcome::Stale(on, request) => self.request_afresh(on, request),
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
@@ -421,6 +424,3 @@ impl fmt::Debug for ClientHub {
             .finish_non_exhaustive()
     }
 }
-
-/// Connections from which on none is left alone after an answer: as many as browsers open to a host.
-const MAX_LINKS: usize = 6;

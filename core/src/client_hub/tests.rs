@@ -210,47 +210,27 @@ fn closed(fault: TransportFault) -> Event {
 }
 
 #[test]
-fn connections_are_used_again_once_they_have_rested() {
-    let (mut server, first) = Server::polling("[]");
-    server.wait(Duration::from_millis(25));
-    server.answer(first, "4a");
-    let second = server.connect();
-    assert!(server.request(second).starts_with("GET "), "the first rests");
-    server.wait(Duration::from_millis(25));
-    server.hub.send("b").unwrap();
-    server.drain();
-    assert!(server.request(first).ends_with(" 4b"));
-    assert_eq!(server.events(), [message("a")]);
+fn a_kept_connection_is_used_again_at_once() {
+    let (mut server, get) = Server::polling("[]");
+    for i in 0..100 {
+        server.answer(get, &format!("4{i}"));
+        assert!(server.request(get).starts_with("GET "));
+        assert_eq!(server.events(), [message(&i.to_string())]);
+    }
     assert!(server.connecting.is_empty() && server.closed.is_empty());
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes minutes there")]
-fn however_fast_it_goes_there_are_few_connections() {
-    let (mut server, mut get) = Server::polling("[]");
-    let mut links = alloc::collections::BTreeSet::from([get]);
-    for _ in 0..100 {
-        server.answer(get, "4a");
-        get = match server.connecting.len() {
-            0 => *server.written.keys().next().unwrap(),
-            _ => server.connect(),
-        };
-        assert!(server.request(get).starts_with("GET "));
-        links.insert(get);
-    }
-    assert_eq!(links.len(), MAX_LINKS);
-    assert_eq!(server.events().len(), 100);
-}
-
-#[test]
-fn a_connection_that_is_kept_and_brings_what_nobody_asked_for_is_closed() {
-    let (mut server, first) = Server::polling("[]");
-    server.answer(first, "4a");
-    let second = server.connect();
-    assert!(server.request(second).starts_with("GET "), "the first rests");
-    server.bytes(first, b"HTTP/1.1 408 Request Timeout\r\n");
-    assert_eq!(server.closed, [first]);
-    assert_eq!(server.events(), [message("a")]);
+fn of_two_kept_connections_the_one_used_last_is_used_again() {
+    let (mut server, get) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    server.answer(post, "ok");
+    assert!(server.request(post).ends_with(" 4a"));
+    server.wait(Duration::from_secs(1));
+    server.answer(get, "4b");
+    assert!(server.request(get).starts_with("GET "));
 }
 
 #[test]
@@ -289,8 +269,8 @@ fn an_idle_connection_is_not_used_after_a_jump_of_the_clock() {
         }
         server.answer(get, "4a");
         assert_eq!(server.closed, [post], "{excused}");
-        let next = server.connect();
-        assert!(server.request(next).starts_with("GET "));
+        assert!(server.request(get).starts_with("GET "));
+        assert!(server.connecting.is_empty());
     }
 }
 
@@ -307,38 +287,170 @@ fn an_idle_connection_is_closed_before_the_server_might() {
     assert_eq!(server.closed, [post]);
 }
 
-#[test]
-fn a_connection_that_is_closed_right_behind_an_answer_is_no_loss() {
-    let (mut server, mut get) = Server::polling("[]");
-    for _ in 0..20 {
-        server.answer(get, "4a");
-        let last = core::mem::replace(&mut get, server.connect());
-        assert!(server.request(get).starts_with("GET "));
-        server.hub.handle_eof(server.now, last);
-        server.drain();
-        assert_eq!(server.closed.pop(), Some(last));
-    }
-    assert_eq!(server.events().len(), 20);
+/// The ways in which a connection ends.
+const ENDS: [fn(&mut ClientHub, Time, LinkId); 2] = [ClientHub::handle_eof, ClientHub::handle_lost];
+
+/// A session on polling with a message under way. Its GET and its POST are on kept connections.
+fn on_kept_connections() -> (Server, LinkId, LinkId) {
+    let (mut server, get) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let post = server.connect();
+    assert!(server.request(post).ends_with(" 4a"));
+    server.answer(get, "4first");
+    assert!(server.request(get).starts_with("GET "));
+    server.answer(post, "ok");
+    server.hub.send("b").unwrap();
+    server.drain();
+    assert_eq!(server.events(), [message("first")]);
+    (server, get, post)
 }
 
 #[test]
-fn a_request_whose_connection_is_lost_is_never_sent_again() {
+fn a_request_that_meets_the_close_of_a_kept_connection_is_sent_again_on_a_fresh_one() {
+    for end in ENDS {
+        let (mut server, get, post) = on_kept_connections();
+        let posted = server.request(post);
+        for (link, body) in [(post, "ok"), (get, "4second")] {
+            end(&mut server.hub, server.now, link);
+            server.drain();
+            let fresh = server.connect();
+            let request = server.request(fresh);
+            if link == post {
+                assert_eq!(request, posted);
+            } else {
+                assert!(request.starts_with("GET ") && request.ends_with("sid=the-sid"));
+            }
+            server.answer(fresh, body);
+        }
+        assert_eq!(server.events(), [message("second")]);
+        assert!(server.connecting.is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_closes_behind_each_response_without_a_word_loses_nothing() {
+    for end in ENDS {
+        let (mut server, mut get) = Server::polling("[]");
+        for i in 0..20 {
+            server.answer(get, &format!("4{i}"));
+            // The next request is on its way already.
+            assert!(server.request(get).starts_with("GET "));
+            end(&mut server.hub, server.now, get);
+            server.drain();
+            get = server.connect();
+            assert!(server.request(get).starts_with("GET "));
+            assert_eq!(server.events(), [message(&i.to_string())]);
+        }
+    }
+}
+
+#[test]
+fn a_request_is_sent_again_once_and_from_a_fresh_connection_never() {
+    for end in ENDS {
+        let (mut server, _, post) = on_kept_connections();
+        end(&mut server.hub, server.now, post);
+        server.drain();
+        let fresh = server.connect();
+        end(&mut server.hub, server.now, fresh);
+        server.drain();
+        assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+        assert!(server.connecting.is_empty() && server.hub.is_finished());
+    }
     for method in ["GET", "POST"] {
-        for by_error in [false, true] {
+        for end in ENDS {
             let (mut server, get) = Server::polling("[]");
             server.hub.send("a").unwrap();
             server.drain();
             let post = server.connect();
-            let link = if method == "GET" { get } else { post };
-            match by_error {
-                true => server.hub.handle_lost(server.now, link),
-                false => server.hub.handle_eof(server.now, link),
-            }
+            end(&mut server.hub, server.now, if method == "GET" { get } else { post });
             server.drain();
             assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
             assert!(server.connecting.is_empty() && server.hub.is_finished());
         }
     }
+}
+
+#[test]
+fn a_fresh_connection_that_cannot_be_had_ends_the_session() {
+    let (mut server, _, post) = on_kept_connections();
+    server.hub.handle_eof(server.now, post);
+    server.drain();
+    let fresh = server.connecting.remove(0);
+    server.hub.handle_refused(server.now, fresh);
+    server.drain();
+    assert_eq!(server.events(), [closed(TransportFault::Unreachable)]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_request_is_not_sent_again_once_a_byte_of_the_response_has_come() {
+    for end in ENDS {
+        let (mut server, _, post) = on_kept_connections();
+        server.bytes(post, b"H");
+        end(&mut server.hub, server.now, post);
+        server.drain();
+        assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+    }
+}
+
+#[test]
+fn a_large_body_that_was_cut_is_sent_again_from_its_start() {
+    let (mut server, _, post) = on_kept_connections();
+    server.answer(post, "ok");
+    server.written.clear();
+    server.room = 1000;
+    server.hub.send("x".repeat(100_000)).unwrap();
+    server.drain();
+    assert_eq!(server.written.remove(&post).unwrap().len(), 1000);
+    server.hub.handle_lost(server.now, post);
+    server.room = usize::MAX;
+    server.drain();
+    let fresh = server.connect();
+    assert!(server.request(fresh).ends_with(&"x".repeat(100_000)));
+    server.answer(fresh, "ok");
+    assert!(server.events().is_empty());
+}
+
+#[test]
+fn request_timeout_as_a_status_means_a_close_on_a_kept_connection_only() {
+    let timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    let (mut server, get, post) = on_kept_connections();
+    for (link, method) in [(get, "GET"), (post, "POST")] {
+        server.bytes(link, timeout);
+        assert_eq!(server.closed.pop(), Some(link));
+        let fresh = server.connect();
+        assert!(server.request(fresh).starts_with(method));
+    }
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, timeout);
+    assert_eq!(server.events(), [closed(TransportFault::Status(408))]);
+}
+
+#[test]
+fn a_session_that_ends_gives_up_a_request_that_was_to_be_sent_again() {
+    let (mut server, get, post) = on_kept_connections();
+    server.hub.handle_eof(server.now, post);
+    server.drain();
+    server.closed.clear();
+    let fresh = server.connecting[0];
+    server.hub.abort();
+    server.drain();
+    assert_eq!(server.closed, [get, fresh]);
+    assert!(server.connecting.is_empty() && server.hub.is_finished());
+}
+
+#[test]
+fn a_connection_with_a_response_before_the_end_of_its_request_is_not_kept() {
+    let (mut server, _, post) = on_kept_connections();
+    server.answer(post, "ok");
+    server.room = 1000;
+    server.hub.send("x".repeat(100_000)).unwrap();
+    server.drain();
+    server.closed.clear();
+    server.answer(post, "ok");
+    assert_eq!(server.closed, [post]);
+    assert!(server.events().is_empty());
 }
 
 #[test]
