@@ -16,7 +16,7 @@ pub use self::{
 };
 pub(crate) use self::{
     payload::{form_of, packets},
-    progress::Progress,
+    progress::{Progress, time_for},
     queue::{PROBE, Queue, Queued},
     timers::{Kind, Timers},
 };

@@ -66,6 +66,12 @@ pub struct ClientConfig {
     pub upgrade_timeout: Duration,
     /// How long a closing session waits for the server to take what is queued. Default 30 s.
     pub close_timeout: Duration,
+    /// Time for the server's part of a close, once nothing is queued. Default 2 s, a few round trips.
+    ///
+    /// On polling that is the response to the last POST, whose body has besides the time that it needs
+    /// at 1 KiB a second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the
+    /// closing handshake and the end of the connection (RFC 6455 section 7.1.1).
+    pub linger: Duration,
     /// What bounds memory and work. The defaults are those of a server but for `max_payload`, the
     /// largest message and answer that the server may send: 100 MiB, as the WebSocket library
     /// of the reference; and `max_packets`, which is 1 048 576, as some servers send all they have in one
@@ -99,6 +105,7 @@ impl ClientConfig {
             request_timeout: None,
             upgrade_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
             limits,
         }
     }

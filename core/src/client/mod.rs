@@ -86,6 +86,8 @@ pub struct ClientSession {
     close_reason: Option<CloseReason>,
     /// The application has closed or aborted the session.
     was_closed: bool,
+    /// When a closing session ends, whatever is still queued.
+    close_by: Time,
     polling: Polling,
     probe: Option<Probe>,
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
@@ -208,6 +210,7 @@ impl ClientSession {
             lost: false,
             close_reason: None,
             was_closed: false,
+            close_by: Time::MAX,
             polling: Polling::default(),
             probe: None,
             upgrade_due: false,
@@ -331,14 +334,16 @@ impl ClientSession {
 
     /// Ends the session once everything queued has been let out, or after
     /// [`ClientConfig::close_timeout`]. Messages of the server are no longer delivered. An upgrade
-    /// that is under way is given up.
+    /// that is under way is given up. The server's response to the last POST has
+    /// [`ClientConfig::linger`].
     pub fn close(&mut self, now: Time) {
         if self.state != State::Open {
             return;
         }
         self.state = State::Closing;
         self.was_closed = true;
-        self.timers.set(ClientTimerKind::Close, now + self.config.close_timeout);
+        self.close_by = now + self.config.close_timeout;
+        self.limit_close(now);
         // The application reads no more, so nothing must wait for it.
         self.channel.release();
         self.abandon_probe();
@@ -501,6 +506,7 @@ impl ClientSession {
             lost,
             close_reason,
             was_closed,
+            close_by,
             polling,
             probe,
             upgrade_due,
@@ -523,6 +529,7 @@ impl ClientSession {
             probe.fingerprint(into);
         }
         timers.fingerprint(now, into);
+        into.push_time(now, Some(*close_by));
         into.push(&actions.len());
         for action in actions {
             into.push(&core::mem::discriminant(action));

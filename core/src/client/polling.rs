@@ -1,13 +1,13 @@
 //! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
 //! POST with what there is to say. At most one of each is under way.
 
-use core::{hash::Hasher, time::Duration};
+use core::{fmt, hash::Hasher, time::Duration};
 
 use bytes::Bytes;
 
 use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
 use crate::{
-    channel::{CloseReason, ExchangeId, TransportFault, form_of, packets},
+    channel::{CloseReason, ExchangeId, TransportFault, form_of, packets, time_for},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
     config::TransportKind,
     exchange::{AnswerHead, Request},
@@ -22,19 +22,39 @@ pub(super) struct Polling {
     /// The GET under way. The first one brings the handshake.
     get: Option<ExchangeId>,
     /// The POST under way.
-    post: Option<ExchangeId>,
+    post: Option<Post>,
     /// The POST under way, or the one before, was the last: it has told the server that we close.
     parted: bool,
     /// So many answers in a row brought nothing.
     empty_answers: u32,
 }
 
+/// A POST under way.
+#[derive(Clone)]
+struct Post {
+    on: ExchangeId,
+    content_type: Option<&'static str>,
+    body: Bytes,
+}
+
 impl Polling {
     pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
         let Self { get, post, parted, empty_answers } = self;
         into.push_name(get.map(|on| on.0));
-        into.push_name(post.map(|on| on.0));
+        into.push_name(post.as_ref().map(|post| post.on.0));
+        into.push(&post.as_ref().map(|Post { on: _, content_type, body }| (content_type, body)));
         into.push(&(parted, empty_answers));
+    }
+
+    fn is_post(&self, on: ExchangeId) -> bool {
+        self.post.as_ref().is_some_and(|post| post.on == on)
+    }
+}
+
+/// Without the body, which holds messages.
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("on", &self.on).field("body", &self.body.len()).finish()
     }
 }
 
@@ -46,7 +66,7 @@ impl ClientSession {
             self.cookies.store(now, head);
         }
         let status = head.status();
-        if self.polling.post == Some(on) {
+        if self.polling.is_post(on) {
             // Only 200 is success, as for the reference.
             self.polling.post = None;
             self.timers.stop(ClientTimerKind::Post);
@@ -72,7 +92,7 @@ impl ClientSession {
     /// A request will not be answered: there was no connection to be had, it was lost, or the server
     /// broke a rule of HTTP.
     pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
-        if self.polling.post == Some(on) {
+        if self.polling.is_post(on) {
             self.polling.post = None;
             self.timers.stop(ClientTimerKind::Post);
             self.post_failed(now, fault);
@@ -86,7 +106,7 @@ impl ClientSession {
 
 impl ClientSession {
     fn owns(&self, on: ExchangeId) -> bool {
-        self.polling.get == Some(on) || self.polling.post == Some(on)
+        self.polling.get == Some(on) || self.polling.is_post(on)
     }
 
     /// Whether no request is under way, so that nothing of what was sent or is to come can be
@@ -162,7 +182,11 @@ impl ClientSession {
         };
         let on = ExchangeId(self.fresh_id());
         match kind {
-            ClientTimerKind::Post => self.polling.post = Some(on),
+            ClientTimerKind::Post => {
+                let (content_type, body) = (request.content_type, request.body.clone());
+                self.polling.post = Some(Post { on, content_type, body });
+                self.limit_close(now);
+            }
             _ => self.polling.get = Some(on),
         }
         if let Some(timeout) = self.config.request_timeout {
@@ -214,9 +238,25 @@ impl ClientSession {
         request
     }
 
+    /// Sets the time for which a closing session waits.
+    ///
+    /// While something is queued that is the whole [`close_timeout`](super::ClientConfig::close_timeout).
+    /// After that only the response to the last POST is due: a server that keeps it back delays the end
+    /// no longer than its bytes may take.
+    pub(super) fn limit_close(&mut self, now: Time) {
+        if self.state != State::Closing {
+            return;
+        }
+        let last = self.polling.post.as_ref().filter(|_| self.channel.queue.is_empty());
+        let response = last.map(|post| now + self.config.linger + time_for(post.body.len()));
+        let deadline = response.map_or(self.close_by, |response| response.min(self.close_by));
+        self.timers.set(ClientTimerKind::Close, deadline);
+    }
+
     /// Gives up the requests under way.
     pub(super) fn abandon_exchanges(&mut self) {
-        for on in [self.polling.get.take(), self.polling.post.take()].into_iter().flatten() {
+        let post = self.polling.post.take().map(|post| post.on);
+        for on in [self.polling.get.take(), post].into_iter().flatten() {
             self.actions.push_back(ClientAction::Abandon(on));
         }
         self.timers.stop(ClientTimerKind::Get);

@@ -30,6 +30,8 @@ pub(super) struct Link {
     connected: bool,
     /// The socket did not take all that it was given.
     blocked: bool,
+    /// It takes bytes again, and has not taken everything since.
+    resumed: bool,
     /// The event loop knows that there is something to write.
     announced: bool,
     /// A response has come on this connection: it is a kept one, which the server may close at any time.
@@ -56,6 +58,8 @@ enum Task {
         ws: Box<WebSocket>,
         /// Bytes that the WebSocket itself has put out (pongs) since the server last took everything.
         replies: usize,
+        /// When the server must have taken what precedes our Close, once there is one.
+        close_by: Time,
     },
     /// None any more.
     Over,
@@ -66,6 +70,8 @@ struct Exchange {
     on: ExchangeId,
     /// The request, if it went out on a kept connection: it can be sent again on a fresh one.
     request: Option<Request>,
+    /// When it was to be written.
+    since: Time,
     /// A byte of the response has come.
     responding: bool,
 }
@@ -118,6 +124,7 @@ impl Link {
             output: Output::new(),
             connected: false,
             blocked: false,
+            resumed: false,
             announced: false,
             kept: false,
             deadline: None,
@@ -131,25 +138,39 @@ impl Link {
         self.connected = true;
     }
 
+    /// The socket has not taken everything of what was handed out.
+    pub(super) fn block(&mut self) {
+        self.blocked = true;
+        if let Task::Socket { ws, close_by, .. } = &self.task
+            && ws.is_closing()
+        {
+            self.deadline = Some(*close_by);
+        }
+    }
+
     /// The socket takes bytes again. Who was told before that there is something to write may not have
     /// been able to.
-    pub(super) const fn unblock(&mut self) {
-        self.blocked = false;
+    pub(super) fn unblock(&mut self, now: Time, linger: Duration) {
         self.announced = false;
+        if core::mem::take(&mut self.blocked) {
+            self.resumed = true;
+            self.await_close(now, linger);
+        }
     }
 
     /// Sends a request, once the connection is there.
-    pub(super) fn request(&mut self, on: ExchangeId, request: Request, authority: &str) {
+    pub(super) fn request(&mut self, now: Time, on: ExchangeId, request: Request, authority: &str) {
         let Task::Http { client, exchange } = &mut self.task else { return };
         client.request(&request, authority, &mut self.output);
         let request = self.kept.then_some(request);
-        *exchange = Some(Exchange { on, request, responding: false });
+        *exchange = Some(Exchange { on, request, since: now, responding: false });
         self.deadline = None;
     }
 
     /// Takes what came until something has come of it.
     pub(super) fn handle_bytes(
         &mut self,
+        now: Time,
         input: &mut Input<'_>,
         arena: &mut Arena,
     ) -> Option<Outcome> {
@@ -159,13 +180,13 @@ impl Link {
                     exchange.responding |= !input.is_empty();
                 }
                 let reply = client.handle_bytes(input)?;
-                self.replied(reply)
+                self.replied(now, reply)
             }
             Task::Handshake { client, .. } => {
                 let reply = client.handle_bytes(input)?;
                 self.shook(reply)
             }
-            Task::Socket { on, ws, replies } => {
+            Task::Socket { on, ws, replies, .. } => {
                 let before = self.output.remaining();
                 let received = ws.handle_bytes(input, arena, &mut self.output);
                 *replies += self.output.remaining() - before;
@@ -182,11 +203,11 @@ impl Link {
     }
 
     /// The server has closed its side.
-    pub(super) fn handle_eof(&mut self) -> Option<Outcome> {
+    pub(super) fn handle_eof(&mut self, now: Time) -> Option<Outcome> {
         match &mut self.task {
             Task::Http { client, .. } => {
                 let reply = client.handle_eof()?;
-                self.replied(reply)
+                self.replied(now, reply)
             }
             Task::Handshake { client, .. } => {
                 let reply = client.handle_eof()?;
@@ -201,9 +222,9 @@ impl Link {
     }
 
     /// The connection has failed.
-    pub(super) fn lose(&mut self, fault: TransportFault) -> Option<Outcome> {
+    pub(super) fn lose(&mut self, now: Time, fault: TransportFault) -> Option<Outcome> {
         match core::mem::replace(&mut self.task, Task::Over) {
-            Task::Http { exchange, .. } => Some(exchange?.lost(fault)),
+            Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, ws, .. } if !ws.is_closed() => {
                 Some(Outcome::End(on, SocketEnd::Failed))
@@ -217,16 +238,17 @@ impl Link {
         if let Task::Handshake { on, mask_seed, .. } = self.task {
             let role = Role::Client { mask_seed };
             let ws = Box::new(WebSocket::new(role, max_message, max_fragments));
-            self.task = Task::Socket { on, ws, replies: 0 };
+            self.task = Task::Socket { on, ws, replies: 0, close_by: Time::MAX };
         }
     }
 
     /// The session wants no more of this WebSocket: begins the closing handshake. What waits to be
-    /// written before it has until `deadline`.
-    pub(super) fn close_socket(&mut self, deadline: Time) {
-        if let Task::Socket { ws, .. } = &mut self.task {
+    /// written before it has until `by`.
+    pub(super) fn close_socket(&mut self, by: Time) {
+        if let Task::Socket { ws, close_by, .. } = &mut self.task {
             ws.close(None, "", &mut self.output);
-            self.deadline = Some(deadline);
+            *close_by = by;
+            self.deadline = Some(by);
         }
     }
 
@@ -245,37 +267,58 @@ impl Link {
     }
 
     /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
+    /// Returns how many bytes tell that the server reads.
     pub(super) fn transmit(
         &mut self,
         now: Time,
+        linger: Duration,
         session: &mut ClientSession,
         mut write: impl FnMut(&[u8]) -> usize,
-    ) {
+    ) -> usize {
         self.announced = false;
         if !self.connected || self.blocked {
-            return;
+            return 0;
         }
-        loop {
+        let (mut room, mut total) = (WRITE_CHUNK, 0);
+        let done = loop {
             self.fill(session);
             if self.output.is_empty() {
-                break;
+                break true;
+            }
+            if room == 0 {
+                break false;
             }
             let chunk = self.output.chunk();
+            let chunk = &chunk[..chunk.len().min(room)];
             let (given, taken) = (chunk.len(), write(chunk));
             assert!(taken <= given, "{taken} bytes were taken of {given}");
             self.output.advance(taken);
+            (room, total) = (room - taken, total + taken);
             if taken < given {
                 self.blocked = true;
-                return;
+                break false;
             }
+        };
+        // A socket that was full has room only for as much as the server has taken.
+        let progress = if self.resumed { total } else { 0 };
+        if done {
+            self.resumed = false;
+            self.output.shrink(KEPT_OUTPUT);
+            if let Task::Socket { replies, .. } = &mut self.task {
+                *replies = 0;
+            }
+            self.await_close(now, linger);
         }
-        self.output.shrink(KEPT_OUTPUT);
-        if let Task::Socket { ws, replies, .. } = &mut self.task {
-            *replies = 0;
-            if ws.is_closing() {
-                // Everything has been said: the rest is up to the server.
-                self.deadline = Some(now + LINGER);
-            }
+        progress
+    }
+
+    /// If all has been written, and our Close with it, the rest is up to the server.
+    fn await_close(&mut self, now: Time, linger: Duration) {
+        if let Task::Socket { ws, .. } = &self.task
+            && ws.is_closing()
+            && self.output.is_empty()
+        {
+            self.deadline = Some(now + linger);
         }
     }
 
@@ -291,26 +334,26 @@ impl Link {
     }
 
     /// What a reply to a request means.
-    fn replied(&mut self, reply: Reply) -> Option<Outcome> {
+    fn replied(&mut self, now: Time, reply: Reply) -> Option<Outcome> {
         let Task::Http { client, exchange } = &mut self.task else { return None };
         let exchange = exchange.take();
         // Behind a response that came early, the rest of the request is of no use to the server.
         if !client.is_idle() || !self.output.is_empty() || self.blocked {
             self.task = Task::Over;
         }
-        let Exchange { on, request, responding } = exchange?;
-        Some(match (reply, request) {
+        let exchange = exchange?;
+        Some(match reply {
             // Some servers say so before they close a kept connection (RFC 9110 section 15.5.9).
-            (Reply::Answer(head, _), Some(request)) if head.status() == REQUEST_TIMEOUT => {
+            Reply::Answer(head, _)
+                if head.status() == REQUEST_TIMEOUT && exchange.request.is_some() =>
+            {
                 self.task = Task::Over;
-                Outcome::Stale(on, request)
+                exchange.stale(TransportFault::Status(REQUEST_TIMEOUT))
             }
-            (Reply::Answer(head, body), _) => Outcome::Answer(on, head, body),
-            (Reply::Fault(fault), _) => Outcome::Fault(on, fault.into()),
+            Reply::Answer(head, body) => Outcome::Answer(exchange.on, head, body),
+            Reply::Fault(fault) => Outcome::Fault(exchange.on, fault.into()),
             // No request for an upgrade is sent on these connections.
-            (Reply::Upgraded(_) | Reply::Lost, request) => {
-                Exchange { on, request, responding }.lost(TransportFault::ConnectionLost)
-            }
+            Reply::Upgraded(_) | Reply::Lost => exchange.lost(now, TransportFault::ConnectionLost),
         })
     }
 
@@ -385,9 +428,14 @@ impl Link {
     pub(super) fn is_over(&self) -> bool {
         match &self.task {
             Task::Over => true,
-            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty(),
+            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty() && !self.blocked,
             Task::Http { .. } | Task::Handshake { .. } => false,
         }
+    }
+
+    /// Whether what comes on it belongs to the session.
+    pub(super) const fn carries(&self) -> bool {
+        matches!(self.task, Task::Http { exchange: Some(_), .. } | Task::Socket { .. })
     }
 
     /// Whether it is no WebSocket.
@@ -420,16 +468,22 @@ impl Link {
 }
 
 impl Exchange {
-    /// What it means that the connection is no more.
+    /// Takes what it means that the connection is no more.
     ///
     /// A server may close a kept connection at any time (RFC 9112 section 9.5), and a request that meets
     /// this is lost without any fault. So it is sent again, as browsers do, also with a body: the server
     /// has closed without having read it. On a fresh connection no server has a reason to do so, which
     /// is why a request is sent at most twice.
-    fn lost(self, fault: TransportFault) -> Outcome {
+    fn lost(self, now: Time, fault: TransportFault) -> Outcome {
+        let is_stale = !self.responding && now.since(self.since) < ROUND_TRIP;
+        if is_stale { self.stale(fault) } else { Outcome::Fault(self.on, fault) }
+    }
+
+    /// The same of a server that has not read the request.
+    fn stale(self, fault: TransportFault) -> Outcome {
         match self.request {
-            Some(request) if !self.responding => Outcome::Stale(self.on, request),
-            _ => Outcome::Fault(self.on, fault),
+            Some(request) => Outcome::Stale(self.on, request),
+            None => Outcome::Fault(self.on, fault),
         }
     }
 }
@@ -450,11 +504,13 @@ impl fmt::Debug for Link {
 /// 5 s: a request that meets this costs a round trip more.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
+/// The longest round trip, with a segment or two lost. If a server had closed a connection before the
+/// request came, the client knows within one. A close after that is of a server that has the request,
+/// such as a poll that waits: sent again, it might be taken twice.
+const ROUND_TRIP: Duration = Duration::from_secs(5);
+
 /// The status of a server that has waited too long for a request.
 const REQUEST_TIMEOUT: u16 = 408;
-
-/// How long the server may take for its part of the closing handshake, and to close the connection.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Storage of the output that a connection keeps between writes.
 const KEPT_OUTPUT: usize = 16 * 1024;

@@ -13,7 +13,7 @@ use core::{fmt, time::Duration};
 
 use self::link::{Link, Outcome};
 use crate::{
-    channel::{Event, ExchangeId, TransportFault, TrySendError},
+    channel::{CloseReason, Event, ExchangeId, TransportFault, TrySendError},
     client::{ClientAction, ClientConfig, ClientSession},
     encoded::Encoded,
     entropy::Entropy,
@@ -87,6 +87,9 @@ pub struct ClientHub {
     max_message: usize,
     max_fragments: usize,
     close_timeout: Duration,
+    linger: Duration,
+    /// When the server must have taken what was queued, once the application has closed the session.
+    close_by: Option<Time>,
     links: Vec<Link>,
     closed: VecDeque<LinkId>,
     opened: VecDeque<LinkId>,
@@ -113,6 +116,8 @@ impl ClientHub {
             max_message,
             max_fragments,
             close_timeout: config.close_timeout,
+            linger: config.linger,
+            close_by: None,
             links: Vec::new(),
             closed: VecDeque::new(),
             opened: VecDeque::new(),
@@ -140,8 +145,11 @@ impl ClientHub {
     /// Bytes came.
     pub fn handle_bytes(&mut self, now: Time, id: LinkId, bytes: &mut [u8]) {
         let Some(at) = self.index(id) else { return };
+        if self.links[at].carries() {
+            self.session.handle_progress(now, bytes.len());
+        }
         let mut input = Input::new(bytes);
-        while let Some(outcome) = self.links[at].handle_bytes(&mut input, &mut self.arena) {
+        while let Some(outcome) = self.links[at].handle_bytes(now, &mut input, &mut self.arena) {
             self.take(now, at, outcome);
         }
         // Also if nothing came of it: what nobody has asked for ends a connection that was kept.
@@ -153,7 +161,7 @@ impl ClientHub {
     /// The server has closed its side of the connection, which can be closed.
     pub fn handle_eof(&mut self, now: Time, id: LinkId) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].handle_eof() {
+        if let Some(outcome) = self.links[at].handle_eof(now) {
             self.take(now, at, outcome);
         }
         self.close_link(at);
@@ -164,11 +172,23 @@ impl ClientHub {
         self.forget(now, id, TransportFault::ConnectionLost);
     }
 
-    /// A connection takes bytes again, after it did not take all that
-    /// [`transmit`](Self::transmit) had.
-    pub fn handle_writable(&mut self, _now: Time, id: LinkId) {
+    /// A connection did not take all that was handed out: for loops that keep the rest themselves.
+    ///
+    /// Nothing more is handed out until [`handle_writable`](Self::handle_writable), and nothing counts
+    /// as written. A loop whose writes go straight to the socket need not call it:
+    /// [`transmit`](Self::transmit) sees that less was taken than given.
+    pub fn handle_blocked(&mut self, _now: Time, id: LinkId) {
         if let Some(link) = self.link(id) {
-            link.unblock();
+            link.block();
+        }
+    }
+
+    /// A connection takes bytes again, after it did not take all of them.
+    pub fn handle_writable(&mut self, now: Time, id: LinkId) {
+        let Some(at) = self.index(id) else { return };
+        self.links[at].unblock(now, self.linger);
+        if self.links[at].is_over() {
+            self.close_link(at);
         }
     }
 
@@ -211,11 +231,15 @@ impl ClientHub {
 
     /// As [`ClientSession::close`]. Go on until [`is_finished`](Self::is_finished).
     pub fn close(&mut self, now: Time) {
+        if self.session.is_open() {
+            self.close_by = Some(now + self.close_timeout);
+        }
         self.session.close(now);
     }
 
     /// As [`ClientSession::abort`]. All connections can be closed as they are.
     pub fn abort(&mut self) {
+        self.close_by = None;
         self.session.abort();
     }
 }
@@ -250,14 +274,18 @@ impl ClientHub {
     ///
     /// `write` takes from the front of what it is given and says how much. If that is less than all,
     /// the connection counts as blocked until [`handle_writable`](Self::handle_writable): messages
-    /// then stay in the queue of the session, where they are bounded and count.
+    /// then stay in the queue of the session, where they are bounded and count. At most 64 KiB are
+    /// handed out at a time; if there is more, [`LinkAction::Write`] follows.
     ///
     /// # Panics
     ///
     /// If `write` claims to have taken more than it was given.
     pub fn transmit(&mut self, now: Time, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
         let Some(at) = self.index(id) else { return };
-        self.links[at].transmit(now, &mut self.session, write);
+        let progress = self.links[at].transmit(now, self.linger, &mut self.session, write);
+        if progress > 0 {
+            self.session.handle_progress(now, progress);
+        }
         if self.links[at].is_over() {
             self.close_link(at);
         }
@@ -327,8 +355,9 @@ impl ClientHub {
             ClientAction::CloseSocket(on) => {
                 // If it is not open yet there is nobody to say it to.
                 self.close_links(|link| link.opens() == Some(on));
+                let close_by = self.close_by(now);
                 if let Some(link) = self.links.iter_mut().find(|link| link.socket() == Some(on)) {
-                    link.close_socket(now + self.close_timeout);
+                    link.close_socket(close_by);
                 }
             }
         }
@@ -341,15 +370,15 @@ impl ClientHub {
         // The one that was used last: the server is the least likely to have closed it.
         let free = self.links.iter_mut().filter(|link| link.is_free());
         match free.max_by_key(|link| link.deadline()) {
-            Some(link) => link.request(on, request, &self.authority),
-            None => self.request_afresh(on, request),
+            Some(link) => link.request(now, on, request, &self.authority),
+            None => self.request_afresh(now, on, request),
         }
     }
 
-    fn request_afresh(&mut self, on: ExchangeId, request: Request) {
+    fn request_afresh(&mut self, now: Time, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
         let mut link = Link::http(id, &self.http);
-        link.request(on, request, &self.authority);
+        link.request(now, on, request, &self.authority);
         self.open(link);
     }
 
@@ -371,7 +400,7 @@ impl ClientHub {
                 self.links[at].keep(now);
                 session.handle_answer(now, on, &head, body);
             }
-            Outcome::Stale(on, request) => self.request_afresh(on, request),
+            Outcome::Stale(on, request) => self.request_afresh(now, on, request),
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
@@ -382,15 +411,24 @@ impl ClientHub {
             Outcome::End(on, end) => {
                 session.handle_socket_lost(now, on, end);
                 // There may be a Close to be written still.
-                self.links[at].close_socket(now + self.close_timeout);
+                let close_by = self.close_by(now);
+                self.links[at].close_socket(close_by);
             }
         }
+    }
+
+    /// When the server must have taken what precedes the Close of a WebSocket: messages, if it was the
+    /// application that has closed the session.
+    fn close_by(&self, now: Time) -> Time {
+        let drains = self.session.close_reason() == Some(&CloseReason::ForcedClose);
+        let soon = now + self.linger;
+        self.close_by.filter(|_| drains).map_or(soon, |close_by| close_by.max(soon))
     }
 
     /// A connection is no more, and the event loop knows it.
     fn forget(&mut self, now: Time, id: LinkId, fault: TransportFault) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].lose(fault) {
+        if let Some(outcome) = self.links[at].lose(now, fault) {
             self.take(now, at, outcome);
         }
         self.links.remove(at);

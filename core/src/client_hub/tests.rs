@@ -395,6 +395,19 @@ fn a_request_is_not_sent_again_once_a_byte_of_the_response_has_come() {
 }
 
 #[test]
+fn a_poll_that_the_server_has_held_is_not_sent_again() {
+    for (held, again) in [(4999, true), (5000, false)] {
+        let (mut server, get, _) = on_kept_connections();
+        server.wait(Duration::from_millis(held));
+        server.hub.handle_eof(server.now, get);
+        server.drain();
+        let events = server.events();
+        assert_eq!(events.is_empty(), again, "{events:?} after {held} ms");
+        assert_eq!(server.connecting.len(), usize::from(again));
+    }
+}
+
+#[test]
 fn a_large_body_that_was_cut_is_sent_again_from_its_start() {
     let (mut server, _, post) = on_kept_connections();
     server.answer(post, "ok");
@@ -633,6 +646,213 @@ fn a_large_message_on_its_way_does_not_keep_us_from_reading() {
     server.hub.handle_writable(server.now, link);
     server.drain();
     assert!(server.hub.is_reading(link));
+}
+
+/// The rates of a slow transfer, in bytes a second, and whether the session outlives it.
+const RATES: [(usize, bool); 3] = [(1200, true), (900, false), (0, false)];
+
+#[test]
+fn a_frame_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, link, _) = Server::websocket();
+        let mut head = vec![0x81, 127];
+        head.extend_from_slice(&300_000_u64.to_be_bytes());
+        server.bytes(link, &head);
+        let mut sent = 0;
+        while sent < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(link, &vec![b'4'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(link, &vec![b'4'; 300_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_response_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, get) = Server::polling("[]");
+        server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+        let mut sent = 1;
+        while sent + rate < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(get, &vec![b'x'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(get, &vec![b'x'; 200_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_byte_a_minute_keeps_no_session() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+    server.wait(Duration::from_secs(40));
+    server.bytes(get, b"x");
+    server.wait(Duration::from_secs(5));
+    assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
+fn a_request_that_is_taken_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for websocket in [false, true] {
+        for (rate, lives) in RATES {
+            let (mut server, link) = match websocket {
+                false => {
+                    let (mut server, _) = Server::polling("[]");
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    server.room = 0;
+                    let post = server.connect();
+                    (server, post)
+                }
+                true => {
+                    let (mut server, link, _) = Server::websocket();
+                    server.room = 0;
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    (server, link)
+                }
+            };
+            for _ in 0..150 {
+                server.wait(Duration::from_secs(1));
+                server.room = rate;
+                server.hub.handle_writable(server.now, link);
+                server.drain();
+            }
+            let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+            let expected = if lives { vec![] } else { timeout };
+            assert_eq!(server.events(), expected, "{rate} bytes a second, {websocket}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_a_socket_with_room_takes_are_no_signs_of_life() {
+    for websocket in [false, true] {
+        let mut server = match websocket {
+            false => Server::polling("[]").0,
+            true => Server::websocket().0,
+        };
+        for _ in 0..45 {
+            server.hub.send("x".repeat(10_000)).unwrap();
+            server.drain();
+            if !server.connecting.is_empty() {
+                server.connect();
+            }
+            server.wait(Duration::from_secs(1));
+        }
+        assert!(!server.written.is_empty());
+        assert_eq!(server.events().pop(), Some(Event::Closed(CloseReason::PingTimeout)));
+    }
+}
+
+#[test]
+fn little_is_handed_out_at_a_time() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("x".repeat(300_000)).unwrap();
+    let mut pieces = 0;
+    while let Some(action) = server.hub.poll_action(server.now, &mut seven()) {
+        assert_eq!(action, LinkAction::Write(link));
+        let mut taken = 0;
+        server.hub.transmit(server.now, link, |bytes| {
+            taken += bytes.len();
+            server.written.entry(link).or_default().extend_from_slice(bytes);
+            bytes.len()
+        });
+        assert!((1..=64 * 1024).contains(&taken), "{taken} at a time");
+        pieces += 1;
+    }
+    assert_eq!(pieces, 5);
+    assert_eq!(server.heard(link, &mut ws), [format!("4{}", "x".repeat(300_000))]);
+}
+
+#[test]
+fn a_loop_that_keeps_bytes_itself_gets_no_more_until_they_are_written() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.drain();
+    server.hub.handle_blocked(server.now, link);
+    server.hub.send("b").unwrap();
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws), ["4a"]);
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws), ["4b"]);
+}
+
+#[test]
+fn a_close_counts_as_written_when_a_loop_that_keeps_it_says_so() {
+    let (mut server, link, _) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.hub.close(server.now);
+    server.drain();
+    server.hub.handle_blocked(server.now, link);
+    server.wait(Duration::from_secs(29));
+    assert!(server.closed.is_empty());
+    server.hub.handle_writable(server.now, link);
+    server.wait(Duration::from_millis(1999));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [link]);
+    // The server's Close comes first.
+    let (mut server, link, _) = Server::websocket();
+    server.hub.close(server.now);
+    server.drain();
+    server.hub.handle_blocked(server.now, link);
+    server.bytes(link, b"\x88\x00");
+    assert!(server.closed.is_empty(), "ours is not written");
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_server_that_is_silent_and_takes_nothing_is_left_after_a_moment() {
+    let (mut server, link, _) = Server::websocket();
+    server.room = 0;
+    server.hub.send("a").unwrap();
+    server.drain();
+    server.wait(Duration::from_secs(45));
+    assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
+    server.wait(Duration::from_secs(2));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn the_time_for_a_closing_handshake_can_be_set() {
+    let change = |config: &mut ClientConfig| {
+        config.transports = vec![TransportKind::WebSocket];
+        config.linger = Duration::from_millis(100);
+    };
+    let mut server = Server::new(change);
+    let link = server.connect();
+    let mut ws = server.accept(link);
+    server.say(link, &mut ws, &open("[]"));
+    server.hub.close(server.now);
+    server.drain();
+    server.wait(Duration::from_millis(99));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
 }
 
 #[test]
