@@ -150,7 +150,8 @@ mod url;
 
 pub use crate::{
     client::{
-        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake, Reconnect,
+        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake,
+        InvalidSubprotocol, Reconnect,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
     config::{Config, Cookie, Cors, CorsOrigin, HeadersHook, TransportKind, Transports},

@@ -66,14 +66,23 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Decodes escapes, without a look at what they make.
+/// Decodes the escapes and plus signs of a form, without a look at what they make.
 pub(crate) fn decode_bytes(text: &[u8]) -> Vec<u8> {
+    decode_escapes(text, b' ')
+}
+
+/// Decodes the escapes of a URL outside of its query, where a plus sign is one.
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
+    decode_escapes(text.as_bytes(), b'+')
+}
+
+fn decode_escapes(text: &[u8], plus: u8) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
         decoded.push(match (byte, after) {
-            (b'+', _) => b' ',
+            (b'+', _) => plus,
             (b'%', [high, low, after @ ..]) => match (hex_value(*high), hex_value(*low)) {
                 (Some(high), Some(low)) => {
                     rest = after;

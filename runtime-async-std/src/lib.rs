@@ -37,7 +37,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use enginewire::{Time, Url};
+use enginewire::Time;
 use enginewire_driver::Runtime;
 use enginewire_smol::Smol;
 
@@ -87,7 +87,11 @@ impl Runtime for AsyncStd {
         self.0.poll_readable(stream, cx)
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve(host, port).await
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
         self.0.connect(to).await
     }
 }

@@ -53,7 +53,7 @@ use std::{
 use async_executor::Executor;
 use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
-use enginewire::{Time, Url};
+use enginewire::Time;
 use enginewire_driver::Clock;
 
 pub use enginewire;
@@ -125,11 +125,14 @@ impl enginewire_driver::Runtime for Smol {
         Arc::<Async<_>>::from(stream.clone()).poll_readable(cx)
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(TcpStream, SocketAddr)> {
-        let stream = TcpStream::connect((to.host(), to.port())).await?;
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        async_net::resolve((host, port)).await
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
-        let peer_addr = stream.peer_addr()?;
-        Ok((stream, peer_addr))
+        Ok(stream)
     }
 }
 

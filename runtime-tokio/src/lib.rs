@@ -55,7 +55,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Time, Url};
+use enginewire::Time;
 use enginewire_driver::Clock;
 use futures_io::{AsyncRead, AsyncWrite};
 use tokio::{
@@ -114,11 +114,14 @@ impl enginewire_driver::Runtime for Tokio {
         Ok((Stream(stream), peer_addr))
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Stream, SocketAddr)> {
-        let stream = TcpStream::connect((to.host(), to.port())).await?;
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
-        let peer_addr = stream.peer_addr()?;
-        Ok((Stream(stream), peer_addr))
+        Ok(Stream(stream))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{self, Future},
     io,
     net::SocketAddr,
     task::{Context, Poll},
@@ -25,9 +25,9 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// Completes at a point in time, or later. Its output is ignored.
     type Sleep: Future + Send + 'static;
 
-    /// Whether [`connect`](Self::connect) encrypts where the address asks for it. If not, such an
-    /// address is refused before it is called. To have TLS, wrap a runtime in one whose stream is
-    /// either plain or encrypted.
+    /// Whether [`encrypt`](Self::encrypt) is there. If not, a client refuses URLs that ask for TLS.
+    ///
+    /// Default false. To have TLS, wrap a runtime in one whose stream is either plain or encrypted.
     const TLS: bool = false;
 
     /// Runs `task` to its end, beside the caller.
@@ -75,17 +75,45 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         Poll::Ready(Ok(()))
     }
 
-    /// Connects to the host and port of `to`, whose name is resolved, and encrypts if it asks for
-    /// that ([`TLS`](Self::TLS)). Gives the address that it has connected to as well. Dropping the
-    /// future gives up.
+    /// Looks up the addresses of a host, in the order in which the system prefers them.
+    ///
+    /// `host` is a name. The client itself reads addresses, and chooses the order of attempts among
+    /// several (RFC 8305).
     ///
     /// # Errors
     ///
-    /// The operating system's, those of looking up the name, and those of the TLS handshake.
-    fn connect(
+    /// Those of looking up the name.
+    fn resolve(
         &self,
-        to: &Url,
-    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects to one address, without TLS.
+    ///
+    /// Dropping the future drops the attempt: several are made at a time, and the first to succeed
+    /// ends the others.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Encrypts a connection to the server at `to`, whose host is the name to be authenticated.
+    ///
+    /// Called where [`Url::is_secure`], on a stream of [`connect`](Self::connect), if
+    /// [`TLS`](Self::TLS) is true. Default: an error.
+    ///
+    /// # Errors
+    ///
+    /// Those of the TLS handshake.
+    fn encrypt(
+        &self,
+        _stream: Self::Stream,
+        _to: &Url,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
 
     /// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
     ///

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     config::TransportKind,
-    exchange::{HeaderLines, InvalidHeader},
+    exchange::{HeaderLines, InvalidHeader, is_token},
     limits::Limits,
     packet::Revision,
     query,
@@ -24,12 +24,29 @@ use crate::{
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The path that the server serves. Default: the URL's, or `/engine.io/` if it has none; a
-    /// missing slash at either end is added.
+    /// The path that the server serves. Default: the URL's, or `/engine.io/` if it has none.
+    ///
+    /// A missing slash at the front is added; see [`add_trailing_slash`](Self::add_trailing_slash)
+    /// for the end.
     pub path: String,
+    /// Whether the path of requests ends with a slash. Default true.
+    ///
+    /// If false, a slash at the end of [`path`](Self::path) is removed, as some hosting services
+    /// redirect to the path without it.
+    pub add_trailing_slash: bool,
     /// Query parameters of all requests, besides those of the protocol. Default: the URL's.
+    ///
+    /// Parameters of the protocol are left out here, because the client sends its own: `EIO`,
+    /// `transport`, `sid`, `j`, `b64`, and the [timestamp](Self::timestamp_param) unless
+    /// [`timestamp_requests`](Self::timestamp_requests) is `Some(false)`.
     pub query: Vec<(String, String)>,
+    /// The address of the server, for its credentials and the scope of its cookies.
+    pub(super) url: Url,
     pub(super) headers: HeaderLines,
+    /// The `User-Agent` field, or none.
+    user_agent: HeaderLines,
+    /// Value of the `Sec-WebSocket-Protocol` field, if any subprotocol is offered.
+    protocols: String,
     /// What the application wants in the `Cookie` field, which the server's cookies go into as well.
     pub(super) cookie: Option<String>,
     /// The transports that may be used. The session opens on the first, or on polling if there is none.
@@ -52,10 +69,16 @@ pub struct ClientConfig {
     pub timestamp_requests: Option<bool>,
     /// Name of that parameter. Default `t`.
     pub timestamp_param: String,
-    /// Whether cookies that the server sets are sent back, for load balancers that keep a client on
-    /// one server. Default true. Of their attributes only `Max-Age` counts: there is no clock here that
-    /// knows the date.
+    /// Whether cookies that the server sets are sent back (RFC 6265bis). Default true.
+    ///
+    /// Load balancers keep a client on one server by them. `Expires` counts from the `Date` of the
+    /// same response; see [`wall_clock`](Self::wall_clock) for responses without one.
     pub cookies: bool,
+    /// UNIX time at [`Time::ZERO`](crate::Time::ZERO). Default `None`; the drivers set it.
+    ///
+    /// Used for the `Expires` of a cookie in a response without `Date`. Without either, a cookie
+    /// that expired before 2026 is deleted, and any other lives as long as the session.
+    pub wall_clock: Option<Duration>,
     /// How long the session may take to open, from the first connection attempt to the handshake.
     /// With [`try_all_transports`](Self::try_all_transports), on each of them. Default 20 s.
     pub open_timeout: Duration,
@@ -89,8 +112,12 @@ impl ClientConfig {
         limits.max_packets = MAX_PACKETS;
         Self {
             path: String::from(path),
+            add_trailing_slash: true,
             query: query.map(|(key, value)| (key.into_owned(), value.into_owned())).collect(),
+            url: url.clone(),
             headers: HeaderLines::new(),
+            user_agent: HeaderLines::from_static(USER_AGENT),
+            protocols: String::new(),
             cookie: None,
             transports: vec![TransportKind::Polling, TransportKind::WebSocket],
             upgrade: true,
@@ -101,6 +128,7 @@ impl ClientConfig {
             timestamp_requests: None,
             timestamp_param: String::from("t"),
             cookies: true,
+            wall_clock: None,
             open_timeout: Duration::from_secs(20),
             request_timeout: None,
             upgrade_timeout: Duration::from_secs(10),
@@ -111,6 +139,9 @@ impl ClientConfig {
     }
 
     /// Adds a header field to all requests.
+    ///
+    /// `Authorization` takes the place of the URL's credentials, and `User-Agent` of the client's.
+    /// Cookies are sent in one field with those that the server has set.
     ///
     /// # Errors
     ///
@@ -125,6 +156,12 @@ impl ClientConfig {
         if is_own(name) {
             return Err(InvalidHeader);
         }
+        if name.eq_ignore_ascii_case("user-agent") {
+            let mut user_agent = HeaderLines::new();
+            user_agent.push(name, value)?;
+            self.user_agent = user_agent;
+            return Ok(());
+        }
         if !name.eq_ignore_ascii_case("cookie") {
             return self.headers.push(name, value);
         }
@@ -138,21 +175,76 @@ impl ClientConfig {
         Ok(())
     }
 
-    /// The header fields that were added, but for `Cookie`.
+    /// Removes the `User-Agent` field from all requests. Default `enginewire/` and the version.
+    ///
+    /// [`push_header`](Self::push_header) replaces it.
+    pub fn remove_user_agent(&mut self) {
+        self.user_agent = HeaderLines::new();
+    }
+
+    /// Offers a subprotocol to the server when a WebSocket is opened (RFC 6455 section 1.9).
+    ///
+    /// Default none. The first one offered is the preferred one. If any is offered, a WebSocket
+    /// whose server chooses none is not used, as in browsers and the reference. See
+    /// [`ClientSession::subprotocol`](crate::ClientSession::subprotocol).
+    ///
+    /// # Errors
+    ///
+    /// If `name` is not a token (RFC 9110 section 5.6.2), or was offered before.
+    pub fn push_protocol(&mut self, name: &str) -> Result<(), InvalidSubprotocol> {
+        let is_new = self.protocols.split(", ").all(|offered| offered != name);
+        if name.is_empty() || !name.bytes().all(is_token) || !is_new {
+            return Err(InvalidSubprotocol);
+        }
+        if !self.protocols.is_empty() {
+            self.protocols.push_str(", ");
+        }
+        self.protocols.push_str(name);
+        Ok(())
+    }
+
+    /// The header fields that were added, but for `Cookie` and `User-Agent`.
     pub const fn headers(&self) -> &HeaderLines {
         &self.headers
     }
 
-    /// What the targets of all requests begin with: path and query, up to the name of the transport.
+    /// Path and query that all requests begin with, up to the name of the transport.
     pub fn target(&self) -> String {
         let path = query::escape_path(self.path.trim_matches('/'));
         let mut query = String::new();
-        for (key, value) in &self.query {
+        for (key, value) in self.query.iter().filter(|(key, _)| !self.is_reserved(key)) {
             query::push_pair(&mut query, key, value);
         }
         query::push_pair(&mut query, "EIO", if self.revision == Revision::V4 { "4" } else { "3" });
         let slash = if path.is_empty() { "" } else { "/" };
-        format!("{slash}{path}/?{query}&transport=")
+        let end = if path.is_empty() || self.add_trailing_slash { "/" } else { "" };
+        format!("{slash}{path}{end}?{query}&transport=")
+    }
+
+    /// Whether the client itself sends the query parameter, or none of that name must be sent.
+    ///
+    /// A server that reads `j` answers in the form of JSONP.
+    fn is_reserved(&self, key: &str) -> bool {
+        matches!(key, "EIO" | "transport" | "sid" | "j" | "b64")
+            || (key == self.timestamp_param && self.timestamp_requests != Some(false))
+    }
+
+    /// The header fields of a request, but for `Cookie` and those that frame it.
+    pub(super) fn request_headers(&self, transport: TransportKind) -> HeaderLines {
+        let mut headers = HeaderLines::from_static("Accept: */*\r\n");
+        headers.extend(&self.user_agent);
+        if let Some(credentials) = self.url.credentials()
+            && self.headers.values("authorization").next().is_none()
+        {
+            // Base64 may stand in a field.
+            let _ = headers.push("Authorization", credentials);
+        }
+        if transport == TransportKind::WebSocket && !self.protocols.is_empty() {
+            // So may tokens.
+            let _ = headers.push("Sec-WebSocket-Protocol", &self.protocols);
+        }
+        headers.extend(&self.headers);
+        headers
     }
 
     /// Whether requests of `transport` carry a timestamp.
@@ -181,6 +273,14 @@ const MAX_PAYLOAD: usize = 100 << 20;
 
 /// See [`ClientConfig::limits`]. Each costs us fifty times what it costs the server.
 const MAX_PACKETS: usize = 1 << 20;
+
+/// Name and version, as RFC 9110 section 10.1.5 has them.
+const USER_AGENT: &str = concat!("User-Agent: enginewire/", env!("CARGO_PKG_VERSION"), "\r\n");
+
+/// A subprotocol that cannot be offered: its name is not a token, or was offered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a subprotocol must be a token, and be offered once")]
+pub struct InvalidSubprotocol;
 
 /// Header fields that the client writes itself.
 fn is_own(name: &str) -> bool {
@@ -216,6 +316,110 @@ mod tests {
         config.push_header("cookie", "b=2").unwrap();
         assert_eq!(config.headers().as_bytes(), b"Authorization: Bearer x\r\n");
         assert_eq!(config.cookie.as_deref(), Some("a=1; b=2"));
+    }
+
+    fn fields(config: &ClientConfig, transport: TransportKind) -> String {
+        String::from_utf8(config.request_headers(transport).as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn user_agent_is_sent_unless_replaced_or_removed() {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        let version = env!("CARGO_PKG_VERSION");
+        let default = format!("Accept: */*\r\nUser-Agent: enginewire/{version}\r\n");
+        for transport in [TransportKind::Polling, TransportKind::WebSocket] {
+            assert_eq!(fields(&config, transport), default);
+        }
+        config.push_header("user-agent", "mine/1 (x)").unwrap();
+        assert_eq!(config.push_header("User-Agent", "a\r\nb: c"), Err(InvalidHeader));
+        let replaced = "Accept: */*\r\nuser-agent: mine/1 (x)\r\n";
+        assert_eq!(fields(&config, TransportKind::Polling), replaced);
+        config.remove_user_agent();
+        assert_eq!(fields(&config, TransportKind::Polling), "Accept: */*\r\n");
+    }
+
+    #[test]
+    fn credentials_of_the_url_are_sent_unless_the_application_has_its_own() {
+        let url = Url::parse("http://Aladdin:open%20sesame@a").unwrap();
+        let mut config = ClientConfig::new(&url);
+        config.remove_user_agent();
+        for transport in [TransportKind::Polling, TransportKind::WebSocket] {
+            let sent = "Accept: */*\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+            assert_eq!(fields(&config, transport), sent);
+        }
+        assert!(
+            !format!("{config:?}").contains("QWxh") && !format!("{config:?}").contains("sesame")
+        );
+        config.push_header("authorization", "Bearer x").unwrap();
+        let sent = "Accept: */*\r\nauthorization: Bearer x\r\n";
+        assert_eq!(fields(&config, TransportKind::Polling), sent);
+    }
+
+    #[test]
+    fn subprotocols_are_offered_in_order_and_on_websockets_only() {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        config.remove_user_agent();
+        for name in ["chat", "v2.chat", "Chat"] {
+            config.push_protocol(name).unwrap();
+        }
+        for name in ["", "a b", "a,b", "é", "a\r\n", "\"a\"", "chat"] {
+            assert_eq!(config.push_protocol(name), Err(InvalidSubprotocol), "{name:?}");
+        }
+        assert_eq!(fields(&config, TransportKind::Polling), "Accept: */*\r\n");
+        let sent = "Accept: */*\r\nSec-WebSocket-Protocol: chat, v2.chat, Chat\r\n";
+        assert_eq!(fields(&config, TransportKind::WebSocket), sent);
+    }
+
+    #[test]
+    fn parameters_of_the_protocol_are_sent_once_and_are_the_client_s() {
+        let target = |url: &str, change: fn(&mut ClientConfig)| {
+            let mut config = ClientConfig::new(&Url::parse(url).unwrap());
+            change(&mut config);
+            config.target()
+        };
+        for (query, sent) in [
+            ("EIO=3", ""),
+            ("transport=websocket", ""),
+            ("sid=x&a=1", "a=1&"),
+            ("a=1&t=5&b=2", "a=1&b=2&"),
+            ("j=0", ""),
+            ("b64=1", ""),
+            ("%45IO=3&transpor%74=x", ""),
+            ("EIO=3&EIO=4&EIO", ""),
+            // Keys have a case, and others may come twice.
+            ("eio=3&T=1&sids=2", "eio=3&T=1&sids=2&"),
+            ("a=1&a=2", "a=1&a=2&"),
+        ] {
+            let url = format!("http://a/?{query}");
+            let expected = format!("/engine.io/?{sent}EIO=4&transport=");
+            assert_eq!(target(&url, |_| {}), expected, "{query}");
+        }
+        let by_option = |config: &mut ClientConfig| {
+            config.query.push(("transport".into(), "x".into()));
+            config.query.push(("a".into(), "1".into()));
+        };
+        assert_eq!(target("http://a", by_option), "/engine.io/?a=1&EIO=4&transport=");
+        // Where the client sends no timestamp of that name, it is the application's.
+        let never = |config: &mut ClientConfig| config.timestamp_requests = Some(false);
+        assert_eq!(target("http://a?t=5", never), "/engine.io/?t=5&EIO=4&transport=");
+        let renamed = |config: &mut ClientConfig| config.timestamp_param = "ts".into();
+        assert_eq!(target("http://a?t=5&ts=6", renamed), "/engine.io/?t=5&EIO=4&transport=");
+    }
+
+    #[test]
+    fn path_ends_with_a_slash_unless_told_otherwise() {
+        for (url, with, without) in [
+            ("http://a", "/engine.io/", "/engine.io"),
+            ("http://a/", "/engine.io/", "/engine.io"),
+            ("http://a/p", "/p/", "/p"),
+            ("http://a/p/q/", "/p/q/", "/p/q"),
+            ("http://a//", "/", "/"),
+        ] {
+            let mut config = ClientConfig::new(&Url::parse(url).unwrap());
+            assert_eq!(config.target(), format!("{with}?EIO=4&transport="), "{url}");
+            config.add_trailing_slash = false;
+            assert_eq!(config.target(), format!("{without}?EIO=4&transport="), "{url}");
+        }
     }
 
     #[test]

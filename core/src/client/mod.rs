@@ -20,11 +20,15 @@ use alloc::{collections::VecDeque, format, string::String, sync::Arc};
 use core::{fmt, hash::Hasher};
 
 pub use self::{
-    config::ClientConfig,
+    config::{ClientConfig, InvalidSubprotocol},
     handshake::Handshake,
     reconnect::{Backoff, Reconnect},
 };
-use self::{cookies::Cookies, polling::Polling, upgrade::Probe};
+use self::{
+    cookies::{Cookies, Scope},
+    polling::Polling,
+    upgrade::Probe,
+};
 use crate::{
     channel::{
         Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, SocketEnd, SocketId,
@@ -34,7 +38,7 @@ use crate::{
     config::TransportKind,
     encoded::Encoded,
     entropy::Entropy,
-    exchange::{HeaderLines, Request},
+    exchange::Request,
     fingerprint::Fingerprint,
     packet::{Message, Packet, Revision},
     query,
@@ -90,6 +94,8 @@ pub struct ClientSession {
     close_by: Time,
     polling: Polling,
     probe: Option<Probe>,
+    /// The WebSocket that was opened last, and the subprotocol that the server has chosen for it.
+    subprotocol: Option<(SocketId, String)>,
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
     upgrade_due: bool,
     timers: Timers<ClientTimerKind, 8>,
@@ -213,6 +219,7 @@ impl ClientSession {
             close_by: Time::MAX,
             polling: Polling::default(),
             probe: None,
+            subprotocol: None,
             upgrade_due: false,
             timers: Timers::default(),
             progress: Progress::default(),
@@ -226,12 +233,18 @@ impl ClientSession {
     }
 
     /// A WebSocket that was asked for is open: the server has answered with 101.
-    pub fn handle_socket_open(&mut self, _now: Time, on: SocketId) {
-        if self.is_probe(on) {
-            self.ask_probe();
-        } else if !self.is_socket(on) || self.state == State::Closed {
+    ///
+    /// `subprotocol` is the one that the server has chosen. The driver has made sure that it was
+    /// offered; see [`ClientKey::check`](crate::wire::ws::ClientKey::check).
+    pub fn handle_socket_open(&mut self, _now: Time, on: SocketId, subprotocol: Option<&str>) {
+        if !self.is_probe(on) && (!self.is_socket(on) || self.state == State::Closed) {
             // It was given up while it was being opened.
             self.actions.push_back(ClientAction::CloseSocket(on));
+            return;
+        }
+        self.subprotocol = subprotocol.map(|name| (on, String::from(name)));
+        if self.is_probe(on) {
+            self.ask_probe();
         }
     }
 
@@ -422,6 +435,15 @@ impl ClientSession {
         }
     }
 
+    /// The subprotocol that the server has chosen for the WebSocket that carries the session.
+    ///
+    /// `None` if none was [offered](ClientConfig::push_protocol), and while polling is the
+    /// transport.
+    pub fn subprotocol(&self) -> Option<&str> {
+        let (on, name) = self.subprotocol.as_ref()?;
+        self.is_socket(*on).then_some(name)
+    }
+
     /// Whether a WebSocket carries the session: what to tell the next one, until something fails.
     pub fn websocket_works(&self) -> bool {
         self.handshake.is_some() && self.transport() == TransportKind::WebSocket
@@ -509,6 +531,7 @@ impl ClientSession {
             close_by,
             polling,
             probe,
+            subprotocol,
             upgrade_due,
             timers,
             progress,
@@ -524,6 +547,8 @@ impl ClientSession {
             Transport::WebSocket(on) => Some(on.0),
         });
         polling.fingerprint(into);
+        into.push_name(subprotocol.as_ref().map(|(on, _)| on.0));
+        into.push(&subprotocol.as_ref().map(|(_, name)| name));
         into.push(&probe.is_some());
         if let Some(probe) = probe {
             probe.fingerprint(into);
@@ -587,9 +612,9 @@ impl ClientSession {
         if self.config.force_base64 && creates {
             query::push_pair(&mut target, "b64", "1");
         }
-        let mut headers = HeaderLines::from_static("Accept: */*\r\n");
-        headers.extend(&self.config.headers);
-        let cookies = self.cookies.header(now, self.config.cookie.as_deref());
+        let mut headers = self.config.request_headers(transport);
+        let scope = Scope::of(&self.config.url, &self.target);
+        let cookies = self.cookies.header(now, scope, self.config.cookie.as_deref());
         if let Some(cookies) = cookies {
             // What came in a field can go in one.
             let _ = headers.push("Cookie", cookies);

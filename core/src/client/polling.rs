@@ -5,7 +5,7 @@ use core::{fmt, hash::Hasher, time::Duration};
 
 use bytes::Bytes;
 
-use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
+use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport, cookies::Scope};
 use crate::{
     channel::{CloseReason, ExchangeId, TransportFault, form_of, packets, time_for},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
@@ -63,7 +63,8 @@ impl ClientSession {
     /// A request was answered.
     pub fn handle_answer(&mut self, now: Time, on: ExchangeId, head: &dyn AnswerHead, body: Bytes) {
         if self.config.cookies && self.owns(on) {
-            self.cookies.store(now, head);
+            let scope = Scope::of(&self.config.url, &self.target);
+            self.cookies.store(now, scope, self.config.wall_clock, head);
         }
         let status = head.status();
         if self.polling.is_post(on) {

@@ -1,6 +1,6 @@
 //! One connection of a client, and what it is used for.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
 use bytes::{Buf, Bytes};
@@ -82,7 +82,8 @@ pub(super) enum Outcome {
     /// The server had closed the kept connection before it saw this request.
     Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
-    Open(SocketId),
+    /// With the subprotocol that the server has chosen.
+    Open(SocketId, Option<String>),
     Refused(SocketId, TransportFault),
     Message(SocketId, Message),
     End(SocketId, SocketEnd),
@@ -105,7 +106,7 @@ impl Link {
         config: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        let key = ClientKey::new(entropy);
+        let key = ClientKey::new(entropy).offering(&request.headers);
         let mut mask_seed = [0; 16];
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
@@ -363,7 +364,7 @@ impl Link {
         let on = *on;
         let fault = match reply {
             Reply::Upgraded(head) => match key.check(&head) {
-                Ok(()) => return Some(Outcome::Open(on)),
+                Ok(chosen) => return Some(Outcome::Open(on, chosen.map(String::from))),
                 Err(refused) => refused.into(),
             },
             Reply::Answer(head, _) => TransportFault::Status(head.status()),

@@ -402,9 +402,9 @@ impl ClientHub {
             }
             Outcome::Stale(on, request) => self.request_afresh(now, on, request),
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
-            Outcome::Open(on) => {
+            Outcome::Open(on, subprotocol) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
-                session.handle_socket_open(now, on);
+                session.handle_socket_open(now, on, subprotocol.as_deref());
             }
             Outcome::Refused(on, fault) => session.handle_socket_refused(now, on, fault),
             Outcome::Message(on, message) => session.handle_socket_message(now, on, message),

@@ -561,6 +561,39 @@ fn a_probe_that_is_given_up_before_it_is_connected_is_not_connected_any_more() {
 }
 
 #[test]
+fn websocket_opens_only_with_a_subprotocol_that_was_offered() {
+    use ws::HandshakeRefused::{NoSubprotocol, Subprotocol};
+    for (fields, refusal) in [
+        ("Sec-WebSocket-Protocol: v2\r\n", None),
+        ("Sec-WebSocket-Protocol: v3\r\n", Some(Subprotocol)),
+        ("", Some(NoSubprotocol)),
+    ] {
+        let mut server = Server::new(|config| {
+            config.transports = vec![TransportKind::WebSocket];
+            config.push_protocol("v1").unwrap();
+            config.push_protocol("v2").unwrap();
+        });
+        let link = server.connect();
+        let head = RequestHead::parse(&server.written.remove(&link).unwrap(), 100).unwrap();
+        assert_eq!(head.header("sec-websocket-protocol"), Some(&b"v1, v2"[..]));
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             {fields}Sec-WebSocket-Accept: {}\r\n\r\n",
+            ws::accept(&head).unwrap().as_str()
+        );
+        server.bytes(link, head.as_bytes());
+        if let Some(refusal) = refusal {
+            assert_eq!(server.events(), [closed(refusal.into())], "{fields}");
+            continue;
+        }
+        let mut ws = WebSocket::new(Role::Server, 1_000_000, 100);
+        server.say(link, &mut ws, &open("[]"));
+        assert_eq!(server.events(), [Event::Opened]);
+        assert_eq!(server.hub.session().subprotocol(), Some("v2"));
+    }
+}
+
+#[test]
 fn a_websocket_says_what_is_queued_and_closes() {
     let (mut server, link, mut ws) = Server::websocket();
     server.hub.send("a").unwrap();

@@ -103,7 +103,7 @@ impl World {
         match item {
             Down::Open => {
                 connection.opened = true;
-                return self.client.handle_socket_open(now, socket);
+                return self.client.handle_socket_open(now, socket, None);
             }
             Down::Frame(message) => {
                 return self.client.handle_socket_message(now, socket, message);

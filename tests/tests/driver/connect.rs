@@ -33,6 +33,7 @@ on_every_runtime!(
     a_server_that_says_nothing_is_given_up,
     a_server_that_refuses_is_named_with_its_status,
     the_server_sees_what_the_client_was_told_to_send,
+    the_server_sees_who_the_client_is,
     names_and_ipv6_addresses_are_connected_to,
     an_upgrade_that_worked_is_remembered,
     a_lost_session_is_followed_by_another_and_a_closed_one_is_not,
@@ -345,6 +346,35 @@ fn the_server_sees_what_the_client_was_told_to_send<R: Host>() {
     }
     assert_eq!(client.peer_addr(), server.local_addr());
     assert_eq!(client.sid(), socket.sid());
+}
+
+fn the_server_sees_who_the_client_is<R: Host>() {
+    let server = serve::<R>(|builder| builder);
+    let default = format!("enginewire/{}", env!("CARGO_PKG_VERSION"));
+    let url = format!("http://user:p%40ss@{}", server.local_addr());
+    let builder = || Client::<R>::builder(&url);
+    for (builder, user_agent, authorization) in [
+        (builder(), &*default, "Basic dXNlcjpwQHNz"),
+        (builder().user_agent("mine/1"), "mine/1", "Basic dXNlcjpwQHNz"),
+        (builder().header("authorization", "Bearer x"), &default, "Bearer x"),
+        (builder().transports(WEBSOCKET), &default, "Basic dXNlcjpwQHNz"),
+    ] {
+        let client = soon("a session", builder.connect()).unwrap();
+        let socket = accept(&server);
+        let field = |name| {
+            let values = socket.handshake().headers().filter(|(field, _)| {
+                str::from_utf8(field.as_ref()).is_ok_and(|field| field.eq_ignore_ascii_case(name))
+            });
+            values.map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(field("user-agent"), [user_agent.as_bytes()]);
+        assert_eq!(field("authorization"), [authorization.as_bytes()]);
+        drop(client);
+    }
+    let refused = builder().protocols(["a", "b c"]).build();
+    assert!(matches!(refused, Err(ConnectError::Subprotocol { name }) if name == "b c"));
+    let debug = format!("{:?}", Client::<R>::builder(&url).build());
+    assert!(!debug.contains("p%40ss") && !debug.contains("dXNl"), "{debug}");
 }
 
 fn names_and_ipv6_addresses_are_connected_to<R: Host>() {

@@ -1,6 +1,6 @@
 //! What a socket tells, and how it sends and receives.
 
-use enginewire::{CloseReason, Encoded, Message, Revision, TransportKind, Url};
+use enginewire::{CloseReason, Encoded, Message, Revision, TransportKind};
 use futures_lite::future::yield_now;
 use futures_util::{SinkExt, StreamExt};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 on_every_runtime!(
-    a_runtime_connects_by_name,
+    a_runtime_resolves_names_and_connects_to_addresses,
     a_socket_knows_its_handshake,
     a_socket_follows_its_upgrade,
     frames_behind_the_upgrade_request_in_one_segment_count,
@@ -23,17 +23,19 @@ on_every_runtime!(
     a_request_may_be_refused_after_thinking_about_it,
 );
 
-fn a_runtime_connects_by_name<R: Host>() {
+fn a_runtime_resolves_names_and_connects_to_addresses<R: Host>() {
     let server = serve::<R>(|builder| builder);
-    let runtime = R::default();
-    let url = Url::parse(&format!("http://localhost:{}", server.local_addr().port())).unwrap();
-    let stream = soon("a connection", runtime.connect(&url)).unwrap();
+    let (runtime, address) = (R::default(), server.local_addr());
+    let addresses = soon("addresses", runtime.resolve("localhost", address.port())).unwrap();
+    assert!(addresses.contains(&address), "{addresses:?}");
+    let stream = soon("a connection", runtime.connect(address)).unwrap();
     until("the connection to be accepted", || server.connections() == 1);
     drop(stream);
     until_empty(&server);
     // Where nobody listens.
-    let url = Url::parse("http://localhost:1").unwrap();
-    assert!(soon("a refusal", runtime.connect(&url)).is_err());
+    let nowhere = ([127, 0, 0, 1], 1).into();
+    assert!(soon("a refusal", runtime.connect(nowhere)).is_err());
+    assert!(soon("a failure", runtime.resolve("no such name", 1)).is_err());
 }
 
 fn a_socket_knows_its_handshake<R: Host>() {

@@ -24,6 +24,8 @@ macro_rules! on_every_runtime {
 }
 
 mod abuse;
+#[cfg(target_os = "linux")]
+mod addresses;
 mod backpressure;
 mod cancel;
 mod closing;

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use enginewire::{Time, Url};
+use enginewire::Time;
 use enginewire_driver::Runtime;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
@@ -76,9 +76,16 @@ impl<R: Runtime> Runtime for Strict<R> {
         readable
     }
 
-    async fn connect(&self, to: &Url) -> io::Result<(Self::Stream, SocketAddr)> {
-        let (stream, peer_addr) = self.0.connect(to).await?;
-        Ok((StrictStream::new(stream), peer_addr))
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+        self.0.resolve(host, port)
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<Self::Stream> {
+        self.0.connect(to).await.map(StrictStream::new)
     }
 }
 

@@ -1,8 +1,11 @@
 //! What a client may be told.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, TransportKind, Url};
+use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, Time, TransportKind, Url};
 
 use super::{Client, ConnectError};
 use crate::{runtime::Runtime, socket::Socket};
@@ -29,13 +32,14 @@ impl<R: Runtime> ClientBuilder<R> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Header`] and
-    /// [`ConnectError::Request`].
+    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Header`],
+    /// [`ConnectError::Subprotocol`] and [`ConnectError::Request`].
     pub fn build(self) -> Result<Client<R>, ConnectError> {
-        let (url, config) = self.config?;
+        let (url, mut config) = self.config?;
         if url.is_secure() && !R::TLS {
             return Err(ConnectError::Tls);
         }
+        config.wall_clock = config.wall_clock.or_else(|| wall_clock(self.runtime.now()));
         Client::new(self.runtime, url, config, self.reconnect)
     }
 
@@ -65,6 +69,14 @@ impl<R: Runtime> ClientBuilder<R> {
         self.config(|config| config.path = path.into())
     }
 
+    /// Sets whether the path of requests ends with a slash. Default true.
+    ///
+    /// See [`ClientConfig::add_trailing_slash`].
+    #[must_use]
+    pub fn add_trailing_slash(self, add: bool) -> Self {
+        self.config(|config| config.add_trailing_slash = add)
+    }
+
     /// Adds a query parameter to all requests. See [`ClientConfig::query`].
     #[must_use]
     pub fn query(self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -79,6 +91,39 @@ impl<R: Runtime> ClientBuilder<R> {
             && config.push_header(name, value).is_err()
         {
             self.config = Err(ConnectError::Header { name: name.into() });
+        }
+        self
+    }
+
+    /// Sets the `User-Agent` field of all requests. Default `enginewire/` and the version.
+    ///
+    /// The same as a [`header`](Self::header) of that name.
+    #[must_use]
+    pub fn user_agent(self, value: impl AsRef<[u8]>) -> Self {
+        self.header("User-Agent", value)
+    }
+
+    /// Sets whether cookies that the server sets are sent back. Default true.
+    ///
+    /// See [`ClientConfig::cookies`].
+    #[must_use]
+    pub fn cookies(self, cookies: bool) -> Self {
+        self.config(|config| config.cookies = cookies)
+    }
+
+    /// Offers subprotocols when a WebSocket is opened, the preferred one first. Default none.
+    ///
+    /// One that is no token or is offered twice makes [`build`](Self::build) fail. See
+    /// [`ClientConfig::push_protocol`].
+    #[must_use]
+    pub fn protocols<T: AsRef<str>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        for name in names {
+            let name = name.as_ref();
+            if let Ok((_, config)) = &mut self.config
+                && config.push_protocol(name).is_err()
+            {
+                self.config = Err(ConnectError::Subprotocol { name: name.into() });
+            }
         }
         self
     }
@@ -161,4 +206,10 @@ impl<R: fmt::Debug> fmt::Debug for ClientBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("config", &self.config).finish_non_exhaustive()
     }
+}
+
+/// UNIX time at the runtime's epoch. `None` if the system's clock shows a time before that.
+fn wall_clock(now: Time) -> Option<Duration> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    since_1970.checked_sub(now.since(Time::ZERO))
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod cell;
+mod connect;
 mod sessions;
 mod task;
 
@@ -55,6 +56,12 @@ pub enum ConnectError {
     /// A header field is malformed, or one that the client writes itself.
     #[error("the header field {name:?} cannot be sent: it is malformed, or the client's own")]
     Header {
+        /// Its name.
+        name: String,
+    },
+    /// A WebSocket subprotocol is no token, or is offered twice.
+    #[error("the subprotocol {name:?} cannot be offered: it is no token, or is offered twice")]
+    Subprotocol {
         /// Its name.
         name: String,
     },

@@ -13,7 +13,7 @@ use std::{
 use enginewire::{ClientHub, LinkAction, LinkId, Time, carrier::WRITE_CHUNK};
 use futures_io::AsyncWrite;
 
-use super::{ClientCell, Shared};
+use super::{ClientCell, Shared, connect::connect};
 use crate::{
     last_look::LastLook,
     reader::Reader,
@@ -159,7 +159,7 @@ impl<R: Runtime> Task<R> {
             match action {
                 LinkAction::Connect(id) => {
                     let shared = Arc::clone(self.cell.shared());
-                    let connect = async move { shared.runtime.connect(&shared.url).await };
+                    let connect = async move { connect(&shared.runtime, &shared.url).await };
                     self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
                 }
                 LinkAction::Write(id) => self.write(id, now, cx, scratch),

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Config, Router, Url, wire::http};
+use enginewire::{Config, Router, wire::http};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
@@ -62,7 +62,11 @@ impl Runtime for ByHand {
         pending().await
     }
 
-    async fn connect(&self, _to: &Url) -> io::Result<(Script, SocketAddr)> {
+    async fn resolve(&self, _host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        unreachable!("a server resolves nothing");
+    }
+
+    async fn connect(&self, _to: SocketAddr) -> io::Result<Script> {
         pending().await
     }
 }

@@ -164,7 +164,7 @@ impl Host {
     /// Opens the WebSocket that is asked for.
     fn open_socket(&mut self) -> SocketId {
         let (on, _) = self.opening.pop_first().expect("a WebSocket is asked for");
-        self.session.handle_socket_open(self.now, on);
+        self.session.handle_socket_open(self.now, on, None);
         self.drain();
         on
     }

@@ -9,12 +9,17 @@ fn target(request: &Request) -> String {
     format!("{path}?{}", query.join("&"))
 }
 
+/// The header fields of all requests, and `more`.
+fn lines(more: &str) -> String {
+    format!("Accept: */*\r\nUser-Agent: enginewire/{}\r\n{more}", env!("CARGO_PKG_VERSION"))
+}
+
 #[test]
 fn a_session_opens_with_a_get_and_then_polls_with_its_id() {
     let mut host = Host::new(|_| {});
     let (_, get) = host.request("GET").unwrap();
     assert_eq!(target(get), "/engine.io/?EIO=4&transport=polling");
-    assert_eq!(get.headers.as_bytes(), b"Accept: */*\r\n");
+    assert_eq!(get.headers.as_bytes(), lines("").as_bytes());
     assert!(host.session.sid().is_none() && host.session.is_open());
     host.answer_get(&open("[]"));
     assert_eq!(host.events(), [Event::Opened]);
@@ -53,7 +58,7 @@ fn all_requests_carry_what_they_were_told_to() {
     let (_, get) = host.request("GET").unwrap();
     let base = "/custom/?foo=bar%20baz&u=%E2%82%AC%26&EIO=3&transport=";
     assert_eq!(target(get), format!("{base}polling&b64=1"));
-    assert_eq!(get.headers.as_bytes(), b"Accept: */*\r\nX-Test: held\r\n");
+    assert_eq!(get.headers.as_bytes(), lines("X-Test: held\r\n").as_bytes());
     host.answer_get(&format!("{}:{}", open(r#"["websocket"]"#).len(), open(r#"["websocket"]"#)));
     host.send("x");
     for method in ["GET", "POST"] {
@@ -91,7 +96,8 @@ fn cookies_come_back_on_all_transports() {
     let mut host = Host::new(|_| {});
     let fields = [("Set-Cookie", "route=a; Path=/; HttpOnly"), ("set-cookie", "io=b")];
     host.answer("GET", &Answer { status: 200, fields: &fields }, open(r#"["websocket"]"#));
-    let sent = "Cookie: route=a; io=b\r\n";
+    // The longer path first: that of `io` is the request's.
+    let sent = "Cookie: io=b; route=a\r\n";
     let (_, get) = host.request("GET").unwrap();
     let socket = host.opening.values().next().unwrap();
     for request in [get, socket] {
@@ -99,7 +105,7 @@ fn cookies_come_back_on_all_transports() {
     }
     let mut host = Host::new(|config| config.cookies = false);
     host.answer("GET", &Answer { status: 200, fields: &fields }, open("[]"));
-    assert_eq!(host.request("GET").unwrap().1.headers.as_bytes(), b"Accept: */*\r\n");
+    assert_eq!(host.request("GET").unwrap().1.headers.as_bytes(), lines("").as_bytes());
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Net {
                 self.client.handle_answer(now, on, &Answer { status, fields: &[] }, body);
             }
             Travelling::Upgrade(on, request) => self.upgrade(on, &request),
-            Travelling::Upgraded(on) => self.client.handle_socket_open(now, on),
+            Travelling::Upgraded(on) => self.client.handle_socket_open(now, on, None),
             Travelling::Refused(on, status) => {
                 self.client.handle_socket_refused(now, on, TransportFault::Status(status));
             }

@@ -135,7 +135,7 @@ fn a_websocket_that_opens_too_late_is_closed() {
     host.events();
     let on = *host.opening.keys().next().unwrap();
     host.wait(secs(10));
-    host.session.handle_socket_open(host.now, on);
+    host.session.handle_socket_open(host.now, on, None);
     host.drain();
     assert_eq!(host.closed_sockets, [on, on]);
     assert_polls(host);
@@ -180,4 +180,26 @@ fn an_answer_to_a_probe_that_was_not_sent_yet_tells_nothing() {
     host.text(on, "3probe");
     assert_eq!(host.closed_sockets, [on]);
     assert_polls(host);
+}
+
+#[test]
+fn subprotocol_is_that_of_the_websocket_that_carries_the_session() {
+    let mut host = Host::new(|config| config.push_protocol("chat").unwrap());
+    let (_, get) = host.request("GET").unwrap();
+    let offers = |request: &Request| request.headers.values("sec-websocket-protocol").count();
+    assert_eq!(offers(get), 0);
+    host.answer_get(&open(r#"["websocket"]"#));
+    let (on, request) = host.opening.pop_first().unwrap();
+    assert_eq!(offers(&request), 1);
+    host.session.handle_socket_open(host.now, on, Some("chat"));
+    assert_eq!(host.session.subprotocol(), None, "the upgrade is not complete");
+    host.drain();
+    assert_eq!(host.frames(on), ["2probe"]);
+    host.text(on, "3probe");
+    host.answer_get("6");
+    assert_eq!(host.frames(on), ["5"]);
+    assert_eq!(host.session.subprotocol(), Some("chat"));
+    host.close();
+    host.lose_socket(on, SocketEnd::Closed);
+    assert_eq!(host.session.subprotocol(), Some("chat"), "it stays to be read");
 }

@@ -1,5 +1,6 @@
 //! The client's half of the opening handshake (RFC 6455 section 4.1).
 
+use alloc::string::String;
 use core::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -9,9 +10,13 @@ use crate::{entropy::Entropy, exchange::HeaderLines, wire::http::ResponseHead};
 
 /// The nonce of one opening handshake, which only a server that has read it can answer.
 ///
-/// Offers no extension and no subprotocol.
+/// Offers no extension, and the subprotocols that [`offering`](Self::offering) names.
 #[derive(Clone)]
-pub struct ClientKey([u8; 24]);
+pub struct ClientKey {
+    key: [u8; 24],
+    /// Subprotocols, separated by commas.
+    offered: String,
+}
 
 impl ClientKey {
     /// A fresh one: "randomly selected", for each connection.
@@ -22,7 +27,22 @@ impl ClientKey {
         // 16 bytes are 24 characters of base64.
         let encoded = STANDARD.encode_slice(nonce, &mut text);
         debug_assert_eq!(encoded, Ok(24));
-        Self(text)
+        Self { key: text, offered: String::new() }
+    }
+
+    /// Reads the subprotocols that the request offers in `Sec-WebSocket-Protocol`.
+    ///
+    /// The field itself stays the request's: [`headers`](Self::headers) does not hold it.
+    #[must_use]
+    pub fn offering(mut self, request: &HeaderLines) -> Self {
+        self.offered.clear();
+        for value in request.values("sec-websocket-protocol") {
+            if !self.offered.is_empty() {
+                self.offered.push(',');
+            }
+            self.offered.push_str(&String::from_utf8_lossy(value));
+        }
+        self
     }
 
     /// The header fields that make a GET an opening handshake.
@@ -31,17 +51,19 @@ impl ClientKey {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
         );
         // Base64 may stand in a field.
-        let pushed = lines.push("Sec-WebSocket-Key", self.0);
+        let pushed = lines.push("Sec-WebSocket-Key", self.key);
         debug_assert_eq!(pushed, Ok(()));
         lines
     }
 
-    /// Checks the answer to these.
+    /// Checks the response to these, and returns the subprotocol that the server has chosen.
+    ///
+    /// `None` if none was offered. Names of subprotocols have a case.
     ///
     /// # Errors
     ///
     /// The first [`HandshakeRefused`] in the order of their declaration.
-    pub fn check(&self, head: &ResponseHead) -> Result<(), HandshakeRefused> {
+    pub fn check(&self, head: &ResponseHead) -> Result<Option<&str>, HandshakeRefused> {
         if head.status() != 101 {
             return Err(HandshakeRefused::Status(head.status()));
         }
@@ -50,18 +72,24 @@ impl ClientKey {
         if !upgrades || !head.has_token("connection", "upgrade") {
             return Err(HandshakeRefused::NoUpgrade);
         }
-        let expected = AcceptKey::new(&self.0);
+        let expected = AcceptKey::new(&self.key);
         if only(head.header_values("sec-websocket-accept")) != Some(expected.as_str().as_bytes()) {
             return Err(HandshakeRefused::Accept);
         }
-        let chooses = |name| head.header_values(name).any(|value| !value.is_empty());
-        if chooses("sec-websocket-extensions") {
+        if head.header_values("sec-websocket-extensions").any(|value| !value.is_empty()) {
             return Err(HandshakeRefused::Extension);
         }
-        if chooses("sec-websocket-protocol") {
-            return Err(HandshakeRefused::Subprotocol);
+        let mut offered = self.offered.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let mut chosen = head.header_values("sec-websocket-protocol").filter(|it| !it.is_empty());
+        match (chosen.next(), chosen.next()) {
+            (None, _) if offered.next().is_none() => Ok(None),
+            (None, _) => Err(HandshakeRefused::NoSubprotocol),
+            (Some(chosen), None) => {
+                let chosen = offered.find(|name| name.as_bytes() == chosen);
+                chosen.map(Some).ok_or(HandshakeRefused::Subprotocol)
+            }
+            (Some(_), Some(_)) => Err(HandshakeRefused::Subprotocol),
         }
-        Ok(())
     }
 }
 
@@ -89,9 +117,15 @@ pub enum HandshakeRefused {
     /// The server uses an extension, and none was offered.
     #[error("the server has chosen a WebSocket extension that was not offered")]
     Extension,
-    /// The server speaks a subprotocol, and none was offered.
+    /// The server has chosen a subprotocol that was not offered, or several.
     #[error("the server has chosen a WebSocket subprotocol that was not offered")]
     Subprotocol,
+    /// The server has chosen none of the subprotocols that were offered.
+    ///
+    /// RFC 6455 allows that; browsers and the reference fail such a handshake, as one without the
+    /// subprotocol is of no use.
+    #[error("the server has chosen none of the WebSocket subprotocols that were offered")]
+    NoSubprotocol,
 }
 
 #[cfg(test)]
@@ -113,8 +147,18 @@ mod tests {
         ClientKey::new(&mut |nonce: &mut [u8]| nonce.copy_from_slice(b"the sample nonce"))
     }
 
-    fn check(answer: &str) -> Result<(), HandshakeRefused> {
-        key().check(&ResponseHead::parse(answer.as_bytes(), 100).unwrap())
+    fn check(answer: &str) -> Result<Option<String>, HandshakeRefused> {
+        check_offer(&[], answer)
+    }
+
+    /// Checks an answer to a request with these values of `Sec-WebSocket-Protocol`.
+    fn check_offer(values: &[&str], answer: &str) -> Result<Option<String>, HandshakeRefused> {
+        let mut request = HeaderLines::new();
+        for value in values {
+            request.push("Sec-WebSocket-Protocol", value).unwrap();
+        }
+        let head = ResponseHead::parse(answer.as_bytes(), 100).unwrap();
+        key().offering(&request).check(&head).map(|chosen| chosen.map(String::from))
     }
 
     #[test]
@@ -124,7 +168,7 @@ mod tests {
             b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         );
-        assert_eq!(check(GOOD), Ok(()));
+        assert_eq!(check(GOOD), Ok(None));
     }
 
     #[test]
@@ -133,9 +177,9 @@ mod tests {
             .replace("Connection: Upgrade", "CONNECTION: keep-alive, uPGRADE")
             .replace("Upgrade: websocket", "upgrade: WebSocket")
             .replace("Sec-WebSocket-Accept", "sec-websocket-accept");
-        assert_eq!(check(&text), Ok(()));
+        assert_eq!(check(&text), Ok(None));
         let nothing_chosen = "\r\nSec-WebSocket-Extensions:\r\nSec-WebSocket-Protocol:\r\n\r\n";
-        assert_eq!(check(&GOOD.replace("\r\n\r\n", nothing_chosen)), Ok(()));
+        assert_eq!(check(&GOOD.replace("\r\n\r\n", nothing_chosen)), Ok(None));
     }
 
     #[test]
@@ -166,6 +210,34 @@ mod tests {
     }
 
     #[test]
+    fn server_chooses_one_of_the_subprotocols_that_were_offered() {
+        use HandshakeRefused::{NoSubprotocol, Subprotocol};
+        for (offered, fields, expected) in [
+            (&["chat"][..], "Sec-WebSocket-Protocol: chat", Ok(Some("chat"))),
+            (&["chat, v2"], "sec-websocket-protocol:  v2 ", Ok(Some("v2"))),
+            (&["chat ,v2", "v3"], "Sec-WebSocket-Protocol: v3", Ok(Some("v3"))),
+            (&["chat, v2"], "Sec-WebSocket-Protocol: chat, v2", Err(Subprotocol)),
+            (&["chat, v2"], "Sec-WebSocket-Protocol: v3", Err(Subprotocol)),
+            (&["chat"], "Sec-WebSocket-Protocol: Chat", Err(Subprotocol)),
+            (&["chat"], "Sec-WebSocket-Protocol: cha", Err(Subprotocol)),
+            (
+                &["chat"],
+                "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat",
+                Err(Subprotocol),
+            ),
+            (&["chat"], "X: y", Err(NoSubprotocol)),
+            (&["chat"], "Sec-WebSocket-Protocol:", Err(NoSubprotocol)),
+            (&[], "X: y", Ok(None)),
+            (&[""], "Sec-WebSocket-Protocol: ", Ok(None)),
+            (&[], "Sec-WebSocket-Protocol: chat", Err(Subprotocol)),
+        ] {
+            let answer = GOOD.replace("\r\n\r\n", &format!("\r\n{fields}\r\n\r\n"));
+            let expected = expected.map(|chosen| chosen.map(String::from));
+            assert_eq!(check_offer(offered, &answer), expected, "{offered:?} {fields}");
+        }
+    }
+
+    #[test]
     fn our_server_accepts_what_the_client_asks_and_the_client_its_answer() {
         let mut fill = 0;
         for _ in 0..100 {
@@ -182,7 +254,7 @@ mod tests {
             let accept = accept.unwrap();
             let answer = GOOD.replace("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", accept.as_str());
             let head = ResponseHead::parse(answer.as_bytes(), 100).unwrap();
-            assert_eq!(key.check(&head), Ok(()));
+            assert_eq!(key.check(&head), Ok(None));
             assert_eq!(super::tests::key().check(&head), Err(HandshakeRefused::Accept));
         }
     }

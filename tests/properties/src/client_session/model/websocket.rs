@@ -32,7 +32,7 @@ impl Model {
     pub(in crate::client_session) fn socket_open(&mut self, now: Time, index: usize) {
         let Some(on) = self.socket(index, &[Way::Opening]) else { return };
         self.ways.insert(on, Way::Open);
-        self.session.handle_socket_open(now, on);
+        self.session.handle_socket_open(now, on, None);
         self.settle(None);
     }
 
