@@ -149,6 +149,7 @@ mod time;
 mod url;
 
 pub use crate::{
+    channel::RedirectFault,
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake,
         InvalidSubprotocol, Reconnect,

@@ -11,7 +11,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 pub use self::{
-    close::{CloseReason, SocketEnd, TransportFault},
+    close::{CloseReason, RedirectFault, SocketEnd, TransportFault},
     queue::{SendError, TrySendError},
 };
 pub(crate) use self::{

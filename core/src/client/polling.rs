@@ -5,7 +5,7 @@ use core::{fmt, hash::Hasher, time::Duration};
 
 use bytes::Bytes;
 
-use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport, cookies::Scope};
+use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
 use crate::{
     channel::{CloseReason, ExchangeId, TransportFault, form_of, packets, time_for},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
@@ -62,23 +62,30 @@ impl fmt::Debug for Post {
 impl ClientSession {
     /// A request was answered.
     pub fn handle_answer(&mut self, now: Time, on: ExchangeId, head: &dyn AnswerHead, body: Bytes) {
-        if self.config.cookies && self.owns(on) {
-            let scope = Scope::of(&self.config.url, &self.target);
-            self.cookies.store(now, scope, self.config.wall_clock, head);
+        if self.owns(on) && !self.polling.parted {
+            if self.config.cookies {
+                self.cookies.store(now, self.place.scope(), self.config.wall_clock, head);
+            }
+            match self.follow_redirect(head, self.polling.is_post(on)) {
+                Ok(false) => {}
+                Ok(true) => return self.ask_elsewhere(now, on),
+                Err(fault) => {
+                    self.forget_exchange(on);
+                    return self.fail(now, fault);
+                }
+            }
         }
         let status = head.status();
-        if self.polling.is_post(on) {
+        let (was_get, was_post) = (self.polling.get == Some(on), self.polling.is_post(on));
+        self.forget_exchange(on);
+        if was_post {
             // Only 200 is success, as for the reference.
-            self.polling.post = None;
-            self.timers.stop(ClientTimerKind::Post);
             if self.polling.parted {
                 self.finish(CloseReason::ForcedClose);
             } else if status != 200 {
                 self.fail(now, TransportFault::Status(status));
             }
-        } else if self.polling.get == Some(on) {
-            self.polling.get = None;
-            self.timers.stop(ClientTimerKind::Get);
+        } else if was_get {
             if self.polling.parted {
                 // Whatever it is, nobody will hear of it.
             } else if status != 200 {
@@ -93,19 +100,44 @@ impl ClientSession {
     /// A request will not be answered: there was no connection to be had, it was lost, or the server
     /// broke a rule of HTTP.
     pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
-        if self.polling.is_post(on) {
-            self.polling.post = None;
-            self.timers.stop(ClientTimerKind::Post);
+        let (was_get, was_post) = (self.polling.get == Some(on), self.polling.is_post(on));
+        self.forget_exchange(on);
+        if was_post {
             self.post_failed(now, fault);
-        } else if self.polling.get == Some(on) {
-            self.polling.get = None;
-            self.timers.stop(ClientTimerKind::Get);
+        } else if was_get {
             self.get_failed(now, fault);
         }
     }
 }
 
 impl ClientSession {
+    /// Sends the request `on` once more, where it was redirected to.
+    fn ask_elsewhere(&mut self, now: Time, on: ExchangeId) {
+        let next = ExchangeId(self.fresh_id());
+        let mut request = self.request(now, TransportKind::Polling);
+        match &mut self.polling.post {
+            Some(post) if post.on == on => {
+                post.on = next;
+                request.method = "POST";
+                request.content_type = post.content_type;
+                request.body = post.body.clone();
+            }
+            _ => self.polling.get = Some(next),
+        }
+        self.actions.push_back(ClientAction::Request(next, request));
+    }
+
+    /// An exchange is over.
+    fn forget_exchange(&mut self, on: ExchangeId) {
+        if self.polling.is_post(on) {
+            self.polling.post = None;
+            self.timers.stop(ClientTimerKind::Post);
+        } else if self.polling.get == Some(on) {
+            self.polling.get = None;
+            self.timers.stop(ClientTimerKind::Get);
+        }
+    }
+
     fn owns(&self, on: ExchangeId) -> bool {
         self.polling.get == Some(on) || self.polling.is_post(on)
     }

@@ -14,6 +14,7 @@ use crate::{
     exchange::Request,
     packet::Message,
     time::Time,
+    url::Url,
     wire::{
         Arena, Input, Output,
         http::{self, Reply, ResponseHead},
@@ -24,6 +25,8 @@ use crate::{
 /// One connection.
 pub(super) struct Link {
     id: LinkId,
+    /// The server's address.
+    url: Arc<Url>,
     task: Task,
     /// What is to be written.
     output: Output,
@@ -92,17 +95,17 @@ pub(super) enum Outcome {
 /// Constructors.
 impl Link {
     /// For requests.
-    pub(super) fn http(id: LinkId, config: &Arc<http::ClientConfig>) -> Self {
+    pub(super) fn http(id: LinkId, url: Arc<Url>, config: &Arc<http::ClientConfig>) -> Self {
         let client = http::Client::new(Arc::clone(config));
-        Self::new(id, Task::Http { client, exchange: None })
+        Self::new(id, url, Task::Http { client, exchange: None })
     }
 
     /// To become a WebSocket.
     pub(super) fn handshake(
         id: LinkId,
+        url: Arc<Url>,
         on: SocketId,
         mut request: Request,
-        authority: &str,
         config: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
@@ -111,16 +114,17 @@ impl Link {
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
         let client = http::Client::new(Arc::clone(config));
-        let mut link = Self::new(id, Task::Handshake { client, on, key, mask_seed });
+        let mut link = Self::new(id, url, Task::Handshake { client, on, key, mask_seed });
         if let Task::Handshake { client, .. } = &mut link.task {
-            client.request(&request, authority, &mut link.output);
+            client.request(&request, link.url.authority(), &mut link.output);
         }
         link
     }
 
-    const fn new(id: LinkId, task: Task) -> Self {
+    const fn new(id: LinkId, url: Arc<Url>, task: Task) -> Self {
         Self {
             id,
+            url,
             task,
             output: Output::new(),
             connected: false,
@@ -160,9 +164,9 @@ impl Link {
     }
 
     /// Sends a request, once the connection is there.
-    pub(super) fn request(&mut self, now: Time, on: ExchangeId, request: Request, authority: &str) {
+    pub(super) fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         let Task::Http { client, exchange } = &mut self.task else { return };
-        client.request(&request, authority, &mut self.output);
+        client.request(&request, self.url.authority(), &mut self.output);
         let request = self.kept.then_some(request);
         *exchange = Some(Exchange { on, request, since: now, responding: false });
         self.deadline = None;
@@ -380,6 +384,10 @@ impl Link {
 impl Link {
     pub(super) const fn id(&self) -> LinkId {
         self.id
+    }
+
+    pub(super) const fn url(&self) -> &Arc<Url> {
+        &self.url
     }
 
     pub(super) const fn deadline(&self) -> Option<Time> {

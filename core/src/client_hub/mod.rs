@@ -8,13 +8,13 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use self::link::{Link, Outcome};
 use crate::{
     channel::{CloseReason, Event, ExchangeId, TransportFault, TrySendError},
-    client::{ClientAction, ClientConfig, ClientSession},
+    client::{ClientAction, ClientConfig, ClientSession, is_same_origin},
     encoded::Encoded,
     entropy::Entropy,
     exchange::Request,
@@ -23,16 +23,15 @@ use crate::{
     wire::{Arena, Input, http},
 };
 
-/// One TCP connection of a client, to be encrypted if [`Url::is_secure`] says so. A name that the
-/// hub gives.
+/// One TCP connection of a client. A name that the hub gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
 /// What [`ClientHub::poll_action`] asks of an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkAction {
-    /// Connect to the server under this name. The outcome goes to [`ClientHub::handle_connected`] or
-    /// [`ClientHub::handle_refused`].
+    /// Connect to the server at [`ClientHub::address`], under this name. The outcome goes to
+    /// [`ClientHub::handle_connected`] or [`ClientHub::handle_refused`].
     Connect(LinkId),
     /// There is something to write: call [`ClientHub::transmit`].
     Write(LinkId),
@@ -81,7 +80,6 @@ pub enum LinkAction {
 /// ```
 pub struct ClientHub {
     session: ClientSession,
-    authority: String,
     http: Arc<http::ClientConfig>,
     /// Limits of a WebSocket: bytes and frames of a message.
     max_message: usize,
@@ -111,7 +109,6 @@ impl ClientHub {
         let limits = &config.limits;
         let (max_message, max_fragments) = (limits.max_payload, limits.max_fragments);
         Self {
-            authority: String::from(url.authority()),
             http: Arc::new(http::ClientConfig::new(limits)),
             max_message,
             max_fragments,
@@ -123,7 +120,7 @@ impl ClientHub {
             opened: VecDeque::new(),
             arena: Arena::new(),
             next_id: 0,
-            session: ClientSession::new(now, config, websocket_worked, entropy),
+            session: ClientSession::at(now, url, config, websocket_worked, entropy),
         }
     }
 
@@ -310,6 +307,14 @@ impl ClientHub {
         &self.session
     }
 
+    /// Address to which a connection goes: host, port, and whether to encrypt ([`Url::is_secure`]).
+    ///
+    /// Not always the one that the hub was made for, as a server may redirect. `None` if the hub has
+    /// forgotten the name.
+    pub fn address(&self, id: LinkId) -> Option<&Url> {
+        self.index(id).map(|at| &**self.links[at].url())
+    }
+
     /// Whether a connection should be read: not while the application has more than enough to catch
     /// up with, or the server reads no answers.
     pub fn is_reading(&self, id: LinkId) -> bool {
@@ -349,7 +354,8 @@ impl ClientHub {
             ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
             ClientAction::OpenSocket(on, request) => {
                 let id = self.fresh_id();
-                let link = Link::handshake(id, on, request, &self.authority, &self.http, entropy);
+                let url = Arc::clone(self.session.place());
+                let link = Link::handshake(id, url, on, request, &self.http, entropy);
                 self.open(link);
             }
             ClientAction::CloseSocket(on) => {
@@ -368,17 +374,19 @@ impl ClientHub {
         // The clock may have jumped, and not been looked at yet.
         self.close_links(|link| link.is_stale(now));
         // The one that was used last: the server is the least likely to have closed it.
-        let free = self.links.iter_mut().filter(|link| link.is_free());
-        match free.max_by_key(|link| link.deadline()) {
-            Some(link) => link.request(now, on, request, &self.authority),
-            None => self.request_afresh(now, on, request),
+        let url = self.session.place();
+        let is_usable = |link: &&mut Link| link.is_free() && is_same_origin(link.url(), url);
+        let usable = self.links.iter_mut().filter(is_usable);
+        match usable.max_by_key(|link| link.deadline()) {
+            Some(link) => link.request(now, on, request),
+            None => self.request_afresh(now, Arc::clone(url), on, request),
         }
     }
 
-    fn request_afresh(&mut self, now: Time, on: ExchangeId, request: Request) {
+    fn request_afresh(&mut self, now: Time, url: Arc<Url>, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
-        let mut link = Link::http(id, &self.http);
-        link.request(now, on, request, &self.authority);
+        let mut link = Link::http(id, url, &self.http);
+        link.request(now, on, request);
         self.open(link);
     }
 
@@ -400,7 +408,10 @@ impl ClientHub {
                 self.links[at].keep(now);
                 session.handle_answer(now, on, &head, body);
             }
-            Outcome::Stale(on, request) => self.request_afresh(now, on, request),
+            Outcome::Stale(on, request) => {
+                let url = Arc::clone(self.links[at].url());
+                self.request_afresh(now, url, on, request);
+            }
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on, subprotocol) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);

@@ -467,6 +467,49 @@ fn a_connection_with_a_response_before_the_end_of_its_request_is_not_kept() {
 }
 
 #[test]
+fn connections_go_to_the_host_that_a_redirect_names() {
+    let mut server = Server::new(|_| {});
+    let first = server.connect();
+    assert_eq!(server.hub.address(first).unwrap().authority(), "localhost:3000");
+    server.written.remove(&first).unwrap();
+    let moved = "HTTP/1.1 307 \r\nLocation: https://example.com/p\r\nContent-Length: 0\r\n\r\n";
+    server.bytes(first, moved.as_bytes());
+    // The kept connection leads to another server.
+    assert!(server.closed.is_empty() && server.written.is_empty());
+    let second = server.connect();
+    let url = server.hub.address(second).unwrap();
+    assert_eq!((url.host(), url.port(), url.is_secure()), ("example.com", 443, true));
+    let head = RequestHead::parse(&server.written.remove(&second).unwrap(), 100).unwrap();
+    assert_eq!(head.header("host"), Some(&b"example.com"[..]));
+    assert_eq!((head.path(), head.query()), ("/p", "EIO=4&transport=polling"));
+    server.answer(second, &open(r#"["websocket"]"#));
+    let socket = server.connecting[0];
+    assert!(server.hub.address(socket).unwrap().is_secure());
+    // The next GET went out on the connection to that host.
+    assert!(server.written.contains_key(&second));
+    server.wait(Duration::from_secs(4));
+    assert_eq!(server.closed, [first]);
+    assert_eq!(server.hub.address(first), None);
+}
+
+#[test]
+fn a_relative_redirect_stays_on_its_connection() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 302 \r\nLocation: p\r\nContent-Length: 0\r\n\r\n");
+    let target = "/engine.io/p?EIO=4&transport=polling&sid=the-sid";
+    assert_eq!(server.request(get), format!("GET {target}"));
+    assert!(server.connecting.is_empty());
+}
+
+#[test]
+fn a_redirect_of_a_websocket_is_a_failure() {
+    let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    let link = server.connect();
+    server.bytes(link, b"HTTP/1.1 302 \r\nLocation: /p\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(server.events(), [closed(TransportFault::Status(302))]);
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_reported_once() {
     let mut server = Server::new(|_| {});
     let link = server.connecting.remove(0);
