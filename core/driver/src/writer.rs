@@ -34,6 +34,11 @@ impl Writer {
         self.outbox.is_blocked() || self.held.is_some()
     }
 
+    /// Bytes that wait for the socket.
+    pub(crate) fn len(&self) -> usize {
+        self.outbox.len()
+    }
+
     /// When a peer that goes on taking nothing is given up, if something waits for it. How much of
     /// what it has taken a stream still holds is not to be seen: all of that is one piece.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Time> {

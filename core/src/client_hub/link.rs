@@ -33,6 +33,8 @@ pub(super) struct Link {
     connected: bool,
     /// The socket did not take all that it was given.
     blocked: bool,
+    /// Bytes that were handed out and wait in the event loop, if that has said so.
+    left: usize,
     /// It takes bytes again, and has not taken everything since.
     resumed: bool,
     /// The event loop knows that there is something to write.
@@ -129,6 +131,7 @@ impl Link {
             output: Output::new(),
             connected: false,
             blocked: false,
+            left: 0,
             resumed: false,
             announced: false,
             kept: false,
@@ -143,24 +146,32 @@ impl Link {
         self.connected = true;
     }
 
-    /// The socket has not taken everything of what was handed out.
-    pub(super) fn block(&mut self) {
-        self.blocked = true;
+    /// The socket has not taken the last `left` bytes of what was handed out. Returns how many it has
+    /// taken since it was full, which tell that the server reads.
+    pub(super) fn block(&mut self, left: usize) -> usize {
+        let was_left = core::mem::replace(&mut self.left, left);
+        if core::mem::replace(&mut self.blocked, true) {
+            return was_left.saturating_sub(left);
+        }
         if let Task::Socket { ws, close_by, .. } = &self.task
             && ws.is_closing()
         {
             self.deadline = Some(*close_by);
         }
+        0
     }
 
     /// The socket takes bytes again. Who was told before that there is something to write may not have
-    /// been able to.
-    pub(super) fn unblock(&mut self, now: Time, linger: Duration) {
+    /// been able to. Returns as [`block`](Self::block).
+    pub(super) fn unblock(&mut self, now: Time, linger: Duration) -> usize {
         self.announced = false;
+        let taken = core::mem::take(&mut self.left);
         if core::mem::take(&mut self.blocked) {
-            self.resumed = true;
+            // What the socket has taken of bytes that wait here is seen when it takes more.
+            self.resumed = taken == 0;
             self.await_close(now, linger);
         }
+        taken
     }
 
     /// Sends a request, once the connection is there.

@@ -169,21 +169,24 @@ impl ClientHub {
         self.forget(now, id, TransportFault::ConnectionLost);
     }
 
-    /// A connection did not take all that was handed out: for loops that keep the rest themselves.
+    /// A connection did not take the last `left` bytes of what was handed out: for loops that keep them.
     ///
-    /// Nothing more is handed out until [`handle_writable`](Self::handle_writable), and nothing counts
-    /// as written. A loop whose writes go straight to the socket need not call it:
-    /// [`transmit`](Self::transmit) sees that less was taken than given.
-    pub fn handle_blocked(&mut self, _now: Time, id: LinkId) {
+    /// Nothing more is handed out until [`handle_writable`](Self::handle_writable), and the connection
+    /// does not count as written to. Call it again when there are fewer, which tells that the server
+    /// reads. A loop whose writes go straight to the socket need not call it: [`transmit`](Self::transmit)
+    /// sees that less was taken than given.
+    pub fn handle_blocked(&mut self, now: Time, id: LinkId, left: usize) {
         if let Some(link) = self.link(id) {
-            link.block();
+            let progress = link.block(left);
+            self.session.handle_progress(now, progress);
         }
     }
 
-    /// A connection takes bytes again, after it did not take all of them.
+    /// A connection takes bytes again, after it did not take all of them: nothing is left.
     pub fn handle_writable(&mut self, now: Time, id: LinkId) {
         let Some(at) = self.index(id) else { return };
-        self.links[at].unblock(now, self.linger);
+        let progress = self.links[at].unblock(now, self.linger);
+        self.session.handle_progress(now, progress);
         if self.links[at].is_over() {
             self.close_link(at);
         }
@@ -280,9 +283,7 @@ impl ClientHub {
     pub fn transmit(&mut self, now: Time, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
         let Some(at) = self.index(id) else { return };
         let progress = self.links[at].transmit(now, self.linger, &mut self.session, write);
-        if progress > 0 {
-            self.session.handle_progress(now, progress);
-        }
+        self.session.handle_progress(now, progress);
         if self.links[at].is_over() {
             self.close_link(at);
         }

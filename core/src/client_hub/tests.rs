@@ -863,7 +863,7 @@ fn a_loop_that_keeps_bytes_itself_gets_no_more_until_they_are_written() {
     let (mut server, link, mut ws) = Server::websocket();
     server.hub.send("a").unwrap();
     server.drain();
-    server.hub.handle_blocked(server.now, link);
+    server.hub.handle_blocked(server.now, link, 5);
     server.hub.send("b").unwrap();
     server.drain();
     assert_eq!(server.heard(link, &mut ws), ["4a"]);
@@ -873,12 +873,42 @@ fn a_loop_that_keeps_bytes_itself_gets_no_more_until_they_are_written() {
 }
 
 #[test]
+fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
+    for (rate, lives) in RATES {
+        let (mut server, link, _) = Server::websocket();
+        server.hub.send("x".repeat(200_000)).unwrap();
+        let mut left = 0;
+        for _ in 0..150 {
+            if left == 0 {
+                server.hub.handle_writable(server.now, link);
+                assert!(server.hub.poll_action(server.now, &mut seven()).is_some());
+                server.hub.transmit(server.now, link, |bytes| {
+                    left += bytes.len();
+                    bytes.len()
+                });
+            }
+            // The socket is full from the first byte on.
+            server.hub.handle_blocked(server.now, link, left);
+            assert_eq!(server.hub.poll_action(server.now, &mut seven()), None);
+            server.wait(Duration::from_secs(1));
+            if server.hub.session().is_closed() {
+                break;
+            }
+            left = left.saturating_sub(rate);
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        let expected = if lives { vec![] } else { timeout };
+        assert_eq!(server.events(), expected, "{rate} bytes a second");
+    }
+}
+
+#[test]
 fn a_close_counts_as_written_when_a_loop_that_keeps_it_says_so() {
     let (mut server, link, _) = Server::websocket();
     server.hub.send("a").unwrap();
     server.hub.close(server.now);
     server.drain();
-    server.hub.handle_blocked(server.now, link);
+    server.hub.handle_blocked(server.now, link, 5);
     server.wait(Duration::from_secs(29));
     assert!(server.closed.is_empty());
     server.hub.handle_writable(server.now, link);
@@ -890,7 +920,7 @@ fn a_close_counts_as_written_when_a_loop_that_keeps_it_says_so() {
     let (mut server, link, _) = Server::websocket();
     server.hub.close(server.now);
     server.drain();
-    server.hub.handle_blocked(server.now, link);
+    server.hub.handle_blocked(server.now, link, 5);
     server.bytes(link, b"\x88\x00");
     assert!(server.closed.is_empty(), "ours is not written");
     server.hub.handle_writable(server.now, link);

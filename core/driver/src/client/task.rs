@@ -7,10 +7,9 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
-use enginewire::{ClientHub, LinkAction, LinkId, Time, carrier::WRITE_CHUNK};
+use enginewire::{ClientHub, LinkAction, LinkId, Time, Url};
 use futures_io::AsyncWrite;
 
 use super::{ClientCell, Shared, connect::connect};
@@ -40,7 +39,6 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell<R>> {
         links: Vec::new(),
         sleep: None,
         last_look: LastLook::default(),
-        excused: Time::ZERO,
         span,
     };
     shared.runtime.spawn(task);
@@ -53,8 +51,6 @@ struct Task<R: Runtime> {
     links: Vec<Link<R>>,
     sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
     last_look: LastLook,
-    /// Until when a server that takes nothing of the last bytes is excused.
-    excused: Time,
     span: Span,
 }
 
@@ -75,13 +71,6 @@ enum State<R: Runtime> {
         /// Nothing can be written any more. What the server has said before may still be read.
         broken: bool,
     },
-    /// The session has let go of it: it is closed once everything has been written, unless the server
-    /// takes nothing for too long.
-    Closing {
-        stream: R::Stream,
-        writer: Writer,
-        since: Time,
-    },
 }
 
 impl<R: Runtime> Task<R> {
@@ -90,9 +79,6 @@ impl<R: Runtime> Task<R> {
     /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
     /// socket is in time, and a request is not sent on a connection whose end has come.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        if self.closing_deadline().is_some_and(|due| due <= now) {
-            self.look_again(now);
-        }
         let mut more = true;
         for _ in 0..MAX_LOOKS {
             more = self.look_at_all(now, cx, scratch);
@@ -112,22 +98,11 @@ impl<R: Runtime> Task<R> {
     /// that are close to each other had its own, the one would always come up during that of the other.
     fn look_again(&mut self, now: Time) {
         let awaited = self.cell.lock_by_task().inner.hosted.hub.awaited();
-        let due = self.closing_deadline().into_iter().chain(awaited).min();
-        if let Some(due) = due.filter(|&due| due <= now)
+        if let Some(due) = awaited.filter(|&due| due <= now)
             && let Some(until) = self.last_look.before(due, now)
         {
-            self.excused = until;
             self.cell.lock_by_task().inner.hosted.hub.excuse(until);
         }
-    }
-
-    /// When the first of the connections that are closing is given up.
-    fn closing_deadline(&self) -> Option<Time> {
-        let closing = self.links.iter().filter_map(|link| match &link.state {
-            State::Closing { writer, since, .. } => Some(closing_deadline(writer, *since)),
-            _ => None,
-        });
-        closing.min().map(|deadline| deadline.max(self.excused))
     }
 
     /// Looks at each connection once. Says whether another look is worth it.
@@ -157,25 +132,30 @@ impl<R: Runtime> Task<R> {
             };
             let Some(action) = action else { return acted > 0 };
             match action {
-                LinkAction::Connect(id) => {
-                    let shared = Arc::clone(self.cell.shared());
-                    let connect = async move { connect(&shared.runtime, &shared.url).await };
-                    self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
-                }
+                LinkAction::Connect(id) => self.connect(id),
                 LinkAction::Write(id) => self.write(id, now, cx, scratch),
-                LinkAction::Close(id) => self.close(id, now),
+                LinkAction::Close(id) => self.close(id, cx),
             }
         }
         true
     }
 
-    /// The session has let go of a connection.
-    fn close(&mut self, id: LinkId, now: Time) {
+    /// Begins to connect to where the session wants it.
+    fn connect(&mut self, id: LinkId) {
+        let url = self.cell.lock_by_task().inner.hosted.hub.address(id).cloned();
+        let Some(url) = url else { return };
+        let shared = Arc::clone(self.cell.shared());
+        let connect = async move { connect_to(&shared, &url).await };
+        self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
+    }
+
+    /// Closes a connection that the session needs no more. Everything has been written, or is of no use
+    /// to the server.
+    fn close(&mut self, id: LinkId, cx: &mut Context<'_>) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let link = self.links.swap_remove(at);
-        if let State::Open { stream, writer, broken: false, .. } = link.state {
-            let since = now;
-            self.links.push(Link { id, state: State::Closing { stream, writer, since } });
+        if let State::Open { mut stream, .. } = self.links.swap_remove(at).state {
+            // One that encrypts says so to the server, if it can do so at once.
+            let _ = Pin::new(&mut stream).poll_close(cx);
         }
     }
 
@@ -183,26 +163,21 @@ impl<R: Runtime> Task<R> {
     fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
         let State::Open { stream, writer, broken, .. } = &mut self.links[at].state else { return };
-        if *broken {
-            // It counts as blocked until it is lost.
-            return self.cell.lock_by_task().inner.hosted.hub.transmit(now, id, |_| 0);
-        }
-        if !writer.is_blocked() {
-            let mut room = WRITE_CHUNK;
+        {
             let mut guard = self.cell.lock_by_task();
             guard.inner.hosted.hub.transmit(now, id, |bytes| {
-                let taken = &bytes[..bytes.len().min(room)];
-                room -= taken.len();
-                scratch.output.put_slice(taken);
-                taken.len()
+                // It counts as blocked until it is lost.
+                let taken = if *broken { 0 } else { bytes.len() };
+                writer.output(&mut scratch.output).put_slice(&bytes[..taken]);
+                taken
             });
         }
         match writer.poll_flush(stream, &mut scratch.output, cx, now) {
-            Poll::Ready(Ok(())) => {
-                self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id)
-            }
+            Poll::Ready(Ok(())) => {}
             // It is told when the rest is out.
-            Poll::Pending => {}
+            Poll::Pending => {
+                self.cell.lock_by_task().inner.hosted.hub.handle_blocked(now, id, writer.len());
+            }
             Poll::Ready(Err(error)) => {
                 *broken = true;
                 self.cell.lock_by_task().inner.error = Some(error);
@@ -227,7 +202,10 @@ impl<R: Runtime> Task<R> {
                     let (reader, writer) = (Reader::default(), Writer::default());
                     *state = State::Open { stream, reader, writer, broken: false };
                     let mut guard = self.cell.lock_by_task();
-                    guard.inner.peer_addr.get_or_insert(peer_addr);
+                    // Until the session is open, the server may send it elsewhere.
+                    if guard.inner.hosted.hub.session().handshake().is_none() {
+                        guard.inner.peer_addr = Some(peer_addr);
+                    }
                     guard.inner.hosted.hub.handle_connected(now, id);
                     Progress::More
                 }
@@ -236,23 +214,18 @@ impl<R: Runtime> Task<R> {
                     Progress::Ended
                 }
             },
-            State::Closing { stream, writer, since } => {
-                let written = writer.poll_flush(stream, &mut scratch.output, cx, now);
-                let closed = match written {
-                    Poll::Ready(Ok(())) => Pin::new(stream).poll_close(cx).is_ready(),
-                    Poll::Ready(Err(_)) => true,
-                    Poll::Pending => false,
-                };
-                let given_up = closing_deadline(writer, *since).max(self.excused) <= now;
-                if closed || given_up { Progress::Ended } else { Progress::Idle }
-            }
             State::Open { stream, reader, writer, broken } => {
                 let mut progress = Progress::Idle;
                 if writer.is_blocked() && !*broken {
+                    let before = writer.len();
                     match writer.poll_flush(stream, &mut scratch.output, cx, now) {
                         Poll::Ready(Ok(())) => {
                             self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id);
                             progress = Progress::More;
+                        }
+                        Poll::Pending if writer.len() < before => {
+                            let mut guard = self.cell.lock_by_task();
+                            guard.inner.hosted.hub.handle_blocked(now, id, writer.len());
                         }
                         Poll::Pending => {}
                         Poll::Ready(Err(error)) => {
@@ -306,10 +279,14 @@ impl<R: Runtime> Task<R> {
 
     /// Sees to it that the task is woken at the next deadline.
     fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let closing = self.closing_deadline();
         let mut guard = self.cell.lock_by_task();
-        let due = guard.inner.hosted.hub.poll_timeout().into_iter().chain(closing).min();
+        let due = guard.inner.hosted.hub.poll_timeout();
         guard.inner.armed = due;
+        let session = guard.inner.hosted.hub.session();
+        if session.is_closed() && !session.was_closed() {
+            // The application need not wait for a closing handshake that it has not begun.
+            guard.inner.hosted.done = true;
+        }
         drop(guard);
         let Some(due) = due else {
             self.sleep = None;
@@ -372,9 +349,16 @@ enum Progress {
     Ended,
 }
 
-/// When a connection that is closing is given up, if nothing is written before.
-fn closing_deadline(writer: &Writer, since: Time) -> Time {
-    writer.deadline(PATIENCE).unwrap_or(since + PATIENCE).max(since + PATIENCE)
+/// Connects to the server at `to`, which may have been named by a redirect.
+async fn connect_to<R: Runtime>(
+    shared: &Shared<R>,
+    to: &Url,
+) -> io::Result<(R::Stream, SocketAddr)> {
+    if to.is_secure() && !R::TLS {
+        let why = "the server redirects to https, and this runtime brings no TLS";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    connect(&shared.runtime, to).await
 }
 
 /// Random bytes, fetched in bulk.
@@ -384,9 +368,6 @@ fn entropy<R: Runtime>(pool: &mut EntropyPool, runtime: &R) -> impl FnMut(&mut [
 
 /// How often the task goes through everything before it lets others have their turn.
 const ROUNDS: usize = 8;
-
-/// How long a server may take nothing of the last bytes of a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the connections before the session is asked what it wants: a server that never stops talking
 /// must not keep it from answering.
