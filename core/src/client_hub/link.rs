@@ -41,6 +41,8 @@ pub(super) struct Link {
     announced: bool,
     /// A response has come on this connection: it is a kept one, which the server may close at any time.
     kept: bool,
+    /// When the connection may be used again; see [`REST`].
+    rests_until: Time,
     /// When the connection is closed, if nothing is made of it before.
     deadline: Option<Time>,
 }
@@ -135,6 +137,7 @@ impl Link {
             resumed: false,
             announced: false,
             kept: false,
+            rests_until: Time::ZERO,
             deadline: None,
         }
     }
@@ -271,6 +274,7 @@ impl Link {
     /// The request is over: keeps the connection for another one, for a while.
     pub(super) fn keep(&mut self, now: Time) {
         self.kept = true;
+        self.rests_until = now + REST;
         self.deadline = Some(now + KEPT_FOR);
     }
 
@@ -439,7 +443,12 @@ impl Link {
         }
     }
 
-    /// Whether it takes another request.
+    /// When it takes another request, if it ever does.
+    pub(super) fn free_from(&self) -> Option<Time> {
+        self.is_free().then_some(self.rests_until)
+    }
+
+    /// Whether it waits for another request.
     pub(super) const fn is_free(&self) -> bool {
         matches!(&self.task, Task::Http { client, exchange: None } if client.is_idle())
     }
@@ -519,6 +528,11 @@ impl fmt::Debug for Link {
         f.debug_struct("Link").field("id", &self.id).field("task", &task).finish_non_exhaustive()
     }
 }
+
+/// How long a connection is left alone after a response. A server may close its sending side right behind
+/// that without a word, and go on to read: Node takes a POST then, cannot respond, and would take it
+/// once more from a fresh connection. By then the end has come.
+const REST: Duration = Duration::from_millis(25);
 
 /// How long a connection is kept for the next request. Node, the most common server, closes one after
 /// 5 s: a request that meets this costs a round trip more.

@@ -374,12 +374,15 @@ impl ClientHub {
     fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         // The clock may have jumped, and not been looked at yet.
         self.close_links(|link| link.is_stale(now));
-        // The one that was used last: the server is the least likely to have closed it.
         let url = self.session.place();
-        let is_usable = |link: &&mut Link| link.is_free() && is_same_origin(link.url(), url);
-        let usable = self.links.iter_mut().filter(is_usable);
-        match usable.max_by_key(|link| link.deadline()) {
-            Some(link) => link.request(now, on, request),
+        let free = (0..self.links.len())
+            .filter(|&at| is_same_origin(self.links[at].url(), url))
+            .filter_map(|at| Some((self.links[at].free_from()?, at)));
+        // Of those that have rested the one used last: the server is the least likely to have closed it.
+        let rested = free.clone().filter(|&(from, _)| from <= now).max();
+        let longest = free.min().filter(|_| self.links.len() >= MAX_LINKS);
+        match rested.or(longest) {
+            Some((_, at)) => self.links[at].request(now, on, request),
             None => self.request_afresh(now, Arc::clone(url), on, request),
         }
     }
@@ -474,3 +477,6 @@ impl fmt::Debug for ClientHub {
             .finish_non_exhaustive()
     }
 }
+
+/// Connections from which on none is left alone after a response: as many as browsers open to a host.
+const MAX_LINKS: usize = 6;
