@@ -179,6 +179,18 @@ impl HeaderLines {
             .map(|(_, value)| value.trim_ascii())
     }
 
+    /// The lines but for fields of these names, in whatever case.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let mut kept = Vec::new();
+        for line in self.0.split_inclusive(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            if !names.iter().any(|left_out| name.eq_ignore_ascii_case(left_out.as_bytes())) {
+                kept.extend_from_slice(line);
+            }
+        }
+        Self(Cow::Owned(kept))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -294,6 +306,14 @@ mod tests {
         assert!(lines.values("x-a").eq([b"b:c"]));
         assert_eq!(lines.values("close").count(), 0);
         assert_eq!(HeaderLines::new().values("").count(), 0);
+    }
+
+    #[test]
+    fn fields_are_left_out_by_name_in_any_case() {
+        let lines = HeaderLines::from_static("A: 1\r\nb:2\r\nAB: 3\r\na: 4\r\n");
+        assert_eq!(lines.without(&["a", "x"]).as_bytes(), b"b:2\r\nAB: 3\r\n");
+        assert_eq!(lines.without(&[]), lines);
+        assert!(HeaderLines::new().without(&["a"]).is_empty());
     }
 
     #[test]

@@ -151,6 +151,7 @@ mod url;
 
 pub use crate::{
     carrier::{Layer, LayerContext},
+    channel::RedirectFault,
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake,
         InvalidSubprotocol, Reconnect, Reconnector,

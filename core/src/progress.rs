@@ -48,6 +48,11 @@ impl Progress {
     }
 }
 
+/// Time that so many bytes need at the lowest rate.
+pub(crate) fn time_for(bytes: usize) -> Duration {
+    Duration::from_millis((bytes as u64).saturating_mul(1000) / LOWEST_RATE)
+}
+
 /// Bytes that must move within `patience`.
 fn enough(patience: Duration) -> u64 {
     let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
@@ -120,6 +125,14 @@ mod tests {
         let mut progress = progress(patience);
         assert_eq!(progress.add(4095), None);
         assert_eq!(progress.add(1), Some(patience));
+    }
+
+    #[test]
+    fn the_time_for_bytes_is_that_of_the_lowest_rate() {
+        assert_eq!(time_for(0), Duration::ZERO);
+        assert_eq!(time_for(1023), Duration::from_millis(999));
+        assert_eq!(time_for(ENOUGH), PATIENCE);
+        assert_eq!(time_for(usize::MAX), Duration::from_millis(u64::MAX / LOWEST_RATE));
     }
 
     #[test]

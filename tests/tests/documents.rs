@@ -1,4 +1,5 @@
 //! What `ARCHITECTURE.md`, `CONTRIBUTING.md` and the READMEs name exists.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the tree fails")]
 
 use std::{
     fs,

@@ -45,10 +45,12 @@ pub(crate) struct Inner {
     waiters: Waiters,
     /// The task that has the connections.
     task: Option<Waker>,
-    /// When that task will look next, if nobody wakes it.
-    pub(crate) armed: Option<Time>,
+    /// That task was woken, and has not taken the lock since.
+    woken: bool,
+    /// When that task wakes by itself.
+    armed: Option<Time>,
     /// It has stopped reading until the application catches up.
-    pub(crate) paused: bool,
+    throttled: bool,
     /// What the operating system last had against a connection.
     pub(crate) error: Option<io::Error>,
     /// The server's address, as the first connection has found it.
@@ -88,8 +90,9 @@ impl ClientCell {
                 hosted: Hosted { hub, done: false },
                 waiters: Waiters::default(),
                 task: None,
+                woken: false,
                 armed: None,
-                paused: false,
+                throttled: false,
                 error: None,
                 peer_addr: None,
                 begun: false,
@@ -110,13 +113,9 @@ impl ClientCell {
         Guard { cell: self, inner, wakes, news: None, by_task: false, settled: false }
     }
 
-    /// The task wants to be woken when the session asks for something.
+    /// Has the task woken when the session asks for something.
     pub(crate) fn register_task(&self, waker: &Waker) {
         register(&mut lock(&self.inner).task, waker);
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        lock(&self.inner).hosted.hub.is_finished()
     }
 
     /// The task has ended, and with it all connections.
@@ -203,17 +202,29 @@ impl Shareable for ClientCell {
 }
 
 impl Guard<'_> {
+    /// Notes what the task waits for until it takes the lock again.
+    pub(crate) fn settle_task(&mut self, due: Option<Time>, throttled: bool) {
+        let Inner { hosted, woken, armed, throttled: is_throttled, .. } = &mut *self.inner;
+        (*woken, *armed, *is_throttled) = (false, due, throttled);
+        let session = hosted.hub.session();
+        if session.is_closed() && !session.was_closed() {
+            // The application need not wait for a closing handshake that it has not begun.
+            hosted.done = true;
+        }
+    }
+
     fn settle(&mut self) {
-        let Inner { hosted, waiters, task, armed, paused, begun, ended, .. } = &mut *self.inner;
+        let Inner { hosted, waiters, task, woken, armed, throttled, begun, ended, .. } =
+            &mut *self.inner;
         waiters.wake(hosted, &mut self.wakes);
         let hub = &hosted.hub;
         let due = hub.poll_timeout();
         let sooner = due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
         let session = hub.session();
-        let resumes = *paused && session.is_receiving();
-        if !self.by_task && (sooner || resumes || hub.has_actions()) {
-            *paused = false;
-            self.wakes.extend(task.take());
+        let resumes = *throttled && session.is_receiving();
+        if !self.by_task && !*woken && (sooner || resumes || hub.has_actions()) {
+            *woken = true;
+            self.wakes.extend(task.clone());
         }
         if *ended {
             return;

@@ -77,6 +77,9 @@ pub enum TransportFault {
     /// Client: the server answered with this status, which is not the one that the protocol wants.
     #[error("the server answered with status {0}")]
     Status(u16),
+    /// Client: the server has redirected polling, and the client has not followed.
+    #[error("the server's redirect cannot be followed: {0}")]
+    Redirect(#[from] RedirectFault),
     /// Client: the server broke a rule of HTTP.
     #[error("the server's answer breaks a rule of HTTP: {0}")]
     Http(#[from] AnswerFault),
@@ -92,6 +95,24 @@ pub enum TransportFault {
     /// Client: the server sent something that is no packet.
     #[error("the server sent a malformed packet: {0}")]
     Malformed(#[from] DecodeError),
+}
+
+/// Reason for which a client does not follow a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectFault {
+    /// One redirect has led to the next too often.
+    #[error("there are more than {max} in a row")]
+    TooMany {
+        /// The limit.
+        max: u8,
+    },
+    /// The redirect leads from `https` to `http`.
+    #[error("it leads from https to http")]
+    Downgrade,
+    /// The `Location` field is no URL of a server.
+    #[error("it leads to no http or https URL")]
+    Location,
 }
 
 /// How a WebSocket came to its end.

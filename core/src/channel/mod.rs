@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 pub use self::{
-    close::{CloseReason, SocketEnd, TransportFault},
+    close::{CloseReason, RedirectFault, SocketEnd, TransportFault},
     queue::{SendError, TrySendError},
 };
 pub(crate) use self::{
@@ -18,7 +18,7 @@ pub(crate) use self::{
     queue::{PROBE, Queue, Queued},
     timers::{Kind, Timers},
 };
-pub(crate) use crate::progress::Progress;
+pub(crate) use crate::progress::{Progress, time_for};
 use crate::{encoded::Encoded, limits::Limits, packet::Message};
 
 /// One HTTP request and its answer. On the server a name that the driver gives and that comes back in

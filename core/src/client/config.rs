@@ -89,6 +89,12 @@ pub struct ClientConfig {
     pub upgrade_timeout: Duration,
     /// How long a closing session waits for the server to take what is queued. Default 30 s.
     pub close_timeout: Duration,
+    /// Time for the server's part of a close, once nothing is queued. Default 2 s, a few round trips.
+    ///
+    /// On polling that is the response to the last POST, whose body has besides the time that it needs
+    /// at 1 KiB a second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the
+    /// closing handshake and the end of the connection (RFC 6455 section 7.1.1).
+    pub linger: Duration,
     /// What bounds memory and work. The defaults are those of a server but for `max_payload`, the
     /// largest message and answer that the server may send: 100 MiB, as the WebSocket library
     /// of the reference; and `max_packets`, which is 1 048 576, as some servers send all they have in one
@@ -127,6 +133,7 @@ impl ClientConfig {
             request_timeout: None,
             upgrade_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
             limits,
         }
     }
@@ -204,14 +211,21 @@ impl ClientConfig {
     /// Path and query that all requests begin with, up to the name of the transport.
     pub fn target(&self) -> String {
         let path = query::escape_path(self.path.trim_matches('/'));
-        let mut query = String::new();
-        for (key, value) in self.query.iter().filter(|(key, _)| !self.is_reserved(key)) {
-            query::push_pair(&mut query, key, value);
-        }
-        query::push_pair(&mut query, "EIO", if self.revision == Revision::V4 { "4" } else { "3" });
         let slash = if path.is_empty() { "" } else { "/" };
         let end = if path.is_empty() || self.add_trailing_slash { "/" } else { "" };
-        format!("{slash}{path}{end}?{query}&transport=")
+        self.target_to(&format!("{slash}{path}{end}"), &self.query)
+    }
+
+    /// The same with this path, which is escaped, and these parameters beside those of the protocol.
+    pub(super) fn target_to<T: AsRef<str>>(&self, path: &str, parameters: &[(T, T)]) -> String {
+        let mut query = String::new();
+        for (key, value) in parameters {
+            if !self.is_reserved(key.as_ref()) {
+                query::push_pair(&mut query, key.as_ref(), value.as_ref());
+            }
+        }
+        query::push_pair(&mut query, "EIO", if self.revision == Revision::V4 { "4" } else { "3" });
+        format!("{path}?{query}&transport=")
     }
 
     /// Whether the client itself sends the query parameter, or none of that name must be sent.
@@ -223,10 +237,14 @@ impl ClientConfig {
     }
 
     /// The header fields of a request, but for `Cookie` and those that frame it.
-    pub(super) fn request_headers(&self, transport: TransportKind) -> HeaderLines {
+    ///
+    /// `own` says that it goes to the origin of the application's choice: no other gets credentials
+    /// (WHATWG Fetch section 4.4).
+    pub(super) fn request_headers(&self, transport: TransportKind, own: bool) -> HeaderLines {
         let mut headers = HeaderLines::from_static("Accept: */*\r\n");
         headers.extend(&self.user_agent);
         if let Some(credentials) = self.url.credentials()
+            && own
             && self.headers.values("authorization").next().is_none()
         {
             // Base64 may stand in a field.
@@ -236,7 +254,11 @@ impl ClientConfig {
             // So may tokens.
             let _ = headers.push("Sec-WebSocket-Protocol", &self.protocols);
         }
-        headers.extend(&self.headers);
+        if own {
+            headers.extend(&self.headers);
+        } else {
+            headers.extend(&self.headers.without(&["authorization", "proxy-authorization"]));
+        }
         headers
     }
 
@@ -312,7 +334,7 @@ mod tests {
     }
 
     fn fields(config: &ClientConfig, transport: TransportKind) -> String {
-        String::from_utf8(config.request_headers(transport).as_bytes().to_vec()).unwrap()
+        String::from_utf8(config.request_headers(transport, true).as_bytes().to_vec()).unwrap()
     }
 
     #[test]

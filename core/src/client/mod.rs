@@ -11,6 +11,7 @@ mod handshake;
 mod heartbeat;
 mod polling;
 mod reconnect;
+mod redirect;
 mod upgrade;
 
 #[cfg(test)]
@@ -19,16 +20,13 @@ mod tests;
 use alloc::{collections::VecDeque, format, string::String, sync::Arc};
 use core::{fmt, hash::Hasher};
 
+pub(crate) use self::redirect::is_same_origin;
 pub use self::{
     config::{ClientConfig, InvalidSubprotocol},
     handshake::Handshake,
     reconnect::{Backoff, Reconnect, Reconnector},
 };
-use self::{
-    cookies::{Cookies, Scope},
-    polling::Polling,
-    upgrade::Probe,
-};
+use self::{cookies::Cookies, polling::Polling, redirect::Place, upgrade::Probe};
 use crate::{
     channel::{
         Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, SocketEnd, SocketId,
@@ -43,6 +41,7 @@ use crate::{
     packet::{Message, Packet, Revision},
     query,
     time::Time,
+    url::Url,
 };
 
 /// One Engine.IO session, client side.
@@ -76,8 +75,8 @@ use crate::{
 #[derive(Clone)]
 pub struct ClientSession {
     config: Arc<ClientConfig>,
-    /// What all targets begin with.
-    target: String,
+    /// Where requests go.
+    place: Place,
     stamp: Stamp,
     cookies: Cookies,
     state: State,
@@ -90,6 +89,8 @@ pub struct ClientSession {
     close_reason: Option<CloseReason>,
     /// The application has closed or aborted the session.
     was_closed: bool,
+    /// When a closing session ends, whatever is still queued.
+    close_by: Time,
     polling: Polling,
     probe: Option<Probe>,
     /// The WebSocket that was opened last, and the subprotocol that the server has chosen for it.
@@ -197,6 +198,18 @@ impl ClientSession {
         websocket_worked: bool,
         entropy: &mut dyn Entropy,
     ) -> Self {
+        let url = config.url.clone();
+        Self::at(now, &url, config, websocket_worked, entropy)
+    }
+
+    /// The same with the server at `url`, whatever the configuration was made for.
+    pub(crate) fn at(
+        now: Time,
+        url: &Url,
+        config: Arc<ClientConfig>,
+        websocket_worked: bool,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
         let mut others: VecDeque<_> = config.transports.iter().copied().collect();
         if websocket_worked && config.remember_upgrade {
             // Stable: of two that are equal the first stays the first.
@@ -204,7 +217,7 @@ impl ClientSession {
         }
         let first = others.pop_front().unwrap_or(TransportKind::Polling);
         let mut session = Self {
-            target: config.target(),
+            place: Place::new(url, &config),
             stamp: Stamp::new(entropy),
             cookies: Cookies::default(),
             state: State::Open,
@@ -214,6 +227,7 @@ impl ClientSession {
             lost: false,
             close_reason: None,
             was_closed: false,
+            close_by: Time::MAX,
             polling: Polling::default(),
             probe: None,
             subprotocol: None,
@@ -344,14 +358,16 @@ impl ClientSession {
 
     /// Ends the session once everything queued has been let out, or after
     /// [`ClientConfig::close_timeout`]. Messages of the server are no longer delivered. An upgrade
-    /// that is under way is given up.
+    /// that is under way is given up. The server's response to the last POST has
+    /// [`ClientConfig::linger`].
     pub fn close(&mut self, now: Time) {
         if self.state != State::Open {
             return;
         }
         self.state = State::Closing;
         self.was_closed = true;
-        self.timers.set(ClientTimerKind::Close, now + self.config.close_timeout);
+        self.close_by = now + self.config.close_timeout;
+        self.limit_close(now);
         // The application reads no more, so nothing must wait for it.
         self.channel.release();
         self.abandon_probe();
@@ -524,11 +540,10 @@ impl ClientSession {
 
     /// Feeds all that the session's future depends on into `into`, but for its configuration.
     pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
-        // The target is the configuration's. The name to be given next is one that was not given yet,
-        // whichever it is.
+        // The name to be given next is one that was not given yet, whichever it is.
         let Self {
             config: _,
-            target: _,
+            place,
             stamp,
             cookies,
             state,
@@ -538,6 +553,7 @@ impl ClientSession {
             lost,
             close_reason,
             was_closed,
+            close_by,
             polling,
             probe,
             subprotocol,
@@ -550,6 +566,7 @@ impl ClientSession {
         } = self;
         into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
         into.push(&(channel, progress));
+        place.fingerprint(into);
         cookies.fingerprint(now, into);
         into.push_name(match transport {
             Transport::Polling => None,
@@ -563,6 +580,7 @@ impl ClientSession {
             probe.fingerprint(into);
         }
         timers.fingerprint(now, into);
+        into.push_time(now, Some(*close_by));
         into.push(&actions.len());
         for action in actions {
             into.push(&core::mem::discriminant(action));
@@ -607,7 +625,7 @@ impl ClientSession {
 
     /// A GET for `transport`, with all that the configuration and the session add to it.
     fn request(&mut self, now: Time, transport: TransportKind) -> Request {
-        let mut target = self.target.clone();
+        let mut target = String::from(self.place.target());
         target.push_str(transport.name());
         if self.config.is_stamped(transport) {
             query::push_pair(&mut target, &self.config.timestamp_param, &self.stamp.next());
@@ -620,9 +638,10 @@ impl ClientSession {
         if self.config.force_base64 && creates {
             query::push_pair(&mut target, "b64", "1");
         }
-        let mut headers = self.config.request_headers(transport);
-        let scope = Scope::of(&self.config.url, &self.target);
-        let cookies = self.cookies.header(now, scope, self.config.cookie.as_deref());
+        let own = self.place.is_own();
+        let mut headers = self.config.request_headers(transport, own);
+        let cookie = self.config.cookie.as_deref().filter(|_| own);
+        let cookies = self.cookies.header(now, self.place.scope(), cookie);
         if let Some(cookies) = cookies {
             // What came in a field can go in one.
             let _ = headers.push("Cookie", cookies);

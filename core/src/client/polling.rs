@@ -1,13 +1,13 @@
 //! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
 //! POST with what there is to say. At most one of each is under way.
 
-use core::{hash::Hasher, time::Duration};
+use core::{fmt, hash::Hasher, time::Duration};
 
 use bytes::Bytes;
 
-use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport, cookies::Scope};
+use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
 use crate::{
-    channel::{CloseReason, ExchangeId, TransportFault, form_of, packets},
+    channel::{CloseReason, ExchangeId, TransportFault, form_of, packets, time_for},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
     config::TransportKind,
     exchange::{AnswerHead, Request},
@@ -22,11 +22,19 @@ pub(super) struct Polling {
     /// The GET under way. The first one brings the handshake.
     get: Option<ExchangeId>,
     /// The POST under way.
-    post: Option<ExchangeId>,
+    post: Option<Post>,
     /// The POST under way, or the one before, was the last: it has told the server that we close.
     parted: bool,
     /// So many answers in a row brought nothing.
     empty_answers: u32,
+}
+
+/// A POST under way.
+#[derive(Clone)]
+struct Post {
+    on: ExchangeId,
+    content_type: Option<&'static str>,
+    body: Bytes,
 }
 
 impl Polling {
@@ -38,8 +46,20 @@ impl Polling {
     pub(super) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
         let Self { get, post, parted, empty_answers } = self;
         into.push_name(get.map(|on| on.0));
-        into.push_name(post.map(|on| on.0));
+        into.push_name(post.as_ref().map(|post| post.on.0));
+        into.push(&post.as_ref().map(|Post { on: _, content_type, body }| (content_type, body)));
         into.push(&(parted, empty_answers));
+    }
+
+    fn is_post(&self, on: ExchangeId) -> bool {
+        self.post.as_ref().is_some_and(|post| post.on == on)
+    }
+}
+
+/// Without the body, which holds messages.
+impl fmt::Debug for Post {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("on", &self.on).field("body", &self.body.len()).finish()
     }
 }
 
@@ -47,23 +67,30 @@ impl Polling {
 impl ClientSession {
     /// A request was answered.
     pub fn handle_answer(&mut self, now: Time, on: ExchangeId, head: &dyn AnswerHead, body: Bytes) {
-        if self.config.cookies && self.owns(on) {
-            let scope = Scope::of(&self.config.url, &self.target);
-            self.cookies.store(now, scope, self.config.wall_clock, head);
+        if self.owns(on) && !self.polling.parted {
+            if self.config.cookies {
+                self.cookies.store(now, self.place.scope(), self.config.wall_clock, head);
+            }
+            match self.follow_redirect(head, self.polling.is_post(on)) {
+                Ok(false) => {}
+                Ok(true) => return self.ask_elsewhere(now, on),
+                Err(fault) => {
+                    self.forget_exchange(on);
+                    return self.fail(now, fault);
+                }
+            }
         }
         let status = head.status();
-        if self.polling.post == Some(on) {
+        let (was_get, was_post) = (self.polling.get == Some(on), self.polling.is_post(on));
+        self.forget_exchange(on);
+        if was_post {
             // Only 200 is success, as for the reference.
-            self.polling.post = None;
-            self.timers.stop(ClientTimerKind::Post);
             if self.polling.parted {
                 self.finish(CloseReason::ForcedClose);
             } else if status != 200 {
                 self.fail(now, TransportFault::Status(status));
             }
-        } else if self.polling.get == Some(on) {
-            self.polling.get = None;
-            self.timers.stop(ClientTimerKind::Get);
+        } else if was_get {
             if self.polling.parted {
                 // Whatever it is, nobody will hear of it.
             } else if status != 200 {
@@ -78,21 +105,46 @@ impl ClientSession {
     /// A request will not be answered: there was no connection to be had, it was lost, or the server
     /// broke a rule of HTTP.
     pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
-        if self.polling.post == Some(on) {
-            self.polling.post = None;
-            self.timers.stop(ClientTimerKind::Post);
+        let (was_get, was_post) = (self.polling.get == Some(on), self.polling.is_post(on));
+        self.forget_exchange(on);
+        if was_post {
             self.post_failed(now, fault);
-        } else if self.polling.get == Some(on) {
-            self.polling.get = None;
-            self.timers.stop(ClientTimerKind::Get);
+        } else if was_get {
             self.get_failed(now, fault);
         }
     }
 }
 
 impl ClientSession {
+    /// Sends the request `on` once more, where it was redirected to.
+    fn ask_elsewhere(&mut self, now: Time, on: ExchangeId) {
+        let next = ExchangeId(self.fresh_id());
+        let mut request = self.request(now, TransportKind::Polling);
+        match &mut self.polling.post {
+            Some(post) if post.on == on => {
+                post.on = next;
+                request.method = "POST";
+                request.content_type = post.content_type;
+                request.body = post.body.clone();
+            }
+            _ => self.polling.get = Some(next),
+        }
+        self.actions.push_back(ClientAction::Request(next, request));
+    }
+
+    /// An exchange is over.
+    fn forget_exchange(&mut self, on: ExchangeId) {
+        if self.polling.is_post(on) {
+            self.polling.post = None;
+            self.timers.stop(ClientTimerKind::Post);
+        } else if self.polling.get == Some(on) {
+            self.polling.get = None;
+            self.timers.stop(ClientTimerKind::Get);
+        }
+    }
+
     fn owns(&self, on: ExchangeId) -> bool {
-        self.polling.get == Some(on) || self.polling.post == Some(on)
+        self.polling.get == Some(on) || self.polling.is_post(on)
     }
 
     /// Whether no request is under way, so that nothing of what was sent or is to come can be
@@ -168,7 +220,11 @@ impl ClientSession {
         };
         let on = ExchangeId(self.fresh_id());
         match kind {
-            ClientTimerKind::Post => self.polling.post = Some(on),
+            ClientTimerKind::Post => {
+                let (content_type, body) = (request.content_type, request.body.clone());
+                self.polling.post = Some(Post { on, content_type, body });
+                self.limit_close(now);
+            }
             _ => self.polling.get = Some(on),
         }
         if let Some(timeout) = self.config.request_timeout {
@@ -220,9 +276,25 @@ impl ClientSession {
         request
     }
 
+    /// Sets the time for which a closing session waits.
+    ///
+    /// While something is queued that is the whole [`close_timeout`](super::ClientConfig::close_timeout).
+    /// After that only the response to the last POST is due: a server that keeps it back delays the end
+    /// no longer than its bytes may take.
+    pub(super) fn limit_close(&mut self, now: Time) {
+        if self.state != State::Closing {
+            return;
+        }
+        let last = self.polling.post.as_ref().filter(|_| self.channel.queue.is_empty());
+        let response = last.map(|post| now + self.config.linger + time_for(post.body.len()));
+        let deadline = response.map_or(self.close_by, |response| response.min(self.close_by));
+        self.timers.set(ClientTimerKind::Close, deadline);
+    }
+
     /// Gives up the requests under way.
     pub(super) fn abandon_exchanges(&mut self) {
-        for on in [self.polling.get.take(), self.polling.post.take()].into_iter().flatten() {
+        let post = self.polling.post.take().map(|post| post.on);
+        for on in [self.polling.get.take(), post].into_iter().flatten() {
             self.actions.push_back(ClientAction::Abandon(on));
         }
         self.timers.stop(ClientTimerKind::Get);

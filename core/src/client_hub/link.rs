@@ -14,6 +14,7 @@ use crate::{
     exchange::Request,
     packet::Message,
     time::Time,
+    url::Url,
     wire::{
         Arena, Input, Output,
         http::{self, Reply, ResponseHead},
@@ -24,14 +25,22 @@ use crate::{
 /// One connection.
 pub(super) struct Link {
     id: LinkId,
+    /// The server's address.
+    url: Arc<Url>,
     task: Task,
     /// What is to be written.
     output: Output,
     connected: bool,
     /// The socket did not take all that it was given.
     blocked: bool,
+    /// Bytes that were handed out and wait in the event loop, if that has said so.
+    left: usize,
+    /// It takes bytes again, and has not taken everything since.
+    resumed: bool,
     /// The event loop knows that there is something to write.
     announced: bool,
+    /// A response has come on this connection: it is a kept one, which the server may close at any time.
+    kept: bool,
     /// When the connection may be used again; see [`REST`].
     rests_until: Time,
     /// When the connection is closed, if nothing is made of it before.
@@ -43,7 +52,7 @@ enum Task {
     Http {
         client: http::Client,
         /// The request under way.
-        exchange: Option<ExchangeId>,
+        exchange: Option<Exchange>,
     },
     Handshake {
         client: http::Client,
@@ -56,14 +65,29 @@ enum Task {
         ws: Box<WebSocket>,
         /// Bytes that the WebSocket itself has put out (pongs) since the server last took everything.
         replies: usize,
+        /// When the server must have taken what precedes our Close, once there is one.
+        close_by: Time,
     },
     /// None any more.
     Over,
 }
 
+/// A request under way.
+struct Exchange {
+    on: ExchangeId,
+    /// The request, if it went out on a kept connection: it can be sent again on a fresh one.
+    request: Option<Request>,
+    /// When it was to be written.
+    since: Time,
+    /// A byte of the response has come.
+    responding: bool,
+}
+
 /// What came on a connection.
 pub(super) enum Outcome {
     Answer(ExchangeId, ResponseHead, Bytes),
+    /// The server had closed the kept connection before it saw this request.
+    Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
     /// With the subprotocol that the server has chosen.
     Open(SocketId, Option<String>),
@@ -75,17 +99,17 @@ pub(super) enum Outcome {
 /// Constructors.
 impl Link {
     /// For requests.
-    pub(super) fn http(id: LinkId, config: &Arc<http::ClientConfig>) -> Self {
+    pub(super) fn http(id: LinkId, url: Arc<Url>, config: &Arc<http::ClientConfig>) -> Self {
         let client = http::Client::new(Arc::clone(config));
-        Self::new(id, Task::Http { client, exchange: None })
+        Self::new(id, url, Task::Http { client, exchange: None })
     }
 
     /// To become a WebSocket.
     pub(super) fn handshake(
         id: LinkId,
+        url: Arc<Url>,
         on: SocketId,
         mut request: Request,
-        authority: &str,
         config: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
@@ -94,21 +118,25 @@ impl Link {
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
         let client = http::Client::new(Arc::clone(config));
-        let mut link = Self::new(id, Task::Handshake { client, on, key, mask_seed });
+        let mut link = Self::new(id, url, Task::Handshake { client, on, key, mask_seed });
         if let Task::Handshake { client, .. } = &mut link.task {
-            client.request(&request, authority, &mut link.output);
+            client.request(&request, link.url.authority(), &mut link.output);
         }
         link
     }
 
-    const fn new(id: LinkId, task: Task) -> Self {
+    const fn new(id: LinkId, url: Arc<Url>, task: Task) -> Self {
         Self {
             id,
+            url,
             task,
             output: Output::new(),
             connected: false,
             blocked: false,
+            left: 0,
+            resumed: false,
             announced: false,
+            kept: false,
             rests_until: Time::ZERO,
             deadline: None,
         }
@@ -121,37 +149,63 @@ impl Link {
         self.connected = true;
     }
 
+    /// The socket has not taken the last `left` bytes of what was handed out. Returns how many it has
+    /// taken since it was full, which tell that the server reads.
+    pub(super) fn block(&mut self, left: usize) -> usize {
+        let was_left = core::mem::replace(&mut self.left, left);
+        if core::mem::replace(&mut self.blocked, true) {
+            return was_left.saturating_sub(left);
+        }
+        if let Task::Socket { ws, close_by, .. } = &self.task
+            && ws.is_closing()
+        {
+            self.deadline = Some(*close_by);
+        }
+        0
+    }
+
     /// The socket takes bytes again. Who was told before that there is something to write may not have
-    /// been able to.
-    pub(super) const fn unblock(&mut self) {
-        self.blocked = false;
+    /// been able to. Returns as [`block`](Self::block).
+    pub(super) fn unblock(&mut self, now: Time, linger: Duration) -> usize {
         self.announced = false;
+        let taken = core::mem::take(&mut self.left);
+        if core::mem::take(&mut self.blocked) {
+            // What the socket has taken of bytes that wait here is seen when it takes more.
+            self.resumed = taken == 0;
+            self.await_close(now, linger);
+        }
+        taken
     }
 
     /// Sends a request, once the connection is there.
-    pub(super) fn request(&mut self, on: ExchangeId, request: &Request, authority: &str) {
+    pub(super) fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         let Task::Http { client, exchange } = &mut self.task else { return };
-        client.request(request, authority, &mut self.output);
-        *exchange = Some(on);
+        client.request(&request, self.url.authority(), &mut self.output);
+        let request = self.kept.then_some(request);
+        *exchange = Some(Exchange { on, request, since: now, responding: false });
         self.deadline = None;
     }
 
     /// Takes what came until something has come of it.
     pub(super) fn handle_bytes(
         &mut self,
+        now: Time,
         input: &mut Input<'_>,
         arena: &mut Arena,
     ) -> Option<Outcome> {
         match &mut self.task {
-            Task::Http { client, .. } => {
+            Task::Http { client, exchange } => {
+                if let Some(exchange) = exchange {
+                    exchange.responding |= !input.is_empty();
+                }
                 let reply = client.handle_bytes(input)?;
-                self.replied(reply)
+                self.replied(now, reply)
             }
             Task::Handshake { client, .. } => {
                 let reply = client.handle_bytes(input)?;
                 self.shook(reply)
             }
-            Task::Socket { on, ws, replies } => {
+            Task::Socket { on, ws, replies, .. } => {
                 let before = self.output.remaining();
                 let received = ws.handle_bytes(input, arena, &mut self.output);
                 *replies += self.output.remaining() - before;
@@ -168,11 +222,11 @@ impl Link {
     }
 
     /// The server has closed its side.
-    pub(super) fn handle_eof(&mut self) -> Option<Outcome> {
+    pub(super) fn handle_eof(&mut self, now: Time) -> Option<Outcome> {
         match &mut self.task {
             Task::Http { client, .. } => {
                 let reply = client.handle_eof()?;
-                self.replied(reply)
+                self.replied(now, reply)
             }
             Task::Handshake { client, .. } => {
                 let reply = client.handle_eof()?;
@@ -187,9 +241,9 @@ impl Link {
     }
 
     /// The connection has failed.
-    pub(super) fn lose(&mut self, fault: TransportFault) -> Option<Outcome> {
+    pub(super) fn lose(&mut self, now: Time, fault: TransportFault) -> Option<Outcome> {
         match core::mem::replace(&mut self.task, Task::Over) {
-            Task::Http { exchange, .. } => Some(Outcome::Fault(exchange?, fault)),
+            Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, ws, .. } if !ws.is_closed() => {
                 Some(Outcome::End(on, SocketEnd::Failed))
@@ -203,21 +257,23 @@ impl Link {
         if let Task::Handshake { on, mask_seed, .. } = self.task {
             let role = Role::Client { mask_seed };
             let ws = Box::new(WebSocket::new(role, max_message, max_fragments));
-            self.task = Task::Socket { on, ws, replies: 0 };
+            self.task = Task::Socket { on, ws, replies: 0, close_by: Time::MAX };
         }
     }
 
     /// The session wants no more of this WebSocket: begins the closing handshake. What waits to be
-    /// written before it has until `deadline`.
-    pub(super) fn close_socket(&mut self, deadline: Time) {
-        if let Task::Socket { ws, .. } = &mut self.task {
+    /// written before it has until `by`.
+    pub(super) fn close_socket(&mut self, by: Time) {
+        if let Task::Socket { ws, close_by, .. } = &mut self.task {
             ws.close(None, "", &mut self.output);
-            self.deadline = Some(deadline);
+            *close_by = by;
+            self.deadline = Some(by);
         }
     }
 
     /// The request is over: keeps the connection for another one, for a while.
     pub(super) fn keep(&mut self, now: Time) {
+        self.kept = true;
         self.rests_until = now + REST;
         self.deadline = Some(now + KEPT_FOR);
     }
@@ -225,43 +281,64 @@ impl Link {
     /// What the server has to do need not be done before `until`. A connection that is kept waits for
     /// nothing: by then the server may have closed it.
     pub(super) fn excuse(&mut self, until: Time) {
-        if self.free_from().is_none() {
+        if !self.is_free() {
             self.deadline = self.deadline.map(|deadline| deadline.max(until));
         }
     }
 
     /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
+    /// Returns how many bytes tell that the server reads.
     pub(super) fn transmit(
         &mut self,
         now: Time,
+        linger: Duration,
         session: &mut ClientSession,
         mut write: impl FnMut(&[u8]) -> usize,
-    ) {
+    ) -> usize {
         self.announced = false;
         if !self.connected || self.blocked {
-            return;
+            return 0;
         }
-        loop {
+        let (mut room, mut total) = (WRITE_CHUNK, 0);
+        let done = loop {
             self.fill(session);
             if self.output.is_empty() {
-                break;
+                break true;
+            }
+            if room == 0 {
+                break false;
             }
             let chunk = self.output.chunk();
+            let chunk = &chunk[..chunk.len().min(room)];
             let (given, taken) = (chunk.len(), write(chunk));
             assert!(taken <= given, "{taken} bytes were taken of {given}");
             self.output.advance(taken);
+            (room, total) = (room - taken, total + taken);
             if taken < given {
                 self.blocked = true;
-                return;
+                break false;
             }
+        };
+        // A socket that was full has room only for as much as the server has taken.
+        let progress = if self.resumed { total } else { 0 };
+        if done {
+            self.resumed = false;
+            self.output.shrink(KEPT_OUTPUT);
+            if let Task::Socket { replies, .. } = &mut self.task {
+                *replies = 0;
+            }
+            self.await_close(now, linger);
         }
-        self.output.shrink(KEPT_OUTPUT);
-        if let Task::Socket { ws, replies, .. } = &mut self.task {
-            *replies = 0;
-            if ws.is_closing() {
-                // Everything has been said: the rest is up to the server.
-                self.deadline = Some(now + LINGER);
-            }
+        progress
+    }
+
+    /// If all has been written, and our Close with it, the rest is up to the server.
+    fn await_close(&mut self, now: Time, linger: Duration) {
+        if let Task::Socket { ws, .. } = &self.task
+            && ws.is_closing()
+            && self.output.is_empty()
+        {
+            self.deadline = Some(now + linger);
         }
     }
 
@@ -277,20 +354,27 @@ impl Link {
     }
 
     /// What a reply to a request means.
-    fn replied(&mut self, reply: Reply) -> Option<Outcome> {
+    fn replied(&mut self, now: Time, reply: Reply) -> Option<Outcome> {
         let Task::Http { client, exchange } = &mut self.task else { return None };
-        let on = exchange.take();
-        if !client.is_idle() {
+        let exchange = exchange.take();
+        // Behind a response that came early, the rest of the request is of no use to the server.
+        if !client.is_idle() || !self.output.is_empty() || self.blocked {
             self.task = Task::Over;
         }
-        match reply {
-            Reply::Answer(head, body) => Some(Outcome::Answer(on?, head, body)),
-            Reply::Fault(fault) => Some(Outcome::Fault(on?, fault.into())),
-            // Such a request is not sent on these connections.
-            Reply::Upgraded(_) | Reply::Lost => {
-                Some(Outcome::Fault(on?, TransportFault::ConnectionLost))
+        let exchange = exchange?;
+        Some(match reply {
+            // Some servers say so before they close a kept connection (RFC 9110 section 15.5.9).
+            Reply::Answer(head, _)
+                if head.status() == REQUEST_TIMEOUT && exchange.request.is_some() =>
+            {
+                self.task = Task::Over;
+                exchange.stale(TransportFault::Status(REQUEST_TIMEOUT))
             }
-        }
+            Reply::Answer(head, body) => Outcome::Answer(exchange.on, head, body),
+            Reply::Fault(fault) => Outcome::Fault(exchange.on, fault.into()),
+            // No request for an upgrade is sent on these connections.
+            Reply::Upgraded(_) | Reply::Lost => exchange.lost(now, TransportFault::ConnectionLost),
+        })
     }
 
     /// What a reply to an opening handshake means.
@@ -317,24 +401,28 @@ impl Link {
         self.id
     }
 
+    pub(super) const fn url(&self) -> &Arc<Url> {
+        &self.url
+    }
+
     pub(super) const fn deadline(&self) -> Option<Time> {
         self.deadline
     }
 
     /// When something is due that the server has to do.
     pub(super) fn awaited(&self) -> Option<Time> {
-        self.deadline.filter(|_| self.free_from().is_none())
+        self.deadline.filter(|_| !self.is_free())
     }
 
     /// Whether it has been kept for too long.
     pub(super) fn is_stale(&self, now: Time) -> bool {
-        self.free_from().is_some() && self.deadline.is_some_and(|deadline| deadline <= now)
+        self.is_free() && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The request under way.
-    pub(super) const fn exchange(&self) -> Option<ExchangeId> {
-        match self.task {
-            Task::Http { exchange, .. } => exchange,
+    pub(super) fn exchange(&self) -> Option<ExchangeId> {
+        match &self.task {
+            Task::Http { exchange, .. } => exchange.as_ref().map(|exchange| exchange.on),
             _ => None,
         }
     }
@@ -356,20 +444,27 @@ impl Link {
     }
 
     /// When it takes another request, if it ever does.
-    pub(super) const fn free_from(&self) -> Option<Time> {
-        match &self.task {
-            Task::Http { client, exchange: None } if client.is_idle() => Some(self.rests_until),
-            _ => None,
-        }
+    pub(super) fn free_from(&self) -> Option<Time> {
+        self.is_free().then_some(self.rests_until)
+    }
+
+    /// Whether it waits for another request.
+    pub(super) const fn is_free(&self) -> bool {
+        matches!(&self.task, Task::Http { client, exchange: None } if client.is_idle())
     }
 
     /// Whether it is of no more use: all has been said, and written.
     pub(super) fn is_over(&self) -> bool {
         match &self.task {
             Task::Over => true,
-            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty(),
+            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty() && !self.blocked,
             Task::Http { .. } | Task::Handshake { .. } => false,
         }
+    }
+
+    /// Whether what comes on it belongs to the session.
+    pub(super) const fn carries(&self) -> bool {
+        matches!(self.task, Task::Http { exchange: Some(_), .. } | Task::Socket { .. })
     }
 
     /// Whether it is no WebSocket.
@@ -401,6 +496,27 @@ impl Link {
     }
 }
 
+impl Exchange {
+    /// Takes what it means that the connection is no more.
+    ///
+    /// A server may close a kept connection at any time (RFC 9112 section 9.5), and a request that meets
+    /// this is lost without any fault. So it is sent again, as browsers do, also with a body: the server
+    /// has closed without having read it. On a fresh connection no server has a reason to do so, which
+    /// is why a request is sent at most twice.
+    fn lost(self, now: Time, fault: TransportFault) -> Outcome {
+        let is_stale = !self.responding && now.since(self.since) < ROUND_TRIP;
+        if is_stale { self.stale(fault) } else { Outcome::Fault(self.on, fault) }
+    }
+
+    /// The same of a server that has not read the request.
+    fn stale(self, fault: TransportFault) -> Outcome {
+        match self.request {
+            Some(request) => Outcome::Stale(self.on, request),
+            None => Outcome::Fault(self.on, fault),
+        }
+    }
+}
+
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = match self.task {
@@ -413,17 +529,22 @@ impl fmt::Debug for Link {
     }
 }
 
-/// How long a connection is left alone after an answer. A server may close it right behind that without
-/// a word (RFC 9112 section 9.6), and a request that meets the end on its way is lost, or worse: taken
-/// by a server that can no longer answer it. By then the end has come.
+/// How long a connection is left alone after a response. A server may close its sending side right behind
+/// that without a word, and go on to read: Node takes a POST then, cannot respond, and would take it
+/// once more from a fresh connection. By then the end has come.
 const REST: Duration = Duration::from_millis(25);
 
-/// How long a connection is kept for the next request. Node closes one after 5 s; a request that
-/// meets such an end on its way is lost.
+/// How long a connection is kept for the next request. Node, the most common server, closes one after
+/// 5 s: a request that meets this costs a round trip more.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-/// How long the server may take for its part of the closing handshake, and to close the connection.
-const LINGER: Duration = Duration::from_secs(2);
+/// The longest round trip, with a segment or two lost. If a server had closed a connection before the
+/// request came, the client knows within one. A close after that is of a server that has the request,
+/// such as a poll that waits: sent again, it might be taken twice.
+const ROUND_TRIP: Duration = Duration::from_secs(5);
+
+/// The status of a server that has waited too long for a request.
+const REQUEST_TIMEOUT: u16 = 408;
 
 /// Storage of the output that a connection keeps between writes.
 const KEPT_OUTPUT: usize = 16 * 1024;

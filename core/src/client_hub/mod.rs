@@ -8,13 +8,14 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use self::link::{Link, Outcome};
 use crate::{
-    channel::{Event, ExchangeId, TransportFault, TrySendError},
-    client::{ClientAction, ClientConfig, ClientSession},
+    carrier::GracePeriod,
+    channel::{CloseReason, Event, ExchangeId, TransportFault, TrySendError},
+    client::{ClientAction, ClientConfig, ClientSession, is_same_origin},
     encoded::IntoEncoded,
     entropy::Entropy,
     exchange::Request,
@@ -23,16 +24,15 @@ use crate::{
     wire::{Arena, Input, http},
 };
 
-/// One TCP connection of a client, to be encrypted if [`Url::is_secure`] says so. A name that the
-/// hub gives.
+/// One TCP connection of a client. A name that the hub gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
 /// What [`ClientHub::poll_action`] asks of an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkAction {
-    /// Connect to the server under this name. The outcome goes to [`ClientHub::handle_connected`] or
-    /// [`ClientHub::handle_refused`].
+    /// Connect to the server at [`ClientHub::address`], under this name. The outcome goes to
+    /// [`ClientHub::handle_connected`] or [`ClientHub::handle_refused`].
     Connect(LinkId),
     /// There is something to write: call [`ClientHub::transmit`].
     Write(LinkId),
@@ -81,17 +81,20 @@ pub enum LinkAction {
 /// ```
 pub struct ClientHub {
     session: ClientSession,
-    authority: String,
     http: Arc<http::ClientConfig>,
     /// Limits of a WebSocket: bytes and frames of a message.
     max_message: usize,
     max_fragments: usize,
     close_timeout: Duration,
+    linger: Duration,
+    /// When the server must have taken what was queued, once the application has closed the session.
+    close_by: Option<Time>,
     links: Vec<Link>,
     closed: VecDeque<LinkId>,
     opened: VecDeque<LinkId>,
     arena: Arena,
     next_id: u64,
+    grace: GracePeriod,
 }
 
 /// Network inputs. A name that the hub has forgotten is ignored.
@@ -108,17 +111,19 @@ impl ClientHub {
         let limits = &config.limits;
         let (max_message, max_fragments) = (limits.max_payload, limits.max_fragments);
         Self {
-            authority: String::from(url.authority()),
             http: Arc::new(http::ClientConfig::new(limits)),
             max_message,
             max_fragments,
             close_timeout: config.close_timeout,
+            linger: config.linger,
+            close_by: None,
             links: Vec::new(),
             closed: VecDeque::new(),
             opened: VecDeque::new(),
             arena: Arena::new(),
             next_id: 0,
-            session: ClientSession::new(now, config, websocket_worked, entropy),
+            grace: GracePeriod::new(),
+            session: ClientSession::at(now, url, config, websocket_worked, entropy),
         }
     }
 
@@ -140,8 +145,11 @@ impl ClientHub {
     /// Bytes came.
     pub fn handle_bytes(&mut self, now: Time, id: LinkId, bytes: &mut [u8]) {
         let Some(at) = self.index(id) else { return };
+        if self.links[at].carries() {
+            self.session.handle_progress(now, bytes.len());
+        }
         let mut input = Input::new(bytes);
-        while let Some(outcome) = self.links[at].handle_bytes(&mut input, &mut self.arena) {
+        while let Some(outcome) = self.links[at].handle_bytes(now, &mut input, &mut self.arena) {
             self.take(now, at, outcome);
         }
         // Also if nothing came of it: what nobody has asked for ends a connection that was kept.
@@ -153,7 +161,7 @@ impl ClientHub {
     /// The server has closed its side of the connection, which can be closed.
     pub fn handle_eof(&mut self, now: Time, id: LinkId) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].handle_eof() {
+        if let Some(outcome) = self.links[at].handle_eof(now) {
             self.take(now, at, outcome);
         }
         self.close_link(at);
@@ -164,16 +172,38 @@ impl ClientHub {
         self.forget(now, id, TransportFault::ConnectionLost);
     }
 
-    /// A connection takes bytes again, after it did not take all that
-    /// [`transmit`](Self::transmit) had.
-    pub fn handle_writable(&mut self, _now: Time, id: LinkId) {
+    /// A connection did not take the last `left` bytes of what was handed out: for loops that keep them.
+    ///
+    /// Nothing more is handed out until [`handle_writable`](Self::handle_writable), and the connection
+    /// does not count as written to. Call it again when there are fewer, which tells that the server
+    /// reads. A loop whose writes go straight to the socket need not call it: [`transmit`](Self::transmit)
+    /// sees that less was taken than given.
+    pub fn handle_blocked(&mut self, now: Time, id: LinkId, left: usize) {
         if let Some(link) = self.link(id) {
-            link.unblock();
+            let progress = link.block(left);
+            self.session.handle_progress(now, progress);
+        }
+    }
+
+    /// A connection takes bytes again, after it did not take all of them: nothing is left.
+    pub fn handle_writable(&mut self, now: Time, id: LinkId) {
+        let Some(at) = self.index(id) else { return };
+        let progress = self.links[at].unblock(now, self.linger);
+        self.session.handle_progress(now, progress);
+        if self.links[at].is_over() {
+            self.close_link(at);
         }
     }
 
     /// The clock has moved. Calling it before the deadline does nothing.
+    ///
+    /// A server whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time) {
+        if let Some(due) = self.awaited().filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.excuse(until);
+        }
         self.session.handle_timeout(now);
         for at in (0..self.links.len()).rev() {
             if self.links[at].deadline().is_some_and(|deadline| deadline <= now) {
@@ -211,11 +241,15 @@ impl ClientHub {
 
     /// As [`ClientSession::close`]. Go on until [`is_finished`](Self::is_finished).
     pub fn close(&mut self, now: Time) {
+        if self.session.is_open() {
+            self.close_by = Some(now + self.close_timeout);
+        }
         self.session.close(now);
     }
 
     /// As [`ClientSession::abort`]. All connections can be closed as they are.
     pub fn abort(&mut self) {
+        self.close_by = None;
         self.session.abort();
     }
 }
@@ -250,14 +284,16 @@ impl ClientHub {
     ///
     /// `write` takes from the front of what it is given and says how much. If that is less than all,
     /// the connection counts as blocked until [`handle_writable`](Self::handle_writable): messages
-    /// then stay in the queue of the session, where they are bounded and count.
+    /// then stay in the queue of the session, where they are bounded and count. At most 64 KiB are
+    /// handed out at a time; if there is more, [`LinkAction::Write`] follows.
     ///
     /// # Panics
     ///
     /// If `write` claims to have taken more than it was given.
     pub fn transmit(&mut self, now: Time, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
         let Some(at) = self.index(id) else { return };
-        self.links[at].transmit(now, &mut self.session, write);
+        let progress = self.links[at].transmit(now, self.linger, &mut self.session, write);
+        self.session.handle_progress(now, progress);
         if self.links[at].is_over() {
             self.close_link(at);
         }
@@ -280,6 +316,14 @@ impl ClientHub {
     /// The session, to be looked at.
     pub const fn session(&self) -> &ClientSession {
         &self.session
+    }
+
+    /// Address to which a connection goes: host, port, and whether to encrypt ([`Url::is_secure`]).
+    ///
+    /// Not always the one that the hub was made for, as a server may redirect. `None` if the hub has
+    /// forgotten the name.
+    pub fn address(&self, id: LinkId) -> Option<&Url> {
+        self.index(id).map(|at| &**self.links[at].url())
     }
 
     /// Whether a connection should be read: not while the application has more than enough to catch
@@ -317,37 +361,46 @@ impl ClientHub {
     /// Does what the session asks for.
     fn act(&mut self, now: Time, action: ClientAction, entropy: &mut dyn Entropy) {
         match action {
-            ClientAction::Request(on, request) => self.request(now, on, &request),
+            ClientAction::Request(on, request) => self.request(now, on, request),
             ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
             ClientAction::OpenSocket(on, request) => {
                 let id = self.fresh_id();
-                let link = Link::handshake(id, on, request, &self.authority, &self.http, entropy);
+                let url = Arc::clone(self.session.place());
+                let link = Link::handshake(id, url, on, request, &self.http, entropy);
                 self.open(link);
             }
             ClientAction::CloseSocket(on) => {
                 // If it is not open yet there is nobody to say it to.
                 self.close_links(|link| link.opens() == Some(on));
+                let close_by = self.close_by(now);
                 if let Some(link) = self.links.iter_mut().find(|link| link.socket() == Some(on)) {
-                    link.close_socket(now + self.close_timeout);
+                    link.close_socket(close_by);
                 }
             }
         }
     }
 
-    /// Sends a request on the connection that has rested longest, or on a new one.
-    fn request(&mut self, now: Time, on: ExchangeId, request: &Request) {
+    /// Sends a request on a connection that was kept, or on a fresh one.
+    fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         // The clock may have jumped, and not been looked at yet.
         self.close_links(|link| link.is_stale(now));
-        let rested = (0..self.links.len())
-            .filter_map(|at| Some((self.links[at].free_from()?, at)))
-            .min()
-            .filter(|&(from, _)| from <= now || self.links.len() >= MAX_LINKS);
-        if let Some((_, at)) = rested {
-            return self.links[at].request(on, request, &self.authority);
+        let url = self.session.place();
+        let free = (0..self.links.len())
+            .filter(|&at| is_same_origin(self.links[at].url(), url))
+            .filter_map(|at| Some((self.links[at].free_from()?, at)));
+        // Of those that have rested the one used last: the server is the least likely to have closed it.
+        let rested = free.clone().filter(|&(from, _)| from <= now).max();
+        let longest = free.min().filter(|_| self.links.len() >= MAX_LINKS);
+        match rested.or(longest) {
+            Some((_, at)) => self.links[at].request(now, on, request),
+            None => self.request_afresh(now, Arc::clone(url), on, request),
         }
+    }
+
+    fn request_afresh(&mut self, now: Time, url: Arc<Url>, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
-        let mut link = Link::http(id, &self.http);
-        link.request(on, request, &self.authority);
+        let mut link = Link::http(id, url, &self.http);
+        link.request(now, on, request);
         self.open(link);
     }
 
@@ -369,6 +422,10 @@ impl ClientHub {
                 self.links[at].keep(now);
                 session.handle_answer(now, on, &head, body);
             }
+            Outcome::Stale(on, request) => {
+                let url = Arc::clone(self.links[at].url());
+                self.request_afresh(now, url, on, request);
+            }
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on, subprotocol) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
@@ -379,15 +436,24 @@ impl ClientHub {
             Outcome::End(on, end) => {
                 session.handle_socket_lost(now, on, end);
                 // There may be a Close to be written still.
-                self.links[at].close_socket(now + self.close_timeout);
+                let close_by = self.close_by(now);
+                self.links[at].close_socket(close_by);
             }
         }
+    }
+
+    /// When the server must have taken what precedes the Close of a WebSocket: messages, if it was the
+    /// application that has closed the session.
+    fn close_by(&self, now: Time) -> Time {
+        let drains = self.session.close_reason() == Some(&CloseReason::ForcedClose);
+        let soon = now + self.linger;
+        self.close_by.filter(|_| drains).map_or(soon, |close_by| close_by.max(soon))
     }
 
     /// A connection is no more, and the event loop knows it.
     fn forget(&mut self, now: Time, id: LinkId, fault: TransportFault) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].lose(fault) {
+        if let Some(outcome) = self.links[at].lose(now, fault) {
             self.take(now, at, outcome);
         }
         self.links.remove(at);
@@ -422,5 +488,5 @@ impl fmt::Debug for ClientHub {
     }
 }
 
-/// Connections from which on none is left alone after an answer: as many as browsers open to a host.
+/// Connections from which on none is left alone after a response: as many as browsers open to a host.
 const MAX_LINKS: usize = 6;

@@ -307,6 +307,52 @@ fn an_idle_connection_is_closed_before_the_server_might() {
     assert_eq!(server.closed, [post]);
 }
 
+/// For so long a connection is left alone.
+const REST: Duration = Duration::from_millis(25);
+
+/// The ways in which a connection ends.
+const ENDS: [fn(&mut ClientHub, Time, LinkId); 2] = [ClientHub::handle_eof, ClientHub::handle_lost];
+
+/// A session on polling with a message under way. Its GET and its POST are on kept connections.
+fn on_kept_connections() -> (Server, LinkId, LinkId) {
+    let (mut server, first) = Server::polling("[]");
+    server.hub.send("a").unwrap();
+    server.drain();
+    let second = server.connect();
+    assert!(server.request(second).ends_with(" 4a"));
+    server.answer(second, "ok");
+    server.wait(REST);
+    server.answer(first, "4first");
+    assert!(server.request(second).starts_with("GET "));
+    server.wait(REST);
+    server.hub.send("b").unwrap();
+    server.drain();
+    assert_eq!(server.events(), [message("first")]);
+    let (get, post) = (second, first);
+    (server, get, post)
+}
+
+#[test]
+fn a_request_that_meets_the_close_of_a_kept_connection_is_sent_again_on_a_fresh_one() {
+    for end in ENDS {
+        let (mut server, get, post) = on_kept_connections();
+        let posted = server.request(post);
+        for (link, body) in [(post, "ok"), (get, "4second")] {
+            end(&mut server.hub, server.now, link);
+            server.drain();
+            let fresh = server.connect();
+            let request = server.request(fresh);
+            if link == post {
+                assert_eq!(request, posted);
+            } else {
+                assert!(request.starts_with("GET ") && request.ends_with("sid=the-sid"));
+            }
+            server.answer(fresh, body);
+        }
+        assert_eq!(server.events(), [message("second")]);
+    }
+}
+
 #[test]
 fn a_connection_that_is_closed_right_behind_an_answer_is_no_loss() {
     let (mut server, mut get) = Server::polling("[]");
@@ -322,23 +368,172 @@ fn a_connection_that_is_closed_right_behind_an_answer_is_no_loss() {
 }
 
 #[test]
-fn a_request_whose_connection_is_lost_is_never_sent_again() {
+fn a_request_is_sent_again_once_and_from_a_fresh_connection_never() {
+    for end in ENDS {
+        let (mut server, _, post) = on_kept_connections();
+        end(&mut server.hub, server.now, post);
+        server.drain();
+        let fresh = server.connect();
+        end(&mut server.hub, server.now, fresh);
+        server.drain();
+        assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+        assert!(server.connecting.is_empty() && server.hub.is_finished());
+    }
     for method in ["GET", "POST"] {
-        for by_error in [false, true] {
+        for end in ENDS {
             let (mut server, get) = Server::polling("[]");
             server.hub.send("a").unwrap();
             server.drain();
             let post = server.connect();
-            let link = if method == "GET" { get } else { post };
-            match by_error {
-                true => server.hub.handle_lost(server.now, link),
-                false => server.hub.handle_eof(server.now, link),
-            }
+            end(&mut server.hub, server.now, if method == "GET" { get } else { post });
             server.drain();
             assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
             assert!(server.connecting.is_empty() && server.hub.is_finished());
         }
     }
+}
+
+#[test]
+fn a_fresh_connection_that_cannot_be_had_ends_the_session() {
+    let (mut server, _, post) = on_kept_connections();
+    server.hub.handle_eof(server.now, post);
+    server.drain();
+    let fresh = server.connecting.remove(0);
+    server.hub.handle_refused(server.now, fresh);
+    server.drain();
+    assert_eq!(server.events(), [closed(TransportFault::Unreachable)]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_request_is_not_sent_again_once_a_byte_of_the_response_has_come() {
+    for end in ENDS {
+        let (mut server, _, post) = on_kept_connections();
+        server.bytes(post, b"H");
+        end(&mut server.hub, server.now, post);
+        server.drain();
+        assert_eq!(server.events(), [closed(TransportFault::ConnectionLost)]);
+    }
+}
+
+#[test]
+fn a_poll_that_the_server_has_held_is_not_sent_again() {
+    for (held, again) in [(4999, true), (5000, false)] {
+        let (mut server, get, _) = on_kept_connections();
+        // The poll was sent before the last rest.
+        server.wait(Duration::from_millis(held) - REST);
+        server.hub.handle_eof(server.now, get);
+        server.drain();
+        let events = server.events();
+        assert_eq!(events.is_empty(), again, "{events:?} after {held} ms");
+        assert_eq!(server.connecting.len(), usize::from(again));
+    }
+}
+
+#[test]
+fn a_large_body_that_was_cut_is_sent_again_from_its_start() {
+    let (mut server, _, post) = on_kept_connections();
+    server.answer(post, "ok");
+    server.wait(REST);
+    server.written.clear();
+    server.room = 1000;
+    server.hub.send("x".repeat(100_000)).unwrap();
+    server.drain();
+    assert_eq!(server.written.remove(&post).unwrap().len(), 1000);
+    server.hub.handle_lost(server.now, post);
+    server.room = usize::MAX;
+    server.drain();
+    let fresh = server.connect();
+    assert!(server.request(fresh).ends_with(&"x".repeat(100_000)));
+    server.answer(fresh, "ok");
+    assert!(server.events().is_empty());
+}
+
+#[test]
+fn request_timeout_as_a_status_means_a_close_on_a_kept_connection_only() {
+    let timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    let (mut server, get, post) = on_kept_connections();
+    for (link, method) in [(get, "GET"), (post, "POST")] {
+        server.bytes(link, timeout);
+        assert_eq!(server.closed.pop(), Some(link));
+        let fresh = server.connect();
+        assert!(server.request(fresh).starts_with(method));
+    }
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, timeout);
+    assert_eq!(server.events(), [closed(TransportFault::Status(408))]);
+}
+
+#[test]
+fn a_session_that_ends_gives_up_a_request_that_was_to_be_sent_again() {
+    let (mut server, get, post) = on_kept_connections();
+    server.hub.handle_eof(server.now, post);
+    server.drain();
+    server.closed.clear();
+    let fresh = server.connecting[0];
+    server.hub.abort();
+    server.drain();
+    assert_eq!(server.closed, [get, fresh]);
+    assert!(server.connecting.is_empty() && server.hub.is_finished());
+}
+
+#[test]
+fn a_connection_with_a_response_before_the_end_of_its_request_is_not_kept() {
+    let (mut server, _, post) = on_kept_connections();
+    server.answer(post, "ok");
+    server.wait(REST);
+    server.room = 1000;
+    server.hub.send("x".repeat(100_000)).unwrap();
+    server.drain();
+    server.closed.clear();
+    server.answer(post, "ok");
+    assert_eq!(server.closed, [post]);
+    assert!(server.events().is_empty());
+}
+
+#[test]
+fn connections_go_to_the_host_that_a_redirect_names() {
+    let mut server = Server::new(|_| {});
+    let first = server.connect();
+    assert_eq!(server.hub.address(first).unwrap().authority(), "localhost:3000");
+    server.written.remove(&first).unwrap();
+    let moved = "HTTP/1.1 307 \r\nLocation: https://example.com/p\r\nContent-Length: 0\r\n\r\n";
+    server.bytes(first, moved.as_bytes());
+    // The kept connection leads to another server.
+    assert!(server.closed.is_empty() && server.written.is_empty());
+    let second = server.connect();
+    let url = server.hub.address(second).unwrap();
+    assert_eq!((url.host(), url.port(), url.is_secure()), ("example.com", 443, true));
+    let head = RequestHead::parse(&server.written.remove(&second).unwrap(), 100).unwrap();
+    assert_eq!(head.header("host"), Some(&b"example.com"[..]));
+    assert_eq!((head.path(), head.query()), ("/p", "EIO=4&transport=polling"));
+    server.answer(second, &open(r#"["websocket"]"#));
+    // The WebSocket and the next GET.
+    assert_eq!(server.connecting.len(), 2);
+    for link in &server.connecting {
+        assert_eq!(server.hub.address(*link).unwrap().authority(), "example.com");
+    }
+    server.wait(Duration::from_secs(4));
+    assert!(server.closed.contains(&first));
+    assert_eq!(server.hub.address(first), None);
+}
+
+#[test]
+fn a_relative_redirect_stays_with_its_server() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 302 \r\nLocation: p\r\nContent-Length: 0\r\n\r\n");
+    let target = "/engine.io/p?EIO=4&transport=polling&sid=the-sid";
+    let next = server.connect();
+    assert_eq!(server.hub.address(next).unwrap().authority(), "localhost:3000");
+    assert_eq!(server.request(next), format!("GET {target}"));
+}
+
+#[test]
+fn a_redirect_of_a_websocket_is_a_failure() {
+    let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
+    let link = server.connect();
+    server.bytes(link, b"HTTP/1.1 302 \r\nLocation: /p\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(server.events(), [closed(TransportFault::Status(302))]);
 }
 
 #[test]
@@ -554,6 +749,243 @@ fn a_large_message_on_its_way_does_not_keep_us_from_reading() {
     server.hub.handle_writable(server.now, link);
     server.drain();
     assert!(server.hub.is_reading(link));
+}
+
+/// The rates of a slow transfer, in bytes a second, and whether the session outlives it.
+const RATES: [(usize, bool); 3] = [(1200, true), (900, false), (0, false)];
+
+#[test]
+fn a_frame_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, link, _) = Server::websocket();
+        let mut head = vec![0x81, 127];
+        head.extend_from_slice(&300_000_u64.to_be_bytes());
+        server.bytes(link, &head);
+        let mut sent = 0;
+        while sent < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(link, &vec![b'4'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(link, &vec![b'4'; 300_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_response_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, get) = Server::polling("[]");
+        server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+        let mut sent = 1;
+        while sent + rate < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(get, &vec![b'x'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(get, &vec![b'x'; 200_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_byte_a_minute_keeps_no_session() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+    server.wait(Duration::from_secs(40));
+    server.bytes(get, b"x");
+    server.wait(Duration::from_secs(5));
+    assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
+fn a_request_that_is_taken_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for websocket in [false, true] {
+        for (rate, lives) in RATES {
+            let (mut server, link) = match websocket {
+                false => {
+                    let (mut server, _) = Server::polling("[]");
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    server.room = 0;
+                    let post = server.connect();
+                    (server, post)
+                }
+                true => {
+                    let (mut server, link, _) = Server::websocket();
+                    server.room = 0;
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    (server, link)
+                }
+            };
+            for _ in 0..150 {
+                server.wait(Duration::from_secs(1));
+                server.room = rate;
+                server.hub.handle_writable(server.now, link);
+                server.drain();
+            }
+            let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+            let expected = if lives { vec![] } else { timeout };
+            assert_eq!(server.events(), expected, "{rate} bytes a second, {websocket}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_a_socket_with_room_takes_are_no_signs_of_life() {
+    for websocket in [false, true] {
+        let mut server = match websocket {
+            false => Server::polling("[]").0,
+            true => Server::websocket().0,
+        };
+        for _ in 0..45 {
+            server.hub.send("x".repeat(10_000)).unwrap();
+            server.drain();
+            if !server.connecting.is_empty() {
+                server.connect();
+            }
+            server.wait(Duration::from_secs(1));
+        }
+        assert!(!server.written.is_empty());
+        assert_eq!(server.events().pop(), Some(Event::Closed(CloseReason::PingTimeout)));
+    }
+}
+
+#[test]
+fn little_is_handed_out_at_a_time() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("x".repeat(300_000)).unwrap();
+    let mut pieces = 0;
+    while let Some(action) = server.hub.poll_action(server.now, &mut seven()) {
+        assert_eq!(action, LinkAction::Write(link));
+        let mut taken = 0;
+        server.hub.transmit(server.now, link, |bytes| {
+            taken += bytes.len();
+            server.written.entry(link).or_default().extend_from_slice(bytes);
+            bytes.len()
+        });
+        assert!((1..=64 * 1024).contains(&taken), "{taken} at a time");
+        pieces += 1;
+    }
+    assert_eq!(pieces, 5);
+    assert_eq!(server.heard(link, &mut ws), [format!("4{}", "x".repeat(300_000))]);
+}
+
+#[test]
+fn a_loop_that_keeps_bytes_itself_gets_no_more_until_they_are_written() {
+    let (mut server, link, mut ws) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.drain();
+    server.hub.handle_blocked(server.now, link, 5);
+    server.hub.send("b").unwrap();
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws), ["4a"]);
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.heard(link, &mut ws), ["4b"]);
+}
+
+#[test]
+fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
+    for (rate, lives) in RATES {
+        let (mut server, link, _) = Server::websocket();
+        server.hub.send("x".repeat(200_000)).unwrap();
+        let mut left = 0;
+        for _ in 0..150 {
+            if left == 0 {
+                server.hub.handle_writable(server.now, link);
+                assert!(server.hub.poll_action(server.now, &mut seven()).is_some());
+                server.hub.transmit(server.now, link, |bytes| {
+                    left += bytes.len();
+                    bytes.len()
+                });
+            }
+            // The socket is full from the first byte on.
+            server.hub.handle_blocked(server.now, link, left);
+            assert_eq!(server.hub.poll_action(server.now, &mut seven()), None);
+            server.wait(Duration::from_secs(1));
+            if server.hub.session().is_closed() {
+                break;
+            }
+            left = left.saturating_sub(rate);
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        let expected = if lives { vec![] } else { timeout };
+        assert_eq!(server.events(), expected, "{rate} bytes a second");
+    }
+}
+
+#[test]
+fn a_close_counts_as_written_when_a_loop_that_keeps_it_says_so() {
+    let (mut server, link, _) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.hub.close(server.now);
+    server.drain();
+    server.hub.handle_blocked(server.now, link, 5);
+    server.wait(Duration::from_secs(29));
+    assert!(server.closed.is_empty());
+    server.hub.handle_writable(server.now, link);
+    server.wait(Duration::from_millis(1999));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [link]);
+    // The server's Close comes first.
+    let (mut server, link, _) = Server::websocket();
+    server.hub.close(server.now);
+    server.drain();
+    server.hub.handle_blocked(server.now, link, 5);
+    server.bytes(link, b"\x88\x00");
+    assert!(server.closed.is_empty(), "ours is not written");
+    server.hub.handle_writable(server.now, link);
+    server.drain();
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn a_server_that_is_silent_and_takes_nothing_is_left_after_a_moment() {
+    let (mut server, link, _) = Server::websocket();
+    server.room = 0;
+    server.hub.send("a").unwrap();
+    server.drain();
+    server.wait(Duration::from_secs(45));
+    assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
+    server.wait(Duration::from_secs(2));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
+fn the_time_for_a_closing_handshake_can_be_set() {
+    let change = |config: &mut ClientConfig| {
+        config.transports = vec![TransportKind::WebSocket];
+        config.linger = Duration::from_millis(100);
+    };
+    let mut server = Server::new(change);
+    let link = server.connect();
+    let mut ws = server.accept(link);
+    server.say(link, &mut ws, &open("[]"));
+    server.hub.close(server.now);
+    server.drain();
+    server.wait(Duration::from_millis(99));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [link]);
+    assert!(server.hub.is_finished());
 }
 
 #[test]

@@ -188,6 +188,14 @@ impl<R: Runtime> ClientBuilder<R> {
         self.config(|config| config.close_timeout = timeout)
     }
 
+    /// Sets the time for the server's part of a close, once nothing is queued. Default 2 s.
+    ///
+    /// See [`ClientConfig::linger`].
+    #[must_use]
+    pub fn linger(self, time: Duration) -> Self {
+        self.config(|config| config.linger = time)
+    }
+
     /// See [`ClientConfig::limits`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {

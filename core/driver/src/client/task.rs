@@ -1,4 +1,8 @@
-//! The task that has the connections of one session.
+//! The task of one session: it does what the session asks for, with sockets and a clock.
+//!
+//! Sockets are read and written without the lock. What was read is handed to the session under one lock, and what
+//! follows from it (connections, requests, frames) is taken under the same. So a message costs the task one lock in
+//! each direction.
 
 use std::{
     future::Future,
@@ -6,15 +10,10 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, Waker},
 };
 
-use enginewire::{
-    ClientHub, LinkAction, LinkId, Time,
-    carrier::{GracePeriod, Outbox, WRITE_CHUNK},
-    wire::Output,
-};
+use enginewire::{ClientHub, LinkAction, LinkId, Time, Url, carrier::Outbox, wire::Output};
 use futures_io::AsyncWrite;
 
 use super::{Shared, connect::connect};
@@ -42,32 +41,38 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell> {
     let task = Task {
         shared: Arc::clone(shared),
         cell: Arc::clone(&cell),
-        links: Vec::new(),
+        connections: Vec::new(),
+        due: None,
+        finished: false,
         sleep: None,
-        grace: GracePeriod::default(),
-        excused: Time::ZERO,
+        waker: None,
         span,
     };
     shared.runtime.spawn(task);
     cell
 }
 
-/// Does what the session asks for until it is over and all its connections have been closed.
+/// Does what the session asks for until it is closed and all its connections have ended.
 struct Task<R: Runtime> {
     shared: Arc<Shared<R>>,
     cell: Arc<ClientCell>,
-    links: Vec<Link<R>>,
+    connections: Vec<Connection<R>>,
+    /// The session's next deadline.
+    due: Option<Time>,
+    /// The session is closed and wants no connection.
+    finished: bool,
     sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
-    grace: GracePeriod,
-    /// Until when a server that takes nothing of the last bytes is excused.
-    excused: Time,
+    /// The waker that the session has.
+    waker: Option<Waker>,
     span: Span,
 }
 
 /// One connection.
-struct Link<R: Runtime> {
+struct Connection<R: Runtime> {
     id: LinkId,
     state: State<R>,
+    /// The session wants to have it read.
+    reads: bool,
 }
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<(S, SocketAddr)>> + Send>>;
@@ -81,131 +86,197 @@ enum State<R: Runtime> {
         /// Nothing can be written any more. What the server has said before may still be read.
         broken: bool,
     },
-    /// The session has let go of it: it is closed once everything has been written, unless the server
-    /// takes nothing for too long.
-    Closing {
-        stream: R::Stream,
-        outbox: Outbox,
-        since: Time,
-    },
+}
+
+/// What became of a connection, for the session.
+enum Input {
+    Connected(SocketAddr),
+    Refused(io::Error),
+    /// So many bytes are in the buffer.
+    Bytes(usize),
+    Eof,
+    Failed(io::Error),
+    /// The socket took everything again, or less than before and so many bytes are left.
+    Written(usize),
+    /// Nothing can be written any more.
+    Broken(io::Error),
 }
 
 impl<R: Runtime> Task<R> {
-    /// One look at everything. Says whether another one is worth it.
+    /// One round: handles what came on each connection, then the clock. Returns whether another is worth it.
     ///
-    /// First at what has come, then at the clock, then at what the session wants: a ping that waits in a
-    /// socket is in time, and a request is not sent on a connection whose end has come.
+    /// The clock comes last, because a ping that waits in a socket is in time.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        if self.closing_deadline().is_some_and(|due| due <= now) {
-            self.look_again(now);
-        }
-        let mut more = true;
-        for _ in 0..MAX_LOOKS {
-            more = self.look_at_all(now, cx, scratch);
-            if !more {
-                break;
-            }
-        }
-        let due = self.cell.lock_by_task().inner.hosted.hub.poll_timeout();
-        if due.is_some_and(|due| due <= now) {
-            self.look_again(now);
-            self.cell.lock_by_task().inner.hosted.hub.handle_timeout(now);
-        }
-        self.act(now, cx, scratch) || more
-    }
-
-    /// The runtime may not have seen yet what lies in a socket. One look for all: if each of two deadlines
-    /// that are close to each other had its own, the one would always come up during that of the other.
-    fn look_again(&mut self, now: Time) {
-        let awaited = self.cell.lock_by_task().inner.hosted.hub.awaited();
-        let due = self.closing_deadline().into_iter().chain(awaited).min();
-        if let Some(due) = due.filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
-        {
-            self.excused = until;
-            self.cell.lock_by_task().inner.hosted.hub.excuse(until);
-        }
-    }
-
-    /// When the first of the connections that are closing is given up.
-    fn closing_deadline(&self) -> Option<Time> {
-        let closing = self.links.iter().filter_map(|link| match &link.state {
-            State::Closing { outbox, since, .. } => Some(closing_deadline(outbox, *since)),
-            _ => None,
-        });
-        closing.min().map(|deadline| deadline.max(self.excused))
-    }
-
-    /// Looks at each connection once. Says whether another look is worth it.
-    fn look_at_all(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let mut more = false;
-        for at in (0..self.links.len()).rev() {
-            match self.look(at, now, cx, scratch) {
-                Progress::Idle => {}
-                Progress::More => more = true,
-                Progress::Ended => {
-                    self.links.swap_remove(at);
-                    more = true;
+        for at in (0..self.connections.len()).rev() {
+            // A round may end connections, the later ones among them.
+            if at < self.connections.len()
+                && let Some(input) = self.poll_connection(at, now, cx, scratch)
+            {
+                self.exchange(now, cx, scratch, Some((at, input)));
+                more = true;
+            }
+        }
+        // Without any, the application or the clock may have woken the task.
+        more || self.exchange(now, cx, scratch, None)
+    }
+
+    /// Connects, writes what waits, and reads. Returns what came of it, if anything did.
+    fn poll_connection(
+        &mut self,
+        at: usize,
+        now: Time,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Option<Input> {
+        let Connection { state, reads, .. } = &mut self.connections[at];
+        match state {
+            State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
+                Poll::Pending => None,
+                Poll::Ready(Ok((stream, peer_addr))) => {
+                    let (reader, outbox) = (Reader::default(), Outbox::new());
+                    *state = State::Open { stream, reader, outbox, broken: false };
+                    Some(Input::Connected(peer_addr))
+                }
+                Poll::Ready(Err(error)) => Some(Input::Refused(error)),
+            },
+            State::Open { stream, reader, outbox, broken } => {
+                if outbox.is_blocked() && !*broken {
+                    let before = outbox.len();
+                    match flush(outbox, stream, &mut scratch.output, cx, now) {
+                        Ok(false) if outbox.len() == before => {}
+                        Ok(_) => return Some(Input::Written(outbox.len())),
+                        Err(error) => {
+                            *broken = true;
+                            return Some(Input::Broken(error));
+                        }
+                    }
+                }
+                if !*reads {
+                    return None;
+                }
+                match reader.poll_read(stream, cx, &mut scratch.input) {
+                    Poll::Pending => None,
+                    Poll::Ready(Ok(0)) => Some(Input::Eof),
+                    Poll::Ready(Ok(n)) => Some(Input::Bytes(n)),
+                    Poll::Ready(Err(error)) => Some(Input::Failed(error)),
                 }
             }
         }
-        more
     }
 
-    /// Does what the session asks for, but not so much that nothing would be read for long. Says whether
-    /// there was anything.
-    fn act(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        for acted in 0..MAX_ACTIONS {
-            let action = {
-                let mut entropy = entropy(&mut scratch.entropy);
-                self.cell.lock_by_task().inner.hosted.hub.poll_action(now, &mut entropy)
-            };
-            let Some(action) = action else { return acted > 0 };
-            match action {
-                LinkAction::Connect(id) => {
-                    let shared = Arc::clone(&self.shared);
-                    let connect = async move { connect(&shared.runtime, &shared.url).await };
-                    self.links.push(Link { id, state: State::Connecting(Box::pin(connect)) });
-                }
-                LinkAction::Write(id) => self.write(id, now, cx, scratch),
-                LinkAction::Close(id) => self.close(id, now),
+    /// Hands an input to the session, or without any the time, and does what the session asks for. Returns whether it
+    /// asked for anything.
+    fn exchange(
+        &mut self,
+        now: Time,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        input: Option<(usize, Input)>,
+    ) -> bool {
+        let mut input = input;
+        for acted in 0..MAX_ROUNDS {
+            let write = self.exchange_once(now, cx, scratch, input.take());
+            let Some((id, more)) = write else { return acted > 0 };
+            self.write(id, now, cx, scratch);
+            if !more {
+                return true;
             }
         }
         true
     }
 
-    /// The session has let go of a connection.
-    fn close(&mut self, id: LinkId, now: Time) {
-        let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let link = self.links.swap_remove(at);
-        if let State::Open { stream, outbox, broken: false, .. } = link.state {
-            let since = now;
-            self.links.push(Link { id, state: State::Closing { stream, outbox, since } });
+    /// The part of [`exchange`](Self::exchange) under one lock: up to a connection that has something to write.
+    /// Returns that, and whether the session may ask for more.
+    fn exchange_once(
+        &mut self,
+        now: Time,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        input: Option<(usize, Input)>,
+    ) -> Option<(LinkId, bool)> {
+        let Self { shared, cell, connections, due, finished, .. } = self;
+        let mut closed = Vec::new();
+        let mut guard = cell.lock_by_task();
+        match input {
+            Some((at, input)) => {
+                let id = connections[at].id;
+                if matches!(input, Input::Refused(_) | Input::Failed(_)) {
+                    closed.push(connections.swap_remove(at));
+                }
+                guard.handle(now, id, input, scratch);
+            }
+            None if guard.inner.hosted.hub.poll_timeout().is_some_and(|due| due <= now) => {
+                guard.inner.hosted.hub.handle_timeout(now);
+            }
+            None => {}
         }
+        let hub = &mut guard.inner.hosted.hub;
+        let mut write = None;
+        while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.entropy)) {
+            match action {
+                LinkAction::Connect(id) => {
+                    let Some(url) = hub.address(id).cloned() else { continue };
+                    let shared = Arc::clone(shared);
+                    let connecting = Box::pin(async move { connect_to(&shared, &url).await });
+                    let state = State::Connecting(connecting);
+                    connections.push(Connection { id, state, reads: true });
+                    // To be polled, so that it wakes the task.
+                    cx.waker().wake_by_ref();
+                }
+                LinkAction::Close(id) => {
+                    if let Some(at) = connections.iter().position(|it| it.id == id) {
+                        closed.push(connections.swap_remove(at));
+                    }
+                }
+                LinkAction::Write(id) => {
+                    let connection = connections.iter_mut().find(|it| it.id == id);
+                    if let Some(Connection { state, .. }) = connection
+                        && let State::Open { outbox, broken, .. } = state
+                    {
+                        hub.transmit(now, id, |bytes| {
+                            // It counts as blocked until it is lost.
+                            let taken = if *broken { 0 } else { bytes.len() };
+                            outbox.output(&mut scratch.output).put_slice(&bytes[..taken]);
+                            taken
+                        });
+                        write = Some(id);
+                        break;
+                    }
+                }
+            }
+        }
+        let more = write.is_some() && hub.has_actions();
+        for connection in connections.iter_mut() {
+            connection.reads = hub.is_reading(connection.id);
+        }
+        (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
+        let throttled = connections.iter().any(|connection| !connection.reads);
+        guard.settle_task(*due, throttled);
+        drop(guard);
+        // One that encrypts tells the server, if it can do so at once. Everything has been written, or is of no use.
+        for connection in closed {
+            if let State::Open { mut stream, .. } = connection.state {
+                let _ = Pin::new(&mut stream).poll_close(cx);
+            }
+        }
+        Some((write?, more))
     }
 
-    /// Takes what the session has for a connection, and writes it once the lock has been released.
+    /// Writes what the session has handed out for a connection.
     fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
-        let Some(at) = self.links.iter().position(|link| link.id == id) else { return };
-        let State::Open { stream, outbox, broken, .. } = &mut self.links[at].state else { return };
-        if *broken {
-            // It counts as blocked until it is lost.
-            return self.cell.lock_by_task().inner.hosted.hub.transmit(now, id, |_| 0);
-        }
-        if !outbox.is_blocked() {
-            let mut room = WRITE_CHUNK;
-            let mut guard = self.cell.lock_by_task();
-            guard.inner.hosted.hub.transmit(now, id, |bytes| {
-                let taken = &bytes[..bytes.len().min(room)];
-                room -= taken.len();
-                scratch.output.put_slice(taken);
-                taken.len()
-            });
-        }
+        let connection = self.connections.iter_mut().find(|connection| connection.id == id);
+        let Some(Connection { state: State::Open { stream, outbox, broken, .. }, .. }) = connection
+        else {
+            // Closed by what it was handed; nobody else must write it.
+            return scratch.output.clear();
+        };
         match flush(outbox, stream, &mut scratch.output, cx, now) {
-            Ok(true) => self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id),
-            // It is told when the rest is out.
-            Ok(false) => {}
+            Ok(true) => {}
+            Ok(false) => {
+                let left = outbox.len();
+                self.cell.lock_by_task().inner.hosted.hub.handle_blocked(now, id, left);
+            }
             Err(error) => {
                 *broken = true;
                 self.cell.lock_by_task().inner.error = Some(error);
@@ -213,106 +284,9 @@ impl<R: Runtime> Task<R> {
         }
     }
 
-    /// Looks at one connection.
-    fn look(
-        &mut self,
-        at: usize,
-        now: Time,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Progress {
-        let Link { id, state } = &mut self.links[at];
-        let id = *id;
-        match state {
-            State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
-                Poll::Pending => Progress::Idle,
-                Poll::Ready(Ok((stream, peer_addr))) => {
-                    let (reader, outbox) = (Reader::default(), Outbox::new());
-                    *state = State::Open { stream, reader, outbox, broken: false };
-                    let mut guard = self.cell.lock_by_task();
-                    guard.inner.peer_addr.get_or_insert(peer_addr);
-                    guard.inner.hosted.hub.handle_connected(now, id);
-                    Progress::More
-                }
-                Poll::Ready(Err(error)) => {
-                    self.fail(now, id, error, ClientHub::handle_refused);
-                    Progress::Ended
-                }
-            },
-            State::Closing { stream, outbox, since } => {
-                let closed = match flush(outbox, stream, &mut scratch.output, cx, now) {
-                    Ok(true) => Pin::new(stream).poll_close(cx).is_ready(),
-                    Ok(false) => false,
-                    Err(_) => true,
-                };
-                let given_up = closing_deadline(outbox, *since).max(self.excused) <= now;
-                if closed || given_up { Progress::Ended } else { Progress::Idle }
-            }
-            State::Open { stream, reader, outbox, broken } => {
-                let mut progress = Progress::Idle;
-                if outbox.is_blocked() && !*broken {
-                    match flush(outbox, stream, &mut scratch.output, cx, now) {
-                        Ok(true) => {
-                            self.cell.lock_by_task().inner.hosted.hub.handle_writable(now, id);
-                            progress = Progress::More;
-                        }
-                        Ok(false) => {}
-                        Err(error) => {
-                            *broken = true;
-                            self.cell.lock_by_task().inner.error = Some(error);
-                        }
-                    }
-                }
-                {
-                    let mut guard = self.cell.lock_by_task();
-                    if !guard.inner.hosted.hub.is_reading(id) {
-                        guard.inner.paused = true;
-                        return progress;
-                    }
-                }
-                match reader.poll_read(stream, cx, &mut scratch.input) {
-                    Poll::Pending => progress,
-                    Poll::Ready(Ok(0)) => {
-                        self.cell.lock_by_task().inner.hosted.hub.handle_eof(now, id);
-                        // The session has it closed.
-                        Progress::More
-                    }
-                    Poll::Ready(Ok(n)) => {
-                        let bytes = &mut scratch.input[..n];
-                        self.cell.lock_by_task().inner.hosted.hub.handle_bytes(now, id, bytes);
-                        Progress::More
-                    }
-                    Poll::Ready(Err(error)) => {
-                        self.fail(now, id, error, ClientHub::handle_lost);
-                        Progress::Ended
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells the session that a connection is no more.
-    fn fail(
-        &self,
-        now: Time,
-        id: LinkId,
-        error: io::Error,
-        tell: impl FnOnce(&mut ClientHub, Time, LinkId),
-    ) {
-        trace!(DEBUG, error = %error, "connection failed");
-        let mut guard = self.cell.lock_by_task();
-        guard.inner.error = Some(error);
-        tell(&mut guard.inner.hosted.hub, now, id);
-    }
-
-    /// Sees to it that the task is woken at the next deadline.
+    /// Waits for the next deadline.
     fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let closing = self.closing_deadline();
-        let mut guard = self.cell.lock_by_task();
-        let due = guard.inner.hosted.hub.poll_timeout().into_iter().chain(closing).min();
-        guard.inner.armed = due;
-        drop(guard);
-        let Some(due) = due else {
+        let Some(due) = self.due else {
             self.sleep = None;
             return Poll::Pending;
         };
@@ -321,12 +295,41 @@ impl<R: Runtime> Task<R> {
         }
         let (_, sleep) = match &mut self.sleep {
             Some(sleep) if sleep.0 == due => sleep,
-            other => {
-                let sleep = self.shared.runtime.sleep_until(due);
-                other.insert((due, Box::pin(sleep)))
-            }
+            other => other.insert((due, Box::pin(self.shared.runtime.sleep_until(due)))),
         };
         sleep.as_mut().poll(cx).map(drop)
+    }
+}
+
+impl crate::client_cell::Guard<'_> {
+    /// Hands what became of a connection to the session.
+    fn handle(&mut self, now: Time, id: LinkId, input: Input, scratch: &mut Scratch) {
+        let inner = &mut *self.inner;
+        let hub = &mut inner.hosted.hub;
+        match input {
+            Input::Connected(peer_addr) => {
+                // Until the session is open, the server may send it elsewhere.
+                if hub.session().handshake().is_none() {
+                    inner.peer_addr = Some(peer_addr);
+                }
+                hub.handle_connected(now, id);
+            }
+            Input::Bytes(n) => hub.handle_bytes(now, id, &mut scratch.input[..n]),
+            Input::Eof => hub.handle_eof(now, id),
+            Input::Written(0) => hub.handle_writable(now, id),
+            Input::Written(left) => hub.handle_blocked(now, id, left),
+            Input::Broken(error) => inner.error = Some(error),
+            Input::Refused(error) => {
+                trace!(DEBUG, error = %error, "connection failed");
+                inner.error = Some(error);
+                hub.handle_refused(now, id);
+            }
+            Input::Failed(error) => {
+                trace!(DEBUG, error = %error, "connection failed");
+                inner.error = Some(error);
+                hub.handle_lost(now, id);
+            }
+        }
     }
 }
 
@@ -335,7 +338,10 @@ impl<R: Runtime> Future for Task<R> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.cell.register_task(cx.waker());
+        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            this.cell.register_task(cx.waker());
+            this.waker = Some(cx.waker().clone());
+        }
         for _ in 0..ROUNDS {
             let now = this.shared.state.clock.now();
             let span = std::mem::take(&mut this.span);
@@ -344,7 +350,7 @@ impl<R: Runtime> Future for Task<R> {
             if more {
                 continue;
             }
-            if this.links.is_empty() && this.cell.is_finished() {
+            if this.connections.is_empty() && this.finished {
                 return Poll::Ready(());
             }
             if this.poll_sleep(now, cx).is_pending() {
@@ -352,7 +358,7 @@ impl<R: Runtime> Future for Task<R> {
             }
             this.sleep = None;
         }
-        // The others on this thread want their turn.
+        // The other tasks on this thread want their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -365,17 +371,16 @@ impl<R: Runtime> Drop for Task<R> {
     }
 }
 
-/// What came of a look at a connection.
-enum Progress {
-    Idle,
-    More,
-    /// The connection is no more, and the session knows it.
-    Ended,
-}
-
-/// When a connection that is closing is given up, if nothing is written before.
-fn closing_deadline(outbox: &Outbox, since: Time) -> Time {
-    outbox.deadline(PATIENCE).unwrap_or(since + PATIENCE).max(since + PATIENCE)
+/// Connects to the server at `to`, which may have been named by a redirect.
+async fn connect_to<R: Runtime>(
+    shared: &Shared<R>,
+    to: &Url,
+) -> io::Result<(R::Stream, SocketAddr)> {
+    if to.is_secure() && !R::TLS {
+        let why = "the server redirects to https, and this runtime brings no TLS";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    connect(&shared.runtime, to).await
 }
 
 /// Random bytes, fetched in bulk.
@@ -398,16 +403,9 @@ fn flush<S: AsyncWrite + Unpin>(
     Ok(flushed)
 }
 
-/// How often the task goes through everything before it lets others have their turn.
+/// Rounds of everything before the task lets others have their turn.
 const ROUNDS: usize = 8;
 
-/// How long a server may take nothing of the last bytes of a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Looks at the connections before the session is asked what it wants: a server that never stops talking
-/// must not keep it from answering.
-const MAX_LOOKS: usize = 8;
-
-/// Actions of the session before its connections are read again: more than it asks for at a time, unless
-/// somebody writes as fast as the server reads.
-const MAX_ACTIONS: usize = 16;
+/// Writes in a row before connections are read again: more than a session asks for at a time, unless the application
+/// writes as fast as the server reads.
+const MAX_ROUNDS: usize = 16;

@@ -38,10 +38,55 @@ fn whatever_the_server_makes_of_the_last_post_the_session_was_closed_by_us() {
                 assert!(host.events().is_empty());
                 host.answer_post();
             }
-            _ => host.wait(secs(30)),
+            _ => host.wait(secs(2)),
         }
         assert_eq!(host.closed(), CloseReason::ForcedClose, "{outcome}");
     }
+}
+
+#[test]
+fn a_last_post_without_a_response_delays_the_end_for_as_long_as_its_bytes_may_take() {
+    // One that was under way, and one that takes the rest of what was queued.
+    for queued in [false, true] {
+        for (bytes, seconds) in [(1023, 3), (10 * 1024 - 1, 12), (100_000, 30)] {
+            let mut host = Host::polling();
+            if queued {
+                host.send("x");
+            }
+            host.send(&"x".repeat(bytes));
+            host.close();
+            if queued {
+                host.wait(secs(4));
+                assert!(host.events().is_empty(), "something is queued");
+                host.answer_post();
+            }
+            let left = if queued { seconds.min(26) } else { seconds };
+            host.wait(secs(left) - millis(1));
+            assert!(host.events().is_empty(), "{bytes} bytes, {queued}");
+            host.wait(millis(1));
+            assert_eq!(host.closed(), CloseReason::ForcedClose);
+        }
+    }
+}
+
+#[test]
+fn the_bounds_of_a_close_can_be_set() {
+    let mut host = Host::new(|config| {
+        config.linger = millis(50);
+        config.close_timeout = millis(500);
+    });
+    host.answer_get(&open("[]"));
+    host.events();
+    host.close();
+    assert_eq!(host.posted(), "1");
+    host.wait(millis(50));
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+    let mut host = Host::new(|config| config.close_timeout = millis(500));
+    host.answer_get(&open("[]"));
+    host.events();
+    host.close();
+    host.wait(millis(500));
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod heartbeat;
 mod opening;
 mod pair;
 mod polling;
+mod redirects;
 mod upgrade;
 
 use alloc::{
