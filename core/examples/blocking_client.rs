@@ -39,7 +39,6 @@ enum Happening {
 
 struct Loop {
     hub: ClientHub,
-    url: Url,
     /// The connections that are there, to be written to.
     streams: BTreeMap<LinkId, TcpStream>,
     /// Given to each thread that watches something.
@@ -52,13 +51,7 @@ impl Loop {
         let (happenings, receiver) = mpsc::channel();
         let config = Arc::new(ClientConfig::new(url));
         let hub = ClientHub::new(Time::ZERO, url, config, false, &mut random);
-        let mut this = Self {
-            hub,
-            url: url.clone(),
-            streams: BTreeMap::new(),
-            happenings,
-            start: Instant::now(),
-        };
+        let mut this = Self { hub, streams: BTreeMap::new(), happenings, start: Instant::now() };
         let input = this.happenings.clone();
         thread::spawn(move || watch_input(&input));
         loop {
@@ -164,9 +157,15 @@ impl Loop {
     }
 
     fn connect(&self, id: LinkId) {
-        let (url, happenings) = (self.url.clone(), self.happenings.clone());
+        // Not always the server's own: it may have sent the client elsewhere.
+        let Some(url) = self.hub.address(id).cloned() else { return };
+        let happenings = self.happenings.clone();
         thread::spawn(move || {
-            let connected = TcpStream::connect((url.host(), url.port()));
+            let connected = if url.is_secure() {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "this example has no TLS"))
+            } else {
+                TcpStream::connect((url.host(), url.port()))
+            };
             let _ = happenings.send(Happening::Connected(id, connected));
         });
     }

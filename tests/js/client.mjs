@@ -3,6 +3,7 @@
 // and the contract.
 
 import { describe } from "node:test";
+import connections from "./client/connections.mjs";
 import handshake from "./client/handshake.mjs";
 import polling from "./client/polling.mjs";
 import session from "./client/session.mjs";
@@ -17,5 +18,6 @@ describe("client", { concurrency: 10 }, () => {
   session();
   handshake();
   polling();
+  connections();
   websocket();
 });

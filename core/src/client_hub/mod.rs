@@ -380,18 +380,17 @@ impl ClientHub {
         }
     }
 
-    /// Sends a request on a connection that was kept, or on a fresh one.
+    /// Sends a request on the connection that has rested longest, or on a fresh one.
     fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         // The clock may have jumped, and not been looked at yet.
         self.close_links(|link| link.is_stale(now));
         let url = self.session.place();
-        let free = (0..self.links.len())
+        let rested = (0..self.links.len())
             .filter(|&at| is_same_origin(self.links[at].url(), url))
-            .filter_map(|at| Some((self.links[at].free_from()?, at)));
-        // Of those that have rested the one used last: the server is the least likely to have closed it.
-        let rested = free.clone().filter(|&(from, _)| from <= now).max();
-        let longest = free.min().filter(|_| self.links.len() >= MAX_LINKS);
-        match rested.or(longest) {
+            .filter_map(|at| Some((self.links[at].free_from()?, at)))
+            .min()
+            .filter(|&(from, _)| from <= now || self.links.len() >= MAX_LINKS);
+        match rested {
             Some((_, at)) => self.links[at].request(now, on, request),
             None => self.request_afresh(now, Arc::clone(url), on, request),
         }

@@ -25,17 +25,26 @@ export function openPacket(changes = {}) {
 export async function script(run) {
   const server = http.createServer({ keepAliveTimeout: 0 });
   const box = { url: "", port: 0, gets: new Inbox(), posts: new Inbox(), upgrades: new Inbox(), closes: 0 };
+  // A test may take a POST as soon as its head has come, with `early`, and bound the time for which a connection is kept.
+  Object.assign(box, { early: () => false, keepAlive: undefined });
   const overlap = watchOverlap(run);
   const waiting = new Set();
 
   server.on("request", async (request) => {
     const answered = overlap.asked(request.method);
-    const exchange = new Exchange(request, () => (waiting.delete(exchange), answered()));
+    const { socket } = request;
+    clearTimeout(socket.idle);
+    const exchange = new Exchange(request, () => {
+      waiting.delete(exchange);
+      answered();
+      if (box.keepAlive !== undefined) socket.idle = setTimeout(() => socket.destroy(), box.keepAlive);
+    });
     request.socket.on("close", exchange.settled);
     if (request.method === "GET") {
       waiting.add(exchange);
       return box.gets.push(exchange);
     }
+    if (box.early(exchange)) return;
     const chunks = [];
     request.on("error", () => {});
     request.on("data", (chunk) => chunks.push(chunk));
@@ -79,6 +88,9 @@ class Exchange {
     this.query = new URL(request.url, "http://a").searchParams;
     this.path = request.url.split("?")[0];
     this.socket = request.socket;
+    /** Whether it is not the first request on its connection. */
+    this.kept = Boolean(this.socket.used);
+    this.socket.used = true;
     this.settled = () => ((this.answered = true), settled());
   }
 

@@ -54,8 +54,8 @@ struct Life {
     told: bool,
 }
 
-/// What a proxy has sent a second time of a life, see [`Fault::Repeat`](crate::Fault::Repeat), and what
-/// may come of it.
+/// What was sent a second time of a life, by a proxy ([`Fault::Repeat`](crate::Fault::Repeat)) or by the
+/// client after a kept connection has failed, and what may come of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repeats {
     /// GETs: as many answers have gone, or will go, to the proxy, and what was in them is lost.

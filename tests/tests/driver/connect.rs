@@ -32,6 +32,8 @@ on_every_runtime!(
     what_cannot_be_connected_to_is_told_apart,
     a_server_that_says_nothing_is_given_up,
     a_server_that_refuses_is_named_with_its_status,
+    a_redirect_leads_to_another_server_on_each_transport,
+    a_redirect_to_https_is_refused_without_tls,
     the_server_sees_what_the_client_was_told_to_send,
     the_server_sees_who_the_client_is,
     names_and_ipv6_addresses_are_connected_to,
@@ -330,6 +332,64 @@ fn a_server_that_refuses_is_named_with_its_status<R: Host>() {
         assert_eq!(error.to_string(), "transport error: the server answered with status 403");
     }
     until_empty(&server);
+}
+
+/// Answers the first request on each connection with these bytes, and then says nothing. Gives the address.
+fn answer_always(answer: String) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if !matches!(std::io::Read::read(&mut stream, &mut byte), Ok(1)) {
+                    break;
+                }
+                head.push(byte[0]);
+            }
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+            kept.push(stream);
+        }
+    });
+    address
+}
+
+fn redirect_to(location: &str) -> SocketAddr {
+    answer_always(format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+    ))
+}
+
+fn a_redirect_leads_to_another_server_on_each_transport<R: Host>() {
+    let server = serve_echo::<R>(|builder| builder.path("/there/"));
+    let address = redirect_to(&format!("http://{}/there/", server.local_addr()));
+    for transports in [&POLLING[..], &BOTH] {
+        let builder = to::<R>(address).header("Authorization", "Bearer x");
+        let mut client = soon("a session", builder.transports(transports).connect()).unwrap();
+        if transports == BOTH {
+            upgraded(&mut client);
+        }
+        assert_eq!(client.peer_addr(), server.local_addr());
+        soon("a send", client.send("a")).unwrap();
+        assert_eq!(soon("an echo", client.recv()), Some("a".into()));
+        soon("the end", client.close());
+    }
+    // A WebSocket is not sent elsewhere.
+    let error = soon("a failure", to::<R>(address).transports(WEBSOCKET).connect()).unwrap_err();
+    assert!(error.to_string().contains("307"), "{error}");
+    until_empty(&server);
+}
+
+fn a_redirect_to_https_is_refused_without_tls<R: Host>() {
+    let address = redirect_to("https://localhost/");
+    match soon("a failure", to::<R>(address).connect()) {
+        Err(ConnectError::Session { source: Some(error), .. }) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn the_server_sees_what_the_client_was_told_to_send<R: Host>() {

@@ -9,6 +9,7 @@ mod websocket;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use enginewire::{
@@ -33,6 +34,10 @@ pub(super) struct Model {
     /// What was asked for and has not been answered, lost or given up.
     get: Option<ExchangeId>,
     post: Option<ExchangeId>,
+    /// Bytes of its body.
+    posted: usize,
+    /// When a session that closes is over, whatever is queued.
+    close_by: Time,
     exchanges: u64,
     /// So many answers in a row had nothing in them.
     empty_answers: u32,
@@ -103,6 +108,8 @@ impl Model {
             took: false,
             opened: false,
             closing: false,
+            posted: 0,
+            close_by: Time::MAX,
             parted: false,
             over: None,
             queue: VecDeque::new(),
@@ -120,12 +127,22 @@ impl Model {
         self.session.close(now);
         if self.is_open() {
             self.closing = true;
-            self.deadlines.set(ClientTimerKind::Close, now + self.config.close_timeout);
+            self.close_by = now + self.config.close_timeout;
+            self.limit_close(now);
             self.held = false;
             self.end_probe();
         }
         let ends = self.drained();
         self.settle(ends);
+    }
+
+    /// With nothing queued only the response to the last POST is due, for as long as its bytes may take.
+    pub(super) fn limit_close(&mut self, now: Time) {
+        let (posts, queued) = (self.post.is_some(), !self.queue.is_empty());
+        let bytes = Duration::from_millis(self.posted as u64 * 1000 / 1024);
+        let response = now + self.config.linger + bytes;
+        let due = if posts && !queued { response.min(self.close_by) } else { self.close_by };
+        self.deadlines.set(ClientTimerKind::Close, due);
     }
 
     pub(super) fn abort(&mut self) {

@@ -5,8 +5,9 @@ use enginewire::{Event, LinkAction, LinkId, Time};
 use super::{Client, NETWORK_CLASS, Next, World, rearm};
 use crate::{
     application::{Application, EndId},
+    ledger::Ledger,
     log::Deed,
-    network::{Happening, WireId},
+    network::{Happening, Network, WireId},
     path::Side,
 };
 
@@ -29,6 +30,7 @@ impl<A: Application> World<A> {
         act: impl FnOnce(&mut Client, Time, LinkId),
     ) {
         let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
+        note_second_attempt(&self.network, &mut self.ledger, id);
         self.network.forget(id, Side::Client);
         if let Some(client) = self.clients.get_mut(&life)
             && let Some(link) = client.names.remove(&id)
@@ -53,6 +55,7 @@ impl<A: Application> World<A> {
                 client.hub.handle_bytes(now, link, &mut read.bytes);
             } else if self.network.read_end(id, Side::Client) {
                 self.log.note(now, Deed::ReadsEnd(id, Side::Client));
+                note_second_attempt(&self.network, &mut self.ledger, id);
                 client.hub.handle_eof(now, link);
             } else {
                 return;
@@ -156,6 +159,19 @@ impl<A: Application> World<A> {
             }
         }
         self.note_troubles();
+    }
+}
+
+/// A connection is at its end for the client. If it was kept, the client sends the request under way once
+/// more, as browsers do: it takes the close for that of a server which has not read it. If it was the
+/// network that has failed, the server may have, and the response may be lost.
+fn note_second_attempt(network: &Network, ledger: &mut Ledger, id: WireId) {
+    if let Some(wire) = network.wire(id)
+        && wire.faulty
+        && wire.observer.requests() > 1
+    {
+        ledger.note_repeat(wire.life, true);
+        ledger.note_repeat(wire.life, false);
     }
 }
 

@@ -212,5 +212,9 @@ impl Model {
                 packet => self.came_out(packet),
             }
         }
+        self.posted = length;
+        if self.closing {
+            self.limit_close(now);
+        }
     }
 }
