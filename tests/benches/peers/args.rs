@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use crate::Result;
 use crate::loads::{self, Load};
 use crate::servers::{self, Peer};
@@ -21,6 +23,16 @@ pub(crate) struct Options {
     pub(crate) servers: Vec<&'static Peer>,
     pub(crate) rounds: usize,
     pub(crate) scale: Scale,
+    /// Where to draw the figures.
+    pub(crate) svg: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
+}
+
+impl Options {
+    /// The chosen servers that can take `load`.
+    pub(crate) fn suited(&self, load: &Load) -> Vec<&'static Peer> {
+        self.servers.iter().copied().filter(|server| load.suits(server)).collect()
+    }
 }
 
 /// How much of a load is run.
@@ -54,6 +66,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     let mut servers = servers::ALL.iter().collect::<Vec<_>>();
     let mut rounds = None;
     let mut scale = Scale::Full;
+    let (mut svg, mut html) = (None, None);
     let mut serve = None;
     let mut count_heap = false;
     while let Some(arg) = args.next() {
@@ -67,6 +80,8 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
             "--servers" => {
                 servers = value()?.split(',').map(servers::named).collect::<Result<_>>()?
             }
+            "--svg" => svg = Some(value()?.into()),
+            "--html" => html = Some(value()?.into()),
             "--serve" => serve = Some(servers::named(&value()?)?),
             "--count-heap" => count_heap = true,
             name if !name.starts_with('-') => loads.push(loads::named(name)?),
@@ -80,12 +95,12 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
         loads = loads::ALL.iter().collect();
     }
     let rounds = rounds.unwrap_or(if scale == Scale::Full { 9 } else { 3 });
-    Ok(Command::Measure(Options { loads, servers, rounds, scale }))
+    Ok(Command::Measure(Options { loads, servers, rounds, scale, svg, html }))
 }
 
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick]\n\
+        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick] [--svg FILE] [--html FILE]\n\
          without a LOAD all are run; without arguments at all only a smoke run\n\nloads\n",
     );
     for load in loads::ALL {

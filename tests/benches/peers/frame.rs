@@ -1,7 +1,8 @@
 //! WebSocket frames (RFC 6455 section 5.2), only what a load and the bare `epoll` server need: one
-//! unfragmented frame a message, up to 65535 bytes.
+//! unfragmented frame a message.
 
 pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 
 /// The masking key of all our client frames: its value does not matter to anybody, but with four
@@ -27,7 +28,7 @@ pub(crate) fn from_server(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Appends the head of an unmasked frame in its only legal, shortest form.
-#[expect(clippy::cast_possible_truncation, reason = "both arms are limited by their pattern")]
+#[expect(clippy::cast_possible_truncation, reason = "the narrow arms are limited by their pattern")]
 pub(crate) fn head(opcode: u8, length: usize, to: &mut Vec<u8>) {
     to.push(0x80 | opcode);
     match length {
@@ -36,7 +37,10 @@ pub(crate) fn head(opcode: u8, length: usize, to: &mut Vec<u8>) {
             to.push(126);
             to.extend_from_slice(&(length as u16).to_be_bytes());
         }
-        _ => panic!("frames of {length} bytes are not used here"),
+        _ => {
+            to.push(127);
+            to.extend_from_slice(&(length as u64).to_be_bytes());
+        }
     }
 }
 
@@ -53,7 +57,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Frame> {
     let (&[first, second], rest) = bytes.split_first_chunk()?;
     let (length, mut start) = match second & 0x7f {
         126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
-        127 => panic!("frames over 65535 bytes are not used here"),
+        127 => (usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).ok()?, 10),
         length => (usize::from(length), 2),
     };
     let key = if second & 0x80 == 0 {

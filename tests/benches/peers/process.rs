@@ -1,7 +1,7 @@
 //! A server in a process of its own, and the pipe by which it is asked what it has spent.
 //!
 //! The server's first line on standard output is its address. Each line on its standard input is a
-//! question answered by one line: `cpu` (nanoseconds) or `heap` (bytes). The end of the input, which
+//! question answered by one line: `cpu` (microseconds of user and of kernel) or `heap` (bytes). The end of the input, which
 //! also comes when the load generator dies, ends it.
 
 use std::io::{self, BufRead, BufReader, Lines, Write};
@@ -11,7 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 
 use crate::loads::Load;
 use crate::servers::Peer;
@@ -42,9 +43,14 @@ impl Server {
         Ok(Self { peer, address, questions, answers, _child: child })
     }
 
-    /// CPU time that the server has used since its start, user and kernel, of all its threads.
-    pub(crate) fn cpu(&mut self) -> Result<Duration> {
-        Ok(Duration::from_nanos(self.ask("cpu")?.parse()?))
+    /// CPU time that the server has used since its start, of all its threads.
+    pub(crate) fn cpu(&mut self) -> Result<Cpu> {
+        let line = self.ask("cpu")?;
+        let (user, kernel) = line.split_once(' ').ok_or("two figures are a CPU time")?;
+        Ok(Cpu {
+            user: Duration::from_micros(user.parse()?),
+            kernel: Duration::from_micros(kernel.parse()?),
+        })
     }
 
     /// Live bytes on the server's heap, once they no longer change: the last task of a session that
@@ -66,6 +72,15 @@ impl Server {
         writeln!(self.questions, "{question}")?;
         next(&mut self.answers)
     }
+}
+
+/// CPU time by where it was spent.
+///
+/// The kernel tells its two parts apart by what runs at its ticks of some milliseconds; their sum is exact.
+#[derive(Clone, Copy)]
+pub(crate) struct Cpu {
+    pub(crate) user: Duration,
+    pub(crate) kernel: Duration,
 }
 
 struct Reaped(Child);
@@ -97,8 +112,9 @@ pub(crate) fn serve(peer: &'static Peer, count_heap: bool) -> Result<()> {
     for question in io::stdin().lines() {
         match question?.as_str() {
             "cpu" => {
-                let spent = clock_gettime(ClockId::ProcessCPUTime);
-                println!("{}", spent.tv_sec * 1_000_000_000 + spent.tv_nsec);
+                let spent = getrusage(UsageWho::RUSAGE_SELF)?;
+                let micros = |time: TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+                println!("{} {}", micros(spent.user_time()), micros(spent.system_time()));
             }
             "heap" => println!("{}", heap::live()),
             unknown => return Err(format!("unknown question {unknown}").into()),

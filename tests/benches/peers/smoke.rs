@@ -15,10 +15,12 @@ pub(crate) fn run() -> Result<()> {
             let figure = load
                 .run(&mut Server::start(server, load)?, Scale::Smoke)
                 .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;
-            if !figure.is_finite() || figure < 0.0 {
-                return Err(
-                    format!("{} of {}: {figure} {}", load.name, server.name, load.unit).into()
-                );
+            if !figure.whole.is_finite() || figure.whole < 0.0 {
+                return Err(format!(
+                    "{} of {}: {} {}",
+                    load.name, server.name, figure.whole, load.unit
+                )
+                .into());
             }
         }
     }

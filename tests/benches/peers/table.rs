@@ -1,79 +1,156 @@
-//! The figures of a run and how they are shown.
+//! The figures of a run and how they are printed.
 
 use std::fmt::Write;
 
-use crate::loads::Load;
+use crate::loads::{Figure, Load};
 use crate::servers::Peer;
 
 /// Every other server's ratio is to this one.
-const MEASURE: &str = "engineioxide";
+pub(crate) const MEASURE: &str = "engineioxide";
 
 /// One figure for each load, server and round, in the order in which they were run.
 #[derive(Default)]
 pub(crate) struct Figures {
-    columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
 }
 
-struct Column {
-    load: &'static Load,
-    cells: Vec<(&'static Peer, Vec<f64>)>,
+pub(crate) struct Column {
+    pub(crate) load: &'static Load,
+    pub(crate) cells: Vec<Cell>,
 }
+
+/// The rounds of one server under one load.
+pub(crate) struct Cell {
+    pub(crate) peer: &'static Peer,
+    rounds: Vec<Figure>,
+    failure: Option<String>,
+}
+
+/// The median of the rounds, and of their ratios to those of [`MEASURE`] if that one ran.
+pub(crate) struct Summary {
+    pub(crate) figure: f64,
+    pub(crate) ratio: Option<f64>,
+}
+
+/// Which part of a figure is meant.
+type Part = fn(&Figure) -> Option<f64>;
+
+pub(crate) const USER: Part = |figure| figure.user;
+pub(crate) const WHOLE: Part = |figure| Some(figure.whole);
 
 impl Figures {
-    pub(crate) fn add(&mut self, load: &'static Load, server: &'static Peer, figure: f64) {
+    pub(crate) fn add(&mut self, load: &'static Load, server: &'static Peer, figure: Figure) {
+        self.cell(load, server).rounds.push(figure);
+    }
+
+    /// Leaves `server` out of this load from now on.
+    pub(crate) fn fail(&mut self, load: &'static Load, server: &'static Peer, reason: String) {
+        self.cell(load, server).failure = Some(reason);
+    }
+
+    pub(crate) fn has_failed(&mut self, load: &'static Load, server: &'static Peer) -> bool {
+        self.cell(load, server).failure.is_some()
+    }
+
+    fn cell(&mut self, load: &'static Load, server: &'static Peer) -> &mut Cell {
         let known = self.columns.iter().position(|column| column.load.name == load.name);
         let known = known.unwrap_or_else(|| {
             self.columns.push(Column { load, cells: Vec::new() });
             self.columns.len() - 1
         });
         let cells = &mut self.columns[known].cells;
-        match cells.iter_mut().find(|(peer, _)| peer.name == server.name) {
-            Some((_, rounds)) => rounds.push(figure),
-            None => cells.push((server, vec![figure])),
-        }
+        let known = cells.iter().position(|cell| cell.peer.name == server.name);
+        let known = known.unwrap_or_else(|| {
+            cells.push(Cell { peer: server, rounds: Vec::new(), failure: None });
+            cells.len() - 1
+        });
+        &mut cells[known]
     }
 
-    /// Servers by loads: medians and ratios; then each load with the spread of its rounds.
+    /// Ratios, servers by loads; then each load with its figures; then what could not run.
     pub(crate) fn table(&self, servers: &[&Peer]) -> String {
-        let mut text = format!("\nmedian of the rounds, and its ratio to {MEASURE}\n\n{:<20}", "");
+        let mut text = format!("\nratio to {MEASURE}: of user CPU, and of the whole\n\n{:<20}", "");
         for column in &self.columns {
-            text += &format!("{:>19}", column.load.name);
+            text += &format!("{:>14}", column.load.name);
         }
         for server in servers {
             text += &format!("\n{:<20}", server.name);
             for column in &self.columns {
-                text += &format!("{:>19}", column.short(server));
+                text += &format!("{:>14}", column.ratios(server));
             }
         }
         text.push('\n');
-        for Column { load, cells } in &self.columns {
-            text += &format!("\n{}: {}; {}\n", load.name, load.what, load.unit);
-            for (server, rounds) in cells {
-                let (least, most) = spread(rounds);
-                let _ = writeln!(
-                    text,
-                    "  {:<20}{:>10.1}   {least:.1} to {most:.1}",
-                    server.name,
-                    median(rounds)
-                );
+        for column in &self.columns {
+            let load = column.load;
+            let _ = writeln!(text, "\n{}: {}; {}", load.name, load.what, load.unit);
+            let _ =
+                writeln!(text, "  {:<20}{:>10}{:>10}   spread of the whole", "", "user", "whole");
+            for cell in column.cells.iter().filter(|cell| cell.ran()) {
+                let show = |part| match column.summary(cell.peer.name, part) {
+                    Some(summary) => format!("{:.3}", summary.figure),
+                    None => "-".to_owned(),
+                };
+                let (least, most) = cell.spread();
+                let name = cell.peer.name;
+                let (user, whole) = (show(USER), show(WHOLE));
+                let _ =
+                    writeln!(text, "  {name:<20}{user:>10}{whole:>10}   {least:.3} to {most:.3}");
             }
         }
+        for (load, peer, reason) in self.failures() {
+            let _ = writeln!(text, "\n{load} of {peer} could not run: {reason}");
+        }
         text
+    }
+
+    /// Load, server and reason of each that could not run.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.columns.iter().flat_map(|column| {
+            column.cells.iter().filter_map(|cell| {
+                Some((column.load.name, cell.peer.name, cell.failure.as_deref()?))
+            })
+        })
+    }
+}
+
+impl Cell {
+    /// Whether all rounds have a figure.
+    pub(crate) fn ran(&self) -> bool {
+        self.failure.is_none() && !self.rounds.is_empty()
+    }
+
+    fn spread(&self) -> (f64, f64) {
+        self.rounds.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), figure| {
+            (least.min(figure.whole), most.max(figure.whole))
+        })
     }
 }
 
 impl Column {
-    fn rounds(&self, name: &str) -> Option<&[f64]> {
-        self.cells.iter().find(|(peer, _)| peer.name == name).map(|(_, rounds)| &rounds[..])
+    /// What `name` has come to, if all its rounds ran and this part was measured.
+    pub(crate) fn summary(&self, name: &str, part: Part) -> Option<Summary> {
+        let rounds = self.rounds(name, part)?;
+        let ratio = self.rounds(MEASURE, part).and_then(|measure| {
+            // Of each round by itself: what slows a round down slows both of its servers.
+            let pairs = rounds.iter().zip(&measure);
+            let ratios = pairs.map(|(here, there)| here / there);
+            let ratios: Vec<_> = ratios.filter(|ratio| ratio.is_finite()).collect();
+            (!ratios.is_empty()).then(|| median(&ratios))
+        });
+        Some(Summary { figure: median(&rounds), ratio })
     }
 
-    fn short(&self, server: &Peer) -> String {
-        let Some(rounds) = self.rounds(server.name) else { return "-".to_owned() };
-        let median_here = median(rounds);
-        let Some(measure) = self.rounds(MEASURE) else { return format!("{median_here:.1}") };
-        // Of each round by itself: what slows a round down slows both of its servers.
-        let ratios: Vec<_> = rounds.iter().zip(measure).map(|(here, there)| here / there).collect();
-        format!("{median_here:.1} ({:.2}x)", median(&ratios))
+    fn rounds(&self, name: &str, part: Part) -> Option<Vec<f64>> {
+        let cell = self.cells.iter().find(|cell| cell.peer.name == name && cell.ran())?;
+        cell.rounds.iter().map(part).collect()
+    }
+
+    fn ratios(&self, server: &Peer) -> String {
+        let show = |part| match self.summary(server.name, part).and_then(|summary| summary.ratio) {
+            Some(ratio) => format!("{ratio:.2}"),
+            None => "-".to_owned(),
+        };
+        format!("{} {}", show(USER), show(WHOLE))
     }
 }
 
@@ -82,10 +159,4 @@ fn median(figures: &[f64]) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
-}
-
-fn spread(figures: &[f64]) -> (f64, f64) {
-    figures.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &figure| {
-        (least.min(figure), most.max(figure))
-    })
 }

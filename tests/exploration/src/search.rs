@@ -7,6 +7,7 @@ use std::{
 };
 
 use enginewire::Fingerprint;
+use enginewire_progress::Progress;
 
 use crate::{
     rules,
@@ -43,13 +44,21 @@ pub fn explore(scenario: Scenario, max_depth: Option<usize>) -> Report {
     let first = World::new(scenario);
     let mut search = Search::default();
     let mut level = Vec::new();
+    let mut progress = Progress::stderr();
     search.visit(first, (0, 0), &mut level);
     while !level.is_empty() && search.report.counter_example.is_none() {
         if max_depth == Some(search.report.depth) {
             return search.report;
         }
         let mut next = Vec::new();
-        for (world, place) in level {
+        let frontier = level.len();
+        for (nth, (world, place)) in level.into_iter().enumerate() {
+            progress.report(|elapsed| {
+                let (states, depth) = (search.report.states, search.report.depth);
+                let rate = states as f64 / elapsed.as_secs_f64().max(0.001);
+                let left = frontier - nth + next.len();
+                format!("depth {depth}: {states} states, frontier {left}, {rate:.0} states/s")
+            });
             for (nth, step) in (0u8..).zip(world.moves()) {
                 search.report.transitions += 1;
                 let mut after = world.clone();

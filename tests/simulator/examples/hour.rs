@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use enginewire::{Revision, TransportKind, hub::HubConfig};
+use enginewire_progress::Progress;
 use enginewire_simulator::{Log, Manner, Numbered, Random, World, any_path, client_config, replay};
 
 fn main() {
@@ -33,7 +34,16 @@ fn live(seed: u64, clients: u64, minutes: u64) -> Log {
     let mut world = World::new(random.next(), server, Numbered::new(manner));
     (0..clients).for_each(|_| begin(&mut world, &mut random));
     let (mut messages, mut upgrades) = (0, 0);
-    for _ in 0..minutes * 60 {
+    let mut progress = Progress::stderr();
+    for second in 0..minutes * 60 {
+        progress.report(|elapsed| {
+            format!(
+                "{:.1} of {minutes} minutes simulated, {} lives, {messages} messages, {:.0} s",
+                second as f64 / 60.0,
+                world.lives(),
+                elapsed.as_secs_f64()
+            )
+        });
         world.run_for(Duration::from_secs(1));
         for _ in world.take_finished() {
             begin(&mut world, &mut random);
@@ -45,6 +55,7 @@ fn live(seed: u64, clients: u64, minutes: u64) -> Log {
         });
         world.application.forget_closed();
     }
+    drop(progress);
     let complete = world.rest();
     assert!(complete > 0 || clients == 0, "nobody is left of whom all messages could come");
     let (lives, steps, now) = (world.lives(), world.steps(), world.now());

@@ -6,28 +6,28 @@ use std::ops::Range;
 use mio::net::TcpStream;
 
 use super::client::{self, Client};
-use super::{Drive, cost_of};
+use super::{Drive, Figure, cost_of};
 use crate::args::Scale;
 use crate::patience::SILENCE;
 use crate::process::Server;
 use crate::servers::Speaks;
 use crate::{Result, frame};
 
-const CONNECTIONS: usize = 32;
-
 pub(super) struct Shape {
+    pub(super) connections: usize,
     /// Bytes of a message.
     pub(super) size: usize,
+    pub(super) binary: bool,
     /// Messages sent and not yet back, per connection.
     pub(super) in_flight: usize,
     /// In total, in a full run.
     pub(super) messages: usize,
 }
 
-pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<f64> {
+pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<Figure> {
     let mut drive = Drive::new(SILENCE)?;
     let mut connections = Vec::new();
-    for name in 0..CONNECTIONS {
+    for name in 0..shape.connections {
         let stream = match server.peer.speaks {
             Speaks::Bytes => Client::connect(server.address)?,
             speaks => client::open(server.address, speaks == Speaks::EngineIo)?,
@@ -37,17 +37,17 @@ pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<f64
         connections.push(connection);
     }
     let mut buffer = vec![0; 64 * 1024];
-    let cost = cost_of(server, scale.of(shape.messages), |messages| {
-        let each = messages.div_ceil(CONNECTIONS);
+    let figure = cost_of(server, scale.of(shape.messages), |messages| {
+        let each = messages.div_ceil(shape.connections);
         for connection in &mut connections {
             connection.start(each, shape.in_flight)?;
         }
-        drive.until(each * CONNECTIONS, |name| connections[name].ready(&mut buffer))
+        drive.until(each * shape.connections, |name| connections[name].ready(&mut buffer))
     })?;
     for connection in &mut connections {
         connection.is_quiet()?;
     }
-    Ok(cost * 1e9)
+    Ok(figure)
 }
 
 /// A connection that sends the same few messages in turn, so that both what it sends and what it
@@ -75,10 +75,15 @@ struct Connection {
     heartbeat: Heartbeat,
 }
 
+/// The first byte of a whole text from the server.
+const TEXT: u8 = 0x80 | frame::TEXT;
+
 /// How far a ping of the server, which may come between any two echoes, has been dealt with.
 #[derive(PartialEq, Eq)]
 enum Heartbeat {
     Idle,
+    /// The opcode of a text between binary echoes has come.
+    Told,
     /// The head of a frame of one byte has come.
     Begun,
     Pinged,
@@ -89,13 +94,16 @@ impl Connection {
         let turn = shape.in_flight.max(4);
         let (mut frames, mut echoes) = (Vec::new(), Vec::new());
         for message in 0..turn {
+            // Not padded by a format, whose widths end at 65535.
+            let mut text = format!("connection {name} message {message} ");
+            text.push_str(&"-".repeat(shape.size.saturating_sub(text.len())));
             let text =
-                format!("{:-<1$}", format!("connection {name} message {message} "), shape.size);
-            let text = if speaks == Speaks::EngineIo { format!("4{text}") } else { text };
-            let frame = frame::from_client(frame::TEXT, text.as_bytes());
+                if speaks == Speaks::EngineIo && !shape.binary { format!("4{text}") } else { text };
+            let opcode = if shape.binary { frame::BINARY } else { frame::TEXT };
+            let frame = frame::from_client(opcode, text.as_bytes());
             match speaks {
                 Speaks::Bytes => echoes.extend_from_slice(&frame),
-                _ => echoes.extend(frame::from_server(frame::TEXT, text.as_bytes())),
+                _ => echoes.extend(frame::from_server(opcode, text.as_bytes())),
             }
             frames.extend(frame);
         }
@@ -158,6 +166,19 @@ impl Connection {
                     .into());
                 }
                 self.heartbeat = Heartbeat::Pinged;
+                bytes = &bytes[1..];
+                continue;
+            }
+            if self.heartbeat == Heartbeat::Told {
+                if bytes[0] != 1 {
+                    return Err(format!("a text of {} bytes that is not a ping", bytes[0]).into());
+                }
+                self.heartbeat = Heartbeat::Begun;
+                bytes = &bytes[1..];
+                continue;
+            }
+            if self.at.is_multiple_of(self.echo) && self.echoes[0] != TEXT && bytes[0] == TEXT {
+                self.heartbeat = Heartbeat::Told;
                 bytes = &bytes[1..];
                 continue;
             }

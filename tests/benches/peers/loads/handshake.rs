@@ -2,7 +2,7 @@
 //! blocks still gives the server several to do at a time.
 
 use super::client::{self, Client};
-use super::cost_of;
+use super::{Figure, cost_of};
 use crate::args::Scale;
 use crate::process::Server;
 use crate::servers::Speaks;
@@ -12,7 +12,7 @@ const BATCH: usize = 16;
 const SESSIONS: usize = 1_600;
 
 /// Connect, handshake, open packet, close.
-pub(super) fn web_socket(server: &mut Server, scale: Scale) -> Result<f64> {
+pub(super) fn web_socket(server: &mut Server, scale: Scale) -> Result<Figure> {
     let (address, engine_io) = (server.address, server.peer.speaks == Speaks::EngineIo);
     let request = client::web_socket(None);
     batches(server, scale, || {
@@ -27,7 +27,7 @@ pub(super) fn web_socket(server: &mut Server, scale: Scale) -> Result<f64> {
 }
 
 /// The same by way of polling: the WebSocket takes over, and echoes one message.
-pub(super) fn upgrade(server: &mut Server, scale: Scale) -> Result<f64> {
+pub(super) fn upgrade(server: &mut Server, scale: Scale) -> Result<Figure> {
     let address = server.address;
     let open = client::get(None);
     let text = |text: &str| frame::from_client(frame::TEXT, text.as_bytes());
@@ -59,11 +59,9 @@ fn batches(
     server: &mut Server,
     scale: Scale,
     mut batch: impl FnMut() -> Result<()>,
-) -> Result<f64> {
+) -> Result<Figure> {
     let count = scale.of(SESSIONS).next_multiple_of(BATCH);
-    let cost =
-        cost_of(server, count, |sessions| (0..sessions.div_ceil(BATCH)).try_for_each(|_| batch()))?;
-    Ok(cost * 1e6)
+    cost_of(server, count, |sessions| (0..sessions.div_ceil(BATCH)).try_for_each(|_| batch()))
 }
 
 fn connect(address: std::net::SocketAddr) -> Result<Vec<Client>> {

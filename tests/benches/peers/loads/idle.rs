@@ -1,6 +1,6 @@
 //! What an open WebSocket holds while nothing happens. The kernel's part is not counted.
 
-use super::client;
+use super::{Figure, client};
 use crate::Result;
 use crate::args::Scale;
 use crate::process::Server;
@@ -9,7 +9,7 @@ use crate::servers::Speaks;
 const SESSIONS: usize = 2_000;
 const WARM_UP: usize = 50;
 
-pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
+pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     let engine_io = server.peer.speaks == Speaks::EngineIo;
     let address = server.address;
     let open =
@@ -22,5 +22,5 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
     let sessions = open(count)?;
     let after = server.settled_heap()?;
     drop(sessions);
-    Ok((after - before) as f64 / count as f64)
+    Ok(Figure { whole: (after - before) as f64 / count as f64, user: None })
 }

@@ -9,6 +9,8 @@ pub(crate) mod polling;
 
 pub(crate) use self::drive::Drive;
 
+use std::time::Duration;
+
 use crate::Result;
 use crate::args::Scale;
 use crate::process::Server;
@@ -21,38 +23,74 @@ pub(crate) struct Load {
     pub(crate) unit: &'static str,
     pub(crate) counts_heap: bool,
     takes: &'static [Speaks],
-    measure: fn(&mut Server, Scale) -> Result<f64>,
+    measure: fn(&mut Server, Scale) -> Result<Figure>,
+}
+
+/// What was measured, in the unit of its load.
+#[derive(Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) whole: f64,
+    /// The part of a CPU time that was not spent in the kernel.
+    pub(crate) user: Option<f64>,
 }
 
 pub(crate) const ALL: &[Load] = &[
     Load {
         name: "echo64x1",
         what: "64-byte texts over 32 WebSockets, 1 in flight on each",
-        unit: "ns of CPU per message",
+        unit: "us of CPU per message",
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 64, in_flight: 1, messages: 50_000 })
+            echo::run(server, scale, echo::Shape { in_flight: 1, messages: 50_000, ..SMALL })
         },
     },
     Load {
         name: "echo64x16",
         what: "the same, 16 in flight on each",
-        unit: "ns of CPU per message",
+        unit: "us of CPU per message",
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 64, in_flight: 16, messages: 200_000 })
+            echo::run(server, scale, echo::Shape { in_flight: 16, messages: 200_000, ..SMALL })
         },
     },
     Load {
         name: "echo4kx4",
         what: "texts of 4 KiB over 32 WebSockets, 4 in flight on each",
-        unit: "ns of CPU per message",
+        unit: "us of CPU per message",
         counts_heap: false,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { size: 4096, in_flight: 4, messages: 50_000 })
+            echo::run(
+                server,
+                scale,
+                echo::Shape { size: 4096, in_flight: 4, messages: 50_000, ..SMALL },
+            )
+        },
+    },
+    Load {
+        name: "binary64k",
+        what: "binary messages of 64 KiB over 32 WebSockets, 1 in flight on each",
+        unit: "us of CPU per message",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
+        measure: |server, scale| {
+            let shape =
+                echo::Shape { size: 65_536, binary: true, in_flight: 1, messages: 10_000, ..SMALL };
+            echo::run(server, scale, shape)
+        },
+    },
+    Load {
+        name: "crowd",
+        what: "64-byte texts over 8000 WebSockets, 1 in flight on each; to be held beside echo64x1",
+        unit: "us of CPU per message",
+        counts_heap: false,
+        takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
+        measure: |server, scale| {
+            let connections = scale.of(8_000);
+            let messages = 80_000;
+            echo::run(server, scale, echo::Shape { connections, in_flight: 1, messages, ..SMALL })
         },
     },
     Load {
@@ -89,6 +127,9 @@ pub(crate) const ALL: &[Load] = &[
     },
 ];
 
+const SMALL: echo::Shape =
+    echo::Shape { connections: 32, size: 64, binary: false, in_flight: 1, messages: 0 };
+
 pub(crate) fn named(name: &str) -> Result<&'static Load> {
     let found = ALL.iter().find(|load| load.name == name);
     Ok(found.ok_or_else(|| format!("there is no load {name}"))?)
@@ -99,21 +140,24 @@ impl Load {
         self.takes.contains(&peer.speaks)
     }
 
-    pub(crate) fn run(&self, server: &mut Server, scale: Scale) -> Result<f64> {
+    pub(crate) fn run(&self, server: &mut Server, scale: Scale) -> Result<Figure> {
         (self.measure)(server, scale)
     }
 }
 
-/// What one of `count` units of `work` costs in seconds of the server's CPU, after a tenth of them as
-/// warm-up.
+/// What one of `count` units of `work` costs in microseconds of the server's CPU, after a tenth of
+/// them as warm-up.
 fn cost_of(
     server: &mut Server,
     count: usize,
     mut work: impl FnMut(usize) -> Result<()>,
-) -> Result<f64> {
+) -> Result<Figure> {
     work(count.div_ceil(10))?;
     let before = server.cpu()?;
     work(count)?;
-    let spent = server.cpu()?.saturating_sub(before);
-    Ok(spent.as_secs_f64() / count as f64)
+    let after = server.cpu()?;
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / count as f64;
+    let user = each(after.user.saturating_sub(before.user));
+    let kernel = each(after.kernel.saturating_sub(before.kernel));
+    Ok(Figure { whole: user + kernel, user: Some(user) })
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use mio::net::TcpStream;
 
 use super::client::{self, Client, Response};
-use super::{Drive, cost_of};
+use super::{Drive, Figure, cost_of};
 use crate::Result;
 use crate::args::Scale;
 use crate::patience::SILENCE;
@@ -25,7 +25,7 @@ const MESSAGE: usize = 64;
 const SESSIONS: usize = 32;
 const ROUND_TRIPS: usize = 10_000;
 
-pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
+pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     let mut drive = Drive::new(SILENCE)?;
     let mut sessions = Vec::new();
     for name in 0..SESSIONS {
@@ -34,7 +34,7 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
         drive.add(&mut session.post.stream, 2 * name + 1)?;
         sessions.push(session);
     }
-    let cost = cost_of(server, scale.of(ROUND_TRIPS), |round_trips| {
+    cost_of(server, scale.of(ROUND_TRIPS), |round_trips| {
         let each = round_trips.div_ceil(SESSIONS);
         for session in &mut sessions {
             session.left = each;
@@ -43,8 +43,7 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<f64> {
         drive.until(each * SESSIONS, |name| {
             sessions[name / 2].ready(if name % 2 == 0 { Half::Get } else { Half::Post })
         })
-    })?;
-    Ok(cost * 1e6)
+    })
 }
 
 struct Session {

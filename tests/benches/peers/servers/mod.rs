@@ -4,6 +4,7 @@
 mod engineioxide;
 mod enginewire;
 mod epoll;
+mod fastwebsockets;
 mod faulty;
 mod hub;
 mod hyper;
@@ -79,6 +80,12 @@ pub(crate) const ALL: &[Peer] = &[
         what: "a WebSocket echo without Engine.IO",
         speaks: Speaks::WebSocket,
         serve: |ready| on_tokio(tokio_tungstenite::serve(ready)),
+    },
+    Peer {
+        name: "fastwebsockets",
+        what: "the same, on fastwebsockets and hyper",
+        speaks: Speaks::WebSocket,
+        serve: |ready| on_tokio(fastwebsockets::serve(ready)),
     },
     Peer {
         name: "tokio-tcp",
