@@ -45,6 +45,8 @@ impl ClientSession {
     /// the reference: the server is bound to send one, whatever else it sends.
     pub(super) fn note_traffic(&mut self, now: Time, packet: &Packet) {
         if self.config.revision == Revision::V3 || matches!(packet, Packet::Ping(_)) {
+            let deadline = self.timers.deadline(ClientTimerKind::Heartbeat);
+            self.excused |= deadline.is_some_and(|due| due < now);
             self.expect_life(now);
         }
     }
@@ -60,7 +62,11 @@ impl ClientSession {
     /// Revision 3: the server is there, and is asked again in a while.
     pub(super) fn handle_pong(&mut self, now: Time) {
         if self.config.revision == Revision::V3 {
-            self.schedule_ping(now);
+            // Read late, the pong must not put off the next ping, for which the server's time has been running.
+            match core::mem::take(&mut self.excused) {
+                true => self.timers.set(ClientTimerKind::Ping, now),
+                false => self.schedule_ping(now),
+            }
         }
     }
 
@@ -68,6 +74,7 @@ impl ClientSession {
     pub(super) fn ping(&mut self, now: Time) {
         self.channel.shrink();
         self.channel.queue.push_ping();
+        self.excused = false;
         if let Some(handshake) = &self.handshake {
             self.set_deadline(now, handshake.ping_timeout);
         }

@@ -100,6 +100,8 @@ pub struct ClientSession {
     timers: Timers<ClientTimerKind, 8>,
     /// Counts towards the next extension of the heartbeat.
     progress: Progress,
+    /// The deadline of the server's silence was moved because the driver was late.
+    excused: bool,
     channel: Channel,
     actions: VecDeque<ClientAction>,
     next_id: u64,
@@ -234,6 +236,7 @@ impl ClientSession {
             upgrade_due: false,
             timers: Timers::default(),
             progress: Progress::default(),
+            excused: false,
             channel: Channel::default(),
             actions: VecDeque::new(),
             next_id: 0,
@@ -336,6 +339,8 @@ impl ClientSession {
     /// What the server has to do need not be done before `until`: what it has done may not have been
     /// read yet, as it was the driver that was away.
     pub fn excuse(&mut self, until: Time) {
+        let heartbeat = self.timers.deadline(ClientTimerKind::Heartbeat);
+        self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);
     }
 }
@@ -560,12 +565,13 @@ impl ClientSession {
             upgrade_due,
             timers,
             progress,
+            excused,
             channel,
             actions,
             next_id: _,
         } = self;
         into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
-        into.push(&(channel, progress));
+        into.push(&(channel, progress, excused));
         place.fingerprint(into);
         cookies.fingerprint(now, into);
         into.push_name(match transport {

@@ -79,7 +79,7 @@ impl Session {
     pub(super) fn ping(&mut self, now: Time, due: Time) {
         self.channel.shrink();
         self.channel.queue.push_ping();
-        self.extended = false;
+        (self.extended, self.excused) = (false, false);
         let rounding = TIMER_ROUNDING.min(self.config.ping_timeout / 16);
         self.expect_pong(if now.since(due) <= rounding { due } else { now });
         self.answer_poll();
@@ -125,8 +125,13 @@ impl Session {
         match self.revision {
             Revision::V3 => self.finish_wrong_direction(),
             Revision::V4 => {
+                let deadline = self.timers.deadline(TimerKind::Heartbeat);
                 self.timers.stop(TimerKind::Heartbeat);
-                self.timers.set(TimerKind::Ping, now + self.config.ping_interval);
+                // Read late, the pong must not put off the next ping, for which the client's time has been running.
+                let late =
+                    core::mem::take(&mut self.excused) || deadline.is_some_and(|due| due < now);
+                let wait = if late { Duration::ZERO } else { self.config.ping_interval };
+                self.timers.set(TimerKind::Ping, now + wait);
             }
         }
     }

@@ -81,6 +81,8 @@ pub struct Session {
     timers: Timers<TimerKind, 5>,
     /// The extension of the pong's deadline, of which there is one per ping, has been used.
     extended: bool,
+    /// The pong's deadline was moved because the driver was late.
+    excused: bool,
     /// Counts towards the next extension of the heartbeat's deadline.
     progress: Progress,
     /// The same for the deadline of a close.
@@ -206,6 +208,7 @@ impl Session {
             probe: None,
             timers: Timers::default(),
             extended: false,
+            excused: false,
             progress: Progress::default(),
             closing: Progress::default(),
             channel: Channel::default(),
@@ -292,6 +295,8 @@ impl Session {
 
     /// Extends the deadlines of the peer to `until`, because what it has sent may not have been read yet.
     pub fn excuse(&mut self, until: Time) {
+        let heartbeat = self.timers.deadline(TimerKind::Heartbeat);
+        self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);
     }
 }
@@ -598,6 +603,7 @@ impl Session {
             probe,
             timers,
             extended,
+            excused,
             progress,
             closing,
             channel,
@@ -605,7 +611,7 @@ impl Session {
         } = self;
         into.push_time(now, *close_deadline);
         into.push(&(sid, revision, state, lost, blocked, close_reason, closing_reason));
-        into.push(&(abandoned, extended, progress, closing, channel));
+        into.push(&(abandoned, extended, excused, progress, closing, channel));
         match *transport {
             Transport::Polling => into.push_name(None),
             Transport::WebSocket { on, base64 } => {

@@ -52,6 +52,8 @@ pub(super) struct Model {
     excused: Time,
     /// Not all that the server says has been read since it was to be heard from.
     unheard: bool,
+    /// The server was given longer because the driver was late.
+    late: bool,
     /// The server has taken something since.
     took: bool,
     /// The handshake has come.
@@ -105,6 +107,7 @@ impl Model {
             deadlines,
             excused: Time::ZERO,
             unheard: false,
+            late: false,
             took: false,
             opened: false,
             closing: false,

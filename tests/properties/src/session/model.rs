@@ -162,6 +162,7 @@ impl Model {
 
     /// The peer is given until then for whatever it has to do.
     pub(super) fn excuse(&mut self, until: Time) {
+        self.heartbeat.late |= self.heartbeat.silence.is_some_and(|due| due < until);
         let probe = self.probe.as_mut().map(|probe| &mut probe.deadline);
         let awaited =
             self.heartbeat.silence.as_mut().into_iter().chain(probe).chain(&mut self.closes);

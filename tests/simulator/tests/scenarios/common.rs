@@ -26,8 +26,6 @@ pub(crate) const BROKEN: Option<CloseReason> =
 /// What a client says that came with a session that is no more.
 pub(crate) const REFUSED: Option<CloseReason> =
     Some(CloseReason::TransportError(TransportFault::Status(400)));
-pub(crate) const POLL_LOST: Option<CloseReason> =
-    Some(CloseReason::TransportError(TransportFault::PollLost));
 
 /// Steps of a world from the opening of a session until it has moved to its WebSocket, and a few more.
 pub(crate) const UPGRADE_STEPS: u32 = 40;

@@ -31,6 +31,12 @@ impl Deadlines {
         awaited.map(|(deadline, _)| *deadline).min()
     }
 
+    /// Whether the server was to be heard before `time`.
+    fn expects_life_before(&self, time: Time) -> bool {
+        let deadline = self.0.get(&(ClientTimerKind::Heartbeat as usize));
+        deadline.is_some_and(|(deadline, _)| *deadline < time)
+    }
+
     fn postpone(&mut self, until: Time) {
         let awaited = self.0.values_mut().filter(|(_, kind)| is_awaited(*kind));
         awaited.for_each(|(deadline, _)| *deadline = (*deadline).max(until));
@@ -57,6 +63,7 @@ impl Model {
     /// The server is given until then for whatever it has to do.
     pub(in crate::client_session) fn excuse(&mut self, until: Time) {
         self.session.excuse(until);
+        self.late |= self.deadlines.expects_life_before(until);
         self.deadlines.postpone(until);
         self.excused = self.excused.max(until);
         self.settle(None);
@@ -124,9 +131,13 @@ impl Model {
             }
             (Revision::V4, _) => {}
             (Revision::V3, packet) => {
+                self.late |= self.deadlines.expects_life_before(now);
                 self.expect_life(now, self.silence());
                 if matches!(packet, Packet::Pong(_)) {
-                    self.schedule_ping(now);
+                    match std::mem::take(&mut self.late) {
+                        true => self.deadlines.set(ClientTimerKind::Ping, now),
+                        false => self.schedule_ping(now),
+                    }
                 }
             }
         }
@@ -139,7 +150,7 @@ impl Model {
     }
 
     fn ask_for_life(&mut self, now: Time) -> Option<CloseReason> {
-        self.ping = true;
+        (self.ping, self.late) = (true, false);
         let patience = self.session.handshake().expect("the session is open").ping_timeout;
         self.expect_life(now, patience);
         None

@@ -17,6 +17,8 @@ pub(super) struct Heartbeat {
     extended: bool,
     /// Its answer may be in what was not read since `silence` was set.
     excused: bool,
+    /// The peer was given longer because the driver was late.
+    pub(super) late: bool,
 }
 
 impl Model {
@@ -33,7 +35,9 @@ impl Model {
         match (self.revision, packet) {
             (Revision::V3, _) => self.expect_something(now),
             (Revision::V4, Packet::Pong(_)) => {
-                let ping = Some(now + self.config.ping_interval);
+                let late =
+                    self.heartbeat.late || self.heartbeat.silence.is_some_and(|due| due < now);
+                let ping = Some(if late { now } else { now + self.config.ping_interval });
                 self.heartbeat = Heartbeat { ping, ..Heartbeat::default() };
             }
             (Revision::V4, _) if awaited && !self.heartbeat.extended => {
@@ -55,7 +59,7 @@ impl Model {
             return Ends::No;
         }
         if let Some(due) = self.heartbeat.ping.take_if(|ping| *ping <= now) {
-            self.heartbeat.extended = false;
+            (self.heartbeat.extended, self.heartbeat.late) = (false, false);
             // The time for the pong counts from when the ping was due, unless that was long ago.
             let rounding = Duration::from_millis(2).min(self.config.ping_timeout / 16);
             self.expect_something(if now.since(due) <= rounding { due } else { now });
