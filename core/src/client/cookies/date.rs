@@ -165,6 +165,8 @@ mod tests {
             "Thu, 01 Jan 1970 000:00:00 GMT",
             "Thu, 01 Jan 1970 00:00:000 GMT",
             "Thu, 01 Jan 1970 00::00 GMT",
+            "Thu, 01 Jan 1970 0h:00:00 GMT",
+            "Thu, 01 Jan 1970 00:0m:00 GMT",
             "1970-01-01T00:00:00Z",
         ] {
             assert_eq!(parse(date), None, "{date}");

@@ -295,6 +295,7 @@ fn domains_are_matched_by_whole_labels() {
         // Public.
         ("a.example", "example"),
         ("a.example", "com"),
+        ("a.example.", "example."),
         ("127.0.0.1", "0.0.1"),
         ("127.0.0.1", "1"),
         ("::1", "[::1]"),
@@ -334,6 +335,9 @@ fn paths_are_matched_by_whole_segments() {
             assert_eq!(sent(&cookies, &at(to)), "", "{path} {attribute}: {to}");
         }
     }
+    // The default path at the root is that of the attribute: the one cookie replaces the other.
+    let cookies = stored(&at("/a"), &["a=1", "a=2; Path=/"]);
+    assert_eq!(sent(&cookies, &at("/")), "a=2");
 }
 
 #[test]
