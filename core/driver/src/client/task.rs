@@ -102,6 +102,16 @@ enum Input {
     Broken(io::Error),
 }
 
+/// What came of a lock on the session.
+struct Exchanged {
+    /// A connection that has something to write.
+    write: Option<LinkId>,
+    /// A connection is to be read again, after it was not.
+    resumed: bool,
+    /// The session may ask for more.
+    more: bool,
+}
+
 impl<R: Runtime> Task<R> {
     /// One round: handles what came on each connection, then the clock. Returns whether another is worth it.
     ///
@@ -175,26 +185,29 @@ impl<R: Runtime> Task<R> {
         input: Option<(usize, Input)>,
     ) -> bool {
         let mut input = input;
-        for acted in 0..MAX_ROUNDS {
-            let write = self.exchange_once(now, cx, scratch, input.take());
-            let Some((id, more)) = write else { return acted > 0 };
+        let mut acted = false;
+        for _ in 0..MAX_ROUNDS {
+            let Exchanged { write, resumed, more } =
+                self.exchange_once(now, cx, scratch, input.take());
+            acted |= resumed;
+            let Some(id) = write else { break };
+            acted = true;
             self.write(id, now, cx, scratch);
             if !more {
-                return true;
+                break;
             }
         }
-        true
+        acted
     }
 
     /// The part of [`exchange`](Self::exchange) under one lock: up to a connection that has something to write.
-    /// Returns that, and whether the session may ask for more.
     fn exchange_once(
         &mut self,
         now: Time,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
         input: Option<(usize, Input)>,
-    ) -> Option<(LinkId, bool)> {
+    ) -> Exchanged {
         let Self { shared, cell, connections, due, finished, .. } = self;
         let mut closed = Vec::new();
         let mut guard = cell.lock_by_task();
@@ -247,8 +260,11 @@ impl<R: Runtime> Task<R> {
             }
         }
         let more = write.is_some() && hub.has_actions();
+        let mut resumed = false;
         for connection in connections.iter_mut() {
-            connection.reads = hub.is_reading(connection.id);
+            let reads = hub.is_reading(connection.id);
+            resumed |= reads && !connection.reads;
+            connection.reads = reads;
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
@@ -260,7 +276,7 @@ impl<R: Runtime> Task<R> {
                 let _ = Pin::new(&mut stream).poll_close(cx);
             }
         }
-        Some((write?, more))
+        Exchanged { write, resumed, more }
     }
 
     /// Writes what the session has handed out for a connection.
