@@ -4,6 +4,7 @@ mod asking;
 mod determinism;
 mod ending;
 mod pressure;
+mod seams;
 mod sessions;
 mod timeouts;
 
