@@ -3,6 +3,7 @@
 mod asking;
 mod determinism;
 mod ending;
+mod forwarding;
 mod pressure;
 mod seams;
 mod sessions;
