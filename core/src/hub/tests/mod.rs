@@ -3,7 +3,9 @@
 mod asking;
 mod determinism;
 mod ending;
+mod forwarding;
 mod pressure;
+mod seams;
 mod sessions;
 mod timeouts;
 

@@ -1,0 +1,70 @@
+//! Requests for other paths, which go to the application.
+
+use super::*;
+use crate::exchange::Response;
+
+fn forwarding() -> World {
+    World::with(|config| config.forward = true)
+}
+
+fn other(method: &str, body: &str) -> String {
+    let length = body.len();
+    format!("{method} /page?a=1 HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn a_post_for_another_path_comes_with_its_body_and_gets_a_later_response() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, other("POST", "field"));
+    let (request, head, body) = world.requests.pop().unwrap();
+    assert_eq!((head.query(), &body[..]), ("a=1", &b"field"[..]));
+    assert_eq!(world.take(on), "");
+    world.pass(seconds(5));
+    assert!(world.hub.respond(request, Response::new(200, "text/plain", "done")));
+    assert!(!world.hub.respond(request, Response::empty(404)), "it has its response");
+    world.drain();
+    let response = world.take(on);
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(response.ends_with("\r\n\r\ndone"), "{response}");
+}
+
+#[test]
+fn a_request_pipelined_behind_a_forwarded_one_waits_for_its_response() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, other("GET", "") + &request("GET", "transport=polling", ""));
+    assert_eq!((world.take(on), world.hub.sessions()), (String::new(), 0));
+    let (request, ..) = world.requests.pop().unwrap();
+    assert!(world.hub.respond(request, Response::new(404, "text/plain", "none")));
+    world.drain();
+    let responses = world.take(on);
+    assert!(responses.starts_with("HTTP/1.1 404 "), "{responses}");
+    assert!(responses.contains("HTTP/1.1 200 OK\r\n"), "{responses}");
+    assert_eq!(world.hub.sessions(), 1);
+}
+
+#[test]
+fn a_response_for_a_lost_connection_does_nothing() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, other("GET", ""));
+    let (request, ..) = world.requests.pop().unwrap();
+    world.hub.handle_lost(world.now, on);
+    assert!(!world.hub.respond(request, Response::empty(204)));
+    world.drain();
+    world.assert_empty();
+}
+
+#[test]
+fn a_head_request_gets_the_length_without_the_body() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, other("HEAD", ""));
+    let (request, ..) = world.requests.pop().unwrap();
+    assert!(world.hub.respond(request, Response::new(200, "text/plain", "done")));
+    world.drain();
+    let response = world.take(on);
+    assert!(response.contains("\r\nContent-Length: 4\r\n"), "{response}");
+    assert!(response.ends_with("\r\n\r\n"), "{response}");
+}
