@@ -18,8 +18,8 @@ use std::{
 };
 
 use enginewire::{
-    Event, Hub, Time,
-    hub::{ConnectionId, HubConfig, Output, SessionId},
+    Event, ServerHub, Time,
+    hub::{ConnectionId, Output, ServerHubConfig, SessionId},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -48,7 +48,7 @@ struct Game {
 
 impl Game {
     /// Moves the world.
-    fn tick(&mut self, hub: &mut Hub) {
+    fn tick(&mut self, hub: &mut ServerHub) {
         self.ticks += 1;
         // Every few seconds all of them are told: one message, encoded once.
         if self.ticks.is_multiple_of(300) {
@@ -60,7 +60,7 @@ impl Game {
         }
     }
 
-    fn handle(&mut self, hub: &mut Hub, output: Output) {
+    fn handle(&mut self, hub: &mut ServerHub, output: Output) {
         match output {
             Output::Opened(player, ..) => {
                 self.players.insert(player, self.ticks);
@@ -79,7 +79,7 @@ impl Game {
 
 /// A hub and its sockets, none of which ever blocks.
 struct Network {
-    hub: Hub,
+    hub: ServerHub,
     started: Instant,
     listener: TcpListener,
     sockets: BTreeMap<ConnectionId, Socket>,
@@ -95,7 +95,7 @@ struct Socket {
 impl Network {
     fn new(listener: TcpListener) -> Self {
         Self {
-            hub: Hub::new(HubConfig::default(), entropy),
+            hub: ServerHub::new(ServerHubConfig::default(), entropy),
             started: Instant::now(),
             listener,
             sockets: BTreeMap::new(),

@@ -17,8 +17,8 @@ use std::{
 };
 
 use enginewire::{
-    Event, Hub, Time,
-    hub::{ConnectionId, HubConfig, Output},
+    Event, ServerHub, Time,
+    hub::{ConnectionId, Output, ServerHubConfig},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,7 +53,7 @@ enum News {
 
 /// The thread that owns the hub.
 struct Owner {
-    hub: Hub,
+    hub: ServerHub,
     started: Instant,
     sockets: BTreeMap<ConnectionId, Socket>,
 }
@@ -68,7 +68,7 @@ struct Socket {
 
 impl Owner {
     fn new() -> Self {
-        let hub = Hub::new(HubConfig::default(), entropy);
+        let hub = ServerHub::new(ServerHubConfig::default(), entropy);
         Self { hub, started: Instant::now(), sockets: BTreeMap::new() }
     }
 

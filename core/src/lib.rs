@@ -6,7 +6,7 @@
 //!
 //! # A whole server
 //!
-//! [`Hub`] is one as a single value: bytes of connections in, bytes and messages out, one deadline. The
+//! [`ServerHub`] is one as a single value: bytes of connections in, bytes and messages out, one deadline. The
 //! module [`hub`] shows the loop around it, and the examples `mio_echo`, `threads_echo` and `game_loop`
 //! three complete programs. The rest of this page is for those who have an HTTP server of their own,
 //! or locks and tasks: see also [`carrier`], which has the rules between the parts below.
@@ -105,7 +105,7 @@
 //! # A client
 //!
 //! [`ClientSession`] is the other side: it asks for requests and WebSockets and is told what came of
-//! them. [`ClientHub`] makes connections of that, and is to a client what [`Hub`] is to a server. The
+//! them. [`ClientHub`] makes connections of that, and is to a client what [`ServerHub`] is to a server. The
 //! example `blocking_client` has it on blocking sockets.
 //!
 //! # Methods
@@ -165,7 +165,7 @@ pub use crate::{
     entropy::Entropy,
     exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
     fingerprint::Fingerprint,
-    hub::Hub,
+    hub::ServerHub,
     limits::Limits,
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},

@@ -20,8 +20,8 @@ use std::{
 };
 
 use enginewire::{
-    Event, Hub, Message,
-    hub::{HubConfig, Output},
+    Event, Message, ServerHub,
+    hub::{Output, ServerHubConfig},
 };
 use enginewire_tests::client::Client;
 use enginewire_tokio::{ServerBuilder, Socket, Tokio};
@@ -164,9 +164,9 @@ fn on_a_hub(
     application: Application,
     ready: mpsc::Sender<SocketAddr>,
 ) {
-    let mut config = HubConfig::default();
+    let mut config = ServerHubConfig::default();
     config.protocol.ping_interval = Duration::from_secs(3600);
-    let hub = Hub::new(config, event_loop::entropy);
+    let hub = ServerHub::new(config, event_loop::entropy);
     let mut events = EventLoop::new(hub, "127.0.0.1:0".parse().unwrap()).unwrap();
     ready.send(events.local_addr().unwrap()).unwrap();
     METER.set(Some(meter));

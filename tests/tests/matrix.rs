@@ -19,7 +19,7 @@ const SERVERS: [Server; 5] = [
     ("tokio", || Command::new(env!("CARGO_BIN_EXE_server-tokio"))),
     ("smol", || Command::new(env!("CARGO_BIN_EXE_server-smol"))),
     ("async-std", || Command::new(env!("CARGO_BIN_EXE_server-async-std"))),
-    ("`Hub` on mio", || Command::new(env!("CARGO_BIN_EXE_server-hub"))),
+    ("`ServerHub` on mio", || Command::new(env!("CARGO_BIN_EXE_server-hub"))),
 ];
 
 /// A server that drives its clients and cannot be just started.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use enginewire::{
-    Hub, Time,
+    ServerHub, Time,
     hub::{ConnectionId, Output},
 };
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
@@ -21,7 +21,7 @@ mod sockets;
 
 /// A hub, its sockets and a clock.
 pub(crate) struct EventLoop {
-    pub(crate) hub: Hub,
+    pub(crate) hub: ServerHub,
     started: Instant,
     poll: Poll,
     events: Events,
@@ -35,7 +35,7 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     /// Listens on `address`.
-    pub(crate) fn new(hub: Hub, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(hub: ServerHub, address: SocketAddr) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(address)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -57,7 +57,7 @@ impl EventLoop {
     }
 
     /// Does what the hub asks for. `application` gets what is not about sockets.
-    pub(crate) fn drain(&mut self, mut application: impl FnMut(&mut Hub, Time, Output)) {
+    pub(crate) fn drain(&mut self, mut application: impl FnMut(&mut ServerHub, Time, Output)) {
         let now = self.now();
         while let Some(output) = self.hub.poll() {
             match output {

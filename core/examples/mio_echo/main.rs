@@ -9,15 +9,15 @@ mod event_loop;
 use std::{collections::BTreeMap, env, error::Error, net::Ipv4Addr};
 
 use enginewire::{
-    Encoded, Event, Hub, SendError,
-    hub::{HubConfig, Output, SessionId},
+    Encoded, Event, SendError, ServerHub,
+    hub::{Output, ServerHubConfig, SessionId},
 };
 
 use self::event_loop::EventLoop;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
-    let hub = Hub::new(HubConfig::default(), event_loop::entropy);
+    let hub = ServerHub::new(ServerHubConfig::default(), event_loop::entropy);
     let mut events = EventLoop::new(hub, (Ipv4Addr::LOCALHOST, port).into())?;
     println!("{}", events.local_addr()?.port());
     let mut echo = Echo::default();
@@ -35,7 +35,7 @@ struct Echo {
 }
 
 impl Echo {
-    fn handle(&mut self, hub: &mut Hub, output: Output) {
+    fn handle(&mut self, hub: &mut ServerHub, output: Output) {
         match output {
             Output::Event(session, Event::Message(message)) => {
                 self.send(hub, session, message.into());
@@ -55,7 +55,7 @@ impl Echo {
 
     /// Sends, or takes no more messages until there is room: then the peer, which does not read our
     /// answers, is not read either.
-    fn send(&mut self, hub: &mut Hub, to: SessionId, message: Encoded) {
+    fn send(&mut self, hub: &mut ServerHub, to: SessionId, message: Encoded) {
         if let Err(error) = hub.send(to, message)
             && let SendError::Full { .. } = error.reason
         {

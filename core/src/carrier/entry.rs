@@ -12,7 +12,7 @@ use crate::{
 
 /// A session, the exchanges and WebSockets that carry it, and the [`Layer`] on top of it.
 ///
-/// `W` wakes a connection: a task's waker in a driver, a name in a [`Hub`](crate::Hub). After any change of the
+/// `W` wakes a connection: a task's waker in a driver, a name in a [`ServerHub`](crate::ServerHub). After any change of the
 /// session, [`settle`](Self::settle) hands its actions to the connections that they are for.
 #[derive(Debug)]
 pub struct Entry<W> {

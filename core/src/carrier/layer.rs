@@ -11,7 +11,7 @@ use crate::{
 ///
 /// A layer belongs to one session and is called where the session is, under its lock. It sees every event
 /// before the application, sends on the session, has one deadline of its own, and keeps what it likes. It is
-/// set with [`Hub::set_layer`](crate::Hub::set_layer) or the driver's `Socket::set_layer`, and reached again by
+/// set with [`ServerHub::set_layer`](crate::ServerHub::set_layer) or the driver's `Socket::set_layer`, and reached again by
 /// its type.
 ///
 /// **Credit.** Messages that a layer has taken count as unread until it gives their
@@ -43,7 +43,7 @@ pub struct LayerContext<'a> {
 impl LayerContext<'_> {
     /// Tells the application that the layer has something for it.
     ///
-    /// A [`Hub`](crate::Hub) reports [`Output::Layer`](crate::hub::Output::Layer); a driver wakes the task that
+    /// A [`ServerHub`](crate::ServerHub) reports [`Output::Layer`](crate::hub::Output::Layer); a driver wakes the task that
     /// waits on the session.
     pub const fn notify(&mut self) {
         self.notified = true;

@@ -1,7 +1,7 @@
 //! What one TCP connection carries for sessions: HTTP exchanges, one after the other, and
 //! after an upgrade the messages of a WebSocket.
 //!
-//! [`Hub`](crate::Hub) and the drivers are built of the two values here. [`Connection`] is one TCP connection:
+//! [`ServerHub`](crate::ServerHub) and the drivers are built of the two values here. [`Connection`] is one TCP connection:
 //! bytes in, bytes out, deadlines, when to read. [`Entry`] is a session, the connections that carry it, and the
 //! [`Layer`] on top of it. They meet through a [`Host`], which finds sessions and locks them: in a slab, or
 //! behind mutexes.

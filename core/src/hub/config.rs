@@ -4,17 +4,17 @@ use core::time::Duration;
 
 use crate::{config::Config, wire::http};
 
-/// How a [`Hub`](super::Hub) behaves.
+/// How a [`ServerHub`](super::ServerHub) behaves.
 ///
 /// ```
 /// # use core::time::Duration;
-/// let mut config = enginewire::hub::HubConfig::default();
+/// let mut config = enginewire::hub::ServerHubConfig::default();
 /// config.protocol.ping_interval = Duration::from_secs(10);
 /// config.linger = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct HubConfig {
+pub struct ServerHubConfig {
     /// The protocol, limits included.
     pub protocol: Config,
     /// How long a client may take to send the head of a request. Default 10 s.
@@ -35,18 +35,18 @@ pub struct HubConfig {
     /// 65 536: a session on polling needs no connection, so their number bounds nothing.
     pub max_sessions: usize,
     /// Whether the application is asked before a session opens: with
-    /// [`Output::Ask`](super::Output::Ask), to be answered with [`Hub::allow`](super::Hub::allow) or
-    /// [`Hub::refuse`](super::Hub::refuse). Default false.
+    /// [`Output::Ask`](super::Output::Ask), to be answered with [`ServerHub::allow`](super::ServerHub::allow) or
+    /// [`ServerHub::refuse`](super::ServerHub::refuse). Default false.
     pub ask: bool,
     /// Whether requests for other paths than [`Config::path`] go to the application, as
     /// [`Output::Request`](super::Output::Request). Default false: they are refused with status 404.
     pub forward: bool,
     /// The number of connections from which on no more are accepted, see
-    /// [`Hub::is_accepting`](super::Hub::is_accepting). Default 1 048 576.
+    /// [`ServerHub::is_accepting`](super::ServerHub::is_accepting). Default 1 048 576.
     pub max_connections: usize,
 }
 
-impl Default for HubConfig {
+impl Default for ServerHubConfig {
     fn default() -> Self {
         let http = http::Config::default();
         Self {
@@ -64,7 +64,7 @@ impl Default for HubConfig {
     }
 }
 
-impl HubConfig {
+impl ServerHubConfig {
     /// What the HTTP side of each connection is held to.
     pub(super) fn http(&self) -> http::Config {
         let mut http = http::Config::new(&self.protocol.limits);

@@ -1,7 +1,7 @@
 //! A whole Engine.IO server as one value, for event loops of any kind, simulations, other
 //! languages and wasm.
 //!
-//! A [`Hub`] is made of the same [`wire`], [`Router`](crate::Router), [`Session`] and
+//! A [`ServerHub`] is made of the same [`wire`], [`Router`](crate::Router), [`Session`] and
 //! [`carrier`](crate::carrier) that the drivers use. It has no sockets: an event loop tells it what
 //! happened to its connections, and does what it is asked to.
 //!
@@ -10,11 +10,11 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use enginewire::{Event, Hub, Time, hub::{ConnectionId, HubConfig, Output}};
+//! use enginewire::{Event, ServerHub, Time, hub::{ConnectionId, ServerHubConfig, Output}};
 //!
 //! // In earnest the operating system's: session ids are secrets.
 //! let entropy = |buffer: &mut [u8]| buffer.fill(7);
-//! let mut hub = Hub::new(HubConfig::default(), entropy);
+//! let mut hub = ServerHub::new(ServerHubConfig::default(), entropy);
 //!
 //! // A connection was accepted, and bytes came on it. The loop has a clock; here it stands still.
 //! let now = Time::ZERO;
@@ -53,12 +53,12 @@
 //!
 //! # What the loop sees to
 //!
-//! - It does not read a connection while [`Hub::is_reading`] says no, and asks that again when
+//! - It does not read a connection while [`ServerHub::is_reading`] says no, and asks that again when
 //!   [`Output::Read`] comes. Nothing breaks if it reads nevertheless; then a peer that does not read
 //!   its answers, or an application that is slow, makes the hub hold more than [`Limits`] say.
-//! - After a [`transmit`](Hub::transmit) that could not write everything it calls
-//!   [`Hub::handle_writable`] once it can go on.
-//! - It calls [`Hub::handle_timeout`] when [`Hub::poll_timeout`] says, but first hands over what can be
+//! - After a [`transmit`](ServerHub::transmit) that could not write everything it calls
+//!   [`ServerHub::handle_writable`] once it can go on.
+//! - It calls [`ServerHub::handle_timeout`] when [`ServerHub::poll_timeout`] says, but first hands over what can be
 //!   read: after a pause of the whole process the answers of peers that only seem silent wait there.
 //!
 //! What has not been written is still in the session's queue, up to what one `write` takes and the
@@ -81,7 +81,7 @@ use bytes::Buf;
 use slab::Slab;
 
 pub use self::{
-    config::HubConfig,
+    config::ServerHubConfig,
     output::{AskId, ConnectionId, Output, RequestId, SessionId},
 };
 use self::{
@@ -111,7 +111,7 @@ use crate::{
 /// [`abort`](Self::abort) take time for what they are asked, not for what else there is.
 ///
 /// **Panics.** None, but those of the functions that it is given.
-pub struct Hub {
+pub struct ServerHub {
     sessions: Sessions,
     connections: Slab<Slot>,
     max_connections: usize,
@@ -150,13 +150,13 @@ impl<F: FnMut(&[u8]) -> usize> Stream for Write<F> {
     }
 }
 
-impl Hub {
+impl ServerHub {
     /// A server without connections.
     ///
     /// Session ids are drawn from `entropy`, which is not passed to single calls because nearly each of
     /// them may open a session: behind a poll, which anything can answer, may wait the request of
     /// another.
-    pub fn new(config: HubConfig, entropy: impl Entropy + Send + 'static) -> Self {
+    pub fn new(config: ServerHubConfig, entropy: impl Entropy + Send + 'static) -> Self {
         Self {
             max_connections: config.max_connections,
             sessions: Sessions::new(config, Box::new(entropy)),
@@ -168,7 +168,7 @@ impl Hub {
 }
 
 /// Network inputs.
-impl Hub {
+impl ServerHub {
     /// A connection was accepted.
     pub fn handle_accepted(&mut self, now: Time) -> ConnectionId {
         let serial = self.sessions.fresh_id();
@@ -239,7 +239,7 @@ impl Hub {
 }
 
 /// Application commands.
-impl Hub {
+impl ServerHub {
     /// Queues a message for a session. For many sessions there is [`broadcast`](Self::broadcast).
     ///
     /// # Errors
@@ -362,7 +362,7 @@ impl Hub {
 }
 
 /// Outputs.
-impl Hub {
+impl ServerHub {
     /// What the event loop has to do, or the application should know.
     #[inline]
     pub fn poll(&mut self) -> Option<Output> {
@@ -416,7 +416,7 @@ impl Hub {
 }
 
 /// Getters.
-impl Hub {
+impl ServerHub {
     /// Whether to read from this connection.
     #[inline]
     pub fn is_reading(&self, on: ConnectionId) -> bool {
@@ -426,7 +426,7 @@ impl Hub {
     }
 
     /// Returns whether to accept connections: fewer are open than
-    /// [`HubConfig::max_connections`]. Nothing breaks if the loop does nevertheless.
+    /// [`ServerHubConfig::max_connections`]. Nothing breaks if the loop does nevertheless.
     pub fn is_accepting(&self) -> bool {
         self.connections.len() < self.max_connections
     }
@@ -459,7 +459,7 @@ impl Hub {
     }
 }
 
-impl Hub {
+impl ServerHub {
     fn answer(&mut self, ask: AskId, verdict: Result<(), Refusal>) -> bool {
         let slot = find(&mut self.connections, ask.on);
         let waits = |asked: &&mut Asked| asked.ask == Some(ask) && asked.verdict.is_none();
@@ -598,9 +598,9 @@ fn find(connections: &mut Slab<Slot>, on: ConnectionId) -> Option<&mut Slot> {
 /// The serial of a connection that the loop is to close. Names begin with 1.
 const GONE: u64 = 0;
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for ServerHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
+        f.debug_struct("ServerHub")
             .field("sessions", &self.sessions())
             .field("connections", &self.connections())
             .finish_non_exhaustive()

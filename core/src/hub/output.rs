@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{session::Event, wire::http::RequestHead};
 
-/// One TCP connection of a [`Hub`](super::Hub).
+/// One TCP connection of a [`ServerHub`](super::ServerHub).
 ///
 /// A name is never used again: one that is stale does nothing, wherever it is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,14 +17,14 @@ pub struct ConnectionId {
 
 impl ConnectionId {
     /// A small number that no other connection has until [`Output::Close`] was taken or
-    /// [`Hub::handle_lost`](super::Hub::handle_lost) called: a place in the event loop's own table,
+    /// [`ServerHub::handle_lost`](super::ServerHub::handle_lost) called: a place in the event loop's own table,
     /// or its token.
     pub const fn index(self) -> usize {
         self.index
     }
 }
 
-/// One session of a [`Hub`](super::Hub). No secret, unlike the session's [`Sid`](crate::Sid).
+/// One session of a [`ServerHub`](super::ServerHub). No secret, unlike the session's [`Sid`](crate::Sid).
 ///
 /// A name is never used again: one that is stale does nothing, wherever it is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +41,7 @@ impl SessionId {
     }
 }
 
-/// One question of a [`Hub`](super::Hub) whether a session may open, see [`Output::Ask`].
+/// One question of a [`ServerHub`](super::ServerHub) whether a session may open, see [`Output::Ask`].
 ///
 /// A name is never used again: one that is stale, as the question has been answered or its connection
 /// is gone, does nothing.
@@ -61,30 +61,30 @@ pub struct RequestId {
     pub(super) serial: u64,
 }
 
-/// What [`Hub::poll`](super::Hub::poll) asks for, or tells.
+/// What [`ServerHub::poll`](super::ServerHub::poll) asks for, or tells.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Look after this connection: [`Hub::transmit`](super::Hub::transmit).
+    /// Look after this connection: [`ServerHub::transmit`](super::ServerHub::transmit).
     Write(ConnectionId),
     /// Read this connection again, which was not to be read, as far as
-    /// [`Hub::is_reading`](super::Hub::is_reading) still says so.
+    /// [`ServerHub::is_reading`](super::ServerHub::is_reading) still says so.
     Read(ConnectionId),
     /// Shut down the sending side of this connection, and go on reading it.
     Shutdown(ConnectionId),
     /// Close this connection: the hub has forgotten it.
     Close(ConnectionId),
     /// May the session be opened that this request on this connection asks for? Answer with
-    /// [`Hub::allow`](super::Hub::allow) or [`Hub::refuse`](super::Hub::refuse), now or later. Only
-    /// with [`HubConfig::ask`](super::HubConfig::ask).
+    /// [`ServerHub::allow`](super::ServerHub::allow) or [`ServerHub::refuse`](super::ServerHub::refuse), now or later. Only
+    /// with [`ServerHubConfig::ask`](super::ServerHubConfig::ask).
     Ask(AskId, ConnectionId, Arc<RequestHead>),
     /// A session has opened, with this request on this connection.
     Opened(SessionId, ConnectionId, Arc<RequestHead>),
     /// Something happened to a session. [`Event::Closed`] is the last that is heard of it.
     Event(SessionId, Event),
     /// The [`Layer`](crate::carrier::Layer) of a session has something for the application. After the session
-    /// has closed, the layer is kept until the next [`Hub::poll`](super::Hub::poll).
+    /// has closed, the layer is kept until the next [`ServerHub::poll`](super::ServerHub::poll).
     Layer(SessionId),
-    /// A request for another path: respond with [`Hub::respond`](super::Hub::respond), now or later. Only with
-    /// [`HubConfig::forward`](super::HubConfig::forward).
+    /// A request for another path: respond with [`ServerHub::respond`](super::ServerHub::respond), now or later. Only with
+    /// [`ServerHubConfig::forward`](super::ServerHubConfig::forward).
     Request(RequestId, Arc<RequestHead>, Bytes),
 }

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
 
-use super::{ConnectionId, HubConfig, Output, SessionId};
+use super::{ConnectionId, Output, ServerHubConfig, SessionId};
 use crate::{
     carrier::{Entry, FromWaker, Layer, LayerContext, Settled},
     deadlines::Deadlines,
@@ -85,7 +85,7 @@ impl FromWaker for ConnectionId {
 }
 
 impl Sessions {
-    pub(super) fn new(config: HubConfig, entropy: Box<dyn Entropy + Send>) -> Self {
+    pub(super) fn new(config: ServerHubConfig, entropy: Box<dyn Entropy + Send>) -> Self {
         Self {
             http: Arc::new(config.http()),
             asks: config.ask,

@@ -37,7 +37,7 @@ mod peer;
 mod talk;
 mod world;
 
-use enginewire::{Message, Revision, hub::HubConfig};
+use enginewire::{Message, Revision, hub::ServerHubConfig};
 
 use self::{
     peer::Sent,
@@ -72,11 +72,11 @@ fn serve(data: &[u8]) -> (u64, Reached, usize) {
 /// is allowed. `z`: deadlines of milliseconds. Small limits: `Q` on what is queued, `R` on what is
 /// unread, `P` on payloads, `F` on fragments, `H` on heads, `S` on sessions. `l`: in the end
 /// connections are lost.
-fn options(letters: &[u8]) -> HubConfig {
+fn options(letters: &[u8]) -> ServerHubConfig {
     use std::time::Duration;
 
     let has = |letter: u8| letters.contains(&letter);
-    let mut config = HubConfig::default();
+    let mut config = ServerHubConfig::default();
     config.ask = has(b'?');
     config.protocol.allow_eio3 = has(b'3');
     if has(b'z') {

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use enginewire::{Revision, TransportKind, hub::HubConfig};
+use enginewire::{Revision, TransportKind, hub::ServerHubConfig};
 use enginewire_progress::Progress;
 use enginewire_simulator::{Log, Manner, Numbered, Random, World, any_path, client_config, replay};
 
@@ -28,7 +28,7 @@ fn main() {
 fn live(seed: u64, clients: u64, minutes: u64) -> Log {
     let begun = Instant::now();
     let mut random = Random::new(seed);
-    let mut server = HubConfig::default();
+    let mut server = ServerHubConfig::default();
     server.protocol.allow_eio3 = true;
     let manner = Manner { pause: Duration::from_secs(60), burst: 4, size: 400, slow: 5, close: 20 };
     let mut world = World::new(random.next(), server, Numbered::new(manner));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use enginewire::{
-    ClientHub, CloseReason, Encoded, Hub, Message, Time, TransportKind, TrySendError,
+    ClientHub, CloseReason, Encoded, Message, ServerHub, Time, TransportKind, TrySendError,
     hub::SessionId,
 };
 
@@ -68,7 +68,7 @@ pub struct End<'a> {
 /// The state machine below.
 pub(crate) enum Core<'a> {
     Client(&'a mut ClientHub),
-    Server(&'a mut Hub, SessionId),
+    Server(&'a mut ServerHub, SessionId),
 }
 
 /// What the application wants of the world.
@@ -102,7 +102,7 @@ impl End<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`Hub::send`] and [`ClientHub::send`].
+    /// Those of [`ServerHub::send`] and [`ClientHub::send`].
     pub fn send(&mut self, message: impl Into<Encoded>) -> Result<(), TrySendError> {
         let message = message.into();
         let size = message.len();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use enginewire::{CloseReason, Limits, Time, TransportFault, hub::HubConfig};
+use enginewire::{CloseReason, Limits, Time, TransportFault, hub::ServerHubConfig};
 
 use crate::{observer::Content, path::Side};
 
@@ -65,7 +65,7 @@ pub struct Repeats {
 }
 
 impl Ledger {
-    pub(crate) fn new(config: &HubConfig) -> Self {
+    pub(crate) fn new(config: &ServerHubConfig) -> Self {
         let (interval, timeout) = (config.protocol.ping_interval, config.protocol.ping_timeout);
         // Whoever waits for a ping waits for both. Whoever waits for a pong may give it its time again,
         // but only once, and from when something else has come: so never for longer than for both.
@@ -396,7 +396,7 @@ mod tests {
 
     /// The books of one life, both of whose sides are open.
     fn ledger() -> (Ledger, u64) {
-        let mut ledger = Ledger::new(&HubConfig::default());
+        let mut ledger = Ledger::new(&ServerHubConfig::default());
         let life = ledger.begin(&Limits::default());
         for side in [Side::Client, Side::Server] {
             ledger.note_opened(Time::ZERO, life, side);

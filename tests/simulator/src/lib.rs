@@ -1,7 +1,7 @@
 //! A server and its clients in a world that a seed makes.
 //!
 //! A [`World`] has a clock that jumps to the next event, a network that cuts, delays and loses, and in
-//! it the state machines that are shipped, unchanged: one [`Hub`](enginewire::Hub) as the server, and
+//! it the state machines that are shipped, unchanged: one [`ServerHub`](enginewire::ServerHub) as the server, and
 //! a [`ClientHub`](enginewire::ClientHub) for each client. There is no socket, thread or clock outside,
 //! so that an hour takes seconds and a failure can be had again from its seed.
 //!
@@ -15,7 +15,7 @@
 //! ```
 //! use std::{collections::BTreeMap, time::Duration};
 //!
-//! use enginewire::{Message, TransportKind, hub::HubConfig};
+//! use enginewire::{Message, TransportKind, hub::ServerHubConfig};
 //! use enginewire_simulator::{
 //!     Application, End, EndId, Fault, Path, Side, When, World, client_config, replay,
 //! };
@@ -52,7 +52,7 @@
 //! }
 //!
 //! replay(42, |seed| {
-//!     let mut world = World::new(seed, HubConfig::default(), Counter::default());
+//!     let mut world = World::new(seed, ServerHubConfig::default(), Counter::default());
 //!     let both = [TransportKind::Polling, TransportKind::WebSocket];
 //!     let life = world.connect(client_config(&both), |_random| {
 //!         Path::default().with(When::Upgraded(Side::Server, 3), Fault::Reset)

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
-use enginewire::{Revision, TransportKind, hub::HubConfig};
+use enginewire::{Revision, TransportKind, hub::ServerHubConfig};
 use enginewire_simulator::{
     Log, Manner, Numbered, Random, World, any_path, client_config, replay_many,
 };
@@ -23,7 +23,7 @@ const BADNESS: [u64; 3] = [0, 100, 500];
 /// Thirty clients for five minutes, each of another kind.
 fn run(seed: u64, came: &RefCell<BTreeMap<u64, Came>>) -> Log {
     let mut random = Random::new(seed);
-    let mut server = HubConfig::default();
+    let mut server = ServerHubConfig::default();
     server.protocol.allow_eio3 = true;
     server.protocol.limits.max_queued = 20_000;
     server.protocol.limits.max_unread = 20_000;

@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// It can be owned by another thread than the one that made it, or be behind a lock.
-const _: fn(Hub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
+const _: fn(ServerHub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
 
 /// An event loop around a hub.
 struct World {
-    hub: Hub,
+    hub: ServerHub,
     now: Time,
     /// What the loop has done for each connection.
     sockets: BTreeMap<ConnectionId, Socket>,
@@ -68,8 +68,8 @@ impl World {
         world
     }
 
-    fn with(change: impl FnOnce(&mut HubConfig)) -> Self {
-        let mut config = HubConfig::default();
+    fn with(change: impl FnOnce(&mut ServerHubConfig)) -> Self {
+        let mut config = ServerHubConfig::default();
         change(&mut config);
         let mut last = 0u8;
         let entropy = move |buffer: &mut [u8]| {
@@ -77,7 +77,7 @@ impl World {
             buffer.fill(last);
         };
         Self {
-            hub: Hub::new(config, entropy),
+            hub: ServerHub::new(config, entropy),
             now: Time::from_millis(1),
             sockets: BTreeMap::new(),
             log: Vec::new(),

@@ -1,8 +1,8 @@
 //! The hub of Enginewire in the event loop of its example `mio_echo`.
 
 use enginewire::{
-    Event, Hub,
-    hub::{HubConfig, Output},
+    Event, ServerHub,
+    hub::{Output, ServerHubConfig},
 };
 
 use self::event_loop::EventLoop;
@@ -13,7 +13,7 @@ use crate::Result;
 mod event_loop;
 
 pub(super) fn serve(ready: Ready) -> Result<()> {
-    let hub = Hub::new(HubConfig::default(), event_loop::entropy);
+    let hub = ServerHub::new(ServerHubConfig::default(), event_loop::entropy);
     let mut events = EventLoop::new(hub, LOOPBACK)?;
     ready.send(events.local_addr()?)?;
     loop {

@@ -9,8 +9,8 @@ use std::{
 };
 
 use enginewire::{
-    Event, Hub, Message, SendError, Time,
-    hub::{AskId, ConnectionId, HubConfig, Output, SessionId},
+    Event, Message, SendError, ServerHub, Time,
+    hub::{AskId, ConnectionId, Output, ServerHubConfig, SessionId},
     wire::Arena,
 };
 
@@ -22,9 +22,9 @@ use super::{
 use crate::{Reached, memory::Watch};
 
 pub(super) struct World {
-    hub: Hub,
+    hub: ServerHub,
     now: Time,
-    config: HubConfig,
+    config: ServerHubConfig,
     /// In the order in which they were accepted; those that are gone too.
     connections: Vec<ConnectionId>,
     sockets: BTreeMap<ConnectionId, Socket>,
@@ -94,7 +94,7 @@ struct Told {
 }
 
 impl World {
-    pub(super) fn new(config: HubConfig) -> Self {
+    pub(super) fn new(config: ServerHubConfig) -> Self {
         let memory = Watch::start();
         let mut drawn = 0u32;
         let entropy = move |buffer: &mut [u8]| {
@@ -102,7 +102,7 @@ impl World {
             buffer.fill(0);
             buffer[..4].copy_from_slice(&drawn.to_be_bytes());
         };
-        let hub = Hub::new(config.clone(), entropy);
+        let hub = ServerHub::new(config.clone(), entropy);
         Self {
             empty: memory.live(),
             most: Most::default(),
@@ -225,7 +225,11 @@ impl World {
         }
     }
 
-    pub(super) fn command(&mut self, n: usize, command: impl FnOnce(&mut Hub, Time, SessionId)) {
+    pub(super) fn command(
+        &mut self,
+        n: usize,
+        command: impl FnOnce(&mut ServerHub, Time, SessionId),
+    ) {
         if let Some(session) = self.session(n) {
             command(&mut self.hub, self.now, session);
         }

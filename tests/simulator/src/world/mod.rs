@@ -13,8 +13,8 @@ use std::{
 };
 
 use enginewire::{
-    ClientConfig, ClientHub, CloseReason, Event, Hub, LinkId, Message, Time, Url,
-    hub::{ConnectionId, HubConfig, SessionId},
+    ClientConfig, ClientHub, CloseReason, Event, LinkId, Message, ServerHub, Time, Url,
+    hub::{ConnectionId, ServerHubConfig, SessionId},
 };
 
 use self::intruder::Intruder;
@@ -67,7 +67,7 @@ pub(crate) enum Next {
 }
 
 struct Server {
-    hub: Hub,
+    hub: ServerHub,
     wires: BTreeMap<ConnectionId, WireId>,
     names: BTreeMap<WireId, ConnectionId>,
     sessions: BTreeMap<SessionId, Seen>,
@@ -101,12 +101,12 @@ struct Client {
 
 impl<A: Application> World<A> {
     /// A world without clients, of which this seed makes everything.
-    pub fn new(seed: u64, config: HubConfig, application: A) -> Self {
+    pub fn new(seed: u64, config: ServerHubConfig, application: A) -> Self {
         let mut random = Random::new(seed);
         let ledger = Ledger::new(&config);
         let network = Network::new(random.fork());
         let max_unread = config.protocol.limits.max_unread;
-        let hub = Hub::new(config, random.fork());
+        let hub = ServerHub::new(config, random.fork());
         Self {
             application,
             now: Time::from_millis(1),
@@ -179,7 +179,7 @@ impl<A: Application> World<A> {
         }
     }
 
-    /// The server ends, see [`Hub::close`], and accepts connections until it is finished.
+    /// The server ends, see [`ServerHub::close`], and accepts connections until it is finished.
     pub fn close_server(&mut self) {
         self.say(format_args!("server closes"));
         self.ledger.server_over = true;
@@ -187,7 +187,7 @@ impl<A: Application> World<A> {
         self.settle_server();
     }
 
-    /// The server ends now, see [`Hub::abort`].
+    /// The server ends now, see [`ServerHub::abort`].
     pub fn abort_server(&mut self) {
         self.say(format_args!("server aborts"));
         self.ledger.server_over = true;
@@ -228,7 +228,7 @@ impl<A: Application> World<A> {
 
     /// The clock jumps, as if the machine had slept: what was due meanwhile is due now. Of deadlines and
     /// what can be read, those come first that [`set_timers_first`](Self::set_timers_first) says: a loop
-    /// that keeps to the rules of a [`Hub`] reads first.
+    /// that keeps to the rules of a [`ServerHub`] reads first.
     pub fn jump(&mut self, time: Duration) {
         self.now = self.now + time;
         self.woke = self.now;
@@ -287,7 +287,7 @@ impl<A> World<A> {
     }
 
     /// The server.
-    pub const fn hub(&self) -> &Hub {
+    pub const fn hub(&self) -> &ServerHub {
         &self.server.hub
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
-use enginewire::{CloseReason, Revision, TransportFault, TransportKind, hub::HubConfig};
+use enginewire::{CloseReason, Revision, TransportFault, TransportKind, hub::ServerHubConfig};
 use enginewire_simulator::{
     EndId, Log, Manner, Numbered, Path, Random, World, client_config, replay_many,
 };
@@ -31,8 +31,8 @@ pub(crate) const REFUSED: Option<CloseReason> =
 pub(crate) const UPGRADE_STEPS: u32 = 40;
 
 /// A server with small limits that takes both revisions.
-pub(crate) fn server() -> HubConfig {
-    let mut config = HubConfig::default();
+pub(crate) fn server() -> ServerHubConfig {
+    let mut config = ServerHubConfig::default();
     config.protocol.allow_eio3 = true;
     config.protocol.limits.max_queued = 50_000;
     config.protocol.limits.max_unread = 50_000;

@@ -1,7 +1,7 @@
 //! What peers do, and what they and the application make of it.
 
 use enginewire::{
-    Hub, Packet, Revision, Sid, TransportKind,
+    Packet, Revision, ServerHub, Sid, TransportKind,
     hub::{ConnectionId, SessionId},
     wire::http::RequestHead,
 };
@@ -127,7 +127,7 @@ impl World {
             return self.feed(on, &bytes);
         };
         let reads = reads && socket.unread.is_empty();
-        let transport = |hub: &Hub| hub.session(id).map(|session| session.transport());
+        let transport = |hub: &ServerHub| hub.session(id).map(|session| session.transport());
         let before = transport(&self.hub);
         self.feed(on, &bytes);
         let is_open = self.hub.session(id).is_some_and(|session| session.is_open());
