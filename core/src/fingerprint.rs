@@ -85,13 +85,13 @@ mod tests {
     use super::*;
     use crate::{
         Action, Carrier, ClientAction, ClientConfig, ClientSession, Config, ExchangeId, Opening,
-        Revision, Router, Session, SocketEnd, SocketId, TransportKind, Url,
+        Revision, Router, ServerSession, SocketEnd, SocketId, TransportKind, Url,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A session that was opened at `now` by an exchange of that name, and has answered it.
-    fn session(now: Time, name: u64) -> Session {
+    fn session(now: Time, name: u64) -> ServerSession {
         let opening = Opening {
             transport: TransportKind::Polling,
             revision: Revision::V4,
@@ -106,7 +106,7 @@ mod tests {
         session
     }
 
-    fn of_server(session: &Session, now: Time) -> u64 {
+    fn of_server(session: &ServerSession, now: Time) -> u64 {
         let mut fingerprint = Fingerprint::new(DefaultHasher::new());
         session.fingerprint(now, &mut fingerprint);
         fingerprint.finish()
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn whatever_happens_to_a_server_s_session_makes_it_another() {
         let now = Time::ZERO;
-        let happenings: [fn(&mut Session, Time); 9] = [
+        let happenings: [fn(&mut ServerSession, Time); 9] = [
             |_, _| {},
             |session, _| drop(session.send("a")),
             |session, _| drop(session.send("b")),
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn how_a_session_ended_is_part_of_it() {
         let now = Time::ZERO;
-        let ended = |end: fn(&mut Session)| {
+        let ended = |end: fn(&mut ServerSession)| {
             let mut session = session(now, 1);
             session.handle_poll(now, ExchangeId(2));
             end(&mut session);
@@ -248,7 +248,7 @@ mod tests {
             while session.poll_event().is_some() {}
             of_server(&session, now)
         };
-        let closed = ended(Session::abort);
+        let closed = ended(ServerSession::abort);
         let lost = ended(|session| session.handle_exchange_lost(Time::ZERO, ExchangeId(2)));
         assert_ne!(closed, lost);
         // A WebSocket that is none of its own changes nothing.

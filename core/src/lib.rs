@@ -14,7 +14,7 @@
 //! # The run loop
 //!
 //! Three parts, one above the other: [`wire`] makes requests and messages of bytes, [`Router`] says what
-//! a request is for, [`Session`] knows the rest. Here a client opens a session by polling, posts a
+//! a request is for, [`ServerSession`] knows the rest. Here a client opens a session by polling, posts a
 //! message, and polls for its echo, all on one connection:
 //!
 //! ```
@@ -22,7 +22,7 @@
 //!
 //! use bytes::Buf;
 //! use enginewire::{
-//!     Action, Admission, Body, Carrier, Config, Event, ExchangeId, Reject, Route, Router, Session,
+//!     Action, Admission, Body, Carrier, Config, Event, ExchangeId, Reject, Route, Router, ServerSession,
 //!     Time, wire::{Input, Output, http},
 //! };
 //!
@@ -32,7 +32,7 @@
 //! let mut connection = http::Server::new(Time::ZERO, Arc::new(http::Config::default()));
 //! let mut output = Output::new();
 //! // A server has many, and finds them by the id in the request.
-//! let mut session: Option<Session> = None;
+//! let mut session: Option<ServerSession> = None;
 //!
 //! let mut handle = |now: Time, exchange: ExchangeId, request: String| {
 //!     let mut bytes = request.into_bytes();
@@ -79,7 +79,7 @@
 //!         while let Some(Action::Respond(_, response)) = session.poll_action() {
 //!             connection.respond(now, &response.into(), &mut output);
 //!         }
-//!         // When to call `Session::handle_timeout`, whatever happens until then.
+//!         // When to call `ServerSession::handle_timeout`, whatever happens until then.
 //!         assert!(session.poll_timeout().is_some());
 //!     }
 //!     // What a driver writes to its socket.
@@ -170,7 +170,7 @@ pub use crate::{
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
-        Action, Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, Session,
+        Action, Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, ServerSession,
         SocketEnd, SocketId, TimerKind, TransportFault, TrySendError,
     },
     sid::Sid,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use enginewire::{
-    CloseReason, Layer, LayerContext, Session, Sid, Time,
+    CloseReason, Layer, LayerContext, ServerSession, Sid, Time,
     carrier::{Entry, Settled},
 };
 
@@ -154,7 +154,12 @@ impl Sessions {
 }
 
 impl SessionCell {
-    pub(crate) fn new(sessions: &Arc<Sessions>, id: u64, now: Time, session: Session) -> Arc<Self> {
+    pub(crate) fn new(
+        sessions: &Arc<Sessions>,
+        id: u64,
+        now: Time,
+        session: ServerSession,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             sid: session.sid(),
@@ -224,11 +229,11 @@ impl SessionCell {
 }
 
 impl Shareable for SessionCell {
-    type Session = Session;
+    type Session = ServerSession;
 
     fn with<T>(
         self: &Arc<Self>,
-        work: impl FnOnce(&mut Session, &mut Waiters, &mut bool) -> T,
+        work: impl FnOnce(&mut ServerSession, &mut Waiters, &mut bool) -> T,
     ) -> T {
         let mut guard = self.lock();
         let Guard { inner, settled, .. } = &mut guard;
@@ -236,7 +241,7 @@ impl Shareable for SessionCell {
         work(entry.session_mut(), waiters, settled)
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+    fn look<T>(&self, look: impl FnOnce(&ServerSession) -> T) -> T {
         look(lock(&self.inner).entry.session())
     }
 

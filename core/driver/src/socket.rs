@@ -391,7 +391,7 @@ impl Sender {
     }
 
     /// Returns whether a message that is sent now goes out now, see
-    /// [`Session::is_idle`](enginewire::Session::is_idle). For messages that are worth sending only at once.
+    /// [`ServerSession::is_idle`](enginewire::ServerSession::is_idle). For messages that are worth sending only at once.
     pub fn is_idle(&self) -> bool {
         each!(self.cell, cell => cell.look(Duplex::is_idle))
     }

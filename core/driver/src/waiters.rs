@@ -7,7 +7,7 @@ use std::{
 };
 
 use enginewire::{
-    ClientHub, CloseReason, Encoded, Event, Message, Revision, SendError, Session, Time,
+    ClientHub, CloseReason, Encoded, Event, Message, Revision, SendError, ServerSession, Time,
     TransportKind, TrySendError,
 };
 
@@ -356,7 +356,7 @@ impl Waiters {
     }
 }
 
-impl Duplex for Session {
+impl Duplex for ServerSession {
     #[inline]
     fn send(&mut self, message: Encoded) -> Result<(), TrySendError> {
         self.send(message)

@@ -6,7 +6,7 @@ use core::{any::Any, task::Waker};
 use super::{GracePeriod, Layer, LayerContext};
 use crate::{
     deadlines::Alarm,
-    session::{Action, Session, SocketId},
+    session::{Action, ServerSession, SocketId},
     time::Time,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// session, [`settle`](Self::settle) hands its actions to the connections that they are for.
 #[derive(Debug)]
 pub struct Entry<W> {
-    session: Session,
+    session: ServerSession,
     carriers: Vec<Carrier<W>>,
     layer: Option<Box<dyn Layer>>,
     /// The deadline that the owner has armed.
@@ -51,7 +51,7 @@ pub struct Settled {
 
 impl<W: Clone> Entry<W> {
     /// Wraps a session that opened at `now`.
-    pub const fn new(now: Time, session: Session) -> Self {
+    pub const fn new(now: Time, session: ServerSession) -> Self {
         Self {
             session,
             carriers: Vec::new(),
@@ -64,13 +64,13 @@ impl<W: Clone> Entry<W> {
 
     /// Returns the session.
     #[inline]
-    pub const fn session(&self) -> &Session {
+    pub const fn session(&self) -> &ServerSession {
         &self.session
     }
 
     /// Returns the session, to be changed. [`settle`](Self::settle) follows.
     #[inline]
-    pub const fn session_mut(&mut self) -> &mut Session {
+    pub const fn session_mut(&mut self) -> &mut ServerSession {
         &mut self.session
     }
 
@@ -135,7 +135,7 @@ impl<W: Clone> Entry<W> {
     /// Notes whether the socket of the carrier `id` takes bytes.
     ///
     /// A connection that is blocked is not woken for frames, and its session is not
-    /// [idle](Session::is_idle).
+    /// [idle](ServerSession::is_idle).
     pub fn set_blocked(&mut self, id: u64, blocked: bool) {
         if let Some(carrier) = self.carriers.iter_mut().find(|carrier| carrier.id == id) {
             carrier.blocked = blocked;

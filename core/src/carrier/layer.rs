@@ -3,7 +3,7 @@
 use core::{any::Any, fmt, task::Waker};
 
 use crate::{
-    session::{Event, Session},
+    session::{Event, ServerSession},
     time::Time,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// its type.
 ///
 /// **Credit.** Messages that a layer has taken count as unread until it gives their
-/// [`cost`](crate::Message::cost) back with [`Session::release`]. A layer that queues messages for an application does so
+/// [`cost`](crate::Message::cost) back with [`ServerSession::release`]. A layer that queues messages for an application does so
 /// when the application has taken them; then a slow application makes TCP slow the peer down.
 pub trait Layer: Any + Send {
     /// Handles an event of the session. [`Event::Closed`] is the last.
@@ -35,7 +35,7 @@ pub struct LayerContext<'a> {
     /// The time.
     pub now: Time,
     /// The session, to send on or to close.
-    pub session: &'a mut Session,
+    pub session: &'a mut ServerSession,
     pub(super) notified: bool,
     pub(super) wakes: &'a mut dyn FnMut(Waker),
 }

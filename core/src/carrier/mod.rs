@@ -37,7 +37,7 @@ pub use self::{
 use crate::{
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{Action, Carrier, Session},
+    session::{Action, Carrier, ServerSession},
     sid::Sid,
     time::Time,
     wire::http,
@@ -123,7 +123,7 @@ pub trait Guard {
 
     /// Returns the session.
     #[inline]
-    fn session(&mut self) -> &mut Session {
+    fn session(&mut self) -> &mut ServerSession {
         self.held().entry.session_mut()
     }
 

@@ -164,7 +164,7 @@ impl Socket {
     /// more than the connection is likely to, and nothing while it is blocked.
     ///
     /// Once the closing handshake has begun, the peer has the session's
-    /// [`close_deadline`](crate::Session::close_deadline) to take what was queued before, and
+    /// [`close_deadline`](crate::ServerSession::close_deadline) to take what was queued before, and
     /// `linger` if the session came to another end, as its messages are lost then.
     pub fn exchange<G: Guard>(
         &mut self,

@@ -42,7 +42,7 @@ impl Server {
         Self { router: Router::new(config), http, entry: None, last_id: 0 }
     }
 
-    fn session(&mut self) -> &mut Session {
+    fn session(&mut self) -> &mut ServerSession {
         self.entry.as_mut().unwrap().session_mut()
     }
 

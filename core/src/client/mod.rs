@@ -46,7 +46,7 @@ use crate::{
 
 /// One Engine.IO session, client side.
 ///
-/// Its methods come in the same four families as those of [`Session`](crate::Session): network
+/// Its methods come in the same four families as those of [`ServerSession`](crate::ServerSession): network
 /// inputs, application commands, outputs and getters. What it wants done it asks for with
 /// [`poll_action`](Self::poll_action): requests to be sent and WebSockets to be opened, under names
 /// that it chooses and that come back in the network inputs. It has at most one GET and one POST under
@@ -503,7 +503,7 @@ impl ClientSession {
     }
 
     /// Whether a driver should read the session's WebSocket; see
-    /// [`Session::is_receiving`](crate::Session::is_receiving).
+    /// [`ServerSession::is_receiving`](crate::ServerSession::is_receiving).
     pub const fn is_receiving(&self) -> bool {
         !self.channel.is_held()
     }

@@ -1,7 +1,7 @@
 //! A whole Engine.IO server as one value, for event loops of any kind, simulations, other
 //! languages and wasm.
 //!
-//! A [`ServerHub`] is made of the same [`wire`], [`Router`](crate::Router), [`Session`] and
+//! A [`ServerHub`] is made of the same [`wire`], [`Router`](crate::Router), [`ServerSession`] and
 //! [`carrier`](crate::carrier) that the drivers use. It has no sockets: an event loop tells it what
 //! happened to its connections, and does what it is asked to.
 //!
@@ -94,14 +94,14 @@ use crate::{
     entropy::Entropy,
     exchange::Response,
     router::Refusal,
-    session::{SendError, Session, SocketEnd, TrySendError},
+    session::{SendError, ServerSession, SocketEnd, TrySendError},
     time::Time,
     wire,
 };
 
 /// A whole Engine.IO server.
 ///
-/// Its methods come in the four families of [`Session`]: *network inputs*, `handle_*`, and all of them
+/// Its methods come in the four families of [`ServerSession`]: *network inputs*, `handle_*`, and all of them
 /// infallible; *application commands*; *outputs*, [`poll`](Self::poll), [`transmit`](Self::transmit) and
 /// [`poll_timeout`](Self::poll_timeout); and *getters*. `now` must never go backwards. The same inputs
 /// give the same outputs, byte for byte.
@@ -244,7 +244,7 @@ impl ServerHub {
     ///
     /// # Errors
     ///
-    /// Those of [`Session::send`]; a session that is no more is closed. With either the message.
+    /// Those of [`ServerSession::send`]; a session that is no more is closed. With either the message.
     #[inline]
     pub fn send(&mut self, to: SessionId, message: impl IntoEncoded) -> Result<(), TrySendError> {
         self.sessions.send(to, message.into_encoded())
@@ -267,14 +267,14 @@ impl ServerHub {
         broadcast
     }
 
-    /// Closes a session once everything queued has been let out, see [`Session::close`].
+    /// Closes a session once everything queued has been let out, see [`ServerSession::close`].
     pub fn close_session(&mut self, now: Time, session: SessionId) {
         self.sessions.change(session, |session| session.close(now));
     }
 
     /// Closes a session now. What is queued is lost.
     pub fn abort_session(&mut self, session: SessionId) {
-        self.sessions.change(session, Session::abort);
+        self.sessions.change(session, ServerSession::abort);
     }
 
     /// Puts a protocol on top of a session, best when [`Output::Opened`] comes.
@@ -354,7 +354,7 @@ impl ServerHub {
     /// Ends the server now: what is queued is lost, and every connection closed.
     pub fn abort(&mut self, now: Time) {
         self.sessions.closing = true;
-        self.sessions.change_all(Session::abort);
+        self.sessions.change_all(ServerSession::abort);
         for on in self.all_connections() {
             self.end(now, on);
         }
@@ -433,7 +433,7 @@ impl ServerHub {
 
     /// A session, to look at. `None` once it is over and [`Event::Closed`](crate::Event::Closed) has
     /// been taken.
-    pub fn session(&self, session: SessionId) -> Option<&Session> {
+    pub fn session(&self, session: SessionId) -> Option<&ServerSession> {
         self.sessions.session(session)
     }
 

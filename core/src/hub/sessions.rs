@@ -13,7 +13,7 @@ use crate::{
     encoded::Encoded,
     entropy::Entropy,
     router::Router,
-    session::{Event, SendError, Session, TrySendError},
+    session::{Event, SendError, ServerSession, TrySendError},
     sid::Sid,
     time::Time,
     wire::http::{self, RequestHead},
@@ -132,7 +132,7 @@ impl Sessions {
         Some(SessionId { index, serial: self.slots.get(index)?.serial })
     }
 
-    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
+    pub(super) fn session(&self, id: SessionId) -> Option<&ServerSession> {
         let shows = |slot: &&Slot| slot.serial == id.serial && !slot.over;
         Some(self.slots.get(id.index).filter(shows)?.entry.session())
     }
@@ -150,7 +150,7 @@ impl Sessions {
     pub(super) fn insert(
         &mut self,
         now: Time,
-        session: Session,
+        session: ServerSession,
         on: ConnectionId,
         head: Arc<RequestHead>,
     ) -> SessionId {
@@ -203,7 +203,7 @@ impl Sessions {
     }
 
     /// Changes a session, if there is one of that name.
-    pub(super) fn change(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
+    pub(super) fn change(&mut self, id: SessionId, change: impl FnOnce(&mut ServerSession)) {
         if let Some(slot) = self.slot(id) {
             change(slot.entry.session_mut());
             self.settle(id);
@@ -211,7 +211,7 @@ impl Sessions {
     }
 
     /// Changes every session, in the order of their indices.
-    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Session)) {
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut ServerSession)) {
         for id in self.ids().collect::<Vec<_>>() {
             self.change(id, &mut change);
         }

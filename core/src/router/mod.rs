@@ -3,7 +3,7 @@
 //! A server handles every request in the same four steps. [`Router::route`] looks at the head alone.
 //! If the request opens a session ([`Route::Open`]), the application may be asked, and then
 //! [`Router::open`] makes it. If it belongs to a session ([`Route::Session`]), the driver finds that
-//! session by its [`Sid`], asks [`Session::admit`](crate::Session::admit), and calls the `handle_*` method of the
+//! session by its [`Sid`], asks [`ServerSession::admit`](crate::ServerSession::admit), and calls the `handle_*` method of the
 //! [`Admission`](crate::Admission). Whatever goes wrong on the way is a [`Reject`], which is an
 //! answer too. Every answer gets the fields of [`Router::headers`] in addition to its own.
 
@@ -106,7 +106,7 @@ impl Router {
     ///
     /// The order of the checks is the reference's: path, preflight, transport, `Origin`, then either
     /// session id or method and kind of request. What a session must know to check (that it exists,
-    /// its revision and transport) is left to [`Session::admit`](crate::Session::admit).
+    /// its revision and transport) is left to [`ServerSession::admit`](crate::ServerSession::admit).
     ///
     /// # Errors
     ///

@@ -5,11 +5,11 @@
 
 use core::time::Duration;
 
-use super::{CloseReason, Session, TimerKind, TransportFault};
+use super::{CloseReason, ServerSession, TimerKind, TransportFault};
 use crate::{packet::Revision, time::Time};
 
 /// Network inputs.
-impl Session {
+impl ServerSession {
     /// Counts bytes that were read on a connection of this session: signs of life, at a lowest rate.
     ///
     /// A pong, or a ping of revision 3, may wait behind a large message or POST. So the client has longer
@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl ServerSession {
     pub(super) fn start_heartbeat(&mut self, now: Time) {
         match self.revision {
             Revision::V4 => self.timers.set(TimerKind::Ping, now + self.config.ping_interval),

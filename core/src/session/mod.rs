@@ -1,6 +1,6 @@
 //! One Engine.IO session, server side.
 //!
-//! A [`Session`] is fed by the HTTP exchanges and WebSockets that carry its id, from however many
+//! A [`ServerSession`] is fed by the HTTP exchanges and WebSockets that carry its id, from however many
 //! TCP connections, and knows nothing of bytes on a socket. The files beside this one hold one rule
 //! each: `polling` (a GET, a POST), `upgrade` (the transaction that moves a session to a WebSocket),
 //! `heartbeat`.
@@ -60,7 +60,7 @@ pub enum Carrier {
 /// `now` must never go backwards. An input for a session that is over is answered like one for a
 /// session that never was.
 #[derive(Clone)]
-pub struct Session {
+pub struct ServerSession {
     config: Arc<Config>,
     sid: Sid,
     revision: Revision,
@@ -91,13 +91,13 @@ pub struct Session {
     actions: VecDeque<Action>,
 }
 
-/// What [`Session::poll_action`] asks of the driver.
+/// What [`ServerSession::poll_action`] asks of the driver.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Answer this request.
     Respond(ExchangeId, Response),
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
-    /// [`Session::poll_write`] has given for it.
+    /// [`ServerSession::poll_write`] has given for it.
     CloseSocket(SocketId),
 }
 
@@ -114,14 +114,14 @@ impl Action {
 /// Which `handle_*` method an admitted request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// [`Session::handle_poll`].
+    /// [`ServerSession::handle_poll`].
     Poll,
-    /// [`Session::handle_post`], then the body to [`Session::handle_body`].
+    /// [`ServerSession::handle_post`], then the body to [`ServerSession::handle_body`].
     Post {
         /// The body is `application/octet-stream`.
         binary: bool,
     },
-    /// Complete the WebSocket handshake, then [`Session::handle_socket_open`].
+    /// Complete the WebSocket handshake, then [`ServerSession::handle_socket_open`].
     Upgrade {
         /// The client cannot take binary frames.
         base64: bool,
@@ -151,7 +151,7 @@ enum Transport {
     WebSocket { on: SocketId, base64: bool },
 }
 
-/// What a deadline of a [`Session`] is for.
+/// What a deadline of a [`ServerSession`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerKind {
     /// Revision 4: the next ping is due.
@@ -187,7 +187,7 @@ pub(crate) struct Opened {
 }
 
 /// Network inputs. Those of polling and of the upgrade are in their own files.
-impl Session {
+impl ServerSession {
     pub(crate) fn open(now: Time, config: Arc<Config>, opened: Opened, first: Carrier) -> Self {
         let transport = match first {
             Carrier::Exchange(_) => Transport::Polling,
@@ -286,7 +286,7 @@ impl Session {
 }
 
 /// For drivers that may not have been listening, as after a pause of the process.
-impl Session {
+impl ServerSession {
     /// When something that the peer has to do is due: a sign of life, the end of an upgrade, or to take
     /// what is queued before a close.
     pub fn awaited(&self) -> Option<Time> {
@@ -302,7 +302,7 @@ impl Session {
 }
 
 /// Application commands.
-impl Session {
+impl ServerSession {
     /// Queues a message. It starts no timer, which is why it does not ask for the time.
     ///
     /// # Errors
@@ -384,7 +384,7 @@ impl Session {
 }
 
 /// Outputs.
-impl Session {
+impl ServerSession {
     /// What the driver has to do. Never blocked by a slow WebSocket.
     #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
@@ -437,7 +437,7 @@ impl Session {
 }
 
 /// Getters.
-impl Session {
+impl ServerSession {
     /// Checks a request that carries this session's id: revision, method, transport.
     ///
     /// # Errors
@@ -639,7 +639,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl ServerSession {
     /// The open packet's data, in the reference's order.
     fn handshake(&self) -> Text {
         #[derive(Serialize)]
@@ -748,10 +748,10 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for ServerSession {
     /// Without the session id and without messages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
+        f.debug_struct("ServerSession")
             .field("revision", &self.revision)
             .field("state", &self.state)
             .field("transport", &self.transport)

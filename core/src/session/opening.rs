@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::{Carrier, Opened, Session};
+use super::{Carrier, Opened, ServerSession};
 use crate::{
     entropy::Entropy,
     packet::Revision,
@@ -27,7 +27,7 @@ impl Router {
         entropy: &mut dyn Entropy,
         opening: Opening,
         first: Carrier,
-    ) -> Result<Session, Reject> {
+    ) -> Result<ServerSession, Reject> {
         if opening.revision == Revision::V3 && !self.config().allow_eio3 {
             return Err(Reject::UnsupportedRevision);
         }
@@ -40,6 +40,6 @@ impl Router {
             jsonp: opening.jsonp,
             headers,
         };
-        Ok(Session::open(now, Arc::clone(self.config()), opened, first))
+        Ok(ServerSession::open(now, Arc::clone(self.config()), opened, first))
     }
 }

@@ -7,7 +7,8 @@ use core::hash::Hasher;
 use bytes::Bytes;
 
 use super::{
-    Action, Body, CloseReason, ExchangeId, Session, State, TimerKind, Transport, TransportFault,
+    Action, Body, CloseReason, ExchangeId, ServerSession, State, TimerKind, Transport,
+    TransportFault,
 };
 use crate::{
     channel::{form_of, packets},
@@ -64,7 +65,7 @@ impl Polling {
 }
 
 /// Network inputs.
-impl Session {
+impl ServerSession {
     /// A GET came: it waits until there is something to answer it with.
     ///
     /// A second GET while one waits ends the session.
@@ -157,7 +158,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl ServerSession {
     /// Answers the handshake, which is a GET with header fields of its own.
     pub(super) fn respond_handshake(&mut self, on: ExchangeId, headers: HeaderLines) {
         self.polling.get = Some(on);
@@ -265,7 +266,7 @@ impl Session {
         Ok(late)
     }
 
-    /// Why a GET or POST has no business here. [`Session::admit`] says the same beforehand.
+    /// Why a GET or POST has no business here. [`ServerSession::admit`] says the same beforehand.
     fn polling_refused(&self) -> Option<Reject> {
         if self.state == State::Closed {
             Some(Reject::UnknownSession)

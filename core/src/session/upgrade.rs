@@ -3,7 +3,7 @@
 
 use core::{hash::Hasher, time::Duration};
 
-use super::{Action, Event, Session, SocketId, State, TimerKind, Transport};
+use super::{Action, Event, ServerSession, SocketId, State, TimerKind, Transport};
 use crate::{
     channel::{PROBE, Queued},
     codec::{self, Frame, PacketRef, encode_frame},
@@ -33,7 +33,7 @@ impl Probe {
 }
 
 /// Network inputs.
-impl Session {
+impl ServerSession {
     /// Begins an upgrade: a WebSocket with this session's id has completed its handshake.
     ///
     /// If the session is on a WebSocket or another one is probing, the new one is closed. Neither the
@@ -70,7 +70,7 @@ impl Session {
     }
 }
 
-impl Session {
+impl ServerSession {
     /// Whether the client has been told that it may upgrade, and now waits for its GET to end.
     pub(super) fn is_upgrading(&self) -> bool {
         self.probe.is_some_and(|probe| probe.probed)

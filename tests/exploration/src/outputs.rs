@@ -1,7 +1,7 @@
 //! What a driver does with what the two sides put out.
 
 use enginewire::{
-    Action, ClientAction, Event, ExchangeId, Message, Session, SocketId, TransportKind,
+    Action, ClientAction, Event, ExchangeId, Message, ServerSession, SocketId, TransportKind,
     codec::Frame,
 };
 
@@ -53,13 +53,13 @@ impl World {
         while let Some(action) = self.client.poll_action(self.client_time) {
             self.obey_client(action);
         }
-        while let Some(action) = self.server.as_mut().and_then(Session::poll_action) {
+        while let Some(action) = self.server.as_mut().and_then(ServerSession::poll_action) {
             self.obey_server(action);
         }
         while let Some(event) = self.client.poll_event() {
             self.note(Side::Client, event);
         }
-        while let Some(event) = self.server.as_mut().and_then(Session::poll_event) {
+        while let Some(event) = self.server.as_mut().and_then(ServerSession::poll_event) {
             self.note(Side::Server, event);
         }
     }

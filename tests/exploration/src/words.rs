@@ -1,6 +1,6 @@
 //! Moves in words, for whoever has to understand a counter-example.
 
-use enginewire::Session;
+use enginewire::ServerSession;
 
 use crate::{
     network::{Connection, Down, Up},
@@ -33,7 +33,7 @@ impl World {
                 format!("the client's clock moves on: {:?}", self.client.poll_timeout())
             }
             Move::Tick(Side::Server) => {
-                let next = self.server.as_ref().and_then(Session::poll_timeout);
+                let next = self.server.as_ref().and_then(ServerSession::poll_timeout);
                 format!("the server's clock moves on: {next:?}")
             }
         }

@@ -4,7 +4,7 @@ use std::{hash::Hasher, sync::Arc, time::Duration};
 
 use enginewire::{
     ClientConfig, ClientSession, ClientTimerKind, CloseReason, Config, Fingerprint, Message,
-    Response, Router, Session, SocketId, Time, TimerKind, TransportKind, Url,
+    Response, Router, ServerSession, SocketId, Time, TimerKind, TransportKind, Url,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ pub struct World {
     pub(crate) scenario: Scenario,
     pub(crate) router: Arc<Router>,
     pub(crate) client: ClientSession,
-    pub(crate) server: Option<Session>,
+    pub(crate) server: Option<ServerSession>,
     pub(crate) client_time: Time,
     pub(crate) server_time: Time,
     pub(crate) connections: Vec<Connection>,
@@ -207,14 +207,14 @@ impl World {
     fn is_open(&self, side: Side) -> bool {
         match side {
             Side::Client => self.client.is_open(),
-            Side::Server => self.server.as_ref().is_some_and(Session::is_open),
+            Side::Server => self.server.as_ref().is_some_and(ServerSession::is_open),
         }
     }
 
     pub(crate) fn is_closed(&self, side: Side) -> bool {
         match side {
             Side::Client => self.client.is_closed(),
-            Side::Server => self.server.as_ref().is_none_or(Session::is_closed),
+            Side::Server => self.server.as_ref().is_none_or(ServerSession::is_closed),
         }
     }
 
@@ -225,7 +225,7 @@ impl World {
 
     /// Whether both sides have moved to the WebSocket.
     pub(crate) fn is_upgraded(&self) -> bool {
-        let server = self.server.as_ref().map(Session::transport);
+        let server = self.server.as_ref().map(ServerSession::transport);
         self.client.transport() == TransportKind::WebSocket
             && server == Some(TransportKind::WebSocket)
     }
@@ -233,7 +233,7 @@ impl World {
     pub(crate) fn close_reason(&self, side: Side) -> Option<&CloseReason> {
         match side {
             Side::Client => self.client.close_reason(),
-            Side::Server => self.server.as_ref().and_then(Session::close_reason),
+            Side::Server => self.server.as_ref().and_then(ServerSession::close_reason),
         }
     }
 
@@ -250,7 +250,7 @@ impl World {
     fn only_heartbeats(&self) -> bool {
         use ClientTimerKind as C;
         let client = self.client.poll_timeout();
-        let server = self.server.as_ref().and_then(Session::poll_timeout);
+        let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
         client.is_none_or(|(_, kind)| matches!(kind, C::Ping | C::Heartbeat))
             && server.is_none_or(|(_, kind)| matches!(kind, TimerKind::Ping | TimerKind::Heartbeat))
     }
@@ -258,7 +258,7 @@ impl World {
     /// Whether nothing keeps an upgrade from its end: neither the network, nor a clock that has moved too
     /// early, nor a poll that the server is about to send back.
     fn is_unhindered(&self) -> bool {
-        let server = self.server.as_ref().and_then(Session::poll_timeout);
+        let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
         let goes_on = matches!(server, Some((_, TimerKind::Noop)));
         self.scenario.calm && !goes_on && self.faults == 0 && self.ticks == 0
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::Config,
     router::{Route, Router},
-    session::{Action, Admission, Body, Carrier, Session, TimerKind},
+    session::{Action, Admission, Body, Carrier, ServerSession, TimerKind},
     wire::http::RequestHead,
 };
 
@@ -40,7 +40,7 @@ impl Travelling {
 struct Net {
     client: ClientSession,
     router: Router,
-    server: Option<Session>,
+    server: Option<ServerSession>,
     now: Time,
     travelling: VecDeque<Travelling>,
     sockets: Vec<SocketId>,
@@ -260,7 +260,7 @@ impl Net {
                 self.deliver(0);
                 continue;
             }
-            let server = self.server.as_ref().and_then(Session::poll_timeout);
+            let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
             if !matches!(server, Some((_, TimerKind::Noop))) {
                 return;
             }
@@ -331,7 +331,7 @@ proptest! {
         net.quiesce();
         let at_server = Net::received(&net.server_events);
         let at_client = Net::received(&net.client_events);
-        let closed = net.client.is_closed() || net.server.as_ref().is_none_or(Session::is_closed);
+        let closed = net.client.is_closed() || net.server.as_ref().is_none_or(ServerSession::is_closed);
         if closed {
             // What came is the beginning of what was sent.
             prop_assert_eq!(&at_server[..], &numbers(net.sent[0])[..at_server.len()]);

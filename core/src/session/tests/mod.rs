@@ -20,7 +20,7 @@ use crate::{
 
 /// A session, and everything that it has put out.
 struct Peer {
-    session: Session,
+    session: ServerSession,
     now: Time,
     next_id: u64,
     /// Answers that nobody has looked at yet.

@@ -29,7 +29,7 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     let mut drive = Drive::new(SILENCE)?;
     let mut sessions = Vec::new();
     for name in 0..SESSIONS {
-        let mut session = Session::open(server, name)?;
+        let mut session = ServerSession::open(server, name)?;
         drive.add(&mut session.get.stream, 2 * name)?;
         drive.add(&mut session.post.stream, 2 * name + 1)?;
         sessions.push(session);
@@ -46,7 +46,7 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     })
 }
 
-struct Session {
+struct ServerSession {
     get: Connection,
     post: Connection,
     sid: String,
@@ -75,7 +75,7 @@ struct Connection {
     waits: bool,
 }
 
-impl Session {
+impl ServerSession {
     fn open(server: &Server, name: usize) -> Result<Self> {
         let mut get = Client::connect(server.address)?;
         get.send(client::get(None).as_bytes())?;

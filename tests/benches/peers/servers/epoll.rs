@@ -42,7 +42,7 @@ const SETTINGS: &str =
 #[derive(Default)]
 struct Server {
     connections: Slab<Connection>,
-    sessions: Slab<Session>,
+    sessions: Slab<ServerSession>,
     /// Answers to the connection whose bytes are being looked at.
     answer: Vec<u8>,
 }
@@ -58,7 +58,7 @@ struct Connection {
 
 /// A session on polling.
 #[derive(Default)]
-struct Session {
+struct ServerSession {
     payload: Vec<u8>,
     /// The connection whose GET waits for the payload.
     waiting: Option<usize>,
@@ -193,7 +193,7 @@ impl Server {
                 respond(&std::mem::take(&mut session.payload), &mut self.answer);
             }
         } else {
-            let session = self.sessions.insert(Session::default());
+            let session = self.sessions.insert(ServerSession::default());
             let open = format!(r#"0{{"sid":"{session:020}",{SETTINGS}}}"#);
             respond(open.as_bytes(), &mut self.answer);
         }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use enginewire::{
-    Action, Carrier, CloseReason, Config, Event, ExchangeId, Revision, Route, Router, Session,
-    SocketId, Time,
+    Action, Carrier, CloseReason, Config, Event, ExchangeId, Revision, Route, Router,
+    ServerSession, SocketId, Time,
 };
 
 use self::{
@@ -26,7 +26,7 @@ use super::options::Options;
 use crate::{Reached, sent::Sent};
 
 pub(super) struct Model {
-    pub(super) session: Session,
+    pub(super) session: ServerSession,
     pub(super) reached: Reached,
     config: Arc<Config>,
     revision: Revision,
@@ -136,12 +136,12 @@ impl Model {
     }
 
     pub(super) fn close(&mut self, now: Time) {
-        self.close_by(now, Session::close);
+        self.close_by(now, ServerSession::close);
     }
 
     pub(super) fn abandon(&mut self, now: Time) {
         self.abandoned = true;
-        self.close_by(now, Session::abandon);
+        self.close_by(now, ServerSession::abandon);
         // The last one may have been among them.
         self.ended |= self.state == State::Closed;
         self.inbox.clear();
@@ -149,7 +149,7 @@ impl Model {
         self.writable = false;
     }
 
-    fn close_by(&mut self, now: Time, close: fn(&mut Session, Time)) {
+    fn close_by(&mut self, now: Time, close: fn(&mut ServerSession, Time)) {
         if self.state == State::Open {
             self.state = State::Closing;
             self.closes = Some(now + self.config.close_timeout);
@@ -181,7 +181,7 @@ impl Model {
     }
 
     pub(super) fn timeout(&mut self, now: Time) {
-        let seen = |session: &Session| {
+        let seen = |session: &ServerSession| {
             let outputs = (session.has_actions(), session.has_events(), session.queued());
             (outputs, session.poll_timeout(), session.is_closed())
         };

@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use enginewire::{
-    Admission, BadRequest, Reject, Revision, Route, Router, Session, SessionRequest, TransportKind,
-    wire::http::RequestHead,
+    Admission, BadRequest, Reject, Revision, Route, Router, ServerSession, SessionRequest,
+    TransportKind, wire::http::RequestHead,
 };
 
 use super::{Model, State};
 
-/// One of each kind, for [`Session::admit`].
+/// One of each kind, for [`ServerSession::admit`].
 pub(super) struct Requests {
     get: SessionRequest,
     post: SessionRequest,
@@ -104,7 +104,7 @@ impl Model {
 }
 
 impl Requests {
-    pub(super) fn new(router: &Router, session: &Session) -> Self {
+    pub(super) fn new(router: &Router, session: &ServerSession) -> Self {
         let (eio, other) = match session.revision() {
             Revision::V4 => (4, 3),
             Revision::V3 => (3, 4),
