@@ -13,13 +13,13 @@ use crate::{
 ///
 /// ```
 /// # use core::time::Duration;
-/// let mut config = enginewire::Config::default();
+/// let mut config = enginewire::ServerConfig::default();
 /// config.ping_interval = Duration::from_secs(10);
 /// config.allow_eio3 = true;
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Config {
+pub struct ServerConfig {
     /// Requests are served whose path starts with this. Default `/engine.io/`; a missing slash at the
     /// start is added, and one at the end if [`add_trailing_slash`](Self::add_trailing_slash) says so.
     pub path: String,
@@ -62,7 +62,7 @@ pub struct Config {
     pub limits: Limits,
 }
 
-impl Default for Config {
+impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             path: String::from("/engine.io/"),
@@ -245,9 +245,9 @@ impl SubprotocolHook {
     /// client would not accept it.
     ///
     /// ```
-    /// use enginewire::{Config, SubprotocolHook};
+    /// use enginewire::{ServerConfig, SubprotocolHook};
     ///
-    /// let mut config = Config::default();
+    /// let mut config = ServerConfig::default();
     /// config.subprotocol = Some(SubprotocolHook::new(|_, offers| {
     ///     offers.iter().copied().find(|offer| offer.starts_with("v2."))
     /// }));

@@ -84,8 +84,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Action, Carrier, ClientAction, ClientConfig, ClientSession, Config, ExchangeId, Opening,
-        Revision, Router, ServerSession, SocketEnd, SocketId, TransportKind, Url,
+        Action, Carrier, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision,
+        Router, ServerConfig, ServerSession, SocketEnd, SocketId, TransportKind, Url,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ mod tests {
         };
         let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
         let first = Carrier::Exchange(ExchangeId(name));
-        let router = Router::new(Config::default());
+        let router = Router::new(ServerConfig::default());
         let mut session = router.open(now, &mut entropy, opening, first).unwrap();
         assert!(matches!(session.poll_action(), Some(Action::Respond(..))));
         session

@@ -22,12 +22,12 @@
 //!
 //! use bytes::Buf;
 //! use enginewire::{
-//!     Action, Admission, Body, Carrier, Config, Event, ExchangeId, Reject, Route, Router, ServerSession,
+//!     Action, Admission, Body, Carrier, ServerConfig, Event, ExchangeId, Reject, Route, Router, ServerSession,
 //!     Time, wire::{Input, Output, http},
 //! };
 //!
 //! // One for a whole server.
-//! let router = Router::new(Config::default());
+//! let router = Router::new(ServerConfig::default());
 //! // One for each TCP connection, and what waits to be written to it.
 //! let mut connection = http::Server::new(Time::ZERO, Arc::new(http::Config::default()));
 //! let mut output = Output::new();
@@ -158,7 +158,8 @@ pub use crate::{
     },
     client_hub::{ClientHub, LinkAction, LinkId},
     config::{
-        Config, Cookie, Cors, CorsOrigin, HeadersHook, SubprotocolHook, TransportKind, Transports,
+        Cookie, Cors, CorsOrigin, HeadersHook, ServerConfig, SubprotocolHook, TransportKind,
+        Transports,
     },
     deadlines::{Alarm, DeadlineKey, Deadlines},
     encoded::{Encoded, IntoEncoded},

@@ -2,7 +2,7 @@
 
 use std::{env, time::Duration};
 
-use enginewire::{Config, Cookie, Cors, CorsOrigin, Transports, query};
+use enginewire::{Cookie, Cors, CorsOrigin, ServerConfig, Transports, query};
 
 /// Exit status for a profile that does not exist.
 pub const UNKNOWN_PROFILE: u8 = 3;
@@ -13,7 +13,7 @@ pub const DENIED_LATER: Duration = Duration::from_millis(50);
 /// A set of options.
 pub struct Profile {
     /// The protocol's.
-    pub config: Config,
+    pub config: ServerConfig,
     /// Handshakes go through a [`Filter`].
     pub filters: bool,
     /// How long a client may take for a head or body, and between two requests.
@@ -33,7 +33,7 @@ impl Profile {
     }
 
     fn named(name: &str) -> Option<Self> {
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.ping_interval = Duration::from_millis(300);
         config.ping_timeout = Duration::from_millis(200);
         match name {

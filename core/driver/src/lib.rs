@@ -47,9 +47,9 @@ mod wakes;
 mod writer;
 
 pub use enginewire::{
-    CloseReason, Config, Cookie, Cors, CorsOrigin, Encoded, Event, Head, HeaderLines, IntoEncoded,
-    Layer, LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError, Text,
-    TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
+    CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, Head, HeaderLines, IntoEncoded, Layer,
+    LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError, ServerConfig,
+    Text, TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
     wire::http::RequestHead,
 };
 
@@ -71,10 +71,10 @@ macro_rules! exports {
     ($runtime:ty) => {
         #[doc(inline)]
         pub use $crate::{
-            Broadcast, CloseReason, Config, ConnectError, Connecting, Cookie, Cors, CorsOrigin,
-            Encoded, Event, FallbackRequest, Handshake, Head, HeaderLines, IntoEncoded, Layer,
-            LayerContext, Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response,
-            Revision, SendError, Sender, Server, ServerHandle, Sessions, Socket, Text,
+            Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
+            Event, FallbackRequest, Handshake, Head, HeaderLines, IntoEncoded, Layer, LayerContext,
+            Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response, Revision,
+            SendError, Sender, Server, ServerConfig, ServerHandle, Sessions, Socket, Text,
             TransportFault, TransportKind, Transports, TrySendError,
         };
 

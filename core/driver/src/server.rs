@@ -12,8 +12,8 @@ use std::{
 };
 
 use enginewire::{
-    Config, Cookie, Cors, Head, HeaderLines, HeadersHook, IntoEncoded, Limits, Refusal, Response,
-    Router, SendError, Transports, hub::Broadcast, wire::http,
+    Cookie, Cors, Head, HeaderLines, HeadersHook, IntoEncoded, Limits, Refusal, Response, Router,
+    SendError, ServerConfig, Transports, hub::Broadcast, wire::http,
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -49,7 +49,7 @@ pub struct ServerHandle {
 /// Sets up a [`Server`]. Everything has a default, which is the reference's where it has one.
 pub struct ServerBuilder<R: Runtime> {
     runtime: R,
-    config: Config,
+    config: ServerConfig,
     options: Options,
     /// Timeouts; the sizes come from the limits in `config`.
     http: http::Config,
@@ -206,7 +206,7 @@ impl<R: Runtime> ServerBuilder<R> {
     pub fn on(runtime: R) -> Self {
         Self {
             runtime,
-            config: Config::default(),
+            config: ServerConfig::default(),
             options: Options::default(),
             http: http::Config::default(),
             allow: None,
@@ -290,89 +290,89 @@ impl<R: Runtime> ServerBuilder<R> {
 impl<R: Runtime> ServerBuilder<R> {
     /// Replaces the protocol's configuration as a whole. The methods below change parts of it.
     #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
+    pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// See [`Config::path`].
+    /// See [`ServerConfig::path`].
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.config.path = path.into();
         self
     }
 
-    /// See [`Config::transports`].
+    /// See [`ServerConfig::transports`].
     #[must_use]
     pub fn transports(mut self, transports: Transports) -> Self {
         self.config.transports = transports;
         self
     }
 
-    /// See [`Config::allow_upgrades`].
+    /// See [`ServerConfig::allow_upgrades`].
     #[must_use]
     pub fn allow_upgrades(mut self, allow: bool) -> Self {
         self.config.allow_upgrades = allow;
         self
     }
 
-    /// See [`Config::allow_eio3`].
+    /// See [`ServerConfig::allow_eio3`].
     #[must_use]
     pub fn allow_eio3(mut self, allow: bool) -> Self {
         self.config.allow_eio3 = allow;
         self
     }
 
-    /// See [`Config::ping_interval`].
+    /// See [`ServerConfig::ping_interval`].
     #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.config.ping_interval = interval;
         self
     }
 
-    /// See [`Config::ping_timeout`].
+    /// See [`ServerConfig::ping_timeout`].
     #[must_use]
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.config.ping_timeout = timeout;
         self
     }
 
-    /// See [`Config::upgrade_timeout`].
+    /// See [`ServerConfig::upgrade_timeout`].
     #[must_use]
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
         self.config.upgrade_timeout = timeout;
         self
     }
 
-    /// See [`Config::close_timeout`].
+    /// See [`ServerConfig::close_timeout`].
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;
         self
     }
 
-    /// See [`Config::initial_packet`].
+    /// See [`ServerConfig::initial_packet`].
     #[must_use]
     pub fn initial_packet(mut self, message: impl IntoEncoded) -> Self {
         self.config.initial_packet = Some(message.into_encoded());
         self
     }
 
-    /// See [`Config::cookie`].
+    /// See [`ServerConfig::cookie`].
     #[must_use]
     pub fn cookie(mut self, cookie: Cookie) -> Self {
         self.config.cookie = Some(cookie);
         self
     }
 
-    /// See [`Config::cors`].
+    /// See [`ServerConfig::cors`].
     #[must_use]
     pub fn cors(mut self, cors: Cors) -> Self {
         self.config.cors = Some(cors);
         self
     }
 
-    /// See [`Config::limits`].
+    /// See [`ServerConfig::limits`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;

@@ -365,7 +365,7 @@ impl Sender {
 
     /// Closes the session once what is queued has been drained, and waits for that; on the client's side
     /// also for the end of its connections. The peer has
-    /// [`Config::close_timeout`](enginewire::Config::close_timeout) to take it.
+    /// [`ServerConfig::close_timeout`](enginewire::ServerConfig::close_timeout) to take it.
     ///
     /// Cancel safe: once polled, the session closes whether or not anything waits for it.
     pub async fn close(&self) -> CloseReason {

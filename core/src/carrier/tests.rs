@@ -7,7 +7,7 @@ use bytes::Buf;
 
 use super::*;
 use crate::{
-    config::Config,
+    config::ServerConfig,
     session::{CloseReason, Event, SocketEnd},
     wire::{Arena, Output},
 };
@@ -37,7 +37,7 @@ struct Locked<'a> {
 }
 
 impl Server {
-    fn new(config: Config) -> Self {
+    fn new(config: ServerConfig) -> Self {
         let http = Arc::new(http::Config::default());
         Self { router: Router::new(config), http, entry: None, last_id: 0 }
     }
@@ -132,7 +132,7 @@ fn request(server: &mut Server, method: &str, length: usize) -> String {
 }
 
 /// A session on polling, its handshake answered.
-fn polling(config: Config) -> Server {
+fn polling(config: ServerConfig) -> Server {
     let mut server = Server::new(config);
     let mut output = Output::new();
     let open = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -165,7 +165,7 @@ fn take(outbox: &mut Outbox, output: &mut Output, now: Time, bytes: usize) {
 
 #[test]
 fn post_that_comes_steadily_keeps_its_session_and_one_that_stops_does_not() {
-    let mut server = polling(Config::default());
+    let mut server = polling(ServerConfig::default());
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
     let head = request(&mut server, "POST", 1_000_000);
     feed(&mut http, Time::ZERO, &mut server, &head, &mut output);
@@ -185,7 +185,7 @@ fn post_that_comes_steadily_keeps_its_session_and_one_that_stops_does_not() {
 
 #[test]
 fn post_that_trickles_does_not_keep_its_session() {
-    let mut server = polling(Config::default());
+    let mut server = polling(ServerConfig::default());
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
     let head = request(&mut server, "POST", 1000);
     feed(&mut http, Time::ZERO, &mut server, &head, &mut output);
@@ -199,7 +199,7 @@ fn post_that_trickles_does_not_keep_its_session() {
 #[test]
 fn large_response_that_is_read_steadily_keeps_its_session() {
     for (rate, lives) in [(10_000, true), (0, false)] {
-        let mut server = polling(Config::default());
+        let mut server = polling(ServerConfig::default());
         let (mut http, mut outbox) = (exchanges(Time::ZERO), Outbox::default());
         let mut output = Box::new(Output::new());
         server.session().send("x".repeat(900_000)).unwrap();
@@ -221,7 +221,7 @@ fn large_response_that_is_read_steadily_keeps_its_session() {
 }
 
 /// A session on a WebSocket, its open packet taken.
-fn websocket(config: Config) -> (Server, Socket, Output) {
+fn websocket(config: ServerConfig) -> (Server, Socket, Output) {
     let mut server = Server::new(config);
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
     let mut open = *b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
@@ -254,7 +254,7 @@ fn pass(
 #[test]
 fn frame_that_comes_steadily_keeps_its_session() {
     for (rate, lives) in [(5000, true), (100, false)] {
-        let (mut server, mut socket, mut output) = websocket(Config::default());
+        let (mut server, mut socket, mut output) = websocket(ServerConfig::default());
         // A text of 900 kB with a mask of zeros.
         let mut head = *b"\x81\xff\0\0\0\0\0\x0d\xbb\xa0\0\0\0\0";
         pass(&mut server, &mut socket, Time::ZERO, &mut head, true, &mut output);
@@ -268,7 +268,7 @@ fn frame_that_comes_steadily_keeps_its_session() {
 
 #[test]
 fn messages_that_are_read_steadily_keep_their_session_until_the_ping_has_its_turn() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_queued = 20_000_000;
     let (mut server, mut socket, output) = websocket(config);
     let (mut outbox, mut output) = (Outbox::default(), Box::new(output));
@@ -302,7 +302,7 @@ fn messages_that_are_read_steadily_keep_their_session_until_the_ping_has_its_tur
 #[test]
 fn what_was_queued_before_a_close_is_not_thrown_away_while_the_peer_reads() {
     for (rate, arrives) in [(20_000, true), (500, false)] {
-        let (mut server, mut socket, output) = websocket(Config::default());
+        let (mut server, mut socket, output) = websocket(ServerConfig::default());
         let (mut outbox, mut output) = (Outbox::default(), Box::new(output));
         server.session().send("x".repeat(900_000)).unwrap();
         server.session().send("x".repeat(900_000)).unwrap();
@@ -333,7 +333,7 @@ fn what_was_queued_before_a_close_is_not_thrown_away_while_the_peer_reads() {
 fn end_of_a_session_is_told_before_the_closing_handshake_ends() {
     // A ping timeout, and a violation.
     for violation in [false, true] {
-        let (mut server, mut socket, mut output) = websocket(Config::default());
+        let (mut server, mut socket, mut output) = websocket(ServerConfig::default());
         if violation {
             // A frame without a mask.
             let mut bytes = *b"\x81\x02hi";

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::{config::Config, wire::http};
+use crate::{config::ServerConfig, wire::http};
 
 /// How a [`ServerHub`](super::ServerHub) behaves.
 ///
@@ -16,7 +16,7 @@ use crate::{config::Config, wire::http};
 #[non_exhaustive]
 pub struct ServerHubConfig {
     /// The protocol, limits included.
-    pub protocol: Config,
+    pub protocol: ServerConfig,
     /// How long a client may take to send the head of a request. Default 10 s.
     pub head_timeout: Duration,
     /// How long a client may take to send the body of a POST, and again whenever as much of it has come as
@@ -38,7 +38,7 @@ pub struct ServerHubConfig {
     /// [`Output::Ask`](super::Output::Ask), to be answered with [`ServerHub::allow`](super::ServerHub::allow) or
     /// [`ServerHub::refuse`](super::ServerHub::refuse). Default false.
     pub ask: bool,
-    /// Whether requests for other paths than [`Config::path`] go to the application, as
+    /// Whether requests for other paths than [`ServerConfig::path`] go to the application, as
     /// [`Output::Request`](super::Output::Request). Default false: they are refused with status 404.
     pub forward: bool,
     /// The number of connections from which on no more are accepted, see
@@ -50,7 +50,7 @@ impl Default for ServerHubConfig {
     fn default() -> Self {
         let http = http::Config::default();
         Self {
-            protocol: Config::default(),
+            protocol: ServerConfig::default(),
             head_timeout: http.head_timeout,
             body_timeout: http.body_timeout,
             idle_timeout: http.idle_timeout,

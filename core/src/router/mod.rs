@@ -20,7 +20,7 @@ pub use self::{
 use crate::{
     channel::MIN_PING_TIMEOUT,
     codec::jsonp,
-    config::{Config, TransportKind},
+    config::{ServerConfig, TransportKind},
     exchange::{Head, HeaderLines, Response, is_field_value},
     packet::Revision,
     query,
@@ -32,7 +32,7 @@ use crate::{
 /// threads.
 #[derive(Clone, Debug)]
 pub struct Router {
-    config: Arc<Config>,
+    config: Arc<ServerConfig>,
 }
 
 /// Where a request goes.
@@ -89,7 +89,7 @@ pub(crate) enum RequestKind {
 
 impl Router {
     /// A router for servers that behave as `config` says.
-    pub fn new(mut config: Config) -> Self {
+    pub fn new(mut config: ServerConfig) -> Self {
         let path = config.path.trim_matches('/');
         let slash = if path.is_empty() || !config.add_trailing_slash { "" } else { "/" };
         config.path = format!("/{path}{slash}");
@@ -98,7 +98,7 @@ impl Router {
     }
 
     /// What the sessions share.
-    pub const fn config(&self) -> &Arc<Config> {
+    pub const fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
 
@@ -179,7 +179,7 @@ impl Router {
     }
 
     /// Chooses the subprotocol of a WebSocket, and returns it as a header field of the 101; no field if the
-    /// client offers none or the [hook](Config::subprotocol) chooses none.
+    /// client offers none or the [hook](ServerConfig::subprotocol) chooses none.
     ///
     /// # Errors
     ///

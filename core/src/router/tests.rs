@@ -29,7 +29,7 @@ fn upgrade_with(fields: &str) -> RequestHead {
 }
 
 fn router() -> Router {
-    Router::new(Config::default())
+    Router::new(ServerConfig::default())
 }
 
 fn refused(router: &Router, head: &RequestHead) -> Reject {
@@ -55,7 +55,7 @@ const SID: &str = "AAAAAAAAAAAAAAAAAAAA";
 #[test]
 fn path_without_its_slash_is_served_if_configured() {
     for path in ["/engine.io", "engine.io/", "/a/engine.io/"] {
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.path = path.into();
         config.add_trailing_slash = false;
         let router = Router::new(config);
@@ -69,7 +69,7 @@ fn path_without_its_slash_is_served_if_configured() {
         }
     }
     for path in ["", "/"] {
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.path = path.into();
         config.add_trailing_slash = false;
         assert!(Router::new(config).route(&get("/x?EIO=4&transport=polling")).is_ok());
@@ -89,7 +89,7 @@ fn first_subprotocol_is_chosen_unless_the_hook_chooses() {
     let refused = default.subprotocol(&offer("a,,b")).unwrap_err();
     assert_eq!((refused.status(), refused.code()), (400, None));
 
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.subprotocol = Some(crate::SubprotocolHook::new(|head, offers| match head.path() {
         "/none" => None,
         "/other" => Some("forged\r\n"),
@@ -117,7 +117,7 @@ fn the_path_is_matched_as_a_prefix() {
 #[test]
 fn a_configured_path_gets_its_slashes() {
     for path in ["custom", "/custom", "/custom/"] {
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.path = path.into();
         assert!(Router::new(config).route(&get("/custom/?EIO=4&transport=polling")).is_ok());
     }
@@ -145,7 +145,7 @@ fn checks_come_in_the_order_of_the_reference() {
 
 #[test]
 fn unknown_missing_and_disabled_transports_are_refused_alike() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.transports = Transports::WEBSOCKET;
     let router = Router::new(config);
     for query in ["EIO=4&transport=polling", "EIO=4", "EIO=4&transport=webtransport"] {
@@ -166,7 +166,7 @@ fn revision_3_is_served_only_where_it_is_allowed() {
     for query in ["EIO=3&transport=polling", "transport=polling"] {
         let head = get(&format!("/engine.io/?{query}"));
         assert_eq!(open(&router(), &head), Err(Reject::UnsupportedRevision));
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.allow_eio3 = true;
         let response = open(&Router::new(config), &head).unwrap();
         let body = core::str::from_utf8(&response.body).unwrap();
@@ -197,7 +197,7 @@ fn a_jsonp_handshake_answers_with_a_script() {
 
 #[test]
 fn the_cookie_comes_with_the_polling_handshake() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.cookie = Some(Cookie::default());
     let response = open(&Router::new(config), &get("/engine.io/?EIO=4&transport=polling")).unwrap();
     let expected = "Set-Cookie: io=AQEBAQEBAQEBAQEBAQEB; Path=/; HttpOnly; SameSite=Lax\r\n";
@@ -230,7 +230,7 @@ fn refusals_have_the_status_and_body_of_the_protocol() {
 fn cors(origin: CorsOrigin, change: impl FnOnce(&mut Cors)) -> Router {
     let mut cors = Cors::new(origin);
     change(&mut cors);
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.cors = Some(cors);
     Router::new(config)
 }
@@ -277,7 +277,7 @@ fn a_preflight_request_is_answered_before_anything_is_checked() {
 
 #[test]
 fn the_headers_hook_sees_every_answer_and_knows_the_first() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.headers = Some(crate::HeadersHook::new(|head, initial, lines| {
         let value = format!("{} {initial}", head.path());
         lines.push("X-Hook", value).unwrap();

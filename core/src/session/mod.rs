@@ -25,7 +25,7 @@ pub use crate::channel::{
 use crate::{
     channel::{Channel, Kind, Progress, Queued, Timers},
     codec::{self, Frame},
-    config::{Config, TransportKind},
+    config::{ServerConfig, TransportKind},
     encoded::{Encoded, IntoEncoded},
     exchange::{HeaderLines, Response},
     fingerprint::Fingerprint,
@@ -61,7 +61,7 @@ pub enum Carrier {
 /// session that never was.
 #[derive(Clone)]
 pub struct ServerSession {
-    config: Arc<Config>,
+    config: Arc<ServerConfig>,
     sid: Sid,
     revision: Revision,
     state: State,
@@ -188,7 +188,12 @@ pub(crate) struct Opened {
 
 /// Network inputs. Those of polling and of the upgrade are in their own files.
 impl ServerSession {
-    pub(crate) fn open(now: Time, config: Arc<Config>, opened: Opened, first: Carrier) -> Self {
+    pub(crate) fn open(
+        now: Time,
+        config: Arc<ServerConfig>,
+        opened: Opened,
+        first: Carrier,
+    ) -> Self {
         let transport = match first {
             Carrier::Exchange(_) => Transport::Polling,
             Carrier::Socket(on) => Transport::WebSocket { on, base64: opened.base64 },
@@ -324,7 +329,7 @@ impl ServerSession {
     }
 
     /// Ends the session once everything queued has been let out, or when the client has taken too little
-    /// of it for [`Config::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
+    /// of it for [`ServerConfig::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
     /// be told that they have been taken; but nothing waits for the application any more, so those are
     /// dropped for which [`Limits::max_unread`](crate::Limits::max_unread) leaves no room.
     pub fn close(&mut self, now: Time) {
@@ -475,7 +480,7 @@ impl ServerSession {
 
     /// Returns the configuration.
     #[inline]
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &ServerConfig {
         &self.config
     }
 

@@ -3,8 +3,8 @@
 use std::{hash::Hasher, sync::Arc, time::Duration};
 
 use enginewire::{
-    ClientConfig, ClientSession, ClientTimerKind, CloseReason, Config, Fingerprint, Message,
-    Response, Router, ServerSession, SocketId, Time, TimerKind, TransportKind, Url,
+    ClientConfig, ClientSession, ClientTimerKind, CloseReason, Fingerprint, Message, Response,
+    Router, ServerConfig, ServerSession, SocketId, Time, TimerKind, TransportKind, Url,
 };
 
 use crate::{
@@ -47,7 +47,7 @@ pub(crate) struct App {
 impl World {
     /// Nothing has happened but that the client wants to open a session.
     pub fn new(scenario: Scenario) -> Self {
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.allow_eio3 = true;
         config.ping_interval = if scenario.calm { CALM_PING_INTERVAL } else { PING_INTERVAL };
         config.ping_timeout = PING_TIMEOUT;

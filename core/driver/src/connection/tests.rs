@@ -12,7 +12,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use enginewire::{Config, Router, wire::http};
+use enginewire::{Router, ServerConfig, wire::http};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
@@ -76,10 +76,10 @@ fn server() -> Arc<Shared> {
 }
 
 fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
-    server_of(Config::default(), backlog, allow)
+    server_of(ServerConfig::default(), backlog, allow)
 }
 
-fn server_of(config: Config, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
+fn server_of(config: ServerConfig, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
     let options = Options { backlog, ..Options::default() };
     let sessions = Arc::new(Sessions::new(Clock::of(|| Time::ZERO)));
     let (router, http) = (Router::new(config), http::Config::default());
@@ -249,7 +249,7 @@ fn an_answer_that_had_to_wait_for_the_one_before_it_is_not_forgotten() {
 
 #[test]
 fn a_peer_is_read_again_once_nothing_but_its_close_is_of_interest() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_unread = 1;
     let server = server_of(config, 16, None);
     let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::Config,
+    config::ServerConfig,
     router::{Route, Router},
     session::{Action, Admission, Body, Carrier, ServerSession, TimerKind},
     wire::http::RequestHead,
@@ -56,7 +56,7 @@ impl Net {
         change(&mut config);
         let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
         let client = ClientSession::new(Time::ZERO, Arc::new(config), false, &mut entropy);
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.allow_eio3 = true;
         let mut net = Self {
             client,

@@ -81,7 +81,7 @@ fn an_abandoned_session_drops_what_it_has_and_says_of_no_more_that_it_was_taken(
 
 #[test]
 fn messages_that_are_dropped_after_a_close_are_not_said_to_have_been_taken() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_unread = 1;
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     peer.send("queued");
@@ -249,7 +249,7 @@ fn a_post_that_is_too_late_does_not_keep_an_upgrade_from_its_end() {
 
 #[test]
 fn a_peer_whose_post_is_withheld_cannot_answer_pings_and_is_given_until_the_close() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.close_timeout = secs(100);
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     peer.send("first");

@@ -41,7 +41,7 @@ fn time_for_a_pong_counts_from_when_the_ping_was_due_unless_the_driver_was_late(
 
 #[test]
 fn time_for_a_pong_is_never_used_up_by_rounding() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.ping_timeout = millis(1);
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     peer.session.handle_timeout(Time::from_millis(25_002));
@@ -182,7 +182,7 @@ fn an_upgraded_session_of_revision_3_times_out() {
 
 #[test]
 fn a_peer_that_we_do_not_read_is_not_called_silent() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_unread = 100;
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
     let on = SocketId(0);
@@ -235,7 +235,7 @@ fn having_been_slow_once_does_not_excuse_a_later_silence() {
 
 #[test]
 fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_unread = 1;
     config.ping_timeout = Duration::ZERO;
     let mut peer = Peer::open("EIO=4&transport=websocket", config);

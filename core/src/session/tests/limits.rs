@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn limited(change: impl FnOnce(&mut Limits)) -> Config {
-    let mut config = Config::default();
+fn limited(change: impl FnOnce(&mut Limits)) -> ServerConfig {
+    let mut config = ServerConfig::default();
     change(&mut config.limits);
     config
 }
@@ -133,7 +133,7 @@ fn undrained_outputs_are_late_not_lost() {
 
 #[test]
 fn an_initial_packet_without_any_message_does_not_stand_in_the_way() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.initial_packet = Some(Encoded::group(Vec::<Message>::new()));
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
     peer.send("a");

@@ -32,7 +32,7 @@ struct Peer {
 impl Peer {
     /// A session of revision 4 on polling, its handshake answered.
     fn polling() -> Self {
-        Self::open("EIO=4&transport=polling", Config::default())
+        Self::open("EIO=4&transport=polling", ServerConfig::default())
     }
 
     /// A session of revision 3 on polling, its handshake answered.
@@ -42,14 +42,14 @@ impl Peer {
 
     /// A session of revision 4 that began on a WebSocket, its open packet taken.
     fn websocket() -> (Self, SocketId) {
-        let mut peer = Self::open("EIO=4&transport=websocket", Config::default());
+        let mut peer = Self::open("EIO=4&transport=websocket", ServerConfig::default());
         let on = SocketId(0);
         let frames = peer.frames(on);
         assert!(frames.len() == 1 && frames[0].starts_with("0{\"sid\":"), "{frames:?}");
         (peer, on)
     }
 
-    fn open(query: &str, config: Config) -> Self {
+    fn open(query: &str, config: ServerConfig) -> Self {
         let fields = if query.contains("websocket") {
             "Connection: Upgrade\r\nUpgrade: websocket\r\n"
         } else {
@@ -234,8 +234,8 @@ impl Peer {
     }
 }
 
-fn allowing_v3() -> Config {
-    let mut config = Config::default();
+fn allowing_v3() -> ServerConfig {
+    let mut config = ServerConfig::default();
     config.allow_eio3 = true;
     config
 }
@@ -268,7 +268,7 @@ fn debug_shows_neither_the_session_id_nor_messages() {
 #[test]
 fn debug_of_what_carries_the_handshake_does_not_show_the_session_id() {
     let raw = b"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
-    let router = Router::new(Config::default());
+    let router = Router::new(ServerConfig::default());
     let Ok(Route::Open(opening)) = router.route(&RequestHead::parse(raw, 100).unwrap()) else {
         panic!("a handshake");
     };
@@ -343,13 +343,13 @@ fn further_websocket_of_a_session_on_a_websocket_is_closed_and_the_session_unhar
 
 #[test]
 fn a_session_on_a_websocket_offers_no_upgrades() {
-    let mut peer = Peer::open("EIO=4&transport=websocket", Config::default());
+    let mut peer = Peer::open("EIO=4&transport=websocket", ServerConfig::default());
     assert!(peer.frames(SocketId(0))[0].contains("\"upgrades\":[],"));
 }
 
 #[test]
 fn the_initial_packet_comes_with_the_handshake() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.initial_packet = Some("initial".into());
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
     let frames = peer.frames(SocketId(0));

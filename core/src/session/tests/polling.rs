@@ -201,7 +201,7 @@ fn a_close_packet_ends_the_session_and_the_rest_of_its_payload() {
 
 #[test]
 fn jsonp_answers_are_scripts_and_bodies_are_forms() {
-    let mut peer = Peer::open("EIO=4&transport=polling&j=3", Config::default());
+    let mut peer = Peer::open("EIO=4&transport=polling&j=3", ServerConfig::default());
     peer.send("a\"b");
     let get = peer.get();
     let response = peer.answer(get);
@@ -216,7 +216,7 @@ fn jsonp_answers_are_scripts_and_bodies_are_forms() {
 
 #[test]
 fn an_answer_is_cut_to_the_largest_payload() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_payload = 10;
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     for message in ["aaaa", "bbb", "cc", "dddddddddddddddddddd", "e"] {

@@ -75,7 +75,7 @@ fn everything_queued_moves_to_the_websocket_in_order() {
 
 #[test]
 fn an_event_of_which_some_went_out_by_polling_goes_on_where_it_was() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.limits.max_payload = 5;
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     peer.send(Encoded::group([Message::from("a"), "b".into(), "c".into(), "d".into()]));
@@ -175,7 +175,7 @@ fn a_second_websocket_during_a_probe_is_closed_and_the_first_unharmed() {
 
 #[test]
 fn upgrades_that_are_not_allowed_are_refused() {
-    let mut config = Config::default();
+    let mut config = ServerConfig::default();
     config.allow_upgrades = false;
     let peer = Peer::open("EIO=4&transport=polling", config);
     let refused = peer.admit("UPGRADE", "EIO=4&transport=websocket");

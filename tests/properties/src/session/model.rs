@@ -12,7 +12,7 @@ use std::{
 };
 
 use enginewire::{
-    Action, Carrier, CloseReason, Config, Event, ExchangeId, Revision, Route, Router,
+    Action, Carrier, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerConfig,
     ServerSession, SocketId, Time,
 };
 
@@ -28,7 +28,7 @@ use crate::{Reached, sent::Sent};
 pub(super) struct Model {
     pub(super) session: ServerSession,
     pub(super) reached: Reached,
-    config: Arc<Config>,
+    config: Arc<ServerConfig>,
     revision: Revision,
     /// The client can take nothing binary by polling.
     base64: bool,

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use enginewire::{Carrier, Config, Encoded, ExchangeId, Message, Revision, SocketId};
+use enginewire::{Carrier, Encoded, ExchangeId, Message, Revision, ServerConfig, SocketId};
 
 /// One letter each, in any order; others mean nothing.
 pub(super) struct Options {
@@ -19,13 +19,13 @@ pub(super) struct Options {
     /// `i`, `I`: an initial packet, a text or a group. `u`: no upgrades. `z`: deadlines of
     /// milliseconds, `Z`: none at all. Small limits: `Q` on what is queued, `R` on what is unread, `P` on payloads, `K`
     /// on packets.
-    pub(super) config: Config,
+    pub(super) config: ServerConfig,
 }
 
 impl Options {
     pub(super) fn read(letters: &[u8]) -> Self {
         let has = |letter: u8| letters.contains(&letter);
-        let mut config = Config::default();
+        let mut config = ServerConfig::default();
         config.allow_eio3 = true;
         config.allow_upgrades = !has(b'u');
         if has(b'i') {
