@@ -84,8 +84,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Action, Carrier, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision,
-        Router, ServerConfig, ServerSession, SocketEnd, SocketId, TransportKind, Url,
+        Carrier, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision, Router,
+        ServerAction, ServerConfig, ServerSession, SocketEnd, SocketId, TransportKind, Url,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -102,7 +102,7 @@ mod tests {
         let first = Carrier::Exchange(ExchangeId(name));
         let router = Router::new(ServerConfig::default());
         let mut session = router.open(now, &mut entropy, opening, first).unwrap();
-        assert!(matches!(session.poll_action(), Some(Action::Respond(..))));
+        assert!(matches!(session.poll_action(), Some(ServerAction::Respond(..))));
         session
     }
 

@@ -22,7 +22,7 @@
 //!
 //! use bytes::Buf;
 //! use enginewire::{
-//!     Action, Admission, Body, Carrier, ServerConfig, Event, ExchangeId, Reject, Route, Router, ServerSession,
+//!     ServerAction, Admission, Body, Carrier, ServerConfig, Event, ExchangeId, Reject, Route, Router, ServerSession,
 //!     Time, wire::{Input, Output, http},
 //! };
 //!
@@ -76,7 +76,7 @@
 //!                 session.send(message).expect("there is room");
 //!             }
 //!         }
-//!         while let Some(Action::Respond(_, response)) = session.poll_action() {
+//!         while let Some(ServerAction::Respond(_, response)) = session.poll_action() {
 //!             connection.respond(now, &response.into(), &mut output);
 //!         }
 //!         // When to call `ServerSession::handle_timeout`, whatever happens until then.
@@ -171,8 +171,8 @@ pub use crate::{
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
-        Action, Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, ServerSession,
-        SocketEnd, SocketId, TimerKind, TransportFault, TrySendError,
+        Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, ServerAction,
+        ServerSession, ServerTimerKind, SocketEnd, SocketId, TransportFault, TrySendError,
     },
     sid::Sid,
     text::Text,

@@ -6,7 +6,7 @@ use core::{any::Any, task::Waker};
 use super::{GracePeriod, Layer, LayerContext};
 use crate::{
     deadlines::Alarm,
-    session::{Action, ServerSession, SocketId},
+    session::{ServerAction, ServerSession, SocketId},
     time::Time,
 };
 
@@ -32,7 +32,7 @@ struct Carrier<W> {
     id: u64,
     waker: W,
     /// The action for this carrier that its connection has not taken.
-    action: Option<Action>,
+    action: Option<ServerAction>,
     /// The connection was woken, and has not taken the lock since.
     woken: bool,
     /// The connection does not read until the application has caught up.
@@ -122,7 +122,7 @@ impl<W: Clone> Entry<W> {
         id: u64,
         waker: &W,
         wakes: &mut impl Extend<W>,
-    ) -> Option<Action> {
+    ) -> Option<ServerAction> {
         self.hand_out_actions(Some(id), wakes);
         let throttled = !self.session.is_receiving();
         let carrier = self.carriers.iter_mut().find(|carrier| carrier.id == id)?;

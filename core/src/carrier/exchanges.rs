@@ -9,7 +9,7 @@ use crate::{
     config::TransportKind,
     exchange::{Head as _, HeaderLines, Response},
     router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
-    session::{Action, Admission, Body, Carrier, ExchangeId, SocketId},
+    session::{Admission, Body, Carrier, ExchangeId, ServerAction, SocketId},
     time::Time,
     wire::{
         Input, Output,
@@ -597,13 +597,13 @@ impl<S, Q, F> Exchanges<S, Q, F> {
 /// Takes the response to an exchange. Unless it is large, the session has no more to do with the exchange.
 fn take_response<G: Guard>(guard: &mut G) -> Option<Response> {
     match guard.take_action()? {
-        Action::Respond(_, response) => {
+        ServerAction::Respond(_, response) => {
             if !is_large(&response) {
                 guard.detach();
             }
             Some(response)
         }
-        Action::CloseSocket(_) => None,
+        ServerAction::CloseSocket(_) => None,
     }
 }
 

@@ -37,7 +37,7 @@ pub use self::{
 use crate::{
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{Action, Carrier, ServerSession},
+    session::{Carrier, ServerAction, ServerSession},
     sid::Sid,
     time::Time,
     wire::http,
@@ -142,7 +142,7 @@ pub trait Guard {
 
     /// Takes the session's action for the holder.
     #[inline]
-    fn take_action(&mut self) -> Option<Action> {
+    fn take_action(&mut self) -> Option<ServerAction> {
         let Held { entry, id, waker, wakes } = self.held();
         entry.take_action(id, waker, wakes)
     }

@@ -10,7 +10,7 @@ use crate::{
     limits::Limits,
     packet::Message,
     progress::Progress,
-    session::{Action, SocketEnd, SocketId},
+    session::{ServerAction, SocketEnd, SocketId},
     time::Time,
     wire::{
         Arena, Input, Output,
@@ -192,7 +192,7 @@ impl Socket {
         }
         let action = guard.take_action();
         self.reading = guard.session().is_receiving();
-        if let Some(Action::CloseSocket(_)) = action {
+        if let Some(ServerAction::CloseSocket(_)) = action {
             self.ws.close(None, "", output);
         }
         if self.ws.is_closing() {

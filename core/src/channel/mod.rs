@@ -22,7 +22,7 @@ pub(crate) use crate::progress::{Progress, time_for};
 use crate::{encoded::Encoded, limits::Limits, packet::Message};
 
 /// One HTTP request and its answer. On the server a name that the driver gives and that comes back in
-/// [`Action::Respond`](crate::Action::Respond), which must not be used twice for one session; on the
+/// [`ServerAction::Respond`](crate::ServerAction::Respond), which must not be used twice for one session; on the
 /// client a name that the session gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::{Cookie, Cors, CorsOrigin, Transports},
     exchange::Response,
-    session::{Action, ExchangeId},
+    session::{ExchangeId, ServerAction},
     wire::http::RequestHead,
 };
 use crate::{session::Carrier, time::Time};
@@ -44,7 +44,7 @@ fn open(router: &Router, head: &RequestHead) -> Result<Response, Reject> {
     let Ok(Route::Open(opening)) = router.route(head) else { panic!("a handshake") };
     let first = Carrier::Exchange(ExchangeId(1));
     let mut session = router.open(Time::ZERO, &mut entropy, opening, first)?;
-    let Some(Action::Respond(ExchangeId(1), response)) = session.poll_action() else {
+    let Some(ServerAction::Respond(ExchangeId(1), response)) = session.poll_action() else {
         panic!("an answer to the handshake")
     };
     Ok(response)

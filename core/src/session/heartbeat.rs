@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use super::{CloseReason, ServerSession, TimerKind, TransportFault};
+use super::{CloseReason, ServerSession, ServerTimerKind, TransportFault};
 use crate::{packet::Revision, time::Time};
 
 /// Network inputs.
@@ -17,10 +17,10 @@ impl ServerSession {
     /// the time that it has, and 4 KiB at least.
     #[inline]
     pub fn handle_progress(&mut self, now: Time, bytes: usize) {
-        if self.timers.is_set(TimerKind::Heartbeat)
+        if self.timers.is_set(ServerTimerKind::Heartbeat)
             && let Some(patience) = self.progress.add(bytes)
         {
-            self.extend(TimerKind::Heartbeat, now + patience);
+            self.extend(ServerTimerKind::Heartbeat, now + patience);
         }
     }
 
@@ -30,17 +30,17 @@ impl ServerSession {
     /// to let out what is queued. Bytes that a socket takes before it is full tell nothing of the client.
     pub fn handle_written(&mut self, now: Time, bytes: usize) {
         self.handle_progress(now, bytes);
-        if self.timers.is_set(TimerKind::Close)
+        if self.timers.is_set(ServerTimerKind::Close)
             && let Some(patience) = self.closing.add(bytes)
         {
-            self.extend(TimerKind::Close, now + patience);
-            self.close_deadline = self.timers.deadline(TimerKind::Close);
+            self.extend(ServerTimerKind::Close, now + patience);
+            self.close_deadline = self.timers.deadline(ServerTimerKind::Close);
         }
     }
 
     /// Moves a deadline, but never to an earlier time.
-    fn extend(&mut self, kind: TimerKind, deadline: Time) {
-        if kind == TimerKind::Heartbeat {
+    fn extend(&mut self, kind: ServerTimerKind, deadline: Time) {
+        if kind == ServerTimerKind::Heartbeat {
             self.channel.note_deadline();
         }
         self.timers.postpone(&[kind], deadline);
@@ -50,7 +50,7 @@ impl ServerSession {
 impl ServerSession {
     pub(super) fn start_heartbeat(&mut self, now: Time) {
         match self.revision {
-            Revision::V4 => self.timers.set(TimerKind::Ping, now + self.config.ping_interval),
+            Revision::V4 => self.timers.set(ServerTimerKind::Ping, now + self.config.ping_interval),
             Revision::V3 => self.expect_ping(now),
         }
     }
@@ -63,7 +63,7 @@ impl ServerSession {
         match self.revision {
             Revision::V3 => self.expect_ping(now),
             Revision::V4 => {
-                let awaited = self.timers.is_set(TimerKind::Heartbeat);
+                let awaited = self.timers.is_set(ServerTimerKind::Heartbeat);
                 if awaited && !self.extended && !is_pong {
                     self.extended = true;
                     self.expect_pong(now);
@@ -97,7 +97,7 @@ impl ServerSession {
 
     /// The peer could not send anything. If it has to, it has as long for that as ever from now on.
     pub(super) fn heartbeat_freed(&mut self, now: Time) {
-        if self.timers.is_set(TimerKind::Heartbeat) {
+        if self.timers.is_set(ServerTimerKind::Heartbeat) {
             self.expect_life(now);
         }
     }
@@ -125,13 +125,13 @@ impl ServerSession {
         match self.revision {
             Revision::V3 => self.finish_wrong_direction(),
             Revision::V4 => {
-                let deadline = self.timers.deadline(TimerKind::Heartbeat);
-                self.timers.stop(TimerKind::Heartbeat);
+                let deadline = self.timers.deadline(ServerTimerKind::Heartbeat);
+                self.timers.stop(ServerTimerKind::Heartbeat);
                 // Read late, the pong must not put off the next ping, for which the client's time has been running.
                 let late =
                     core::mem::take(&mut self.excused) || deadline.is_some_and(|due| due < now);
                 let wait = if late { Duration::ZERO } else { self.config.ping_interval };
-                self.timers.set(TimerKind::Ping, now + wait);
+                self.timers.set(ServerTimerKind::Ping, now + wait);
             }
         }
     }
@@ -152,7 +152,7 @@ impl ServerSession {
     fn set_deadline(&mut self, now: Time, patience: Duration) {
         self.channel.note_deadline();
         self.progress.restart(patience);
-        self.timers.set(TimerKind::Heartbeat, now + patience);
+        self.timers.set(ServerTimerKind::Heartbeat, now + patience);
     }
 }
 

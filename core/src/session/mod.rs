@@ -78,7 +78,7 @@ pub struct ServerSession {
     abandoned: bool,
     polling: Polling,
     probe: Option<Probe>,
-    timers: Timers<TimerKind, 5>,
+    timers: Timers<ServerTimerKind, 5>,
     /// The extension of the pong's deadline, of which there is one per ping, has been used.
     extended: bool,
     /// The pong's deadline was moved because the driver was late.
@@ -88,12 +88,12 @@ pub struct ServerSession {
     /// The same for the deadline of a close.
     closing: Progress,
     channel: Channel,
-    actions: VecDeque<Action>,
+    actions: VecDeque<ServerAction>,
 }
 
 /// What [`ServerSession::poll_action`] asks of the driver.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub enum ServerAction {
     /// Answer this request.
     Respond(ExchangeId, Response),
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
@@ -101,7 +101,7 @@ pub enum Action {
     CloseSocket(SocketId),
 }
 
-impl Action {
+impl ServerAction {
     /// Returns the number of the exchange or WebSocket that the action is for.
     pub const fn carrier(&self) -> u64 {
         match self {
@@ -153,7 +153,7 @@ enum Transport {
 
 /// What a deadline of a [`ServerSession`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimerKind {
+pub enum ServerTimerKind {
     /// Revision 4: the next ping is due.
     Ping,
     /// The peer has been silent for too long: a pong is missing (revision 4), or a ping (3).
@@ -166,7 +166,7 @@ pub enum TimerKind {
     Close,
 }
 
-impl Kind<5> for TimerKind {
+impl Kind<5> for ServerTimerKind {
     const ALL: [Self; 5] = [Self::Ping, Self::Heartbeat, Self::Upgrade, Self::Noop, Self::Close];
 
     fn index(self) -> usize {
@@ -175,7 +175,8 @@ impl Kind<5> for TimerKind {
 }
 
 /// Deadlines for something that the peer has to do.
-const AWAITED: &[TimerKind] = &[TimerKind::Heartbeat, TimerKind::Upgrade, TimerKind::Close];
+const AWAITED: &[ServerTimerKind] =
+    &[ServerTimerKind::Heartbeat, ServerTimerKind::Upgrade, ServerTimerKind::Close];
 
 /// What [`Router::open`](crate::Router::open) has found out about a new session.
 pub(crate) struct Opened {
@@ -280,11 +281,11 @@ impl ServerSession {
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some((due, kind)) = self.timers.expire(now) {
             match kind {
-                TimerKind::Ping => self.ping(now, due),
-                TimerKind::Heartbeat => self.heartbeat_missed(now),
-                TimerKind::Upgrade => self.abandon_probe(),
-                TimerKind::Noop => self.answer_poll_with_noop(),
-                TimerKind::Close => self.finish(CloseReason::ForcedClose),
+                ServerTimerKind::Ping => self.ping(now, due),
+                ServerTimerKind::Heartbeat => self.heartbeat_missed(now),
+                ServerTimerKind::Upgrade => self.abandon_probe(),
+                ServerTimerKind::Noop => self.answer_poll_with_noop(),
+                ServerTimerKind::Close => self.finish(CloseReason::ForcedClose),
             }
         }
     }
@@ -300,7 +301,7 @@ impl ServerSession {
 
     /// Extends the deadlines of the peer to `until`, because what it has sent may not have been read yet.
     pub fn excuse(&mut self, until: Time) {
-        let heartbeat = self.timers.deadline(TimerKind::Heartbeat);
+        let heartbeat = self.timers.deadline(ServerTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);
     }
@@ -340,7 +341,7 @@ impl ServerSession {
         let deadline = now + self.config.close_timeout;
         self.close_deadline = Some(deadline);
         self.closing.restart(self.config.close_timeout);
-        self.timers.set(TimerKind::Close, deadline);
+        self.timers.set(ServerTimerKind::Close, deadline);
         if self.channel.is_held() {
             // The application reads no more, so nothing must wait for it.
             self.resume();
@@ -392,7 +393,7 @@ impl ServerSession {
 impl ServerSession {
     /// What the driver has to do. Never blocked by a slow WebSocket.
     #[inline]
-    pub fn poll_action(&mut self) -> Option<Action> {
+    pub fn poll_action(&mut self) -> Option<ServerAction> {
         self.actions.pop_front()
     }
 
@@ -436,7 +437,7 @@ impl ServerSession {
     /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Changes with any other
     /// call.
     #[inline]
-    pub fn poll_timeout(&self) -> Option<(Time, TimerKind)> {
+    pub fn poll_timeout(&self) -> Option<(Time, ServerTimerKind)> {
         self.timers.next()
     }
 }
@@ -634,11 +635,11 @@ impl ServerSession {
         for action in actions {
             into.push(&core::mem::discriminant(action));
             match action {
-                Action::Respond(on, response) => {
+                ServerAction::Respond(on, response) => {
                     into.push_name(Some(on.0));
                     into.push(response);
                 }
-                Action::CloseSocket(on) => into.push_name(Some(on.0)),
+                ServerAction::CloseSocket(on) => into.push_name(Some(on.0)),
             }
         }
     }
@@ -738,10 +739,10 @@ impl ServerSession {
         self.timers.stop_all();
         self.finish_polling(&reason);
         if let Some(probe) = self.probe.take() {
-            self.actions.push_back(Action::CloseSocket(probe.on));
+            self.actions.push_back(ServerAction::CloseSocket(probe.on));
         }
         if let (Transport::WebSocket { on, .. }, false) = (self.transport, self.lost) {
-            self.actions.push_back(Action::CloseSocket(on));
+            self.actions.push_back(ServerAction::CloseSocket(on));
         }
         self.channel.queue.clear();
         let reason = match (reason, self.closing_reason.take()) {

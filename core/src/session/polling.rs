@@ -7,7 +7,7 @@ use core::hash::Hasher;
 use bytes::Bytes;
 
 use super::{
-    Action, Body, CloseReason, ExchangeId, ServerSession, State, TimerKind, Transport,
+    Body, CloseReason, ExchangeId, ServerAction, ServerSession, ServerTimerKind, State, Transport,
     TransportFault,
 };
 use crate::{
@@ -163,7 +163,7 @@ impl ServerSession {
     pub(super) fn respond_handshake(&mut self, on: ExchangeId, headers: HeaderLines) {
         self.polling.get = Some(on);
         self.answer_poll();
-        if let Some(Action::Respond(_, response)) = self.actions.back_mut() {
+        if let Some(ServerAction::Respond(_, response)) = self.actions.back_mut() {
             let first = core::mem::replace(&mut response.headers, headers);
             response.headers.extend(&first);
         }
@@ -175,7 +175,7 @@ impl ServerSession {
             return;
         }
         let Some(on) = self.polling.get.take() else { return };
-        self.timers.stop(TimerKind::Noop);
+        self.timers.stop(ServerTimerKind::Noop);
         let mut payload = self.payload(self.channel.queue.has_binary());
         self.channel.queue.fill(&mut payload.1);
         self.respond_payload(on, payload);
@@ -280,7 +280,7 @@ impl ServerSession {
     /// Answers the GET that waits, if one does, with just these packets.
     fn respond_packets(&mut self, packets: &[PacketRef<'_>]) {
         let Some(on) = self.polling.get.take() else { return };
-        self.timers.stop(TimerKind::Noop);
+        self.timers.stop(ServerTimerKind::Noop);
         let mut payload = self.payload(false);
         for &packet in packets {
             payload.1.push(packet);
@@ -306,7 +306,7 @@ impl ServerSession {
     }
 
     fn respond(&mut self, on: ExchangeId, response: Response) {
-        self.actions.push_back(Action::Respond(on, response));
+        self.actions.push_back(ServerAction::Respond(on, response));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use core::{hash::Hasher, time::Duration};
 
-use super::{Action, Event, ServerSession, SocketId, State, TimerKind, Transport};
+use super::{Event, ServerAction, ServerSession, ServerTimerKind, SocketId, State, Transport};
 use crate::{
     channel::{PROBE, Queued},
     codec::{self, Frame, PacketRef, encode_frame},
@@ -41,10 +41,10 @@ impl ServerSession {
     pub fn handle_socket_open(&mut self, now: Time, on: SocketId, base64: bool) {
         let polls = self.transport == Transport::Polling && self.state != State::Closed;
         if !polls || self.probe.is_some() || !self.may_upgrade() {
-            return self.actions.push_back(Action::CloseSocket(on));
+            return self.actions.push_back(ServerAction::CloseSocket(on));
         }
         self.probe = Some(Probe { on, base64, probed: false, pongs: 0 });
-        self.timers.set(TimerKind::Upgrade, now + self.config.upgrade_timeout);
+        self.timers.set(ServerTimerKind::Upgrade, now + self.config.upgrade_timeout);
     }
 
     /// A message came on the WebSocket that is probing.
@@ -79,7 +79,7 @@ impl ServerSession {
     /// A GET came that the client must get back before it can complete the upgrade. Not at once, or
     /// a client that polls on until it has seen our answer would spin.
     pub(super) fn delay_noop(&mut self, now: Time) {
-        self.timers.set(TimerKind::Noop, now + NOOP_DELAY);
+        self.timers.set(ServerTimerKind::Noop, now + NOOP_DELAY);
     }
 
     pub(super) fn poll_write_probe(&mut self, on: SocketId) -> Option<Frame> {
@@ -95,7 +95,7 @@ impl ServerSession {
     /// Gives up the probe, as it is too late or not what it should be. Polling goes on.
     pub(super) fn abandon_probe(&mut self) {
         if let Some(probe) = self.probe {
-            self.actions.push_back(Action::CloseSocket(probe.on));
+            self.actions.push_back(ServerAction::CloseSocket(probe.on));
             self.forget_probe();
         }
     }
@@ -103,8 +103,8 @@ impl ServerSession {
     /// The probe is no more. Polling goes on.
     pub(super) fn forget_probe(&mut self) {
         self.probe = None;
-        self.timers.stop(TimerKind::Upgrade);
-        self.timers.stop(TimerKind::Noop);
+        self.timers.stop(ServerTimerKind::Upgrade);
+        self.timers.stop(ServerTimerKind::Noop);
     }
 
     /// From here on everything queued goes to the WebSocket, in order.

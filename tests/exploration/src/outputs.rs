@@ -1,7 +1,7 @@
 //! What a driver does with what the two sides put out.
 
 use enginewire::{
-    Action, ClientAction, Event, ExchangeId, Message, ServerSession, SocketId, TransportKind,
+    ClientAction, Event, ExchangeId, Message, ServerAction, ServerSession, SocketId, TransportKind,
     codec::Frame,
 };
 
@@ -86,10 +86,10 @@ impl World {
         self.connections.push(Connection::new(name, kind, request));
     }
 
-    fn obey_server(&mut self, action: Action) {
+    fn obey_server(&mut self, action: ServerAction) {
         let (name, response) = match action {
-            Action::Respond(on, response) => (on.0, Some(response)),
-            Action::CloseSocket(on) => (on.0, None),
+            ServerAction::Respond(on, response) => (on.0, Some(response)),
+            ServerAction::CloseSocket(on) => (on.0, None),
         };
         let sabotage = self.scenario.sabotage;
         let known = self.connections.iter_mut().find(|connection| connection.name == name);
@@ -104,7 +104,7 @@ impl World {
                 let again = twice && connection.kind == Kind::Post;
                 connection.leave_server();
                 if again {
-                    self.obey_server(Action::Respond(ExchangeId(name), response));
+                    self.obey_server(ServerAction::Respond(ExchangeId(name), response));
                 }
             }
             (Some(connection), None) => {

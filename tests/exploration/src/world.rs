@@ -4,7 +4,7 @@ use std::{hash::Hasher, sync::Arc, time::Duration};
 
 use enginewire::{
     ClientConfig, ClientSession, ClientTimerKind, CloseReason, Fingerprint, Message, Response,
-    Router, ServerConfig, ServerSession, SocketId, Time, TimerKind, TransportKind, Url,
+    Router, ServerConfig, ServerSession, ServerTimerKind, SocketId, Time, TransportKind, Url,
 };
 
 use crate::{
@@ -252,14 +252,16 @@ impl World {
         let client = self.client.poll_timeout();
         let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
         client.is_none_or(|(_, kind)| matches!(kind, C::Ping | C::Heartbeat))
-            && server.is_none_or(|(_, kind)| matches!(kind, TimerKind::Ping | TimerKind::Heartbeat))
+            && server.is_none_or(|(_, kind)| {
+                matches!(kind, ServerTimerKind::Ping | ServerTimerKind::Heartbeat)
+            })
     }
 
     /// Whether nothing keeps an upgrade from its end: neither the network, nor a clock that has moved too
     /// early, nor a poll that the server is about to send back.
     fn is_unhindered(&self) -> bool {
         let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
-        let goes_on = matches!(server, Some((_, TimerKind::Noop)));
+        let goes_on = matches!(server, Some((_, ServerTimerKind::Noop)));
         self.scenario.calm && !goes_on && self.faults == 0 && self.ticks == 0
     }
 
@@ -311,7 +313,7 @@ impl World {
                 self.client.handle_timeout(deadline);
             }
             (Side::Server, Some(server)) => {
-                use TimerKind as S;
+                use ServerTimerKind as S;
                 let Some((deadline, kind)) = server.poll_timeout() else { return };
                 self.excused |= matches!(kind, S::Heartbeat | S::Close);
                 self.server_time = deadline;

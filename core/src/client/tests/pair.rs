@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::ServerConfig,
     router::{Route, Router},
-    session::{Action, Admission, Body, Carrier, ServerSession, TimerKind},
+    session::{Admission, Body, Carrier, ServerAction, ServerSession, ServerTimerKind},
     wire::http::RequestHead,
 };
 
@@ -99,10 +99,10 @@ impl Net {
         let Some(server) = &mut self.server else { return };
         while let Some(action) = server.poll_action() {
             self.travelling.push_back(match action {
-                Action::Respond(on, response) => {
+                ServerAction::Respond(on, response) => {
                     Travelling::Answer(on, response.status, response.body)
                 }
-                Action::CloseSocket(on) => Travelling::ToClient(on, None),
+                ServerAction::CloseSocket(on) => Travelling::ToClient(on, None),
             });
         }
         for &on in &self.sockets {
@@ -261,7 +261,7 @@ impl Net {
                 continue;
             }
             let server = self.server.as_ref().and_then(ServerSession::poll_timeout);
-            if !matches!(server, Some((_, TimerKind::Noop))) {
+            if !matches!(server, Some((_, ServerTimerKind::Noop))) {
                 return;
             }
             self.tick();

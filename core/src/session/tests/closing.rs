@@ -94,7 +94,7 @@ fn messages_that_are_dropped_after_a_close_are_not_said_to_have_been_taken() {
         assert!(peer.session.is_receiving());
     }
     let mut answers = core::iter::from_fn(|| peer.session.poll_action());
-    let Some(Action::Respond(_, taken)) = answers.next() else { panic!("no answer") };
+    let Some(ServerAction::Respond(_, taken)) = answers.next() else { panic!("no answer") };
     assert_eq!(taken.body, "ok");
     assert!(answers.next().is_none(), "who is refused does not come for what is queued");
     peer.session.handle_poll(peer.now, ExchangeId(101));
@@ -102,7 +102,7 @@ fn messages_that_are_dropped_after_a_close_are_not_said_to_have_been_taken() {
     let answers = core::iter::from_fn(|| peer.session.poll_action());
     let statuses: Vec<_> = answers
         .map(|action| match action {
-            Action::Respond(on, response) => (on.0, response.status),
+            ServerAction::Respond(on, response) => (on.0, response.status),
             action => panic!("{action:?}"),
         })
         .collect();

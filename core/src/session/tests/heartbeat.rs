@@ -34,7 +34,7 @@ fn time_for_a_pong_counts_from_when_the_ping_was_due_unless_the_driver_was_late(
     for (late, deadline) in [(0, 45_000), (2, 45_000), (3, 45_003), (4000, 49_000)] {
         let mut peer = Peer::polling();
         peer.session.handle_timeout(Time::from_millis(25_000 + late));
-        let expected = (Time::from_millis(deadline), TimerKind::Heartbeat);
+        let expected = (Time::from_millis(deadline), ServerTimerKind::Heartbeat);
         assert_eq!(peer.session.poll_timeout(), Some(expected), "{late} ms late");
     }
 }

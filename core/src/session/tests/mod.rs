@@ -89,10 +89,10 @@ impl Peer {
     fn drain(&mut self) {
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Respond(on, response) => {
+                ServerAction::Respond(on, response) => {
                     assert!(self.answers.insert(on.0, response).is_none(), "{on:?} answered twice");
                 }
-                Action::CloseSocket(on) => self.closed_sockets.push(on),
+                ServerAction::CloseSocket(on) => self.closed_sockets.push(on),
             }
         }
     }
@@ -278,7 +278,7 @@ fn debug_of_what_carries_the_handshake_does_not_show_the_session_id() {
     let sid = session.sid();
     let action = session.poll_action().unwrap();
     let mut debug = format!("{action:?} {session:?}");
-    let Action::Respond(_, response) = action else { panic!("{action:?}") };
+    let ServerAction::Respond(_, response) = action else { panic!("{action:?}") };
     assert!(response.body.starts_with(b"0{\"sid\":\""));
     let mut output = Output::new();
     output.put_bytes(&response.body);

@@ -12,7 +12,7 @@ use std::{
 };
 
 use enginewire::{
-    Action, Carrier, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerConfig,
+    Carrier, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerAction, ServerConfig,
     ServerSession, SocketId, Time,
 };
 
@@ -209,8 +209,8 @@ impl Model {
     pub(super) fn take_actions(&mut self) {
         while self.session.has_actions() {
             match self.session.poll_action().expect("it says that it has one") {
-                Action::Respond(on, response) => self.responded(on, &response),
-                Action::CloseSocket(on) => {
+                ServerAction::Respond(on, response) => self.responded(on, &response),
+                ServerAction::CloseSocket(on) => {
                     let socket = self.sockets.get_mut(&on).expect("a WebSocket that was opened");
                     assert!(socket.must_close && !socket.closed, "{on:?}");
                     socket.closed = true;

@@ -17,17 +17,17 @@ mod websocket;
 use proptest::{
     prelude::*,
     strategy::ValueTree as _,
-    test_runner::{RngSeed, ServerConfig, TestRunner},
+    test_runner::{Config, RngSeed, TestRunner},
 };
 
 use self::letters::Script;
 use enginewire_properties::Reached;
 
 /// `cases` scripts, more or fewer if the environment says so.
-fn config(cases: u32) -> ServerConfig {
-    let default = ServerConfig::default();
+fn config(cases: u32) -> Config {
+    let default = Config::default();
     let cases = (u64::from(cases) * u64::from(default.cases) / 256).max(1);
-    ServerConfig {
+    Config {
         cases: cases.try_into().unwrap_or(u32::MAX),
         max_shrink_iters: 20_000,
         // What was found becomes a seed, with a name that says what it is.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use enginewire::{CloseReason, Packet, Revision, Time, TimerKind};
+use enginewire::{CloseReason, Packet, Revision, ServerTimerKind, Time};
 
 use super::{Ends, Model, State};
 
@@ -98,13 +98,13 @@ impl Model {
         let own = ping.into_iter().chain(awaited).min().expect("one of them");
         assert!(deadline <= own, "{kind:?} at {deadline:?}, when it should be {own:?}");
         match kind {
-            TimerKind::Ping => assert_eq!(Some(deadline), ping),
-            TimerKind::Heartbeat => assert_eq!(Some(deadline), silence),
-            TimerKind::Close => assert_eq!(Some(deadline), self.closes),
-            TimerKind::Upgrade => {
+            ServerTimerKind::Ping => assert_eq!(Some(deadline), ping),
+            ServerTimerKind::Heartbeat => assert_eq!(Some(deadline), silence),
+            ServerTimerKind::Close => assert_eq!(Some(deadline), self.closes),
+            ServerTimerKind::Upgrade => {
                 assert_eq!(Some(deadline), self.probe.as_ref().map(|probe| probe.deadline));
             }
-            TimerKind::Noop => assert!(self.probe.as_ref().is_some_and(|probe| probe.probed)),
+            ServerTimerKind::Noop => assert!(self.probe.as_ref().is_some_and(|probe| probe.probed)),
         }
     }
 
