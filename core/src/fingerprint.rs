@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         Carrier, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision, Router,
-        ServerAction, ServerConfig, ServerSession, SocketEnd, SocketId, TransportKind, Url,
+        ServerAction, ServerConfig, ServerSession, TransportKind, Url, WebSocketEnd, WebSocketId,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -125,10 +125,10 @@ mod tests {
         assert_eq!(of_server(&young, Time::ZERO), of_server(&old, later));
         young.handle_poll(Time::ZERO, ExchangeId(2));
         young.handle_post(Time::ZERO, ExchangeId(4), false);
-        young.handle_socket_open(Time::ZERO, SocketId(3), false);
+        young.handle_websocket_open(Time::ZERO, WebSocketId(3), false);
         old.handle_poll(later, ExchangeId(61));
         old.handle_post(later, ExchangeId(60), false);
-        old.handle_socket_open(later, SocketId(62), false);
+        old.handle_websocket_open(later, WebSocketId(62), false);
         assert_eq!(of_server(&young, Time::ZERO), of_server(&old, later));
         assert_ne!(of_server(&young, later), of_server(&old, later));
     }
@@ -157,8 +157,8 @@ mod tests {
             |session, _| drop(session.send(&b"a"[..])),
             |session, now| session.handle_poll(now, ExchangeId(2)),
             |session, now| session.handle_post(now, ExchangeId(2), false),
-            |session, now| session.handle_socket_open(now, SocketId(2), false),
-            |session, now| session.handle_socket_open(now, SocketId(2), true),
+            |session, now| session.handle_websocket_open(now, WebSocketId(2), false),
+            |session, now| session.handle_websocket_open(now, WebSocketId(2), true),
             |session, now| session.close(now),
         ];
         let mut fingerprints: Vec<_> = happenings
@@ -254,7 +254,7 @@ mod tests {
         // A WebSocket that is none of its own changes nothing.
         let other = ended(|session| {
             session.abort();
-            session.handle_socket_lost(Time::ZERO, SocketId(9), SocketEnd::Closed);
+            session.handle_websocket_lost(Time::ZERO, WebSocketId(9), WebSocketEnd::Closed);
         });
         assert_eq!(closed, other);
     }

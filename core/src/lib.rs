@@ -172,7 +172,7 @@ pub use crate::{
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
         Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, ServerAction,
-        ServerSession, ServerTimerKind, SocketEnd, SocketId, TransportFault, TrySendError,
+        ServerSession, ServerTimerKind, TransportFault, TrySendError, WebSocketEnd, WebSocketId,
     },
     sid::Sid,
     text::Text,

@@ -16,8 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    Carrier, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, SocketEnd, SocketId,
-    Time,
+    Carrier, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, Time, WebSocketEnd,
+    WebSocketId,
     carrier::{self, Follow, Held, Host},
     wire::http,
 };
@@ -120,7 +120,7 @@ impl<S: Stream> Connection<S> {
                 Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
                 Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),
                 Poll::Ready(Err(_)) => {
-                    state.lose(now, SocketEnd::Failed, &mut host, scratch);
+                    state.lose(now, WebSocketEnd::Failed, &mut host, scratch);
                     return Poll::Ready(());
                 }
                 // The first time, a session may have woken the task.
@@ -130,7 +130,7 @@ impl<S: Stream> Connection<S> {
             let waker = host.cx.waker().clone();
             let mut writer = Writer { stream, cx: &mut Context::from_waker(&waker) };
             if state.transmit(now, &mut host, scratch, &mut writer).is_err() {
-                state.lose(now, SocketEnd::Failed, &mut host, scratch);
+                state.lose(now, WebSocketEnd::Failed, &mut host, scratch);
                 return Poll::Ready(());
             }
             let running = shared.sessions.lifecycle.is_serving();
@@ -139,7 +139,7 @@ impl<S: Stream> Connection<S> {
                 Follow::Shutdown => self.shutdown = Shutdown::Due,
                 Follow::End => {
                     let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy };
-                    state.lose(now, SocketEnd::Closed, &mut host, scratch);
+                    state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
                     return Poll::Ready(());
                 }
             }
@@ -193,7 +193,7 @@ impl<S> Drop for Connection<S> {
             entropy: &mut EntropyPool::new(),
         };
         // Nothing to do if the connection has come to its end by itself.
-        state.lose(now, SocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
+        state.lose(now, WebSocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
         let due = || Due::Connection(Waker::noop().clone());
         let timer = shared.sessions.timers.rearm(id, &mut state.alarm, None, due);
         debug_assert!(timer.is_none());
@@ -269,7 +269,7 @@ impl Host for ServerHost<'_, '_> {
         let mut entropy = |buffer: &mut [u8]| self.entropy.fill(buffer);
         let session = shared.router.open(now, &mut entropy, opening, first)?;
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
-        let (Carrier::Exchange(ExchangeId(id)) | Carrier::Socket(SocketId(id))) = first;
+        let (Carrier::Exchange(ExchangeId(id)) | Carrier::WebSocket(WebSocketId(id))) = first;
         cell.lock().entry().0.attach(id, self.cx.waker().clone());
         let socket = Socket::new(Cell::Server(Arc::clone(&cell)), asked.handshake);
         let admit = || shared.sessions.insert(&cell);

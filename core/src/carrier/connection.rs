@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     deadlines::Alarm,
-    session::SocketEnd,
+    session::WebSocketEnd,
     time::Time,
     wire::{Arena, Output, http},
 };
@@ -160,7 +160,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     pub fn lose<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
-        end: SocketEnd,
+        end: WebSocketEnd,
         host: &mut H,
         scratch: &mut Scratch,
     ) {

@@ -6,7 +6,7 @@ use core::{any::Any, task::Waker};
 use super::{GracePeriod, Layer, LayerContext};
 use crate::{
     deadlines::Alarm,
-    session::{ServerAction, ServerSession, SocketId},
+    session::{ServerAction, ServerSession, WebSocketId},
     time::Time,
 };
 
@@ -139,7 +139,7 @@ impl<W: Clone> Entry<W> {
     pub fn set_blocked(&mut self, id: u64, blocked: bool) {
         if let Some(carrier) = self.carriers.iter_mut().find(|carrier| carrier.id == id) {
             carrier.blocked = blocked;
-            self.session.set_blocked(SocketId(id), blocked);
+            self.session.set_blocked(WebSocketId(id), blocked);
         }
     }
 
@@ -161,7 +161,7 @@ impl<W: Clone> Entry<W> {
                 continue;
             }
             let resumes = carrier.throttled && session.is_receiving();
-            let writes = !carrier.blocked && session.wants_write(SocketId(carrier.id));
+            let writes = !carrier.blocked && session.wants_write(WebSocketId(carrier.id));
             if resumes || writes {
                 carrier.woken = true;
                 wakes.extend([carrier.waker.clone()]);

@@ -9,7 +9,7 @@ use crate::{
     config::TransportKind,
     exchange::{Head as _, HeaderLines, Response},
     router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
-    session::{Admission, Body, Carrier, ExchangeId, ServerAction, SocketId},
+    session::{Admission, Body, Carrier, ExchangeId, ServerAction, WebSocketId},
     time::Time,
     wire::{
         Input, Output,
@@ -71,7 +71,7 @@ pub struct Upgrade<S> {
     /// The session.
     pub session: S,
     /// The name under which the session knows the WebSocket.
-    pub on: SocketId,
+    pub on: WebSocketId,
     /// What has already come behind the handshake.
     pub early: Vec<u8>,
 }
@@ -370,7 +370,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         let Asking { opening, switch, handshake } = asking;
         let id = host.fresh_id();
         let carrier = match switch {
-            Some(_) => Carrier::Socket(SocketId(id)),
+            Some(_) => Carrier::WebSocket(WebSocketId(id)),
             None => Carrier::Exchange(ExchangeId(id)),
         };
         let session = match host.open(now, opening, carrier, handshake) {
@@ -381,7 +381,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             }
         };
         if let Some(switch) = switch {
-            return Some(self.upgrade(switch, SocketId(id), session, rest, output));
+            return Some(self.upgrade(switch, WebSocketId(id), session, rest, output));
         }
         self.stage = Stage::Waiting { session, on: ExchangeId(id) };
         // The handshake is answered at once.
@@ -417,10 +417,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 let mut guard = host.lock(now, &session, id);
                 guard.attach();
                 // If the session has changed in between, it closes this WebSocket.
-                guard.session().handle_socket_open(now, SocketId(id), base64);
+                guard.session().handle_websocket_open(now, WebSocketId(id), base64);
                 drop(guard);
                 let rest = input.rest();
-                return Ok(Some(self.upgrade(switch, SocketId(id), session, rest, output)));
+                return Ok(Some(self.upgrade(switch, WebSocketId(id), session, rest, output)));
             }
         }
         self.postponed = output.remaining() >= WRITE_CHUNK;
@@ -581,7 +581,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     fn upgrade(
         &mut self,
         switch: Switch,
-        on: SocketId,
+        on: WebSocketId,
         session: S,
         rest: &[u8],
         output: &mut Output,
@@ -603,7 +603,7 @@ fn take_response<G: Guard>(guard: &mut G) -> Option<Response> {
             }
             Some(response)
         }
-        ServerAction::CloseSocket(_) => None,
+        ServerAction::CloseWebSocket(_) => None,
     }
 }
 

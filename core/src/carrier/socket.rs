@@ -10,7 +10,7 @@ use crate::{
     limits::Limits,
     packet::Message,
     progress::Progress,
-    session::{ServerAction, SocketEnd, SocketId},
+    session::{ServerAction, WebSocketEnd, WebSocketId},
     time::Time,
     wire::{
         Arena, Input, Output,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Inbound {
     messages: Vec<Message>,
-    end: Option<SocketEnd>,
+    end: Option<WebSocketEnd>,
 }
 
 impl Inbound {
@@ -44,7 +44,7 @@ impl Inbound {
 /// then write, then [`next`](Self::next).
 #[derive(Debug)]
 pub struct Socket {
-    on: SocketId,
+    on: WebSocketId,
     ws: WebSocket,
     /// The session takes messages.
     reading: bool,
@@ -70,7 +70,7 @@ pub struct Socket {
 
 impl Socket {
     /// A WebSocket directly after its handshake. `on` is the name under which its session knows it.
-    pub fn new(on: SocketId, limits: &Limits) -> Self {
+    pub fn new(on: WebSocketId, limits: &Limits) -> Self {
         Self {
             on,
             ws: WebSocket::new(Role::Server, limits.max_payload, limits.max_fragments),
@@ -88,7 +88,7 @@ impl Socket {
     }
 
     /// The name under which the session knows it.
-    pub const fn id(&self) -> SocketId {
+    pub const fn id(&self) -> WebSocketId {
         self.on
     }
 
@@ -140,8 +140,8 @@ impl Socket {
                 Received::Closed(closed) => {
                     self.shaken = matches!(closed, Closed::Peer { .. });
                     inbound.end = Some(match closed {
-                        Closed::Violation(violation) => SocketEnd::Violation(violation),
-                        _ => SocketEnd::Closed,
+                        Closed::Violation(violation) => WebSocketEnd::Violation(violation),
+                        _ => WebSocketEnd::Closed,
                     });
                 }
             }
@@ -154,7 +154,7 @@ impl Socket {
     pub fn handle_eof(&mut self, inbound: &mut Inbound) {
         if !self.shaken {
             self.lost = true;
-            inbound.end = Some(SocketEnd::Closed);
+            inbound.end = Some(WebSocketEnd::Closed);
         }
     }
 
@@ -178,10 +178,10 @@ impl Socket {
         let session = guard.session();
         session.handle_progress(now, core::mem::take(&mut self.received));
         for message in inbound.messages.drain(..) {
-            session.handle_socket_message(now, self.on, message);
+            session.handle_websocket_message(now, self.on, message);
         }
         if let Some(end) = inbound.end.take() {
-            session.handle_socket_lost(now, self.on, end);
+            session.handle_websocket_lost(now, self.on, end);
         }
         self.unfinished = !pull;
         while !self.unfinished
@@ -192,7 +192,7 @@ impl Socket {
         }
         let action = guard.take_action();
         self.reading = guard.session().is_receiving();
-        if let Some(ServerAction::CloseSocket(_)) = action {
+        if let Some(ServerAction::CloseWebSocket(_)) = action {
             self.ws.close(None, "", output);
         }
         if self.ws.is_closing() {
@@ -233,9 +233,9 @@ impl Socket {
     }
 
     /// The connection is gone: tells the session, unless it knows.
-    pub fn lose<G: Guard>(&mut self, now: Time, guard: &mut G, end: SocketEnd) {
+    pub fn lose<G: Guard>(&mut self, now: Time, guard: &mut G, end: WebSocketEnd) {
         if !core::mem::replace(&mut self.detached, true) {
-            guard.session().handle_socket_lost(now, self.on, end);
+            guard.session().handle_websocket_lost(now, self.on, end);
             guard.detach();
         }
     }

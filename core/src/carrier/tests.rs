@@ -8,7 +8,7 @@ use bytes::Buf;
 use super::*;
 use crate::{
     config::ServerConfig,
-    session::{CloseReason, Event, SocketEnd},
+    session::{CloseReason, Event, WebSocketEnd},
     wire::{Arena, Output},
 };
 
@@ -350,7 +350,7 @@ fn end_of_a_session_is_told_before_the_closing_handshake_ends() {
         assert!(!output.is_empty() && socket.is_detached());
         assert_eq!(socket.next(second(45), false, LINGER), Next::Stay);
         let mut guard = server.lock(second(45), &(), 1);
-        socket.lose(second(45), &mut guard, SocketEnd::Failed);
+        socket.lose(second(45), &mut guard, WebSocketEnd::Failed);
         assert!(server.session().poll_event().is_none());
     }
 }

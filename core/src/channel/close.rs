@@ -117,7 +117,7 @@ pub enum RedirectFault {
 
 /// How a WebSocket came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SocketEnd {
+pub enum WebSocketEnd {
     /// The peer closed it, with or without a closing handshake.
     Closed,
     /// The peer broke a rule; the answer is the WebSocket's business.

@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 pub use self::{
-    close::{CloseReason, RedirectFault, SocketEnd, TransportFault},
+    close::{CloseReason, RedirectFault, TransportFault, WebSocketEnd},
     queue::{SendError, TrySendError},
 };
 pub(crate) use self::{
@@ -30,7 +30,7 @@ pub struct ExchangeId(pub u64);
 /// One WebSocket. On the server a name that the driver gives, which must not be used twice for one
 /// session; on the client a name that the session gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(pub u64);
+pub struct WebSocketId(pub u64);
 
 /// What a session tells its application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -29,8 +29,8 @@ pub use self::{
 use self::{cookies::Cookies, polling::Polling, redirect::Place, upgrade::Probe};
 use crate::{
     channel::{
-        Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, SocketEnd, SocketId,
-        Timers, TransportFault, TrySendError,
+        Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, Timers, TransportFault,
+        TrySendError, WebSocketEnd, WebSocketId,
     },
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
@@ -94,7 +94,7 @@ pub struct ClientSession {
     polling: Polling,
     probe: Option<Probe>,
     /// The WebSocket that was opened last, and the subprotocol that the server has chosen for it.
-    subprotocol: Option<(SocketId, String)>,
+    subprotocol: Option<(WebSocketId, String)>,
     /// The first frame on the WebSocket that the session has moved to, the upgrade packet, is due.
     upgrade_due: bool,
     timers: Timers<ClientTimerKind, 8>,
@@ -116,12 +116,12 @@ pub enum ClientAction {
     /// Nobody waits for this answer any more: the driver may close its connection.
     Abandon(ExchangeId),
     /// Open a WebSocket with this request, to which the fields of the opening handshake (RFC 6455
-    /// section 4.1) are to be added. The outcome goes to [`ClientSession::handle_socket_open`] or
-    /// [`ClientSession::handle_socket_refused`].
-    OpenSocket(SocketId, Request),
+    /// section 4.1) are to be added. The outcome goes to [`ClientSession::handle_websocket_open`] or
+    /// [`ClientSession::handle_websocket_refused`].
+    OpenWebSocket(WebSocketId, Request),
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
     /// [`ClientSession::poll_write`] has given for it; or give it up, if it is not open yet.
-    CloseSocket(SocketId),
+    CloseWebSocket(WebSocketId),
 }
 
 /// What a deadline of a [`ClientSession`] is for.
@@ -184,7 +184,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transport {
     Polling,
-    WebSocket(SocketId),
+    WebSocket(WebSocketId),
 }
 
 /// Network inputs. Those of polling are in a file of their own.
@@ -250,10 +250,15 @@ impl ClientSession {
     ///
     /// `subprotocol` is the one that the server has chosen. The driver has made sure that it was
     /// offered; see [`ClientKey::check`](crate::wire::ws::ClientKey::check).
-    pub fn handle_socket_open(&mut self, _now: Time, on: SocketId, subprotocol: Option<&str>) {
+    pub fn handle_websocket_open(
+        &mut self,
+        _now: Time,
+        on: WebSocketId,
+        subprotocol: Option<&str>,
+    ) {
         if !self.is_probe(on) && (!self.is_socket(on) || self.state == State::Closed) {
             // It was given up while it was being opened.
-            self.actions.push_back(ClientAction::CloseSocket(on));
+            self.actions.push_back(ClientAction::CloseWebSocket(on));
             return;
         }
         self.subprotocol = subprotocol.map(|name| (on, String::from(name)));
@@ -263,7 +268,7 @@ impl ClientSession {
     }
 
     /// A WebSocket that was asked for could not be opened.
-    pub fn handle_socket_refused(&mut self, now: Time, on: SocketId, fault: TransportFault) {
+    pub fn handle_websocket_refused(&mut self, now: Time, on: WebSocketId, fault: TransportFault) {
         if self.is_probe(on) {
             return self.forget_probe();
         }
@@ -274,7 +279,7 @@ impl ClientSession {
     }
 
     /// A message came on a WebSocket of this session.
-    pub fn handle_socket_message(&mut self, now: Time, on: SocketId, message: Message) {
+    pub fn handle_websocket_message(&mut self, now: Time, on: WebSocketId, message: Message) {
         if self.is_probe(on) {
             return self.handle_probe_message(&message);
         }
@@ -293,7 +298,7 @@ impl ClientSession {
     }
 
     /// A WebSocket of this session has come to its end.
-    pub fn handle_socket_lost(&mut self, now: Time, on: SocketId, end: SocketEnd) {
+    pub fn handle_websocket_lost(&mut self, now: Time, on: WebSocketId, end: WebSocketEnd) {
         if self.is_probe(on) {
             return self.forget_probe();
         }
@@ -302,11 +307,11 @@ impl ClientSession {
         }
         self.lost = true;
         match end {
-            SocketEnd::Violation(violation) => self.fail(now, violation.into()),
+            WebSocketEnd::Violation(violation) => self.fail(now, violation.into()),
             // Before the handshake there was no session that could have been closed.
             _ if self.handshake.is_none() => self.fail(now, TransportFault::ConnectionLost),
             // As the reference, to which a connection that breaks is closed.
-            SocketEnd::Closed | SocketEnd::Failed => self.finish(CloseReason::TransportClose),
+            WebSocketEnd::Closed | WebSocketEnd::Failed => self.finish(CloseReason::TransportClose),
         }
     }
 
@@ -395,7 +400,7 @@ impl ClientSession {
 
     /// The next frame for this WebSocket. Pull only while the socket takes bytes: what has not been
     /// pulled counts against [`Limits::max_queued`](crate::Limits::max_queued).
-    pub fn poll_write(&mut self, on: SocketId) -> Option<Frame> {
+    pub fn poll_write(&mut self, on: WebSocketId) -> Option<Frame> {
         if !self.is_socket(on) {
             return self.poll_write_probe(on);
         }
@@ -524,7 +529,7 @@ impl ClientSession {
     }
 
     /// Whether [`poll_write`](Self::poll_write) has something for this WebSocket.
-    pub fn wants_write(&self, on: SocketId) -> bool {
+    pub fn wants_write(&self, on: WebSocketId) -> bool {
         if self.is_socket(on) {
             let open = self.handshake.is_some();
             self.upgrade_due || (open && !self.channel.queue.is_empty())
@@ -595,12 +600,12 @@ impl ClientSession {
                     into.push_name(Some(on.0));
                     into.push(request);
                 }
-                ClientAction::OpenSocket(on, request) => {
+                ClientAction::OpenWebSocket(on, request) => {
                     into.push_name(Some(on.0));
                     into.push(request);
                 }
                 ClientAction::Abandon(on) => into.push_name(Some(on.0)),
-                ClientAction::CloseSocket(on) => into.push_name(Some(on.0)),
+                ClientAction::CloseWebSocket(on) => into.push_name(Some(on.0)),
             }
         }
     }
@@ -616,9 +621,9 @@ impl ClientSession {
             // The GET is asked for when somebody looks.
             TransportKind::Polling => Transport::Polling,
             TransportKind::WebSocket => {
-                let on = SocketId(self.fresh_id());
+                let on = WebSocketId(self.fresh_id());
                 let request = self.request(now, TransportKind::WebSocket);
-                self.actions.push_back(ClientAction::OpenSocket(on, request));
+                self.actions.push_back(ClientAction::OpenWebSocket(on, request));
                 Transport::WebSocket(on)
             }
         };
@@ -655,7 +660,7 @@ impl ClientSession {
         Request { method: "GET", target, content_type: None, headers, body: bytes::Bytes::new() }
     }
 
-    fn is_socket(&self, on: SocketId) -> bool {
+    fn is_socket(&self, on: WebSocketId) -> bool {
         self.transport == Transport::WebSocket(on)
     }
 
@@ -731,10 +736,10 @@ impl ClientSession {
     fn leave_transport(&mut self) {
         self.abandon_exchanges();
         if let Some(probe) = self.probe.take() {
-            self.actions.push_back(ClientAction::CloseSocket(probe.on));
+            self.actions.push_back(ClientAction::CloseWebSocket(probe.on));
         }
         if let (Transport::WebSocket(on), false) = (self.transport, self.lost) {
-            self.actions.push_back(ClientAction::CloseSocket(on));
+            self.actions.push_back(ClientAction::CloseWebSocket(on));
         }
     }
 

@@ -6,7 +6,7 @@ use core::hash::Hasher;
 
 use super::{ClientAction, ClientSession, ClientTimerKind, State, Transport};
 use crate::{
-    channel::{Event, PROBE, SocketId},
+    channel::{Event, PROBE, WebSocketId},
     codec::{self, Frame, PacketRef, encode_frame},
     config::TransportKind,
     fingerprint::Fingerprint,
@@ -17,7 +17,7 @@ use crate::{
 /// A WebSocket that is to become the session's transport.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    pub(super) on: SocketId,
+    pub(super) on: WebSocketId,
     stage: Stage,
 }
 
@@ -51,14 +51,14 @@ impl ClientSession {
         if !wanted {
             return;
         }
-        let on = SocketId(self.fresh_id());
+        let on = WebSocketId(self.fresh_id());
         let request = self.request(now, TransportKind::WebSocket);
-        self.actions.push_back(ClientAction::OpenSocket(on, request));
+        self.actions.push_back(ClientAction::OpenWebSocket(on, request));
         self.probe = Some(Probe { on, stage: Stage::Connecting });
         self.timers.set(ClientTimerKind::Upgrade, now + self.config.upgrade_timeout);
     }
 
-    pub(super) fn is_probe(&self, on: SocketId) -> bool {
+    pub(super) fn is_probe(&self, on: WebSocketId) -> bool {
         self.probe.is_some_and(|probe| probe.on == on)
     }
 
@@ -105,7 +105,7 @@ impl ClientSession {
         self.channel.tell(Event::Upgraded);
     }
 
-    pub(super) fn poll_write_probe(&mut self, on: SocketId) -> Option<Frame> {
+    pub(super) fn poll_write_probe(&mut self, on: WebSocketId) -> Option<Frame> {
         let probe = self.probe.as_mut().filter(|probe| probe.on == on)?;
         if probe.stage != Stage::Asking {
             return None;
@@ -114,14 +114,14 @@ impl ClientSession {
         Some(encode_frame(self.config.revision, PacketRef::Ping(PROBE), false))
     }
 
-    pub(super) fn probe_wants_write(&self, on: SocketId) -> bool {
+    pub(super) fn probe_wants_write(&self, on: WebSocketId) -> bool {
         self.probe.is_some_and(|probe| probe.on == on && probe.stage == Stage::Asking)
     }
 
     /// Gives up the probe, as it is too late or not what it should be. Polling goes on.
     pub(super) fn abandon_probe(&mut self) {
         if let Some(probe) = self.probe {
-            self.actions.push_back(ClientAction::CloseSocket(probe.on));
+            self.actions.push_back(ClientAction::CloseWebSocket(probe.on));
             self.forget_probe();
         }
     }

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use super::LinkId;
 use crate::{
     carrier::{MAX_REPLIES, WRITE_CHUNK},
-    channel::{ExchangeId, SocketEnd, SocketId, TransportFault},
+    channel::{ExchangeId, TransportFault, WebSocketEnd, WebSocketId},
     client::ClientSession,
     entropy::Entropy,
     exchange::Request,
@@ -56,12 +56,12 @@ enum Task {
     },
     Handshake {
         client: http::Client,
-        on: SocketId,
+        on: WebSocketId,
         key: ClientKey,
         mask_seed: [u8; 16],
     },
     Socket {
-        on: SocketId,
+        on: WebSocketId,
         ws: Box<WebSocket>,
         /// Bytes that the WebSocket itself has put out (pongs) since the server last took everything.
         replies: usize,
@@ -90,10 +90,10 @@ pub(super) enum Outcome {
     Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
     /// With the subprotocol that the server has chosen.
-    Open(SocketId, Option<String>),
-    Refused(SocketId, TransportFault),
-    Message(SocketId, Message),
-    End(SocketId, SocketEnd),
+    Open(WebSocketId, Option<String>),
+    Refused(WebSocketId, TransportFault),
+    Message(WebSocketId, Message),
+    End(WebSocketId, WebSocketEnd),
 }
 
 /// Constructors.
@@ -108,7 +108,7 @@ impl Link {
     pub(super) fn handshake(
         id: LinkId,
         url: Arc<Url>,
-        on: SocketId,
+        on: WebSocketId,
         mut request: Request,
         config: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
@@ -212,9 +212,9 @@ impl Link {
                 Some(match received? {
                     Received::Message(message) => Outcome::Message(*on, message),
                     Received::Closed(Closed::Violation(violation)) => {
-                        Outcome::End(*on, SocketEnd::Violation(violation))
+                        Outcome::End(*on, WebSocketEnd::Violation(violation))
                     }
-                    Received::Closed(_) => Outcome::End(*on, SocketEnd::Closed),
+                    Received::Closed(_) => Outcome::End(*on, WebSocketEnd::Closed),
                 })
             }
             Task::Over => None,
@@ -234,7 +234,7 @@ impl Link {
             }
             Task::Socket { on, ws, .. } => {
                 ws.handle_eof()?;
-                Some(Outcome::End(*on, SocketEnd::Closed))
+                Some(Outcome::End(*on, WebSocketEnd::Closed))
             }
             Task::Over => None,
         }
@@ -246,7 +246,7 @@ impl Link {
             Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, ws, .. } if !ws.is_closed() => {
-                Some(Outcome::End(on, SocketEnd::Failed))
+                Some(Outcome::End(on, WebSocketEnd::Failed))
             }
             Task::Socket { .. } | Task::Over => None,
         }
@@ -428,7 +428,7 @@ impl Link {
     }
 
     /// The WebSocket that it is to become.
-    pub(super) const fn opens(&self) -> Option<SocketId> {
+    pub(super) const fn opens(&self) -> Option<WebSocketId> {
         match self.task {
             Task::Handshake { on, .. } => Some(on),
             _ => None,
@@ -436,7 +436,7 @@ impl Link {
     }
 
     /// The WebSocket that it is.
-    pub(super) const fn socket(&self) -> Option<SocketId> {
+    pub(super) const fn socket(&self) -> Option<WebSocketId> {
         match self.task {
             Task::Socket { on, .. } => Some(on),
             _ => None,

@@ -363,13 +363,13 @@ impl ClientHub {
         match action {
             ClientAction::Request(on, request) => self.request(now, on, request),
             ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
-            ClientAction::OpenSocket(on, request) => {
+            ClientAction::OpenWebSocket(on, request) => {
                 let id = self.fresh_id();
                 let url = Arc::clone(self.session.place());
                 let link = Link::handshake(id, url, on, request, &self.http, entropy);
                 self.open(link);
             }
-            ClientAction::CloseSocket(on) => {
+            ClientAction::CloseWebSocket(on) => {
                 // If it is not open yet there is nobody to say it to.
                 self.close_links(|link| link.opens() == Some(on));
                 let close_by = self.close_by(now);
@@ -428,12 +428,12 @@ impl ClientHub {
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on, subprotocol) => {
                 self.links[at].become_socket(self.max_message, self.max_fragments);
-                session.handle_socket_open(now, on, subprotocol.as_deref());
+                session.handle_websocket_open(now, on, subprotocol.as_deref());
             }
-            Outcome::Refused(on, fault) => session.handle_socket_refused(now, on, fault),
-            Outcome::Message(on, message) => session.handle_socket_message(now, on, message),
+            Outcome::Refused(on, fault) => session.handle_websocket_refused(now, on, fault),
+            Outcome::Message(on, message) => session.handle_websocket_message(now, on, message),
             Outcome::End(on, end) => {
-                session.handle_socket_lost(now, on, end);
+                session.handle_websocket_lost(now, on, end);
                 // There may be a Close to be written still.
                 let close_by = self.close_by(now);
                 self.links[at].close_socket(close_by);

@@ -9,7 +9,7 @@ use crate::{
     carrier::{self, Entry, Held, Host},
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{Carrier, ExchangeId, SocketId},
+    session::{Carrier, ExchangeId, WebSocketId},
     sid::Sid,
     time::Time,
     wire::http::{self, RequestHead},
@@ -91,7 +91,8 @@ impl Host for HubHost<'_> {
         }
         let sessions = &mut *self.sessions;
         let session = sessions.router.open(now, &mut *sessions.entropy, opening, first)?;
-        let (Carrier::Exchange(ExchangeId(carrier)) | Carrier::Socket(SocketId(carrier))) = first;
+        let (Carrier::Exchange(ExchangeId(carrier)) | Carrier::WebSocket(WebSocketId(carrier))) =
+            first;
         let id = sessions.insert(now, session, self.on, asked.head);
         sessions.touch(now, id).0.attach(carrier, self.on);
         Ok(id)

@@ -94,7 +94,7 @@ use crate::{
     entropy::Entropy,
     exchange::Response,
     router::Refusal,
-    session::{SendError, ServerSession, SocketEnd, TrySendError},
+    session::{SendError, ServerSession, TrySendError, WebSocketEnd},
     time::Time,
     wire,
 };
@@ -197,7 +197,7 @@ impl ServerHub {
     pub fn handle_lost(&mut self, now: Time, on: ConnectionId) {
         if find(&mut self.connections, on).is_some() {
             let slot = self.connections.remove(on.index);
-            self.lose(now, on, slot.connection, SocketEnd::Failed);
+            self.lose(now, on, slot.connection, WebSocketEnd::Failed);
         }
     }
 
@@ -542,11 +542,17 @@ impl ServerHub {
         let Some(slot) = find(&mut self.connections, on) else { return };
         slot.serial = GONE;
         let connection = core::mem::replace(&mut slot.connection, Connection::ended(now));
-        self.lose(now, on, connection, SocketEnd::Closed);
+        self.lose(now, on, connection, WebSocketEnd::Closed);
         self.sessions.outputs.push_back(Output::Close(on));
     }
 
-    fn lose(&mut self, now: Time, on: ConnectionId, mut connection: HubConnection, end: SocketEnd) {
+    fn lose(
+        &mut self,
+        now: Time,
+        on: ConnectionId,
+        mut connection: HubConnection,
+        end: WebSocketEnd,
+    ) {
         let Self { sessions, scratch, .. } = self;
         sessions.deadlines.rearm(&mut connection.alarm, None, || Due::Connection(on));
         connection.lose(now, end, &mut HubHost { sessions, on }, scratch);

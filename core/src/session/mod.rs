@@ -20,7 +20,8 @@ use serde::Serialize;
 
 use self::{polling::Polling, upgrade::Probe};
 pub use crate::channel::{
-    CloseReason, Event, ExchangeId, SendError, SocketEnd, SocketId, TransportFault, TrySendError,
+    CloseReason, Event, ExchangeId, SendError, TransportFault, TrySendError, WebSocketEnd,
+    WebSocketId,
 };
 use crate::{
     channel::{Channel, Kind, Progress, Queued, Timers},
@@ -42,7 +43,7 @@ pub enum Carrier {
     /// A GET.
     Exchange(ExchangeId),
     /// A WebSocket.
-    Socket(SocketId),
+    WebSocket(WebSocketId),
 }
 
 /// One Engine.IO session, server side.
@@ -98,7 +99,7 @@ pub enum ServerAction {
     Respond(ExchangeId, Response),
     /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
     /// [`ServerSession::poll_write`] has given for it.
-    CloseSocket(SocketId),
+    CloseWebSocket(WebSocketId),
 }
 
 impl ServerAction {
@@ -106,7 +107,7 @@ impl ServerAction {
     pub const fn carrier(&self) -> u64 {
         match self {
             Self::Respond(on, _) => on.0,
-            Self::CloseSocket(on) => on.0,
+            Self::CloseWebSocket(on) => on.0,
         }
     }
 }
@@ -121,7 +122,7 @@ pub enum Admission {
         /// The body is `application/octet-stream`.
         binary: bool,
     },
-    /// Complete the WebSocket handshake, then [`ServerSession::handle_socket_open`].
+    /// Complete the WebSocket handshake, then [`ServerSession::handle_websocket_open`].
     Upgrade {
         /// The client cannot take binary frames.
         base64: bool,
@@ -148,7 +149,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transport {
     Polling,
-    WebSocket { on: SocketId, base64: bool },
+    WebSocket { on: WebSocketId, base64: bool },
 }
 
 /// What a deadline of a [`ServerSession`] is for.
@@ -197,7 +198,7 @@ impl ServerSession {
     ) -> Self {
         let transport = match first {
             Carrier::Exchange(_) => Transport::Polling,
-            Carrier::Socket(on) => Transport::WebSocket { on, base64: opened.base64 },
+            Carrier::WebSocket(on) => Transport::WebSocket { on, base64: opened.base64 },
         };
         let mut session = Self {
             sid: opened.sid,
@@ -234,7 +235,7 @@ impl ServerSession {
     }
 
     /// A message came on a WebSocket of this session.
-    pub fn handle_socket_message(&mut self, now: Time, on: SocketId, message: Message) {
+    pub fn handle_websocket_message(&mut self, now: Time, on: WebSocketId, message: Message) {
         if self.probe.as_ref().is_some_and(|probe| probe.on == on) {
             return self.handle_probe_message(now, &message);
         }
@@ -261,7 +262,7 @@ impl ServerSession {
     }
 
     /// A WebSocket of this session has come to its end.
-    pub fn handle_socket_lost(&mut self, _now: Time, on: SocketId, end: SocketEnd) {
+    pub fn handle_websocket_lost(&mut self, _now: Time, on: WebSocketId, end: WebSocketEnd) {
         if self.probe.as_ref().is_some_and(|probe| probe.on == on) {
             return self.forget_probe();
         }
@@ -270,9 +271,9 @@ impl ServerSession {
         }
         self.lost = true;
         self.finish(match end {
-            SocketEnd::Closed => CloseReason::TransportClose,
-            SocketEnd::Violation(violation) => CloseReason::TransportError(violation.into()),
-            SocketEnd::Failed => CloseReason::TransportError(TransportFault::ConnectionLost),
+            WebSocketEnd::Closed => CloseReason::TransportClose,
+            WebSocketEnd::Violation(violation) => CloseReason::TransportError(violation.into()),
+            WebSocketEnd::Failed => CloseReason::TransportError(TransportFault::ConnectionLost),
         });
     }
 
@@ -382,7 +383,7 @@ impl ServerSession {
     }
 
     /// Notes whether the WebSocket takes bytes, for [`is_idle`](Self::is_idle). Nothing else depends on it.
-    pub fn set_blocked(&mut self, on: SocketId, blocked: bool) {
+    pub fn set_blocked(&mut self, on: WebSocketId, blocked: bool) {
         if self.is_socket(on) {
             self.blocked = blocked;
         }
@@ -399,7 +400,7 @@ impl ServerSession {
 
     /// The next frame for this WebSocket. Pull only while the socket takes bytes: what has not been
     /// pulled counts against [`Limits::max_queued`](crate::Limits::max_queued), and can still move to another transport.
-    pub fn poll_write(&mut self, on: SocketId) -> Option<Frame> {
+    pub fn poll_write(&mut self, on: WebSocketId) -> Option<Frame> {
         match self.transport {
             Transport::WebSocket { on: current, base64 } if current == on => {
                 let frame = self.channel.queue.pop_frame(self.revision, base64)?;
@@ -575,7 +576,7 @@ impl ServerSession {
 
     /// Whether [`poll_write`](Self::poll_write) has something for this WebSocket.
     #[inline]
-    pub fn wants_write(&self, on: SocketId) -> bool {
+    pub fn wants_write(&self, on: WebSocketId) -> bool {
         if self.is_socket(on) { !self.channel.queue.is_empty() } else { self.probe_wants_write(on) }
     }
 
@@ -639,7 +640,7 @@ impl ServerSession {
                     into.push_name(Some(on.0));
                     into.push(response);
                 }
-                ServerAction::CloseSocket(on) => into.push_name(Some(on.0)),
+                ServerAction::CloseWebSocket(on) => into.push_name(Some(on.0)),
             }
         }
     }
@@ -679,7 +680,7 @@ impl ServerSession {
         self.config.allow_upgrades && self.config.transports.websocket
     }
 
-    fn is_socket(&self, on: SocketId) -> bool {
+    fn is_socket(&self, on: WebSocketId) -> bool {
         matches!(self.transport, Transport::WebSocket { on: current, .. } if current == on)
     }
 
@@ -739,10 +740,10 @@ impl ServerSession {
         self.timers.stop_all();
         self.finish_polling(&reason);
         if let Some(probe) = self.probe.take() {
-            self.actions.push_back(ServerAction::CloseSocket(probe.on));
+            self.actions.push_back(ServerAction::CloseWebSocket(probe.on));
         }
         if let (Transport::WebSocket { on, .. }, false) = (self.transport, self.lost) {
-            self.actions.push_back(ServerAction::CloseSocket(on));
+            self.actions.push_back(ServerAction::CloseWebSocket(on));
         }
         self.channel.queue.clear();
         let reason = match (reason, self.closing_reason.take()) {

@@ -3,7 +3,7 @@
 
 use core::{hash::Hasher, time::Duration};
 
-use super::{Event, ServerAction, ServerSession, ServerTimerKind, SocketId, State, Transport};
+use super::{Event, ServerAction, ServerSession, ServerTimerKind, State, Transport, WebSocketId};
 use crate::{
     channel::{PROBE, Queued},
     codec::{self, Frame, PacketRef, encode_frame},
@@ -15,7 +15,7 @@ use crate::{
 /// A WebSocket that wants to become the session's transport.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Probe {
-    pub(super) on: SocketId,
+    pub(super) on: WebSocketId,
     /// The client cannot take binary frames.
     base64: bool,
     /// The client has asked, so it may complete the upgrade.
@@ -38,10 +38,10 @@ impl ServerSession {
     ///
     /// If the session is on a WebSocket or another one is probing, the new one is closed. Neither the
     /// session nor the other WebSocket is affected.
-    pub fn handle_socket_open(&mut self, now: Time, on: SocketId, base64: bool) {
+    pub fn handle_websocket_open(&mut self, now: Time, on: WebSocketId, base64: bool) {
         let polls = self.transport == Transport::Polling && self.state != State::Closed;
         if !polls || self.probe.is_some() || !self.may_upgrade() {
-            return self.actions.push_back(ServerAction::CloseSocket(on));
+            return self.actions.push_back(ServerAction::CloseWebSocket(on));
         }
         self.probe = Some(Probe { on, base64, probed: false, pongs: 0 });
         self.timers.set(ServerTimerKind::Upgrade, now + self.config.upgrade_timeout);
@@ -82,20 +82,20 @@ impl ServerSession {
         self.timers.set(ServerTimerKind::Noop, now + NOOP_DELAY);
     }
 
-    pub(super) fn poll_write_probe(&mut self, on: SocketId) -> Option<Frame> {
+    pub(super) fn poll_write_probe(&mut self, on: WebSocketId) -> Option<Frame> {
         let probe = self.probe.as_mut().filter(|probe| probe.on == on)?;
         probe.pongs = probe.pongs.checked_sub(1)?;
         Some(encode_frame(self.revision, PacketRef::Pong(PROBE), probe.base64))
     }
 
-    pub(super) fn probe_wants_write(&self, on: SocketId) -> bool {
+    pub(super) fn probe_wants_write(&self, on: WebSocketId) -> bool {
         self.probe.is_some_and(|probe| probe.on == on && probe.pongs > 0)
     }
 
     /// Gives up the probe, as it is too late or not what it should be. Polling goes on.
     pub(super) fn abandon_probe(&mut self) {
         if let Some(probe) = self.probe {
-            self.actions.push_back(ServerAction::CloseSocket(probe.on));
+            self.actions.push_back(ServerAction::CloseWebSocket(probe.on));
             self.forget_probe();
         }
     }

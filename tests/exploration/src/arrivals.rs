@@ -1,7 +1,7 @@
 //! What a driver does with what comes from the network.
 
 use enginewire::{
-    Admission, Body, Carrier, ExchangeId, Request, Route, SocketEnd, SocketId, TransportFault,
+    Admission, Body, Carrier, ExchangeId, Request, Route, TransportFault, WebSocketEnd, WebSocketId,
 };
 
 use crate::{
@@ -34,7 +34,7 @@ impl World {
             }
             Up::Frame(message) => {
                 if let Some(server) = &mut self.server {
-                    server.handle_socket_message(now, SocketId(name), message);
+                    server.handle_websocket_message(now, WebSocketId(name), message);
                 }
                 return;
             }
@@ -45,8 +45,8 @@ impl World {
         let Some(server) = &mut self.server else { return };
         match kind {
             Kind::Socket => {
-                let end = if ended { SocketEnd::Closed } else { SocketEnd::Failed };
-                server.handle_socket_lost(now, SocketId(name), end);
+                let end = if ended { WebSocketEnd::Closed } else { WebSocketEnd::Failed };
+                server.handle_websocket_lost(now, WebSocketId(name), end);
             }
             Kind::Get | Kind::Post => server.handle_exchange_lost(now, ExchangeId(name)),
         }
@@ -77,7 +77,7 @@ impl World {
                         }
                     }
                     Admission::Upgrade { base64 } => {
-                        server.handle_socket_open(now, SocketId(name), base64);
+                        server.handle_websocket_open(now, WebSocketId(name), base64);
                         self.connections[place].push_down(Down::Open);
                     }
                 })
@@ -99,14 +99,14 @@ impl World {
         let connection = &mut self.connections[place];
         let Some(item) = connection.to_client.pop_front() else { return };
         let (name, kind, opened) = (connection.name, connection.kind, connection.opened);
-        let (exchange, socket) = (ExchangeId(name), SocketId(name));
+        let (exchange, socket) = (ExchangeId(name), WebSocketId(name));
         match item {
             Down::Open => {
                 connection.opened = true;
-                return self.client.handle_socket_open(now, socket, None);
+                return self.client.handle_websocket_open(now, socket, None);
             }
             Down::Frame(message) => {
-                return self.client.handle_socket_message(now, socket, message);
+                return self.client.handle_websocket_message(now, socket, message);
             }
             Down::Answer(_) | Down::Refused(_) | Down::End | Down::Lost => {}
         }
@@ -126,19 +126,19 @@ impl World {
             }
             Down::Refused(status) => {
                 let fault = TransportFault::Status(status);
-                self.client.handle_socket_refused(now, socket, fault);
+                self.client.handle_websocket_refused(now, socket, fault);
             }
-            Down::End => self.client.handle_socket_lost(now, socket, SocketEnd::Closed),
+            Down::End => self.client.handle_websocket_lost(now, socket, WebSocketEnd::Closed),
             Down::Lost if kind != Kind::Socket => {
                 let fault = TransportFault::ConnectionLost;
                 self.client.handle_exchange_lost(now, exchange, fault);
             }
             Down::Lost if opened => {
-                self.client.handle_socket_lost(now, socket, SocketEnd::Failed);
+                self.client.handle_websocket_lost(now, socket, WebSocketEnd::Failed);
             }
             Down::Lost => {
                 let fault = TransportFault::ConnectionLost;
-                self.client.handle_socket_refused(now, socket, fault);
+                self.client.handle_websocket_refused(now, socket, fault);
             }
             Down::Open | Down::Frame(_) => {}
         }

@@ -1,8 +1,8 @@
 //! What a driver does with what the two sides put out.
 
 use enginewire::{
-    ClientAction, Event, ExchangeId, Message, ServerAction, ServerSession, SocketId, TransportKind,
-    codec::Frame,
+    ClientAction, Event, ExchangeId, Message, ServerAction, ServerSession, TransportKind,
+    WebSocketId, codec::Frame,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ impl World {
     /// Lets a WebSocket take a frame.
     pub(crate) fn write(&mut self, side: Side, place: usize) {
         let connection = &mut self.connections[place];
-        let on = SocketId(connection.name);
+        let on = WebSocketId(connection.name);
         match side {
             Side::Client => {
                 if let Some(frame) = self.client.poll_write(on) {
@@ -70,8 +70,9 @@ impl World {
                 let kind = if request.method == "POST" { Kind::Post } else { Kind::Get };
                 (on.0, kind, request)
             }
-            ClientAction::OpenSocket(on, request) => (on.0, Kind::Socket, request),
-            ClientAction::Abandon(ExchangeId(name)) | ClientAction::CloseSocket(SocketId(name)) => {
+            ClientAction::OpenWebSocket(on, request) => (on.0, Kind::Socket, request),
+            ClientAction::Abandon(ExchangeId(name))
+            | ClientAction::CloseWebSocket(WebSocketId(name)) => {
                 let mut connections = self.connections.iter_mut();
                 return match connections.find(|it| it.name == name && !it.left_by_client) {
                     Some(connection) => connection.leave_client(),
@@ -89,7 +90,7 @@ impl World {
     fn obey_server(&mut self, action: ServerAction) {
         let (name, response) = match action {
             ServerAction::Respond(on, response) => (on.0, Some(response)),
-            ServerAction::CloseSocket(on) => (on.0, None),
+            ServerAction::CloseWebSocket(on) => (on.0, None),
         };
         let sabotage = self.scenario.sabotage;
         let known = self.connections.iter_mut().find(|connection| connection.name == name);

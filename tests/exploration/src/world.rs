@@ -4,7 +4,7 @@ use std::{hash::Hasher, sync::Arc, time::Duration};
 
 use enginewire::{
     ClientConfig, ClientSession, ClientTimerKind, CloseReason, Fingerprint, Message, Response,
-    Router, ServerConfig, ServerSession, ServerTimerKind, SocketId, Time, TransportKind, Url,
+    Router, ServerConfig, ServerSession, ServerTimerKind, Time, TransportKind, Url, WebSocketId,
 };
 
 use crate::{
@@ -266,7 +266,7 @@ impl World {
     }
 
     pub(crate) fn wants_write(&self, side: Side, connection: &Connection) -> bool {
-        let on = SocketId(connection.name);
+        let on = WebSocketId(connection.name);
         connection.is_socket()
             && match side {
                 Side::Client => {

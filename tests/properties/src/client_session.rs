@@ -36,8 +36,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use enginewire::{
-    ClientConfig, Encoded, Message, Revision, SocketEnd, Text, Time, TransportFault, TransportKind,
-    Url, wire::ws::Violation,
+    ClientConfig, Encoded, Message, Revision, Text, Time, TransportFault, TransportKind, Url,
+    WebSocketEnd, wire::ws::Violation,
 };
 
 use self::model::Model;
@@ -143,9 +143,9 @@ fn step(model: &mut Model, now: &mut Time, script: &mut Script<'_>) -> bool {
             let on = number();
             model.socket_message(*now, on, script.until(b'\n').into());
         }
-        b'l' => model.socket_lost(*now, number(), SocketEnd::Closed),
-        b'F' => model.socket_lost(*now, number(), SocketEnd::Failed),
-        b'v' => model.socket_lost(*now, number(), SocketEnd::Violation(Violation::Masked)),
+        b'l' => model.socket_lost(*now, number(), WebSocketEnd::Closed),
+        b'F' => model.socket_lost(*now, number(), WebSocketEnd::Failed),
+        b'v' => model.socket_lost(*now, number(), WebSocketEnd::Violation(Violation::Masked)),
         b'w' => {
             model.write(number());
         }

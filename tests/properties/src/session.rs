@@ -33,7 +33,7 @@ mod options;
 
 use bytes::Bytes;
 use enginewire::{
-    Body, Carrier, Encoded, ExchangeId, Message, SocketEnd, SocketId, Text, Time,
+    Body, Carrier, Encoded, ExchangeId, Message, Text, Time, WebSocketEnd, WebSocketId,
     wire::ws::Violation,
 };
 
@@ -73,7 +73,7 @@ impl Driver {
         let now = Time::from_millis(1);
         let (exchanges, sockets) = match options.first() {
             Carrier::Exchange(_) => (1, 0),
-            Carrier::Socket(_) => (0, 1),
+            Carrier::WebSocket(_) => (0, 1),
         };
         let mut driver = Self {
             model: Model::open(options, now),
@@ -123,30 +123,30 @@ impl Driver {
             }
             b'x' => model.exchange_lost(now, ExchangeId(index(self.exchanges))),
             b's' | b'S' => {
-                let on = SocketId(self.sockets);
+                let on = WebSocketId(self.sockets);
                 self.sockets += 1;
                 model.socket_open(now, on, letter == b'S');
             }
             b't' => {
-                let on = SocketId(index(self.sockets));
+                let on = WebSocketId(index(self.sockets));
                 let text = Text::from(&*String::from_utf8_lossy(script.until(b'\n')));
                 model.socket_message(now, on, Message::Text(text));
             }
             b'b' => {
-                let on = SocketId(index(self.sockets));
+                let on = WebSocketId(index(self.sockets));
                 model.socket_message(now, on, script.until(b'\n').into());
             }
-            b'l' => model.socket_lost(now, SocketId(index(self.sockets)), SocketEnd::Closed),
-            b'f' => model.socket_lost(now, SocketId(index(self.sockets)), SocketEnd::Failed),
+            b'l' => model.socket_lost(now, WebSocketId(index(self.sockets)), WebSocketEnd::Closed),
+            b'f' => model.socket_lost(now, WebSocketId(index(self.sockets)), WebSocketEnd::Failed),
             b'v' => {
-                let end = SocketEnd::Violation(Violation::Unmasked);
-                model.socket_lost(now, SocketId(index(self.sockets)), end);
+                let end = WebSocketEnd::Violation(Violation::Unmasked);
+                model.socket_lost(now, WebSocketId(index(self.sockets)), end);
             }
             b'w' => {
-                model.write(SocketId(index(self.sockets)));
+                model.write(WebSocketId(index(self.sockets)));
             }
             b'W' => {
-                let on = SocketId(index(self.sockets));
+                let on = WebSocketId(index(self.sockets));
                 while model.write(on) {}
             }
             b'm' => model.send(&Encoded::new(text(script.until(b'\n')))),

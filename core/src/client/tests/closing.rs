@@ -95,11 +95,11 @@ fn who_has_closed_is_known_whatever_ends_the_session() {
     host.send("a");
     assert!(!host.session.was_closed());
     host.close();
-    host.lose_socket(on, SocketEnd::Closed);
+    host.lose_socket(on, WebSocketEnd::Closed);
     assert!(host.session.was_closed());
     assert_eq!(host.closed(), CloseReason::TransportClose);
     let (mut host, on) = Host::websocket();
-    host.lose_socket(on, SocketEnd::Closed);
+    host.lose_socket(on, WebSocketEnd::Closed);
     host.close();
     assert!(!host.session.was_closed(), "it was over before");
     let (mut host, _) = Host::websocket();
@@ -187,7 +187,7 @@ fn the_server_closes() {
     host.text(on, "1");
     assert_eq!(host.closed(), CloseReason::TransportClose);
     assert_eq!(host.closed_sockets, [on]);
-    for end in [SocketEnd::Closed, SocketEnd::Failed] {
+    for end in [WebSocketEnd::Closed, WebSocketEnd::Failed] {
         let (mut host, on) = Host::websocket();
         host.lose_socket(on, end);
         assert_eq!(host.closed(), CloseReason::TransportClose);
@@ -199,7 +199,7 @@ fn the_server_closes() {
 fn a_violation_of_the_websocket_is_a_transport_error() {
     let (mut host, on) = Host::websocket();
     let violation = crate::wire::ws::Violation::Masked;
-    host.lose_socket(on, SocketEnd::Violation(violation.clone()));
+    host.lose_socket(on, WebSocketEnd::Violation(violation.clone()));
     assert_eq!(host.closed(), error(violation.into()));
     let (mut host, on) = Host::websocket();
     host.text(on, "9");

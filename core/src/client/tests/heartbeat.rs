@@ -70,7 +70,7 @@ fn bytes_below_the_lowest_rate_put_off_no_deadline() {
 fn bytes_that_move_put_off_a_pong_of_revision_3() {
     let mut host = v3();
     host.wait(secs(25));
-    assert_eq!(host.frames(SocketId(1)), ["2"]);
+    assert_eq!(host.frames(WebSocketId(1)), ["2"]);
     for _ in 0..100 {
         host.wait(secs(1));
         host.session.handle_progress(host.now, 1100);
@@ -173,7 +173,7 @@ fn a_server_that_takes_nothing_while_the_application_waits_for_room_is_given_up(
 #[test]
 fn in_revision_3_the_client_pings_and_any_packet_is_a_sign_of_life() {
     let mut host = v3();
-    let on = SocketId(1);
+    let on = WebSocketId(1);
     host.wait(millis(24_999));
     assert!(host.frames(on).is_empty());
     host.wait(millis(1));
@@ -195,7 +195,7 @@ fn in_revision_3_the_client_pings_and_any_packet_is_a_sign_of_life() {
 fn in_revision_3_a_pong_is_due_within_the_timeout() {
     let mut host = v3();
     host.wait(secs(25));
-    assert_eq!(host.frames(SocketId(1)), ["2"]);
+    assert_eq!(host.frames(WebSocketId(1)), ["2"]);
     host.wait(millis(19_999));
     assert!(!host.session.is_closed());
     host.wait(millis(1));

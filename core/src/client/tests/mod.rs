@@ -30,8 +30,8 @@ struct Host {
     requests: BTreeMap<ExchangeId, Request>,
     abandoned: BTreeSet<ExchangeId>,
     /// WebSockets that have been asked for and neither opened nor refused.
-    opening: BTreeMap<SocketId, Request>,
-    closed_sockets: Vec<SocketId>,
+    opening: BTreeMap<WebSocketId, Request>,
+    closed_sockets: Vec<WebSocketId>,
 }
 
 /// The head of an answer.
@@ -83,7 +83,7 @@ impl Host {
     }
 
     /// A session that is open on a WebSocket.
-    fn websocket() -> (Self, SocketId) {
+    fn websocket() -> (Self, WebSocketId) {
         let mut host = Self::new(|config| config.transports = vec![TransportKind::WebSocket]);
         let on = host.open_socket();
         host.text(on, &open("[]"));
@@ -92,7 +92,7 @@ impl Host {
     }
 
     /// A session that is open on polling and probing a WebSocket, which is open.
-    fn probing() -> (Self, SocketId) {
+    fn probing() -> (Self, WebSocketId) {
         let mut host = Self::new(|_| {});
         host.answer_get(&open(r#"["websocket"]"#));
         assert_eq!(host.events(), [Event::Opened]);
@@ -113,10 +113,10 @@ impl Host {
                     assert!(self.requests.remove(&on).is_some(), "{on:?} was not under way");
                     self.abandoned.insert(on);
                 }
-                ClientAction::OpenSocket(on, request) => {
+                ClientAction::OpenWebSocket(on, request) => {
                     assert!(self.opening.insert(on, request).is_none(), "{on:?} twice");
                 }
-                ClientAction::CloseSocket(on) => {
+                ClientAction::CloseWebSocket(on) => {
                     self.opening.remove(&on);
                     self.closed_sockets.push(on);
                 }
@@ -163,30 +163,30 @@ impl Host {
     }
 
     /// Opens the WebSocket that is asked for.
-    fn open_socket(&mut self) -> SocketId {
+    fn open_socket(&mut self) -> WebSocketId {
         let (on, _) = self.opening.pop_first().expect("a WebSocket is asked for");
-        self.session.handle_socket_open(self.now, on, None);
+        self.session.handle_websocket_open(self.now, on, None);
         self.drain();
         on
     }
 
     fn refuse_socket(&mut self) {
         let (on, _) = self.opening.pop_first().expect("a WebSocket is asked for");
-        self.session.handle_socket_refused(self.now, on, TransportFault::Status(400));
+        self.session.handle_websocket_refused(self.now, on, TransportFault::Status(400));
         self.drain();
     }
 
-    fn text(&mut self, on: SocketId, text: &str) {
-        self.session.handle_socket_message(self.now, on, text.into());
+    fn text(&mut self, on: WebSocketId, text: &str) {
+        self.session.handle_websocket_message(self.now, on, text.into());
         self.drain();
     }
 
-    fn lose_socket(&mut self, on: SocketId, end: SocketEnd) {
-        self.session.handle_socket_lost(self.now, on, end);
+    fn lose_socket(&mut self, on: WebSocketId, end: WebSocketEnd) {
+        self.session.handle_websocket_lost(self.now, on, end);
         self.drain();
     }
 
-    fn frames(&mut self, on: SocketId) -> Vec<String> {
+    fn frames(&mut self, on: WebSocketId) -> Vec<String> {
         let mut frames = Vec::new();
         while let Some(frame) = self.session.poll_write(on) {
             let mut bytes: Vec<u8> = frame.prefix.into_iter().collect();

@@ -197,7 +197,7 @@ fn a_websocket_that_is_refused_or_lost_before_the_handshake_fails_once() {
     assert!(host.closed_sockets.is_empty());
     let mut host = direct();
     let on = host.open_socket();
-    host.lose_socket(on, SocketEnd::Closed);
+    host.lose_socket(on, WebSocketEnd::Closed);
     assert_eq!(host.closed(), error(TransportFault::ConnectionLost));
     let mut host = direct();
     let on = host.open_socket();

@@ -18,11 +18,11 @@ use crate::{
 enum Travelling {
     Request(ExchangeId, Request),
     Answer(ExchangeId, u16, Bytes),
-    Upgrade(SocketId, Request),
-    Upgraded(SocketId),
-    Refused(SocketId, u16),
-    ToServer(SocketId, Option<Message>),
-    ToClient(SocketId, Option<Message>),
+    Upgrade(WebSocketId, Request),
+    Upgraded(WebSocketId),
+    Refused(WebSocketId, u16),
+    ToServer(WebSocketId, Option<Message>),
+    ToClient(WebSocketId, Option<Message>),
 }
 
 impl Travelling {
@@ -43,7 +43,7 @@ struct Net {
     server: Option<ServerSession>,
     now: Time,
     travelling: VecDeque<Travelling>,
-    sockets: Vec<SocketId>,
+    sockets: Vec<WebSocketId>,
     /// What each side has sent and received.
     sent: [u32; 2],
     client_events: Vec<Event>,
@@ -80,11 +80,11 @@ impl Net {
                 ClientAction::Request(on, request) => {
                     self.travelling.push_back(Travelling::Request(on, request));
                 }
-                ClientAction::OpenSocket(on, request) => {
+                ClientAction::OpenWebSocket(on, request) => {
                     self.sockets.push(on);
                     self.travelling.push_back(Travelling::Upgrade(on, request));
                 }
-                ClientAction::CloseSocket(on) => {
+                ClientAction::CloseWebSocket(on) => {
                     self.travelling.push_back(Travelling::ToServer(on, None));
                 }
                 ClientAction::Abandon(_) => {}
@@ -102,7 +102,7 @@ impl Net {
                 ServerAction::Respond(on, response) => {
                     Travelling::Answer(on, response.status, response.body)
                 }
-                ServerAction::CloseSocket(on) => Travelling::ToClient(on, None),
+                ServerAction::CloseWebSocket(on) => Travelling::ToClient(on, None),
             });
         }
         for &on in &self.sockets {
@@ -132,20 +132,20 @@ impl Net {
                 self.client.handle_answer(now, on, &Answer { status, fields: &[] }, body);
             }
             Travelling::Upgrade(on, request) => self.upgrade(on, &request),
-            Travelling::Upgraded(on) => self.client.handle_socket_open(now, on, None),
+            Travelling::Upgraded(on) => self.client.handle_websocket_open(now, on, None),
             Travelling::Refused(on, status) => {
-                self.client.handle_socket_refused(now, on, TransportFault::Status(status));
+                self.client.handle_websocket_refused(now, on, TransportFault::Status(status));
             }
             Travelling::ToServer(on, message) => {
                 let Some(server) = &mut self.server else { return };
                 match message {
-                    Some(message) => server.handle_socket_message(now, on, message),
-                    None => server.handle_socket_lost(now, on, SocketEnd::Closed),
+                    Some(message) => server.handle_websocket_message(now, on, message),
+                    None => server.handle_websocket_lost(now, on, WebSocketEnd::Closed),
                 }
             }
             Travelling::ToClient(on, message) => match message {
-                Some(message) => self.client.handle_socket_message(now, on, message),
-                None => self.client.handle_socket_lost(now, on, SocketEnd::Closed),
+                Some(message) => self.client.handle_websocket_message(now, on, message),
+                None => self.client.handle_websocket_lost(now, on, WebSocketEnd::Closed),
             },
         }
     }
@@ -187,14 +187,14 @@ impl Net {
         self.travelling.push_back(Travelling::Answer(on, response.status, response.body));
     }
 
-    fn upgrade(&mut self, on: SocketId, request: &Request) {
+    fn upgrade(&mut self, on: WebSocketId, request: &Request) {
         let route = self.router.route(&Self::head(request, true));
         let (Ok(Route::Session(known)), Some(server)) = (route, &mut self.server) else {
             panic!("an upgrade of a session")
         };
         self.travelling.push_back(match server.admit(&known) {
             Ok(Admission::Upgrade { base64 }) => {
-                server.handle_socket_open(self.now, on, base64);
+                server.handle_websocket_open(self.now, on, base64);
                 Travelling::Upgraded(on)
             }
             other => Travelling::Refused(on, other.unwrap_err().status()),
@@ -216,10 +216,10 @@ impl Net {
                 )
             });
             if let Some(server) = self.server.as_mut().filter(|_| !known) {
-                server.handle_socket_lost(self.now, on, SocketEnd::Failed);
+                server.handle_websocket_lost(self.now, on, WebSocketEnd::Failed);
             }
-            self.client.handle_socket_refused(self.now, on, TransportFault::ConnectionLost);
-            self.client.handle_socket_lost(self.now, on, SocketEnd::Failed);
+            self.client.handle_websocket_refused(self.now, on, TransportFault::ConnectionLost);
+            self.client.handle_websocket_lost(self.now, on, WebSocketEnd::Failed);
         }
         self.settle();
     }

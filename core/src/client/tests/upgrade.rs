@@ -70,7 +70,7 @@ fn a_probe_that_fails_at_any_stage_leaves_a_working_session() {
     assert_polls(host);
 
     let (mut host, on) = Host::probing();
-    host.lose_socket(on, SocketEnd::Closed);
+    host.lose_socket(on, WebSocketEnd::Closed);
     assert_polls(host);
 
     for wrong in ["3", "3other", "4hi", "6", "", "2probe"] {
@@ -81,7 +81,7 @@ fn a_probe_that_fails_at_any_stage_leaves_a_working_session() {
     }
 
     let (mut host, on) = Host::probing();
-    host.session.handle_socket_message(host.now, on, vec![1u8].into());
+    host.session.handle_websocket_message(host.now, on, vec![1u8].into());
     host.drain();
     assert_eq!(host.closed_sockets, [on]);
     assert_polls(host);
@@ -99,7 +99,7 @@ fn a_probe_that_fails_while_polling_pauses_resumes_it() {
     lost.answer_get("4x");
     lost.send("waits");
     assert!(!lost.waits());
-    lost.lose_socket(on, SocketEnd::Failed);
+    lost.lose_socket(on, WebSocketEnd::Failed);
     assert!(lost.waits());
     lost.answer_post();
     assert_eq!(lost.posted(), "4waits");
@@ -135,7 +135,7 @@ fn a_websocket_that_opens_too_late_is_closed() {
     host.events();
     let on = *host.opening.keys().next().unwrap();
     host.wait(secs(10));
-    host.session.handle_socket_open(host.now, on, None);
+    host.session.handle_websocket_open(host.now, on, None);
     host.drain();
     assert_eq!(host.closed_sockets, [on, on]);
     assert_polls(host);
@@ -191,7 +191,7 @@ fn subprotocol_is_that_of_the_websocket_that_carries_the_session() {
     host.answer_get(&open(r#"["websocket"]"#));
     let (on, request) = host.opening.pop_first().unwrap();
     assert_eq!(offers(&request), 1);
-    host.session.handle_socket_open(host.now, on, Some("chat"));
+    host.session.handle_websocket_open(host.now, on, Some("chat"));
     assert_eq!(host.session.subprotocol(), None, "the upgrade is not complete");
     host.drain();
     assert_eq!(host.frames(on), ["2probe"]);
@@ -200,6 +200,6 @@ fn subprotocol_is_that_of_the_websocket_that_carries_the_session() {
     assert_eq!(host.frames(on), ["5"]);
     assert_eq!(host.session.subprotocol(), Some("chat"));
     host.close();
-    host.lose_socket(on, SocketEnd::Closed);
+    host.lose_socket(on, WebSocketEnd::Closed);
     assert_eq!(host.session.subprotocol(), Some("chat"), "it stays to be read");
 }

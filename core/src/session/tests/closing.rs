@@ -140,7 +140,7 @@ fn closing_twice_or_afterwards_does_nothing() {
     peer.close();
     peer.close();
     peer.session.abort();
-    peer.session.handle_socket_lost(peer.now, on, SocketEnd::Closed);
+    peer.session.handle_websocket_lost(peer.now, on, WebSocketEnd::Closed);
     peer.drain();
     assert_eq!(peer.closed_sockets, [on]);
     assert_eq!(peer.closed(), CloseReason::ForcedClose);
@@ -150,15 +150,15 @@ fn closing_twice_or_afterwards_does_nothing() {
 fn the_peer_closes_its_websocket() {
     let violation = crate::wire::ws::Violation::Unmasked;
     for (end, reason) in [
-        (SocketEnd::Closed, CloseReason::TransportClose),
-        (SocketEnd::Failed, fault(TransportFault::ConnectionLost)),
+        (WebSocketEnd::Closed, CloseReason::TransportClose),
+        (WebSocketEnd::Failed, fault(TransportFault::ConnectionLost)),
         (
-            SocketEnd::Violation(violation.clone()),
+            WebSocketEnd::Violation(violation.clone()),
             fault(TransportFault::WebSocket(violation.clone())),
         ),
     ] {
         let (mut peer, on) = Peer::websocket();
-        peer.session.handle_socket_lost(peer.now, on, end);
+        peer.session.handle_websocket_lost(peer.now, on, end);
         peer.drain();
         assert!(peer.closed_sockets.is_empty(), "there is nothing left to close");
         assert_eq!(peer.closed(), reason);

@@ -185,7 +185,7 @@ fn a_peer_that_we_do_not_read_is_not_called_silent() {
     let mut config = ServerConfig::default();
     config.limits.max_unread = 100;
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
-    let on = SocketId(0);
+    let on = WebSocketId(0);
     peer.text(on, "4aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     assert!(!peer.session.is_receiving());
     peer.wait(secs(300));
@@ -207,7 +207,7 @@ fn having_been_slow_once_does_not_excuse_a_later_silence() {
     for revision in ["3", "4"] {
         let query = format!("EIO={revision}&transport=websocket");
         let mut peer = Peer::open(&query, config.clone());
-        let on = SocketId(0);
+        let on = WebSocketId(0);
         if revision == "4" {
             peer.wait(secs(25));
         }
@@ -239,7 +239,7 @@ fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
     config.limits.max_unread = 1;
     config.ping_timeout = Duration::ZERO;
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
-    peer.text(SocketId(0), "4a");
+    peer.text(WebSocketId(0), "4a");
     peer.now = peer.now + secs(25);
     peer.session.handle_timeout(peer.now);
     assert!(peer.session.poll_timeout().is_some_and(|(deadline, _)| deadline > peer.now));
@@ -248,7 +248,7 @@ fn a_heartbeat_without_patience_does_not_go_round_in_circles() {
 #[test]
 fn in_revision_3_a_pong_overtakes_messages_but_not_the_handshake() {
     let mut peer = Peer::open("EIO=3&transport=websocket", allowing_v3());
-    let on = SocketId(0);
+    let on = WebSocketId(0);
     peer.send("a");
     // In the same segment as the request for the WebSocket.
     peer.text(on, "2");

@@ -12,7 +12,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> ServerConfig {
 fn a_full_queue_refuses_and_tells_when_there_is_room() {
     let config = limited(|limits| limits.max_queued = 4 * (Limits::MESSAGE_OVERHEAD + 1));
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
-    let on = SocketId(0);
+    let on = WebSocketId(0);
     peer.frames(on);
     for _ in 0..4 {
         peer.send("x");
@@ -81,7 +81,7 @@ fn too_many_packets_in_a_payload_are_a_parse_error() {
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn answers_to_pings_that_nobody_reads_do_not_pile_up() {
     let mut peer = Peer::open("EIO=3&transport=websocket", allowing_v3());
-    let on = SocketId(0);
+    let on = WebSocketId(0);
     peer.frames(on);
     for _ in 0..10_000 {
         peer.text(on, "2");
@@ -137,7 +137,7 @@ fn an_initial_packet_without_any_message_does_not_stand_in_the_way() {
     config.initial_packet = Some(Encoded::group(Vec::<Message>::new()));
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
     peer.send("a");
-    let frames = peer.frames(SocketId(0));
+    let frames = peer.frames(WebSocketId(0));
     assert!(frames.len() == 2 && frames[1] == "4a", "{frames:?}");
     peer.close();
     assert_eq!(peer.closed(), CloseReason::ForcedClose);

@@ -25,7 +25,7 @@ struct Peer {
     next_id: u64,
     /// Answers that nobody has looked at yet.
     answers: BTreeMap<u64, Response>,
-    closed_sockets: Vec<SocketId>,
+    closed_sockets: Vec<WebSocketId>,
     events: Vec<Event>,
 }
 
@@ -41,9 +41,9 @@ impl Peer {
     }
 
     /// A session of revision 4 that began on a WebSocket, its open packet taken.
-    fn websocket() -> (Self, SocketId) {
+    fn websocket() -> (Self, WebSocketId) {
         let mut peer = Self::open("EIO=4&transport=websocket", ServerConfig::default());
-        let on = SocketId(0);
+        let on = WebSocketId(0);
         let frames = peer.frames(on);
         assert!(frames.len() == 1 && frames[0].starts_with("0{\"sid\":"), "{frames:?}");
         (peer, on)
@@ -61,7 +61,7 @@ impl Peer {
         let Ok(Route::Open(opening)) = router.route(&head) else { panic!("a handshake") };
         let first = match opening.transport() {
             TransportKind::Polling => Carrier::Exchange(ExchangeId(0)),
-            TransportKind::WebSocket => Carrier::Socket(SocketId(0)),
+            TransportKind::WebSocket => Carrier::WebSocket(WebSocketId(0)),
         };
         let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
         let session = router.open(Time::ZERO, &mut entropy, opening, first).unwrap();
@@ -92,7 +92,7 @@ impl Peer {
                 ServerAction::Respond(on, response) => {
                     assert!(self.answers.insert(on.0, response).is_none(), "{on:?} answered twice");
                 }
-                ServerAction::CloseSocket(on) => self.closed_sockets.push(on),
+                ServerAction::CloseWebSocket(on) => self.closed_sockets.push(on),
             }
         }
     }
@@ -123,20 +123,20 @@ impl Peer {
     }
 
     /// A WebSocket opens for an upgrade.
-    fn socket(&mut self) -> SocketId {
-        let on = SocketId(self.fresh_id());
-        self.session.handle_socket_open(self.now, on, false);
+    fn socket(&mut self) -> WebSocketId {
+        let on = WebSocketId(self.fresh_id());
+        self.session.handle_websocket_open(self.now, on, false);
         self.drain();
         on
     }
 
-    fn text(&mut self, on: SocketId, text: &str) {
-        self.session.handle_socket_message(self.now, on, text.into());
+    fn text(&mut self, on: WebSocketId, text: &str) {
+        self.session.handle_websocket_message(self.now, on, text.into());
         self.drain();
     }
 
     /// A session on a WebSocket after an upgrade.
-    fn upgraded(mut self) -> (Self, SocketId) {
+    fn upgraded(mut self) -> (Self, WebSocketId) {
         let on = self.socket();
         self.text(on, "2probe");
         assert_eq!(self.frames(on), ["3probe"]);
@@ -183,7 +183,7 @@ impl Peer {
     }
 
     /// All frames for a WebSocket, as text.
-    fn frames(&mut self, on: SocketId) -> Vec<String> {
+    fn frames(&mut self, on: WebSocketId) -> Vec<String> {
         let mut frames = Vec::new();
         while let Some(frame) = self.session.poll_write(on) {
             let mut bytes: Vec<u8> = frame.prefix.into_iter().collect();
@@ -333,7 +333,7 @@ fn further_websocket_of_a_session_on_a_websocket_is_closed_and_the_session_unhar
             peer.text(second, late);
         }
         assert!(peer.frames(second).is_empty());
-        peer.session.handle_socket_lost(peer.now, second, SocketEnd::Failed);
+        peer.session.handle_websocket_lost(peer.now, second, WebSocketEnd::Failed);
         peer.text(first, "4mine");
         assert_eq!(peer.events(), [text("mine")]);
         peer.send("yours");
@@ -344,7 +344,7 @@ fn further_websocket_of_a_session_on_a_websocket_is_closed_and_the_session_unhar
 #[test]
 fn a_session_on_a_websocket_offers_no_upgrades() {
     let mut peer = Peer::open("EIO=4&transport=websocket", ServerConfig::default());
-    assert!(peer.frames(SocketId(0))[0].contains("\"upgrades\":[],"));
+    assert!(peer.frames(WebSocketId(0))[0].contains("\"upgrades\":[],"));
 }
 
 #[test]
@@ -352,6 +352,6 @@ fn the_initial_packet_comes_with_the_handshake() {
     let mut config = ServerConfig::default();
     config.initial_packet = Some("initial".into());
     let mut peer = Peer::open("EIO=4&transport=websocket", config);
-    let frames = peer.frames(SocketId(0));
+    let frames = peer.frames(WebSocketId(0));
     assert!(frames.len() == 2 && frames[1] == "4initial", "{frames:?}");
 }

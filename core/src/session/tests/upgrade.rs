@@ -136,7 +136,7 @@ fn a_probe_that_is_lost_leaves_polling_as_it_was() {
     let mut peer = Peer::polling();
     let on = peer.socket();
     peer.text(on, "2probe");
-    peer.session.handle_socket_lost(peer.now, on, SocketEnd::Failed);
+    peer.session.handle_websocket_lost(peer.now, on, WebSocketEnd::Failed);
     peer.send("a");
     let get = peer.get();
     assert_eq!(peer.body(get), "4a");

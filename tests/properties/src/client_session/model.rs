@@ -14,7 +14,7 @@ use std::{
 
 use enginewire::{
     ClientAction, ClientConfig, ClientSession, ClientTimerKind, CloseReason, Event, ExchangeId,
-    SocketId, Time, TransportFault, TransportKind,
+    Time, TransportFault, TransportKind, WebSocketId,
 };
 
 use self::{
@@ -42,8 +42,8 @@ pub(super) struct Model {
     /// So many answers in a row had nothing in them.
     empty_answers: u32,
     /// In the order in which they were asked for: the last one is, or may become, the transport.
-    sockets: Vec<SocketId>,
-    ways: BTreeMap<SocketId, Way>,
+    sockets: Vec<WebSocketId>,
+    ways: BTreeMap<WebSocketId, Way>,
     probe: Option<Probe>,
     /// The packet that moves the session to a WebSocket has not come out yet.
     upgrade_due: bool,
@@ -167,7 +167,7 @@ impl Model {
                 self.get.take_if(|get| *get == on);
                 self.post.take_if(|post| *post == on);
             }
-            ClientAction::OpenSocket(on, request) => {
+            ClientAction::OpenWebSocket(on, request) => {
                 assert!(request.target.contains("transport=websocket"));
                 assert!(self.ways.insert(on, Way::Opening).is_none(), "{on:?} twice");
                 self.exchanges = on.0;
@@ -176,7 +176,7 @@ impl Model {
                     assert_eq!(probe.on.replace(on), None);
                 }
             }
-            ClientAction::CloseSocket(on) => {
+            ClientAction::CloseWebSocket(on) => {
                 assert!(!self.is_transport(on) && !self.is_probe(on), "{on:?} is in use");
                 let way = self.ways.get_mut(&on).expect("a WebSocket that was asked for");
                 if *way != Way::Lost {

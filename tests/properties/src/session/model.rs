@@ -13,7 +13,7 @@ use std::{
 
 use enginewire::{
     Carrier, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerAction, ServerConfig,
-    ServerSession, SocketId, Time,
+    ServerSession, Time, WebSocketId,
 };
 
 use self::{
@@ -35,13 +35,13 @@ pub(super) struct Model {
     jsonp: bool,
     requests: Requests,
     exchanges: BTreeMap<ExchangeId, Exchange>,
-    sockets: BTreeMap<SocketId, Socket>,
+    sockets: BTreeMap<WebSocketId, Socket>,
     /// The POST that the session has not answered.
     post: Option<Post>,
     probe: Option<Probe>,
     heartbeat: Heartbeat,
     /// The WebSocket that is the transport.
-    current: Option<SocketId>,
+    current: Option<WebSocketId>,
     state: State,
     /// When a session that closes is ended, whatever has not come out.
     closes: Option<Time>,
@@ -124,7 +124,7 @@ impl Model {
             Carrier::Exchange(on) => {
                 model.exchanges.insert(on, Exchange::new(true, now));
             }
-            Carrier::Socket(on) => {
+            Carrier::WebSocket(on) => {
                 model.sockets.insert(on, Socket::new(base64));
                 model.current = Some(on);
             }
@@ -210,7 +210,7 @@ impl Model {
         while self.session.has_actions() {
             match self.session.poll_action().expect("it says that it has one") {
                 ServerAction::Respond(on, response) => self.responded(on, &response),
-                ServerAction::CloseSocket(on) => {
+                ServerAction::CloseWebSocket(on) => {
                     let socket = self.sockets.get_mut(&on).expect("a WebSocket that was opened");
                     assert!(socket.must_close && !socket.closed, "{on:?}");
                     socket.closed = true;

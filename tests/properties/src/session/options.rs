@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use enginewire::{Carrier, Encoded, ExchangeId, Message, Revision, ServerConfig, SocketId};
+use enginewire::{Carrier, Encoded, ExchangeId, Message, Revision, ServerConfig, WebSocketId};
 
 /// One letter each, in any order; others mean nothing.
 pub(super) struct Options {
@@ -80,7 +80,11 @@ impl Options {
 
     /// What carries the handshake.
     pub(super) const fn first(&self) -> Carrier {
-        if self.websocket { Carrier::Socket(SocketId(0)) } else { Carrier::Exchange(ExchangeId(0)) }
+        if self.websocket {
+            Carrier::WebSocket(WebSocketId(0))
+        } else {
+            Carrier::Exchange(ExchangeId(0))
+        }
     }
 
     /// How long a session may stay when its peer has fallen silent: the heartbeat, once more if the

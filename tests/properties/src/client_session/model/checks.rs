@@ -1,6 +1,6 @@
 //! What holds at any time, and what holds in the end.
 
-use enginewire::{CloseReason, SocketEnd, Time, TransportKind};
+use enginewire::{CloseReason, Time, TransportKind, WebSocketEnd};
 
 use super::{Model, websocket::Way};
 use crate::Reached;
@@ -74,7 +74,7 @@ impl Model {
         for index in 0..self.sockets.len() {
             self.socket_message(now, index, "4late".into());
             self.write(index);
-            self.socket_lost(now, index, SocketEnd::Closed);
+            self.socket_lost(now, index, WebSocketEnd::Closed);
         }
         self.timeout(now);
         assert!(!self.take_action(now));

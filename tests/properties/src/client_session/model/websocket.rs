@@ -1,8 +1,8 @@
 //! WebSockets: the one that is the transport, the one that is tried, and those that are over.
 
 use enginewire::{
-    ClientTimerKind, CloseReason, Event, Message, Packet, SocketEnd, SocketId, Text, Time,
-    TransportFault, TransportKind,
+    ClientTimerKind, CloseReason, Event, Message, Packet, Text, Time, TransportFault,
+    TransportKind, WebSocketEnd, WebSocketId,
     codec::{self, Frame},
 };
 
@@ -22,7 +22,7 @@ pub(super) enum Way {
 #[derive(Default)]
 pub(super) struct Probe {
     /// Its name, once it has been asked for.
-    pub(super) on: Option<SocketId>,
+    pub(super) on: Option<WebSocketId>,
     pub(super) asked: bool,
     pub(super) answered: bool,
 }
@@ -32,14 +32,14 @@ impl Model {
     pub(in crate::client_session) fn socket_open(&mut self, now: Time, index: usize) {
         let Some(on) = self.socket(index, &[Way::Opening]) else { return };
         self.ways.insert(on, Way::Open);
-        self.session.handle_socket_open(now, on, None);
+        self.session.handle_websocket_open(now, on, None);
         self.settle(None);
     }
 
     pub(in crate::client_session) fn socket_refused(&mut self, now: Time, index: usize) {
         let Some(on) = self.socket(index, &[Way::Opening]) else { return };
         let fault = TransportFault::Unreachable;
-        self.session.handle_socket_refused(now, on, fault.clone());
+        self.session.handle_websocket_refused(now, on, fault.clone());
         let ends = if self.is_transport(on) { self.fail(now, fault) } else { None };
         self.lost(on, ends);
     }
@@ -52,7 +52,7 @@ impl Model {
         message: Message,
     ) {
         let Some(on) = self.socket(index, &[Way::Open, Way::Closed]) else { return };
-        self.session.handle_socket_message(now, on, message.clone());
+        self.session.handle_websocket_message(now, on, message.clone());
         let decoded = match message {
             Message::Text(text) => codec::decode_text(self.config.revision, text).map(Some),
             Message::Binary(bytes) => Ok(codec::decode_binary(self.config.revision, bytes)),
@@ -79,21 +79,21 @@ impl Model {
         &mut self,
         now: Time,
         index: usize,
-        end: SocketEnd,
+        end: WebSocketEnd,
     ) {
         let Some(on) = self.socket(index, &[Way::Open, Way::Closed]) else { return };
-        self.session.handle_socket_lost(now, on, end.clone());
+        self.session.handle_websocket_lost(now, on, end.clone());
         let ends = match end {
             _ if !self.is_transport(on) => None,
-            SocketEnd::Violation(violation) => self.fail(now, violation.into()),
+            WebSocketEnd::Violation(violation) => self.fail(now, violation.into()),
             // There was no session that could have been closed.
             _ if !self.opened => self.fail(now, TransportFault::ConnectionLost),
-            SocketEnd::Closed | SocketEnd::Failed => Some(CloseReason::TransportClose),
+            WebSocketEnd::Closed | WebSocketEnd::Failed => Some(CloseReason::TransportClose),
         };
         self.lost(on, ends);
     }
 
-    fn lost(&mut self, on: SocketId, ends: Option<CloseReason>) {
+    fn lost(&mut self, on: WebSocketId, ends: Option<CloseReason>) {
         self.ways.insert(on, Way::Lost);
         if self.is_probe(on) {
             self.end_probe();
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// The WebSocket of that number, if it has come so far.
-    pub(super) fn socket(&self, index: usize, ways: &[Way]) -> Option<SocketId> {
+    pub(super) fn socket(&self, index: usize, ways: &[Way]) -> Option<WebSocketId> {
         let on = *self.sockets.get(index.checked_rem(self.sockets.len())?)?;
         ways.contains(&self.ways[&on]).then_some(on)
     }
@@ -167,12 +167,12 @@ impl Model {
         self.deadlines.stop(ClientTimerKind::Upgrade);
     }
 
-    pub(super) fn is_probe(&self, on: SocketId) -> bool {
+    pub(super) fn is_probe(&self, on: WebSocketId) -> bool {
         self.probe.as_ref().is_some_and(|probe| probe.on == Some(on))
     }
 
     /// Whether it carries the session, or may come to.
-    pub(super) fn is_transport(&self, on: SocketId) -> bool {
+    pub(super) fn is_transport(&self, on: WebSocketId) -> bool {
         let is_last = self.sockets.last() == Some(&on);
         self.over.is_none() && self.transport == TransportKind::WebSocket && is_last
     }

@@ -1,7 +1,7 @@
 //! WebSockets: the one that is the transport, the one that is tried, and those that must be closed.
 
 use enginewire::{
-    CloseReason, Event, Message, Packet, SocketEnd, SocketId, Time, TransportFault,
+    CloseReason, Event, Message, Packet, Time, TransportFault, WebSocketEnd, WebSocketId,
     codec::{self, Frame},
 };
 
@@ -16,14 +16,14 @@ pub(super) struct Socket {
 }
 
 pub(super) struct Probe {
-    pub(super) on: SocketId,
+    pub(super) on: WebSocketId,
     pub(super) probed: bool,
     pub(super) deadline: Time,
 }
 
 /// What the client does.
 impl Model {
-    pub(in crate::session) fn socket_open(&mut self, now: Time, on: SocketId, base64: bool) {
+    pub(in crate::session) fn socket_open(&mut self, now: Time, on: WebSocketId, base64: bool) {
         let mut socket = Socket::new(base64);
         if self.may_upgrade() {
             let deadline = now + self.config.upgrade_timeout;
@@ -32,11 +32,16 @@ impl Model {
             socket.must_close = true;
         }
         self.sockets.insert(on, socket);
-        self.session.handle_socket_open(now, on, base64);
+        self.session.handle_websocket_open(now, on, base64);
         self.after(Ends::No);
     }
 
-    pub(in crate::session) fn socket_message(&mut self, now: Time, on: SocketId, message: Message) {
+    pub(in crate::session) fn socket_message(
+        &mut self,
+        now: Time,
+        on: WebSocketId,
+        message: Message,
+    ) {
         let decoded = match message.clone() {
             Message::Text(text) => codec::decode_text(self.revision, text).map(Some),
             Message::Binary(bytes) => Ok(codec::decode_binary(self.revision, bytes)),
@@ -69,11 +74,16 @@ impl Model {
                 Err(error) => Ends::With(CloseReason::ParseError(error)),
             };
         }
-        self.session.handle_socket_message(now, on, message);
+        self.session.handle_websocket_message(now, on, message);
         self.after(ends);
     }
 
-    pub(in crate::session) fn socket_lost(&mut self, now: Time, on: SocketId, end: SocketEnd) {
+    pub(in crate::session) fn socket_lost(
+        &mut self,
+        now: Time,
+        on: WebSocketId,
+        end: WebSocketEnd,
+    ) {
         let mut ends = Ends::No;
         if let Some(socket) = self.sockets.get_mut(&on) {
             socket.lost = true;
@@ -81,12 +91,12 @@ impl Model {
         self.probe.take_if(|probe| probe.on == on);
         if self.current == Some(on) && self.state != State::Closed {
             ends = Ends::With(match end.clone() {
-                SocketEnd::Closed => CloseReason::TransportClose,
-                SocketEnd::Violation(violation) => CloseReason::TransportError(violation.into()),
-                SocketEnd::Failed => CloseReason::TransportError(TransportFault::ConnectionLost),
+                WebSocketEnd::Closed => CloseReason::TransportClose,
+                WebSocketEnd::Violation(violation) => CloseReason::TransportError(violation.into()),
+                WebSocketEnd::Failed => CloseReason::TransportError(TransportFault::ConnectionLost),
             });
         }
-        self.session.handle_socket_lost(now, on, end);
+        self.session.handle_websocket_lost(now, on, end);
         self.after(ends);
     }
 }
@@ -94,7 +104,7 @@ impl Model {
 /// What the driver does.
 impl Model {
     /// Pulls one frame; whether there was one.
-    pub(in crate::session) fn write(&mut self, on: SocketId) -> bool {
+    pub(in crate::session) fn write(&mut self, on: WebSocketId) -> bool {
         // Messages in answers that have not been looked at came out before those in frames.
         self.take_actions();
         let wants = self.session.wants_write(on);
@@ -124,7 +134,7 @@ impl Model {
         codec::decode_text(self.revision, text).expect("a packet")
     }
 
-    pub(super) fn must_close(&mut self, on: SocketId) {
+    pub(super) fn must_close(&mut self, on: WebSocketId) {
         self.sockets.get_mut(&on).expect("a WebSocket that was opened").must_close = true;
     }
 
