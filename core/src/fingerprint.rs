@@ -84,8 +84,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        Carrier, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision, Router,
-        ServerAction, ServerConfig, ServerSession, TransportKind, Url, WebSocketEnd, WebSocketId,
+        CarrierId, ClientAction, ClientConfig, ClientSession, ExchangeId, Opening, Revision,
+        Router, ServerAction, ServerConfig, ServerSession, TransportKind, Url, WebSocketEnd,
+        WebSocketId,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -99,7 +100,7 @@ mod tests {
             jsonp: None,
         };
         let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
-        let first = Carrier::Exchange(ExchangeId(name));
+        let first = CarrierId::Exchange(ExchangeId(name));
         let router = Router::new(ServerConfig::default());
         let mut session = router.open(now, &mut entropy, opening, first).unwrap();
         assert!(matches!(session.poll_action(), Some(ServerAction::Respond(..))));

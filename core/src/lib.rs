@@ -22,7 +22,7 @@
 //!
 //! use bytes::Buf;
 //! use enginewire::{
-//!     ServerAction, Admission, Body, Carrier, ServerConfig, Event, ExchangeId, Reject, Route, Router, ServerSession,
+//!     ServerAction, Admission, Body, CarrierId, ServerConfig, Event, ExchangeId, Reject, Route, Router, ServerSession,
 //!     Time, wire::{Input, Output, http},
 //! };
 //!
@@ -43,7 +43,7 @@
 //!                 Ok(Route::Open(opening)) => {
 //!                     // In earnest the operating system's: session ids are secrets.
 //!                     let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
-//!                     let first = Carrier::Exchange(exchange);
+//!                     let first = CarrierId::Exchange(exchange);
 //!                     *session = Some(router.open(now, &mut entropy, opening, first)?);
 //!                 }
 //!                 Ok(Route::Session(request)) => {
@@ -171,7 +171,7 @@ pub use crate::{
     packet::{Message, Packet, Revision},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
-        Admission, Body, Carrier, CloseReason, Event, ExchangeId, SendError, ServerAction,
+        Admission, Body, CarrierId, CloseReason, Event, ExchangeId, SendError, ServerAction,
         ServerSession, ServerTimerKind, TransportFault, TrySendError, WebSocketEnd, WebSocketId,
     },
     sid::Sid,

@@ -16,7 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    Carrier, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, Time, WebSocketEnd,
+    CarrierId, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, Time, WebSocketEnd,
     WebSocketId,
     carrier::{self, Follow, Held, Host},
     wire::http,
@@ -262,14 +262,14 @@ impl Host for ServerHost<'_, '_> {
         &mut self,
         now: Time,
         opening: Opening,
-        first: Carrier,
+        first: CarrierId,
         asked: Asked,
     ) -> Result<Self::Session, Reject> {
         let shared = self.shared;
         let mut entropy = |buffer: &mut [u8]| self.entropy.fill(buffer);
         let session = shared.router.open(now, &mut entropy, opening, first)?;
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
-        let (Carrier::Exchange(ExchangeId(id)) | Carrier::WebSocket(WebSocketId(id))) = first;
+        let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
         cell.lock().entry().0.attach(id, self.cx.waker().clone());
         let socket = Socket::new(Cell::Server(Arc::clone(&cell)), asked.handshake);
         let admit = || shared.sessions.insert(&cell);

@@ -9,7 +9,7 @@ use crate::{
     config::TransportKind,
     exchange::{Head as _, HeaderLines, Response},
     router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
-    session::{Admission, Body, Carrier, ExchangeId, ServerAction, WebSocketId},
+    session::{Admission, Body, CarrierId, ExchangeId, ServerAction, WebSocketId},
     time::Time,
     wire::{
         Input, Output,
@@ -370,8 +370,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         let Asking { opening, switch, handshake } = asking;
         let id = host.fresh_id();
         let carrier = match switch {
-            Some(_) => Carrier::WebSocket(WebSocketId(id)),
-            None => Carrier::Exchange(ExchangeId(id)),
+            Some(_) => CarrierId::WebSocket(WebSocketId(id)),
+            None => CarrierId::Exchange(ExchangeId(id)),
         };
         let session = match host.open(now, opening, carrier, handshake) {
             Ok(session) => session,

@@ -37,7 +37,7 @@ pub use self::{
 use crate::{
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{Carrier, ServerAction, ServerSession},
+    session::{CarrierId, ServerAction, ServerSession},
     sid::Sid,
     time::Time,
     wire::http,
@@ -86,7 +86,7 @@ pub trait Host {
         &mut self,
         now: Time,
         opening: Opening,
-        first: Carrier,
+        first: CarrierId,
         handshake: Self::Handshake,
     ) -> Result<Self::Session, Reject>;
 

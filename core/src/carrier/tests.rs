@@ -84,7 +84,13 @@ impl Host for Server {
         Some(Ok(()))
     }
 
-    fn open(&mut self, now: Time, opening: Opening, first: Carrier, (): ()) -> Result<(), Reject> {
+    fn open(
+        &mut self,
+        now: Time,
+        opening: Opening,
+        first: CarrierId,
+        (): (),
+    ) -> Result<(), Reject> {
         let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
         let session = self.router.open(now, &mut entropy, opening, first)?;
         self.entry.insert(Entry::new(now, session)).attach(self.last_id, Nobody);

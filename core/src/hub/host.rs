@@ -9,7 +9,7 @@ use crate::{
     carrier::{self, Entry, Held, Host},
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{Carrier, ExchangeId, WebSocketId},
+    session::{CarrierId, ExchangeId, WebSocketId},
     sid::Sid,
     time::Time,
     wire::http::{self, RequestHead},
@@ -82,7 +82,7 @@ impl Host for HubHost<'_> {
         &mut self,
         now: Time,
         opening: Opening,
-        first: Carrier,
+        first: CarrierId,
         asked: Asked,
     ) -> Result<SessionId, Reject> {
         // There was room when the request came, but the application may have taken its time.
@@ -91,7 +91,7 @@ impl Host for HubHost<'_> {
         }
         let sessions = &mut *self.sessions;
         let session = sessions.router.open(now, &mut *sessions.entropy, opening, first)?;
-        let (Carrier::Exchange(ExchangeId(carrier)) | Carrier::WebSocket(WebSocketId(carrier))) =
+        let (CarrierId::Exchange(ExchangeId(carrier)) | CarrierId::WebSocket(WebSocketId(carrier))) =
             first;
         let id = sessions.insert(now, session, self.on, asked.head);
         sessions.touch(now, id).0.attach(carrier, self.on);

@@ -9,7 +9,7 @@ use crate::{
     session::{ExchangeId, ServerAction},
     wire::http::RequestHead,
 };
-use crate::{session::Carrier, time::Time};
+use crate::{session::CarrierId, time::Time};
 
 fn head(method: &str, target: &str, fields: &str) -> RequestHead {
     let raw = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
@@ -42,7 +42,7 @@ fn entropy(buffer: &mut [u8]) {
 
 fn open(router: &Router, head: &RequestHead) -> Result<Response, Reject> {
     let Ok(Route::Open(opening)) = router.route(head) else { panic!("a handshake") };
-    let first = Carrier::Exchange(ExchangeId(1));
+    let first = CarrierId::Exchange(ExchangeId(1));
     let mut session = router.open(Time::ZERO, &mut entropy, opening, first)?;
     let Some(ServerAction::Respond(ExchangeId(1), response)) = session.poll_action() else {
         panic!("an answer to the handshake")

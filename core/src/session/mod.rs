@@ -39,7 +39,7 @@ use crate::{
 
 /// What carries a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
+pub enum CarrierId {
     /// A GET.
     Exchange(ExchangeId),
     /// A WebSocket.
@@ -194,11 +194,11 @@ impl ServerSession {
         now: Time,
         config: Arc<ServerConfig>,
         opened: Opened,
-        first: Carrier,
+        first: CarrierId,
     ) -> Self {
         let transport = match first {
-            Carrier::Exchange(_) => Transport::Polling,
-            Carrier::WebSocket(on) => Transport::WebSocket { on, base64: opened.base64 },
+            CarrierId::Exchange(_) => Transport::Polling,
+            CarrierId::WebSocket(on) => Transport::WebSocket { on, base64: opened.base64 },
         };
         let mut session = Self {
             sid: opened.sid,
@@ -228,7 +228,7 @@ impl ServerSession {
             let _ = session.channel.send(message.clone(), &session.config.limits);
         }
         session.start_heartbeat(now);
-        if let Carrier::Exchange(on) = first {
+        if let CarrierId::Exchange(on) = first {
             session.respond_handshake(on, opened.headers);
         }
         session

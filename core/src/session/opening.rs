@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::{Carrier, Opened, ServerSession};
+use super::{CarrierId, Opened, ServerSession};
 use crate::{
     entropy::Entropy,
     packet::Revision,
@@ -26,7 +26,7 @@ impl Router {
         now: Time,
         entropy: &mut dyn Entropy,
         opening: Opening,
-        first: Carrier,
+        first: CarrierId,
     ) -> Result<ServerSession, Reject> {
         if opening.revision == Revision::V3 && !self.config().allow_eio3 {
             return Err(Reject::UnsupportedRevision);

@@ -1,7 +1,8 @@
 //! What a driver does with what comes from the network.
 
 use enginewire::{
-    Admission, Body, Carrier, ExchangeId, Request, Route, TransportFault, WebSocketEnd, WebSocketId,
+    Admission, Body, CarrierId, ExchangeId, Request, Route, TransportFault, WebSocketEnd,
+    WebSocketId,
 };
 
 use crate::{
@@ -60,7 +61,7 @@ impl World {
         let result = match (route, &mut self.server) {
             (Ok(Route::Open(opening)), None) => {
                 let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
-                let first = Carrier::Exchange(ExchangeId(name));
+                let first = CarrierId::Exchange(ExchangeId(name));
                 let opened = self.router.open(now, &mut entropy, opening, first);
                 opened.map(|session| self.server = Some(session))
             }

@@ -33,7 +33,7 @@ mod options;
 
 use bytes::Bytes;
 use enginewire::{
-    Body, Carrier, Encoded, ExchangeId, Message, Text, Time, WebSocketEnd, WebSocketId,
+    Body, CarrierId, Encoded, ExchangeId, Message, Text, Time, WebSocketEnd, WebSocketId,
     wire::ws::Violation,
 };
 
@@ -72,8 +72,8 @@ impl Driver {
     fn open(options: &Options) -> Self {
         let now = Time::from_millis(1);
         let (exchanges, sockets) = match options.first() {
-            Carrier::Exchange(_) => (1, 0),
-            Carrier::WebSocket(_) => (0, 1),
+            CarrierId::Exchange(_) => (1, 0),
+            CarrierId::WebSocket(_) => (0, 1),
         };
         let mut driver = Self {
             model: Model::open(options, now),

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     config::ServerConfig,
     router::{Route, Router},
-    session::{Admission, Body, Carrier, ServerAction, ServerSession, ServerTimerKind},
+    session::{Admission, Body, CarrierId, ServerAction, ServerSession, ServerTimerKind},
     wire::http::RequestHead,
 };
 
@@ -167,7 +167,7 @@ impl Net {
         let reject = match (self.router.route(&head), &mut self.server) {
             (Ok(Route::Open(opening)), None) => {
                 let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
-                let first = Carrier::Exchange(on);
+                let first = CarrierId::Exchange(on);
                 let opened = self.router.open(self.now, &mut entropy, opening, first);
                 self.server = Some(opened.unwrap());
                 return;

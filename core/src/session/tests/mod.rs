@@ -60,8 +60,8 @@ impl Peer {
         let router = Router::new(config);
         let Ok(Route::Open(opening)) = router.route(&head) else { panic!("a handshake") };
         let first = match opening.transport() {
-            TransportKind::Polling => Carrier::Exchange(ExchangeId(0)),
-            TransportKind::WebSocket => Carrier::WebSocket(WebSocketId(0)),
+            TransportKind::Polling => CarrierId::Exchange(ExchangeId(0)),
+            TransportKind::WebSocket => CarrierId::WebSocket(WebSocketId(0)),
         };
         let mut entropy = |buffer: &mut [u8]| buffer.fill(1);
         let session = router.open(Time::ZERO, &mut entropy, opening, first).unwrap();
@@ -74,7 +74,7 @@ impl Peer {
             events: Vec::new(),
         };
         peer.drain();
-        if let Carrier::Exchange(on) = first {
+        if let CarrierId::Exchange(on) = first {
             assert_eq!(peer.answer(on).status, 200);
         }
         peer
@@ -273,7 +273,7 @@ fn debug_of_what_carries_the_handshake_does_not_show_the_session_id() {
         panic!("a handshake");
     };
     let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
-    let first = Carrier::Exchange(ExchangeId(0));
+    let first = CarrierId::Exchange(ExchangeId(0));
     let mut session = router.open(Time::ZERO, &mut entropy, opening, first).unwrap();
     let sid = session.sid();
     let action = session.poll_action().unwrap();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use enginewire::{
-    Carrier, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerAction, ServerConfig,
+    CarrierId, CloseReason, Event, ExchangeId, Revision, Route, Router, ServerAction, ServerConfig,
     ServerSession, Time, WebSocketId,
 };
 
@@ -121,10 +121,10 @@ impl Model {
         };
         model.start_heartbeat(now);
         match first {
-            Carrier::Exchange(on) => {
+            CarrierId::Exchange(on) => {
                 model.exchanges.insert(on, Exchange::new(true, now));
             }
-            Carrier::WebSocket(on) => {
+            CarrierId::WebSocket(on) => {
                 model.sockets.insert(on, Socket::new(base64));
                 model.current = Some(on);
             }

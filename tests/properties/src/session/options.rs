@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use enginewire::{Carrier, Encoded, ExchangeId, Message, Revision, ServerConfig, WebSocketId};
+use enginewire::{CarrierId, Encoded, ExchangeId, Message, Revision, ServerConfig, WebSocketId};
 
 /// One letter each, in any order; others mean nothing.
 pub(super) struct Options {
@@ -79,11 +79,11 @@ impl Options {
     }
 
     /// What carries the handshake.
-    pub(super) const fn first(&self) -> Carrier {
+    pub(super) const fn first(&self) -> CarrierId {
         if self.websocket {
-            Carrier::WebSocket(WebSocketId(0))
+            CarrierId::WebSocket(WebSocketId(0))
         } else {
-            Carrier::Exchange(ExchangeId(0))
+            CarrierId::Exchange(ExchangeId(0))
         }
     }
 
