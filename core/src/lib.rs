@@ -153,8 +153,8 @@ pub use crate::{
     carrier::{Layer, LayerContext},
     channel::RedirectFault,
     client::{
-        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, Handshake,
-        InvalidSubprotocol, Reconnect, Reconnector,
+        Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, InvalidSubprotocol,
+        OpenPacket, Reconnect, Reconnector,
     },
     client_hub::{ClientHub, LinkAction, LinkId},
     config::{

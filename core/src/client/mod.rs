@@ -7,8 +7,8 @@
 
 mod config;
 mod cookies;
-mod handshake;
 mod heartbeat;
+mod open_packet;
 mod polling;
 mod reconnect;
 mod redirect;
@@ -23,7 +23,7 @@ use core::{fmt, hash::Hasher};
 pub(crate) use self::redirect::is_same_origin;
 pub use self::{
     config::{ClientConfig, InvalidSubprotocol},
-    handshake::Handshake,
+    open_packet::OpenPacket,
     reconnect::{Backoff, Reconnect, Reconnector},
 };
 use self::{cookies::Cookies, polling::Polling, redirect::Place, upgrade::Probe};
@@ -83,7 +83,7 @@ pub struct ClientSession {
     transport: Transport,
     /// The transports to be tried if the session does not open, the next one first.
     others: VecDeque<TransportKind>,
-    handshake: Option<Handshake>,
+    handshake: Option<OpenPacket>,
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
     close_reason: Option<CloseReason>,
@@ -454,7 +454,7 @@ impl ClientSession {
     }
 
     /// What the server has told, once the session is open.
-    pub const fn handshake(&self) -> Option<&Handshake> {
+    pub const fn handshake(&self) -> Option<&OpenPacket> {
         self.handshake.as_ref()
     }
 
@@ -691,7 +691,7 @@ impl ClientSession {
 
     /// The handshake came.
     fn open(&mut self, now: Time, data: &str) {
-        let Some(handshake) = Handshake::parse(data) else {
+        let Some(handshake) = OpenPacket::parse(data) else {
             return self.fail(now, TransportFault::Handshake);
         };
         self.timers.stop(ClientTimerKind::Open);

@@ -14,7 +14,7 @@ use crate::channel::MIN_PING_TIMEOUT;
 /// What the server has told in its handshake.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Handshake {
+pub struct OpenPacket {
     pub(super) sid: String,
     /// Whether the server would take an upgrade to a WebSocket.
     pub upgrades_to_websocket: bool,
@@ -26,7 +26,7 @@ pub struct Handshake {
     pub max_payload: Option<usize>,
 }
 
-impl Handshake {
+impl OpenPacket {
     /// Reads the data of an open packet, as lenient as the official client where that has a sense.
     ///
     /// `sid` must be a string, `pingInterval` and `pingTimeout` numbers that are not negative. They
@@ -58,9 +58,9 @@ impl Handshake {
 }
 
 /// Without the session id, which is a secret.
-impl fmt::Debug for Handshake {
+impl fmt::Debug for OpenPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake")
+        f.debug_struct("OpenPacket")
             .field("upgrades_to_websocket", &self.upgrades_to_websocket)
             .field("ping_interval", &self.ping_interval)
             .field("ping_timeout", &self.ping_timeout)
@@ -155,7 +155,7 @@ mod tests {
     fn the_reference_s_open_packets_are_understood() {
         let data = r#"{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":["websocket","webtransport"],
             "pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-        let handshake = Handshake::parse(data).unwrap();
+        let handshake = OpenPacket::parse(data).unwrap();
         assert_eq!(handshake.sid, "lv_VI97HAXpY6yYWAAAC");
         assert!(handshake.upgrades_to_websocket);
         assert_eq!(handshake.silence(), Duration::from_secs(45));
@@ -165,15 +165,15 @@ mod tests {
     #[test]
     fn what_older_and_newer_servers_leave_out_or_add_is_no_fault() {
         let data = r#"{"sid":"a\u0062","pingTimeout":5000,"pingInterval":25000,"more":[1]}"#;
-        let handshake = Handshake::parse(data).unwrap();
+        let handshake = OpenPacket::parse(data).unwrap();
         assert_eq!((&*handshake.sid, handshake.max_payload), ("ab", None));
         assert!(!handshake.upgrades_to_websocket);
     }
 
     /// What is made of one field, in a packet that is otherwise in order.
-    fn with(field: &str) -> Option<Handshake> {
+    fn with(field: &str) -> Option<OpenPacket> {
         let data = format!(r#"{{"sid":"a","pingInterval":25000,"pingTimeout":20000,{field}}}"#);
-        Handshake::parse(&data)
+        OpenPacket::parse(&data)
     }
 
     #[test]
@@ -298,13 +298,13 @@ mod tests {
                 "x".repeat(MAX_OPEN)
             ),
         ] {
-            assert_eq!(Handshake::parse(data), None, "{data}");
+            assert_eq!(OpenPacket::parse(data), None, "{data}");
         }
     }
 
     #[test]
     fn debug_shows_no_session_id() {
         let data = r#"{"sid":"secret","pingInterval":1,"pingTimeout":1}"#;
-        assert!(!format!("{:?}", Handshake::parse(data).unwrap()).contains("secret"));
+        assert!(!format!("{:?}", OpenPacket::parse(data).unwrap()).contains("secret"));
     }
 }
