@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     encoded::Encoded,
-    exchange::{Head, HeaderLines},
+    exchange::{HeaderLines, HttpRequest},
     limits::Limits,
 };
 
@@ -219,11 +219,13 @@ pub enum CorsOrigin {
 #[derive(Clone)]
 pub struct HeadersHook(pub(crate) Arc<HeadersFn>);
 
-type HeadersFn = dyn Fn(&dyn Head, bool, &mut HeaderLines) + Send + Sync;
+type HeadersFn = dyn Fn(&dyn HttpRequest, bool, &mut HeaderLines) + Send + Sync;
 
 impl HeadersHook {
     /// Wraps a function.
-    pub fn new(hook: impl Fn(&dyn Head, bool, &mut HeaderLines) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        hook: impl Fn(&dyn HttpRequest, bool, &mut HeaderLines) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(hook))
     }
 }
@@ -238,7 +240,7 @@ impl fmt::Debug for HeadersHook {
 #[derive(Clone)]
 pub struct SubprotocolHook(pub(crate) Arc<SubprotocolFn>);
 
-type SubprotocolFn = dyn for<'a> Fn(&dyn Head, &[&'a str]) -> Option<&'a str> + Send + Sync;
+type SubprotocolFn = dyn for<'a> Fn(&dyn HttpRequest, &[&'a str]) -> Option<&'a str> + Send + Sync;
 
 impl SubprotocolHook {
     /// Wraps a function. What it returns must be among the offers: anything else counts as none, as a
@@ -253,7 +255,7 @@ impl SubprotocolHook {
     /// }));
     /// ```
     pub fn new(
-        hook: impl for<'a> Fn(&dyn Head, &[&'a str]) -> Option<&'a str> + Send + Sync + 'static,
+        hook: impl for<'a> Fn(&dyn HttpRequest, &[&'a str]) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(hook))
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 ///
 /// [`wire::http::RequestHead`](crate::wire::http::RequestHead) is one; an adapter for another HTTP
 /// server implements it for that server's type.
-pub trait Head {
+pub trait HttpRequest {
     /// The method, as received.
     fn method(&self) -> &str;
     /// The path of the target, not decoded, without the query.
@@ -110,7 +110,7 @@ impl fmt::Debug for Request {
 ///
 /// [`wire::http::ResponseHead`](crate::wire::http::ResponseHead) is one; an adapter for another HTTP
 /// client implements it for that client's type.
-pub trait AnswerHead {
+pub trait HttpResponse {
     /// The status code.
     fn status(&self) -> u16;
     /// The value of the `nth` field (from 0) named `name`, case-insensitive.
@@ -259,7 +259,7 @@ mod tests {
 
     struct Fields(&'static [(&'static str, &'static str)]);
 
-    impl Head for Fields {
+    impl HttpRequest for Fields {
         fn method(&self) -> &str {
             "GET"
         }

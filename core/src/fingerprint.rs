@@ -262,7 +262,7 @@ mod tests {
 
     struct Ok200;
 
-    impl crate::AnswerHead for Ok200 {
+    impl crate::HttpResponse for Ok200 {
         fn status(&self) -> u16 {
             200
         }

@@ -164,7 +164,7 @@ pub use crate::{
     deadlines::{Alarm, DeadlineKey, Deadlines},
     encoded::{Encoded, IntoEncoded},
     entropy::Entropy,
-    exchange::{AnswerHead, Head, HeaderLines, InvalidHeader, Request, Response},
+    exchange::{HeaderLines, HttpRequest, HttpResponse, InvalidHeader, Request, Response},
     fingerprint::Fingerprint,
     hub::ServerHub,
     limits::Limits,

@@ -47,9 +47,9 @@ mod wakes;
 mod writer;
 
 pub use enginewire::{
-    CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, Head, HeaderLines, IntoEncoded, Layer,
-    LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError, ServerConfig,
-    Text, TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
+    CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,
+    Layer, LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError,
+    ServerConfig, Text, TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
     wire::http::RequestHead,
 };
 
@@ -72,10 +72,10 @@ macro_rules! exports {
         #[doc(inline)]
         pub use $crate::{
             Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
-            Event, FallbackRequest, Handshake, Head, HeaderLines, IntoEncoded, Layer, LayerContext,
-            Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response, Revision,
-            SendError, Sender, Server, ServerConfig, ServerHandle, Sessions, Socket, Text,
-            TransportFault, TransportKind, Transports, TrySendError,
+            Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded, Layer,
+            LayerContext, Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response,
+            Revision, SendError, Sender, Server, ServerConfig, ServerHandle, Sessions, Socket,
+            Text, TransportFault, TransportKind, Transports, TrySendError,
         };
 
         /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].

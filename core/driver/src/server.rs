@@ -12,8 +12,8 @@ use std::{
 };
 
 use enginewire::{
-    Cookie, Cors, Head, HeaderLines, HeadersHook, IntoEncoded, Limits, Refusal, Response, Router,
-    SendError, ServerConfig, Transports, hub::Broadcast, wire::http,
+    Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Refusal, Response,
+    Router, SendError, ServerConfig, Transports, hub::Broadcast, wire::http,
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -391,7 +391,7 @@ impl<R: Runtime> ServerBuilder<R> {
     #[must_use]
     pub fn headers(
         mut self,
-        hook: impl Fn(&dyn Head, bool, &mut HeaderLines) + Send + Sync + 'static,
+        hook: impl Fn(&dyn HttpRequest, bool, &mut HeaderLines) + Send + Sync + 'static,
     ) -> Self {
         self.config.headers = Some(HeadersHook::new(hook));
         self

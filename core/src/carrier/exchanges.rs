@@ -7,7 +7,7 @@ use bytes::Buf;
 use super::{Guard, Host, Next, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
-    exchange::{Head as _, HeaderLines, Response},
+    exchange::{HeaderLines, HttpRequest as _, Response},
     router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{Admission, Body, CarrierId, ExchangeId, ServerAction, WebSocketId},
     time::Time,

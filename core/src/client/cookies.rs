@@ -5,7 +5,7 @@ mod date;
 use alloc::{string::String, vec::Vec};
 use core::{fmt, hash::Hasher, net::IpAddr, time::Duration};
 
-use crate::{exchange::AnswerHead, fingerprint::Fingerprint, time::Time, url::Url};
+use crate::{exchange::HttpResponse, fingerprint::Fingerprint, time::Time, url::Url};
 
 /// Cookies that servers have set, the oldest first.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ impl Cookies {
         now: Time,
         scope: Scope<'_>,
         wall_clock: Option<Duration>,
-        head: &dyn AnswerHead,
+        head: &dyn HttpResponse,
     ) {
         let mut values = (0..).map_while(|nth| head.header_nth("set-cookie", nth)).peekable();
         if values.peek().is_none() {
@@ -317,7 +317,7 @@ fn path_matches(path: &str, cookie_path: &str) -> bool {
 }
 
 /// The server's clock, as its response tells it.
-fn unix_time(head: &dyn AnswerHead) -> Option<i64> {
+fn unix_time(head: &dyn HttpResponse) -> Option<i64> {
     date::parse(core::str::from_utf8(head.header_nth("date", 0)?).ok()?)
 }
 

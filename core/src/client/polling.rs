@@ -10,7 +10,7 @@ use crate::{
     channel::{CloseReason, ExchangeId, TransportFault, form_of, packets, time_for},
     codec::{DecodeError, PacketRef, PayloadEncoder, PayloadForm},
     config::TransportKind,
-    exchange::{AnswerHead, Request},
+    exchange::{HttpResponse, Request},
     fingerprint::Fingerprint,
     packet::Packet,
     time::Time,
@@ -66,7 +66,13 @@ impl fmt::Debug for Post {
 /// Network inputs.
 impl ClientSession {
     /// A request was answered.
-    pub fn handle_answer(&mut self, now: Time, on: ExchangeId, head: &dyn AnswerHead, body: Bytes) {
+    pub fn handle_answer(
+        &mut self,
+        now: Time,
+        on: ExchangeId,
+        head: &dyn HttpResponse,
+        body: Bytes,
+    ) {
         if self.owns(on) && !self.polling.parted {
             if self.config.cookies {
                 self.cookies.store(now, self.place.scope(), self.config.wall_clock, head);
@@ -303,7 +309,7 @@ impl ClientSession {
 }
 
 /// Whether an answer of revision 3 is in the binary form.
-fn is_binary(head: &dyn AnswerHead) -> bool {
+fn is_binary(head: &dyn HttpResponse) -> bool {
     let content_type = head.header_nth("content-type", 0).unwrap_or_default();
     let kind = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
     let binary = PayloadForm::V3Binary.content_type().as_bytes();

@@ -11,7 +11,7 @@ use core::{fmt::Write as _, hash::Hasher};
 use super::{ClientConfig, ClientSession, cookies::Scope};
 use crate::{
     channel::{RedirectFault, TransportFault},
-    exchange::AnswerHead,
+    exchange::HttpResponse,
     fingerprint::Fingerprint,
     query,
     url::Url,
@@ -129,7 +129,7 @@ impl ClientSession {
     /// If it is one and cannot be followed.
     pub(super) fn follow_redirect(
         &mut self,
-        head: &dyn AnswerHead,
+        head: &dyn HttpResponse,
         is_post: bool,
     ) -> Result<bool, TransportFault> {
         let is_redirect = match head.status() {

@@ -4,13 +4,13 @@ use alloc::format;
 
 use crate::{
     config::{Cors, CorsOrigin},
-    exchange::{Head, HeaderLines, Response},
+    exchange::{HeaderLines, HttpRequest, Response},
     router::push,
 };
 
 impl Cors {
     /// The answer to an `OPTIONS` request, before anything else about it is looked at.
-    pub(super) fn preflight(&self, head: &dyn Head) -> Response {
+    pub(super) fn preflight(&self, head: &dyn HttpRequest) -> Response {
         let mut response = Response::empty(204);
         let lines = &mut response.headers;
         push(lines, "Access-Control-Allow-Methods", &self.methods);
@@ -30,7 +30,7 @@ impl Cors {
     }
 
     /// The fields that every answer carries, a refusal and a preflight's included.
-    pub(super) fn headers(&self, head: &dyn Head, lines: &mut HeaderLines) {
+    pub(super) fn headers(&self, head: &dyn HttpRequest, lines: &mut HeaderLines) {
         const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
         match &self.origin {
             CorsOrigin::Any => push(lines, ALLOW_ORIGIN, "*"),

@@ -21,7 +21,7 @@ use crate::{
     channel::MIN_PING_TIMEOUT,
     codec::jsonp,
     config::{ServerConfig, TransportKind},
-    exchange::{Head, HeaderLines, Response, is_field_value},
+    exchange::{HeaderLines, HttpRequest, Response, is_field_value},
     packet::Revision,
     query,
     sid::Sid,
@@ -111,7 +111,7 @@ impl Router {
     /// # Errors
     ///
     /// How to refuse it.
-    pub fn route(&self, head: &dyn Head) -> Result<Route, Reject> {
+    pub fn route(&self, head: &dyn HttpRequest) -> Result<Route, Reject> {
         if !self.serves(head.path()) {
             return Err(Reject::NotFound);
         }
@@ -164,7 +164,7 @@ impl Router {
 
     /// The header fields that every answer to this request carries besides its own: CORS, and what
     /// the configured hook adds. `initial` says whether the answer is the first of a session.
-    pub fn headers(&self, head: &dyn Head, initial: bool) -> HeaderLines {
+    pub fn headers(&self, head: &dyn HttpRequest, initial: bool) -> HeaderLines {
         let mut lines = HeaderLines::new();
         if let Some(cors) = &self.config.cors {
             cors.headers(head, &mut lines);

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, hash::Hasher};
 
 use bytes::Bytes;
-use enginewire::{AnswerHead, Fingerprint, Head, Message, Request, Response};
+use enginewire::{Fingerprint, HttpRequest, HttpResponse, Message, Request, Response};
 
 /// What a TCP connection is used for; the order in which they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,7 +144,7 @@ pub(crate) struct Received<'a> {
     pub(crate) upgrade: bool,
 }
 
-impl Head for Received<'_> {
+impl HttpRequest for Received<'_> {
     fn method(&self) -> &str {
         self.request.method
     }
@@ -171,7 +171,7 @@ impl Head for Received<'_> {
 /// A response as the client's HTTP parser would show it.
 pub(crate) struct Answered<'a>(pub(crate) &'a Response);
 
-impl AnswerHead for Answered<'_> {
+impl HttpResponse for Answered<'_> {
     fn status(&self) -> u16 {
         self.0.status
     }

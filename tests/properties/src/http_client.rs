@@ -67,7 +67,7 @@ enum Logged {
     /// A request of this kind was sent.
     Asked(u8),
     Answer {
-        head: Head,
+        head: HttpRequest,
         body: Bytes,
     },
     Upgraded(Head),

@@ -13,7 +13,7 @@ struct Response<'a> {
     cookies: &'a [&'a str],
 }
 
-impl AnswerHead for Response<'_> {
+impl HttpResponse for Response<'_> {
     fn status(&self) -> u16 {
         200
     }
@@ -85,7 +85,7 @@ fn names_and_values_are_sent_back_without_attributes() {
 #[test]
 fn a_field_that_is_not_utf8_is_ignored() {
     struct Binary;
-    impl AnswerHead for Binary {
+    impl HttpResponse for Binary {
         fn status(&self) -> u16 {
             200
         }

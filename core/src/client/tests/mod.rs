@@ -20,7 +20,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::{exchange::AnswerHead, limits::Limits, url::Url};
+use crate::{exchange::HttpResponse, limits::Limits, url::Url};
 
 /// A session, and everything that it has asked for.
 struct Host {
@@ -40,7 +40,7 @@ struct Answer<'a> {
     fields: &'a [(&'a str, &'a str)],
 }
 
-impl AnswerHead for Answer<'_> {
+impl HttpResponse for Answer<'_> {
     fn status(&self) -> u16 {
         self.status
     }

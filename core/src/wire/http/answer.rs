@@ -12,7 +12,7 @@ use super::{
     framing::{BodyLength, Framing},
     scan::Scan,
 };
-use crate::exchange::AnswerHead;
+use crate::exchange::HttpResponse;
 
 /// The head of one answer, checked and owned.
 ///
@@ -153,7 +153,7 @@ impl ResponseHead {
     }
 }
 
-impl AnswerHead for ResponseHead {
+impl HttpResponse for ResponseHead {
     fn status(&self) -> u16 {
         self.status
     }

@@ -13,7 +13,7 @@ use super::{
     scan::Scan,
     start_line::RequestLine,
 };
-use crate::exchange::Head;
+use crate::exchange::HttpRequest;
 
 /// The head of one request, checked and owned.
 ///
@@ -174,7 +174,7 @@ impl RequestHead {
     }
 }
 
-impl Head for RequestHead {
+impl HttpRequest for RequestHead {
     fn method(&self) -> &str {
         self.method()
     }

@@ -31,7 +31,7 @@ fn a_head_comes_out_as_it_went_in() {
 #[test]
 fn the_core_finds_a_field_by_its_number() {
     let head = with("Set-Cookie: a\r\nX: y\r\nSet-Cookie: b\r\n").unwrap();
-    let head: &dyn AnswerHead = &head;
+    let head: &dyn HttpResponse = &head;
     assert_eq!(head.status(), 200);
     let found: Vec<_> = (0..3).map(|nth| head.header_nth("set-cookie", nth)).collect();
     assert_eq!(found, [Some(&b"a"[..]), Some(b"b"), None]);

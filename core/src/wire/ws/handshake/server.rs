@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{AcceptKey, only};
 use crate::{
-    exchange::{Head, is_token},
+    exchange::{HttpRequest, is_token},
     wire::http::{BodyLength, RequestHead},
 };
 
@@ -24,7 +24,7 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     if head.is_http_1_0() {
         return Err(HandshakeError::Http10);
     }
-    if !Head::is_upgrade(head) {
+    if !HttpRequest::is_upgrade(head) {
         return Err(HandshakeError::NoUpgrade);
     }
     // RFC 9110 section 7.8: the new protocol starts after the whole request. No client sends a body

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use enginewire::{
-    AnswerHead, ClientTimerKind, CloseReason, ExchangeId, Message, Packet, Request, Revision, Text,
-    Time, TransportFault, TransportKind,
+    ClientTimerKind, CloseReason, ExchangeId, HttpResponse, Message, Packet, Request, Revision,
+    Text, Time, TransportFault, TransportKind,
     codec::{PayloadDecoder, PayloadForm},
 };
 
@@ -18,7 +18,7 @@ struct Answer<'a> {
     cookie: Option<&'a [u8]>,
 }
 
-impl AnswerHead for Answer<'_> {
+impl HttpResponse for Answer<'_> {
     fn status(&self) -> u16 {
         self.status
     }
