@@ -216,7 +216,7 @@ mod tests {
             let Some(ClientAction::Request(on, _)) = session.poll_action(now) else {
                 panic!("a GET");
             };
-            session.handle_answer(now, on, &Ok200, bytes::Bytes::from_static(body.as_bytes()));
+            session.handle_response(now, on, &Ok200, bytes::Bytes::from_static(body.as_bytes()));
             while session.poll_event().is_some() {}
             of_client(&session, now)
         };

@@ -2,7 +2,7 @@
 
 use crate::{
     codec::DecodeError,
-    wire::{http::AnswerFault, ws},
+    wire::{http::ResponseFault, ws},
 };
 
 /// Why a session is over. The names on the wire of the reference are in [`CloseReason::as_str`].
@@ -82,7 +82,7 @@ pub enum TransportFault {
     Redirect(#[from] RedirectFault),
     /// Client: the server broke a rule of HTTP.
     #[error("the server's answer breaks a rule of HTTP: {0}")]
-    Http(#[from] AnswerFault),
+    Http(#[from] ResponseFault),
     /// Client: the server has not completed the handshake of a WebSocket.
     #[error("{0}")]
     HandshakeRefused(#[from] ws::HandshakeRefused),

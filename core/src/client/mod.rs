@@ -110,7 +110,7 @@ pub struct ClientSession {
 /// What [`ClientSession::poll_action`] asks of the driver.
 #[derive(Clone, Debug)]
 pub enum ClientAction {
-    /// Send this request. The outcome goes to [`ClientSession::handle_answer`] or
+    /// Send this request. The outcome goes to [`ClientSession::handle_response`] or
     /// [`ClientSession::handle_exchange_lost`].
     Request(ExchangeId, Request),
     /// Nobody waits for this answer any more: the driver may close its connection.

@@ -66,7 +66,7 @@ impl fmt::Debug for Post {
 /// Network inputs.
 impl ClientSession {
     /// A request was answered.
-    pub fn handle_answer(
+    pub fn handle_response(
         &mut self,
         now: Time,
         on: ExchangeId,

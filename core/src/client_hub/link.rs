@@ -85,7 +85,7 @@ struct Exchange {
 
 /// What came on a connection.
 pub(super) enum Outcome {
-    Answer(ExchangeId, ResponseHead, Bytes),
+    Response(ExchangeId, ResponseHead, Bytes),
     /// The server had closed the kept connection before it saw this request.
     Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
@@ -364,13 +364,13 @@ impl Link {
         let exchange = exchange?;
         Some(match reply {
             // Some servers say so before they close a kept connection (RFC 9110 section 15.5.9).
-            Reply::Answer(head, _)
+            Reply::Response(head, _)
                 if head.status() == REQUEST_TIMEOUT && exchange.request.is_some() =>
             {
                 self.task = Task::Over;
                 exchange.stale(TransportFault::Status(REQUEST_TIMEOUT))
             }
-            Reply::Answer(head, body) => Outcome::Answer(exchange.on, head, body),
+            Reply::Response(head, body) => Outcome::Response(exchange.on, head, body),
             Reply::Fault(fault) => Outcome::Fault(exchange.on, fault.into()),
             // No request for an upgrade is sent on these connections.
             Reply::Upgraded(_) | Reply::Lost => exchange.lost(now, TransportFault::ConnectionLost),
@@ -386,7 +386,7 @@ impl Link {
                 Ok(chosen) => return Some(Outcome::Open(on, chosen.map(String::from))),
                 Err(refused) => refused.into(),
             },
-            Reply::Answer(head, _) => TransportFault::Status(head.status()),
+            Reply::Response(head, _) => TransportFault::Status(head.status()),
             Reply::Fault(fault) => fault.into(),
             Reply::Lost => TransportFault::ConnectionLost,
         };

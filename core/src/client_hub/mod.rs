@@ -417,9 +417,9 @@ impl ClientHub {
     fn take(&mut self, now: Time, at: usize, outcome: Outcome) {
         let session = &mut self.session;
         match outcome {
-            Outcome::Answer(on, head, body) => {
+            Outcome::Response(on, head, body) => {
                 self.links[at].keep(now);
-                session.handle_answer(now, on, &head, body);
+                session.handle_response(now, on, &head, body);
             }
             Outcome::Stale(on, request) => {
                 let url = Arc::clone(self.links[at].url());

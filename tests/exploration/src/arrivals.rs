@@ -123,7 +123,7 @@ impl World {
                     response = cached.unwrap_or(response);
                 }
                 let body = response.body.clone();
-                self.client.handle_answer(now, exchange, &Answered(&response), body);
+                self.client.handle_response(now, exchange, &Answered(&response), body);
             }
             Down::Refused(status) => {
                 let fault = TransportFault::Status(status);

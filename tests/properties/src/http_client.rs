@@ -10,7 +10,7 @@ use enginewire::{
     HeaderLines, Request,
     wire::{
         Input, Output,
-        http::{AnswerFault, BodyLength, Client, ClientConfig, Reply, ResponseHead},
+        http::{BodyLength, Client, ClientConfig, Reply, ResponseFault, ResponseHead},
     },
 };
 
@@ -67,11 +67,11 @@ enum Logged {
     /// A request of this kind was sent.
     Asked(u8),
     Answer {
-        head: HttpRequest,
+        head: Head,
         body: Bytes,
     },
     Upgraded(Head),
-    Fault(AnswerFault),
+    Fault(ResponseFault),
     Lost,
 }
 
@@ -94,8 +94,8 @@ impl Outcome {
                 Logged::Upgraded(_) => taken.heads += 1,
                 Logged::Fault(fault) => {
                     taken.refused = Some(match fault {
-                        AnswerFault::Message(fault) => fault.into(),
-                        AnswerFault::BodyTooLarge { .. } => Refused::Body,
+                        ResponseFault::Message(fault) => fault.into(),
+                        ResponseFault::BodyTooLarge { .. } => Refused::Body,
                         _ => Refused::Malformed,
                     });
                 }
@@ -143,7 +143,7 @@ impl Setup<'_> {
     fn see(&self, reply: Reply, client: &Client, outcome: &mut Outcome) {
         assert!(!client.in_exchange(), "there is one reply to a request");
         outcome.log.push(match reply {
-            Reply::Answer(head, body) => {
+            Reply::Response(head, body) => {
                 assert!(body.len() <= self.config.max_body);
                 assert!(!client.is_idle() || head.keep_alive());
                 Logged::Answer { head: self.head(&head), body }
@@ -253,7 +253,7 @@ impl Setup<'_> {
                     self.find(&mut naive, head);
                 }
                 // The last, unless it is a fault.
-                Logged::Fault(AnswerFault::Unsolicited) => {
+                Logged::Fault(ResponseFault::Unsolicited) => {
                     assert!(asked.is_none() && !naive.rest().is_empty());
                 }
                 Logged::Fault(_) | Logged::Lost => assert!(asked.take().is_some()),

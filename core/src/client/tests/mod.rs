@@ -143,7 +143,7 @@ impl Host {
     fn answer(&mut self, method: &str, head: &Answer<'_>, body: impl Into<Bytes>) {
         let (on, _) = self.request(method).unwrap_or_else(|| panic!("no {method} is under way"));
         self.requests.remove(&on);
-        self.session.handle_answer(self.now, on, head, body.into());
+        self.session.handle_response(self.now, on, head, body.into());
         self.drain();
     }
 

@@ -129,7 +129,7 @@ impl Net {
         match item {
             Travelling::Request(on, request) => self.serve(on, request),
             Travelling::Answer(on, status, body) => {
-                self.client.handle_answer(now, on, &Answer { status, fields: &[] }, body);
+                self.client.handle_response(now, on, &Answer { status, fields: &[] }, body);
             }
             Travelling::Upgrade(on, request) => self.upgrade(on, &request),
             Travelling::Upgraded(on) => self.client.handle_websocket_open(now, on, None),

@@ -116,7 +116,7 @@ fn packets_out_of_place_are_ignored() {
 fn answers_to_unknown_and_abandoned_requests_are_ignored() {
     let mut host = Host::polling();
     let (on, _) = host.request("GET").unwrap();
-    host.session.handle_answer(
+    host.session.handle_response(
         host.now,
         ExchangeId(99),
         &Answer { status: 500, fields: &[] },
@@ -127,7 +127,7 @@ fn answers_to_unknown_and_abandoned_requests_are_ignored() {
     assert!(host.waits() && host.events().is_empty());
     host.session.abort();
     host.drain();
-    host.session.handle_answer(host.now, on, &Answer { status: 200, fields: &[] }, "4a".into());
+    host.session.handle_response(host.now, on, &Answer { status: 200, fields: &[] }, "4a".into());
     assert_eq!(host.closed(), CloseReason::ForcedClose);
 }
 

@@ -6,13 +6,13 @@ use core::{fmt, mem};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    answer::ResponseHead,
     body::{Body, Progress},
     config::ClientConfig,
-    fault::AnswerFault,
+    fault::ResponseFault,
     fields::list,
     framing::BodyLength,
     response::write_decimal,
+    response_head::ResponseHead,
     scan::Scan,
 };
 use crate::{
@@ -44,7 +44,7 @@ use crate::{
 /// let mut read = *b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 /// let mut input = Input::new(&mut read);
 /// while let Some(reply) = client.handle_bytes(&mut input) {
-///     let Reply::Answer(head, body) = reply else { panic!("{reply:?}") };
+///     let Reply::Response(head, body) = reply else { panic!("{reply:?}") };
 ///     assert_eq!((head.status(), &body[..]), (200, &b"hi"[..]));
 /// }
 /// assert!(client.is_idle());
@@ -66,13 +66,13 @@ pub struct Client {
 /// What came of a request.
 pub enum Reply {
     /// The answer with its whole body.
-    Answer(ResponseHead, Bytes),
+    Response(ResponseHead, Bytes),
     /// 101, as the request wanted: from here on the bytes belong to another protocol. Those behind
     /// the head are still in the input.
     Upgraded(ResponseHead),
     /// The server broke a rule or a limit; the connection is of no more use, and an answer that was
     /// due is lost. May come between two requests.
-    Fault(AnswerFault),
+    Fault(ResponseFault),
     /// The connection ended before the answer was complete.
     Lost,
 }
@@ -81,8 +81,8 @@ pub enum Reply {
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(head, body) => {
-                f.debug_tuple("Answer").field(head).field(&body.len()).finish()
+            Self::Response(head, body) => {
+                f.debug_tuple("Response").field(head).field(&body.len()).finish()
             }
             Self::Upgraded(head) => f.debug_tuple("Upgraded").field(head).finish(),
             Self::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
@@ -180,7 +180,7 @@ impl Client {
         let step = match &self.state {
             State::Head(_) => self.read_head(input),
             State::Body { .. } => self.receive_body(input),
-            State::Idle | State::Excess if !input.is_empty() => Err(AnswerFault::Unsolicited),
+            State::Idle | State::Excess if !input.is_empty() => Err(ResponseFault::Unsolicited),
             State::Idle | State::Excess | State::Upgraded => Ok(None),
             State::Closed => {
                 input.take(input.len());
@@ -202,7 +202,7 @@ impl Client {
         match self.close() {
             State::Head(_) => Some(Reply::Lost),
             State::Body { head, body, .. } => Some(match body.end() {
-                Some(body) => Reply::Answer(head, body),
+                Some(body) => Reply::Response(head, body),
                 None => Reply::Lost,
             }),
             State::Idle | State::Excess | State::Closed | State::Upgraded => None,
@@ -227,20 +227,20 @@ impl Client {
     }
 
     /// Reads heads until one that is not interim, and what there is of its body.
-    fn read_head(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, AnswerFault> {
+    fn read_head(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, ResponseFault> {
         while let State::Head(asked) = &mut self.state {
             let (max, max_headers) = (self.config.head_limit(), self.config.max_headers);
             let found = next_head(&mut self.held, &mut self.scan, input, max, max_headers)?;
             let Some(head) = found else { return Ok(None) };
             self.scan = Scan::answer();
             match head.status() {
-                101 if !asked.upgrades => return Err(AnswerFault::Switched),
+                101 if !asked.upgrades => return Err(ResponseFault::Switched),
                 101 => {
                     self.state = State::Upgraded;
                     return Ok(Some(Reply::Upgraded(head)));
                 }
                 100..=199 if asked.interim == Self::MAX_INTERIM => {
-                    return Err(AnswerFault::Interim { max: Self::MAX_INTERIM });
+                    return Err(ResponseFault::Interim { max: Self::MAX_INTERIM });
                 }
                 100..=199 => asked.interim += 1,
                 _ => {
@@ -252,15 +252,15 @@ impl Client {
         self.receive_body(input)
     }
 
-    fn begin_body(&mut self, head: ResponseHead, asked: Asked) -> Result<(), AnswerFault> {
+    fn begin_body(&mut self, head: ResponseHead, asked: Asked) -> Result<(), ResponseFault> {
         // RFC 9112 section 6.3, rule 1.
         let length = if asked.is_head { Some(BodyLength::Sized(0)) } else { head.body_length() };
         if length != Some(BodyLength::Sized(0)) && head.is_encoded() {
-            return Err(AnswerFault::ContentCoding);
+            return Err(ResponseFault::ContentCoding);
         }
         let max = self.config.max_body;
         let body = match length {
-            Some(length) => Body::new(length, max).ok_or(AnswerFault::BodyTooLarge { max })?,
+            Some(length) => Body::new(length, max).ok_or(ResponseFault::BodyTooLarge { max })?,
             None => Body::until_close(),
         };
         let persists = head.keep_alive() && !asked.closes;
@@ -268,7 +268,7 @@ impl Client {
         Ok(())
     }
 
-    fn receive_body(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, AnswerFault> {
+    fn receive_body(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, ResponseFault> {
         let State::Body { body, .. } = &mut self.state else { return Ok(None) };
         let max = self.config.max_body;
         match body.receive(input.rest(), max, self.config.head_limit())? {
@@ -280,7 +280,7 @@ impl Client {
                 input.take(used);
                 Ok(self.answer(body, !input.is_empty()))
             }
-            Progress::TooLarge => Err(AnswerFault::BodyTooLarge { max }),
+            Progress::TooLarge => Err(ResponseFault::BodyTooLarge { max }),
         }
     }
 
@@ -290,7 +290,7 @@ impl Client {
         if persists {
             self.state = if excess { State::Excess } else { State::Idle };
         }
-        Some(Reply::Answer(head, body))
+        Some(Reply::Response(head, body))
     }
 
     /// Nothing comes any more; gives back the storage, and what was the state.
@@ -307,7 +307,7 @@ fn next_head(
     input: &mut Input<'_>,
     max: usize,
     max_headers: usize,
-) -> Result<Option<ResponseHead>, AnswerFault> {
+) -> Result<Option<ResponseHead>, ResponseFault> {
     // The common case: a whole head in one read is parsed where it is.
     if held.is_empty() {
         if let Some(found) = scan.find(input.rest(), max)? {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{answer::ResponseHead, date::WallClock, head::RequestHead};
+use super::{date::WallClock, head::RequestHead, response_head::ResponseHead};
 use crate::limits::Limits;
 
 /// Limits and patience of the server side, shared by all its connections.

@@ -162,7 +162,7 @@ impl Fault {
 /// After any of these nobody knows where the next answer starts, so the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum AnswerFault {
+pub enum ResponseFault {
     /// What is wrong with a message of either direction.
     #[error(transparent)]
     Message(#[from] Fault),

@@ -9,7 +9,6 @@
 //! message that two parties can read in two ways is how requests are smuggled past a proxy, and
 //! how one request gets the answer of another.
 
-mod answer;
 mod body;
 mod chunked;
 mod client;
@@ -23,19 +22,20 @@ mod fields;
 mod framing;
 mod head;
 mod response;
+mod response_head;
 mod scan;
 mod server;
 mod start_line;
 
 pub use self::{
-    answer::ResponseHead,
     client::{Client, Reply},
     config::{ClientConfig, Config},
     date::{HttpDate, WallClock},
     event::{Event, TimerKind},
-    fault::{AnswerFault, ChunkError, Fault},
+    fault::{ChunkError, Fault, ResponseFault},
     framing::BodyLength,
     head::RequestHead,
     response::{Response, reason_phrase},
+    response_head::ResponseHead,
     server::Server,
 };

@@ -87,7 +87,7 @@ impl Wire {
 
     fn on(&mut self, reply: Reply) {
         self.log.push(match reply {
-            Reply::Answer(head, body) => {
+            Reply::Response(head, body) => {
                 format!("{} {:?}", head.status(), String::from_utf8_lossy(&body))
             }
             Reply::Upgraded(head) => format!("{} upgraded", head.status()),

@@ -58,7 +58,7 @@ impl Model {
         body: Bytes,
     ) {
         let Some(on) = self.get.take() else { return };
-        self.session.handle_answer(now, on, &Answer { status, binary, cookie }, body.clone());
+        self.session.handle_response(now, on, &Answer { status, binary, cookie }, body.clone());
         let mut ends = None;
         if self.polls() {
             self.deadlines.stop(ClientTimerKind::Get);
@@ -75,7 +75,7 @@ impl Model {
     pub(in crate::client_session) fn answer_post(&mut self, now: Time, status: u16) {
         let Some(on) = self.post.take() else { return };
         let head = Answer { status, binary: false, cookie: None };
-        self.session.handle_answer(now, on, &head, Bytes::from_static(b"4ok"));
+        self.session.handle_response(now, on, &head, Bytes::from_static(b"4ok"));
         let mut ends = None;
         if self.polls() {
             self.deadlines.stop(ClientTimerKind::Post);
@@ -117,7 +117,7 @@ impl Model {
             return;
         }
         let head = Answer { status: 500, binary: false, cookie: Some(b"a=b") };
-        self.session.handle_answer(now, on, &head, Bytes::from_static(b"4late"));
+        self.session.handle_response(now, on, &head, Bytes::from_static(b"4late"));
         self.settle(None);
     }
 

@@ -48,8 +48,8 @@ fn fields_are_counted() {
         let mut bytes =
             format!("HTTP/1.1 204 No Content\r\n{}\r\n", "A: b\r\n".repeat(fields)).into_bytes();
         let fault = match client.handle_bytes(&mut Input::new(&mut bytes)) {
-            Some(Reply::Fault(AnswerFault::Message(fault))) => Some(fault),
-            Some(Reply::Answer(..)) => None,
+            Some(Reply::Fault(ResponseFault::Message(fault))) => Some(fault),
+            Some(Reply::Response(..)) => None,
             other => panic!("{other:?}"),
         };
         assert_eq!(fault, expected);

@@ -125,11 +125,11 @@ fn no_request_is_sent_into_an_answer_that_has_already_come() {
     let mut client = Wire::asked(&get()).client;
     let mut bytes = format!("{}{}", sized("ok"), sized("planted")).into_bytes();
     let mut input = Input::new(&mut bytes);
-    assert!(matches!(client.handle_bytes(&mut input), Some(Reply::Answer(..))));
+    assert!(matches!(client.handle_bytes(&mut input), Some(Reply::Response(..))));
     // The driver does not go on as it should, but asks at once.
     let mut out = Output::new();
     client.request(&get(), "a", &mut out);
     assert!(out.is_empty() && client.is_closed() && !client.is_idle());
     let reply = client.handle_bytes(&mut input);
-    assert!(matches!(reply, Some(Reply::Fault(AnswerFault::Unsolicited))), "{reply:?}");
+    assert!(matches!(reply, Some(Reply::Fault(ResponseFault::Unsolicited))), "{reply:?}");
 }

@@ -4,12 +4,12 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::*;
 
-fn parse(text: impl AsRef<[u8]>) -> Result<ResponseHead, AnswerFault> {
+fn parse(text: impl AsRef<[u8]>) -> Result<ResponseHead, ResponseFault> {
     ResponseHead::parse(text.as_ref(), 100)
 }
 
 /// A 200 with these header lines.
-fn with(lines: &str) -> Result<ResponseHead, AnswerFault> {
+fn with(lines: &str) -> Result<ResponseHead, ResponseFault> {
     parse(format!("HTTP/1.1 200 OK\r\n{lines}\r\n"))
 }
 
@@ -57,20 +57,20 @@ fn a_malformed_status_line_is_refused() {
         ("HTTP/2.0 200 OK", Fault::Version.into()),
         ("HTTP/0.9 200 OK", Fault::Version.into()),
         ("HTTP/1.2 200 OK", Fault::Version.into()),
-        ("HTTP/1.10 200 OK", AnswerFault::StatusLine),
-        ("http/1.1 200 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1", AnswerFault::StatusLine),
-        ("HTTP/1.1  200 OK", AnswerFault::StatusLine),
-        (" HTTP/1.1 200 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1 20 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1 2000 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1 2x0 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1 +20 OK", AnswerFault::StatusLine),
-        ("HTTP/1.1 200\tOK", AnswerFault::StatusLine),
-        ("HTTP/1.1 200 O\u{1}K", AnswerFault::StatusLine),
-        ("ICY 200 OK", AnswerFault::StatusLine),
-        ("GET / HTTP/1.1", AnswerFault::StatusLine),
-        ("SSH-2.0-OpenSSH_9.9", AnswerFault::StatusLine),
+        ("HTTP/1.10 200 OK", ResponseFault::StatusLine),
+        ("http/1.1 200 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1", ResponseFault::StatusLine),
+        ("HTTP/1.1  200 OK", ResponseFault::StatusLine),
+        (" HTTP/1.1 200 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1 20 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1 2000 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1 2x0 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1 +20 OK", ResponseFault::StatusLine),
+        ("HTTP/1.1 200\tOK", ResponseFault::StatusLine),
+        ("HTTP/1.1 200 O\u{1}K", ResponseFault::StatusLine),
+        ("ICY 200 OK", ResponseFault::StatusLine),
+        ("GET / HTTP/1.1", ResponseFault::StatusLine),
+        ("SSH-2.0-OpenSSH_9.9", ResponseFault::StatusLine),
         ("HTTP/1.1 200 O\0K", Fault::Nul { at: 14 }.into()),
         ("HTTP/1.1 200 O\rK", Fault::BareCarriageReturn { at: 14 }.into()),
         ("HTTP/1.1 200 O\nK", Fault::BareLineFeed { at: 14 }.into()),

@@ -7,7 +7,7 @@ use httparse::Status;
 
 use super::{
     diagnose::{diagnose, is_version},
-    fault::{AnswerFault, Fault},
+    fault::{Fault, ResponseFault},
     fields::{FEW_HEADERS, Fields, Span, list, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
@@ -39,7 +39,7 @@ impl ResponseHead {
     ///
     /// The first fault found, or [`Fault::NotOneHead`] if `raw` stops before the empty line or goes
     /// on behind it.
-    pub fn parse(raw: &[u8], max_headers: usize) -> Result<Self, AnswerFault> {
+    pub fn parse(raw: &[u8], max_headers: usize) -> Result<Self, ResponseFault> {
         match Scan::answer().find(raw, Self::MAX_LEN)? {
             Some(found) if found == (0..raw.len()) => Self::parse_found(raw, max_headers),
             _ => Err(Fault::NotOneHead.into()),
@@ -48,7 +48,7 @@ impl ResponseHead {
 
     /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
     /// feed in it follows a carriage return.
-    pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, AnswerFault> {
+    pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, ResponseFault> {
         let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
         let mut many = Vec::new();
         let mut response = httparse::Response::new(&mut []);
@@ -64,14 +64,14 @@ impl ResponseHead {
             Ok(Status::Complete(n)) if n == raw.len() => {}
             Ok(_) => return Err(Fault::NotOneHead.into()),
             Err(error) => {
-                let fault = diagnose(raw, error, max_headers).map(AnswerFault::Message);
+                let fault = diagnose(raw, error, max_headers).map(ResponseFault::Message);
                 return Err(fault.unwrap_or_else(|line| status_line_fault(line, error)));
             }
         }
         let (Some(status), Some(reason), Some(version)) =
             (response.code, response.reason, response.version)
         else {
-            return Err(AnswerFault::StatusLine);
+            return Err(ResponseFault::StatusLine);
         };
         let http_1_0 = version == 0;
         let mut framing = Framing::default();
@@ -174,12 +174,12 @@ impl fmt::Debug for ResponseHead {
 
 /// What is wrong with a status line that the parser has refused.
 #[cold]
-fn status_line_fault(line: &[u8], error: httparse::Error) -> AnswerFault {
+fn status_line_fault(line: &[u8], error: httparse::Error) -> ResponseFault {
     let mut words = line.split(|&byte| byte == b' ');
     let has_version = words.next().is_some_and(is_version) && words.next().is_some();
     match error {
         httparse::Error::Version if has_version => Fault::Version.into(),
-        _ => AnswerFault::StatusLine,
+        _ => ResponseFault::StatusLine,
     }
 }
 
