@@ -146,8 +146,8 @@ impl<S, Q, F> Connection<S, Q, F> {
         let Some(first) = due(self) else { return false };
         if let Some(until) = self.grace.extend(first, now) {
             match &mut self.role {
-                Role::Exchanges(exchanges) => exchanges.excuse(until),
-                Role::Socket(socket, _) => socket.excuse(until),
+                Role::Exchanges(exchanges) => exchanges.extend_deadlines(until),
+                Role::Socket(socket, _) => socket.extend_deadlines(until),
                 // Nothing that the peer sends matters any more.
                 Role::Lingering { .. } => return true,
             }

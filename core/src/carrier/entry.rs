@@ -200,10 +200,10 @@ impl<W: Clone> Entry<W> {
     {
         self.set_now(now);
         self.alarm.expire(now);
-        if let Some(due) = self.session.awaited().filter(|&due| due <= now)
+        if let Some(due) = self.session.peer_deadline().filter(|&due| due <= now)
             && let Some(until) = self.grace.extend(due, now)
         {
-            self.session.excuse(until);
+            self.session.extend_deadlines(until);
         }
         self.session.handle_timeout(now);
         let mut settled = Settled::default();

@@ -97,8 +97,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     }
 
     /// What the peer has to do need not be done before `until`: it may wait to be read.
-    pub fn excuse(&mut self, until: Time) {
-        self.http.excuse(until);
+    pub fn extend_deadlines(&mut self, until: Time) {
+        self.http.extend_deadlines(until);
     }
 
     /// Whether to read. A peer that does not read its answers is not to be read either, which is

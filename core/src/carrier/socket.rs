@@ -98,7 +98,7 @@ impl Socket {
     }
 
     /// The closing handshake need not end before `until`: the peer's part may wait to be read.
-    pub fn excuse(&mut self, until: Time) {
+    pub fn extend_deadlines(&mut self, until: Time) {
         self.close_deadline = self.close_deadline.map(|deadline| deadline.max(until));
     }
 

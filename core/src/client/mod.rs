@@ -337,13 +337,13 @@ impl ClientSession {
 /// For drivers that may not have been listening, as after a pause of the process.
 impl ClientSession {
     /// When something that the server has to do is due.
-    pub fn awaited(&self) -> Option<Time> {
+    pub fn peer_deadline(&self) -> Option<Time> {
         self.timers.earliest(AWAITED)
     }
 
     /// What the server has to do need not be done before `until`: what it has done may not have been
     /// read yet, as it was the driver that was away.
-    pub fn excuse(&mut self, until: Time) {
+    pub fn extend_deadlines(&mut self, until: Time) {
         let heartbeat = self.timers.deadline(ClientTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);

@@ -280,7 +280,7 @@ impl Link {
 
     /// What the server has to do need not be done before `until`. A connection that is kept waits for
     /// nothing: by then the server may have closed it.
-    pub(super) fn excuse(&mut self, until: Time) {
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
         if !self.is_free() {
             self.deadline = self.deadline.map(|deadline| deadline.max(until));
         }
@@ -410,7 +410,7 @@ impl Link {
     }
 
     /// When something is due that the server has to do.
-    pub(super) fn awaited(&self) -> Option<Time> {
+    pub(super) fn peer_deadline(&self) -> Option<Time> {
         self.deadline.filter(|_| !self.is_free())
     }
 

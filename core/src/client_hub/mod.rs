@@ -199,10 +199,10 @@ impl ClientHub {
     ///
     /// A server whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time) {
-        if let Some(due) = self.awaited().filter(|&due| due <= now)
+        if let Some(due) = self.peer_deadline().filter(|&due| due <= now)
             && let Some(until) = self.grace.extend(due, now)
         {
-            self.excuse(until);
+            self.extend_deadlines(until);
         }
         self.session.handle_timeout(now);
         for at in (0..self.links.len()).rev() {
@@ -216,14 +216,14 @@ impl ClientHub {
 /// For drivers that may not have been listening, as after a pause of the process.
 impl ClientHub {
     /// When something that the server has to do is due.
-    pub fn awaited(&self) -> Option<Time> {
-        self.links.iter().filter_map(Link::awaited).chain(self.session.awaited()).min()
+    pub fn peer_deadline(&self) -> Option<Time> {
+        self.links.iter().filter_map(Link::peer_deadline).chain(self.session.peer_deadline()).min()
     }
 
-    /// As [`ClientSession::excuse`].
-    pub fn excuse(&mut self, until: Time) {
-        self.session.excuse(until);
-        self.links.iter_mut().for_each(|link| link.excuse(until));
+    /// As [`ClientSession::extend_deadlines`].
+    pub fn extend_deadlines(&mut self, until: Time) {
+        self.session.extend_deadlines(until);
+        self.links.iter_mut().for_each(|link| link.extend_deadlines(until));
     }
 }
 

@@ -285,7 +285,7 @@ fn an_idle_connection_is_not_used_after_a_jump_of_the_clock() {
         // The process was away, and reads before it looks at the clock.
         server.now = server.now + Duration::from_secs(60);
         if excused {
-            server.hub.excuse(server.now + Duration::from_secs(60));
+            server.hub.extend_deadlines(server.now + Duration::from_secs(60));
         }
         server.answer(get, "4a");
         assert_eq!(server.closed, [post], "{excused}");

@@ -296,12 +296,12 @@ impl ServerSession {
 impl ServerSession {
     /// When something that the peer has to do is due: a sign of life, the end of an upgrade, or to take
     /// what is queued before a close.
-    pub fn awaited(&self) -> Option<Time> {
+    pub fn peer_deadline(&self) -> Option<Time> {
         self.timers.earliest(AWAITED)
     }
 
     /// Extends the deadlines of the peer to `until`, because what it has sent may not have been read yet.
-    pub fn excuse(&mut self, until: Time) {
+    pub fn extend_deadlines(&mut self, until: Time) {
         let heartbeat = self.timers.deadline(ServerTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);

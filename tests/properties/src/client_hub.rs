@@ -162,7 +162,7 @@ impl Driver {
             b'T' => {
                 self.wait();
             }
-            b'y' => self.excuse(Duration::from_secs(script.byte().into())),
+            b'y' => self.extend_deadlines(Duration::from_secs(script.byte().into())),
             b'C' => self.hub.close(self.now),
             b'K' => self.hub.abort(),
             _ => self.network(letter, script),
@@ -294,10 +294,10 @@ impl Driver {
         true
     }
 
-    fn excuse(&mut self, time: Duration) {
-        let (awaited, until) = (self.hub.awaited(), self.now + time);
-        self.hub.excuse(until);
-        assert_eq!(self.hub.awaited(), awaited.map(|due| due.max(until)));
+    fn extend_deadlines(&mut self, time: Duration) {
+        let (awaited, until) = (self.hub.peer_deadline(), self.now + time);
+        self.hub.extend_deadlines(until);
+        assert_eq!(self.hub.peer_deadline(), awaited.map(|due| due.max(until)));
         self.excused = self.excused.max(until);
     }
 

@@ -175,7 +175,7 @@ fn step(model: &mut Model, now: &mut Time, script: &mut Script<'_>) -> bool {
         }
         b'y' => {
             let until = *now + Duration::from_millis(script.byte().into());
-            model.excuse(until);
+            model.extend_deadlines(until);
         }
         b'c' => model.close(*now),
         _ => model.abort(),

@@ -169,7 +169,7 @@ impl Driver {
             b'y' => {
                 let until = now + core::time::Duration::from_millis(script.byte().into());
                 self.excused = self.excused.max(until);
-                model.excuse(until);
+                model.extend_deadlines(until);
             }
             b'c' => model.close(now),
             b'B' => model.abandon(now),

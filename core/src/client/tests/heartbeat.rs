@@ -83,7 +83,7 @@ fn bytes_that_move_put_off_a_pong_of_revision_3() {
 #[test]
 fn bytes_that_move_shorten_no_deadline_that_was_postponed() {
     let (mut host, _) = Host::websocket();
-    host.session.excuse(host.now + secs(100));
+    host.session.extend_deadlines(host.now + secs(100));
     host.session.handle_progress(host.now, 1_000_000);
     host.wait(secs(99));
     assert!(!host.session.is_closed());
@@ -103,15 +103,15 @@ fn bytes_before_the_handshake_and_after_the_end_set_no_deadline() {
 #[test]
 fn an_excused_server_may_ping_until_then_and_no_longer() {
     let (mut host, on) = Host::websocket();
-    assert_eq!(host.session.awaited(), Some(host.now + secs(45)));
-    host.session.excuse(host.now + secs(50));
+    assert_eq!(host.session.peer_deadline(), Some(host.now + secs(45)));
+    host.session.extend_deadlines(host.now + secs(50));
     host.wait(millis(49_999));
     host.text(on, "2");
     host.wait(millis(44_999));
     assert!(host.events().is_empty());
     host.wait(millis(1));
     assert_eq!(host.closed(), CloseReason::PingTimeout);
-    assert_eq!(host.session.awaited(), None);
+    assert_eq!(host.session.peer_deadline(), None);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn time_for_a_pong_is_never_used_up_by_rounding() {
     config.ping_timeout = millis(1);
     let mut peer = Peer::open("EIO=4&transport=polling", config);
     peer.session.handle_timeout(Time::from_millis(25_002));
-    assert_eq!(peer.session.awaited(), Some(Time::from_millis(25_003)));
+    assert_eq!(peer.session.peer_deadline(), Some(Time::from_millis(25_003)));
 }
 
 #[test]
@@ -93,16 +93,16 @@ fn a_pong_at_the_deadline_counts_if_it_is_handled_first() {
 fn an_excused_peer_may_answer_until_then_and_no_longer() {
     let (mut peer, on) = Peer::websocket();
     peer.wait(secs(45 - 1));
-    assert_eq!(peer.session.awaited(), Some(peer.now + secs(1)));
+    assert_eq!(peer.session.peer_deadline(), Some(peer.now + secs(1)));
     for until in [secs(2), secs(1)] {
-        peer.session.excuse(peer.now + until);
-        assert_eq!(peer.session.awaited(), Some(peer.now + secs(2)), "never sooner");
+        peer.session.extend_deadlines(peer.now + until);
+        assert_eq!(peer.session.peer_deadline(), Some(peer.now + secs(2)), "never sooner");
     }
     peer.wait(millis(1999));
     peer.text(on, "3");
-    assert_eq!(peer.session.awaited(), None);
-    peer.session.excuse(peer.now + secs(100));
-    assert_eq!(peer.session.awaited(), None, "nothing is awaited that was not");
+    assert_eq!(peer.session.peer_deadline(), None);
+    peer.session.extend_deadlines(peer.now + secs(100));
+    assert_eq!(peer.session.peer_deadline(), None, "nothing is awaited that was not");
     peer.wait(secs(45));
     assert_eq!(peer.closed(), CloseReason::PingTimeout);
 }
@@ -110,7 +110,7 @@ fn an_excused_peer_may_answer_until_then_and_no_longer() {
 #[test]
 fn an_excuse_does_not_delay_what_is_ours_to_do() {
     let (mut peer, on) = Peer::websocket();
-    peer.session.excuse(peer.now + secs(100));
+    peer.session.extend_deadlines(peer.now + secs(100));
     peer.wait(secs(25));
     assert_eq!(peer.frames(on), ["2"]);
 }
@@ -294,7 +294,7 @@ fn bytes_extend_the_time_for_a_ping_of_revision_3() {
 fn bytes_never_make_a_deadline_earlier_and_are_harmless_after_the_end() {
     let (mut peer, _) = Peer::websocket();
     peer.wait(secs(25));
-    peer.session.excuse(peer.now + secs(100));
+    peer.session.extend_deadlines(peer.now + secs(100));
     peer.session.handle_progress(peer.now, 1_000_000);
     peer.wait(secs(99));
     assert!(peer.session.is_open());

@@ -196,7 +196,7 @@ impl Server {
     }
 
     /// What the client has to do need not be done before `until`: it may wait to be read.
-    pub fn excuse(&mut self, until: Time) {
+    pub fn extend_deadlines(&mut self, until: Time) {
         self.deadline = self.deadline.max(until);
     }
 

@@ -161,13 +161,13 @@ impl Model {
     }
 
     /// The peer is given until then for whatever it has to do.
-    pub(super) fn excuse(&mut self, until: Time) {
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
         self.heartbeat.late |= self.heartbeat.silence.is_some_and(|due| due < until);
         let probe = self.probe.as_mut().map(|probe| &mut probe.deadline);
         let awaited =
             self.heartbeat.silence.as_mut().into_iter().chain(probe).chain(&mut self.closes);
         awaited.for_each(|deadline| *deadline = (*deadline).max(until));
-        self.session.excuse(until);
+        self.session.extend_deadlines(until);
         self.settle(Ends::No, false);
     }
 

@@ -232,8 +232,8 @@ fn deadlines(world: &World<Numbered>, life: u64) -> Deadlines {
         Some(EndId::Server(_, session)) => world.hub().session(session),
         _ => None,
     };
-    let client = world.client(life).and_then(|client| client.session().awaited());
-    (client, server.and_then(|session| session.awaited()))
+    let client = world.client(life).and_then(|client| client.session().peer_deadline());
+    (client, server.and_then(|session| session.peer_deadline()))
 }
 
 /// Who has heard something of the other one has set itself a later deadline.

@@ -13,7 +13,10 @@ impl Model {
         assert_eq!(session.handshake().is_some(), self.opened);
         assert_eq!(session.transport(), self.transport);
         let next = self.deadlines.next();
-        assert_eq!((session.poll_timeout(), session.awaited()), (next, self.deadlines.awaited()));
+        assert_eq!(
+            (session.poll_timeout(), session.peer_deadline()),
+            (next, self.deadlines.peer_deadline())
+        );
         assert!(self.over.is_some() || next.is_some(), "it would wait for ever");
         assert_eq!(session.queued(), self.queued());
         assert_eq!(session.is_receiving(), !self.held);

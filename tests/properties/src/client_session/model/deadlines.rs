@@ -26,7 +26,7 @@ impl Deadlines {
     }
 
     /// When something is due that the server has to do.
-    pub(super) fn awaited(&self) -> Option<Time> {
+    pub(super) fn peer_deadline(&self) -> Option<Time> {
         let awaited = self.0.values().filter(|(_, kind)| is_awaited(*kind));
         awaited.map(|(deadline, _)| *deadline).min()
     }
@@ -61,8 +61,8 @@ impl Model {
     }
 
     /// The server is given until then for whatever it has to do.
-    pub(in crate::client_session) fn excuse(&mut self, until: Time) {
-        self.session.excuse(until);
+    pub(in crate::client_session) fn extend_deadlines(&mut self, until: Time) {
+        self.session.extend_deadlines(until);
         self.late |= self.deadlines.expects_life_before(until);
         self.deadlines.postpone(until);
         self.excused = self.excused.max(until);

@@ -89,12 +89,12 @@ impl Model {
         // A peer that falls silent is always noticed.
         assert_eq!(next.is_none(), self.state == State::Closed);
         let Some((deadline, kind)) = next else {
-            return assert_eq!(self.session.awaited(), None);
+            return assert_eq!(self.session.peer_deadline(), None);
         };
         let Heartbeat { ping, silence, .. } = self.heartbeat;
         let probe = self.probe.as_ref().map(|probe| probe.deadline);
         let awaited = silence.into_iter().chain(probe).chain(self.closes).min();
-        assert_eq!(self.session.awaited(), awaited);
+        assert_eq!(self.session.peer_deadline(), awaited);
         let own = ping.into_iter().chain(awaited).min().expect("one of them");
         assert!(deadline <= own, "{kind:?} at {deadline:?}, when it should be {own:?}");
         match kind {

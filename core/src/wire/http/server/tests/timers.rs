@@ -49,7 +49,7 @@ fn an_excused_client_has_until_then_and_no_longer() {
     let mut wire = Wire::new();
     wire.feed("G");
     for until in [11 * SECOND, SECOND] {
-        wire.server.excuse(wire.now + until);
+        wire.server.extend_deadlines(wire.now + until);
         assert_eq!(due(&wire), (11 * SECOND, TimerKind::Head), "never sooner");
     }
     wire.pass(11 * SECOND);
