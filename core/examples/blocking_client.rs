@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use enginewire::{ClientConfig, ClientHub, Event, LinkAction, LinkId, Time, Url};
+use enginewire::{ClientConfig, ClientConnectionId, ClientHub, ClientHubAction, Event, Time, Url};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:3000".into());
@@ -29,10 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What happens, whichever thread notices it.
 enum Happening {
-    Connected(LinkId, io::Result<TcpStream>),
+    Connected(ClientConnectionId, io::Result<TcpStream>),
     /// Nothing means the end of the stream.
-    Read(LinkId, Vec<u8>),
-    Failed(LinkId),
+    Read(ClientConnectionId, Vec<u8>),
+    Failed(ClientConnectionId),
     Typed(String),
     InputEnded,
 }
@@ -40,7 +40,7 @@ enum Happening {
 struct Loop {
     hub: ClientHub,
     /// The connections that are there, to be written to.
-    streams: BTreeMap<LinkId, TcpStream>,
+    streams: BTreeMap<ClientConnectionId, TcpStream>,
     /// Given to each thread that watches something.
     happenings: Sender<Happening>,
     start: Instant,
@@ -112,9 +112,9 @@ impl Loop {
     fn act(&mut self) {
         while let Some(action) = self.hub.poll_action(self.now(), &mut random) {
             match action {
-                LinkAction::Connect(id) => self.connect(id),
-                LinkAction::Write(id) => self.write(id),
-                LinkAction::Close(id) => {
+                ClientHubAction::Connect(id) => self.connect(id),
+                ClientHubAction::Write(id) => self.write(id),
+                ClientHubAction::Close(id) => {
                     // Its reader ends with it.
                     if let Some(stream) = self.streams.remove(&id) {
                         let _ = stream.shutdown(Shutdown::Both);
@@ -137,7 +137,7 @@ impl Loop {
     }
 
     /// A blocking write: a server that does not read makes us wait, which a client may.
-    fn write(&mut self, id: LinkId) {
+    fn write(&mut self, id: ClientConnectionId) {
         let now = self.now();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let mut result = Ok(());
@@ -151,12 +151,12 @@ impl Loop {
         }
     }
 
-    fn lose(&mut self, id: LinkId) {
+    fn lose(&mut self, id: ClientConnectionId) {
         self.streams.remove(&id);
         self.hub.handle_lost(self.now(), id);
     }
 
-    fn connect(&self, id: LinkId) {
+    fn connect(&self, id: ClientConnectionId) {
         // Not always the server's own: it may have sent the client elsewhere.
         let Some(url) = self.hub.address(id).cloned() else { return };
         let happenings = self.happenings.clone();
@@ -170,7 +170,7 @@ impl Loop {
         });
     }
 
-    fn watch(&self, id: LinkId, stream: io::Result<TcpStream>) {
+    fn watch(&self, id: ClientConnectionId, stream: io::Result<TcpStream>) {
         let happenings = self.happenings.clone();
         thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];

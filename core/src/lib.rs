@@ -156,7 +156,7 @@ pub use crate::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, InvalidSubprotocol,
         OpenPacket, Reconnect, Reconnector,
     },
-    client_hub::{ClientHub, LinkAction, LinkId},
+    client_hub::{ClientConnectionId, ClientHub, ClientHubAction},
     config::{
         Cookie, Cors, CorsOrigin, HeadersHook, ServerConfig, SubprotocolHook, TransportKind,
         Transports,

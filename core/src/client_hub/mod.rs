@@ -1,9 +1,9 @@
 //! A whole client as one value: bytes of its connections in, bytes out.
 //!
 //! [`ClientSession`] asks for requests and WebSockets; here they become connections, which is all that
-//! an event loop has to know of. `link` is one such connection.
+//! an event loop has to know of. `connection` is one such connection.
 
-mod link;
+mod connection;
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ mod tests;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
-use self::link::{Link, Outcome};
+use self::connection::{Connection, Outcome};
 use crate::{
     carrier::GracePeriod,
     channel::{CloseReason, Event, ExchangeId, TransportFault, TrySendError},
@@ -26,18 +26,18 @@ use crate::{
 
 /// One TCP connection of a client. A name that the hub gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId(pub u64);
+pub struct ClientConnectionId(pub u64);
 
 /// What [`ClientHub::poll_action`] asks of an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkAction {
+pub enum ClientHubAction {
     /// Connect to the server at [`ClientHub::address`], under this name. The outcome goes to
     /// [`ClientHub::handle_connected`] or [`ClientHub::handle_refused`].
-    Connect(LinkId),
+    Connect(ClientConnectionId),
     /// There is something to write: call [`ClientHub::transmit`].
-    Write(LinkId),
+    Write(ClientConnectionId),
     /// Close this connection, or stop opening it. The hub has forgotten the name.
-    Close(LinkId),
+    Close(ClientConnectionId),
 }
 
 /// One Engine.IO session with all its connections, for event loops that have nothing but sockets.
@@ -50,7 +50,7 @@ pub enum LinkAction {
 /// ```
 /// use std::sync::Arc;
 ///
-/// use enginewire::{ClientConfig, ClientHub, Event, LinkAction, Time, Url};
+/// use enginewire::{ClientConfig, ClientHub, Event, ClientHubAction, Time, Url};
 ///
 /// let url = Url::parse("http://localhost:3000")?;
 /// let config = Arc::new(ClientConfig::new(&url));
@@ -59,14 +59,14 @@ pub enum LinkAction {
 /// let mut hub = ClientHub::new(Time::ZERO, &url, config, false, &mut entropy);
 /// hub.send("hello")?;
 ///
-/// let Some(LinkAction::Connect(link)) = hub.poll_action(Time::ZERO, &mut entropy) else {
+/// let Some(ClientHubAction::Connect(connection)) = hub.poll_action(Time::ZERO, &mut entropy) else {
 ///     panic!("nothing can be done without a connection");
 /// };
 /// // The socket is connected, and takes whatever it is given.
-/// assert!(hub.handle_connected(Time::ZERO, link));
-/// assert_eq!(hub.poll_action(Time::ZERO, &mut entropy), Some(LinkAction::Write(link)));
+/// assert!(hub.handle_connected(Time::ZERO, connection));
+/// assert_eq!(hub.poll_action(Time::ZERO, &mut entropy), Some(ClientHubAction::Write(connection)));
 /// let mut written = Vec::new();
-/// hub.transmit(Time::ZERO, link, |bytes| {
+/// hub.transmit(Time::ZERO, connection, |bytes| {
 ///     written.extend_from_slice(bytes);
 ///     bytes.len()
 /// });
@@ -75,7 +75,7 @@ pub enum LinkAction {
 /// // What was read from the socket.
 /// let mut read = *b"HTTP/1.1 200 OK\r\nContent-Length: 67\r\n\r\n\
 ///     0{\"sid\":\"a\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000}";
-/// hub.handle_bytes(Time::ZERO, link, &mut read);
+/// hub.handle_bytes(Time::ZERO, connection, &mut read);
 /// assert_eq!(hub.poll_event(), Some(Event::Opened));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -89,9 +89,9 @@ pub struct ClientHub {
     linger: Duration,
     /// When the server must have taken what was queued, once the application has closed the session.
     close_by: Option<Time>,
-    links: Vec<Link>,
-    closed: VecDeque<LinkId>,
-    opened: VecDeque<LinkId>,
+    connections: Vec<Connection>,
+    closed: VecDeque<ClientConnectionId>,
+    opened: VecDeque<ClientConnectionId>,
     arena: Arena,
     next_id: u64,
     grace: GracePeriod,
@@ -117,7 +117,7 @@ impl ClientHub {
             close_timeout: config.close_timeout,
             linger: config.linger,
             close_by: None,
-            links: Vec::new(),
+            connections: Vec::new(),
             closed: VecDeque::new(),
             opened: VecDeque::new(),
             arena: Arena::new(),
@@ -128,47 +128,49 @@ impl ClientHub {
     }
 
     /// A connection that was asked for is there. False if it is not wanted any more and can be closed.
-    pub fn handle_connected(&mut self, _now: Time, id: LinkId) -> bool {
-        let link = self.link(id);
-        let wanted = link.is_some();
-        if let Some(link) = link {
-            link.connected();
+    pub fn handle_connected(&mut self, _now: Time, id: ClientConnectionId) -> bool {
+        let connection = self.connection(id);
+        let wanted = connection.is_some();
+        if let Some(connection) = connection {
+            connection.connected();
         }
         wanted
     }
 
     /// A connection that was asked for is not to be had. The name is forgotten.
-    pub fn handle_refused(&mut self, now: Time, id: LinkId) {
+    pub fn handle_refused(&mut self, now: Time, id: ClientConnectionId) {
         self.forget(now, id, TransportFault::Unreachable);
     }
 
     /// Bytes came.
-    pub fn handle_bytes(&mut self, now: Time, id: LinkId, bytes: &mut [u8]) {
+    pub fn handle_bytes(&mut self, now: Time, id: ClientConnectionId, bytes: &mut [u8]) {
         let Some(at) = self.index(id) else { return };
-        if self.links[at].carries() {
+        if self.connections[at].carries() {
             self.session.handle_progress(now, bytes.len());
         }
         let mut input = Input::new(bytes);
-        while let Some(outcome) = self.links[at].handle_bytes(now, &mut input, &mut self.arena) {
+        while let Some(outcome) =
+            self.connections[at].handle_bytes(now, &mut input, &mut self.arena)
+        {
             self.take(now, at, outcome);
         }
         // Also if nothing came of it: what nobody has asked for ends a connection that was kept.
-        if self.links[at].is_over() {
-            self.close_link(at);
+        if self.connections[at].is_over() {
+            self.close_connection(at);
         }
     }
 
     /// The server has closed its side of the connection, which can be closed.
-    pub fn handle_eof(&mut self, now: Time, id: LinkId) {
+    pub fn handle_eof(&mut self, now: Time, id: ClientConnectionId) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].handle_eof(now) {
+        if let Some(outcome) = self.connections[at].handle_eof(now) {
             self.take(now, at, outcome);
         }
-        self.close_link(at);
+        self.close_connection(at);
     }
 
     /// The connection has failed. The name is forgotten.
-    pub fn handle_lost(&mut self, now: Time, id: LinkId) {
+    pub fn handle_lost(&mut self, now: Time, id: ClientConnectionId) {
         self.forget(now, id, TransportFault::ConnectionLost);
     }
 
@@ -178,20 +180,20 @@ impl ClientHub {
     /// does not count as written to. Call it again when there are fewer, which tells that the server
     /// reads. A loop whose writes go straight to the socket need not call it: [`transmit`](Self::transmit)
     /// sees that less was taken than given.
-    pub fn handle_blocked(&mut self, now: Time, id: LinkId, left: usize) {
-        if let Some(link) = self.link(id) {
-            let progress = link.block(left);
+    pub fn handle_blocked(&mut self, now: Time, id: ClientConnectionId, left: usize) {
+        if let Some(connection) = self.connection(id) {
+            let progress = connection.block(left);
             self.session.handle_progress(now, progress);
         }
     }
 
     /// A connection takes bytes again, after it did not take all of them: nothing is left.
-    pub fn handle_writable(&mut self, now: Time, id: LinkId) {
+    pub fn handle_writable(&mut self, now: Time, id: ClientConnectionId) {
         let Some(at) = self.index(id) else { return };
-        let progress = self.links[at].unblock(now, self.linger);
+        let progress = self.connections[at].unblock(now, self.linger);
         self.session.handle_progress(now, progress);
-        if self.links[at].is_over() {
-            self.close_link(at);
+        if self.connections[at].is_over() {
+            self.close_connection(at);
         }
     }
 
@@ -205,9 +207,9 @@ impl ClientHub {
             self.extend_deadlines(until);
         }
         self.session.handle_timeout(now);
-        for at in (0..self.links.len()).rev() {
-            if self.links[at].deadline().is_some_and(|deadline| deadline <= now) {
-                self.close_link(at);
+        for at in (0..self.connections.len()).rev() {
+            if self.connections[at].deadline().is_some_and(|deadline| deadline <= now) {
+                self.close_connection(at);
             }
         }
     }
@@ -217,13 +219,17 @@ impl ClientHub {
 impl ClientHub {
     /// When something that the server has to do is due.
     pub fn peer_deadline(&self) -> Option<Time> {
-        self.links.iter().filter_map(Link::peer_deadline).chain(self.session.peer_deadline()).min()
+        self.connections
+            .iter()
+            .filter_map(Connection::peer_deadline)
+            .chain(self.session.peer_deadline())
+            .min()
     }
 
     /// As [`ClientSession::extend_deadlines`].
     pub fn extend_deadlines(&mut self, until: Time) {
         self.session.extend_deadlines(until);
-        self.links.iter_mut().for_each(|link| link.extend_deadlines(until));
+        self.connections.iter_mut().for_each(|connection| connection.extend_deadlines(until));
     }
 }
 
@@ -257,27 +263,28 @@ impl ClientHub {
 /// Outputs.
 impl ClientHub {
     /// What to do about connections.
-    pub fn poll_action(&mut self, now: Time, entropy: &mut dyn Entropy) -> Option<LinkAction> {
+    pub fn poll_action(&mut self, now: Time, entropy: &mut dyn Entropy) -> Option<ClientHubAction> {
         while let Some(action) = self.session.poll_action(now) {
             self.act(now, action, entropy);
         }
         if self.session.is_closed() {
             // A WebSocket has its closing handshake still, nothing else has a purpose.
-            for at in (0..self.links.len()).rev() {
-                if self.links[at].is_http() {
-                    self.close_link(at);
+            for at in (0..self.connections.len()).rev() {
+                if self.connections[at].is_http() {
+                    self.close_connection(at);
                 }
             }
         }
         if let Some(id) = self.closed.pop_front() {
-            return Some(LinkAction::Close(id));
+            return Some(ClientHubAction::Close(id));
         }
         if let Some(id) = self.opened.pop_front() {
-            return Some(LinkAction::Connect(id));
+            return Some(ClientHubAction::Connect(id));
         }
         let session = &self.session;
-        let link = self.links.iter_mut().find(|link| link.wants_write(session))?;
-        Some(LinkAction::Write(link.announce()))
+        let connection =
+            self.connections.iter_mut().find(|connection| connection.wants_write(session))?;
+        Some(ClientHubAction::Write(connection.announce()))
     }
 
     /// Hands out the bytes that are to be written to a connection.
@@ -285,17 +292,22 @@ impl ClientHub {
     /// `write` takes from the front of what it is given and says how much. If that is less than all,
     /// the connection counts as blocked until [`handle_writable`](Self::handle_writable): messages
     /// then stay in the queue of the session, where they are bounded and count. At most 64 KiB are
-    /// handed out at a time; if there is more, [`LinkAction::Write`] follows.
+    /// handed out at a time; if there is more, [`ClientHubAction::Write`] follows.
     ///
     /// # Panics
     ///
     /// If `write` claims to have taken more than it was given.
-    pub fn transmit(&mut self, now: Time, id: LinkId, write: impl FnMut(&[u8]) -> usize) {
+    pub fn transmit(
+        &mut self,
+        now: Time,
+        id: ClientConnectionId,
+        write: impl FnMut(&[u8]) -> usize,
+    ) {
         let Some(at) = self.index(id) else { return };
-        let progress = self.links[at].transmit(now, self.linger, &mut self.session, write);
+        let progress = self.connections[at].transmit(now, self.linger, &mut self.session, write);
         self.session.handle_progress(now, progress);
-        if self.links[at].is_over() {
-            self.close_link(at);
+        if self.connections[at].is_over() {
+            self.close_connection(at);
         }
     }
 
@@ -307,7 +319,7 @@ impl ClientHub {
     /// When to call [`handle_timeout`](Self::handle_timeout). Changes with any other call.
     pub fn poll_timeout(&self) -> Option<Time> {
         let session = self.session.poll_timeout().map(|(deadline, _)| deadline);
-        self.links.iter().filter_map(Link::deadline).chain(session).min()
+        self.connections.iter().filter_map(Connection::deadline).chain(session).min()
     }
 }
 
@@ -322,59 +334,64 @@ impl ClientHub {
     ///
     /// Not always the one that the hub was made for, as a server may redirect. `None` if the hub has
     /// forgotten the name.
-    pub fn address(&self, id: LinkId) -> Option<&Url> {
-        self.index(id).map(|at| &**self.links[at].url())
+    pub fn address(&self, id: ClientConnectionId) -> Option<&Url> {
+        self.index(id).map(|at| &**self.connections[at].url())
     }
 
     /// Whether a connection should be read: not while the application has more than enough to catch
     /// up with, or the server reads no answers.
-    pub fn is_reading(&self, id: LinkId) -> bool {
-        self.index(id).is_some_and(|at| self.links[at].is_reading(&self.session))
+    pub fn is_reading(&self, id: ClientConnectionId) -> bool {
+        self.index(id).is_some_and(|at| self.connections[at].is_reading(&self.session))
     }
 
     /// Whether [`poll_action`](Self::poll_action) may have something.
     pub fn has_actions(&self) -> bool {
         let over = self.session.is_closed();
-        let wants_something =
-            |link: &Link| link.wants_write(&self.session) || (over && link.is_http());
+        let wants_something = |connection: &Connection| {
+            connection.wants_write(&self.session) || (over && connection.is_http())
+        };
         self.session.has_actions()
             || !self.closed.is_empty()
             || !self.opened.is_empty()
-            || self.links.iter().any(wants_something)
+            || self.connections.iter().any(wants_something)
     }
 
     /// Whether the session is over and no connection is left.
     pub fn is_finished(&self) -> bool {
-        self.session.is_closed() && self.links.is_empty() && !self.has_actions()
+        self.session.is_closed() && self.connections.is_empty() && !self.has_actions()
     }
 }
 
 impl ClientHub {
-    fn index(&self, id: LinkId) -> Option<usize> {
-        self.links.iter().position(|link| link.id() == id)
+    fn index(&self, id: ClientConnectionId) -> Option<usize> {
+        self.connections.iter().position(|connection| connection.id() == id)
     }
 
-    fn link(&mut self, id: LinkId) -> Option<&mut Link> {
-        self.links.iter_mut().find(|link| link.id() == id)
+    fn connection(&mut self, id: ClientConnectionId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.id() == id)
     }
 
     /// Does what the session asks for.
     fn act(&mut self, now: Time, action: ClientAction, entropy: &mut dyn Entropy) {
         match action {
             ClientAction::Request(on, request) => self.request(now, on, request),
-            ClientAction::Abandon(on) => self.close_links(|link| link.exchange() == Some(on)),
+            ClientAction::Abandon(on) => {
+                self.close_connections(|connection| connection.exchange() == Some(on))
+            }
             ClientAction::OpenWebSocket(on, request) => {
                 let id = self.fresh_id();
                 let url = Arc::clone(self.session.place());
-                let link = Link::handshake(id, url, on, request, &self.http, entropy);
-                self.open(link);
+                let connection = Connection::handshake(id, url, on, request, &self.http, entropy);
+                self.open(connection);
             }
             ClientAction::CloseWebSocket(on) => {
                 // If it is not open yet there is nobody to say it to.
-                self.close_links(|link| link.opens() == Some(on));
+                self.close_connections(|connection| connection.opens() == Some(on));
                 let close_by = self.close_by(now);
-                if let Some(link) = self.links.iter_mut().find(|link| link.socket() == Some(on)) {
-                    link.close_socket(close_by);
+                if let Some(connection) =
+                    self.connections.iter_mut().find(|connection| connection.socket() == Some(on))
+                {
+                    connection.close_socket(close_by);
                 }
             }
         }
@@ -383,34 +400,34 @@ impl ClientHub {
     /// Sends a request on the connection that has rested longest, or on a fresh one.
     fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
         // The clock may have jumped, and not been looked at yet.
-        self.close_links(|link| link.is_stale(now));
+        self.close_connections(|connection| connection.is_stale(now));
         let url = self.session.place();
-        let rested = (0..self.links.len())
-            .filter(|&at| is_same_origin(self.links[at].url(), url))
-            .filter_map(|at| Some((self.links[at].free_from()?, at)))
+        let rested = (0..self.connections.len())
+            .filter(|&at| is_same_origin(self.connections[at].url(), url))
+            .filter_map(|at| Some((self.connections[at].free_from()?, at)))
             .min()
-            .filter(|&(from, _)| from <= now || self.links.len() >= MAX_LINKS);
+            .filter(|&(from, _)| from <= now || self.connections.len() >= MAX_CONNECTIONS);
         match rested {
-            Some((_, at)) => self.links[at].request(now, on, request),
+            Some((_, at)) => self.connections[at].request(now, on, request),
             None => self.request_afresh(now, Arc::clone(url), on, request),
         }
     }
 
     fn request_afresh(&mut self, now: Time, url: Arc<Url>, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
-        let mut link = Link::http(id, url, &self.http);
-        link.request(now, on, request);
-        self.open(link);
+        let mut connection = Connection::http(id, url, &self.http);
+        connection.request(now, on, request);
+        self.open(connection);
     }
 
-    fn open(&mut self, link: Link) {
-        self.opened.push_back(link.id());
-        self.links.push(link);
+    fn open(&mut self, connection: Connection) {
+        self.opened.push_back(connection.id());
+        self.connections.push(connection);
     }
 
-    fn fresh_id(&mut self) -> LinkId {
+    fn fresh_id(&mut self) -> ClientConnectionId {
         self.next_id += 1;
-        LinkId(self.next_id)
+        ClientConnectionId(self.next_id)
     }
 
     /// Takes to the session what came on a connection.
@@ -418,16 +435,16 @@ impl ClientHub {
         let session = &mut self.session;
         match outcome {
             Outcome::Response(on, head, body) => {
-                self.links[at].keep(now);
+                self.connections[at].keep(now);
                 session.handle_response(now, on, &head, body);
             }
             Outcome::Stale(on, request) => {
-                let url = Arc::clone(self.links[at].url());
+                let url = Arc::clone(self.connections[at].url());
                 self.request_afresh(now, url, on, request);
             }
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
             Outcome::Open(on, subprotocol) => {
-                self.links[at].become_socket(self.max_message, self.max_fragments);
+                self.connections[at].become_socket(self.max_message, self.max_fragments);
                 session.handle_websocket_open(now, on, subprotocol.as_deref());
             }
             Outcome::Refused(on, fault) => session.handle_websocket_refused(now, on, fault),
@@ -436,7 +453,7 @@ impl ClientHub {
                 session.handle_websocket_lost(now, on, end);
                 // There may be a Close to be written still.
                 let close_by = self.close_by(now);
-                self.links[at].close_socket(close_by);
+                self.connections[at].close_socket(close_by);
             }
         }
     }
@@ -450,25 +467,25 @@ impl ClientHub {
     }
 
     /// A connection is no more, and the event loop knows it.
-    fn forget(&mut self, now: Time, id: LinkId, fault: TransportFault) {
+    fn forget(&mut self, now: Time, id: ClientConnectionId, fault: TransportFault) {
         let Some(at) = self.index(id) else { return };
-        if let Some(outcome) = self.links[at].lose(now, fault) {
+        if let Some(outcome) = self.connections[at].lose(now, fault) {
             self.take(now, at, outcome);
         }
-        self.links.remove(at);
+        self.connections.remove(at);
         self.opened.retain(|&opened| opened != id);
     }
 
-    fn close_links(&mut self, which: impl Fn(&Link) -> bool) {
-        for at in (0..self.links.len()).rev() {
-            if which(&self.links[at]) {
-                self.close_link(at);
+    fn close_connections(&mut self, which: impl Fn(&Connection) -> bool) {
+        for at in (0..self.connections.len()).rev() {
+            if which(&self.connections[at]) {
+                self.close_connection(at);
             }
         }
     }
 
-    fn close_link(&mut self, at: usize) {
-        let id = self.links.remove(at).id();
+    fn close_connection(&mut self, at: usize) {
+        let id = self.connections.remove(at).id();
         let before = self.opened.len();
         self.opened.retain(|&opened| opened != id);
         if self.opened.len() == before {
@@ -482,10 +499,10 @@ impl fmt::Debug for ClientHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientHub")
             .field("session", &self.session)
-            .field("links", &self.links)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }
 
 /// Connections from which on none is left alone after a response: as many as browsers open to a host.
-const MAX_LINKS: usize = 6;
+const MAX_CONNECTIONS: usize = 6;

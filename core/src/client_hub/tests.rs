@@ -27,9 +27,9 @@ struct Server {
     hub: ClientHub,
     now: Time,
     /// What has been written to each connection and not looked at yet.
-    written: BTreeMap<LinkId, Vec<u8>>,
-    connecting: Vec<LinkId>,
-    closed: Vec<LinkId>,
+    written: BTreeMap<ClientConnectionId, Vec<u8>>,
+    connecting: Vec<ClientConnectionId>,
+    closed: Vec<ClientConnectionId>,
     /// Bytes that each connection takes before it is blocked.
     room: usize,
 }
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// A session that is open on polling; its GET waits on the connection.
-    fn polling(upgrades: &str) -> (Self, LinkId) {
+    fn polling(upgrades: &str) -> (Self, ClientConnectionId) {
         let mut server = Self::new(|_| {});
         let first = server.connect();
         server.request(first);
@@ -63,33 +63,33 @@ impl Server {
         assert_eq!(server.hub.poll_event(), Some(Event::Opened));
         server.connecting.sort();
         // The WebSocket, if there is to be one, is asked for first.
-        let link = server.connecting.pop().unwrap();
-        assert!(server.hub.handle_connected(server.now, link));
+        let connection = server.connecting.pop().unwrap();
+        assert!(server.hub.handle_connected(server.now, connection));
         server.drain();
         let target = "/engine.io/?EIO=4&transport=polling&sid=the-sid";
-        assert_eq!(server.request(link), format!("GET {target}"));
-        (server, link)
+        assert_eq!(server.request(connection), format!("GET {target}"));
+        (server, connection)
     }
 
     /// A session that is open on a WebSocket.
-    fn websocket() -> (Self, LinkId, WebSocket) {
+    fn websocket() -> (Self, ClientConnectionId, WebSocket) {
         let mut server = Self::new(|config| config.transports = vec![TransportKind::WebSocket]);
-        let link = server.connect();
-        let mut ws = server.accept(link);
-        server.say(link, &mut ws, &open("[]"));
+        let connection = server.connect();
+        let mut ws = server.accept(connection);
+        server.say(connection, &mut ws, &open("[]"));
         assert_eq!(server.hub.poll_event(), Some(Event::Opened));
-        (server, link, ws)
+        (server, connection, ws)
     }
 
     fn drain(&mut self) {
         while let Some(action) = self.hub.poll_action(self.now, &mut seven()) {
             match action {
-                LinkAction::Connect(id) => self.connecting.push(id),
-                LinkAction::Close(id) => {
+                ClientHubAction::Connect(id) => self.connecting.push(id),
+                ClientHubAction::Close(id) => {
                     self.connecting.retain(|&connecting| connecting != id);
                     self.closed.push(id);
                 }
-                LinkAction::Write(id) => {
+                ClientHubAction::Write(id) => {
                     let written = self.written.entry(id).or_default();
                     let room = &mut self.room;
                     self.hub.transmit(self.now, id, |bytes| {
@@ -103,22 +103,22 @@ impl Server {
         }
     }
 
-    fn connect(&mut self) -> LinkId {
+    fn connect(&mut self) -> ClientConnectionId {
         let id = self.connecting.remove(0);
         assert!(self.hub.handle_connected(self.now, id));
         self.drain();
         id
     }
 
-    fn bytes(&mut self, link: LinkId, bytes: &[u8]) {
-        assert!(self.hub.is_reading(link));
-        self.hub.handle_bytes(self.now, link, &mut bytes.to_vec());
+    fn bytes(&mut self, connection: ClientConnectionId, bytes: &[u8]) {
+        assert!(self.hub.is_reading(connection));
+        self.hub.handle_bytes(self.now, connection, &mut bytes.to_vec());
         self.drain();
     }
 
     /// The method and target of the one request on a connection, and its body.
-    fn request(&mut self, link: LinkId) -> String {
-        let bytes = self.written.remove(&link).unwrap_or_default();
+    fn request(&mut self, connection: ClientConnectionId) -> String {
+        let bytes = self.written.remove(&connection).unwrap_or_default();
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a request") + 4;
         let head = RequestHead::parse(&bytes[..end], 100).unwrap();
         assert_eq!(head.header("host"), Some(&b"localhost:3000"[..]));
@@ -127,13 +127,13 @@ impl Server {
         format!("{} {}?{}{separator}{body}", head.method(), head.path(), head.query())
     }
 
-    fn answer(&mut self, link: LinkId, body: &str) {
-        self.bytes(link, answer(body, "").as_bytes());
+    fn answer(&mut self, connection: ClientConnectionId, body: &str) {
+        self.bytes(connection, answer(body, "").as_bytes());
     }
 
     /// Completes the opening handshake that was asked for.
-    fn accept(&mut self, link: LinkId) -> WebSocket {
-        let bytes = self.written.remove(&link).unwrap();
+    fn accept(&mut self, connection: ClientConnectionId) -> WebSocket {
+        let bytes = self.written.remove(&connection).unwrap();
         let head = RequestHead::parse(&bytes, 100).unwrap();
         let accept = ws::accept(&head).unwrap();
         let head = format!(
@@ -141,21 +141,21 @@ impl Server {
              Sec-WebSocket-Accept: {}\r\n\r\n",
             accept.as_str()
         );
-        self.bytes(link, head.as_bytes());
+        self.bytes(connection, head.as_bytes());
         WebSocket::new(Role::Server, 1_000_000, 100)
     }
 
     /// The server sends a text on a WebSocket.
-    fn say(&mut self, link: LinkId, ws: &mut WebSocket, text: &str) {
+    fn say(&mut self, connection: ClientConnectionId, ws: &mut WebSocket, text: &str) {
         let mut output = Output::new();
         ws.write(false, None, &text.to_string().into(), &mut output);
         let bytes = output.copy_to_bytes(output.remaining());
-        self.bytes(link, &bytes);
+        self.bytes(connection, &bytes);
     }
 
     /// What the client has sent on a WebSocket.
-    fn heard(&mut self, link: LinkId, ws: &mut WebSocket) -> Vec<String> {
-        let mut bytes = self.written.remove(&link).unwrap_or_default();
+    fn heard(&mut self, connection: ClientConnectionId, ws: &mut WebSocket) -> Vec<String> {
+        let mut bytes = self.written.remove(&connection).unwrap_or_default();
         let (mut arena, mut output) = (Arena::new(), Output::new());
         let mut input = Input::new(&mut bytes);
         let mut heard = Vec::new();
@@ -167,7 +167,7 @@ impl Server {
         }
         let replies = output.copy_to_bytes(output.remaining());
         if !replies.is_empty() {
-            self.bytes(link, &replies);
+            self.bytes(connection, &replies);
         }
         heard
     }
@@ -228,7 +228,7 @@ fn connections_are_used_again_once_they_have_rested() {
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn however_fast_it_goes_there_are_few_connections() {
     let (mut server, mut get) = Server::polling("[]");
-    let mut links = alloc::collections::BTreeSet::from([get]);
+    let mut connections = alloc::collections::BTreeSet::from([get]);
     for _ in 0..100 {
         server.answer(get, "4a");
         get = match server.connecting.len() {
@@ -236,9 +236,9 @@ fn however_fast_it_goes_there_are_few_connections() {
             _ => server.connect(),
         };
         assert!(server.request(get).starts_with("GET "));
-        links.insert(get);
+        connections.insert(get);
     }
-    assert_eq!(links.len(), MAX_LINKS);
+    assert_eq!(connections.len(), MAX_CONNECTIONS);
     assert_eq!(server.events().len(), 100);
 }
 
@@ -311,10 +311,11 @@ fn an_idle_connection_is_closed_before_the_server_might() {
 const REST: Duration = Duration::from_millis(25);
 
 /// The ways in which a connection ends.
-const ENDS: [fn(&mut ClientHub, Time, LinkId); 2] = [ClientHub::handle_eof, ClientHub::handle_lost];
+const ENDS: [fn(&mut ClientHub, Time, ClientConnectionId); 2] =
+    [ClientHub::handle_eof, ClientHub::handle_lost];
 
 /// A session on polling with a message under way. Its GET and its POST are on kept connections.
-fn on_kept_connections() -> (Server, LinkId, LinkId) {
+fn on_kept_connections() -> (Server, ClientConnectionId, ClientConnectionId) {
     let (mut server, first) = Server::polling("[]");
     server.hub.send("a").unwrap();
     server.drain();
@@ -337,12 +338,12 @@ fn a_request_that_meets_the_close_of_a_kept_connection_is_sent_again_on_a_fresh_
     for end in ENDS {
         let (mut server, get, post) = on_kept_connections();
         let posted = server.request(post);
-        for (link, body) in [(post, "ok"), (get, "4second")] {
-            end(&mut server.hub, server.now, link);
+        for (connection, body) in [(post, "ok"), (get, "4second")] {
+            end(&mut server.hub, server.now, connection);
             server.drain();
             let fresh = server.connect();
             let request = server.request(fresh);
-            if link == post {
+            if connection == post {
                 assert_eq!(request, posted);
             } else {
                 assert!(request.starts_with("GET ") && request.ends_with("sid=the-sid"));
@@ -453,9 +454,9 @@ fn a_large_body_that_was_cut_is_sent_again_from_its_start() {
 fn request_timeout_as_a_status_means_a_close_on_a_kept_connection_only() {
     let timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
     let (mut server, get, post) = on_kept_connections();
-    for (link, method) in [(get, "GET"), (post, "POST")] {
-        server.bytes(link, timeout);
-        assert_eq!(server.closed.pop(), Some(link));
+    for (connection, method) in [(get, "GET"), (post, "POST")] {
+        server.bytes(connection, timeout);
+        assert_eq!(server.closed.pop(), Some(connection));
         let fresh = server.connect();
         assert!(server.request(fresh).starts_with(method));
     }
@@ -510,8 +511,8 @@ fn connections_go_to_the_host_that_a_redirect_names() {
     server.answer(second, &open(r#"["websocket"]"#));
     // The WebSocket and the next GET.
     assert_eq!(server.connecting.len(), 2);
-    for link in &server.connecting {
-        assert_eq!(server.hub.address(*link).unwrap().authority(), "example.com");
+    for connection in &server.connecting {
+        assert_eq!(server.hub.address(*connection).unwrap().authority(), "example.com");
     }
     server.wait(Duration::from_secs(4));
     assert!(server.closed.contains(&first));
@@ -531,16 +532,16 @@ fn a_relative_redirect_stays_with_its_server() {
 #[test]
 fn a_redirect_of_a_websocket_is_a_failure() {
     let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
-    let link = server.connect();
-    server.bytes(link, b"HTTP/1.1 302 \r\nLocation: /p\r\nContent-Length: 0\r\n\r\n");
+    let connection = server.connect();
+    server.bytes(connection, b"HTTP/1.1 302 \r\nLocation: /p\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(server.events(), [closed(TransportFault::Status(302))]);
 }
 
 #[test]
 fn a_server_that_cannot_be_reached_is_reported_once() {
     let mut server = Server::new(|_| {});
-    let link = server.connecting.remove(0);
-    server.hub.handle_refused(server.now, link);
+    let connection = server.connecting.remove(0);
+    server.hub.handle_refused(server.now, connection);
     server.drain();
     assert_eq!(server.events(), [closed(TransportFault::Unreachable)]);
     assert!(server.hub.is_finished() && server.closed.is_empty());
@@ -578,8 +579,8 @@ fn a_session_upgrades_and_leaves_no_other_connection() {
 #[test]
 fn what_comes_behind_the_101_in_the_same_read_counts() {
     let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
-    let link = server.connect();
-    let bytes = server.written.remove(&link).unwrap();
+    let connection = server.connect();
+    let bytes = server.written.remove(&connection).unwrap();
     let accept = ws::accept(&RequestHead::parse(&bytes, 100).unwrap()).unwrap();
     let mut read = format!(
         "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -591,7 +592,7 @@ fn what_comes_behind_the_101_in_the_same_read_counts() {
     ws.write(false, None, &open("[]").into(), &mut output);
     ws.write(false, None, &"4early".into(), &mut output);
     read.extend_from_slice(&output.copy_to_bytes(output.remaining()));
-    server.bytes(link, &read);
+    server.bytes(connection, &read);
     assert_eq!(server.events(), [Event::Opened, message("early")]);
 }
 
@@ -643,21 +644,21 @@ fn websocket_opens_only_with_a_subprotocol_that_was_offered() {
             config.push_protocol("v1").unwrap();
             config.push_protocol("v2").unwrap();
         });
-        let link = server.connect();
-        let head = RequestHead::parse(&server.written.remove(&link).unwrap(), 100).unwrap();
+        let connection = server.connect();
+        let head = RequestHead::parse(&server.written.remove(&connection).unwrap(), 100).unwrap();
         assert_eq!(head.header("sec-websocket-protocol"), Some(&b"v1, v2"[..]));
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              {fields}Sec-WebSocket-Accept: {}\r\n\r\n",
             ws::accept(&head).unwrap().as_str()
         );
-        server.bytes(link, head.as_bytes());
+        server.bytes(connection, head.as_bytes());
         if let Some(refusal) = refusal {
             assert_eq!(server.events(), [closed(refusal.into())], "{fields}");
             continue;
         }
         let mut ws = WebSocket::new(Role::Server, 1_000_000, 100);
-        server.say(link, &mut ws, &open("[]"));
+        server.say(connection, &mut ws, &open("[]"));
         assert_eq!(server.events(), [Event::Opened]);
         assert_eq!(server.hub.session().subprotocol(), Some("v2"));
     }
@@ -665,34 +666,34 @@ fn websocket_opens_only_with_a_subprotocol_that_was_offered() {
 
 #[test]
 fn a_websocket_says_what_is_queued_and_closes() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.hub.send("a").unwrap();
     server.hub.close(server.now);
     server.drain();
     assert!(!server.hub.is_finished());
-    let heard = server.heard(link, &mut ws);
+    let heard = server.heard(connection, &mut ws);
     assert_eq!(heard[0], "4a");
     assert!(heard[1].starts_with("Peer"), "{heard:?}");
     assert_eq!(server.events(), [Event::Closed(CloseReason::ForcedClose)]);
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
 #[test]
 fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
-    let (mut server, link, _) = Server::websocket();
+    let (mut server, connection, _) = Server::websocket();
     server.hub.close(server.now);
     server.drain();
     assert!(server.closed.is_empty());
     server.wait(Duration::from_secs(2));
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.room = 0;
     for i in 0..50 {
         server.hub.send(format!("{i:01000}")).unwrap();
@@ -704,18 +705,18 @@ fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
         server.wait(Duration::from_millis(250));
         assert!(server.closed.is_empty());
         server.room = 2500;
-        server.hub.handle_writable(server.now, link);
+        server.hub.handle_writable(server.now, connection);
         server.drain();
     }
-    let heard = server.heard(link, &mut ws);
+    let heard = server.heard(connection, &mut ws);
     assert_eq!(heard.len(), 51);
     assert!(heard[50].starts_with("Peer"), "{heard:?}");
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
 }
 
 #[test]
 fn a_close_does_not_wait_for_ever_for_a_server_that_takes_nothing() {
-    let (mut server, link, _) = Server::websocket();
+    let (mut server, connection, _) = Server::websocket();
     server.room = 0;
     server.hub.send("a").unwrap();
     server.hub.close(server.now);
@@ -723,32 +724,32 @@ fn a_close_does_not_wait_for_ever_for_a_server_that_takes_nothing() {
     server.wait(Duration::from_secs(29));
     assert!(server.closed.is_empty());
     server.wait(Duration::from_secs(1));
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
 #[test]
 fn a_large_message_on_its_way_does_not_keep_us_from_reading() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.room = 10;
     server.hub.send("x".repeat(300_000)).unwrap();
     server.drain();
-    assert!(server.hub.is_reading(link));
-    server.say(link, &mut ws, "2");
-    server.say(link, &mut ws, "4a");
+    assert!(server.hub.is_reading(connection));
+    server.say(connection, &mut ws, "2");
+    server.say(connection, &mut ws, "4a");
     assert_eq!(server.events(), [message("a")]);
     // But a server that lets pongs of WebSocket pile up is not read any more.
     let ping = [&[0x89, 125][..], &[0; 125]].concat();
     let mut pings = 0;
-    while server.hub.is_reading(link) {
-        server.bytes(link, &ping);
+    while server.hub.is_reading(connection) {
+        server.bytes(connection, &ping);
         pings += 1;
         assert!(pings < 1000, "there is no end to it");
     }
     server.room = usize::MAX;
-    server.hub.handle_writable(server.now, link);
+    server.hub.handle_writable(server.now, connection);
     server.drain();
-    assert!(server.hub.is_reading(link));
+    assert!(server.hub.is_reading(connection));
 }
 
 /// The rates of a slow transfer, in bytes a second, and whether the session outlives it.
@@ -757,22 +758,22 @@ const RATES: [(usize, bool); 3] = [(1200, true), (900, false), (0, false)];
 #[test]
 fn a_frame_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
     for (rate, lives) in RATES {
-        let (mut server, link, _) = Server::websocket();
+        let (mut server, connection, _) = Server::websocket();
         let mut head = vec![0x81, 127];
         head.extend_from_slice(&300_000_u64.to_be_bytes());
-        server.bytes(link, &head);
+        server.bytes(connection, &head);
         let mut sent = 0;
         while sent < 200_000 && !server.hub.session().is_closed() {
             server.wait(Duration::from_secs(1));
             if rate > 0 && !server.hub.session().is_closed() {
-                server.bytes(link, &vec![b'4'; rate]);
+                server.bytes(connection, &vec![b'4'; rate]);
                 sent += rate;
             }
         }
         let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
         assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
         if lives {
-            server.bytes(link, &vec![b'4'; 300_000 - sent]);
+            server.bytes(connection, &vec![b'4'; 300_000 - sent]);
             assert!(matches!(server.events()[..], [Event::Message(_)]));
         }
     }
@@ -815,7 +816,7 @@ fn a_byte_a_minute_keeps_no_session() {
 fn a_request_that_is_taken_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
     for websocket in [false, true] {
         for (rate, lives) in RATES {
-            let (mut server, link) = match websocket {
+            let (mut server, connection) = match websocket {
                 false => {
                     let (mut server, _) = Server::polling("[]");
                     server.hub.send("x".repeat(200_000)).unwrap();
@@ -825,17 +826,17 @@ fn a_request_that_is_taken_slowly_keeps_the_session_at_the_lowest_rate_and_above
                     (server, post)
                 }
                 true => {
-                    let (mut server, link, _) = Server::websocket();
+                    let (mut server, connection, _) = Server::websocket();
                     server.room = 0;
                     server.hub.send("x".repeat(200_000)).unwrap();
                     server.drain();
-                    (server, link)
+                    (server, connection)
                 }
             };
             for _ in 0..150 {
                 server.wait(Duration::from_secs(1));
                 server.room = rate;
-                server.hub.handle_writable(server.now, link);
+                server.hub.handle_writable(server.now, connection);
                 server.drain();
             }
             let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
@@ -867,55 +868,55 @@ fn bytes_that_a_socket_with_room_takes_are_no_signs_of_life() {
 
 #[test]
 fn little_is_handed_out_at_a_time() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.hub.send("x".repeat(300_000)).unwrap();
     let mut pieces = 0;
     while let Some(action) = server.hub.poll_action(server.now, &mut seven()) {
-        assert_eq!(action, LinkAction::Write(link));
+        assert_eq!(action, ClientHubAction::Write(connection));
         let mut taken = 0;
-        server.hub.transmit(server.now, link, |bytes| {
+        server.hub.transmit(server.now, connection, |bytes| {
             taken += bytes.len();
-            server.written.entry(link).or_default().extend_from_slice(bytes);
+            server.written.entry(connection).or_default().extend_from_slice(bytes);
             bytes.len()
         });
         assert!((1..=64 * 1024).contains(&taken), "{taken} at a time");
         pieces += 1;
     }
     assert_eq!(pieces, 5);
-    assert_eq!(server.heard(link, &mut ws), [format!("4{}", "x".repeat(300_000))]);
+    assert_eq!(server.heard(connection, &mut ws), [format!("4{}", "x".repeat(300_000))]);
 }
 
 #[test]
 fn a_loop_that_keeps_bytes_itself_gets_no_more_until_they_are_written() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.hub.send("a").unwrap();
     server.drain();
-    server.hub.handle_blocked(server.now, link, 5);
+    server.hub.handle_blocked(server.now, connection, 5);
     server.hub.send("b").unwrap();
     server.drain();
-    assert_eq!(server.heard(link, &mut ws), ["4a"]);
-    server.hub.handle_writable(server.now, link);
+    assert_eq!(server.heard(connection, &mut ws), ["4a"]);
+    server.hub.handle_writable(server.now, connection);
     server.drain();
-    assert_eq!(server.heard(link, &mut ws), ["4b"]);
+    assert_eq!(server.heard(connection, &mut ws), ["4b"]);
 }
 
 #[test]
 fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
     for (rate, lives) in RATES {
-        let (mut server, link, _) = Server::websocket();
+        let (mut server, connection, _) = Server::websocket();
         server.hub.send("x".repeat(200_000)).unwrap();
         let mut left = 0;
         for _ in 0..150 {
             if left == 0 {
-                server.hub.handle_writable(server.now, link);
+                server.hub.handle_writable(server.now, connection);
                 assert!(server.hub.poll_action(server.now, &mut seven()).is_some());
-                server.hub.transmit(server.now, link, |bytes| {
+                server.hub.transmit(server.now, connection, |bytes| {
                     left += bytes.len();
                     bytes.len()
                 });
             }
             // The socket is full from the first byte on.
-            server.hub.handle_blocked(server.now, link, left);
+            server.hub.handle_blocked(server.now, connection, left);
             assert_eq!(server.hub.poll_action(server.now, &mut seven()), None);
             server.wait(Duration::from_secs(1));
             if server.hub.session().is_closed() {
@@ -931,41 +932,41 @@ fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
 
 #[test]
 fn a_close_counts_as_written_when_a_loop_that_keeps_it_says_so() {
-    let (mut server, link, _) = Server::websocket();
+    let (mut server, connection, _) = Server::websocket();
     server.hub.send("a").unwrap();
     server.hub.close(server.now);
     server.drain();
-    server.hub.handle_blocked(server.now, link, 5);
+    server.hub.handle_blocked(server.now, connection, 5);
     server.wait(Duration::from_secs(29));
     assert!(server.closed.is_empty());
-    server.hub.handle_writable(server.now, link);
+    server.hub.handle_writable(server.now, connection);
     server.wait(Duration::from_millis(1999));
     assert!(server.closed.is_empty());
     server.wait(Duration::from_millis(1));
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     // The server's Close comes first.
-    let (mut server, link, _) = Server::websocket();
+    let (mut server, connection, _) = Server::websocket();
     server.hub.close(server.now);
     server.drain();
-    server.hub.handle_blocked(server.now, link, 5);
-    server.bytes(link, b"\x88\x00");
+    server.hub.handle_blocked(server.now, connection, 5);
+    server.bytes(connection, b"\x88\x00");
     assert!(server.closed.is_empty(), "ours is not written");
-    server.hub.handle_writable(server.now, link);
+    server.hub.handle_writable(server.now, connection);
     server.drain();
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
 #[test]
 fn a_server_that_is_silent_and_takes_nothing_is_left_after_a_moment() {
-    let (mut server, link, _) = Server::websocket();
+    let (mut server, connection, _) = Server::websocket();
     server.room = 0;
     server.hub.send("a").unwrap();
     server.drain();
     server.wait(Duration::from_secs(45));
     assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
     server.wait(Duration::from_secs(2));
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
@@ -976,15 +977,15 @@ fn the_time_for_a_closing_handshake_can_be_set() {
         config.linger = Duration::from_millis(100);
     };
     let mut server = Server::new(change);
-    let link = server.connect();
-    let mut ws = server.accept(link);
-    server.say(link, &mut ws, &open("[]"));
+    let connection = server.connect();
+    let mut ws = server.accept(connection);
+    server.say(connection, &mut ws, &open("[]"));
     server.hub.close(server.now);
     server.drain();
     server.wait(Duration::from_millis(99));
     assert!(server.closed.is_empty());
     server.wait(Duration::from_millis(1));
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
@@ -1017,7 +1018,7 @@ fn a_session_on_polling_closes_all_its_connections() {
 #[test]
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn messages_wait_in_the_session_while_the_socket_takes_nothing() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.room = 10;
     for i in 0..1000 {
         server.hub.send(format!("{i:0100}")).unwrap();
@@ -1026,61 +1027,61 @@ fn messages_wait_in_the_session_while_the_socket_takes_nothing() {
     assert!(server.hub.session().queued() > 30_000);
     assert!(!server.hub.has_actions());
     server.room = usize::MAX;
-    server.hub.handle_writable(server.now, link);
+    server.hub.handle_writable(server.now, connection);
     server.drain();
-    assert_eq!(server.heard(link, &mut ws).len(), 1000);
+    assert_eq!(server.heard(connection, &mut ws).len(), 1000);
     assert_eq!(server.hub.session().queued(), 0);
 }
 
 #[test]
 fn a_loop_that_could_not_write_when_it_was_told_to_is_told_again() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     server.hub.send("a").unwrap();
-    let write = Some(LinkAction::Write(link));
+    let write = Some(ClientHubAction::Write(connection));
     assert_eq!(server.hub.poll_action(server.now, &mut seven()), write);
     assert_eq!(server.hub.poll_action(server.now, &mut seven()), None, "it knows");
-    server.hub.handle_writable(server.now, link);
+    server.hub.handle_writable(server.now, connection);
     server.drain();
-    assert_eq!(server.heard(link, &mut ws), ["4a"]);
+    assert_eq!(server.heard(connection, &mut ws), ["4a"]);
 }
 
 #[test]
 fn a_websocket_is_not_read_while_the_application_is_behind() {
-    let (mut server, link, mut ws) = Server::websocket();
+    let (mut server, connection, mut ws) = Server::websocket();
     for _ in 0..11 {
-        server.say(link, &mut ws, &format!("4{}", "x".repeat(100_000)));
+        server.say(connection, &mut ws, &format!("4{}", "x".repeat(100_000)));
     }
-    assert!(!server.hub.is_reading(link));
+    assert!(!server.hub.is_reading(connection));
     assert_eq!(server.events().len(), 11);
-    assert!(server.hub.is_reading(link));
+    assert!(server.hub.is_reading(connection));
 }
 
 #[test]
 fn a_closed_websocket_and_a_broken_one_end_the_session() {
-    let (mut server, link, _) = Server::websocket();
-    server.bytes(link, b"\x88\x00");
+    let (mut server, connection, _) = Server::websocket();
+    server.bytes(connection, b"\x88\x00");
     assert_eq!(server.events(), [Event::Closed(CloseReason::TransportClose)]);
-    assert_eq!(server.closed, [link]);
-    let (mut server, link, _) = Server::websocket();
-    server.hub.handle_lost(server.now, link);
+    assert_eq!(server.closed, [connection]);
+    let (mut server, connection, _) = Server::websocket();
+    server.hub.handle_lost(server.now, connection);
     assert_eq!(server.events(), [Event::Closed(CloseReason::TransportClose)]);
-    let (mut server, link, _) = Server::websocket();
-    server.bytes(link, b"\x81\x81aaaa4");
+    let (mut server, connection, _) = Server::websocket();
+    server.bytes(connection, b"\x81\x81aaaa4");
     assert_eq!(server.events(), [closed(ws::Violation::Masked.into())]);
-    assert_eq!(server.closed, [link]);
+    assert_eq!(server.closed, [connection]);
     assert!(server.hub.is_finished());
 }
 
 #[test]
 fn connections_that_were_kept_go_with_a_session_whose_websocket_is_lost() {
     let (mut server, get) = Server::polling(r#"["websocket"]"#);
-    let link = server.connect();
-    let mut ws = server.accept(link);
-    assert_eq!(server.heard(link, &mut ws), ["2probe"]);
-    server.say(link, &mut ws, "3probe");
+    let connection = server.connect();
+    let mut ws = server.accept(connection);
+    assert_eq!(server.heard(connection, &mut ws), ["2probe"]);
+    server.say(connection, &mut ws, "3probe");
     server.answer(get, "6");
     assert_eq!(server.events(), [Event::Upgraded]);
-    server.hub.handle_lost(server.now, link);
+    server.hub.handle_lost(server.now, connection);
     assert!(server.hub.has_actions());
     server.drain();
     assert_eq!(server.closed, [get]);

@@ -32,7 +32,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use enginewire::{
-    ClientConfig, ClientHub, Encoded, Event, LinkAction, LinkId, Revision, Time, Url,
+    ClientConfig, ClientConnectionId, ClientHub, ClientHubAction, Encoded, Event, Revision, Time,
+    Url,
     wire::{http::RequestHead, ws},
 };
 
@@ -61,9 +62,9 @@ pub fn run(data: &[u8]) -> Reached {
 /// All that was seen of a client.
 #[derive(Debug, Default, PartialEq)]
 struct Log {
-    actions: Vec<LinkAction>,
+    actions: Vec<ClientHubAction>,
     events: Vec<Event>,
-    written: Vec<(LinkId, Vec<u8>)>,
+    written: Vec<(ClientConnectionId, Vec<u8>)>,
     /// Messages that were taken.
     sent: usize,
 }
@@ -103,7 +104,7 @@ struct Driver {
 }
 
 struct Link {
-    id: LinkId,
+    id: ClientConnectionId,
     connected: bool,
     /// How much it takes.
     room: usize,
@@ -323,21 +324,21 @@ impl Driver {
                 self.log.actions.push(action);
             }
             match action {
-                LinkAction::Connect(id) => {
+                ClientHubAction::Connect(id) => {
                     assert!(self.links.iter().all(|link| link.id < id), "{id:?} twice");
                     self.links.push(Link::new(id));
                     assert!(self.links.len() <= MAX_LINKS, "{} connections", self.links.len());
                 }
-                LinkAction::Close(id) => {
+                ClientHubAction::Close(id) => {
                     let at = self.index(id);
                     self.links.remove(at);
                 }
-                LinkAction::Write(id) => self.write(id),
+                ClientHubAction::Write(id) => self.write(id),
             }
         }
     }
 
-    fn write(&mut self, id: LinkId) {
+    fn write(&mut self, id: ClientConnectionId) {
         let at = self.index(id);
         let link = &mut self.links[at];
         assert!(link.connected, "{id:?} is not there yet");
@@ -357,7 +358,7 @@ impl Driver {
         });
     }
 
-    fn index(&self, id: LinkId) -> usize {
+    fn index(&self, id: ClientConnectionId) -> usize {
         let at = self.links.iter().position(|link| link.id == id);
         at.expect("a connection that was asked for and is not gone")
     }
@@ -430,7 +431,7 @@ impl Driver {
 }
 
 impl Link {
-    const fn new(id: LinkId) -> Self {
+    const fn new(id: ClientConnectionId) -> Self {
         Self { id, connected: false, room: usize::MAX, head: Vec::new(), held: Vec::new() }
     }
 }

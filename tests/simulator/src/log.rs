@@ -6,7 +6,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use enginewire::{LinkAction, LinkId, Time, hub::ConnectionId};
+use enginewire::{ClientConnectionId, ClientHubAction, Time, hub::ConnectionId};
 
 use crate::{
     application::EndId,
@@ -49,7 +49,7 @@ pub(crate) enum Deed {
     /// The server asks for this.
     Server(Wish, ConnectionId),
     /// The client of this life asks for this.
-    Client(u64, Wish, LinkId),
+    Client(u64, Wish, ClientConnectionId),
     /// A side writes so many bytes, or reads them.
     Writes(WireId, Side, usize),
     Reads(WireId, Side, usize),
@@ -88,11 +88,11 @@ pub(crate) enum News {
 }
 
 impl Deed {
-    pub(crate) const fn of_link(life: u64, action: LinkAction) -> Self {
+    pub(crate) const fn of_link(life: u64, action: ClientHubAction) -> Self {
         match action {
-            LinkAction::Connect(link) => Self::Client(life, Wish::Connect, link),
-            LinkAction::Write(link) => Self::Client(life, Wish::Write, link),
-            LinkAction::Close(link) => Self::Client(life, Wish::Close, link),
+            ClientHubAction::Connect(link) => Self::Client(life, Wish::Connect, link),
+            ClientHubAction::Write(link) => Self::Client(life, Wish::Write, link),
+            ClientHubAction::Close(link) => Self::Client(life, Wish::Close, link),
         }
     }
 }

@@ -13,7 +13,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{ClientHub, LinkAction, LinkId, Time, Url, carrier::Outbox, wire::Output};
+use enginewire::{
+    ClientConnectionId, ClientHub, ClientHubAction, Time, Url, carrier::Outbox, wire::Output,
+};
 use futures_io::AsyncWrite;
 
 use super::{Shared, connect::connect};
@@ -69,7 +71,7 @@ struct Task<R: Runtime> {
 
 /// One connection.
 struct Connection<R: Runtime> {
-    id: LinkId,
+    id: ClientConnectionId,
     state: State<R>,
     /// The session wants to have it read.
     reads: bool,
@@ -105,7 +107,7 @@ enum Input {
 /// What came of a lock on the session.
 struct Exchanged {
     /// A connection that has something to write.
-    write: Option<LinkId>,
+    write: Option<ClientConnectionId>,
     /// A connection is to be read again, after it was not.
     resumed: bool,
     /// The session may ask for more.
@@ -228,7 +230,7 @@ impl<R: Runtime> Task<R> {
         let mut write = None;
         while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.entropy)) {
             match action {
-                LinkAction::Connect(id) => {
+                ClientHubAction::Connect(id) => {
                     let Some(url) = hub.address(id).cloned() else { continue };
                     let shared = Arc::clone(shared);
                     let connecting = Box::pin(async move { connect_to(&shared, &url).await });
@@ -237,12 +239,12 @@ impl<R: Runtime> Task<R> {
                     // To be polled, so that it wakes the task.
                     cx.waker().wake_by_ref();
                 }
-                LinkAction::Close(id) => {
+                ClientHubAction::Close(id) => {
                     if let Some(at) = connections.iter().position(|it| it.id == id) {
                         closed.push(connections.swap_remove(at));
                     }
                 }
-                LinkAction::Write(id) => {
+                ClientHubAction::Write(id) => {
                     let connection = connections.iter_mut().find(|it| it.id == id);
                     if let Some(Connection { state, .. }) = connection
                         && let State::Open { outbox, broken, .. } = state
@@ -280,7 +282,13 @@ impl<R: Runtime> Task<R> {
     }
 
     /// Writes what the session has handed out for a connection.
-    fn write(&mut self, id: LinkId, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
+    fn write(
+        &mut self,
+        id: ClientConnectionId,
+        now: Time,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) {
         let connection = self.connections.iter_mut().find(|connection| connection.id == id);
         let Some(Connection { state: State::Open { stream, outbox, broken, .. }, .. }) = connection
         else {
@@ -319,7 +327,7 @@ impl<R: Runtime> Task<R> {
 
 impl crate::client_cell::Guard<'_> {
     /// Hands what became of a connection to the session.
-    fn handle(&mut self, now: Time, id: LinkId, input: Input, scratch: &mut Scratch) {
+    fn handle(&mut self, now: Time, id: ClientConnectionId, input: Input, scratch: &mut Scratch) {
         let inner = &mut *self.inner;
         let hub = &mut inner.hosted.hub;
         match input {

@@ -1,6 +1,6 @@
 //! The clients of a world.
 
-use enginewire::{Event, LinkAction, LinkId, Time};
+use enginewire::{ClientConnectionId, ClientHubAction, Event, Time};
 
 use super::{Client, NETWORK_CLASS, Next, World, rearm};
 use crate::{
@@ -13,7 +13,11 @@ use crate::{
 
 impl<A: Application> World<A> {
     /// Does something to the connection of a client.
-    pub(super) fn on_link(&mut self, id: WireId, act: impl FnOnce(&mut Client, Time, LinkId)) {
+    pub(super) fn on_link(
+        &mut self,
+        id: WireId,
+        act: impl FnOnce(&mut Client, Time, ClientConnectionId),
+    ) {
         let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
         if let Some(client) = self.clients.get_mut(&life)
             && let Some(&link) = client.names.get(&id)
@@ -27,7 +31,7 @@ impl<A: Application> World<A> {
     pub(super) fn network_forgets(
         &mut self,
         id: WireId,
-        act: impl FnOnce(&mut Client, Time, LinkId),
+        act: impl FnOnce(&mut Client, Time, ClientConnectionId),
     ) {
         let Some(life) = self.network.wire(id).map(|wire| wire.life) else { return };
         note_second_attempt(&self.network, &mut self.ledger, id);
@@ -125,18 +129,18 @@ impl<A: Application> World<A> {
         }
     }
 
-    fn act(&mut self, life: u64, action: LinkAction) {
+    fn act(&mut self, life: u64, action: ClientHubAction) {
         let Self { clients, network, agenda, log, ledger, now, .. } = self;
         let Some(client) = clients.get_mut(&life) else { return };
         log.note(*now, Deed::of_link(life, action));
         match action {
-            LinkAction::Connect(link) => {
+            ClientHubAction::Connect(link) => {
                 let path = (client.weather)(&mut client.random);
                 let id = network.connect(agenda, *now, life, path);
                 client.wires.insert(link, id);
                 client.names.insert(id, link);
             }
-            LinkAction::Write(link) => {
+            ClientHubAction::Write(link) => {
                 let Some(&id) = client.wires.get(&link) else {
                     panic!("life {life} writes to {link:?}, which is closed");
                 };
@@ -150,7 +154,7 @@ impl<A: Application> World<A> {
                     taken
                 });
             }
-            LinkAction::Close(link) => {
+            ClientHubAction::Close(link) => {
                 let Some(id) = client.wires.remove(&link) else {
                     panic!("life {life} closes {link:?}, which is closed");
                 };
@@ -176,7 +180,7 @@ fn note_second_attempt(network: &Network, ledger: &mut Ledger, id: WireId) {
 }
 
 impl Client {
-    fn may_read(&mut self, id: WireId, link: LinkId) -> bool {
+    fn may_read(&mut self, id: WireId, link: ClientConnectionId) -> bool {
         self.reads.remove(&id);
         self.hub.is_reading(link)
     }

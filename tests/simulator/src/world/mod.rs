@@ -13,7 +13,7 @@ use std::{
 };
 
 use enginewire::{
-    ClientConfig, ClientHub, CloseReason, Event, LinkId, Message, ServerHub, Time, Url,
+    ClientConfig, ClientConnectionId, ClientHub, CloseReason, Event, Message, ServerHub, Time, Url,
     hub::{ConnectionId, ServerHubConfig, SessionId},
 };
 
@@ -84,8 +84,8 @@ struct Seen {
 
 struct Client {
     hub: ClientHub,
-    wires: BTreeMap<LinkId, WireId>,
-    names: BTreeMap<WireId, LinkId>,
+    wires: BTreeMap<ClientConnectionId, WireId>,
+    names: BTreeMap<WireId, ClientConnectionId>,
     weather: Box<dyn FnMut(&mut Random) -> Path>,
     random: Random,
     armed: Option<Time>,

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use bytes::{Buf, Bytes};
 
-use super::LinkId;
+use super::ClientConnectionId;
 use crate::{
     carrier::{MAX_REPLIES, WRITE_CHUNK},
     channel::{ExchangeId, TransportFault, WebSocketEnd, WebSocketId},
@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// One connection.
-pub(super) struct Link {
-    id: LinkId,
+pub(super) struct Connection {
+    id: ClientConnectionId,
     /// The server's address.
     url: Arc<Url>,
     task: Task,
@@ -97,16 +97,20 @@ pub(super) enum Outcome {
 }
 
 /// Constructors.
-impl Link {
+impl Connection {
     /// For requests.
-    pub(super) fn http(id: LinkId, url: Arc<Url>, config: &Arc<http::ClientConfig>) -> Self {
+    pub(super) fn http(
+        id: ClientConnectionId,
+        url: Arc<Url>,
+        config: &Arc<http::ClientConfig>,
+    ) -> Self {
         let client = http::Client::new(Arc::clone(config));
         Self::new(id, url, Task::Http { client, exchange: None })
     }
 
     /// To become a WebSocket.
     pub(super) fn handshake(
-        id: LinkId,
+        id: ClientConnectionId,
         url: Arc<Url>,
         on: WebSocketId,
         mut request: Request,
@@ -118,14 +122,14 @@ impl Link {
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
         let client = http::Client::new(Arc::clone(config));
-        let mut link = Self::new(id, url, Task::Handshake { client, on, key, mask_seed });
-        if let Task::Handshake { client, .. } = &mut link.task {
-            client.request(&request, link.url.authority(), &mut link.output);
+        let mut connection = Self::new(id, url, Task::Handshake { client, on, key, mask_seed });
+        if let Task::Handshake { client, .. } = &mut connection.task {
+            client.request(&request, connection.url.authority(), &mut connection.output);
         }
-        link
+        connection
     }
 
-    const fn new(id: LinkId, url: Arc<Url>, task: Task) -> Self {
+    const fn new(id: ClientConnectionId, url: Arc<Url>, task: Task) -> Self {
         Self {
             id,
             url,
@@ -144,7 +148,7 @@ impl Link {
 }
 
 /// What is done to it.
-impl Link {
+impl Connection {
     pub(super) const fn connected(&mut self) {
         self.connected = true;
     }
@@ -396,8 +400,8 @@ impl Link {
 }
 
 /// What there is to know of it.
-impl Link {
-    pub(super) const fn id(&self) -> LinkId {
+impl Connection {
+    pub(super) const fn id(&self) -> ClientConnectionId {
         self.id
     }
 
@@ -490,7 +494,7 @@ impl Link {
         something && self.connected && !self.blocked && !self.announced
     }
 
-    pub(super) const fn announce(&mut self) -> LinkId {
+    pub(super) const fn announce(&mut self) -> ClientConnectionId {
         self.announced = true;
         self.id
     }
@@ -517,7 +521,7 @@ impl Exchange {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = match self.task {
             Task::Http { .. } => "http",
@@ -525,7 +529,10 @@ impl fmt::Debug for Link {
             Task::Socket { .. } => "websocket",
             Task::Over => "over",
         };
-        f.debug_struct("Link").field("id", &self.id).field("task", &task).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("task", &task)
+            .finish_non_exhaustive()
     }
 }
 
