@@ -55,9 +55,9 @@ pub(crate) struct Channel {
     /// What the messages in `events` count for, as [`Limits::max_unread`] counts.
     unread: usize,
     /// The peer is being slowed down until the application has caught up.
-    held: bool,
+    throttled: bool,
     /// It was, at some time since [`note_deadline`](Self::note_deadline).
-    was_held: bool,
+    was_throttled: bool,
     /// There is an [`Event::Writable`] that nobody has looked at.
     writable_told: bool,
 }
@@ -78,16 +78,16 @@ impl Channel {
     /// A message of the peer came.
     #[inline]
     pub(crate) fn deliver(&mut self, message: Message, limits: &Limits) {
-        self.deliver_unheld(message);
+        self.deliver_unthrottled(message);
         if self.unread >= limits.max_unread {
-            self.held = true;
-            self.was_held = true;
+            self.throttled = true;
+            self.was_throttled = true;
         }
     }
 
     /// The same, of a peer that is not slowed down.
     #[inline]
-    pub(crate) fn deliver_unheld(&mut self, message: Message) {
+    pub(crate) fn deliver_unthrottled(&mut self, message: Message) {
         self.unread += message.cost();
         self.events.push_back(Event::Message(message));
     }
@@ -139,24 +139,24 @@ impl Channel {
         self.writable_told = false;
     }
 
-    /// Whether the peer is slowed down and need not be any more: [`release`](Self::release) it.
+    /// Whether the peer is slowed down and need not be any more: [`resume`](Self::resume) it.
     #[inline]
     pub(crate) const fn has_caught_up(&self, limits: &Limits) -> bool {
-        self.held && self.unread <= limits.max_unread / 2
+        self.throttled && self.unread <= limits.max_unread / 2
     }
 
-    pub(crate) const fn release(&mut self) {
-        self.held = false;
+    pub(crate) const fn resume(&mut self) {
+        self.throttled = false;
     }
 
     #[inline]
-    pub(crate) const fn is_held(&self) -> bool {
-        self.held
+    pub(crate) const fn is_throttled(&self) -> bool {
+        self.throttled
     }
 
     /// A deadline for the peer's silence has been set.
     pub(crate) const fn note_deadline(&mut self) {
-        self.was_held = self.held;
+        self.was_throttled = self.throttled;
         self.queue.note_deadline();
     }
 
@@ -164,7 +164,7 @@ impl Channel {
     /// set: its answer may well be waiting in the socket. Not one that has taken nothing of a full
     /// queue in all that time: if the application waits for room, nothing would ever change again.
     pub(crate) const fn excuses_silence(&self, limits: &Limits) -> bool {
-        self.was_held && !self.queue.is_stuck(limits)
+        self.was_throttled && !self.queue.is_stuck(limits)
     }
 
     #[inline]

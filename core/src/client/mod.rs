@@ -379,7 +379,7 @@ impl ClientSession {
         self.close_by = now + self.config.close_timeout;
         self.limit_close(now);
         // The application reads no more, so nothing must wait for it.
-        self.channel.release();
+        self.channel.resume();
         self.abandon_probe();
         self.close_drained();
     }
@@ -419,7 +419,7 @@ impl ClientSession {
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.channel.poll_event()?;
         if self.channel.has_caught_up(&self.config.limits) {
-            self.channel.release();
+            self.channel.resume();
         }
         Some(event)
     }
@@ -510,7 +510,7 @@ impl ClientSession {
     /// Whether a driver should read the session's WebSocket; see
     /// [`ServerSession::is_receiving`](crate::ServerSession::is_receiving).
     pub const fn is_receiving(&self) -> bool {
-        !self.channel.is_held()
+        !self.channel.is_throttled()
     }
 
     /// Bytes queued for the server, as [`Limits::max_queued`](crate::Limits::max_queued) counts.

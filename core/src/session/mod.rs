@@ -343,7 +343,7 @@ impl ServerSession {
         self.close_deadline = Some(deadline);
         self.closing.restart(self.config.close_timeout);
         self.timers.set(ServerTimerKind::Close, deadline);
-        if self.channel.is_held() {
+        if self.channel.is_throttled() {
             // The application reads no more, so nothing must wait for it.
             self.resume();
         }
@@ -542,7 +542,7 @@ impl ServerSession {
     /// [`Limits::max_unread`](crate::Limits::max_unread) bytes to catch up with; then TCP slows the peer down.
     #[inline]
     pub const fn is_receiving(&self) -> bool {
-        !self.channel.is_held()
+        !self.channel.is_throttled()
     }
 
     /// Bytes queued for the peer, as [`Limits::max_queued`](crate::Limits::max_queued) counts.
@@ -700,7 +700,7 @@ impl ServerSession {
     fn deliver(&mut self, message: Message) {
         match self.state {
             State::Open => self.channel.deliver(message, &self.config.limits),
-            State::Closing if !self.drops_messages() => self.channel.deliver_unheld(message),
+            State::Closing if !self.drops_messages() => self.channel.deliver_unthrottled(message),
             State::Closing | State::Closed => {}
         }
     }
@@ -720,7 +720,7 @@ impl ServerSession {
 
     /// The application has caught up.
     fn resume(&mut self) {
-        self.channel.release();
+        self.channel.resume();
         self.answer_withheld_post();
     }
 

@@ -131,7 +131,7 @@ impl ServerSession {
         match self.handle_payload(now, &bytes, post.binary) {
             Ok(late) => {
                 let late = late && !self.is_upgrading();
-                if (late || self.channel.is_held()) && self.state != State::Closed {
+                if (late || self.channel.is_throttled()) && self.state != State::Closed {
                     self.polling.post = Some(Post { withheld: true, late, ..post });
                 } else {
                     self.respond_taken(on, late);
