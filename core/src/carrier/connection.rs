@@ -4,8 +4,8 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use super::{
-    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Socket, Stream, Upgrade,
-    WRITE_CHUNK,
+    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Stream, Upgrade, WRITE_CHUNK,
+    WebSocketCarrier,
 };
 use crate::{
     deadlines::Alarm,
@@ -36,7 +36,7 @@ pub struct Connection<S, Q, F> {
 enum Role<S, Q, F> {
     /// HTTP. Boxed, because most connections that stay are WebSockets.
     Exchanges(Box<Exchanges<S, Q, F>>),
-    Socket(Socket, S),
+    WebSocket(WebSocketCarrier, S),
     /// See [`Next::Linger`].
     Lingering {
         until: Time,
@@ -112,7 +112,7 @@ impl<S, Q, F> Connection<S, Q, F> {
                     self.become_socket(host, upgrade, scratch);
                 }
             }
-            Role::Socket(socket, _) => {
+            Role::WebSocket(socket, _) => {
                 socket.handle_bytes(bytes, &mut scratch.arena, &mut scratch.inbound, output);
             }
             Role::Lingering { .. } => {}
@@ -128,7 +128,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     ) {
         match &mut self.role {
             Role::Exchanges(exchanges) => exchanges.handle_eof(now, host),
-            Role::Socket(socket, _) => socket.handle_eof(&mut scratch.inbound),
+            Role::WebSocket(socket, _) => socket.handle_eof(&mut scratch.inbound),
             Role::Lingering { ended, .. } => *ended = true,
         }
     }
@@ -147,7 +147,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         if let Some(until) = self.grace.extend(first, now) {
             match &mut self.role {
                 Role::Exchanges(exchanges) => exchanges.extend_deadlines(until),
-                Role::Socket(socket, _) => socket.extend_deadlines(until),
+                Role::WebSocket(socket, _) => socket.extend_deadlines(until),
                 // Nothing that the peer sends matters any more.
                 Role::Lingering { .. } => return true,
             }
@@ -166,11 +166,11 @@ impl<S, Q, F> Connection<S, Q, F> {
     ) {
         match &mut self.role {
             Role::Exchanges(exchanges) => exchanges.lose(now, host),
-            Role::Socket(socket, session) if !socket.is_detached() => {
+            Role::WebSocket(socket, session) if !socket.is_detached() => {
                 let id = socket.id().0;
                 socket.lose(now, &mut host.lock(now, session, id), end);
             }
-            Role::Socket(..) | Role::Lingering { .. } => {}
+            Role::WebSocket(..) | Role::Lingering { .. } => {}
         }
         self.role = Role::Lingering { until: now, ended: true };
         self.outbox.discard();
@@ -194,12 +194,12 @@ impl<S, Q, F> Connection<S, Q, F> {
     ) {
         if let Role::Exchanges(exchanges) = &mut self.role {
             let output = self.outbox.output(&mut scratch.output);
-            match exchanges.look(now, host, output) {
+            match exchanges.drive(now, host, output) {
                 Some(upgrade) => self.become_socket(host, upgrade, scratch),
                 None => return,
             }
         }
-        let Role::Socket(socket, session) = &mut self.role else { return };
+        let Role::WebSocket(socket, session) = &mut self.role else { return };
         if socket.is_detached() {
             return scratch.inbound.clear();
         }
@@ -236,7 +236,7 @@ impl<S, Q, F> Connection<S, Q, F> {
             }
             let again = match &self.role {
                 Role::Exchanges(exchanges) => exchanges.is_postponed(),
-                Role::Socket(socket, _) => !socket.is_detached() && socket.is_unfinished(),
+                Role::WebSocket(socket, _) => !socket.is_detached() && socket.is_unfinished(),
                 Role::Lingering { .. } => false,
             };
             if !again {
@@ -247,7 +247,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         if written > 0 {
             self.note_written(now, host, written);
         }
-        if let Role::Socket(socket, session) = &self.role
+        if let Role::WebSocket(socket, session) = &self.role
             && self.outbox.is_blocked()
             && !self.told_blocked
             && !socket.is_detached()
@@ -268,7 +268,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     ) {
         match &mut self.role {
             Role::Exchanges(exchanges) => exchanges.note_written(now, host, bytes),
-            Role::Socket(socket, session) => {
+            Role::WebSocket(socket, session) => {
                 let id = socket.id().0;
                 socket.note_written(now, bytes, || host.lock(now, session, id));
             }
@@ -295,7 +295,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         let next = match &mut self.role {
             Role::Exchanges(exchanges) if flushed => exchanges.next(running),
             Role::Exchanges(_) => Next::Stay,
-            Role::Socket(socket, _) => socket.next(now, flushed, config.linger),
+            Role::WebSocket(socket, _) => socket.next(now, flushed, config.linger),
             Role::Lingering { ended: true, .. } => Next::End,
             Role::Lingering { .. } => Next::Stay,
         };
@@ -316,7 +316,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     pub fn deadline(&self, config: &http::Config) -> Option<Time> {
         let exchanges = match &self.role {
             Role::Exchanges(exchanges) => exchanges.deadline(),
-            Role::Socket(..) | Role::Lingering { .. } => None,
+            Role::WebSocket(..) | Role::Lingering { .. } => None,
         };
         self.ends_at(config).into_iter().chain(exchanges).min()
     }
@@ -335,7 +335,7 @@ impl<S, Q, F> Connection<S, Q, F> {
                 let deadline = self.outbox.deadline(config.write_timeout);
                 deadline.map(|deadline| deadline.max(self.extended))
             }
-            Role::Socket(socket, _) => socket.deadline(),
+            Role::WebSocket(socket, _) => socket.deadline(),
             Role::Lingering { until, .. } => Some(*until),
         }
     }
@@ -351,7 +351,7 @@ impl<S, Q, F> Connection<S, Q, F> {
                     && self.outbox.len() < WRITE_CHUNK
                     && exchanges.wants_input()
             }
-            Role::Socket(socket, _) => socket.wants_input(),
+            Role::WebSocket(socket, _) => socket.wants_input(),
             Role::Lingering { ended, .. } => !ended,
         }
     }
@@ -384,10 +384,10 @@ impl<S, Q, F> Connection<S, Q, F> {
         scratch: &mut Scratch,
     ) {
         let Upgrade { session, on, mut early } = upgrade;
-        let mut socket = Socket::new(on, &host.router().config().limits);
+        let mut socket = WebSocketCarrier::new(on, &host.router().config().limits);
         let output = self.outbox.output(&mut scratch.output);
         socket.handle_bytes(&mut early, &mut scratch.arena, &mut scratch.inbound, output);
-        self.role = Role::Socket(socket, session);
+        self.role = Role::WebSocket(socket, session);
     }
 }
 
@@ -434,7 +434,7 @@ impl<S, Q, F> fmt::Debug for Connection<S, Q, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let role = match &self.role {
             Role::Exchanges(_) => "exchanges",
-            Role::Socket(..) => "websocket",
+            Role::WebSocket(..) => "websocket",
             Role::Lingering { .. } => "lingering",
         };
         f.debug_struct("Connection").field("role", &role).finish_non_exhaustive()

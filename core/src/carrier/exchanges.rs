@@ -108,7 +108,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         !self.ended && !self.http.is_closing() && self.http.wants_input()
     }
 
-    /// Whether to [`look`](Self::look) again once everything has been written.
+    /// Whether to [`drive`](Self::drive) again once everything has been written.
     pub const fn is_postponed(&self) -> bool {
         self.postponed || self.sending.is_some()
     }
@@ -130,7 +130,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     }
 
     /// Does what is due, and completes the exchange under way if what it waits for has come.
-    pub fn look<H: Host<Session = S, Handshake = Q, Request = F>>(
+    pub fn drive<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,

@@ -15,7 +15,7 @@ mod exchanges;
 mod grace;
 mod layer;
 mod outbox;
-mod socket;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-pub(crate) use self::socket::MAX_REPLIES;
+pub(crate) use self::websocket::MAX_REPLIES;
 pub use self::{
     connection::{Connection, Follow, Scratch},
     entry::{Entry, FromWaker, Settled},
@@ -32,7 +32,7 @@ pub use self::{
     grace::GracePeriod,
     layer::{Layer, LayerContext},
     outbox::{Outbox, Stream, Written},
-    socket::{Inbound, Socket, WRITE_CHUNK},
+    websocket::{Inbound, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{
     exchange::Response,

@@ -183,7 +183,7 @@ fn post_that_comes_steadily_keeps_its_session_and_one_that_stops_does_not() {
     }
     server.session().handle_timeout(second(191));
     assert_eq!(server.session().close_reason(), Some(&CloseReason::PingTimeout));
-    assert!(http.look(second(191), &mut server, &mut output).is_none());
+    assert!(http.drive(second(191), &mut server, &mut output).is_none());
     assert!(output.chunk().starts_with(b"HTTP/1.1 400 "));
     assert_eq!(http.next(true), Next::Linger);
     assert!(!server.is_carried());
@@ -221,20 +221,20 @@ fn large_response_that_is_read_steadily_keeps_its_session() {
         assert!(http.is_postponed() && server.is_carried());
         // Once all is written, nothing leads from the connection to the session any more.
         take(&mut outbox, &mut output, second(71), usize::MAX);
-        assert!(http.look(second(71), &mut server, outbox.output(&mut output)).is_none());
+        assert!(http.drive(second(71), &mut server, outbox.output(&mut output)).is_none());
         assert!(!http.is_postponed() && !server.is_carried());
     }
 }
 
 /// A session on a WebSocket, its open packet taken.
-fn websocket(config: ServerConfig) -> (Server, Socket, Output) {
+fn websocket(config: ServerConfig) -> (Server, WebSocketCarrier, Output) {
     let mut server = Server::new(config);
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
     let mut open = *b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let upgrade = http.handle_bytes(Time::ZERO, &mut server, &mut open, &mut output).unwrap();
-    let mut socket = Socket::new(upgrade.on, &server.router.config().limits);
+    let mut socket = WebSocketCarrier::new(upgrade.on, &server.router.config().limits);
     pass(&mut server, &mut socket, Time::ZERO, &mut [], true, &mut output);
     output.advance(output.remaining());
     (server, socket, output)
@@ -243,7 +243,7 @@ fn websocket(config: ServerConfig) -> (Server, Socket, Output) {
 /// One pass: what was read, and with `pull` what the session has.
 fn pass(
     server: &mut Server,
-    socket: &mut Socket,
+    socket: &mut WebSocketCarrier,
     now: Time,
     bytes: &mut [u8],
     pull: bool,

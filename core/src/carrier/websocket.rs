@@ -43,7 +43,7 @@ impl Inbound {
 /// One pass: [`handle_bytes`](Self::handle_bytes), then [`exchange`](Self::exchange) with the session,
 /// then write, then [`next`](Self::next).
 #[derive(Debug)]
-pub struct Socket {
+pub struct WebSocketCarrier {
     on: WebSocketId,
     ws: WebSocket,
     /// The session takes messages.
@@ -68,7 +68,7 @@ pub struct Socket {
     unfinished: bool,
 }
 
-impl Socket {
+impl WebSocketCarrier {
     /// A WebSocket directly after its handshake. `on` is the name under which its session knows it.
     pub fn new(on: WebSocketId, limits: &Limits) -> Self {
         Self {
