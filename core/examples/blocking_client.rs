@@ -131,7 +131,7 @@ impl Loop {
                 },
                 Event::Upgraded => println!("upgraded"),
                 Event::Closed(reason) => println!("closed: {reason}"),
-                Event::Writable => {}
+                _ => {}
             }
         }
     }

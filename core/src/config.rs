@@ -112,6 +112,7 @@ impl Transports {
 
 /// A way of carrying packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TransportKind {
     /// HTTP long-polling.
     Polling,

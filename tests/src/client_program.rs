@@ -100,7 +100,7 @@ async fn session<R: Runtime>(client: &Client<R>, early: bool) -> Result<(), Conn
                 }
                 report(&json!({ "event": "close", "reason": reason.as_str() }));
             }
-            Event::Opened | Event::Writable => {}
+            _ => {}
         }
     }
     Ok(())

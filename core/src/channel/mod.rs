@@ -34,6 +34,7 @@ pub struct WebSocketId(pub u64);
 
 /// What a session tells its application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Event {
     /// A client's session is open. A server's is from the beginning.
     Opened,

@@ -15,6 +15,7 @@ pub(crate) const PROBE: &str = "probe";
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// The queue is at its limit. [`Event::Writable`](crate::Event::Writable) will tell when to try again.
     #[error("{queued} bytes wait for the peer, the limit is {max}")]

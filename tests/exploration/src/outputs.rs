@@ -142,6 +142,7 @@ impl World {
             Event::Opened => app.opened = true,
             Event::Closed(_) => app.told = true,
             Event::Upgraded | Event::Writable => {}
+            other => self.accuse(format!("{side} is told of an unknown {other:?}")),
         }
     }
 }

@@ -149,7 +149,7 @@ impl Numbered {
                 }
                 Err(error) => match error.reason {
                     SendError::Full { .. } => talk.full = true,
-                    SendError::Closed => panic!("{:?} is open and takes nothing", end.id()),
+                    other => panic!("{:?} is open and takes nothing: {other}", end.id()),
                 },
             }
         }

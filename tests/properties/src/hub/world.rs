@@ -221,6 +221,7 @@ impl World {
                 SendError::Closed => {
                     assert!(self.hub.session(session).is_none_or(|session| !session.is_open()));
                 }
+                other => panic!("the model does not know {other:?}"),
             },
         }
     }

@@ -476,6 +476,7 @@ impl<A: Application> World<A> {
             Event::Upgraded => (News::Upgraded, &[]),
             Event::Writable => (News::Writable, &[]),
             Event::Closed(_) => return,
+            other => panic!("no application knows {other:?}"),
         };
         self.log.note_data(self.now, Deed::Told(id, news, data.len()), data);
         match event {
@@ -487,7 +488,7 @@ impl<A: Application> World<A> {
             }
             Event::Upgraded => self.lend(id, A::handle_upgraded),
             Event::Writable => self.lend(id, A::handle_writable),
-            Event::Closed(_) => {}
+            _ => {}
         }
     }
 

@@ -110,6 +110,7 @@ impl Model {
             Event::Opened => self.reached.opened = true,
             Event::Upgraded => self.reached.upgraded = true,
             Event::Closed(_) => self.ended = true,
+            other => panic!("the model does not know {other:?}"),
         }
         assert_eq!(self.inbox.pop_front(), Some(event));
         self.settle(None);

@@ -112,6 +112,7 @@ impl Model {
             Event::Upgraded => self.reached.upgraded = true,
             Event::Opened => panic!("a server's session is open from the beginning"),
             Event::Closed(_) => self.ended = true,
+            other => panic!("the model does not know {other:?}"),
         }
         assert_eq!(self.inbox.pop_front(), Some(event));
         self.after(Ends::No);
