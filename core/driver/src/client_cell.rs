@@ -145,7 +145,9 @@ impl ClientCell {
                 )
             );
             let source = inner.error.take().filter(|_| is_of_connection);
-            return Poll::Ready(Err(ConnectError::Session { reason, source }));
+            let to = session.url().authority().to_owned();
+            let body = session.refusal().map(str::to_owned);
+            return Poll::Ready(Err(ConnectError::Session { to, reason, body, source }));
         }
         if session.handshake().is_none() {
             inner.waiters.receive(cx);

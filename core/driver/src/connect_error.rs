@@ -1,11 +1,11 @@
 //! Why a session could not be opened.
 
-use std::io;
+use std::{fmt, io};
 
 use enginewire::{CloseReason, InvalidUrl, TransportFault};
 
-/// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+/// Reason why there is no session, and what to do about it, in one line. Its `Debug` is the same line.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The address is no valid URL.
@@ -29,15 +29,53 @@ pub enum ConnectError {
     /// Path, query and header fields together are more than any server takes.
     #[error("the path, query and header fields are too large for a request")]
     Request,
-    /// The session was over before it was open.
-    #[error("{reason}")]
+    /// The session closed before it was open.
+    #[error("no session with {to}: {}", Cause(reason, body.as_deref(), source.as_ref()))]
     Session {
-        /// Why.
+        /// Host and port of the server.
+        to: String,
+        /// Reason of the close.
         reason: CloseReason,
-        /// What the operating system said, if there was no connection to be had.
+        /// First line of the response, where that refuses the session.
+        body: Option<String>,
+        /// Error of the operating system, if there was no connection to be had.
         #[source]
         source: Option<io::Error>,
     },
+}
+
+/// The cause of [`ConnectError::Session`].
+struct Cause<'a>(&'a CloseReason, Option<&'a str>, Option<&'a io::Error>);
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(reason, body, source) = self;
+        match reason {
+            CloseReason::TransportError(fault) => write!(f, "{fault}")?,
+            reason => write!(f, "{reason}")?,
+        }
+        if let Some(body) = body {
+            write!(f, ": {body}")?;
+        }
+        if let Some(source) = source {
+            write!(f, ": {source}")?;
+        }
+        match reason {
+            CloseReason::TransportError(TransportFault::Status(404)) => {
+                f.write_str(" (is the path right, and the server's?)")
+            }
+            CloseReason::TransportError(TransportFault::Unreachable) => {
+                f.write_str(" (does the server listen there?)")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ConnectError {
@@ -60,5 +98,44 @@ impl ConnectError {
             },
             Self::Session { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(fault: TransportFault, body: Option<&str>, source: Option<&str>) -> ConnectError {
+        ConnectError::Session {
+            to: "localhost:3000".into(),
+            reason: CloseReason::TransportError(fault),
+            body: body.map(str::to_owned),
+            source: source.map(|error| io::Error::other(error.to_owned())),
+        }
+    }
+
+    #[test]
+    fn debug_and_display_tell_address_status_body_and_cause_in_one_line() {
+        let error = session(TransportFault::Status(403), Some("no token"), None);
+        let text = "no session with localhost:3000: the server answered with status 403: no token";
+        assert_eq!((error.to_string(), format!("{error:?}")), (text.into(), text.into()));
+        let error = session(TransportFault::Unreachable, None, Some("127.0.0.1:3000: refused"));
+        assert_eq!(
+            format!("{error:?}"),
+            "no session with localhost:3000: no connection to the server: 127.0.0.1:3000: refused \
+             (does the server listen there?)"
+        );
+    }
+
+    #[test]
+    fn refusals_are_permanent_but_for_requests_to_try_again() {
+        for (status, permanent) in
+            [(400, true), (404, true), (429, false), (408, false), (503, false)]
+        {
+            let error = session(TransportFault::Status(status), None, None);
+            assert_eq!(error.is_permanent(), permanent, "{status}");
+        }
+        assert!(ConnectError::Tls.is_permanent());
+        assert!(!session(TransportFault::Unreachable, None, None).is_permanent());
     }
 }

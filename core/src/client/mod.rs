@@ -87,6 +87,8 @@ pub struct ClientSession {
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
     close_reason: Option<CloseReason>,
+    /// The first line of the response that refused the session.
+    refusal: Option<String>,
     /// The application has closed or aborted the session.
     was_closed: bool,
     /// When a closing session ends, whatever is still queued.
@@ -228,6 +230,7 @@ impl ClientSession {
             handshake: None,
             lost: false,
             close_reason: None,
+            refusal: None,
             was_closed: false,
             close_by: Time::MAX,
             polling: Polling::default(),
@@ -501,6 +504,12 @@ impl ClientSession {
         self.close_reason.as_ref()
     }
 
+    /// Returns the first line of the response with which the server has refused the session, at most 200
+    /// characters. `None` if it has not, or with no text.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
     /// Whether the application has closed or aborted the session, before it was over. What ended it then
     /// may have been something else: the connection may have been lost meanwhile, for example.
     pub const fn was_closed(&self) -> bool {
@@ -562,6 +571,7 @@ impl ClientSession {
             handshake,
             lost,
             close_reason,
+            refusal,
             was_closed,
             close_by,
             polling,
@@ -576,7 +586,7 @@ impl ClientSession {
             next_id: _,
         } = self;
         into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
-        into.push(&(channel, progress, excused));
+        into.push(&(channel, progress, excused, refusal));
         place.fingerprint(into);
         cookies.fingerprint(now, into);
         into.push_name(match transport {

@@ -1,6 +1,7 @@
 //! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
 //! POST with what there is to say. At most one of each is under way.
 
+use alloc::string::String;
 use core::{fmt, hash::Hasher, time::Duration};
 
 use bytes::Bytes;
@@ -100,6 +101,7 @@ impl ClientSession {
             if self.polling.parted {
                 // Whatever it is, nobody will hear of it.
             } else if status != 200 {
+                self.refusal = first_line(&body);
                 return self.fail(now, TransportFault::Status(status));
             } else if let Err(error) = self.handle_payload(now, body, is_binary(head)) {
                 return self.fail(now, error.into());
@@ -322,3 +324,13 @@ const MAX_EMPTY_ANSWERS: u32 = 8;
 
 /// How long a client rests: what bounds it to ten polls a second.
 const REST: Duration = Duration::from_millis(100);
+
+/// The first line of a body that refuses a session, for a person to read. `None` if it is no text.
+fn first_line(body: &Bytes) -> Option<String> {
+    let line = core::str::from_utf8(body).ok()?.lines().next()?.trim();
+    let text: String = line.chars().filter(|c| !c.is_control()).take(MAX_REFUSAL).collect();
+    (!text.is_empty()).then_some(text)
+}
+
+/// Characters of a refusal that are kept: a sentence or two.
+const MAX_REFUSAL: usize = 200;

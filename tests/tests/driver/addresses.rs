@@ -139,7 +139,7 @@ fn an_address_that_refuses_costs_nothing<R: Host>() {
 fn addresses_that_all_refuse_are_named_in_the_error<R: Host>() {
     let addresses = [refusing(), refusing()];
     match soon("a failure", to::<R>(&addresses).connect()) {
-        Err(ConnectError::Session { reason, source: Some(error) }) => {
+        Err(ConnectError::Session { reason, source: Some(error), .. }) => {
             assert_eq!(reason, CloseReason::TransportError(TransportFault::Unreachable));
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
             assert!(error.to_string().starts_with(&addresses[0].to_string()), "{error}");

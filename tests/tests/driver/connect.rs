@@ -293,7 +293,7 @@ fn what_cannot_be_connected_to_is_told_apart<R: Host>() {
     let unreachable = CloseReason::TransportError(TransportFault::Unreachable);
     for transports in [&POLLING[..], &WEBSOCKET] {
         match soon("a failure", to::<R>(address).transports(transports).connect()) {
-            Err(ConnectError::Session { reason, source: Some(error) }) => {
+            Err(ConnectError::Session { reason, source: Some(error), .. }) => {
                 assert_eq!(reason, unreachable);
                 assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
             }
