@@ -204,13 +204,13 @@ impl Shareable for ClientCell {
 }
 
 impl Guard<'_> {
-    /// Notes what the task waits for until it takes the lock again.
-    pub(crate) fn settle_task(&mut self, due: Option<Time>, throttled: bool) {
+    /// Notes what the task waits for until it takes the lock again. `idle` tells that it has nothing to write.
+    pub(crate) fn settle_task(&mut self, due: Option<Time>, throttled: bool, idle: bool) {
         let Inner { hosted, woken, armed, throttled: is_throttled, .. } = &mut *self.inner;
         (*woken, *armed, *is_throttled) = (false, due, throttled);
         let session = hosted.hub.session();
-        if session.is_closed() && !session.was_closed() {
-            // The application need not wait for a closing handshake that it has not begun.
+        if idle && session.is_closed() && !session.was_closed() {
+            // The application need not wait for the rest of a closing handshake that it has not begun.
             hosted.done = true;
         }
     }

@@ -270,7 +270,7 @@ impl<R: Runtime> Task<R> {
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
-        guard.settle_task(*due, throttled);
+        guard.settle_task(*due, throttled, write.is_none());
         drop(guard);
         // One that encrypts tells the server, if it can do so at once. Everything has been written, or is of no use.
         for connection in closed {
