@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use async_std::task;
-//! use enginewire_async_std::Server;
+//! use enginewire_async_std::ServerBuilder;
 //!
 //! fn main() -> std::io::Result<()> {
 //!     task::block_on(async {

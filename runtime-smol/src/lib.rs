@@ -1,7 +1,7 @@
 //! Engine.IO on smol: server and client, the transport under Socket.IO.
 //!
 //! ```no_run
-//! use enginewire_smol::Server;
+//! use enginewire_smol::ServerBuilder;
 //!
 //! fn main() -> std::io::Result<()> {
 //!     smol::block_on(async {
@@ -31,9 +31,9 @@
 //! application's tasks instead, where a message changes no thread on its way:
 //!
 //! ```
-//! use enginewire_smol::{Builder, Smol};
+//! use enginewire_smol::{ServerBuilder, Smol};
 //!
-//! let builder = Builder::new(Smol::spawning(|task| smol::spawn(task).detach()));
+//! let builder = ServerBuilder::on(Smol::spawning(|task| smol::spawn(task).detach()));
 //! ```
 //!
 //! # Features

@@ -1,24 +1,20 @@
 //! An Engine.IO server that echoes every message: `cargo run -p enginewire-tokio --example echo`.
 //!
-//! Listens on the address given as argument, 127.0.0.1:3000 if there is none, until SIGINT or SIGTERM.
+//! Listens on the address given as argument, 127.0.0.1:3000 if there is none, until Ctrl-C.
 
 use std::{env, io};
 
 use enginewire_tokio::{ServerBuilder, Socket};
-use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
     let server = ServerBuilder::new().bind(address).await?;
     println!("listening on {}", server.local_addr());
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     loop {
         tokio::select! {
             Some(socket) = server.accept() => { tokio::spawn(echo(socket)); }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
         }
     }
     // Lets out what is queued, and tells the clients.

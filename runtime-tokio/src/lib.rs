@@ -91,6 +91,13 @@ impl enginewire_driver::Runtime for Tokio {
     type Listener = TcpListener;
     type Sleep = tokio::time::Sleep;
 
+    fn ensure_entered(&self) -> io::Result<()> {
+        match tokio::runtime::Handle::try_current() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(io::Error::other(format!("there is no tokio runtime here: {error}"))),
+        }
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
     }
@@ -107,9 +114,6 @@ impl enginewire_driver::Runtime for Tokio {
     }
 
     async fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        if let Err(error) = tokio::runtime::Handle::try_current() {
-            return Err(io::Error::other(format!("a server needs a tokio runtime: {error}")));
-        }
         TcpListener::from_std(enginewire_driver::listen(address)?)
     }
 

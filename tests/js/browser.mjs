@@ -25,7 +25,12 @@ if (!process.argv[2]) {
 
 try {
   if (selfTest) await testPage();
-  else await withBrowser((page) => use(page, process.argv[2]));
+  else {
+    await withBrowser(async (page) => {
+      await use(page, process.argv[2]);
+      await failToConnect(page, process.argv[2]);
+    });
+  }
   console.log("browser: ok");
 } catch (error) {
   console.error(`browser: ${error.message}`);
@@ -39,6 +44,8 @@ async function use(page, url) {
   page.on("pageerror", (error) => complaints.push(error.message));
 
   await page.goto(url, { timeout: DEADLINE });
+  if (await page.inputValue("#input")) throw new Error("the field is not empty");
+  if (!(await page.getAttribute("#input", "placeholder"))) throw new Error("the field has no hint");
   await shows(page, "#transport", /^websocket$/);
   await shows(page, "#upgraded", /^after \d+ ms$/);
   await shows(page, "#rtt", /^\d+(\.\d+)?$/);
@@ -52,6 +59,22 @@ async function use(page, url) {
 
   if (complaints.length > 0) throw new Error(`the page complained:\n  ${complaints.join("\n  ")}`);
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+}
+
+/** What a user sees who cannot connect. */
+async function failToConnect(page, url) {
+  const sessions = "**/engine.io/**";
+  await page.route(sessions, (route) => route.abort("connectionrefused"));
+  await page.goto(url, { timeout: DEADLINE });
+  await shows(page, "#status", /^No server has responded at .+ \(transport error\)\. Trying again …$/);
+  await page.unroute(sessions);
+  await page.route(sessions, (route) =>
+    route.fulfill({ status: 401, contentType: "application/json", body: JSON.stringify({ code: 4, message: "no token" }) }),
+  );
+  await shows(page, "#status", /^The server refused the connection with status 401: no token\. Trying again …$/);
+  await page.unroute(sessions);
+  await shows(page, "#status", /^Connected in \d+ ms\.$/);
+  await shows(page, "#transport", /^websocket$/);
 }
 
 async function shows(page, selector, pattern) {

@@ -1,9 +1,14 @@
 //! The examples of the core, driven by the official client on each transport, or against the official
-//! server.
+//! server; those of the tokio crate by a raw client.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use enginewire_tests::process::{Running, example, script, succeed};
+use std::net::SocketAddr;
+
+use enginewire_tests::{
+    client::Client,
+    process::{Running, example, script, succeed},
+};
 
 #[test]
 fn an_event_loop_on_mio_echoes() {
@@ -42,4 +47,63 @@ fn a_client_on_blocking_sockets_has_its_messages_echoed() {
     client.write("after");
     assert_eq!(client.line().as_deref(), Some("after"));
     assert!(client.end().success());
+}
+
+#[test]
+fn layer_example_prints_its_calls() {
+    let mut example = Running::start(&mut example("enginewire", "layer"));
+    let lines: Vec<_> = std::iter::from_fn(|| example.line()).collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(lines[2], "[(1, Err(Expired))] after 5s");
+    assert!(example.end().success(), "its assertions hold");
+}
+
+/// Starts an example of the tokio crate that listens.
+fn listening(name: &str) -> (Running, SocketAddr) {
+    let mut server = Running::start(example("enginewire-tokio", name).arg("127.0.0.1:0"));
+    let line = server.line().expect("an address");
+    let address = line.strip_prefix("listening on ").and_then(|address| address.parse().ok());
+    (server, address.expect("the example prints its address"))
+}
+
+#[test]
+fn broadcast_example_relays_to_all_others_and_passes_slow_ones_by() {
+    let (mut server, address) = listening("broadcast");
+    let [mut first, mut second] = [(); 2].map(|()| Client::open_websocket(address));
+    // It does not poll, so nothing that is queued for it leaves.
+    let sid = Client::connect(address).open_polling();
+    first.send("4hello");
+    assert_eq!(second.text(), "4hello");
+    second.send("4hi");
+    assert_eq!(first.text(), "4hi");
+    let large = format!("4{}", "x".repeat(500_000));
+    for _ in 0..10 {
+        first.send(&large);
+        assert_eq!(second.text(), large);
+    }
+    assert_eq!(server.line().as_deref(), Some("1 of the other sessions had no room"));
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    assert!(Client::connect(address).get(&target).body.starts_with("4hello\u{1e}4hi\u{1e}4xx"));
+}
+
+#[test]
+fn auth_example_opens_sessions_of_known_users_only() {
+    let (_server, address) = listening("auth");
+    let path = "/engine.io/?EIO=4&transport=polling";
+    let mut client = Client::connect(address);
+    for (query, message) in [("", "no token"), ("&token=x", "unknown token")] {
+        let refused = client.get(&format!("{path}{query}"));
+        assert_eq!(refused.status, 401);
+        assert!(refused.body.contains(message), "{refused:?}");
+    }
+    client.write(format!(
+        "GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer correct-horse\r\n\r\n"
+    ));
+    let sid = client.opened();
+    assert_eq!(client.get(&format!("{path}&sid={sid}")).body, "4hello, ada");
+    let mut client = Client::connect(address);
+    client.write(Client::upgrade("&token=correct-horse"));
+    assert_eq!(client.answer().status, 101);
+    assert!(client.text().starts_with("0{"));
+    assert_eq!(client.text(), "4hello, ada");
 }

@@ -33,6 +33,17 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// Default false. To have TLS, wrap a runtime in one whose stream is either plain or encrypted.
     const TLS: bool = false;
 
+    /// Returns an error where nothing of this runtime can be used, because the caller is outside of it.
+    ///
+    /// Asked before a server starts. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    fn ensure_entered(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Runs `task` to its end, beside the caller.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 

@@ -222,6 +222,7 @@ impl<R: Runtime> ServerBuilder<R> {
     ///
     /// The operating system's, with the address in its message; or that there is no runtime.
     pub async fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
+        self.runtime.ensure_entered()?;
         let addresses: Vec<_> = address.to_socket_addrs()?.collect();
         let mut result = Err(io::Error::new(
             io::ErrorKind::AddrNotAvailable,
@@ -251,9 +252,10 @@ impl<R: Runtime> ServerBuilder<R> {
     ///
     /// # Errors
     ///
-    /// The operating system's, if a listener has no address.
+    /// The operating system's, if a listener has no address; or that there is no runtime.
     pub fn start(self) -> io::Result<Server> {
         let Self { runtime, config, options, http: timeouts, allow, fallback, listeners } = self;
+        runtime.ensure_entered()?;
         let local_addrs = listeners.iter().map(|listener| runtime.local_addr(listener));
         let local_addrs = local_addrs.collect::<io::Result<_>>()?;
         let mut http = http::Config::new(&config.limits);
@@ -469,6 +471,9 @@ impl<R: Runtime> ServerBuilder<R> {
     }
 
     /// Limit on the TCP connections. Default 65 536. Further ones wait in the system's queue.
+    ///
+    /// Connections of [`serve`](ServerHandle::serve) count, but are not limited. Listeners that accept at the same
+    /// moment may exceed the limit by one each.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.options.max_connections = connections;
@@ -553,11 +558,7 @@ async fn accept_connections<R: Runtime>(runtime: R, shared: Arc<Shared>, listene
     let listener = listener;
     let mut watch = Watch { shared: &shared, key: None };
     loop {
-        if watch.until_room().await.is_none() {
-            return accept_the_last(&runtime, &shared, &listener).await;
-        }
-        let accepted = watch.until_closing(runtime.accept(&listener)).await;
-        match accepted {
+        match watch.until_accepted(runtime.accept(&listener)).await {
             None => return accept_the_last(&runtime, &shared, &listener).await,
             Some(Ok((stream, peer_addr))) => {
                 runtime.spawn(Connection::new(Arc::clone(&shared), stream, peer_addr));
@@ -654,14 +655,17 @@ impl Watch<'_> {
         .await
     }
 
-    /// Waits until another connection may be accepted. `None` once the server needs no more.
-    async fn until_room(&mut self) -> Option<()> {
+    /// The output of `accept`, which is not polled while there are too many connections. `None` once the
+    /// server needs no more.
+    async fn until_accepted<T>(&mut self, accept: impl Future<Output = T>) -> Option<T> {
         let (lifecycle, max) =
             (&self.shared.sessions.lifecycle, self.shared.options.max_connections);
         let mut told = false;
-        self.until_closing(poll_fn(|_| {
+        let mut accept = pin!(accept);
+        self.until_closing(poll_fn(|cx| {
+            // Counted with each poll, because other listeners accept while this one waits.
             if lifecycle.connections() < max {
-                return Poll::Ready(());
+                return accept.as_mut().poll(cx);
             }
             if !std::mem::replace(&mut told, true) {
                 trace!(WARN, max = max, "too many connections");

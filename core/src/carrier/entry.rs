@@ -207,8 +207,7 @@ impl<W: Clone> Entry<W> {
         }
         self.session.handle_timeout(now);
         let mut settled = Settled::default();
-        let due = |layer: &dyn Layer| layer.poll_timeout().is_some_and(|due| due <= now);
-        if self.layer.as_deref().is_some_and(due) {
+        if self.layer_deadline().is_some_and(|due| due <= now) {
             settled.notified = self.with_context(wakes, |layer, cx| layer.handle_timeout(cx));
         }
         settled
@@ -220,8 +219,14 @@ impl<W: Clone> Entry<W> {
         let session = self.session.poll_timeout().map(|(deadline, _)| deadline);
         match &self.layer {
             None => session,
-            Some(layer) => session.into_iter().chain(layer.poll_timeout()).min(),
+            Some(_) => session.into_iter().chain(self.layer_deadline()).min(),
         }
+    }
+
+    /// The deadlines of a layer end with its session, so that nothing keeps a closed one.
+    fn layer_deadline(&self) -> Option<Time> {
+        let layer = self.layer.as_deref().filter(|_| !self.session.is_closed());
+        layer.and_then(Layer::poll_timeout)
     }
 }
 

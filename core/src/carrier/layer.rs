@@ -25,6 +25,8 @@ pub trait Layer: Any + Send {
     fn handle_timeout(&mut self, _cx: &mut LayerContext<'_>) {}
 
     /// Returns the next deadline of the layer. Asked after every call. Default: none.
+    ///
+    /// Deadlines end with the session: none expires behind [`Event::Closed`].
     fn poll_timeout(&self) -> Option<Time> {
         None
     }

@@ -94,7 +94,7 @@ use crate::{
     entropy::Entropy,
     exchange::Response,
     router::Refusal,
-    session::{SendError, ServerSession, TrySendError, WebSocketEnd},
+    session::{CloseReason, SendError, ServerSession, TrySendError, WebSocketEnd},
     time::Time,
     wire,
 };
@@ -270,6 +270,13 @@ impl ServerHub {
     /// Closes a session once everything queued has been let out, see [`ServerSession::close`].
     pub fn close_session(&mut self, now: Time, session: SessionId) {
         self.sessions.change(session, |session| session.close(now));
+    }
+
+    /// Closes a session as [`close_session`](Self::close_session) does, for a reason that
+    /// [`Event::Closed`](crate::Event::Closed) then has as [`CloseReason::Application`].
+    pub fn close_session_with(&mut self, now: Time, session: SessionId, reason: &'static str) {
+        let reason = CloseReason::Application(reason);
+        self.sessions.change(session, |session| session.close_with(now, reason));
     }
 
     /// Closes a session now. What is queued is lost.

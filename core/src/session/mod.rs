@@ -384,7 +384,8 @@ impl ServerSession {
 
     /// Notes whether the WebSocket takes bytes, for [`is_idle`](Self::is_idle). Nothing else depends on it.
     pub fn set_blocked(&mut self, on: WebSocketId, blocked: bool) {
-        if self.is_socket(on) {
+        // That of an upgrade may be blocked before the session moves to it.
+        if self.is_socket(on) || self.probe.as_ref().is_some_and(|probe| probe.on == on) {
             self.blocked = blocked;
         }
     }

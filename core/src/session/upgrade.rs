@@ -43,6 +43,7 @@ impl ServerSession {
         if !polls || self.probe.is_some() || !self.may_upgrade() {
             return self.actions.push_back(ServerAction::CloseWebSocket(on));
         }
+        self.blocked = false;
         self.probe = Some(Probe { on, base64, probed: false, pongs: 0 });
         self.timers.set(ServerTimerKind::Upgrade, now + self.config.upgrade_timeout);
     }

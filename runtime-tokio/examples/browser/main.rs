@@ -1,62 +1,42 @@
 //! A page in which the official client talks to an echo server:
 //! `npm ci --prefix tests/js && cargo run -p enginewire-tokio --example browser`.
 //!
-//! Listens on two ports of 127.0.0.1, the page's and the Engine.IO server's, until SIGINT or SIGTERM:
-//! 3000 and 3001, or those given as arguments.
+//! Page and sessions share one port of 127.0.0.1, that given as argument or 3000, until Ctrl-C.
 
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
-use bytes::{Buf, Bytes};
-use enginewire::{
-    Cors, CorsOrigin, Time,
-    wire::{
-        Input, Output,
-        http::{Config, Event, RequestHead, Response, Server as Http},
-    },
-};
-use enginewire_tokio::{ServerBuilder, Socket};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
-};
+use bytes::Bytes;
+use enginewire_tokio::{RequestHead, Response, ServerBuilder, Socket};
 
-const PAGE: &[u8] = include_bytes!("index.html");
+const PAGE: &str = include_str!("index.html");
 
 #[tokio::main]
 async fn main() -> io::Result<ExitCode> {
-    let bundle = match fs::read(bundle_path()) {
-        Ok(bundle) => Bytes::from(bundle),
+    let client = match fs::read(client_path()) {
+        Ok(client) => Bytes::from(client),
         Err(error) => {
-            eprintln!("{}: {error}", bundle_path().display());
+            eprintln!("cannot read {}: {error}", client_path().display());
             eprintln!("The official client is not installed: run `npm ci --prefix tests/js`.");
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut ports = env::args().skip(1).map(|port| port.parse::<u16>().map_err(io::Error::other));
-    let mut port = |default| ports.next().unwrap_or(Ok(default));
-    let pages = TcpListener::bind(("127.0.0.1", port(3000)?)).await?;
-    let origin = format!("http://{}", pages.local_addr()?);
+    let port = env::args().nth(1).map_or(Ok(3000), |port| port.parse::<u16>());
     let server = ServerBuilder::new()
-        // The page comes from another port, which to a browser is another origin.
-        .cors(Cors::new(CorsOrigin::Exact(origin.clone())))
-        .bind(("127.0.0.1", port(3001)?))
+        .fallback(move |request| {
+            let response = file(&request.head, &client);
+            async { response }
+        })
+        .bind(("127.0.0.1", port.map_err(io::Error::other)?))
         .await?;
-    println!("open {origin}/?server=http://{}", server.local_addr());
-
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    println!("open http://{}/", server.local_addr());
     loop {
         tokio::select! {
             Some(socket) = server.accept() => { tokio::spawn(echo(socket)); }
-            Ok((stream, _)) = pages.accept() => { tokio::spawn(serve_page(stream, bundle.clone())); }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
         }
     }
     server.close().await;
@@ -71,43 +51,19 @@ async fn echo(mut socket: Socket) {
     }
 }
 
-/// The two files of the page, by the HTTP half of the core. A connection that fails is its browser's
-/// loss.
-async fn serve_page(mut stream: TcpStream, bundle: Bytes) -> io::Result<()> {
-    let mut http = Http::new(Time::ZERO, Arc::new(Config::default()));
-    let (mut buffer, mut output) = (vec![0; 16 * 1024], Output::new());
-    loop {
-        let n = stream.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(());
+/// The response to a request for another path than that of the sessions.
+fn file(head: &RequestHead, client: &Bytes) -> Response {
+    match (head.method(), head.path()) {
+        ("GET" | "HEAD", "/") => Response::new(200, "text/html; charset=utf-8", PAGE),
+        ("GET" | "HEAD", "/engine.io.js") => {
+            Response::new(200, "text/javascript; charset=utf-8", client.clone())
         }
-        let mut input = Input::new(&mut buffer[..n]);
-        while let Some(event) = http.handle_bytes(Time::ZERO, &mut input, &mut output) {
-            if let Event::Request(head) = event {
-                http.respond(Time::ZERO, &file(&head, &bundle), &mut output);
-            }
-        }
-        while output.has_remaining() {
-            let n = stream.write(output.chunk()).await?;
-            output.advance(n);
-        }
-        if http.is_closing() {
-            return Ok(());
-        }
+        _ => Response::new(404, "text/plain; charset=utf-8", "There is no such page; try /\n"),
     }
 }
 
-fn file(head: &RequestHead, bundle: &Bytes) -> Response {
-    match head.path() {
-        "/" => Response::new(200).with_body("text/html; charset=utf-8", PAGE),
-        "/engine.io.js" => Response::new(200).with_body("text/javascript", bundle.clone()),
-        // A browser asks for it unbidden.
-        "/favicon.ico" => Response::new(204),
-        _ => Response::new(404),
-    }
-}
-
-fn bundle_path() -> PathBuf {
+/// Where npm puts the official client. Read when the example runs, so that it compiles without.
+fn client_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/js/node_modules/engine.io-client/dist/engine.io.min.js")
 }

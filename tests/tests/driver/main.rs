@@ -33,6 +33,7 @@ mod connect;
 mod crowd;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod handle;
 mod handles;
 #[cfg(target_os = "linux")]
 mod kills;
@@ -41,6 +42,7 @@ mod probes;
 #[cfg(target_os = "linux")]
 mod program;
 mod resets;
+mod seams;
 #[cfg(target_os = "linux")]
 mod stopped_clients;
 #[cfg(target_os = "linux")]

@@ -68,3 +68,33 @@ fn a_head_request_gets_the_length_without_the_body() {
     assert!(response.contains("\r\nContent-Length: 4\r\n"), "{response}");
     assert!(response.ends_with("\r\n\r\n"), "{response}");
 }
+
+#[test]
+fn a_request_with_too_large_a_body_is_refused_and_not_forwarded() {
+    let mut world = World::with(|config| {
+        config.forward = true;
+        config.protocol.limits.max_payload = 10;
+    });
+    let on = world.accept();
+    world.bytes(on, other("POST", "0123456789"));
+    let (request, _, body) = world.requests.pop().unwrap();
+    assert_eq!(body.len(), 10);
+    assert!(world.hub.respond(request, Response::empty(204)));
+    world.drain();
+    assert!(world.take(on).starts_with("HTTP/1.1 204 "));
+    world.bytes(on, other("POST", "0123456789a"));
+    assert!(world.take(on).starts_with("HTTP/1.1 413 "));
+    assert!(world.requests.is_empty());
+}
+
+#[test]
+fn an_upgrade_on_another_path_is_refused_and_not_forwarded() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, upgrade("transport=websocket").replace("/engine.io/", "/page"));
+    let response = world.take(on);
+    assert!(response.starts_with("HTTP/1.1 4"), "{response}");
+    assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
+    assert!(world.requests.is_empty());
+    world.assert_lingers(on);
+}

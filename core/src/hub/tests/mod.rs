@@ -18,11 +18,7 @@ use alloc::{
 use core::time::Duration;
 
 use super::*;
-use crate::{
-    Event,
-    session::{CloseReason, SendError},
-    wire::http::RequestHead,
-};
+use crate::{Event, session::SendError, wire::http::RequestHead};
 
 /// It can be owned by another thread than the one that made it, or be behind a lock.
 const _: fn(ServerHub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));

@@ -162,3 +162,50 @@ fn a_deadline_in_the_past_is_not_said_again() {
     }
     world.assert_empty();
 }
+
+/// A session that was pinged and has until 45 s to respond.
+fn pinged() -> (World, ConnectionId) {
+    let mut world = World::new();
+    let (_, on) = world.open_websocket();
+    world.pass(seconds(25));
+    assert_eq!(world.texts(on), ["2"]);
+    (world, on)
+}
+
+#[test]
+fn a_peer_has_no_grace_period_when_its_deadline_is_handled_on_time() {
+    let (mut world, _) = pinged();
+    world.now = world.now + seconds(20);
+    world.hub.handle_timeout(world.now);
+    world.drain();
+    assert_eq!(world.events(), [Event::Closed(CloseReason::PingTimeout)]);
+}
+
+#[test]
+fn a_peer_has_a_grace_period_as_long_as_its_deadline_is_handled_late() {
+    let (mut world, on) = pinged();
+    // The process did not run: what the peer has sent meanwhile is read only now.
+    world.now = world.now + seconds(26);
+    world.hub.handle_timeout(world.now);
+    world.drain();
+    assert!(world.events().is_empty());
+    world.bytes(on, text("3"));
+    // A late pong does not tell that the peer is still there.
+    world.pass(Duration::ZERO);
+    assert_eq!(world.texts(on), ["2"]);
+    world.bytes(on, text("3"));
+    world.pass(seconds(24));
+    assert_eq!((world.events(), world.is_open(on)), (Vec::new(), true));
+}
+
+#[test]
+fn a_peer_that_is_silent_in_its_grace_period_is_closed_at_its_end() {
+    let (mut world, _) = pinged();
+    world.now = world.now + seconds(26);
+    world.hub.handle_timeout(world.now);
+    world.drain();
+    world.pass(Duration::from_millis(5999));
+    assert!(world.events().is_empty());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.events(), [Event::Closed(CloseReason::PingTimeout)]);
+}

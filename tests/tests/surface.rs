@@ -1,0 +1,218 @@
+//! Promises about types that only a compiler can hold: they can be shared, sent, moved and kept, whatever the
+//! runtime; so can the futures of all handles. And what happens outside of a runtime.
+
+use std::{io, time::Duration};
+
+use enginewire::{hub, wire};
+use enginewire_async_std::AsyncStd;
+use enginewire_driver::{self as driver, Runtime};
+use enginewire_smol::Smol;
+use enginewire_tests::client::{soon, within};
+use enginewire_tokio::Tokio;
+
+const fn any<T: Send + Sync + Unpin + 'static>() {}
+
+/// For types with something inside that only one thread at a time may use, such as a [`driver::Layer`].
+const fn sent<T: Send + Unpin + 'static>() {}
+
+/// As futures of an `async fn`: not `Unpin`, because they borrow from themselves.
+fn future<F: Future + Send>(_: F) {}
+
+macro_rules! all {
+    ($check:ident: $($type:ty),+ $(,)?) => {
+        $($check::<$type>();)+
+    };
+}
+
+/// Compiled, which is the test.
+const _: () = {
+    all!(
+        any: enginewire::CloseReason,
+        enginewire::ServerConfig,
+        enginewire::Cookie,
+        enginewire::Cors,
+        enginewire::CorsOrigin,
+        enginewire::Encoded,
+        enginewire::Event,
+        enginewire::HeaderLines,
+        enginewire::Limits,
+        enginewire::Message,
+        enginewire::Reconnect,
+        enginewire::Reconnector,
+        enginewire::Refusal,
+        enginewire::Reject,
+        enginewire::Response,
+        enginewire::Revision,
+        enginewire::Router,
+        enginewire::SendError,
+        enginewire::ServerSession,
+        enginewire::Sid,
+        enginewire::Text,
+        enginewire::Time,
+        enginewire::TransportFault,
+        enginewire::TransportKind,
+        enginewire::Transports,
+        enginewire::TrySendError,
+        enginewire::Url,
+        enginewire::ClientConfig,
+        enginewire::ClientHub,
+        enginewire::ClientSession,
+        enginewire::ServerAction,
+        enginewire::Admission,
+        enginewire::Alarm,
+        enginewire::Backoff,
+        enginewire::BadRequest,
+        enginewire::Body,
+        enginewire::CarrierId,
+        enginewire::ClientAction,
+        enginewire::ClientTimerKind,
+        enginewire::DeadlineKey,
+        enginewire::Deadlines<()>,
+        enginewire::ExchangeId,
+        enginewire::OpenPacket,
+        enginewire::HeadersHook,
+        enginewire::InvalidHeader,
+        enginewire::InvalidSubprotocol,
+        enginewire::InvalidUrl,
+        enginewire::Opening,
+        enginewire::Packet,
+        enginewire::RedirectFault,
+        enginewire::Request,
+        enginewire::Route,
+        enginewire::SessionRequest,
+        enginewire::WebSocketEnd,
+        enginewire::WebSocketId,
+        enginewire::SubprotocolHook,
+        enginewire::ServerTimerKind,
+        enginewire::Fingerprint<std::hash::DefaultHasher>,
+        enginewire::ClientHubAction,
+        enginewire::ClientConnectionId,
+        hub::AskId,
+        hub::Broadcast,
+        hub::ConnectionId,
+        hub::ServerHubConfig,
+        hub::Output,
+        hub::RequestId,
+        hub::SessionId,
+        wire::http::Config,
+        wire::http::RequestHead,
+        wire::http::ResponseHead,
+    );
+    // It owns an entropy source and layers, which need not be shared.
+    all!(sent: enginewire::ServerHub, Box<dyn enginewire::Layer>);
+    all!(
+        any: driver::Clock,
+        driver::ConnectError,
+        driver::FallbackRequest,
+        driver::Handshake,
+        driver::InstantClock,
+        driver::Receiver,
+        driver::Sender,
+        driver::Server,
+        driver::ServerHandle,
+        driver::Socket,
+    );
+    all!(sent: driver::Connecting, driver::Sessions);
+    all!(
+        any: enginewire_tokio::Stream,
+        enginewire_smol::Stream,
+        Tokio,
+        Smol,
+        AsyncStd,
+        driver::Client<Tokio>,
+        driver::Client<Smol>,
+        driver::Client<AsyncStd>,
+        driver::ClientBuilder<Tokio>,
+        driver::ClientBuilder<Smol>,
+        driver::ClientBuilder<AsyncStd>,
+    );
+    all!(
+        sent: driver::ServerBuilder<Tokio>,
+        driver::ServerBuilder<Smol>,
+        driver::ServerBuilder<AsyncStd>,
+    );
+};
+
+/// The futures of all handles can be spawned. Never called.
+#[expect(dead_code, reason = "compiled, which is the test")]
+fn futures_of_handles_are_send<R: Runtime + Default>(
+    server: &driver::Server,
+    socket: &mut driver::Socket,
+    receiver: &mut driver::Receiver,
+    client: &driver::Client<R>,
+    sessions: &mut driver::Sessions,
+    stream: enginewire_tokio::Stream,
+) {
+    struct Nothing;
+
+    impl driver::Layer for Nothing {
+        fn handle_event(&mut self, _: &mut driver::LayerContext<'_>, _: driver::Event) {}
+    }
+
+    let sender = socket.sender();
+    future(server.accept());
+    future(server.close());
+    future(server.handle().close());
+    future(server.serve(stream, server.local_addr()));
+    future(driver::ServerBuilder::<R>::new().bind("127.0.0.1:0"));
+    future(sender.send("a"));
+    future(sender.ready());
+    future(sender.close());
+    future(sender.close_with("a"));
+    future(socket.send("a"));
+    future(socket.ready());
+    future(socket.close());
+    future(socket.close_with("a"));
+    future(socket.recv());
+    future(socket.recv_event());
+    future(socket.layer(|_: &mut Nothing, _| std::task::Poll::Ready(())));
+    future(receiver.recv());
+    future(receiver.recv_event());
+    future(client.open());
+    future(driver::Client::<R>::connect("http://localhost"));
+    future(driver::Client::<R>::builder("http://localhost").connect());
+    future(sessions.next());
+}
+
+#[test]
+fn every_public_type_of_the_core_is_asserted() {
+    let (source, surface) = (include_str!("../../core/src/lib.rs"), include_str!("surface.rs"));
+    let (_, exports) = source.split_once("pub use crate::{").unwrap();
+    let (exports, _) = exports.split_once("\n};").unwrap();
+    let names = exports.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let types = names.filter(|name| name.starts_with(char::is_uppercase));
+    // Traits, and what is only ever borrowed for a call.
+    let others = ["HttpResponse", "Entropy", "Head", "IntoEncoded", "LayerContext"];
+    for name in types.filter(|name| !others.contains(name)) {
+        assert!(surface.contains(&format!("enginewire::{name}")), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn tokio_server_bound_outside_of_a_runtime_is_an_error() {
+    let builder = driver::ServerBuilder::on(Tokio::default());
+    let error = soon("an error", builder.bind("127.0.0.1:0")).unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}
+
+#[test]
+fn tokio_server_started_outside_of_a_runtime_is_an_error() {
+    let error: io::Error = driver::ServerBuilder::on(Tokio::default()).start().unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}
+
+#[test]
+fn tokio_handles_work_outside_of_the_runtime() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(enginewire_tokio::ServerBuilder::new().bind("127.0.0.1:0"));
+    let server = server.unwrap();
+    let url = format!("http://{}", server.local_addr());
+    let client = runtime.block_on(enginewire_tokio::Client::connect(&url)).unwrap();
+    // From here on on a thread that has no runtime.
+    let mut socket = soon("a session", server.accept()).unwrap();
+    soon("a send", client.send("a")).unwrap();
+    assert_eq!(soon("a message", socket.recv()), Some("a".into()));
+    assert!(within(Duration::ZERO, socket.recv()).is_none());
+    soon("the end", client.close());
+    soon("the end", server.close());
+}
