@@ -179,3 +179,8 @@ pub use crate::{
     time::Time,
     url::{InvalidUrl, Url},
 };
+
+/// The README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

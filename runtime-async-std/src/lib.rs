@@ -82,3 +82,8 @@ impl Runtime for AsyncStd {
         self.0.connect(to).await
     }
 }
+
+/// The README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -192,3 +192,8 @@ fn spawn_on_own_threads(task: Task) {
     });
     EXECUTOR.spawn(task).detach();
 }
+
+/// The README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,6 +72,15 @@ fn vague_first_words_and_long_first_sentences_are_found() {
     assert_eq!(violations(long), [(1, "16 words in the first sentence".to_owned())]);
     let vague = "    /// What is read.\n    #[must_use]\n    pub fn read() {}\n";
     assert_eq!(violations(vague), [(1, "begins with `What`".to_owned())]);
+    for item in [
+        "pub enum Kind {\n    /// What is read.\n    Read,\n}\n",
+        "pub trait Read {\n    /// What is read.\n    fn read();\n}\n",
+        "pub struct Read {\n    /// What is read.\n    pub read: u8,\n}\n",
+    ] {
+        assert_eq!(violations(item), [(2, "begins with `What`".to_owned())], "{item}");
+    }
+    let exported = "/// What is read.\n#[macro_export]\nmacro_rules! read {\n";
+    assert_eq!(violations(exported), [(1, "begins with `What`".to_owned())]);
     let module = "//! Nobody knows.\n\nuse std::io;\n";
     assert_eq!(violations(module), [(1, "begins with `Nobody`".to_owned())]);
 }
@@ -99,10 +108,19 @@ fn is_too_long(line: &str) -> bool {
 }
 
 /// Line and reason of each first sentence of a public item or a module that breaks a rule.
+///
+/// Variants of a public enum and items of a public trait are public without a word of their own.
 fn violations(source: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut docs: Option<(usize, String)> = None;
+    // The line that ends the public enum or trait around this one.
+    let mut end: Option<String> = None;
+    let mut exported = false;
     for (number, line) in (1..).zip(source.lines()) {
+        if end.as_deref() == Some(line) {
+            end = None;
+        }
+        let indent = line.len() - line.trim_start().len();
         let line = line.trim();
         let text = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
         if let Some(text) = text {
@@ -112,12 +130,19 @@ fn violations(source: &str) -> Vec<(usize, String)> {
             continue;
         }
         if line.starts_with("#[") {
+            exported |= line == "#[macro_export]";
             continue;
         }
+        let public = line.is_empty() || line.starts_with("pub ") || exported || end.is_some();
+        exported = false;
         if let Some((first, docs)) = docs.take()
-            && (line.is_empty() || line.starts_with("pub "))
+            && public
         {
             found.extend(fault(&docs).map(|why| (first, why)));
+        }
+        let opens = ["pub enum ", "pub trait "].iter().any(|start| line.starts_with(start));
+        if opens && line.ends_with('{') {
+            end = Some(format!("{}}}", " ".repeat(indent)));
         }
     }
     found
@@ -128,12 +153,11 @@ fn fault(docs: &str) -> Option<String> {
     let paragraph = docs.split("\n\n").next()?.trim();
     let paragraph = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
     let sentence = first_sentence(&paragraph);
-    let mut words = sentence.split_whitespace();
-    let first = words.clone().next()?.trim_matches(|c: char| !c.is_alphanumeric());
+    let first = sentence.split_whitespace().next()?.trim_matches(|c: char| !c.is_alphanumeric());
     if VAGUE.contains(&first.to_lowercase().as_str()) {
         return Some(format!("begins with `{first}`"));
     }
-    let count = words.by_ref().count();
+    let count = sentence.split_whitespace().count();
     (count > MOST_WORDS).then(|| format!("{count} words in the first sentence"))
 }
 

@@ -86,3 +86,8 @@ macro_rules! exports {
         pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
     };
 }
+
+/// The README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
