@@ -7,8 +7,8 @@
 //! # A whole server
 //!
 //! [`ServerHub`] is one as a single value: bytes of connections in, bytes and messages out, one deadline. The
-//! module [`hub`] shows the loop around it, and the examples `mio_echo`, `threads_echo` and `game_loop`
-//! three complete programs. The rest of this page is for those who have an HTTP server of their own,
+//! module [`hub`] shows the loop around it, and the examples `mio_echo`, `uring_echo`, `threads_echo` and
+//! `game_loop` four complete programs. The rest of this page is for those who have an HTTP server of their own,
 //! or locks and tasks: see also [`carrier`], which has the rules between the parts below.
 //!
 //! # The run loop

@@ -16,6 +16,19 @@ fn an_event_loop_on_mio_echoes() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn an_event_loop_on_io_uring_echoes() {
+    use std::io::{self, Write};
+
+    match io_uring::IoUring::new(2) {
+        Ok(_) => echoes("uring_echo"),
+        // Not by `eprintln`, which is swallowed when a test passes.
+        Err(error) => writeln!(io::stderr(), "uring_echo NOT RUN, io_uring is refused: {error}")
+            .expect("standard error"),
+    }
+}
+
+#[test]
 fn plain_threads_echo() {
     echoes("threads_echo");
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::loads::{self, Load};
-use crate::servers::{self, Peer};
+use crate::servers::{self, Peer, Serve};
 
 pub(crate) enum Command {
     /// Be the server under test: started by [`crate::process::Server`].
     Serve {
-        server: &'static Peer,
+        name: &'static str,
+        serve: Serve,
         count_heap: bool,
     },
     Measure(Options),
@@ -68,7 +69,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     let mut scale = Scale::Full;
     let (mut svg, mut html) = (None, None);
     let mut serve = None;
-    let mut count_heap = false;
+    let (mut broadcast, mut count_heap) = (false, false);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         match arg.as_str() {
@@ -83,13 +84,16 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
             "--svg" => svg = Some(value()?.into()),
             "--html" => html = Some(value()?.into()),
             "--serve" => serve = Some(servers::named(&value()?)?),
+            "--broadcast" => broadcast = true,
             "--count-heap" => count_heap = true,
             name if !name.starts_with('-') => loads.push(loads::named(name)?),
             unknown => return Err(format!("unknown option {unknown}\n{}", help()).into()),
         }
     }
     if let Some(server) = serve {
-        return Ok(Command::Serve { server, count_heap });
+        let serve = if broadcast { server.broadcast } else { Some(server.serve) };
+        let serve = serve.ok_or_else(|| format!("{} has no broadcast", server.name))?;
+        return Ok(Command::Serve { name: server.name, serve, count_heap });
     }
     if loads.is_empty() {
         loads = loads::ALL.iter().collect();

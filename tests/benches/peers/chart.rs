@@ -35,7 +35,7 @@ pub(crate) fn svg(figures: &Figures) -> String {
          <rect x=\"24\" y=\"52\" width=\"12\" height=\"12\" fill=\"{DARK}\"/>\
          <text x=\"42\" y=\"63\" fill=\"{NOTE}\">user</text>\n\
          <rect x=\"86\" y=\"52\" width=\"12\" height=\"12\" fill=\"{LIGHT}\"/>\
-         <text x=\"104\" y=\"63\" fill=\"{NOTE}\">kernel (or all, where user is not told apart); \
+         <text x=\"104\" y=\"63\" fill=\"{NOTE}\">kernel (or all, where user could not be told apart); \
          ratios are to {MEASURE}; shorter is better</text>\n{body}</svg>\n"
     )
 }
@@ -63,7 +63,8 @@ fn panel(column: &Column, y: usize, to: &mut String) -> usize {
         let top = y + 10 + nth * ROW;
         let (bar, base) = (top + 3, top + 15);
         let length = |figure: f64| figure / most * LONGEST;
-        let ours = if name.starts_with("enginewire") || *name == "hub" { "600" } else { "400" };
+        let ours = name.starts_with("enginewire") || ["hub", "uring"].contains(name);
+        let ours = if ours { "600" } else { "400" };
         let _ = writeln!(
             to,
             "<text x=\"{}\" y=\"{base}\" text-anchor=\"end\" font-weight=\"{ours}\" fill=\"{INK}\">\
@@ -72,7 +73,7 @@ fn panel(column: &Column, y: usize, to: &mut String) -> usize {
             BARS - 10,
             length(whole.figure)
         );
-        let mut label = format!("{:.2}", whole.figure);
+        let mut label = figure(whole.figure);
         if let Some(ratio) = whole.ratio {
             let _ = write!(label, " ({ratio:.2}x)");
         }
@@ -82,7 +83,7 @@ fn panel(column: &Column, y: usize, to: &mut String) -> usize {
                 "<rect x=\"{BARS}\" y=\"{bar}\" width=\"{:.1}\" height=\"14\" fill=\"{DARK}\"/>",
                 length(user.figure)
             );
-            let _ = write!(label, ", user {:.2}", user.figure);
+            let _ = write!(label, ", user {}", figure(user.figure));
             if let Some(ratio) = user.ratio {
                 let _ = write!(label, " ({ratio:.2}x)");
             }
@@ -91,6 +92,15 @@ fn panel(column: &Column, y: usize, to: &mut String) -> usize {
         let _ = writeln!(to, "<text x=\"{end:.1}\" y=\"{base}\" fill=\"{NOTE}\">{label}</text>");
     }
     y + 10 + rows.len() * ROW + 34
+}
+
+/// Shows three significant digits.
+fn figure(figure: f64) -> String {
+    match figure.abs() {
+        100.0.. => format!("{figure:.0}"),
+        10.0.. => format!("{figure:.1}"),
+        _ => format!("{figure:.2}"),
+    }
 }
 
 fn escape(text: &str) -> String {

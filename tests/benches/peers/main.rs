@@ -46,7 +46,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
-        Ok(Command::Serve { server, count_heap }) => process::serve(server, count_heap),
+        Ok(Command::Serve { name, serve, count_heap }) => process::serve(name, serve, count_heap),
         Ok(Command::Measure(options)) => measure(&options),
         Ok(Command::Smoke) => smoke::run(),
         Ok(Command::Help) => {

@@ -15,7 +15,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::loads::Load;
-use crate::servers::Peer;
+use crate::servers::{Peer, Serve};
 use crate::{Result, heap};
 
 /// A running server, as the load generator sees it. Dropping it, also in a panic, kills the
@@ -32,6 +32,9 @@ impl Server {
     pub(crate) fn start(peer: &'static Peer, load: &Load) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--serve", peer.name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if load.broadcasts {
+            command.arg("--broadcast");
+        }
         if load.counts_heap {
             command.arg("--count-heap");
         }
@@ -97,15 +100,15 @@ fn next(answers: &mut Lines<BufReader<ChildStdout>>) -> Result<String> {
     Ok(answers.next().ok_or("the server's process has ended")??)
 }
 
-/// The other side: runs `peer` and answers questions until the input ends.
-pub(crate) fn serve(peer: &'static Peer, count_heap: bool) -> Result<()> {
+/// The other side: runs the server `name` and answers questions until the input ends.
+pub(crate) fn serve(name: &'static str, serve: Serve, count_heap: bool) -> Result<()> {
     if count_heap {
         heap::count();
     }
     let (ready, address) = mpsc::channel();
     thread::spawn(move || {
-        let Err(error) = (peer.serve)(ready) else { return };
-        eprintln!("{}: {error}", peer.name);
+        let Err(error) = serve(ready) else { return };
+        eprintln!("{name}: {error}");
         std::process::exit(1);
     });
     println!("{}", address.recv()?);

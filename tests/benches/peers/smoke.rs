@@ -10,8 +10,13 @@ use crate::{Result, patience, servers};
 
 pub(crate) fn run() -> Result<()> {
     patience::raise_open_files()?;
+    let (able, unable) =
+        servers::ALL.iter().partition::<Vec<_>, _>(|peer| peer.obstacle().is_none());
+    for server in unable {
+        eprintln!("peers: {} NOT RUN: {}", server.name, server.obstacle().unwrap_or_default());
+    }
     for load in loads::ALL {
-        for server in servers::ALL.iter().filter(|server| load.suits(server)) {
+        for server in able.iter().filter(|server| load.suits(server)) {
             let figure = load
                 .run(&mut Server::start(server, load)?, Scale::Smoke)
                 .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;

@@ -83,8 +83,12 @@ impl Figures {
         for column in &self.columns {
             let load = column.load;
             let _ = writeln!(text, "\n{}: {}; {}", load.name, load.what, load.unit);
-            let _ =
-                writeln!(text, "  {:<20}{:>10}{:>10}   spread of the whole", "", "user", "whole");
+            let beside = load.beside.map(|name| (name, self.column(name)));
+            let _ = write!(text, "  {:<20}{:>10}{:>10}   spread of the whole", "", "user", "whole");
+            if let Some((name, _)) = beside {
+                let _ = write!(text, "   ratio to {name}, user and whole");
+            }
+            text.push('\n');
             for cell in column.cells.iter().filter(|cell| cell.ran()) {
                 let show = |part| match column.summary(cell.peer.name, part) {
                     Some(summary) => format!("{:.3}", summary.figure),
@@ -93,14 +97,44 @@ impl Figures {
                 let (least, most) = cell.spread();
                 let name = cell.peer.name;
                 let (user, whole) = (show(USER), show(WHOLE));
-                let _ =
-                    writeln!(text, "  {name:<20}{user:>10}{whole:>10}   {least:.3} to {most:.3}");
+                let spread = format!("{least:.3} to {most:.3}");
+                let _ = write!(text, "  {name:<20}{user:>10}{whole:>10}   {spread}");
+                if let Some((_, other)) = beside {
+                    let show = |part| {
+                        show_ratio(other.and_then(|other| column.ratio_to(other, name, part)))
+                    };
+                    let _ = write!(
+                        text,
+                        "{:width$}{} {}",
+                        "",
+                        show(USER),
+                        show(WHOLE),
+                        width = 22 - spread.len()
+                    );
+                }
+                text.push('\n');
             }
+        }
+        if self.is_coarse() {
+            text.push_str(COARSE);
         }
         for (load, peer, reason) in self.failures() {
             let _ = writeln!(text, "\n{load} of {peer} could not run: {reason}");
         }
         text
+    }
+
+    fn column(&self, load: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.load.name == load)
+    }
+
+    /// Whether the user part of a figure is missing because of the kernel's ticks.
+    fn is_coarse(&self) -> bool {
+        self.columns.iter().any(|column| {
+            column.cells.iter().any(|cell| {
+                column.rounds(cell.peer.name, USER).is_some_and(|rounds| median(&rounds) == 0.0)
+            })
+        })
     }
 
     /// Load, server and reason of each that could not run.
@@ -127,17 +161,19 @@ impl Cell {
 }
 
 impl Column {
-    /// What `name` has come to, if all its rounds ran and this part was measured.
+    /// Returns what `name` has come to, if all its rounds ran and this part was measured.
+    ///
+    /// A figure of zero was not: no tick of the kernel fell into most rounds.
     pub(crate) fn summary(&self, name: &str, part: Part) -> Option<Summary> {
         let rounds = self.rounds(name, part)?;
-        let ratio = self.rounds(MEASURE, part).and_then(|measure| {
-            // Of each round by itself: what slows a round down slows both of its servers.
-            let pairs = rounds.iter().zip(&measure);
-            let ratios = pairs.map(|(here, there)| here / there);
-            let ratios: Vec<_> = ratios.filter(|ratio| ratio.is_finite()).collect();
-            (!ratios.is_empty()).then(|| median(&ratios))
-        });
-        Some(Summary { figure: median(&rounds), ratio })
+        let ratio = self.rounds(MEASURE, part).and_then(|measure| median_ratio(&rounds, &measure));
+        let figure = median(&rounds);
+        (figure != 0.0).then_some(Summary { figure, ratio })
+    }
+
+    /// Returns the ratio of this load to another one, on the same server.
+    fn ratio_to(&self, other: &Self, name: &str, part: Part) -> Option<f64> {
+        median_ratio(&self.rounds(name, part)?, &other.rounds(name, part)?)
     }
 
     fn rounds(&self, name: &str, part: Part) -> Option<Vec<f64>> {
@@ -146,12 +182,23 @@ impl Column {
     }
 
     fn ratios(&self, server: &Peer) -> String {
-        let show = |part| match self.summary(server.name, part).and_then(|summary| summary.ratio) {
-            Some(ratio) => format!("{ratio:.2}"),
-            None => "-".to_owned(),
-        };
+        let show =
+            |part| show_ratio(self.summary(server.name, part).and_then(|summary| summary.ratio));
         format!("{} {}", show(USER), show(WHOLE))
     }
+}
+
+fn show_ratio(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
+}
+
+/// Returns the median of the ratios of each round by itself: what slows a round down slows both of its servers.
+///
+/// A round of which either figure is zero tells nothing.
+fn median_ratio(here: &[f64], there: &[f64]) -> Option<f64> {
+    let ratios = here.iter().zip(there).filter(|&(&here, &there)| here != 0.0 && there != 0.0);
+    let ratios: Vec<_> = ratios.map(|(here, there)| here / there).collect();
+    (!ratios.is_empty()).then(|| median(&ratios))
 }
 
 fn median(figures: &[f64]) -> f64 {
@@ -160,3 +207,7 @@ fn median(figures: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
+
+/// Why the table has no figure where there should be one.
+pub(crate) const COARSE: &str = "\n`-` for a user figure: the load ended between two ticks of the kernel, by which it tells user \
+     from kernel. Without --quick there are more.\n";

@@ -52,8 +52,8 @@ pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<Fig
 
 /// A connection that sends the same few messages in turn, so that both what it sends and what it
 /// has to receive are laid out beforehand and a lost, doubled or moved message shows.
-struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
     /// The frames of all messages twice over: any number of them from any one is one slice.
     frames: Vec<u8>,
     frame: usize,
@@ -90,7 +90,7 @@ enum Heartbeat {
 }
 
 impl Connection {
-    fn new(client: Client, speaks: Speaks, name: usize, shape: &Shape) -> Result<Self> {
+    pub(super) fn new(client: Client, speaks: Speaks, name: usize, shape: &Shape) -> Result<Self> {
         let turn = shape.in_flight.max(4);
         let (mut frames, mut echoes) = (Vec::new(), Vec::new());
         for message in 0..turn {
@@ -126,14 +126,14 @@ impl Connection {
         Ok(connection)
     }
 
-    fn start(&mut self, messages: usize, in_flight: usize) -> Result<()> {
+    pub(super) fn start(&mut self, messages: usize, in_flight: usize) -> Result<()> {
         self.due = messages.min(in_flight);
         self.held = messages - self.due;
         self.write()
     }
 
     /// Takes the echoes that have come, sends as many messages, and returns their number.
-    fn ready(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    pub(super) fn ready(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut complete = 0;
         loop {
             let read = match self.stream.read(buffer) {
@@ -234,7 +234,7 @@ impl Connection {
         }
     }
 
-    fn is_quiet(&mut self) -> Result<()> {
+    pub(super) fn is_quiet(&mut self) -> Result<()> {
         match self.stream.read(&mut [0; 1]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Ok(1..) => Err("more came back than was sent".into()),

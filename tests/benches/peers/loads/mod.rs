@@ -1,5 +1,6 @@
 //! What the servers are put under, one file each, and the client that they share.
 
+mod broadcast;
 mod client;
 mod drive;
 mod echo;
@@ -22,6 +23,10 @@ pub(crate) struct Load {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) counts_heap: bool,
+    /// The server sends each message to all sessions instead of back.
+    pub(crate) broadcasts: bool,
+    /// A load with fewer connections, by name: the table has the ratio to it.
+    pub(crate) beside: Option<&'static str>,
     takes: &'static [Speaks],
     measure: fn(&mut Server, Scale) -> Result<Figure>,
 }
@@ -40,6 +45,8 @@ pub(crate) const ALL: &[Load] = &[
         what: "64-byte texts over 32 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             echo::run(server, scale, echo::Shape { in_flight: 1, messages: 50_000, ..SMALL })
@@ -47,9 +54,11 @@ pub(crate) const ALL: &[Load] = &[
     },
     Load {
         name: "echo64x16",
-        what: "the same, 16 in flight on each",
+        what: "64-byte texts over 32 WebSockets, 16 in flight on each",
         unit: "us of CPU per message",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             echo::run(server, scale, echo::Shape { in_flight: 16, messages: 200_000, ..SMALL })
@@ -60,6 +69,8 @@ pub(crate) const ALL: &[Load] = &[
         what: "texts of 4 KiB over 32 WebSockets, 4 in flight on each",
         unit: "us of CPU per message",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             echo::run(
@@ -74,6 +85,8 @@ pub(crate) const ALL: &[Load] = &[
         what: "binary messages of 64 KiB over 32 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             let shape =
@@ -83,9 +96,11 @@ pub(crate) const ALL: &[Load] = &[
     },
     Load {
         name: "crowd",
-        what: "64-byte texts over 8000 WebSockets, 1 in flight on each; to be held beside echo64x1",
+        what: "64-byte texts over 8000 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
         counts_heap: false,
+        broadcasts: false,
+        beside: Some("echo64x1"),
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             let connections = scale.of(8_000);
@@ -98,14 +113,38 @@ pub(crate) const ALL: &[Load] = &[
         what: "POST and the waiting GET that brings the echo, 32 sessions of two connections",
         unit: "us of CPU per round trip",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::FixedPolling],
-        measure: polling::run,
+        measure: polling::texts,
+    },
+    Load {
+        name: "polling16k",
+        what: "as polling, with 16 binary packets of 1 KiB in each POST",
+        unit: "us of CPU per round trip",
+        counts_heap: false,
+        broadcasts: false,
+        beside: None,
+        takes: &[Speaks::EngineIo],
+        measure: polling::binaries,
+    },
+    Load {
+        name: "broadcast",
+        what: "64-byte texts, each to all of 1000 WebSockets",
+        unit: "us of CPU per recipient",
+        counts_heap: false,
+        broadcasts: true,
+        beside: None,
+        takes: &[Speaks::EngineIo],
+        measure: broadcast::run,
     },
     Load {
         name: "handshake",
         what: "connect, WebSocket handshake, open packet, close; 16 at a time",
         unit: "us of CPU per session",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket],
         measure: handshake::web_socket,
     },
@@ -114,6 +153,8 @@ pub(crate) const ALL: &[Load] = &[
         what: "GET, WebSocket handshake, probe, upgrade, one echo, close; 16 at a time",
         unit: "us of CPU per session",
         counts_heap: false,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo],
         measure: handshake::upgrade,
     },
@@ -122,6 +163,8 @@ pub(crate) const ALL: &[Load] = &[
         what: "2000 open WebSockets in silence",
         unit: "bytes of heap per session",
         counts_heap: true,
+        broadcasts: false,
+        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket],
         measure: idle::run,
     },
@@ -137,7 +180,7 @@ pub(crate) fn named(name: &str) -> Result<&'static Load> {
 
 impl Load {
     pub(crate) fn suits(&self, peer: &Peer) -> bool {
-        self.takes.contains(&peer.speaks)
+        self.takes.contains(&peer.speaks) && (!self.broadcasts || peer.broadcast.is_some())
     }
 
     pub(crate) fn run(&self, server: &mut Server, scale: Scale) -> Result<Figure> {

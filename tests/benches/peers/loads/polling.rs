@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use mio::net::TcpStream;
 
 use super::client::{self, Client, Response};
@@ -22,19 +23,43 @@ const _: () = assert!(FIXED_ECHO.len() == 1 + MESSAGE, "not as long as an echo")
 /// Bytes of a message.
 const MESSAGE: usize = 64;
 
+/// Between the packets of a payload.
+const SEPARATOR: &str = "\x1e";
+
 const SESSIONS: usize = 32;
 const ROUND_TRIPS: usize = 10_000;
 
-pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
+/// A text of 64 bytes each way.
+pub(super) fn texts(server: &mut Server, scale: Scale) -> Result<Figure> {
+    run(server, scale.of(ROUND_TRIPS), |name, turn| {
+        vec![format!("4{:-<MESSAGE$}", format!("session {name} message {turn} "))]
+    })
+}
+
+/// 16 binary packets of 1 KiB each way. Their echoes may come with several GETs.
+pub(super) fn binaries(server: &mut Server, scale: Scale) -> Result<Figure> {
+    run(server, scale.of(ROUND_TRIPS / 2), |name, turn| {
+        let packet =
+            |nth| format!("{:-<1024}", format!("session {name} turn {turn} packet {nth} "));
+        (0..16).map(|nth| format!("b{}", STANDARD.encode(packet(nth)))).collect()
+    })
+}
+
+/// Measures `round_trips` of what `packets` makes of a session's and a turn's number.
+fn run(
+    server: &mut Server,
+    round_trips: usize,
+    packets: impl Fn(usize, usize) -> Vec<String>,
+) -> Result<Figure> {
     let mut drive = Drive::new(SILENCE)?;
     let mut sessions = Vec::new();
     for name in 0..SESSIONS {
-        let mut session = ServerSession::open(server, name)?;
+        let mut session = ServerSession::open(server, |turn| packets(name, turn))?;
         drive.add(&mut session.get.stream, 2 * name)?;
         drive.add(&mut session.post.stream, 2 * name + 1)?;
         sessions.push(session);
     }
-    cost_of(server, scale.of(ROUND_TRIPS), |round_trips| {
+    cost_of(server, round_trips, |round_trips| {
         let each = round_trips.div_ceil(SESSIONS);
         for session in &mut sessions {
             session.left = each;
@@ -52,13 +77,15 @@ struct ServerSession {
     sid: String,
     poll: String,
     /// Different messages, and the POSTs that send them in turn.
-    messages: Vec<String>,
+    messages: Vec<Vec<String>>,
     posts: Vec<String>,
     /// Whether a GET has only to bring what has the length of an echo.
     fixed: bool,
     /// A ping has come, whose pong goes along with the next message.
     pinged: bool,
     turn: usize,
+    /// Packets of this turn that have come back.
+    echoed: usize,
     /// Round trips of this run that are not complete.
     left: usize,
 }
@@ -76,23 +103,23 @@ struct Connection {
 }
 
 impl ServerSession {
-    fn open(server: &Server, name: usize) -> Result<Self> {
+    fn open(server: &Server, packets: impl Fn(usize) -> Vec<String>) -> Result<Self> {
         let mut get = Client::connect(server.address)?;
         get.send(client::get(None).as_bytes())?;
         let sid = client::sid(&get.body()?)?;
-        let messages: Vec<_> = (0..8)
-            .map(|message| format!("4{:-<MESSAGE$}", format!("session {name} message {message} ")))
-            .collect();
+        let messages: Vec<_> = (0..8).map(packets).collect();
+        let post = |packets: &Vec<String>| client::post(&sid, &packets.join(SEPARATOR));
         Ok(Self {
             get: Connection::new(get)?,
             post: Connection::new(Client::connect(server.address)?)?,
             poll: client::get(Some(&sid)),
-            posts: messages.iter().map(|message| client::post(&sid, message)).collect(),
+            posts: messages.iter().map(post).collect(),
             messages,
             sid,
             fixed: server.peer.speaks == Speaks::FixedPolling,
             pinged: false,
             turn: 0,
+            echoed: 0,
             left: 0,
         })
     }
@@ -100,7 +127,7 @@ impl ServerSession {
     fn start(&mut self) -> Result<()> {
         self.get.send(self.poll.as_bytes())?;
         if std::mem::take(&mut self.pinged) {
-            let payload = format!("3\x1e{}", self.messages[self.turn]);
+            let payload = format!("3{SEPARATOR}{}", self.messages[self.turn].join(SEPARATOR));
             return self.post.send(client::post(&self.sid, &payload).as_bytes());
         }
         self.post.send(self.posts[self.turn].as_bytes())
@@ -118,6 +145,7 @@ impl ServerSession {
         if self.get.waits || self.post.waits || self.left == 0 {
             return Ok(0);
         }
+        self.echoed = 0;
         self.turn = (self.turn + 1) % self.posts.len();
         self.left -= 1;
         if self.left > 0 {
@@ -126,23 +154,24 @@ impl ServerSession {
         Ok(1)
     }
 
-    /// Takes what the GET has brought; if that was a ping and no echo, polls again.
+    /// Takes what the GET has brought; if echoes are missing, polls again.
     fn polled(&mut self) -> Result<()> {
         let Some(payload) = self.get.receive()? else { return Ok(()) };
-        let message = self.messages[self.turn].as_bytes();
-        let mut echoed = false;
+        let packets = &self.messages[self.turn];
         for packet in payload.split(|&byte| byte == 0x1e) {
+            let expected = packets.get(self.echoed).map_or("", |packet| packet);
             if packet == b"2" {
                 self.pinged = true;
-            } else if !echoed && (packet == message || self.fixed && packet.len() == message.len())
+            } else if !expected.is_empty()
+                && (packet == expected.as_bytes() || self.fixed && packet.len() == expected.len())
             {
-                echoed = true;
+                self.echoed += 1;
             } else {
-                let (got, message) = (payload.escape_ascii(), message.escape_ascii());
-                return Err(format!("GET: {got} for {message}").into());
+                let got = packet.escape_ascii();
+                return Err(format!("GET: {got} for {expected}").into());
             }
         }
-        if echoed { Ok(()) } else { self.get.send(self.poll.as_bytes()) }
+        if self.echoed == packets.len() { Ok(()) } else { self.get.send(self.poll.as_bytes()) }
     }
 }
 
@@ -163,7 +192,7 @@ impl Connection {
 
     /// The body of the answer, once it is there.
     fn receive(&mut self) -> Result<Option<Vec<u8>>> {
-        let mut buffer = [0; 2048];
+        let mut buffer = [0; 4096];
         loop {
             let read = match self.stream.read(&mut buffer) {
                 Ok(0) => return Err("closed by the server".into()),

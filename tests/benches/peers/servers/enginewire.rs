@@ -17,6 +17,23 @@ pub(super) fn tokio(ready: Ready) -> Result<()> {
     on_tokio(async { serve(Tokio::default(), ready).await })
 }
 
+/// Each message goes to all sessions.
+pub(super) fn tokio_broadcast(ready: Ready) -> Result<()> {
+    on_tokio(async move {
+        let server = ServerBuilder::on(Tokio::default()).bind(LOOPBACK).await?;
+        ready.send(server.local_addr()).map_err(io::Error::other)?;
+        while let Some(mut socket) = server.accept().await {
+            let server = server.handle();
+            ::tokio::spawn(async move {
+                while let Some(message) = socket.recv().await {
+                    server.broadcast_all(message);
+                }
+            });
+        }
+        Ok(())
+    })
+}
+
 pub(super) fn smol(ready: Ready) -> Result<()> {
     static EXECUTOR: Executor<'static> = Executor::new();
     let runtime = Smol::spawning(|task| EXECUTOR.spawn(task).detach());

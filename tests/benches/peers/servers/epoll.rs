@@ -15,12 +15,20 @@ use super::{LOOPBACK, Ready};
 use crate::{Result, frame};
 
 pub(super) fn serve(ready: Ready) -> Result<()> {
+    run(ready, Server::default())
+}
+
+/// Each message goes to all WebSockets.
+pub(super) fn broadcast(ready: Ready) -> Result<()> {
+    run(ready, Server { broadcasts: true, ..Server::default() })
+}
+
+fn run(ready: Ready, mut server: Server) -> Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut listener = TcpListener::bind(LOOPBACK)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     ready.send(listener.local_addr()?)?;
-    let mut server = Server::default();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         poll.poll(&mut events, None)?;
@@ -41,6 +49,8 @@ const SETTINGS: &str =
 
 #[derive(Default)]
 struct Server {
+    /// Frames go to all, and not back.
+    broadcasts: bool,
     connections: Slab<Connection>,
     sessions: Slab<ServerSession>,
     /// Answers to the connection whose bytes are being looked at.
@@ -100,6 +110,7 @@ impl Server {
                     return;
                 }
             };
+            let was_web_socket = connection.web_socket;
             if connection.unread.is_empty() {
                 let used = self.take(at, &buffer[..read]);
                 if used < read {
@@ -113,7 +124,14 @@ impl Server {
                 self.connections[at].unread = bytes;
             }
             if !self.answer.is_empty() {
-                self.connections[at].write(&self.answer);
+                if self.broadcasts && was_web_socket {
+                    let all = self.connections.iter_mut();
+                    for (_, socket) in all.filter(|(_, socket)| socket.web_socket) {
+                        socket.write(&self.answer);
+                    }
+                } else {
+                    self.connections[at].write(&self.answer);
+                }
                 self.answer.clear();
             }
             // A short read has emptied the socket, and the next bytes bring an event of their own;

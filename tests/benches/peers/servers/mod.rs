@@ -10,6 +10,8 @@ mod hub;
 mod hyper;
 mod tokio_tcp;
 mod tokio_tungstenite;
+#[cfg(target_os = "linux")]
+mod uring;
 
 use std::future::Future;
 use std::io;
@@ -25,9 +27,25 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) speaks: Speaks,
-    /// Runs the server; returns only if it fails.
-    pub(crate) serve: fn(Ready) -> Result<()>,
+    /// Runs the server as an echo; returns only if it fails.
+    pub(crate) serve: Serve,
+    /// The same, but each message goes to all sessions.
+    pub(crate) broadcast: Option<Serve>,
 }
+
+impl Peer {
+    /// Returns why the server cannot run on this system, if so.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        #[cfg(target_os = "linux")]
+        if self.name == "uring" {
+            let error = io_uring::IoUring::new(2).err()?;
+            return Some(format!("io_uring is refused: {error}"));
+        }
+        None
+    }
+}
+
+pub(crate) type Serve = fn(Ready) -> Result<()>;
 
 /// Which loads a server can take, and how.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,60 +68,78 @@ pub(crate) const ALL: &[Peer] = &[
         what: "engineioxide 0.17 on hyper and tokio: the measure of all others",
         speaks: Speaks::EngineIo,
         serve: |ready| on_tokio(engineioxide::serve(ready)),
+        broadcast: Some(|ready| on_tokio(engineioxide::broadcast(ready))),
     },
     Peer {
         name: "enginewire",
         what: "ours, on tokio",
         speaks: Speaks::EngineIo,
         serve: enginewire::tokio,
+        broadcast: Some(enginewire::tokio_broadcast),
     },
     Peer {
         name: "enginewire-smol",
         what: "ours, on smol",
         speaks: Speaks::EngineIo,
         serve: enginewire::smol,
+        broadcast: None,
     },
     Peer {
         name: "enginewire-async-std",
         what: "ours, on async-std",
         speaks: Speaks::EngineIo,
         serve: enginewire::async_std,
+        broadcast: None,
     },
     Peer {
         name: "hub",
         what: "ours, as one value in an event loop on epoll",
         speaks: Speaks::EngineIo,
         serve: hub::serve,
+        broadcast: Some(hub::broadcast),
+    },
+    #[cfg(target_os = "linux")]
+    Peer {
+        name: "uring",
+        what: "ours, the same in an event loop on io_uring",
+        speaks: Speaks::EngineIo,
+        serve: uring::serve,
+        broadcast: Some(uring::broadcast),
     },
     Peer {
         name: "tokio-tungstenite",
         what: "a WebSocket echo without Engine.IO",
         speaks: Speaks::WebSocket,
         serve: |ready| on_tokio(tokio_tungstenite::serve(ready)),
+        broadcast: None,
     },
     Peer {
         name: "fastwebsockets",
         what: "the same, on fastwebsockets and hyper",
         speaks: Speaks::WebSocket,
         serve: |ready| on_tokio(fastwebsockets::serve(ready)),
+        broadcast: None,
     },
     Peer {
         name: "tokio-tcp",
         what: "what tokio costs: an echo of bytes, one task a connection",
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(tokio_tcp::serve(ready)),
+        broadcast: None,
     },
     Peer {
         name: "hyper",
         what: "what hyper costs: fixed answers to GET and POST",
         speaks: Speaks::FixedPolling,
         serve: |ready| on_tokio(hyper::serve(ready)),
+        broadcast: None,
     },
     Peer {
         name: "epoll",
         what: "what the kernel costs: one thread, no runtime, no checks, just enough of the protocol",
         speaks: Speaks::EngineIo,
         serve: epoll::serve,
+        broadcast: Some(epoll::broadcast),
     },
 ];
 
@@ -114,12 +150,14 @@ pub(crate) const FAULTY: &[Peer] = &[
         what: "changes one byte",
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(faulty::corrupts(ready)),
+        broadcast: None,
     },
     Peer {
         name: "loses",
         what: "loses one byte",
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(faulty::loses(ready)),
+        broadcast: None,
     },
 ];
 
