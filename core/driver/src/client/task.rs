@@ -115,22 +115,53 @@ struct Exchanged {
 }
 
 impl<R: Runtime> Task<R> {
-    /// One round: handles what came on each connection, then the clock. Returns whether another is worth it.
+    /// One round: what came on all connections, then the clock and what the session wants. Returns whether another
+    /// is worth it.
     ///
-    /// The clock comes last, because a ping that waits in a socket is in time.
+    /// First everything that came: a ping that waits in a socket is in time, and a session that knows of the answer to its
+    /// probe does not begin another poll.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
-        let mut more = false;
-        for at in (0..self.connections.len()).rev() {
-            // A round may end connections, the later ones among them.
-            if at < self.connections.len()
-                && let Some(input) = self.poll_connection(at, now, cx, scratch)
-            {
-                self.exchange(now, cx, scratch, Some((at, input)));
-                more = true;
+        let (mut came, mut wants, mut drained) = (false, false, false);
+        for _ in 0..MAX_READS {
+            let mut any = false;
+            for at in (0..self.connections.len()).rev() {
+                if let Some(input) = self.poll_connection(at, now, cx, scratch) {
+                    wants |= self.accept(at, now, scratch, input);
+                    any = true;
+                }
+            }
+            came |= any;
+            if !any {
+                drained = true;
+                break;
             }
         }
-        // Without any, the application or the clock may have woken the task.
-        more || self.exchange(now, cx, scratch, None)
+        // Without any input, the application or the clock has woken the task.
+        let due = self.due.is_some_and(|due| due <= now);
+        let again = (wants || due || !came) && self.exchange(now, cx, scratch);
+        again || !drained
+    }
+
+    /// Hands an input to the session. Returns whether the session wants something.
+    fn accept(&mut self, at: usize, now: Time, scratch: &mut Scratch, input: Input) -> bool {
+        let Self { cell, connections, due, finished, .. } = self;
+        let id = connections[at].id;
+        let ended = matches!(input, Input::Refused(_) | Input::Failed(_));
+        let mut guard = cell.lock_by_task();
+        guard.handle(now, id, input, scratch);
+        let hub = &guard.inner.hosted.hub;
+        for connection in connections.iter_mut() {
+            connection.reads = hub.is_reading(connection.id);
+        }
+        (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
+        let throttled = connections.iter().any(|connection| !connection.reads);
+        let wants = hub.has_actions() || hub.session().is_closed();
+        guard.settle_task(*due, throttled, false);
+        drop(guard);
+        if ended {
+            connections.swap_remove(at);
+        }
+        wants
     }
 
     /// Connects, writes what waits, and reads. Returns what came of it, if anything did.
@@ -177,29 +208,19 @@ impl<R: Runtime> Task<R> {
         }
     }
 
-    /// Hands an input to the session, or without any the time, and does what the session asks for. Returns whether it
-    /// asked for anything.
-    fn exchange(
-        &mut self,
-        now: Time,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-        input: Option<(usize, Input)>,
-    ) -> bool {
-        let mut input = input;
-        let mut acted = false;
+    /// Tells the session the time and does what it asks for. Returns whether another round is worth it.
+    fn exchange(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
+        let mut again = false;
         for _ in 0..MAX_ROUNDS {
-            let Exchanged { write, resumed, more } =
-                self.exchange_once(now, cx, scratch, input.take());
-            acted |= resumed;
-            let Some(id) = write else { break };
-            acted = true;
+            let Exchanged { write, resumed, more } = self.exchange_once(now, cx, scratch);
+            again |= resumed;
+            let Some(id) = write else { return again };
             self.write(id, now, cx, scratch);
             if !more {
-                break;
+                return again;
             }
         }
-        acted
+        true
     }
 
     /// The part of [`exchange`](Self::exchange) under one lock: up to a connection that has something to write.
@@ -208,25 +229,14 @@ impl<R: Runtime> Task<R> {
         now: Time,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
-        input: Option<(usize, Input)>,
     ) -> Exchanged {
         let Self { shared, cell, connections, due, finished, .. } = self;
         let mut closed = Vec::new();
         let mut guard = cell.lock_by_task();
-        match input {
-            Some((at, input)) => {
-                let id = connections[at].id;
-                if matches!(input, Input::Refused(_) | Input::Failed(_)) {
-                    closed.push(connections.swap_remove(at));
-                }
-                guard.handle(now, id, input, scratch);
-            }
-            None if guard.inner.hosted.hub.poll_timeout().is_some_and(|due| due <= now) => {
-                guard.inner.hosted.hub.handle_timeout(now);
-            }
-            None => {}
-        }
         let hub = &mut guard.inner.hosted.hub;
+        if hub.poll_timeout().is_some_and(|due| due <= now) {
+            hub.handle_timeout(now);
+        }
         let mut write = None;
         while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.entropy)) {
             match action {
@@ -261,7 +271,8 @@ impl<R: Runtime> Task<R> {
                 }
             }
         }
-        let more = write.is_some() && hub.has_actions();
+        // Once it is closed, the task tells so when everything has been written.
+        let more = write.is_some() && (hub.has_actions() || hub.session().is_closed());
         let mut resumed = false;
         for connection in connections.iter_mut() {
             let reads = hub.is_reading(connection.id);
@@ -426,6 +437,10 @@ fn flush<S: AsyncWrite + Unpin>(
     }
     Ok(flushed)
 }
+
+/// Reads of all connections before the session is asked what it wants: a server that never stops talking must not
+/// keep it from responding.
+const MAX_READS: usize = 8;
 
 /// Rounds of everything before the task lets others have their turn.
 const ROUNDS: usize = 8;
