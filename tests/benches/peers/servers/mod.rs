@@ -10,8 +10,6 @@ mod hub;
 mod hyper;
 mod tokio_tcp;
 mod tokio_tungstenite;
-#[cfg(target_os = "linux")]
-mod uring;
 
 use std::future::Future;
 use std::io;
@@ -95,16 +93,16 @@ pub(crate) const ALL: &[Peer] = &[
         name: "hub",
         what: "ours, as one value in an event loop on epoll",
         speaks: Speaks::EngineIo,
-        serve: hub::serve,
-        broadcast: Some(hub::broadcast),
+        serve: hub::epoll,
+        broadcast: Some(hub::epoll_broadcast),
     },
     #[cfg(target_os = "linux")]
     Peer {
         name: "uring",
         what: "ours, the same in an event loop on io_uring",
         speaks: Speaks::EngineIo,
-        serve: uring::serve,
-        broadcast: Some(uring::broadcast),
+        serve: hub::io_uring,
+        broadcast: Some(hub::io_uring_broadcast),
     },
     Peer {
         name: "tokio-tungstenite",
