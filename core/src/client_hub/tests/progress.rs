@@ -1,0 +1,147 @@
+//! Signs of life: transfers at and below the lowest rate.
+
+use super::*;
+
+/// The rates of a slow transfer, in bytes a second, and whether the session outlives it.
+const RATES: [(usize, bool); 3] = [(1200, true), (900, false), (0, false)];
+
+#[test]
+fn a_frame_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, connection, _) = Server::websocket();
+        let mut head = vec![0x81, 127];
+        head.extend_from_slice(&300_000_u64.to_be_bytes());
+        server.bytes(connection, &head);
+        let mut sent = 0;
+        while sent < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(connection, &vec![b'4'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(connection, &vec![b'4'; 300_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_response_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for (rate, lives) in RATES {
+        let (mut server, get) = Server::polling("[]");
+        server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+        let mut sent = 1;
+        while sent + rate < 200_000 && !server.hub.session().is_closed() {
+            server.wait(Duration::from_secs(1));
+            if rate > 0 && !server.hub.session().is_closed() {
+                server.bytes(get, &vec![b'x'; rate]);
+                sent += rate;
+            }
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+        if lives {
+            server.bytes(get, &vec![b'x'; 200_000 - sent]);
+            assert!(matches!(server.events()[..], [Event::Message(_)]));
+        }
+    }
+}
+
+#[test]
+fn a_byte_a_minute_keeps_no_session() {
+    let (mut server, get) = Server::polling("[]");
+    server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
+    server.wait(Duration::from_secs(40));
+    server.bytes(get, b"x");
+    server.wait(Duration::from_secs(5));
+    assert_eq!(server.events(), [Event::Closed(CloseReason::PingTimeout)]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
+fn a_request_that_is_taken_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
+    for websocket in [false, true] {
+        for (rate, lives) in RATES {
+            let (mut server, connection) = match websocket {
+                false => {
+                    let (mut server, _) = Server::polling("[]");
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    server.room = 0;
+                    let post = server.connect();
+                    (server, post)
+                }
+                true => {
+                    let (mut server, connection, _) = Server::websocket();
+                    server.room = 0;
+                    server.hub.send("x".repeat(200_000)).unwrap();
+                    server.drain();
+                    (server, connection)
+                }
+            };
+            for _ in 0..150 {
+                server.wait(Duration::from_secs(1));
+                server.room = rate;
+                server.hub.handle_writable(server.now, connection);
+                server.drain();
+            }
+            let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+            let expected = if lives { vec![] } else { timeout };
+            assert_eq!(server.events(), expected, "{rate} bytes a second, {websocket}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_a_socket_with_room_takes_are_no_signs_of_life() {
+    for websocket in [false, true] {
+        let mut server = match websocket {
+            false => Server::polling("[]").0,
+            true => Server::websocket().0,
+        };
+        for _ in 0..45 {
+            server.hub.send("x".repeat(10_000)).unwrap();
+            server.drain();
+            if !server.connecting.is_empty() {
+                server.connect();
+            }
+            server.wait(Duration::from_secs(1));
+        }
+        assert!(!server.written.is_empty());
+        assert_eq!(server.events().pop(), Some(Event::Closed(CloseReason::PingTimeout)));
+    }
+}
+
+#[test]
+fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
+    for (rate, lives) in RATES {
+        let (mut server, connection, _) = Server::websocket();
+        server.hub.send("x".repeat(200_000)).unwrap();
+        let mut left = 0;
+        for _ in 0..150 {
+            if left == 0 {
+                server.hub.handle_writable(server.now, connection);
+                assert!(server.hub.poll_action(server.now, &mut seven()).is_some());
+                server.hub.transmit(server.now, connection, |bytes| {
+                    left += bytes.len();
+                    bytes.len()
+                });
+            }
+            // The socket is full from the first byte on.
+            server.hub.handle_blocked(server.now, connection, left);
+            assert_eq!(server.hub.poll_action(server.now, &mut seven()), None);
+            server.wait(Duration::from_secs(1));
+            if server.hub.session().is_closed() {
+                break;
+            }
+            left = left.saturating_sub(rate);
+        }
+        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+        let expected = if lives { vec![] } else { timeout };
+        assert_eq!(server.events(), expected, "{rate} bytes a second");
+    }
+}
