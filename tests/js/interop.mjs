@@ -7,6 +7,7 @@ import { Client, CLIENTS, MODES, using } from "./clients.mjs";
 import { gone, scenario, within } from "./harness.mjs";
 import { BINARIES, TEXTS } from "./messages.mjs";
 import { proxy } from "./proxies.mjs";
+import { pause } from "./waiting.mjs";
 
 for (const [name, revision] of Object.entries(CLIENTS)) {
   const profile = revision === 4 ? "default" : "eio3";
@@ -146,7 +147,7 @@ function upgrade({ revision, profile }) {
     await Promise.all(Array.from({ length: 10 }, (_, i) =>
       using(new Client(server, revision, "upgrade", { upgrade: false }), async (client) => {
         await client.event("open");
-        await new Promise((resolve) => setTimeout(resolve, 300 + i * 30));
+        await pause(300 + i * 30);
         client.upgradeNow();
         await client.ready();
         await client.heartbeats(3);

@@ -18,13 +18,19 @@ export async function within(promise, what, ms = DEADLINE) {
   }
 }
 
+/**
+ * Time between two steps of a script: the pace of a peer, which is what the test is about. Nothing may be checked
+ * because it has passed; that waits for an event.
+ */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Runs `attempt` until it gives something other than `undefined`. For states of a peer that send no event. */
 export async function eventually(attempt, what, ms = DEADLINE) {
   for (const end = Date.now() + ms; ; ) {
     const value = await attempt();
     if (value !== undefined) return value;
     assert.ok(Date.now() < end, `${what}: not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
   }
 }
 

@@ -2,6 +2,7 @@
 // or not at all.
 
 import assert from "node:assert/strict";
+import { pause } from "../waiting.mjs";
 import { scenario } from "./harness.mjs";
 import {
   endsOnPolling, endsOnWebSocket, frame, livesAndEnds, livesOnPolling, livesOnWebSocket, onPolling, onWebSocket, openPacket,
@@ -22,11 +23,11 @@ export default function () {
       const { box, client } = await onPolling(run);
       box.keepAlive = time;
       for (let i = 0; i < 30; i++) {
-        await new Promise((resolve) => setTimeout(resolve, [0, 1, 25, time][i % 4]));
+        await pause([0, 1, 25, time][i % 4]);
         (await box.gets.next()).answer(`4!send ${i}`);
         const post = await box.posts.next();
         assert.equal(post.body, `4${i}`);
-        await new Promise((resolve) => setTimeout(resolve, [0, 25, time][i % 3]));
+        await pause([0, 25, time][i % 3]);
         post.answer("ok");
       }
       await livesAndEnds(box, client);
@@ -143,7 +144,7 @@ export default function () {
     // 100 kB a second.
     for (let at = 0; at < bytes.length; at += 5000) {
       peer.raw(bytes.subarray(at, at + 5000));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
     }
     await client.printed([message]);
     await endsOnWebSocket(peer, client);
@@ -159,7 +160,7 @@ export default function () {
     get.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${message.length + 1}\r\n\r\n4`);
     for (let at = 0; at < message.length; at += 5000) {
       get.socket.write(message.slice(at, at + 5000));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(50);
     }
     await client.printed([message]);
     await endsOnPolling(box, client);

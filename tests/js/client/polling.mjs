@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
+import { pause } from "../waiting.mjs";
 import { engine } from "./engine.mjs";
 import { numbered, scenario } from "./harness.mjs";
 import { endsOnPolling, head, livesAndEnds, livesOnPolling, onPolling, openPacket, script, SEPARATOR } from "./script.mjs";
@@ -307,7 +308,7 @@ export default function () {
     const drip = (async () => {
       for (;;) {
         (await box.gets.next("a poll", 1000)).answer("4a");
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await pause(50);
       }
     })();
     drip.catch(() => {});

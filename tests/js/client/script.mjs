@@ -5,7 +5,7 @@ import { once } from "node:events";
 import http from "node:http";
 import { Receiver } from "ws";
 import assert from "node:assert/strict";
-import { Inbox, within } from "../waiting.mjs";
+import { Inbox, pause, within } from "../waiting.mjs";
 import { watchOverlap } from "./harness.mjs";
 
 /** What the open packet says unless a test says otherwise. The heartbeat is long: whoever waits for it shortens it. */
@@ -135,7 +135,7 @@ export function head(status, fields) {
 async function inPieces(socket, pieces) {
   for (const piece of pieces) {
     socket.write(piece);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await pause(1);
   }
 }
 

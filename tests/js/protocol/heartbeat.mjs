@@ -4,6 +4,7 @@
 import { describe } from "node:test";
 import assert from "node:assert/strict";
 import { Frames, gone, isGone, Polling, scenario } from "../harness.mjs";
+import { pause } from "../waiting.mjs";
 
 const INTERVAL = 300;
 const BOTH = 500;
@@ -161,6 +162,6 @@ describe("heartbeat: revision 3", () => {
 async function every(ms, n, step) {
   for (let i = 0; i < n; i++) {
     await step();
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(ms);
   }
 }
