@@ -61,7 +61,7 @@ pub use enginewire;
 
 enginewire_driver::exports!(Smol);
 
-/// What an executor is given to run.
+/// The unit of work that an executor runs.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The sockets and timers of smol, and an executor.

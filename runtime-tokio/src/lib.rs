@@ -139,7 +139,7 @@ impl enginewire_driver::Runtime for Tokio {
     }
 }
 
-/// A stream with the traits of tokio, for the driver: a [`TcpStream`], or one for
+/// A stream with the traits of tokio, for the driver. It is a [`TcpStream`], or one for
 /// [`ServerHandle::serve`].
 #[derive(Debug)]
 pub struct Stream<S = TcpStream>(pub S);

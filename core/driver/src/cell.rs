@@ -68,7 +68,7 @@ pub(crate) struct Guard<'a> {
     removal: Option<Removal<'a>>,
     /// The carrier that holds the guard, whose task need not be woken.
     by: Option<u64>,
-    /// Nothing has happened that another task needs to know.
+    /// No other task needs to know of a change.
     settled: bool,
 }
 

@@ -22,11 +22,11 @@ use crate::{
     wakes::{Wakes, register},
 };
 
-/// What the sessions of one client have in common.
+/// The state that the sessions of one client share.
 #[derive(Debug)]
 pub(crate) struct ClientState {
     pub(crate) clock: Clock,
-    /// What all requests have in common, for the application to look at.
+    /// The head that all requests have in common, for the application to look at.
     pub(crate) head: RequestHead,
     /// A WebSocket has worked, and nothing has failed since.
     pub(crate) websocket_worked: AtomicBool,
@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     armed: Option<Time>,
     /// It has stopped reading until the application catches up.
     throttled: bool,
-    /// What the operating system last had against a connection.
+    /// The last error of the operating system on a connection.
     pub(crate) error: Option<io::Error>,
     /// The server's address, as the first connection has found it.
     pub(crate) peer_addr: Option<SocketAddr>,
@@ -248,7 +248,8 @@ impl Guard<'_> {
     }
 }
 
-/// What has become of a session. Told when it is dropped: whoever listens may do something to the session.
+/// Changes of a session, reported when this is dropped. The lock is free by then, because a
+/// subscriber may work on the session.
 struct News {
     id: u64,
     opened: bool,

@@ -19,7 +19,7 @@ enum Source {
 }
 
 impl Clock {
-    /// Makes a clock of a function, whose time must never go backwards: a virtual one, for example.
+    /// Makes a clock of a function, for example of a virtual one. Its time must never go backwards.
     pub fn of(now: impl Fn() -> Time + Send + Sync + 'static) -> Self {
         Self(Source::Function(Arc::new(now)))
     }
@@ -46,7 +46,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A monotonic clock that counts from when this value was made, for a runtime whose timers go by [`Instant`].
+/// A monotonic clock that counts from the creation of this value. It is for a runtime whose timers
+/// go by [`Instant`].
 ///
 /// The default is the system's clock; [`InstantClock::of`] takes one that the runtime can pause.
 #[derive(Clone, Copy, Debug)]

@@ -79,8 +79,8 @@ impl fmt::Debug for ConnectError {
 }
 
 impl ConnectError {
-    /// Returns whether another attempt would fail alike: the address or the options are at fault, or the server
-    /// refuses the request.
+    /// Returns whether another attempt would fail alike. That is so if the address or the options
+    /// are at fault, or if the server refuses the request.
     ///
     /// A status from 400 to 499 is permanent, but for those that ask for another try: 408, 421, 425, 429.
     pub const fn is_permanent(&self) -> bool {

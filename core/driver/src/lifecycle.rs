@@ -21,7 +21,7 @@ pub(crate) enum Phase {
     Running,
     /// No new sessions; queues are drained. New connections only as long as a client may need one for that.
     Closing,
-    /// Nothing is waited for.
+    /// No grace period: the server ends at once.
     Aborting,
 }
 

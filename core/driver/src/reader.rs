@@ -8,7 +8,7 @@ use std::{
 
 use crate::runtime::Stream;
 
-/// What is known of the bytes that one connection has to read.
+/// Knowledge about the bytes that one connection has to read.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     /// The last read left room in its buffer: it took all there was.

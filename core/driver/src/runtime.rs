@@ -33,9 +33,10 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// Default false. To have TLS, wrap a runtime in one whose stream is either plain or encrypted.
     const TLS: bool = false;
 
-    /// Returns an error where nothing of this runtime can be used, because the caller is outside of it.
+    /// Returns an error if the caller is outside of the runtime. Sockets and timers cannot be used
+    /// there.
     ///
-    /// Asked before a server starts. Default: none.
+    /// Called before a server starts. Default: no error.
     ///
     /// # Errors
     ///
@@ -77,14 +78,14 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         listener: &Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
-    /// Looks up the addresses of a host, in the order in which the system prefers them.
+    /// Looks up the addresses of a host. They are in the order in which the system prefers them.
     ///
     /// `host` is a name. The client itself reads addresses, and chooses the order of attempts among
     /// several (RFC 8305).
     ///
     /// # Errors
     ///
-    /// Those of looking up the name.
+    /// The errors of looking up the name.
     fn resolve(
         &self,
         host: &str,
@@ -101,14 +102,15 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// The operating system's.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Encrypts a connection to the server at `to`, whose host is the name to be authenticated.
+    /// Encrypts a connection to the server at `to`. The host of `to` is the name to be
+    /// authenticated.
     ///
     /// Called where [`Url::is_secure`], on a stream of [`connect`](Self::connect), if
     /// [`TLS`](Self::TLS) is true. Default: an error.
     ///
     /// # Errors
     ///
-    /// Those of the TLS handshake.
+    /// The errors of the TLS handshake.
     fn encrypt(
         &self,
         _stream: Self::Stream,
@@ -133,7 +135,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 /// A stream that the application brings, on the heap.
 pub(crate) struct BoxedStream(Pin<Box<dyn AsyncReadWrite>>);
 
-/// What [`BoxedStream`] boxes.
+/// The content of a [`BoxedStream`].
 pub(crate) trait AsyncReadWrite: AsyncRead + AsyncWrite + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + 'static> AsyncReadWrite for S {}

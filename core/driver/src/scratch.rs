@@ -1,4 +1,4 @@
-//! What a thread lends to the connection that it serves.
+//! Buffers that a thread lends to the connection that it serves.
 
 use std::cell::Cell;
 
@@ -8,7 +8,8 @@ use crate::runtime::fill_random;
 
 /// Buffers for the one connection that the thread is working on. An idle connection has none.
 pub(crate) struct Scratch {
-    /// What was read. Pending reads have taken nothing, so it is free after each poll.
+    /// The bytes of a read. The buffer is free after each poll, because pending reads have taken
+    /// nothing.
     pub(crate) input: Box<[u8]>,
     /// Buffers of the connection.
     pub(crate) connection: carrier::Scratch,
@@ -19,8 +20,8 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// What is read at a time: as much as a socket's default receive buffer holds when a peer
-    /// streams, and large enough that a whole poll fits.
+    /// Size of a read in bytes. A socket's default receive buffer holds as much when a peer
+    /// streams. A whole poll fits in it.
     const INPUT: usize = 64 * 1024;
 
     /// Storage of the output that a thread keeps between polls.
@@ -56,7 +57,7 @@ impl Scratch {
 /// nearly as much as asking for hundreds.
 pub(crate) struct EntropyPool {
     bytes: [u8; Self::SIZE],
-    /// What has been given out; zeroed, so that a session id is not left lying around.
+    /// Number of bytes given out. They are zeroed, so that a session id is not left lying around.
     used: usize,
 }
 

@@ -136,7 +136,7 @@ impl ServerHandle {
         broadcast
     }
 
-    /// As [`broadcast`](Self::broadcast), to all sessions.
+    /// Queues a message for all sessions, as [`broadcast`](Self::broadcast) does.
     pub fn broadcast_all(&self, message: impl IntoEncoded) -> Broadcast {
         let message = message.into_encoded().into_shared();
         let mut broadcast = Broadcast::default();
@@ -146,10 +146,12 @@ impl ServerHandle {
         broadcast
     }
 
-    /// Serves a connection that was accepted elsewhere: a Unix socket, a stream of memory, one that decrypts.
+    /// Serves a connection that was accepted elsewhere. Examples are a Unix socket, a stream in
+    /// memory, and a stream that decrypts.
     ///
-    /// The future is to be spawned or awaited. It ends with the connection; dropping it ends the connection. `peer_addr`
-    /// is what [`Socket::peer_addr`] shows. Costs one allocation more than a connection of a listener.
+    /// Spawn the future or await it. It ends with the connection; dropping it ends the connection.
+    /// `peer_addr` is the address that [`Socket::peer_addr`] shows. Costs one allocation more than
+    /// a connection of a listener.
     pub fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
@@ -158,9 +160,10 @@ impl ServerHandle {
         Connection::new(Arc::clone(&self.shared), BoxedStream::new(stream), peer_addr)
     }
 
-    /// Closes the server: new sessions are refused; every session is closed as with [`Sender::close`],
-    /// draining its queue, for which its client may still connect; returns when all sessions
-    /// and connections have ended, or after [`ServerBuilder::shutdown_timeout`] has ended the rest.
+    /// Closes the server, and waits until all sessions and connections have ended. New sessions are
+    /// refused. Every session is closed as with [`Sender::close`], which drains its queue; its
+    /// client may still connect for that. After [`ServerBuilder::shutdown_timeout`] the rest is
+    /// ended.
     ///
     /// Cancel safe: once polled, the server closes whether or not anything waits for it.
     pub async fn close(&self) {
@@ -215,8 +218,9 @@ impl<R: Runtime> ServerBuilder<R> {
         }
     }
 
-    /// Listens on `address`, on the first that works if there are several, and starts; port 0 lets the
-    /// system choose one. A host name is resolved by the system, which may block the thread.
+    /// Listens on `address` and starts. If there are several addresses, listens on the first that
+    /// works. Port 0 lets the system choose one. A host name is resolved by the system, which may
+    /// block the thread.
     ///
     /// # Errors
     ///
@@ -240,7 +244,8 @@ impl<R: Runtime> ServerBuilder<R> {
         self.start()
     }
 
-    /// Adds a listening socket: one that was set up or inherited elsewhere, or one of several.
+    /// Adds a listening socket. It may have been set up or inherited elsewhere, and may be one of
+    /// several.
     #[must_use]
     pub fn listener(mut self, listener: R::Listener) -> Self {
         self.listeners.push(listener);
@@ -297,13 +302,18 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// See [`ServerConfig::path`].
+    /// Sets the path under which requests are served. Default `/engine.io/`.
+    ///
+    /// A path that starts with this one is served. A missing slash at the start is added, and one
+    /// at the end if [`ServerConfig::add_trailing_slash`] is true. See [`ServerConfig::path`].
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.config.path = path.into();
         self
     }
 
+    /// Sets the transports that a session may use. Default: both.
+    ///
     /// See [`ServerConfig::transports`].
     #[must_use]
     pub fn transports(mut self, transports: Transports) -> Self {
@@ -311,13 +321,18 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// See [`ServerConfig::allow_upgrades`].
+    /// Sets whether a session may move from polling to a WebSocket. Default true.
+    ///
+    /// If false, upgrades are left out of the handshake and also refused. The reference does not
+    /// refuse them. See [`ServerConfig::allow_upgrades`].
     #[must_use]
     pub fn allow_upgrades(mut self, allow: bool) -> Self {
         self.config.allow_upgrades = allow;
         self
     }
 
+    /// Sets whether clients of revision 3 (Socket.IO 2.x) are served. Default false.
+    ///
     /// See [`ServerConfig::allow_eio3`].
     #[must_use]
     pub fn allow_eio3(mut self, allow: bool) -> Self {
@@ -325,34 +340,47 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// See [`ServerConfig::ping_interval`].
+    /// Sets the time between two pings of a client. Default 25 s.
+    ///
+    /// A client of revision 4 is pinged by the server. A client of revision 3 is told the interval,
+    /// because it pings by itself. See [`ServerConfig::ping_interval`].
     #[must_use]
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.config.ping_interval = interval;
         self
     }
 
-    /// See [`ServerConfig::ping_timeout`].
+    /// Limit on the time that a client takes to answer a ping. Default 20 s, at least 1 ms.
+    ///
+    /// The time is granted again while bytes move on its connections at a minimum rate. See
+    /// [`ServerConfig::ping_timeout`].
     #[must_use]
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
         self.config.ping_timeout = timeout;
         self
     }
 
-    /// See [`ServerConfig::upgrade_timeout`].
+    /// Limit on the time that an upgrade takes. Default 10 s.
+    ///
+    /// It starts with the handshake of the WebSocket. See [`ServerConfig::upgrade_timeout`].
     #[must_use]
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
         self.config.upgrade_timeout = timeout;
         self
     }
 
-    /// See [`ServerConfig::close_timeout`].
+    /// Limit on the time that a closing session waits for its peer. Default 30 s.
+    ///
+    /// In that time the peer takes what is queued. The time starts again whenever it has taken some
+    /// of that at a minimum rate. See [`ServerConfig::close_timeout`].
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;
         self
     }
 
+    /// Sets a message that every session begins with, right after the handshake. Default none.
+    ///
     /// See [`ServerConfig::initial_packet`].
     #[must_use]
     pub fn initial_packet(mut self, message: impl IntoEncoded) -> Self {
@@ -360,20 +388,28 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// See [`ServerConfig::cookie`].
+    /// Sets a cookie with the session id. Default none.
+    ///
+    /// It is for load balancers that keep a client on one server. See [`ServerConfig::cookie`].
     #[must_use]
     pub fn cookie(mut self, cookie: Cookie) -> Self {
         self.config.cookie = Some(cookie);
         self
     }
 
-    /// See [`ServerConfig::cors`].
+    /// Sets which web pages of other origins may connect over polling. Default none.
+    ///
+    /// A browser does not ask before it opens a WebSocket: use
+    /// [`allow_request`](Self::allow_request) to refuse those. See [`ServerConfig::cors`].
     #[must_use]
     pub fn cors(mut self, cors: Cors) -> Self {
         self.config.cors = Some(cors);
         self
     }
 
+    /// Sets all limits on memory and work. Sizes are in bytes, and the defaults are those of
+    /// [`Limits`].
+    ///
     /// See [`ServerConfig::limits`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -381,15 +417,18 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// See [`Limits::max_payload`].
+    /// Limit on the size of messages and payloads, in bytes. Default 1 000 000.
+    ///
+    /// It bounds WebSocket messages, bodies of POSTs, and responses to GETs that hold more than one
+    /// packet. Clients are told it as `maxPayload`. See [`Limits::max_payload`].
     #[must_use]
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.config.limits.max_payload = bytes;
         self
     }
 
-    /// Adds header fields to answers: `hook` is called with each request and whether its answer is
-    /// the first of a session.
+    /// Adds header fields to responses. Default none. `hook` is called with each request and with
+    /// whether its response is the first of a session.
     #[must_use]
     pub fn headers(
         mut self,
@@ -487,8 +526,8 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Time that a client may take to send the body of a POST, and again whenever as much of it has come as
-    /// 1 KiB a second makes in that time. Default 60 s.
+    /// Limit on the time that a client takes to send the body of a POST. Default 60 s. The time
+    /// starts again whenever as much has come as 1 KiB a second makes in that time.
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.http.body_timeout = timeout;
@@ -511,8 +550,8 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Time that a connection may take to end once everything has been written: for the peer's part of
-    /// the closing handshake, and for it to close TCP. Default 2 s.
+    /// Limit on the time that a connection takes to end after its last write. Default 2 s. In that
+    /// time the peer does its part of the closing handshake, and closes TCP.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.http.linger = linger;

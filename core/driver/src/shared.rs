@@ -1,4 +1,4 @@
-//! What all connections and handles of one server share.
+//! The state that all connections and handles of one server share.
 
 use std::{
     fmt,

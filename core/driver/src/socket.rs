@@ -167,13 +167,14 @@ impl Socket {
         &self.handshake
     }
 
-    /// Returns the address at the other end of the TCP connection that opened the session, which may be a
-    /// proxy's.
+    /// Returns the address at the other end of the TCP connection that opened the session. It may
+    /// be a proxy's.
     pub fn peer_addr(&self) -> SocketAddr {
         self.handshake.peer_addr()
     }
 
-    /// Puts a protocol on top of a server's session: its events go to `layer` from now on.
+    /// Puts a protocol on top of a server's session. Events of the session go to `layer` from now
+    /// on.
     ///
     /// [`recv`](Self::recv) returns no further messages then. Returns false for a client's session.
     pub fn set_layer(&self, layer: impl Layer) -> bool {
@@ -186,8 +187,9 @@ impl Socket {
         }
     }
 
-    /// Waits until `poll`, called with the layer, has a result: first now, then whenever the layer
-    /// [notifies](LayerContext::notify). `None` if there is no layer of that type.
+    /// Waits until `poll`, called with the layer, has a result. It is called now, and then whenever
+    /// the layer [notifies](LayerContext::notify). Returns `None` if there is no layer of that
+    /// type.
     ///
     /// Cancel safe if `poll` is.
     pub async fn layer<L: Layer, T>(
@@ -363,9 +365,9 @@ impl Sender {
         poll_fn(|cx| self.poll_ready(cx, &mut place.ticket)).await
     }
 
-    /// Closes the session once what is queued has been drained, and waits for that; on the client's side
-    /// also for the end of its connections. The peer has
-    /// [`ServerConfig::close_timeout`](enginewire::ServerConfig::close_timeout) to take it.
+    /// Closes the session once its queue has been drained, and waits for that. On the client's side
+    /// it also waits for the end of its connections. The peer has
+    /// [`ServerConfig::close_timeout`](enginewire::ServerConfig::close_timeout) to take the queue.
     ///
     /// Cancel safe: once polled, the session closes whether or not anything waits for it.
     pub async fn close(&self) -> CloseReason {
@@ -417,8 +419,8 @@ impl Sender {
         each!(self.cell, cell => cell.look(Duplex::revision))
     }
 
-    /// Returns a name of the session that is not a secret, unlike the `sid`: unique in this server, for
-    /// [`ServerHandle::get`](crate::ServerHandle::get), and shown in logs.
+    /// Returns a name of the session that is not a secret, unlike the `sid`. It is unique in this
+    /// server. [`ServerHandle::get`](crate::ServerHandle::get) takes it, and logs show it.
     pub fn id(&self) -> u64 {
         each!(self.cell, cell => cell.id())
     }

@@ -1,4 +1,5 @@
-//! The operations of an application on a session, and the tasks that wait for it: the same on either side.
+//! Operations of an application on a session, and the tasks that wait for it. They are the same on
+//! either side.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -93,9 +94,9 @@ struct RoomWaiter {
 /// The condition that a task waits for. The end of the session is enough for all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// Nothing is queued.
+    /// The queue is empty.
     Flushed,
-    /// Nothing of the session is left.
+    /// The session has ended, and no part of it is under way.
     Over,
 }
 
@@ -530,7 +531,7 @@ pub(crate) const fn is_news(event: &Event) -> bool {
     !matches!(event, Event::Opened | Event::Writable)
 }
 
-/// What messages taken together count for from which on no other is added.
+/// Cost of the messages taken together from which on no other is added.
 const MAX_AHEAD: usize = 1024;
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub struct Arena {
 impl Arena {
     /// Size of a chunk: what one kept message can pin at worst.
     pub const CHUNK: usize = 4096;
-    /// Larger messages get an allocation of exactly their size, which costs them less than a
-    /// quarter of a wasted chunk.
+    /// Length in bytes of the largest message that shares a chunk. A larger one gets an allocation
+    /// of exactly its size. That costs it less than a quarter of a wasted chunk.
     pub const MAX_SHARED: usize = Self::CHUNK / 4;
 
     /// Full chunks that are looked at again: as many as one read of the drivers can fill.

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// A driver's read buffer on its way through a machine, which takes from the front and may change
-/// what it takes (WebSocket payloads are unmasked in place).
+/// A driver's read buffer, from which a machine takes bytes at the front. The machine may change
+/// the bytes that it takes: WebSocket payloads are unmasked in place.
 pub struct Input<'a> {
     rest: &'a mut [u8],
 }
@@ -14,7 +14,7 @@ impl<'a> Input<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been taken yet.
+    /// Returns the bytes that have not been taken yet.
     pub fn rest(&self) -> &[u8] {
         self.rest
     }

@@ -1,9 +1,9 @@
-//! Bytes on a TCP connection to HTTP/1.1 exchanges and WebSocket messages, and back, on
-//! either side of it.
+//! HTTP/1.1 exchanges and WebSocket messages from the bytes on a TCP connection, and back. Both
+//! sides of the connection are here.
 //!
-//! Nothing here knows of sessions. All machines take their input through [`Input`] and write to an
-//! [`Output`], so that a driver may share one read buffer and one write buffer among all the
-//! connections of a thread; what a machine must keep between two reads it keeps itself.
+//! Sessions are not known here. All machines take their input through [`Input`] and write to an
+//! [`Output`]. So a driver may share one read buffer and one write buffer among all the connections
+//! of a thread. A machine keeps for itself whatever it needs between two reads.
 
 pub mod http;
 pub mod ws;

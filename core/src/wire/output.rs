@@ -5,8 +5,8 @@ use core::fmt;
 
 use bytes::{Buf, Bytes};
 
-/// A queue of bytes for one connection: heads and small payloads copied one behind the other, large
-/// payloads kept as the shared slices they are, so that one `writev` sends them all.
+/// A queue of bytes for one connection. Heads and small payloads are copied one behind the other.
+/// Large payloads are kept as shared slices, so that one `writev` sends everything.
 ///
 /// Read it through [`Buf`]. Once everything has been consumed it starts again at the front of the
 /// same storage, so a driver may keep one per thread and hand it to a connection only when that
@@ -62,7 +62,7 @@ impl Output {
         (self.consumed, self.shared_len) = (0, 0);
     }
 
-    /// Gives back the storage if there is more of it than `keep` bytes and nothing waits in it.
+    /// Frees the storage if it exceeds `keep` bytes and the queue is empty.
     #[inline]
     pub fn shrink(&mut self, keep: usize) {
         if self.is_empty() && self.copied.capacity() > keep {

@@ -1,4 +1,4 @@
-//! What a client may be told.
+//! Options of a client.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use crate::{connect_error::ConnectError, runtime::Runtime, socket::Socket};
 /// Sets up a [`Client`]. Everything has a default, which is the reference's where it has one.
 pub struct ClientBuilder<R> {
     runtime: R,
-    /// What was wrong is said when the client is built.
+    /// The configuration, or the error that [`ClientBuilder::build`] returns.
     config: Result<(Url, ClientConfig), ConnectError>,
     reconnect: Reconnect,
 }
@@ -28,7 +28,7 @@ impl<R: Runtime> ClientBuilder<R> {
         Self { runtime, config, reconnect: Reconnect::default() }
     }
 
-    /// The client.
+    /// Builds the client, without opening a session.
     ///
     /// # Errors
     ///
@@ -63,7 +63,9 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// See [`ClientConfig::path`].
+    /// Sets the path that the server serves. Default: the URL's, or `/engine.io/` if it has none.
+    ///
+    /// A missing slash at the start is added. See [`ClientConfig::path`].
     #[must_use]
     pub fn path(self, path: impl Into<String>) -> Self {
         self.config(|config| config.path = path.into())
@@ -128,61 +130,87 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// See [`ClientConfig::transports`].
+    /// Sets the transports that may be used. Default polling, then WebSocket.
+    ///
+    /// The session opens on the first, or on polling if there is none. See
+    /// [`ClientConfig::transports`].
     #[must_use]
     pub fn transports(self, transports: impl Into<Vec<TransportKind>>) -> Self {
         self.config(|config| config.transports = transports.into())
     }
 
-    /// See [`ClientConfig::upgrade`].
+    /// Sets whether a session moves from polling to a WebSocket. Default true.
+    ///
+    /// It does so if the server offers it and [`transports`](Self::transports) contains it. See
+    /// [`ClientConfig::upgrade`].
     #[must_use]
     pub fn upgrade(self, upgrade: bool) -> Self {
         self.config(|config| config.upgrade = upgrade)
     }
 
+    /// Sets whether a session that does not open is tried on the next transport. Default false.
+    ///
     /// See [`ClientConfig::try_all_transports`].
     #[must_use]
     pub fn try_all_transports(self, all: bool) -> Self {
         self.config(|config| config.try_all_transports = all)
     }
 
-    /// See [`ClientConfig::remember_upgrade`]. It is the [`Client`] that remembers.
+    /// Sets whether sessions open on a WebSocket once one has worked. Default false.
+    ///
+    /// That holds as long as nothing has failed since. It is the [`Client`] that remembers. See
+    /// [`ClientConfig::remember_upgrade`].
     #[must_use]
     pub fn remember_upgrade(self, remember: bool) -> Self {
         self.config(|config| config.remember_upgrade = remember)
     }
 
+    /// Sets the revision of the protocol to speak. Default 4.
+    ///
     /// See [`ClientConfig::revision`].
     #[must_use]
     pub fn revision(self, revision: Revision) -> Self {
         self.config(|config| config.revision = revision)
     }
 
+    /// Sets whether binary messages travel as base64, in both directions. Default false.
+    ///
     /// See [`ClientConfig::force_base64`].
     #[must_use]
     pub fn force_base64(self, force: bool) -> Self {
         self.config(|config| config.force_base64 = force)
     }
 
-    /// See [`ClientConfig::open_timeout`]: connecting is a part of it.
+    /// Limit on the time that a session takes to open. Default 20 s.
+    ///
+    /// It runs from the first connection attempt to the handshake. With
+    /// [`try_all_transports`](Self::try_all_transports), each transport has that time. See
+    /// [`ClientConfig::open_timeout`].
     #[must_use]
     pub fn open_timeout(self, timeout: Duration) -> Self {
         self.config(|config| config.open_timeout = timeout)
     }
 
-    /// See [`ClientConfig::request_timeout`].
+    /// Limit on the time that the server takes to respond to a request. Default none.
+    ///
+    /// The waiting GET counts too, so the time must be longer than the server's ping interval. See
+    /// [`ClientConfig::request_timeout`].
     #[must_use]
     pub fn request_timeout(self, timeout: Duration) -> Self {
         self.config(|config| config.request_timeout = Some(timeout))
     }
 
-    /// See [`ClientConfig::upgrade_timeout`].
+    /// Limit on the time that an upgrade takes. Default 10 s.
+    ///
+    /// After that the session stays on polling. See [`ClientConfig::upgrade_timeout`].
     #[must_use]
     pub fn upgrade_timeout(self, timeout: Duration) -> Self {
         self.config(|config| config.upgrade_timeout = timeout)
     }
 
-    /// See [`ClientConfig::close_timeout`].
+    /// Limit on the time that a closing session waits for the server. Default 30 s.
+    ///
+    /// In that time the server takes what is queued. See [`ClientConfig::close_timeout`].
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         self.config(|config| config.close_timeout = timeout)
@@ -196,13 +224,18 @@ impl<R: Runtime> ClientBuilder<R> {
         self.config(|config| config.linger = time)
     }
 
-    /// See [`ClientConfig::limits`].
+    /// Sets all limits on memory and work. Sizes are in bytes.
+    ///
+    /// The defaults are those of [`Limits`], but for a `max_payload` of 100 MiB and a `max_packets`
+    /// of 1 048 576. See [`ClientConfig::limits`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         self.config(|config| config.limits = limits)
     }
 
-    /// When [`Client::sessions`] tries again, and how often. Nothing else does.
+    /// Sets when and how often [`Client::sessions`] tries again. Only that method reconnects. The
+    /// defaults are those of [`Reconnect`]: attempts without end, and a wait of 1 s that doubles up
+    /// to 5 s, with a jitter of 0.5.
     #[must_use]
     pub fn reconnect(mut self, policy: Reconnect) -> Self {
         self.reconnect = policy;

@@ -37,13 +37,14 @@ struct Shared<R: Runtime> {
     url: Url,
     config: Arc<ClientConfig>,
     reconnect: Reconnect,
-    /// What the handles of sessions need, which know no runtime.
+    /// The part that the handles of sessions need, which know no runtime.
     state: Arc<ClientState>,
 }
 
 impl<R: Runtime + Default> Client<R> {
-    /// Starts to set up a client for the server at `url`: `http`, `ws`, or with a runtime that brings
-    /// TLS also `https` and `wss`. A path other than `/` takes the place of `/engine.io/`.
+    /// Starts to set up a client for the server at `url`. Its scheme is `http` or `ws`, and also
+    /// `https` or `wss` with a runtime that brings TLS. A path other than `/` takes the place of
+    /// `/engine.io/`.
     pub fn builder(url: &str) -> ClientBuilder<R> {
         ClientBuilder::new(R::default(), url)
     }

@@ -21,12 +21,13 @@ use crate::{
     waiters::Ticket,
 };
 
-/// The sessions of a client: a first one, and another whenever one was lost, at the times that
-/// [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect) says. Also a [`Stream`].
+/// The sessions of a client, opened one after another: the next whenever one was lost. The times
+/// are those that [`ClientBuilder::reconnect`](super::ClientBuilder::reconnect) says. Also a
+/// [`Stream`].
 ///
-/// A session that this side has closed, or whose [`Socket`] it has dropped, is not followed by
-/// another. Messages are not carried over from one session to the next: Engine.IO has no means for it,
-/// Socket.IO does.
+/// No session follows one that this side has closed, or whose [`Socket`] it has dropped. Messages
+/// are not carried over from one session to the next: Engine.IO has no means for it, Socket.IO
+/// does.
 ///
 /// ```no_run
 /// # use enginewire_driver::{Client, Runtime};

@@ -1,8 +1,8 @@
-//! The task of one session: it does what the session asks for, with sockets and a clock.
+//! The task of one session. It does the work of the session with sockets and a clock.
 //!
-//! Sockets are read and written without the lock. What was read is handed to the session under one lock, and what
-//! follows from it (connections, requests, frames) is taken under the same. So a message costs the task one lock in
-//! each direction.
+//! Sockets are read and written without the lock. The bytes of a read are handed to the session
+//! under one lock. The resulting connections, requests and frames are taken under the same. So a
+//! message costs the task one lock in each direction.
 
 use std::{
     future::Future,
@@ -85,12 +85,13 @@ enum State<R: Runtime> {
         stream: R::Stream,
         reader: Reader,
         outbox: Outbox,
-        /// Nothing can be written any more. What the server has said before may still be read.
+        /// The connection cannot be written any more. Data that the server has sent before may
+        /// still be read.
         broken: bool,
     },
 }
 
-/// What became of a connection, for the session.
+/// An event of a connection, for the session.
 enum Input {
     Connected(SocketAddr),
     Refused(io::Error),
@@ -100,11 +101,11 @@ enum Input {
     Failed(io::Error),
     /// The socket took everything again, or less than before and so many bytes are left.
     Written(usize),
-    /// Nothing can be written any more.
+    /// The connection cannot be written any more.
     Broken(io::Error),
 }
 
-/// What came of a lock on the session.
+/// The result of one lock on the session.
 struct Exchanged {
     /// A connection that has something to write.
     write: Option<ClientConnectionId>,

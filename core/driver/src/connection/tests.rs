@@ -105,7 +105,7 @@ fn poll(connection: &mut Connection<Script>) -> Poll<()> {
     Pin::new(connection).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What has been written since the last look: the numbers of the answers.
+/// Returns the status codes of the responses written since the last call.
 fn answers(written: &Mutex<Vec<u8>>) -> Vec<String> {
     let bytes = std::mem::take(&mut *lock(written));
     let text = String::from_utf8_lossy(&bytes);

@@ -28,13 +28,13 @@ pub(super) enum Progress {
     TooLarge,
 }
 
-/// What is still to come.
+/// The part of a body that is still to come.
 #[derive(Debug)]
 enum Rest {
     /// So many bytes.
     Sized(usize),
     Chunked(Chunked),
-    /// Whatever comes until the end of the connection.
+    /// All bytes until the end of the connection.
     UntilClose,
 }
 

@@ -63,15 +63,15 @@ pub struct Client {
     scan: Scan,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 pub enum Reply {
     /// The answer with its whole body.
     Response(ResponseHead, Bytes),
     /// 101, as the request wanted: from here on the bytes belong to another protocol. Those behind
     /// the head are still in the input.
     Upgraded(ResponseHead),
-    /// The server broke a rule or a limit; the connection is of no more use, and an answer that was
-    /// due is lost. May come between two requests.
+    /// A violation of a rule or a limit by the server. The connection is of no more use, and a
+    /// response that was due is lost. May come between two requests.
     Fault(ResponseFault),
     /// The connection ended before the answer was complete.
     Lost,
@@ -104,13 +104,13 @@ enum State {
     },
     /// More came in the same read behind an answer.
     Excess,
-    /// Nothing more happens here.
+    /// The end: neither requests nor responses follow.
     Closed,
     /// The connection belongs to another protocol now.
     Upgraded,
 }
 
-/// What must be remembered of a request until the head of its answer has come.
+/// The part of a request that matters until the head of its response has come.
 #[derive(Clone, Copy)]
 struct Asked {
     is_head: bool,
@@ -121,8 +121,8 @@ struct Asked {
 }
 
 impl Client {
-    /// How many interim answers to one request are skipped: a few Early Hints, or five minutes of a
-    /// server that says `102 Processing` every 20 s.
+    /// Limit on the interim responses to one request, which are skipped. Enough for a few Early
+    /// Hints, or for five minutes of a server that sends `102 Processing` every 20 s.
     pub const MAX_INTERIM: usize = 16;
 
     /// A new connection.
@@ -170,12 +170,12 @@ impl Client {
         });
     }
 
-    /// Takes from `input` until something has happened; `None` once all of it has been used or
-    /// stored.
+    /// Takes bytes from `input` until something has happened. Returns `None` once all of it has
+    /// been used or stored.
     ///
-    /// Stores no more than a head and a body within the limits, and never ahead of what came. Behind
-    /// the head of a 101 nothing is taken. What comes behind the last answer of a connection is
-    /// discarded; what comes between two requests is a fault.
+    /// Stores no more than a head and a body within the limits, and never ahead of what came. Takes
+    /// nothing behind the head of a 101. Bytes behind the last response of a connection are
+    /// discarded; bytes between two requests are a fault.
     pub fn handle_bytes(&mut self, input: &mut Input<'_>) -> Option<Reply> {
         let step = match &self.state {
             State::Head(_) => self.read_head(input),
@@ -193,8 +193,8 @@ impl Client {
         })
     }
 
-    /// The server will send nothing more: it has shut down its sending side, or the connection broke.
-    /// Completes a body that has no other end.
+    /// Ends the input: the server has shut down its sending side, or the connection broke. The
+    /// server will send nothing more. Completes a body that has no other end.
     pub fn handle_eof(&mut self) -> Option<Reply> {
         if matches!(self.state, State::Upgraded) {
             return None;
@@ -209,14 +209,14 @@ impl Client {
         }
     }
 
-    /// Whether a request may be sent now: the connection is new, or the last answer is complete and
-    /// the server keeps the connection.
+    /// Returns whether a request may be sent now. That is so on a new connection. Later it is so
+    /// once the last response is complete, if the server keeps the connection.
     pub const fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }
 
-    /// Whether the connection is to be closed: the last answer came, or a fault, or the end, or more
-    /// than an answer.
+    /// Returns whether the connection is to be closed. That is so after the last response, a fault
+    /// or the end, and if more than a response came.
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed | State::Excess)
     }
@@ -293,7 +293,7 @@ impl Client {
         Some(Reply::Response(head, body))
     }
 
-    /// Nothing comes any more; gives back the storage, and what was the state.
+    /// Closes for both directions: frees the storage and returns the state before.
     fn close(&mut self) -> State {
         self.held = BytesMut::new();
         mem::replace(&mut self.state, State::Closed)

@@ -1,4 +1,4 @@
-//! What one connection is held to, on either side.
+//! Limits and timeouts of one connection, on either side.
 
 use core::time::Duration;
 
@@ -20,11 +20,14 @@ pub struct Config {
     /// The largest request body in bytes, after chunked decoding. The framing of a chunked body may
     /// add to what is read, never to what is held. Default 1 000 000, as the reference.
     pub max_body: usize,
-    /// From the first byte of a head to its last: long enough for a lost packet or two on a bad
-    /// line, short enough that slow heads cannot be hoarded. Default 10 s.
+    /// Limit on the time from the first byte of a head to its last. Default 10 s. It is long enough
+    /// for a lost packet or two on a bad line. It is short enough that slow heads cannot be
+    /// hoarded.
     pub head_timeout: Duration,
-    /// From [`Server::read_body`](super::Server::read_body) on, and again whenever as much of the body has
-    /// come as 1 KiB a second makes in that time: a body may be slow, but not stand still. Default 60 s.
+    /// Limit on the time for a body to arrive. Default 60 s. It starts with
+    /// [`Server::read_body`](super::Server::read_body). It starts again whenever as much of the
+    /// body has come as 1 KiB a second makes in that time. So a body may be slow, but not stand
+    /// still.
     pub body_timeout: Duration,
     /// Between two requests, and before the first. A proxy must be the first to close a connection that
     /// it keeps, or its next request meets the close: nginx and the load balancers of AWS keep theirs for
@@ -32,9 +35,10 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long the peer may take no byte of a response. Default 30 s.
     pub write_timeout: Duration,
-    /// How long the peer may go on sending after the last answer before the connection is dropped.
-    /// Closing at once would make its unread bytes answer with a reset, which can destroy our answer
-    /// on its way (RFC 9112 section 9.6). Default 2 s, a few round trips.
+    /// Limit on the time that the peer goes on sending after the last response. Default 2 s, a few
+    /// round trips. Then the connection is dropped. It is not closed at once because the peer's
+    /// unread bytes would then cause a reset. A reset can destroy our response on its way (RFC 9112
+    /// section 9.6).
     pub linger: Duration,
     /// The time of day, for the `Date` of responses. Default: a clock that has not been set, without which
     /// they have none (RFC 9110 section 6.6.1).
@@ -76,8 +80,8 @@ impl Default for Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The largest head of an answer in bytes, from the status line to the empty line. More than
-    /// [`ResponseHead::MAX_LEN`] counts as that. Default 16 384, as Node.
+    /// The largest head of a response in bytes. It counts from the status line to the empty line.
+    /// More than [`ResponseHead::MAX_LEN`] counts as that. Default 16 384, as Node.
     pub max_head: usize,
     /// The most header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,

@@ -44,7 +44,7 @@ impl WallClock {
         self.epoch.store(u32::try_from(epoch).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// Returns the date and time at `now`, or `None` if the clock has not been set.
+    /// Returns the date and time at `now`. `None` if the clock has not been set.
     pub fn date(&self, now: Time) -> Option<HttpDate> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         (epoch != 0).then(|| HttpDate::new(u64::from(epoch) + now.since(Time::ZERO).as_secs()))

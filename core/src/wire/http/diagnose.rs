@@ -1,4 +1,4 @@
-//! What is wrong with a head that the parser has refused, in either role.
+//! Diagnosis of a head that the parser has refused, in either role.
 
 use super::fault::Fault;
 use crate::exchange::{is_text, is_token};
@@ -39,7 +39,7 @@ pub(super) fn is_version(word: &[u8]) -> bool {
     matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// What is wrong with a header line, if anything is.
+/// Returns the fault of a header line, or `None` if there is none.
 fn header_fault(line: usize, text: &[u8]) -> Option<Fault> {
     if let [b' ' | b'\t', ..] = text {
         return Some(Fault::Folded { line });

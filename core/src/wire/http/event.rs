@@ -1,10 +1,10 @@
-//! What a connection tells its driver.
+//! Events and timers that a connection reports to its driver.
 
 use bytes::Bytes;
 
 use super::{fault::Fault, head::RequestHead};
 
-/// What happened on a connection.
+/// An event on a connection.
 #[derive(Debug)]
 pub enum Event {
     /// A request arrived; an exchange begins.
@@ -20,8 +20,8 @@ pub enum Event {
     /// The peer broke a rule. The answer was written and the connection is closing; an exchange in
     /// progress is lost.
     Fault(Fault),
-    /// The peer went away during an exchange or in the middle of a head; an exchange in progress is
-    /// lost.
+    /// The loss of the peer, during an exchange or in the middle of a head. An exchange in progress
+    /// is lost.
     Lost,
 }
 

@@ -13,7 +13,7 @@ use super::{
 /// more than a new connection.
 pub(super) const MAX_DRAIN: u64 = 65_536;
 
-/// What must be remembered of a request until it has been answered.
+/// The part of a request that matters until it has been answered.
 pub(super) struct Exchange {
     pub(super) is_head: bool,
     pub(super) http_1_0: bool,
@@ -24,12 +24,12 @@ pub(super) struct Exchange {
 
 /// The body of the current request.
 pub(super) enum Incoming {
-    /// Nobody has asked for it.
+    /// It has not been asked for.
     Waiting(BodyLength),
     Receiving(Body),
     /// It announces too much, which the caller is about to be told.
     TooLarge,
-    /// Nothing more of it will be read.
+    /// It will not be read any further.
     Abandoned,
     Complete,
 }

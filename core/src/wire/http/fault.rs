@@ -1,4 +1,4 @@
-//! What can be wrong with a message.
+//! Faults in a message.
 
 use core::time::Duration;
 
@@ -28,8 +28,8 @@ pub enum Fault {
         /// Offset of the NUL.
         at: usize,
     },
-    /// More empty lines before the message than a client could have left behind a body, or any
-    /// before an answer.
+    /// Too many empty lines before the message. Before a request, more than a client could have
+    /// left behind a body; before a response, any.
     #[error("more than {max} empty lines before the start line")]
     EmptyLines {
         /// How many are skipped.
@@ -39,7 +39,8 @@ pub enum Fault {
     /// line or go on behind it.
     #[error("not exactly one complete head")]
     NotOneHead,
-    /// The request line is not a method, a target and a version with one space between them.
+    /// A request line of the wrong form. It must be a method, a target and a version with one space
+    /// between them.
     #[error("malformed request line")]
     RequestLine,
     /// The request target is in none of the forms of RFC 9112 section 3.2.
@@ -156,17 +157,18 @@ impl Fault {
     }
 }
 
-/// Why an answer was refused; always the server's fault, be it that it broke a rule or that it sent
-/// more than it was granted.
+/// Fault in a response. It is always the server's: it broke a rule, or sent more than it was
+/// granted.
 ///
-/// After any of these nobody knows where the next answer starts, so the connection ends.
+/// The connection ends after any of these, because the start of the next response is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseFault {
-    /// What is wrong with a message of either direction.
+    /// A fault that a message of either direction can have.
     #[error(transparent)]
     Message(#[from] Fault),
-    /// The status line is not a version, three digits and a reason with one space between them.
+    /// A status line of the wrong form. It must be a version, three digits and a reason with one
+    /// space between them.
     #[error("malformed status line")]
     StatusLine,
     /// Bytes behind an answer, or before a request: they belong to nothing that was asked.
@@ -192,7 +194,7 @@ pub enum ResponseFault {
     },
 }
 
-/// What is wrong with a chunked body.
+/// Fault in the framing of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChunkError {

@@ -1,4 +1,4 @@
-//! How long a body is, and whether the connection lives on: rules that both roles share.
+//! Length of a body and persistence of the connection. The rules are those that both roles share.
 
 use super::{fault::Fault, fields::list};
 
@@ -11,7 +11,7 @@ pub enum BodyLength {
     Chunked,
 }
 
-/// What the fields of one head say about body and connection, gathered in one pass.
+/// Content of the fields of one head about body and connection, gathered in one pass.
 ///
 /// Stricter than RFC 9112 section 6.3 where that leaves a choice: a repeated `Content-Length` is
 /// refused even if the values agree, and so is one beside a `Transfer-Encoding`.

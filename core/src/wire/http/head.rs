@@ -38,8 +38,8 @@ impl RequestHead {
     /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
     pub const MAX_LEN: usize = Fields::MAX_LEN;
 
-    /// Parses exactly one head, from the request line to the empty line, with at most `max_headers`
-    /// fields.
+    /// Parses exactly one head with at most `max_headers` fields. It extends from the request line
+    /// to the empty line.
     ///
     /// # Errors
     ///
@@ -115,19 +115,19 @@ impl RequestHead {
         self.fields.text(self.method)
     }
 
-    /// The request target as received: visible ASCII, in origin form, absolute form or `*` (RFC 9112
-    /// section 3.2).
+    /// Returns the request target as received. It is visible ASCII, in origin form, absolute form
+    /// or `*` (RFC 9112 section 3.2).
     pub fn target(&self) -> &str {
         self.fields.text(self.target)
     }
 
-    /// The path of the target, not decoded: starts with `/`, or is the `*` of `OPTIONS *`.
+    /// Returns the path of the target, not decoded. It starts with `/`, or is `*` for OPTIONS.
     pub fn path(&self) -> &str {
         // RFC 9110 section 4.2.3: an empty path is equivalent to "/".
         if self.path.is_empty() { "/" } else { self.fields.text(self.path) }
     }
 
-    /// The query of the target, not decoded and without its `?`; empty if there is none.
+    /// Returns the query of the target, not decoded and without its `?`. Empty if there is none.
     pub fn query(&self) -> &str {
         self.fields.text(self.query)
     }
@@ -147,8 +147,8 @@ impl RequestHead {
         self.fields.get_all(name)
     }
 
-    /// Whether `token`, in whatever case, is a member of the comma-separated lists in the fields of
-    /// that name.
+    /// Returns whether `token` is a member of the lists in the fields `name`. The lists are
+    /// comma-separated, and the case of `token` does not matter.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.fields.has_token(name, token)
     }
@@ -207,7 +207,7 @@ impl fmt::Debug for RequestHead {
     }
 }
 
-/// What the fields of a request ask for besides what [`Framing`] gathers.
+/// Wishes in the fields of a request, besides the content of [`Framing`].
 #[derive(Default)]
 struct Wishes {
     has_host: bool,
@@ -265,8 +265,8 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, &'a str),
     Ok(rest.split_once('?').unwrap_or((rest, &rest[rest.len()..])))
 }
 
-/// What host and port are made of (RFC 3986 section 3.2). User information is not among it: RFC 9110
-/// section 4.2.4 wants it treated as an error.
+/// Returns whether host and port may contain `byte` (RFC 3986 section 3.2). User information is not
+/// allowed, because RFC 9110 section 4.2.4 wants it treated as an error.
 const fn is_authority(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -292,7 +292,7 @@ const fn is_authority(byte: u8) -> bool {
         )
 }
 
-/// What is wrong with a request line that the parser has refused.
+/// Returns the fault of a request line that the parser has refused.
 #[cold]
 fn request_line_fault(line: &[u8], error: httparse::Error) -> Fault {
     match error {

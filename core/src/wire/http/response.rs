@@ -100,7 +100,7 @@ impl Response {
     }
 }
 
-/// What a router or session answers, as a connection sends it.
+/// A response of a router or session, as a connection sends it.
 impl From<crate::Response> for Response {
     fn from(response: crate::Response) -> Self {
         Self {
@@ -133,10 +133,10 @@ impl From<&Fault> for Response {
     }
 }
 
-/// What to say of the connection.
+/// Statement of a response about its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// Nothing: it persists, as is the rule in HTTP/1.1.
+    /// None: the connection persists, as is the rule in HTTP/1.1.
     Persist,
     /// It persists, which an HTTP/1.0 client must be told.
     KeepAlive,

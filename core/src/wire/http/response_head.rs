@@ -16,8 +16,8 @@ use crate::exchange::HttpResponse;
 
 /// The head of one answer, checked and owned.
 ///
-/// Nothing in it is decoded; a header value may hold any bytes above ASCII. `Debug` shows no value:
-/// a cookie may hold the secret session id.
+/// Values are not decoded; a header value may hold any bytes above ASCII. `Debug` shows no value,
+/// because a cookie may hold the secret session id.
 #[derive(Clone)]
 pub struct ResponseHead {
     fields: Fields,
@@ -32,8 +32,8 @@ impl ResponseHead {
     /// The longest head in bytes, whatever the configuration says: positions are kept in 16 bits.
     pub const MAX_LEN: usize = Fields::MAX_LEN;
 
-    /// Parses exactly one head, from the status line to the empty line, with at most `max_headers`
-    /// fields.
+    /// Parses exactly one head with at most `max_headers` fields. It extends from the status line
+    /// to the empty line.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl ResponseHead {
         self.fields.get_all(name)
     }
 
-    /// Whether `token`, in whatever case, is a member of the comma-separated lists in the fields of
-    /// that name.
+    /// Returns whether `token` is a member of the lists in the fields `name`. The lists are
+    /// comma-separated, and the case of `token` does not matter.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.fields.has_token(name, token)
     }
@@ -133,14 +133,14 @@ impl ResponseHead {
         self.http_1_0
     }
 
-    /// Whether the server will take another request on the connection (RFC 9112 section 9.3), which
-    /// a body without a length makes impossible.
+    /// Returns whether the server takes another request on the connection (RFC 9112 section 9.3). A
+    /// body without a length makes that impossible.
     pub const fn keep_alive(&self) -> bool {
         self.keep_alive && self.body.is_some()
     }
 
-    /// How long the body is that follows, unless this answers HEAD; `None` if the end of the
-    /// connection ends it (RFC 9112 section 6.3, rule 8).
+    /// Returns the length of the body that follows. A response to HEAD has no body, whatever the
+    /// length. `None` if the end of the connection ends the body (RFC 9112 section 6.3, rule 8).
     pub const fn body_length(&self) -> Option<BodyLength> {
         self.body
     }
@@ -172,7 +172,7 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// What is wrong with a status line that the parser has refused.
+/// Returns the fault of a status line that the parser has refused.
 #[cold]
 fn status_line_fault(line: &[u8], error: httparse::Error) -> ResponseFault {
     let mut words = line.split(|&byte| byte == b' ');

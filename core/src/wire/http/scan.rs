@@ -15,7 +15,7 @@ pub(super) struct Scan {
     searched: usize,
     empty_lines: usize,
     max_empty_lines: usize,
-    /// What has come of a request line; the status line of an answer is left to the parser.
+    /// Progress in a request line. The status line of a response is left to the parser.
     request_line: Option<RequestLine>,
 }
 

@@ -82,7 +82,7 @@ enum State {
     Drain { left: u64 },
     /// The last answer was written.
     Closing,
-    /// Nothing more happens here.
+    /// The end: the connection neither reads nor responds any more.
     Closed,
     /// The connection belongs to another protocol now.
     Upgraded,
@@ -102,10 +102,10 @@ impl Server {
         }
     }
 
-    /// Takes from `input` until something has happened; `None` once all of it has been used or
-    /// stored. Interim answers and the answer to a fault are written to `out`.
+    /// Takes bytes from `input` until something has happened. Returns `None` once all of it has
+    /// been used or stored. Interim responses and the response to a fault are written to `out`.
     ///
-    /// During an exchange everything that is not its body is stored, at most
+    /// During an exchange everything that is not its body is stored. That is at most
     /// [`max_head`](Config::max_head) and one read if the driver heeds
     /// [`wants_input`](Self::wants_input). After an upgrade the input is left alone.
     pub fn handle_bytes(
@@ -152,9 +152,10 @@ impl Server {
         }
     }
 
-    /// The peer will send nothing more: it has shut down its sending side, or the connection broke.
+    /// Ends the input: the peer has shut down its sending side, or the connection broke. The peer
+    /// will send nothing more.
     ///
-    /// A client that does so while it waits for an answer counts as gone, as it does for Node.
+    /// A client that does so while it waits for a response counts as gone, as it does for Node.
     pub fn handle_eof(&mut self, _now: Time) -> Option<Event> {
         let lost = match self.state {
             State::Head { .. } => !self.held.is_empty(),
@@ -195,7 +196,8 @@ impl Server {
         }
     }
 
-    /// What the client has to do need not be done before `until`: it may wait to be read.
+    /// Moves the deadline of the connection to `until`, unless it is later already. Bytes of the
+    /// client may be waiting to be read, so it need not have done its part before.
     pub fn extend_deadlines(&mut self, until: Time) {
         self.deadline = self.deadline.max(until);
     }
@@ -214,12 +216,12 @@ impl Server {
         Some((self.deadline, kind))
     }
 
-    /// Asks for the body of the current request: [`handle_bytes`](Self::handle_bytes), which is to be
-    /// called next, gives [`Event::Body`] once it is complete, or [`Event::BodyTooLarge`] as soon as
+    /// Asks for the body of the current request. Call [`handle_bytes`](Self::handle_bytes) next. It
+    /// returns [`Event::Body`] once the body is complete, or [`Event::BodyTooLarge`] as soon as
     /// that is certain. A request without a body has an empty one.
     ///
-    /// Writes `100 Continue` if the client waits for that. Does nothing outside of an exchange, or if
-    /// the body was asked for before.
+    /// Writes `100 Continue` if the client waits for that. Does nothing outside of an exchange, or
+    /// if the body was asked for before.
     pub fn read_body(&mut self, now: Time, out: &mut Output) {
         let State::Exchange(exchange) = &mut self.state else { return };
         let Incoming::Waiting(length) = exchange.body else { return };
@@ -240,9 +242,9 @@ impl Server {
     /// Answers the current request. Does nothing if there is none, since an exchange may be lost
     /// while its answer is on the way here.
     ///
-    /// What is left of a small body of declared length is skipped when it comes; behind any other
-    /// unread body the connection closes, as nobody could tell where the next request starts.
-    /// Afterwards call [`handle_bytes`](Self::handle_bytes): the next request may already be inside.
+    /// The rest of a small body of declared length is skipped when it comes. Behind any other
+    /// unread body the connection closes, because the start of the next request is unknown. Call
+    /// [`handle_bytes`](Self::handle_bytes) afterwards: the next request may already be inside.
     pub fn respond(&mut self, now: Time, response: &Response, out: &mut Output) {
         let State::Exchange(exchange) = &self.state else { return };
         let persists = exchange.keep_alive && !response.close && response.status >= 200;
@@ -265,11 +267,12 @@ impl Server {
         self.unsent = out.remaining();
     }
 
-    /// Switches the current exchange to WebSocket: writes the 101 with `headers`, each a complete
-    /// `Name: value\r\n`, and gives back what has already come behind the request.
+    /// Switches the current exchange to WebSocket. Writes the 101 with `headers`, each a complete
+    /// `Name: value\r\n`. Returns the bytes that have already come behind the request.
     ///
-    /// From now on everything read belongs to the other protocol, what is left of the current input
-    /// included, and this value can be dropped. Without an exchange nothing is written or given back.
+    /// From now on everything read belongs to the other protocol, including the rest of the current
+    /// input. This value can be dropped. Without an exchange nothing is written, and no bytes are
+    /// returned.
     pub fn accept_upgrade(
         &mut self,
         accept: &AcceptKey,
@@ -307,7 +310,8 @@ impl Server {
         matches!(self.state, State::Exchange(_))
     }
 
-    /// Whether bytes of a further request have come behind the current one, which has no body.
+    /// Returns whether bytes of a further request have come. They come behind the current request,
+    /// which has no body.
     pub fn is_pipelined(&self) -> bool {
         let State::Exchange(Exchange { body, .. }) = &self.state else { return false };
         matches!(body, Incoming::Waiting(BodyLength::Sized(0))) && !self.held.is_empty()
@@ -318,8 +322,9 @@ impl Server {
         matches!(self.state, State::Exchange(Exchange { body: Incoming::Receiving(_), .. }))
     }
 
-    /// Whether the last answer was written: once the output is flushed, the driver shuts down its
-    /// sending side and reads on, so that the peer gets to see the answer instead of a reset.
+    /// Returns whether the last response was written. Once the output is flushed, the driver shuts
+    /// down its sending side and reads on. It does so because the peer would otherwise see a reset
+    /// instead of the response.
     pub const fn is_closing(&self) -> bool {
         matches!(self.state, State::Closing)
     }

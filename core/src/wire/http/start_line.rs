@@ -9,7 +9,7 @@ use crate::exchange::is_token;
 /// that speaks TLS or another protocol waits for an answer and sends no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestLine {
-    /// Nothing, or the carriage return of an empty line.
+    /// The start of the line, or the carriage return of an empty line.
     Start {
         cr: bool,
     },
@@ -38,7 +38,7 @@ impl RequestLine {
     ///
     /// # Errors
     ///
-    /// What is wrong with the first byte that cannot stand where it does.
+    /// The fault of the first byte that cannot stand where it does.
     pub(super) fn check(mut self, bytes: &[u8], at: usize) -> Result<Self, Fault> {
         for (&byte, at) in bytes.iter().zip(at..) {
             if self == Self::End {

@@ -14,7 +14,7 @@ use crate::{
     wire::{Arena, Input, Output},
 };
 
-/// What the next byte is part of.
+/// The part of a frame that the next byte belongs to.
 #[derive(Clone, Copy)]
 pub(super) enum Stage {
     /// The head of a frame, of which a read has left the first `len` bytes here. Between frames, 0.
@@ -35,14 +35,15 @@ struct Short<'a> {
 }
 
 impl WebSocket {
-    /// Takes bytes from the peer, up to the end of the next message; call it until it gives `None`,
-    /// which means that all of `input` has been taken. What is cut off is kept here.
+    /// Takes bytes from the peer, up to the end of the next message. Call it until it returns
+    /// `None`, which means that all of `input` has been taken. Messages and frames that are cut off
+    /// are kept here.
     ///
-    /// Each Ping is answered at once (section 5.5.2) and a Close is echoed, into `out`: a driver
-    /// that cannot write should stop reading. Pongs are ignored (section 5.5.3). Messages of up to
+    /// Answers each Ping at once (section 5.5.2) and echoes a Close, into `out`: a driver that
+    /// cannot write should stop reading. Pongs are ignored (section 5.5.3). Messages of up to
     /// [`Arena::MAX_SHARED`] bytes are copied to `arena`, larger ones have an allocation each.
     ///
-    /// Gives [`Received::Closed`] once. Whatever comes after that is discarded (section 1.4).
+    /// Returns [`Received::Closed`] once. All bytes after that are discarded (section 1.4).
     #[inline]
     pub fn handle_bytes(
         &mut self,

@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Binary,
 }
 
-/// What has come of a message that is not complete.
+/// The received part of a message that is not complete.
 pub(super) struct Fragments {
     /// Which message is under way, from the head of its first frame to the end of its last.
     pub(super) kind: Option<Kind>,

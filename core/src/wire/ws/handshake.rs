@@ -47,5 +47,5 @@ fn only<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     values.next().is_none().then_some(value)
 }
 
-/// What is hashed behind the key (RFC 6455 section 1.3).
+/// The string that is hashed behind the key (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

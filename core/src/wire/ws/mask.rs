@@ -33,7 +33,7 @@ pub(super) fn apply(bytes: &mut [u8], mask: [u8; 4]) -> bool {
     is_ascii(seen, seen_in_tail)
 }
 
-/// What [`apply`] does, into new storage in the same pass.
+/// Copies `bytes` to new storage and does the work of [`apply`] in the same pass.
 pub(super) fn copy(bytes: &[u8], mask: [u8; 4]) -> (Vec<u8>, bool) {
     let wide = widen(mask);
     let (words, tail) = bytes.as_chunks::<8>();

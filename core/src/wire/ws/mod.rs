@@ -60,8 +60,9 @@ pub enum Role {
     Server,
     /// We refuse frames that are masked and mask ours (section 5.3).
     Client {
-        /// Random bytes of this connection alone, from which the masks of all its frames are
-        /// derived. Whoever knows them knows the masks: they must be as unpredictable as a key.
+        /// Random bytes from which the masks of all frames are derived. They belong to this
+        /// connection alone. They must be as unpredictable as a key, because they disclose the
+        /// masks.
         mask_seed: [u8; 16],
     },
 }
@@ -75,7 +76,7 @@ impl fmt::Debug for Role {
     }
 }
 
-/// What came from the peer.
+/// An event from the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A whole message.
@@ -89,7 +90,8 @@ pub enum Received {
 pub enum Closed {
     /// The peer's Close frame came: first, or as the answer to ours (section 7.1.5).
     Peer {
-        /// The status code, if the frame had one; one that may stand in a frame (section 7.4).
+        /// The status code, if the frame had one. It is one that may stand in a frame (section
+        /// 7.4).
         code: Option<u16>,
         /// The reason, mostly empty.
         reason: Text,
@@ -158,9 +160,9 @@ impl WebSocket {
         self.state != State::Open
     }
 
-    /// Whether all is over: both Close frames have passed, a violation was answered, or the
-    /// connection is lost. What is left is to write the output and to shut the connection down,
-    /// the server first (section 7.1.1).
+    /// Returns whether the WebSocket has ended. Both Close frames have passed, a violation was
+    /// answered, or the connection is lost. It remains to write the output and to shut the
+    /// connection down, the server first (section 7.1.1).
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
@@ -241,7 +243,7 @@ impl WebSocket {
         }
     }
 
-    /// Nothing comes or goes any more; gives back all storage.
+    /// Ends both directions and frees all storage.
     fn end(&mut self) {
         self.state = State::Closed;
         self.stage = Stage::START;

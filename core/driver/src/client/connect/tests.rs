@@ -1,4 +1,5 @@
-//! The race of attempts, on a runtime whose network is a script and whose clock is virtual.
+//! Tests of the race of attempts. The network of their runtime is a script, and its clock is
+//! virtual.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -214,7 +215,7 @@ const fn err(millis: u64, kind: io::ErrorKind) -> Option<Outcome> {
 
 const REFUSED: io::ErrorKind = io::ErrorKind::ConnectionRefused;
 
-/// What the attempts at `http://name` come to, without the look-up.
+/// Returns the outcome and the log of the attempts at `http://name`, without the look-up.
 fn race_of(attempts: &[(&str, Option<Outcome>)]) -> (Result<String, String>, Vec<String>) {
     let (outcome, mut log) = Script::new(attempts.iter().copied()).connect("http://name");
     assert_eq!(log.remove(0), "0 resolve name 80");

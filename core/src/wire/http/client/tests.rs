@@ -69,7 +69,7 @@ impl Wire {
         assert!(self.client.handle_eof().is_none(), "lost twice");
     }
 
-    /// What is held never exceeds the limits.
+    /// Checks that the bytes held never exceed the limits.
     fn check(&self) {
         let held = self.client.held.len();
         match &self.client.state {
@@ -112,8 +112,8 @@ impl Wire {
 /// All that comes of bytes: the log, where the client stands behind them, what it left.
 type Outcome = (Vec<String>, &'static str, String);
 
-/// What comes of `bytes` in answer to `request`: the same whole, in small steps and in two reads
-/// with any cut between them.
+/// Returns the outcome of `bytes` in response to `request`. It is the same for the whole, for small
+/// steps, and for two reads with any cut between them.
 fn outcome(request: &Request, bytes: impl AsRef<[u8]>, eof: bool) -> Outcome {
     let bytes = bytes.as_ref();
     let run = |pieces: &mut dyn Iterator<Item = &[u8]>| {

@@ -289,7 +289,8 @@ fn bytes_that_are_not_exactly_one_head_are_refused() {
 }
 
 proptest::proptest! {
-    /// Whatever is accepted has the parts that it was made of, and nothing makes it panic.
+    /// Checks that accepted heads have the parts that they were made of. No bytes make the parser
+    /// panic.
     #[test]
     fn any_bytes_are_parsed_or_refused(
         line in "[A-Z]{1,4} [!-~]{1,9} HTTP/1\\.[01]",

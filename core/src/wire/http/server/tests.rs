@@ -54,7 +54,8 @@ impl Wire {
         }
     }
 
-    /// What is held never exceeds the limits by more than the read that just came.
+    /// Checks the bytes held against the limits. They never exceed them by more than the read that
+    /// just came.
     fn check(&self, read: usize) {
         let held = self.server.held.len();
         match &self.server.state {

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{AcceptKey, only};
 use crate::{entropy::Entropy, exchange::HeaderLines, wire::http::ResponseHead};
 
-/// The nonce of one opening handshake, which only a server that has read it can answer.
+/// The nonce of one opening handshake. Only a server that has read it can answer it.
 ///
 /// Offers no extension, and the subprotocols that [`offering`](Self::offering) names.
 #[derive(Clone)]
@@ -104,13 +104,13 @@ impl fmt::Debug for ClientKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeRefused {
-    /// The server does not go on as a WebSocket: an answer like any other, with this status.
+    /// A response like any other, with this status. The server does not go on as a WebSocket.
     #[error("the server answered the WebSocket handshake with status {0}")]
     Status(u16),
     /// `Connection: upgrade` or `Upgrade: websocket` is missing, or it is another protocol.
     #[error("the server has switched to something other than WebSocket")]
     NoUpgrade,
-    /// `Sec-WebSocket-Accept` is missing, repeated, or does not answer the key: whoever sent this
+    /// A `Sec-WebSocket-Accept` that is missing, repeated, or does not answer the key. Its sender
     /// has not understood the handshake, or answers from a cache.
     #[error("the Sec-WebSocket-Accept of the server does not answer the key")]
     Accept,

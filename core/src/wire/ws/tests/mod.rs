@@ -78,9 +78,9 @@ impl Setup {
         frames.iter().flat_map(|(first, payload)| self.frame(*first, payload)).collect()
     }
 
-    /// What comes of `stream` when it is read whole, byte by byte, in steps that fall together with
-    /// nothing, in two reads with any cut between them, and with the start of something else behind
-    /// it: the same each time.
+    /// Returns the outcome of `stream`, which is the same for all reads. The reads are the whole,
+    /// single bytes, steps that fall together with no frame, and two with any cut between them. It
+    /// is also the same with the start of something else behind it.
     fn decode(&self, stream: &[u8]) -> Outcome {
         let outcome = self.decode_part(stream);
         let with_more = [stream, &self.frame(FIN | PING, b"more")].concat();

@@ -1,4 +1,4 @@
-//! What is understood.
+//! Tests of the responses that the client understands.
 
 use super::*;
 

@@ -1,8 +1,10 @@
-//! What is refused, and how: above all, what would let one request get the answer of another.
+//! Tests of the responses that the client refuses, and how. Above all, of those that would let one
+//! request get the response of another.
 
 use super::*;
 
-/// What the client says of `answer`, behind which another comes that must not be understood.
+/// Returns the fault that the client reports for `answer`. Another response comes behind it, which
+/// must not be understood.
 fn fault(request: &Request, answer: &str) -> String {
     let smuggled = "HTTP/1.1 299 Smuggled\r\nContent-Length: 0\r\n\r\n";
     let (log, standing, _) = outcome(request, format!("{answer}{smuggled}"), true);

@@ -1,4 +1,4 @@
-//! What is written.
+//! Tests of the requests that the client writes.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! How the bytes are cut into reads changes nothing; and our client and our server, back to back.
+//! Tests of the cuts between reads, which change nothing. Also of our client and our server, back
+//! to back.
 
 use proptest::{
     collection::vec,

@@ -1,4 +1,5 @@
-//! What is refused, and how: above all, everything that two parties could read in two ways.
+//! Tests of the requests that the server refuses, and how. Above all, of those that two parties
+//! could read in two ways.
 
 use super::*;
 
