@@ -13,7 +13,7 @@ use std::{
 
 use enginewire::{
     Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Refusal, Response,
-    Router, SendError, ServerConfig, Transports, hub::Broadcast, wire::http,
+    Router, SendError, ServerConfig, SubprotocolHook, Transports, hub::Broadcast, wire::http,
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -305,10 +305,20 @@ impl<R: Runtime> ServerBuilder<R> {
     /// Sets the path under which requests are served. Default `/engine.io/`.
     ///
     /// A path that starts with this one is served. A missing slash at the start is added, and one
-    /// at the end if [`ServerConfig::add_trailing_slash`] is true. See [`ServerConfig::path`].
+    /// at the end if [`add_trailing_slash`](Self::add_trailing_slash) is true. See [`ServerConfig::path`].
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.config.path = path.into();
+        self
+    }
+
+    /// Sets whether [`path`](Self::path) ends with a slash. Default true.
+    ///
+    /// With false, `/engine.io` is served, and so is every path below it. See
+    /// [`ServerConfig::add_trailing_slash`].
+    #[must_use]
+    pub fn add_trailing_slash(mut self, add: bool) -> Self {
+        self.config.add_trailing_slash = add;
         self
     }
 
@@ -435,6 +445,26 @@ impl<R: Runtime> ServerBuilder<R> {
         hook: impl Fn(&dyn HttpRequest, bool, &mut HeaderLines) + Send + Sync + 'static,
     ) -> Self {
         self.config.headers = Some(HeadersHook::new(hook));
+        self
+    }
+
+    /// Chooses the subprotocol of a WebSocket. Default: the first that the client offers.
+    ///
+    /// `hook` is called with the request and the offers, and returns one of them. See
+    /// [`ServerConfig::subprotocol`].
+    ///
+    /// ```
+    /// # use enginewire_driver::{Runtime, ServerBuilder};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// builder.subprotocol(|_, offers| offers.iter().copied().find(|&offer| offer == "v2.chat"))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subprotocol(
+        mut self,
+        hook: impl for<'a> Fn(&dyn HttpRequest, &[&'a str]) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        self.config.subprotocol = Some(SubprotocolHook::new(hook));
         self
     }
 

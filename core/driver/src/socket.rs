@@ -271,6 +271,11 @@ impl Socket {
         self.sender.transport()
     }
 
+    /// As [`Sender::subprotocol`]: returns the subprotocol that the server has chosen.
+    pub fn subprotocol(&self) -> Option<String> {
+        self.sender.subprotocol()
+    }
+
     /// As [`Sender::sid`]: returns the id of the session, **a secret**.
     pub fn sid(&self) -> String {
         self.sender.sid()
@@ -406,6 +411,16 @@ impl Sender {
     /// Returns the transport that carries messages now.
     pub fn transport(&self) -> TransportKind {
         each!(self.cell, cell => cell.look(Duplex::transport))
+    }
+
+    /// Returns the subprotocol that the server has chosen for the WebSocket of a client's session.
+    ///
+    /// `None` while polling is the transport, if none was
+    /// [offered](crate::ClientBuilder::protocols), and on the server's side, whose
+    /// [hook](crate::ServerBuilder::subprotocol) chooses.
+    pub fn subprotocol(&self) -> Option<String> {
+        let Cell::Client(cell) = &self.cell else { return None };
+        cell.look(|session| session.hub.session().subprotocol().map(str::to_owned))
     }
 
     /// Returns the id of the session. **A secret**: its owner owns the session. For requests beside the

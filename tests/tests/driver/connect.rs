@@ -36,6 +36,8 @@ on_every_runtime!(
     a_redirect_to_https_is_refused_without_tls,
     the_server_sees_what_the_client_was_told_to_send,
     the_server_sees_who_the_client_is,
+    subprotocol_that_the_server_chooses_is_shown_to_the_client,
+    path_without_its_trailing_slash_is_served_and_asked_for,
     names_and_ipv6_addresses_are_connected_to,
     an_upgrade_that_worked_is_remembered,
     a_lost_session_is_followed_by_another_and_a_closed_one_is_not,
@@ -439,6 +441,39 @@ fn the_server_sees_who_the_client_is<R: Host>() {
     assert!(matches!(refused, Err(ConnectError::Subprotocol { name }) if name == "b c"));
     let debug = format!("{:?}", Client::<R>::builder(&url).build());
     assert!(!debug.contains("p%40ss") && !debug.contains("dXNl"), "{debug}");
+}
+
+fn subprotocol_that_the_server_chooses_is_shown_to_the_client<R: Host>() {
+    let server = serve::<R>(|builder| {
+        builder.subprotocol(|_, offers| offers.iter().copied().find(|&offer| offer == "v2.chat"))
+    });
+    for transports in [&WEBSOCKET[..], &BOTH] {
+        let builder = to::<R>(server.local_addr()).transports(transports);
+        let builder = builder.protocols(["chat", "v2.chat"]);
+        let mut client = soon("a session", builder.connect()).unwrap();
+        let socket = accept(&server);
+        if transports == BOTH {
+            upgraded(&mut client);
+        }
+        assert_eq!(client.subprotocol().as_deref(), Some("v2.chat"));
+        assert_eq!(client.sender().subprotocol().as_deref(), Some("v2.chat"));
+        assert_eq!(socket.subprotocol(), None);
+    }
+    let builder = to::<R>(server.local_addr()).transports(&POLLING).protocols(["v2.chat"]);
+    assert_eq!(soon("a session", builder.connect()).unwrap().subprotocol(), None);
+    drop(accept(&server));
+    assert_eq!(open::<R>(&server, &WEBSOCKET).subprotocol(), None);
+}
+
+fn path_without_its_trailing_slash_is_served_and_asked_for<R: Host>() {
+    let server = serve::<R>(|builder| builder.path("/chat").add_trailing_slash(false));
+    for transports in [&POLLING, &WEBSOCKET] {
+        let builder = to::<R>(server.local_addr()).path("/chat").transports(transports);
+        let client = builder.add_trailing_slash(false).connect();
+        let client = soon("a session", client).unwrap();
+        assert_eq!(accept(&server).handshake().path(), "/chat");
+        drop(client);
+    }
 }
 
 fn names_and_ipv6_addresses_are_connected_to<R: Host>() {
