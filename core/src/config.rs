@@ -1,4 +1,4 @@
-//! What a server may be told; the defaults are the reference's.
+//! Configuration of a server; the defaults are the reference's.
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
@@ -34,20 +34,20 @@ pub struct ServerConfig {
     pub allow_upgrades: bool,
     /// Whether clients of revision 3 (Socket.IO 2.x) are served. Default false.
     pub allow_eio3: bool,
-    /// Time between two pings of a client (revision 4), or what a client of revision 3 is told.
-    /// Default 25 s.
+    /// Time between two pings of a client (revision 4). A client of revision 3 is told this time,
+    /// because it sends the pings itself. Default 25 s.
     pub ping_interval: Duration,
-    /// How long a client may take to answer a ping, and again while bytes move on its connections at a
-    /// lowest rate. At least 1 ms; default 20 s.
+    /// Time that a client may take to answer a ping. It starts again while bytes move on the
+    /// client's connections at a minimum rate. At least 1 ms; default 20 s.
     pub ping_timeout: Duration,
     /// How long an upgrade may take, from the WebSocket's handshake on. Default 10 s.
     pub upgrade_timeout: Duration,
-    /// How long a closing session waits for the peer to take what is queued, and again whenever it has
-    /// taken some of it at a lowest rate. Default 30 s.
+    /// Time that a closing session waits for the peer to take what is queued. It starts again
+    /// whenever the peer has taken some of it at a minimum rate. Default 30 s.
     pub close_timeout: Duration,
     /// A message that every session begins with, right after the handshake. Default none.
     pub initial_packet: Option<Encoded>,
-    /// A cookie with the session id, for load balancers that keep a client on one server. Default
+    /// A cookie with the session id. Load balancers need it to keep a client on one server. Default
     /// none.
     pub cookie: Option<Cookie>,
     /// Which web pages of other origins may connect over polling. Default none. A browser does not
@@ -58,7 +58,7 @@ pub struct ServerConfig {
     /// Chooses the subprotocol of a WebSocket. Default none: the first that the client offers, as the
     /// reference. A browser ends a WebSocket whose server chooses none of those it offered.
     pub subprotocol: Option<SubprotocolHook>,
-    /// What bounds memory and work.
+    /// Bounds on memory and work.
     pub limits: Limits,
 }
 
@@ -171,7 +171,7 @@ impl Default for Cookie {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cors {
-    /// Who may read the answers.
+    /// Origins whose pages may read the responses.
     pub origin: CorsOrigin,
     /// Whether cookies and other credentials may be sent. Default false. Browsers refuse it
     /// together with [`CorsOrigin::Any`].
@@ -205,12 +205,12 @@ impl Cors {
 /// Whose pages [`Cors`] is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsOrigin {
-    /// Everybody's: `*`.
+    /// Pages of every origin: `*`.
     Any,
-    /// Those of exactly this origin, for example `https://example.org`. Every answer names it,
-    /// whoever asks.
+    /// Pages of exactly this origin, for example `https://example.org`. Every response names it,
+    /// whichever origin asks.
     Exact(String),
-    /// Those of any of these origins. An answer names the one that asks, if it is in the list.
+    /// Pages of any of these origins. A response names the one that asks, if it is in the list.
     List(Vec<String>),
 }
 
@@ -237,7 +237,8 @@ impl fmt::Debug for HeadersHook {
     }
 }
 
-/// Called with each WebSocket handshake that offers subprotocols, and with these, to choose one or none.
+/// Called with each WebSocket handshake that offers subprotocols, and with the offers. It chooses
+/// one of them or none.
 #[derive(Clone)]
 pub struct SubprotocolHook(pub(crate) Arc<SubprotocolFn>);
 

@@ -1,4 +1,4 @@
-//! The deadlines of many sessions and connections in one queue, so that a driver needs one timer.
+//! The deadlines of many sessions and connections in one queue. A driver then needs only one timer.
 
 use alloc::collections::BinaryHeap;
 use core::cmp::Reverse;

@@ -11,7 +11,7 @@ use once_cell::race::OnceBox;
 
 use crate::{Message, Text, codec::base64};
 
-/// One event on its way out: one message, or several that no other message may come between.
+/// One event on its way out. It is one message, or several that no other message may come between.
 ///
 /// Cloning is cheap and shares the payloads. What a WebSocket needs besides the payload is a type
 /// byte, made on the spot; what polling needs of a binary message is its base64 form, which
@@ -71,8 +71,8 @@ impl Encoded {
         }
     }
 
-    /// Several messages that belong together and are sent one right behind the other, such as a
-    /// Socket.IO packet and its attachments. The clones share their base64 forms.
+    /// Groups several messages that belong together. They are sent one right behind the other, such
+    /// as a Socket.IO packet and its attachments. The clones share their base64 forms.
     pub fn group(messages: impl IntoIterator<Item = Message>) -> Self {
         Self(Repr::Many(messages.into_iter().map(Shared::new).collect()))
     }

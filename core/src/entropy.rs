@@ -1,7 +1,7 @@
 //! Randomness, as an argument.
 
-/// A source of unpredictable bytes, lent to the few calls that need one: session ids on the server,
-/// masking keys on the client.
+/// A source of unpredictable bytes. It is lent to the few calls that need one: session ids on the
+/// server, masking keys on the client.
 ///
 /// In production it must be cryptographically secure, because whoever guesses a session id owns the
 /// session. A test or a simulation passes a seeded generator and gets the same run every time. Any

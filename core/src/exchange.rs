@@ -1,5 +1,5 @@
-//! One HTTP exchange as the protocol sees it, whoever parses it: a request and its answer, each as
-//! the one side sends it and as the other receives it.
+//! One HTTP exchange as the protocol sees it, whichever parser is used. It is a request and its
+//! response, each as the one side sends it and as the other receives it.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
@@ -25,8 +25,8 @@ pub trait HttpRequest {
         self.header_nth(name, 0)
     }
 
-    /// Whether `token` stands in one of the comma-separated lists that the fields named `name`
-    /// hold, both case-insensitive.
+    /// Returns whether `token` is in one of the fields named `name`. Each field holds a
+    /// comma-separated list. The name and the token are case-insensitive.
     fn has_token(&self, name: &str, token: &str) -> bool {
         (0..).map_while(|nth| self.header_nth(name, nth)).any(|value| {
             value
@@ -212,13 +212,13 @@ impl fmt::Debug for HeaderLines {
     }
 }
 
-/// A header field that cannot be sent: its name is not a token, or its value holds a control
+/// A header field that cannot be sent. Its name is not a token, or its value holds a control
 /// character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a header name must be a token and its value free of control characters")]
 pub struct InvalidHeader;
 
-/// What a field name is made of (RFC 9110 section 5.6.2).
+/// Returns whether a field name may contain `byte` (RFC 9110 section 5.6.2).
 pub(crate) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -240,8 +240,8 @@ pub(crate) const fn is_token(byte: u8) -> bool {
         )
 }
 
-/// What a field value is made of: visible characters, white space, bytes above ASCII (RFC 9110
-/// section 5.5).
+/// Returns whether a field value may contain `byte` (RFC 9110 section 5.5). It may contain visible
+/// characters, white space and bytes above ASCII.
 pub(crate) const fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }

@@ -5,8 +5,8 @@ use core::hash::{Hash, Hasher};
 
 use crate::time::Time;
 
-/// Takes the fingerprint of sessions and of what is around them: two states with the same one have the
-/// same future, unless the hasher has met a collision.
+/// Takes the fingerprint of sessions and of what is around them. Two states with the same
+/// fingerprint have the same future, unless the hasher has met a collision.
 ///
 /// Times count relative to the present, and the names of exchanges and WebSockets by the order in
 /// which they come up first: all that is ever asked of two names is whether they are equal. A state that

@@ -110,10 +110,10 @@
 //!
 //! # Methods
 //!
-//! Those of every state machine here come in four families: `handle_*` take what came from the network
-//! and never fail, commands of the application fail only for a limit or its own mistakes, `poll_*` are
-//! called until they give `None`, and getters only look. Two inputs without a look at the outputs
-//! between them mean the same as with one.
+//! The methods of every state machine here come in four families. `handle_*` take what came from
+//! the network and never fail. Commands of the application fail only for a limit or its own
+//! mistakes. `poll_*` are called until they give `None`, and getters only look. Two inputs without
+//! a look at the outputs between them mean the same as with one.
 //!
 //! # Features
 //!

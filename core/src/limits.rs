@@ -1,4 +1,4 @@
-//! What bounds memory and work.
+//! Bounds on memory and work.
 
 /// Every bound that one peer is held to, on every transport alike.
 ///
@@ -8,8 +8,9 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The largest WebSocket message, POST body and (if it holds more than one packet) GET answer.
-    /// Advertised to the client as `maxPayload`. Default 1 000 000, as the reference.
+    /// The largest WebSocket message, POST body and GET response. A GET response may be larger if
+    /// it holds only one packet. Advertised to the client as `maxPayload`. Default 1 000 000, as
+    /// the reference.
     pub max_payload: usize,
     /// The most packets in one polling payload. Default 65 536: a payload of `max_payload` bytes
     /// could otherwise hold half a million empty messages, each costing us fifty times its size.
@@ -24,16 +25,16 @@ pub struct Limits {
     /// Bytes queued for the peer from which on `send` answers `Full`. A message counts as its length
     /// plus [`Limits::MESSAGE_OVERHEAD`]; the last one taken may go beyond the limit. Default 1 MiB.
     pub max_queued: usize,
-    /// Bytes received but not yet taken by the application from which on the peer is slowed down:
-    /// the WebSocket is no longer read, the POST not answered, until half of them have been taken.
-    /// What the read or POST that reached the limit brought is kept. Counted as `max_queued`.
-    /// Default 1 MiB.
+    /// Unread bytes from which on the peer is slowed down. Unread are bytes that were received but
+    /// not yet taken by the application. The WebSocket is no longer read and the POST not answered
+    /// until at most half of this limit is unread. The read or POST that reached the limit is kept
+    /// whole. Counted as `max_queued`. Default 1 MiB.
     pub max_unread: usize,
 }
 
 impl Limits {
-    /// What a queued message counts for besides its own length, so that empty messages are bounded
-    /// too: about what its place in the queue costs.
+    /// Bytes that a queued message counts for besides its own length. They are about what its place
+    /// in the queue costs. They are counted because empty messages would not be bounded otherwise.
     pub const MESSAGE_OVERHEAD: usize = 64;
 }
 

@@ -1,4 +1,4 @@
-//! What Engine.IO is made of: messages and the packets that carry them.
+//! Messages of Engine.IO and the packets that carry them.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -26,7 +26,7 @@ impl Revision {
     }
 }
 
-/// What an application sends and receives.
+/// A message that an application sends or receives.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// UTF-8 text.

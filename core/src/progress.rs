@@ -1,4 +1,4 @@
-//! Bytes as signs of life: a peer in the middle of a slow transfer is not silent.
+//! Bytes as signs of life. A peer in the middle of a slow transfer is not silent.
 //!
 //! A ping or a pong can wait behind megabytes of data, so that a deadline for it would end a session
 //! whose peer sends or reads all the time. So bytes that move extend the deadline, at a lowest rate:

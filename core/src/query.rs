@@ -23,7 +23,7 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> 
     })
 }
 
-/// What one look at each byte of a pair tells.
+/// Result of one look at each byte of a pair.
 struct Shape {
     end: usize,
     /// Where the key ends.

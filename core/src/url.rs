@@ -150,7 +150,8 @@ impl Url {
         self.port
     }
 
-    /// Host and port as in the `Host` header field: without a port that is the scheme's own.
+    /// Returns host and port as in the `Host` header field. The port is left out if it is the
+    /// scheme's own.
     pub fn authority(&self) -> &str {
         &self.authority
     }

@@ -9,8 +9,9 @@ use base64::{
 
 use crate::codec::{DecodeErrorKind, error::Fault};
 
-/// What real clients send and nothing more: padding may be missing, and the bits behind the last
-/// whole byte may be anything, as every decoder in the field ignores them. Garbage is refused.
+/// Accepts what real clients send and nothing more. Padding may be missing. The bits behind the
+/// last whole byte may be anything, because every decoder in the field ignores them. Garbage is
+/// refused.
 const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);

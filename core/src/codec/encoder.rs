@@ -23,9 +23,9 @@ impl PayloadEncoder {
         Self { form, max, body: Vec::new() }
     }
 
-    /// Appends `packet`, unless the body would become longer than the limit: then nothing is written
-    /// and the answer is `false`. The first packet always fits, since it could never be sent
-    /// otherwise.
+    /// Appends `packet`, unless the body would become longer than the limit. Then nothing is
+    /// written, and the result is `false`. The first packet always fits, because it could never be
+    /// sent otherwise.
     pub fn push(&mut self, packet: PacketRef<'_>) -> bool {
         let binary_form = self.form == PayloadForm::V3Binary;
         let data = packet.data();
@@ -118,7 +118,7 @@ pub(super) fn utf16_len(text: &[u8]) -> usize {
     text.iter().map(|&byte| utf16_units(byte)).sum()
 }
 
-/// What one byte of UTF-8 adds to the length in UTF-16 code units.
+/// Number of UTF-16 code units that one byte of UTF-8 adds to the length.
 pub(super) const fn utf16_units(byte: u8) -> usize {
     let continuation = byte & 0xc0 == 0x80;
     !continuation as usize + (byte >= 0xf0) as usize

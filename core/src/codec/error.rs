@@ -1,4 +1,4 @@
-//! What can be wrong with bytes that should be packets.
+//! Faults in bytes that should be packets.
 
 /// Why bytes from the peer are not the packets they should be.
 ///
@@ -19,25 +19,25 @@ impl DecodeError {
         Self { packet, at: fault.at, kind: fault.kind }
     }
 
-    /// How many packets came before the faulty one: its index in the payload or on the stream, zero
-    /// for a WebSocket message.
+    /// Returns the number of packets before the faulty one. That is its index in the payload or on
+    /// the stream, and zero for a WebSocket message.
     pub const fn packet(&self) -> usize {
         self.packet
     }
 
-    /// Where the fault is: a byte offset in the payload, in the WebSocket message, or, on a stream,
-    /// from the first byte of the packet's header.
+    /// Returns where the fault is, as an offset in bytes. It counts from the start of the payload,
+    /// of the WebSocket message, or, on a stream, of the packet's header.
     pub const fn at(&self) -> usize {
         self.at
     }
 
-    /// What is wrong there.
+    /// Returns what is wrong there.
     pub const fn kind(&self) -> &DecodeErrorKind {
         &self.kind
     }
 }
 
-/// What is wrong with a packet, a payload, or a JSONP body.
+/// A fault in a packet, a payload, or a JSONP body.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
@@ -56,21 +56,23 @@ pub enum DecodeErrorKind {
     /// Base64 that ends after the first six bits of a byte.
     #[error("base64 ends inside a byte")]
     TruncatedBase64,
-    /// A length of revision 3 that is not 1 to 19 decimal digits and the sign that ends it.
+    /// A length of revision 3 in the wrong form. It must be 1 to 19 decimal digits and the sign
+    /// that ends it.
     #[error("a length must be 1 to 19 decimal digits and an end sign")]
     InvalidLength,
     /// A length in UTF-16 code units that ends between the two units of one character.
     #[error("the length {length} ends inside a character")]
     SplitCharacter {
-        /// What the peer said.
+        /// Length that the peer gave.
         length: u64,
     },
     /// A length that goes beyond the end.
     #[error("a packet of length {length}, of which only {available} came")]
     Truncated {
-        /// What the peer said: bytes, or UTF-16 code units in a text payload of revision 3.
+        /// Length that the peer gave. It counts bytes, or UTF-16 code units in a text payload of
+        /// revision 3.
         length: u64,
-        /// What there is, in the same unit.
+        /// Length of what there is, in the same unit.
         available: u64,
     },
     /// More packets in one payload than allowed.
@@ -82,7 +84,7 @@ pub enum DecodeErrorKind {
     /// A packet larger than allowed.
     #[error("a packet of {size} bytes, the limit is {max}")]
     TooLarge {
-        /// What the peer said.
+        /// Size that the peer gave.
         size: u64,
         /// The limit.
         max: usize,

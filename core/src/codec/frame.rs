@@ -9,12 +9,13 @@ use crate::{
     codec::{DecodeError, DecodeErrorKind, PacketRef, base64, error::Fault, packet},
 };
 
-/// What goes into one WebSocket message.
+/// Content of one WebSocket message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Whether the message is binary; text otherwise.
     pub binary: bool,
-    /// A byte that comes before `payload`, so that the payload need not be copied to put it there.
+    /// A byte that comes before `payload`. It is a field of its own, because otherwise the payload
+    /// would have to be copied to put it there.
     pub prefix: Option<u8>,
     /// The rest of the message. With the prefix it is UTF-8 unless the message is binary.
     pub payload: Bytes,

@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// What the JavaScript client does to a payload before it submits it as a form.
+    /// Submits a payload as a form, escaped as the JavaScript client does.
     fn submit(payload: &str) -> String {
         let escaped = payload.replace("\\n", "\\\\n").replace('\n', "\\n");
         let mut form = String::from("d=");

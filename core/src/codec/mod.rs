@@ -68,7 +68,7 @@ impl<'a> PacketRef<'a> {
         }
     }
 
-    /// What follows the type, in the shape that decides how it is encoded.
+    /// Returns the data behind the type, in the shape that decides how it is encoded.
     fn data(self) -> Data<'a> {
         match self {
             Self::Message(part) if part.message().is_binary() => Data::Binary(part),
@@ -143,8 +143,8 @@ pub enum PayloadForm {
     /// `<length>:<packet><length>:<packet>`: text, lengths in UTF-16 code units, binary messages in
     /// base64. No packets at all are `0:`.
     V3Text,
-    /// `<00 text, 01 binary> <length, one digit of value 0 to 9 per byte> FF <packet>`, repeated.
-    /// Lengths in bytes.
+    /// `<00 text, 01 binary> <length> FF <packet>`, repeated. Lengths in bytes, one digit of value
+    /// 0 to 9 per byte.
     V3Binary,
 }
 

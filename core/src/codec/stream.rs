@@ -41,7 +41,7 @@ impl Chunk {
         &self.head[..self.head_len]
     }
 
-    /// What follows it.
+    /// Returns the bytes that follow the head.
     pub const fn payload(&self) -> &Bytes {
         &self.payload
     }
@@ -116,12 +116,13 @@ struct Payload {
     header: usize,
     /// Length of the packet.
     length: usize,
-    /// What has come of it.
+    /// Bytes of the packet that have come.
     bytes: Vec<u8>,
 }
 
 impl Decoder {
-    /// At the start of a stream, for packets of at most `max` bytes behind their headers.
+    /// Returns a decoder at the start of a stream. A packet may have at most `max` bytes behind its
+    /// header.
     pub const fn new(max: usize) -> Self {
         Self { max, packets: 0, state: State::START, failed: None }
     }

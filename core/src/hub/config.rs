@@ -1,4 +1,4 @@
-//! What a hub may be told.
+//! Configuration of a hub.
 
 use core::time::Duration;
 
@@ -19,8 +19,8 @@ pub struct ServerHubConfig {
     pub protocol: ServerConfig,
     /// How long a client may take to send the head of a request. Default 10 s.
     pub head_timeout: Duration,
-    /// How long a client may take to send the body of a POST, and again whenever as much of it has come as
-    /// 1 KiB a second makes in that time. Default 60 s.
+    /// Time that a client may take to send the body of a POST. It starts again whenever as much of
+    /// the body has come as 1 KiB a second makes in that time. Default 60 s.
     pub body_timeout: Duration,
     /// How long a connection may be silent between two requests, or before the first. Default 75 s,
     /// longer than the 60 s for which common proxies keep theirs.
@@ -28,14 +28,15 @@ pub struct ServerHubConfig {
     /// How long a client may go without taking any byte of an HTTP answer. Default 30 s. A WebSocket
     /// whose client does not read is ended by the heartbeat.
     pub write_timeout: Duration,
-    /// How long a connection may take to end once everything has been written: for the peer's part of
-    /// the closing handshake, and for it to close TCP. Default 2 s.
+    /// Time that a connection may take to end once everything has been written. It is for the
+    /// peer's part of the closing handshake, and for the peer to close TCP. Default 2 s.
     pub linger: Duration,
     /// How many sessions there may be; further handshakes are refused with status 503. Default
     /// 65 536: a session on polling needs no connection, so their number bounds nothing.
     pub max_sessions: usize,
-    /// Whether the application is asked before a session opens: with
-    /// [`Output::Ask`](super::Output::Ask), to be answered with [`ServerHub::allow`](super::ServerHub::allow) or
+    /// Whether the application is asked before a session opens. The hub asks with
+    /// [`Output::Ask`](super::Output::Ask). The application answers with
+    /// [`ServerHub::allow`](super::ServerHub::allow) or
     /// [`ServerHub::refuse`](super::ServerHub::refuse). Default false.
     pub ask: bool,
     /// Whether requests for other paths than [`ServerConfig::path`] go to the application, as
@@ -65,7 +66,7 @@ impl Default for ServerHubConfig {
 }
 
 impl ServerHubConfig {
-    /// What the HTTP side of each connection is held to.
+    /// Returns the configuration for the HTTP side of each connection.
     pub(super) fn http(&self) -> http::Config {
         let mut http = http::Config::new(&self.protocol.limits);
         http.head_timeout = self.head_timeout;

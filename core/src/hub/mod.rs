@@ -1,4 +1,4 @@
-//! A whole Engine.IO server as one value, for event loops of any kind, simulations, other
+//! A whole Engine.IO server as one value. It is for event loops of any kind, simulations, other
 //! languages and wasm.
 //!
 //! A [`ServerHub`] is made of the same [`wire`], [`Router`](crate::Router), [`ServerSession`] and
@@ -61,8 +61,9 @@
 //! - It calls [`ServerHub::handle_timeout`] when [`ServerHub::poll_timeout`] says, but first hands over what can be
 //!   read: after a pause of the whole process the answers of peers that only seem silent wait there.
 //!
-//! What has not been written is still in the session's queue, up to what one `write` takes and the
-//! answers to requests: it is counted there, and moves along when the session upgrades.
+//! Data that has not been written is still in the session's queue, except for what one `write`
+//! takes and the responses to requests. It is counted there, and moves along when the session
+//! upgrades.
 //!
 //! [`Limits`]: crate::Limits
 
@@ -244,7 +245,8 @@ impl ServerHub {
     ///
     /// # Errors
     ///
-    /// Those of [`ServerSession::send`]; a session that is no more is closed. With either the message.
+    /// The errors of [`ServerSession::send`]. A session that no longer exists counts as closed.
+    /// Every error returns the message.
     #[inline]
     pub fn send(&mut self, to: SessionId, message: impl IntoEncoded) -> Result<(), TrySendError> {
         self.sessions.send(to, message.into_encoded())
@@ -302,10 +304,11 @@ impl ServerHub {
         self.sessions.with_layer(now, session, f)
     }
 
-    /// Takes no messages of this session for now, because there is no room to answer them, say:
-    /// [`poll`](Self::poll) passes it by. Once [`Limits::max_unread`](crate::Limits::max_unread) bytes
-    /// have come its peer is slowed down. [`Event::Writable`](crate::Event::Writable) is still told,
-    /// and when the session is over all that it has to tell.
+    /// Takes no messages of this session for now. An application may do so because it has no room
+    /// for its replies. [`poll`](Self::poll) passes the session by. Once
+    /// [`Limits::max_unread`](crate::Limits::max_unread) bytes have come, the peer is slowed down.
+    /// [`Event::Writable`](crate::Event::Writable) is still reported. When the session is over, all
+    /// its events are reported.
     ///
     /// A peer that is not read is excused for being silent, so a session that is never resumed may outlive
     /// its peer.
@@ -324,8 +327,8 @@ impl ServerHub {
         self.answer(ask, Ok(()))
     }
 
-    /// Refuses to open the session that [`Output::Ask`] was about: with status 403 and this message, or as the
-    /// [`Refusal`] says. False as from [`allow`](Self::allow).
+    /// Refuses to open the session that [`Output::Ask`] was about. The response has status 403 and
+    /// this message, or is as the [`Refusal`] says. Returns false as [`allow`](Self::allow) does.
     pub fn refuse(&mut self, ask: AskId, refusal: impl Into<Refusal>) -> bool {
         self.answer(ask, Err(refusal.into()))
     }
@@ -345,12 +348,14 @@ impl ServerHub {
         true
     }
 
-    /// Ends the server: no new sessions; every session is closed as by
-    /// [`close_session`](Self::close_session), and every connection once it has nothing more to do
-    /// and all sessions have gone, as clients that poll come for what is queued with requests of their
-    /// own, until [`is_finished`](Self::is_finished). The event loop goes on accepting connections if
-    /// those clients may use new ones, and calls [`abort`](Self::abort) when it has waited for long
-    /// enough.
+    /// Ends the server: closes every session and opens no new ones. Each session is closed as by
+    /// [`close_session`](Self::close_session). A connection is closed once it has nothing more to
+    /// do and all sessions have gone. It is kept until then, because clients that poll fetch what
+    /// is queued with requests of their own. The server has ended when
+    /// [`is_finished`](Self::is_finished) says so.
+    ///
+    /// The event loop goes on accepting connections if those clients may use new ones. It calls
+    /// [`abort`](Self::abort) when it has waited for long enough.
     pub fn close(&mut self, now: Time) {
         self.sessions.closing = true;
         // Once the last session has closed, connections are driven; that may be now.
@@ -370,7 +375,7 @@ impl ServerHub {
 
 /// Outputs.
 impl ServerHub {
-    /// What the event loop has to do, or the application should know.
+    /// Returns the next task for the event loop, or the next event for the application.
     #[inline]
     pub fn poll(&mut self) -> Option<Output> {
         if let Some(output) = self.sessions.outputs.pop_front() {
@@ -394,9 +399,9 @@ impl ServerHub {
         }
     }
 
-    /// Looks after a connection: does what is due, and hands what there is to be written to `write`,
-    /// piece by piece, until all is out or `write` takes fewer bytes than it was given. Then the
-    /// connection counts as blocked, and nothing is written before
+    /// Looks after a connection: does what is due, and writes what is queued. The bytes are passed
+    /// to `write` piece by piece, until all are written or `write` takes fewer than it was given.
+    /// In the latter case the connection counts as blocked. Then nothing is written before
     /// [`handle_writable`](Self::handle_writable).
     ///
     /// `write` gives back how many bytes it has taken; 0 if it failed, in which case call
@@ -449,8 +454,8 @@ impl ServerHub {
         self.sessions.len()
     }
 
-    /// Iterates over the sessions that are open, closing, or have events that were not taken, in the order of
-    /// their [`index`](SessionId::index).
+    /// Iterates over the sessions in the order of their [`index`](SessionId::index). They are
+    /// open, closing, or have events that were not taken.
     pub fn session_ids(&self) -> impl Iterator<Item = SessionId> {
         self.sessions.ids()
     }

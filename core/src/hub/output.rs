@@ -1,4 +1,4 @@
-//! What a hub asks of its event loop, and the names in it.
+//! Outputs of a hub for its event loop, and the names in them.
 
 use alloc::sync::Arc;
 
@@ -16,9 +16,9 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// A small number that no other connection has until [`Output::Close`] was taken or
-    /// [`ServerHub::handle_lost`](super::ServerHub::handle_lost) called: a place in the event loop's own table,
-    /// or its token.
+    /// Returns a small number that no other connection has at the same time. It is used again once
+    /// [`Output::Close`] was taken or [`ServerHub::handle_lost`](super::ServerHub::handle_lost)
+    /// called. It can be a place in the event loop's own table, or its token.
     pub const fn index(self) -> usize {
         self.index
     }
@@ -34,8 +34,8 @@ pub struct SessionId {
 }
 
 impl SessionId {
-    /// A small number that no other session has until [`Event::Closed`] was taken: a place in a table
-    /// of the application's own.
+    /// Returns a small number that no other session has at the same time. It is used again once
+    /// [`Event::Closed`] was taken. It can be a place in a table of the application's own.
     pub const fn index(self) -> usize {
         self.index
     }
@@ -61,21 +61,22 @@ pub struct RequestId {
     pub(super) serial: u64,
 }
 
-/// What [`ServerHub::poll`](super::ServerHub::poll) asks for, or tells.
+/// A task or an event from [`ServerHub::poll`](super::ServerHub::poll).
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Look after this connection: [`ServerHub::transmit`](super::ServerHub::transmit).
     Write(ConnectionId),
-    /// Read this connection again, which was not to be read, as far as
+    /// Resume reading this connection. Read it as long as
     /// [`ServerHub::is_reading`](super::ServerHub::is_reading) still says so.
     Read(ConnectionId),
     /// Shut down the sending side of this connection, and go on reading it.
     Shutdown(ConnectionId),
     /// Close this connection: the hub has forgotten it.
     Close(ConnectionId),
-    /// May the session be opened that this request on this connection asks for? Answer with
-    /// [`ServerHub::allow`](super::ServerHub::allow) or [`ServerHub::refuse`](super::ServerHub::refuse), now or later. Only
-    /// with [`ServerHubConfig::ask`](super::ServerHubConfig::ask).
+    /// Decide whether the session that this request on this connection asks for may open. Answer
+    /// with [`ServerHub::allow`](super::ServerHub::allow) or
+    /// [`ServerHub::refuse`](super::ServerHub::refuse), now or later. Only with
+    /// [`ServerHubConfig::ask`](super::ServerHubConfig::ask).
     Ask(AskId, ConnectionId, Arc<RequestHead>),
     /// A session has opened, with this request on this connection.
     Opened(SessionId, ConnectionId, Arc<RequestHead>),

@@ -1,4 +1,4 @@
-//! From the head of a request to the session it is meant for, or to a refusal.
+//! Routing of a request, by its head, to its session or to a refusal.
 //!
 //! A server handles every request in the same four steps. [`Router::route`] looks at the head alone.
 //! If the request opens a session ([`Route::Open`]), the application may be asked, and then
@@ -46,7 +46,7 @@ pub enum Route {
     Session(SessionRequest),
 }
 
-/// A handshake that was found in order, except for what the application may have against it.
+/// A handshake that was found in order. The application may still refuse it.
 #[derive(Clone, Debug)]
 pub struct Opening {
     pub(crate) transport: TransportKind,
@@ -97,7 +97,7 @@ impl Router {
         Self { config: Arc::new(config) }
     }
 
-    /// What the sessions share.
+    /// Returns the configuration that the sessions share.
     pub const fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
@@ -162,8 +162,9 @@ impl Router {
         }))
     }
 
-    /// The header fields that every answer to this request carries besides its own: CORS, and what
-    /// the configured hook adds. `initial` says whether the answer is the first of a session.
+    /// Returns header fields that every response to this request carries besides its own. They are
+    /// CORS, and what the configured hook adds. Old versions of Internet Explorer get
+    /// `X-XSS-Protection` too. `initial` says whether the response is the first of a session.
     pub fn headers(&self, head: &dyn HttpRequest, initial: bool) -> HeaderLines {
         let mut lines = HeaderLines::new();
         if let Some(cors) = &self.config.cors {
@@ -178,8 +179,9 @@ impl Router {
         lines
     }
 
-    /// Chooses the subprotocol of a WebSocket, and returns it as a header field of the 101; no field if the
-    /// client offers none or the [hook](ServerConfig::subprotocol) chooses none.
+    /// Chooses the subprotocol of a WebSocket, and returns it as a header field. The field belongs
+    /// to the 101 response. There is no field if the client offers none or the
+    /// [hook](ServerConfig::subprotocol) chooses none.
     ///
     /// # Errors
     ///

@@ -35,7 +35,8 @@ pub enum Reject {
     /// Code 4: the application refused the handshake.
     #[error("Forbidden: {0}")]
     Forbidden(Refusal),
-    /// Code 5: `EIO` is not 4, and revision 3, for which everything else is taken, is not allowed.
+    /// Code 5: `EIO` is not 4, and revision 3 is not allowed. Everything but 4 is taken for
+    /// revision 3, a missing `EIO` too.
     #[error("Unsupported protocol version")]
     UnsupportedRevision,
     /// A session takes GET and POST only: 405.
@@ -44,13 +45,13 @@ pub enum Reject {
     /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).
     #[error(transparent)]
     WebSocket(#[from] HandshakeError),
-    /// The server is closing, has as many sessions as it may have, or its application does not keep pace
-    /// with accepting them: 503.
+    /// The server takes no new sessions now: 503. It is closing, has as many sessions as it may
+    /// have, or its application does not keep pace with accepting them.
     #[error("the server takes no new sessions now")]
     Unavailable,
 }
 
-/// What does not fit, where the protocol has only one code for it.
+/// Fault of a request that does not fit. The protocol has only one code for all of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadRequest {

@@ -1,5 +1,5 @@
-//! Who is still there. Revision 4: the server pings, the client answers. Revision 3: the client
-//! pings, the server answers.
+//! Signs of life. In revision 4 the server pings and the client answers. In revision 3 the client
+//! pings and the server answers.
 //!
 //! The deadlines belong to the session, not to a transport, so they survive an upgrade.
 
@@ -10,7 +10,8 @@ use crate::{packet::Revision, time::Time};
 
 /// Network inputs.
 impl ServerSession {
-    /// Counts bytes that were read on a connection of this session: signs of life, at a lowest rate.
+    /// Counts bytes that were read on a connection of this session. They are signs of life, at a
+    /// minimum rate.
     ///
     /// A pong, or a ping of revision 3, may wait behind a large message or POST. So the client has longer
     /// for it while these come: as long again whenever as many bytes have moved as 1 KiB a second makes in
@@ -24,7 +25,8 @@ impl ServerSession {
         }
     }
 
-    /// Counts bytes that a socket of this session has taken after it was full: the client reads.
+    /// Counts bytes that a socket of this session has taken after it was full. They show that the
+    /// client reads.
     ///
     /// Besides what [`handle_progress`](Self::handle_progress) does, a session that is closing has longer
     /// to let out what is queued. Bytes that a socket takes before it is full tell nothing of the client.
@@ -156,6 +158,6 @@ impl ServerSession {
     }
 }
 
-/// What the timers of an idle event loop are late by at most: most count milliseconds and round up, and
-/// so does the system's wait behind them.
+/// Time by which the timers of an idle event loop are late at most. Most count milliseconds and
+/// round up, and so does the system's wait behind them.
 const TIMER_ROUNDING: Duration = Duration::from_millis(2);

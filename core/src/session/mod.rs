@@ -37,7 +37,7 @@ use crate::{
     time::Time,
 };
 
-/// What carries a handshake.
+/// Carrier of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CarrierId {
     /// A GET.
@@ -92,13 +92,13 @@ pub struct ServerSession {
     actions: VecDeque<ServerAction>,
 }
 
-/// What [`ServerSession::poll_action`] asks of the driver.
+/// A task for the driver, from [`ServerSession::poll_action`].
 #[derive(Clone, Debug)]
 pub enum ServerAction {
     /// Answer this request.
     Respond(ExchangeId, Response),
-    /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
-    /// [`ServerSession::poll_write`] has given for it.
+    /// Start the closing handshake of this WebSocket. Send a Close frame without a code, after the
+    /// frames that [`ServerSession::poll_write`] has given for it.
     CloseWebSocket(WebSocketId),
 }
 
@@ -152,12 +152,12 @@ enum Transport {
     WebSocket { on: WebSocketId, base64: bool },
 }
 
-/// What a deadline of a [`ServerSession`] is for.
+/// Purpose of a deadline of a [`ServerSession`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerTimerKind {
     /// Revision 4: the next ping is due.
     Ping,
-    /// The peer has been silent for too long: a pong is missing (revision 4), or a ping (3).
+    /// The peer has been silent for too long. A pong is missing (revision 4), or a ping (3).
     Heartbeat,
     /// An upgrade has been going on for too long.
     Upgrade,
@@ -179,7 +179,7 @@ impl Kind<5> for ServerTimerKind {
 const AWAITED: &[ServerTimerKind] =
     &[ServerTimerKind::Heartbeat, ServerTimerKind::Upgrade, ServerTimerKind::Close];
 
-/// What [`Router::open`](crate::Router::open) has found out about a new session.
+/// Properties of a new session that [`Router::open`](crate::Router::open) has found out.
 pub(crate) struct Opened {
     pub(crate) sid: Sid,
     pub(crate) revision: Revision,
@@ -294,13 +294,14 @@ impl ServerSession {
 
 /// For drivers that may not have been listening, as after a pause of the process.
 impl ServerSession {
-    /// When something that the peer has to do is due: a sign of life, the end of an upgrade, or to take
-    /// what is queued before a close.
+    /// Returns the earliest deadline for something that the peer has to do. That is a sign of life,
+    /// the end of an upgrade, or to take what is queued before a close.
     pub fn peer_deadline(&self) -> Option<Time> {
         self.timers.earliest(AWAITED)
     }
 
-    /// Extends the deadlines of the peer to `until`, because what it has sent may not have been read yet.
+    /// Extends the deadlines of the peer to `until`. They are extended because what the peer has
+    /// sent may not have been read yet.
     pub fn extend_deadlines(&mut self, until: Time) {
         let heartbeat = self.timers.deadline(ServerTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
@@ -330,10 +331,11 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Ends the session once everything queued has been let out, or when the client has taken too little
-    /// of it for [`ServerConfig::close_timeout`]. Messages that the peer sends until then are still delivered, as it may
-    /// be told that they have been taken; but nothing waits for the application any more, so those are
-    /// dropped for which [`Limits::max_unread`](crate::Limits::max_unread) leaves no room.
+    /// Ends the session once everything queued has been flushed. It also ends when the client has
+    /// taken too little of it for [`ServerConfig::close_timeout`]. Messages that the peer sends
+    /// until then are still delivered, because it may be told that they have been taken. They are
+    /// dropped if [`Limits::max_unread`](crate::Limits::max_unread) leaves no room for them,
+    /// because nothing waits for the application any more.
     pub fn close(&mut self, now: Time) {
         if self.state != State::Open {
             return;
@@ -353,9 +355,9 @@ impl ServerSession {
         }
     }
 
-    /// Ends the session as [`close`](Self::close) does, for an application that takes no more events:
-    /// those that wait are dropped, and so are messages that the peer sends until the end, which it is
-    /// not told have been taken.
+    /// Ends the session as [`close`](Self::close) does, for an application that takes no more
+    /// events. Events that wait are dropped, and so are messages that the peer sends until the end.
+    /// The peer is not told that those messages have been taken.
     pub fn abandon(&mut self, now: Time) {
         self.close(now);
         self.abandoned = true;
@@ -393,7 +395,7 @@ impl ServerSession {
 
 /// Outputs.
 impl ServerSession {
-    /// What the driver has to do. Never blocked by a slow WebSocket.
+    /// Returns the next task for the driver. It is never blocked by a slow WebSocket.
     #[inline]
     pub fn poll_action(&mut self) -> Option<ServerAction> {
         self.actions.pop_front()
@@ -413,7 +415,7 @@ impl ServerSession {
         }
     }
 
-    /// What the application should know.
+    /// Returns the next event for the application.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.channel.poll_event()?;
@@ -520,9 +522,9 @@ impl ServerSession {
         self.close_reason.as_ref()
     }
 
-    /// Until when the peer of a session that [`close`](Self::close) ended may take what was queued;
-    /// `None` for one that was not, or was aborted. Holds on when the session is over: what its
-    /// WebSocket was given may not be written yet.
+    /// Returns until when the peer may take what was queued before a [`close`](Self::close). `None`
+    /// if the session was not closed in this way, or was aborted. The deadline is kept when the
+    /// session is over, because what its WebSocket was given may not be written yet.
     #[inline]
     pub const fn close_deadline(&self) -> Option<Time> {
         self.close_deadline
@@ -558,8 +560,9 @@ impl ServerSession {
         self.channel.queue.bytes() < self.config.limits.max_queued
     }
 
-    /// Returns whether a message that is sent now goes out now: nothing is queued, and a GET waits or the
-    /// WebSocket takes bytes. For messages that are worth sending only at once.
+    /// Returns whether a message that is sent now goes out now. That is so if nothing is queued,
+    /// and a GET waits or the WebSocket takes bytes. It is for messages that are worth sending only
+    /// at once.
     pub fn is_idle(&self) -> bool {
         self.state == State::Open
             && self.channel.queue.is_empty()
@@ -569,7 +572,8 @@ impl ServerSession {
             }
     }
 
-    /// Whether so much room is there that writers who found none should try again: half of it.
+    /// Returns whether writers that found no room should try again. They should once half of the
+    /// room is free.
     #[inline]
     pub fn is_writable(&self) -> bool {
         self.channel.queue.is_writable(&self.config.limits)

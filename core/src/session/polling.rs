@@ -1,5 +1,5 @@
-//! HTTP long-polling: at most one GET waits for what the session has to say, at most one POST brings
-//! what the client has to say.
+//! HTTP long-polling, with at most one GET and one POST at a time. The GET waits for what the
+//! session has to say. The POST brings what the client has to say.
 
 use alloc::string::String;
 use core::hash::Hasher;
@@ -88,8 +88,8 @@ impl ServerSession {
         }
     }
 
-    /// A further request came on the connection of a GET that waits: it cannot be answered before the
-    /// GET is, so the GET ends with a noop.
+    /// Ends a GET that waits, after a further request came on its connection. The GET ends with a
+    /// noop, because the further request cannot be answered before it.
     ///
     /// Responses come in the order of the requests (RFC 9112 section 9.3.2). A client or proxy that
     /// pipelines would otherwise wait with its POST for a message of ours, or for the next ping.
@@ -310,7 +310,7 @@ impl ServerSession {
     }
 }
 
-/// What a POST that was taken is answered with.
+/// Returns the response to a POST that was taken.
 fn ok() -> Response {
     Response {
         status: 200,

@@ -1,4 +1,4 @@
-//! The upgrade, a transaction: until the client's `5` arrives, polling is the transport and keeps
+//! The upgrade, a transaction. Until the client's `5` arrives, polling is the transport and keeps
 //! delivering. A probe that fails, stalls or misbehaves costs neither the session nor a message.
 
 use core::{hash::Hasher, time::Duration};

@@ -27,7 +27,7 @@ const _: fn(ServerHub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
 struct World {
     hub: ServerHub,
     now: Time,
-    /// What the loop has done for each connection.
+    /// Effects of the loop on each connection.
     sockets: BTreeMap<ConnectionId, Socket>,
     /// Everything that the hub has said, in order.
     log: Vec<String>,
@@ -43,7 +43,7 @@ struct World {
 /// The loop's side of a connection.
 #[derive(Default)]
 struct Socket {
-    /// What has been written and not looked at.
+    /// Bytes that have been written and not looked at.
     written: Vec<u8>,
     /// How much more can be written, if there is a limit.
     room: Option<usize>,
@@ -137,8 +137,8 @@ impl World {
         (self.opened.pop().unwrap(), on)
     }
 
-    /// What has been written since the last look, each byte as a character; the first byte of a
-    /// text frame is then a `\u{1}`.
+    /// Takes what has been written since the last look, each byte as a character. The first byte of
+    /// a text frame is then a `\u{1}`.
     fn take(&mut self, on: ConnectionId) -> String {
         let written = core::mem::take(&mut self.socket(on).written);
         written.iter().map(|&byte| char::from(byte & 0x7f)).collect()
@@ -230,7 +230,7 @@ impl World {
         self.assert_empty();
     }
 
-    /// Nothing is left of what there was.
+    /// Asserts that nothing is left of what there was.
     fn assert_empty(&mut self) {
         assert_eq!((self.hub.sessions(), self.hub.connections()), (0, 0));
         assert!(self.hub.poll().is_none());

@@ -1,4 +1,4 @@
-//! A layer on top of a session, refusals with a status, broadcasts, and the limit of connections.
+//! Layers on top of sessions, refusals with a status, broadcasts, and the limit of connections.
 
 use super::*;
 use crate::{carrier::LayerContext, packet::Message};

@@ -1,4 +1,4 @@
-//! Who is still there.
+//! Signs of life.
 
 use super::*;
 

@@ -45,7 +45,7 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     }
 }
 
-/// Returns the subprotocols that a client offers, in its order of preference; none if there is no
+/// Returns the subprotocols that a client offers, in its order of preference. Empty if there is no
 /// `Sec-WebSocket-Protocol` (RFC 6455 section 4.1).
 ///
 /// # Errors
