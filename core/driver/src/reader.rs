@@ -16,6 +16,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Has the next read ask the socket, whatever the runtime knows of it.
+    ///
+    /// A runtime may notice late that there is something to read, and not in the order in which it came on several
+    /// connections.
+    pub(crate) const fn distrust(&mut self) {
+        self.drained = false;
+    }
+
     /// Reads once. 0 at the end.
     #[inline]
     pub(crate) fn poll_read<S: Stream>(

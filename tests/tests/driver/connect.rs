@@ -459,7 +459,7 @@ fn subprotocol_that_the_server_chooses_is_shown_to_the_client<R: Host>() {
         assert_eq!(client.sender().subprotocol().as_deref(), Some("v2.chat"));
         assert_eq!(socket.subprotocol(), None);
     }
-    let builder = to::<R>(server.local_addr()).transports(&POLLING).protocols(["v2.chat"]);
+    let builder = to::<R>(server.local_addr()).transports(POLLING).protocols(["v2.chat"]);
     assert_eq!(soon("a session", builder.connect()).unwrap().subprotocol(), None);
     drop(accept(&server));
     assert_eq!(open::<R>(&server, &WEBSOCKET).subprotocol(), None);

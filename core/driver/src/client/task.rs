@@ -119,14 +119,16 @@ impl<R: Runtime> Task<R> {
     /// One round: what came on all connections, then the clock and what the session wants. Returns whether another
     /// is worth it.
     ///
-    /// First everything that came: a ping that waits in a socket is in time, and a session that knows of the answer to its
-    /// probe does not begin another poll.
+    /// First everything that came: a ping that waits in a socket is in time, and a session that knows of the response to
+    /// its probe does not begin another poll. What came on another connection before an input is read before the
+    /// session acts on that input.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let (mut came, mut wants, mut drained) = (false, false, false);
         for _ in 0..MAX_READS {
             let mut any = false;
             for at in (0..self.connections.len()).rev() {
                 if let Some(input) = self.poll_connection(at, now, cx, scratch) {
+                    self.distrust_others(at);
                     wants |= self.accept(at, now, scratch, input);
                     any = true;
                 }
@@ -141,6 +143,17 @@ impl<R: Runtime> Task<R> {
         let due = self.due.is_some_and(|due| due <= now);
         let again = (wants || due || !came) && self.exchange(now, cx, scratch);
         again || !drained
+    }
+
+    /// Has all connections but one read from their sockets, because they may have brought something before it did.
+    fn distrust_others(&mut self, one: usize) {
+        for (at, connection) in self.connections.iter_mut().enumerate() {
+            if at != one
+                && let State::Open { reader, .. } = &mut connection.state
+            {
+                reader.distrust();
+            }
+        }
     }
 
     /// Hands an input to the session. Returns whether the session wants something.
@@ -449,3 +462,6 @@ const ROUNDS: usize = 8;
 /// Writes in a row before connections are read again: more than a session asks for at a time, unless the application
 /// writes as fast as the server reads.
 const MAX_ROUNDS: usize = 16;
+
+#[cfg(test)]
+mod tests;
