@@ -1,18 +1,20 @@
 //! The rules of prose that a machine can hold: first sentences of public docs, and subjects of commits.
 //!
+//! The subjects need a checkout with history, as the gate has:
+//!
 //! ```sh
 //! cargo test -p enginewire-tests --test prose -- --ignored
 //! ```
 //!
-//! `PROSE_BASE` is the commit after which subjects are checked, by default [`BASE`].
+//! `PROSE_BASE` is the commit after which they are checked, by default [`BASE`].
 //! Every violation is listed with its file and line.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// The last commit before the rule.
-const BASE: &str = "07175c7";
+/// The last commit before the gate has held the rule.
+const BASE: &str = "77756e7";
 
 /// Where published docs come from.
 const SOURCES: [&str; 5] = [
@@ -33,7 +35,6 @@ const MOST_WORDS: usize = 15;
 const LONGEST_SUBJECT: usize = 72;
 
 #[test]
-#[ignore = "not in the gate before the docs have been read through"]
 fn first_sentences_of_public_docs_are_plain() -> io::Result<()> {
     let root = root();
     let mut found = Vec::new();

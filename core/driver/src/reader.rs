@@ -1,9 +1,9 @@
 //! From a socket to a buffer.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use crate::runtime::Stream;
@@ -13,15 +13,17 @@ use crate::runtime::Stream;
 pub(crate) struct Reader {
     /// The last read left room in its buffer: it took all there was.
     drained: bool,
+    /// The next read does not rely on what the stream says.
+    distrusted: bool,
 }
 
 impl Reader {
-    /// Has the next read ask the socket, whatever the runtime knows of it.
+    /// Has the next read try the socket, whatever the runtime knows of it.
     ///
     /// A runtime may notice late that there is something to read, and not in the order in which it came on several
     /// connections.
     pub(crate) const fn distrust(&mut self) {
-        self.drained = false;
+        self.distrusted = true;
     }
 
     /// Reads once. 0 at the end.
@@ -32,8 +34,11 @@ impl Reader {
         cx: &mut Context<'_>,
         input: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if self.drained {
-            ready!(stream.poll_readable(cx))?;
+        if self.drained
+            && stream.poll_readable(cx)?.is_pending()
+            && !mem::take(&mut self.distrusted)
+        {
+            return Poll::Pending;
         }
         loop {
             match Pin::new(&mut *stream).poll_read(cx, input) {

@@ -58,11 +58,11 @@ pub struct Scratch {
     spare: Vec<Box<Output>>,
 }
 
-/// What the owner of a connection has to do.
+/// Task of the owner of a connection after a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Follow {
-    /// Nothing, until there are bytes, a wake-up or a deadline.
+    /// Wait for bytes, a wake-up or a deadline.
     Nothing,
     /// Call [`Connection::transmit`].
     Write,
@@ -79,7 +79,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         Self::with_role(Role::Exchanges(Box::new(Exchanges::new(now, config))))
     }
 
-    /// Makes the state of a connection that has ended already, for the place of one that was removed.
+    /// Makes a connection that has ended already, to take the place of another.
     pub const fn ended(now: Time) -> Self {
         Self::with_role(Role::Lingering { until: now, ended: true })
     }
@@ -138,7 +138,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         self.outbox.unblock()
     }
 
-    /// Handles an [`alarm`](Self::alarm) that has expired: extends the deadlines of the peer if the process
+    /// Handles an [`alarm`](Self::alarm) that has expired. Extends the deadlines of the peer if the process
     /// was late. Returns whether any has passed: [`transmit`](Self::transmit) follows.
     pub fn handle_timeout(&mut self, now: Time, config: &http::Config) -> bool {
         self.alarm.expire(now);
@@ -182,8 +182,9 @@ impl<S, Q, F> Connection<S, Q, F> {
 
 /// Outputs.
 impl<S, Q, F> Connection<S, Q, F> {
-    /// Completes the exchange in progress if it can be, or gives the session the messages that came; with
-    /// `pull`, takes its frames.
+    /// Completes the exchange in progress, or gives the session the messages that came.
+    ///
+    /// Does so as far as it can be done now. With `pull`, takes the session's frames too.
     #[inline]
     pub fn exchange<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
@@ -212,7 +213,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         socket.exchange(now, &mut guard, &mut scratch.inbound, output, pull, linger);
     }
 
-    /// Does what is due, and writes to `stream` until everything is out or it takes no more.
+    /// Does what is due, and writes to `stream` as much as it takes.
     ///
     /// # Errors
     ///
@@ -321,8 +322,9 @@ impl<S, Q, F> Connection<S, Q, F> {
         self.ends_at(config).into_iter().chain(exchanges).min()
     }
 
-    /// Returns the deadline to arm, or `None` to leave the alarm as it is, because an exchange in progress
-    /// would only have to arm it again.
+    /// Returns the deadline to arm, or `None` to leave the alarm as it is.
+    ///
+    /// It is left when an exchange in progress would only have to arm it again.
     pub fn next_alarm(&self, config: &http::Config) -> Option<Option<Time>> {
         let next = self.deadline(config);
         (next.is_some() || !matches!(self.role, Role::Exchanges(_))).then_some(next)

@@ -10,7 +10,9 @@ use crate::{
     time::Time,
 };
 
-/// A session, the exchanges and WebSockets that carry it, and the [`Layer`] on top of it.
+/// A session, its carriers, and the [`Layer`] on top of it.
+///
+/// Its carriers are the exchanges and the WebSockets that its packets take.
 ///
 /// `W` wakes a connection: a task's waker in a driver, a name in a [`ServerHub`](crate::ServerHub). After any change of the
 /// session, [`settle`](Self::settle) hands its actions to the connections that they are for.
@@ -143,8 +145,9 @@ impl<W: Clone> Entry<W> {
         }
     }
 
-    /// Hands the session's actions to connections and its events to the layer, and collects the connections
-    /// to be woken, except for that of the carrier `by`.
+    /// Hands the session's actions to connections and its events to the layer.
+    ///
+    /// Collects the connections to be woken in `wakes`, but not that of the carrier `by`.
     #[inline]
     pub fn settle(&mut self, by: Option<u64>, wakes: &mut impl Extend<W>) -> Settled
     where
@@ -193,7 +196,9 @@ impl<W: Clone> Entry<W> {
 
 /// Deadlines.
 impl<W: Clone> Entry<W> {
-    /// Handles the deadlines that have passed, after a grace period for the peer if the process was late.
+    /// Handles the deadlines that have passed.
+    ///
+    /// The peer has a grace period first if the process was late.
     pub fn handle_timeout(&mut self, now: Time, wakes: &mut impl Extend<W>) -> Settled
     where
         W: FromWaker,
@@ -298,7 +303,9 @@ impl<W: Clone> Entry<W> {
 
 /// How a layer's wakers are called.
 pub trait FromWaker: Sized {
-    /// Turns a waker into one to be called once locks have been released, or calls it now where there are none.
+    /// Returns a waker to be called once locks have been released.
+    ///
+    /// `None` if it was called here, because there are none.
     fn from_waker(waker: Waker) -> Option<Self>;
 }
 

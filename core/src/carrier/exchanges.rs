@@ -72,7 +72,7 @@ pub struct Upgrade<S> {
     pub session: S,
     /// The name under which the session knows the WebSocket.
     pub on: WebSocketId,
-    /// What has already come behind the handshake.
+    /// Bytes that came behind the handshake.
     pub early: Vec<u8>,
 }
 
@@ -96,7 +96,9 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         next.map(|(deadline, _)| deadline)
     }
 
-    /// What the peer has to do need not be done before `until`: it may wait to be read.
+    /// Extends the deadlines of the peer to `until`.
+    ///
+    /// For a process that was late itself: bytes of the peer may wait to be read.
     pub fn extend_deadlines(&mut self, until: Time) {
         self.http.extend_deadlines(until);
     }
@@ -129,7 +131,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         }
     }
 
-    /// Does what is due, and completes the exchange under way if what it waits for has come.
+    /// Does what is due, and completes the exchange in progress if it can be.
     pub fn drive<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
@@ -202,8 +204,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         }
     }
 
-    /// Counts bytes that the socket has taken after it was full, see
-    /// [`Outbox::take_progress`](super::Outbox::take_progress): the client reads a response, however slowly.
+    /// Counts bytes that the socket has taken after it was full.
+    ///
+    /// They say that the client reads a response, however slowly; see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress).
     pub fn note_written<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,

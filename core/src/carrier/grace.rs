@@ -22,9 +22,9 @@ impl GracePeriod {
         Self { until: Time::ZERO, given: 0 }
     }
 
-    /// Returns the end of a grace period for a deadline `due` that is handled at `now`; `None` if it expires.
+    /// Returns the end of a grace period for a deadline `due`.
     ///
-    /// There is none if the deadline is handled in time. A grace period that itself ends late is repeated,
+    /// `None` if the deadline expires, as one does that is handled in time. A grace period that itself ends late is repeated,
     /// because nothing was read during it either.
     pub fn extend(&mut self, due: Time, now: Time) -> Option<Time> {
         let late = now.since(due);

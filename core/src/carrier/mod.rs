@@ -1,5 +1,6 @@
-//! What one TCP connection carries for sessions: HTTP exchanges, one after the other, and
-//! after an upgrade the messages of a WebSocket.
+//! Carriers of sessions: HTTP exchanges and WebSockets, each on a TCP connection.
+//!
+//! A connection carries exchanges, one after the other, and after an upgrade a WebSocket.
 //!
 //! [`ServerHub`](crate::ServerHub) and the drivers are built of the two values here. [`Connection`] is one TCP connection:
 //! bytes in, bytes out, deadlines, when to read. [`Entry`] is a session, the connections that carry it, and the
@@ -56,7 +57,7 @@ pub trait Host {
     where
         Self: 'a;
 
-    /// What decides where requests go.
+    /// Router of requests.
     fn router(&self) -> &Router;
 
     /// The limits and timeouts of connections.
@@ -113,7 +114,7 @@ pub trait Host {
 
 /// A session that one of its carriers has to itself. Settles the [`Entry`] when dropped.
 pub trait Guard {
-    /// What wakes a connection.
+    /// Waker of a connection.
     type Waker: Clone;
     /// Collects connections to be woken.
     type Wakes: Extend<Self::Waker>;
@@ -127,8 +128,9 @@ pub trait Guard {
         self.held().entry.session_mut()
     }
 
-    /// Makes the holder a carrier of the session: actions for it are kept until it takes them, and its
-    /// connection is woken then.
+    /// Makes the holder a carrier of the session.
+    ///
+    /// Actions for it are kept until it takes them, and its connection is woken then.
     fn attach(&mut self) {
         let Held { entry, id, waker, .. } = self.held();
         entry.attach(id, waker.clone());
@@ -161,7 +163,7 @@ pub struct Held<'a, W, X> {
     pub entry: &'a mut Entry<W>,
     /// The carrier.
     pub id: u64,
-    /// What wakes the carrier's connection.
+    /// Waker of the carrier's connection.
     pub waker: &'a W,
     /// Connections to be woken.
     pub wakes: &'a mut X,

@@ -19,8 +19,9 @@ pub trait Stream {
     /// The socket's. Nothing is written after that.
     fn write(&mut self, output: &Output) -> Result<Written, Self::Error>;
 
-    /// Flushes bytes that were taken but not sent, as a stream that encrypts may hold some. Returns whether
-    /// none are left. Default: none are held.
+    /// Flushes bytes that were taken but not sent. Returns whether none are left.
+    ///
+    /// A stream that encrypts may hold some. Default: none are held.
     ///
     /// # Errors
     ///

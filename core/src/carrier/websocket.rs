@@ -97,18 +97,20 @@ impl WebSocketCarrier {
         self.close_deadline
     }
 
-    /// The closing handshake need not end before `until`: the peer's part may wait to be read.
+    /// Extends the closing handshake to `until`: the peer's Close may wait to be read.
     pub fn extend_deadlines(&mut self, until: Time) {
         self.close_deadline = self.close_deadline.map(|deadline| deadline.max(until));
     }
 
-    /// Whether to read: neither does the application have too much to catch up with, nor does the
-    /// peer make us answer without reading the answers, nor has it sent its Close already.
+    /// Returns whether to read.
+    ///
+    /// Not while the application has too much to catch up with, nor while the peer does not read the
+    /// replies that it causes, nor once its Close has come.
     pub const fn wants_input(&self) -> bool {
         self.reading && !self.shaken && !self.is_flooded()
     }
 
-    /// Whether so much of what the WebSocket itself has put out waits that the peer is not read.
+    /// Returns whether too many replies wait for the peer to be read.
     pub const fn is_flooded(&self) -> bool {
         self.replies >= MAX_REPLIES
     }
@@ -158,9 +160,9 @@ impl WebSocketCarrier {
         }
     }
 
-    /// Gives the session what came and obeys it; with `pull`, takes frames from it as well.
+    /// Gives the session what came and does as it says.
     ///
-    /// What has been taken can no longer move to another transport, nor be counted as queued: take no
+    /// With `pull`, takes frames from it as well. What has been taken can no longer move to another transport, nor be counted as queued: take no
     /// more than the connection is likely to, and nothing while it is blocked.
     ///
     /// Once the closing handshake has begun, the peer has the session's
@@ -211,9 +213,11 @@ impl WebSocketCarrier {
         }
     }
 
-    /// Counts bytes that the socket has taken after it was full, see
-    /// [`Outbox::take_progress`](super::Outbox::take_progress): the peer reads, however slowly. `lock`
-    /// takes the session; it is called only if the session is to know.
+    /// Counts bytes that the socket has taken after it was full.
+    ///
+    /// They say that the peer reads, however slowly; see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress). `lock` takes the session; it is called
+    /// only if the session is to know.
     ///
     /// Once the closing handshake has begun, the peer of a session that was closed in order has longer to
     /// take what was queued before. Call it before [`next`](Self::next).
@@ -258,8 +262,9 @@ impl WebSocketCarrier {
     }
 }
 
-/// Frames are taken from the session until this much waits to be written: what a socket takes at
-/// once, and enough to make the system call's own cost small.
+/// Bytes that wait to be written when no more frames are taken.
+///
+/// As much as a socket takes at once, and enough to make the system call's own cost small.
 pub const WRITE_CHUNK: usize = 64 * 1024;
 
 /// Bytes of pongs that may wait for a peer before it is not read any more.

@@ -43,7 +43,7 @@ impl CloseReason {
     }
 }
 
-/// What was wrong with the transport.
+/// Fault of a transport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportFault {
@@ -62,7 +62,7 @@ pub enum TransportFault {
     /// A binary POST body in revision 4.
     #[error("invalid content")]
     InvalidContent,
-    /// A ping from the side that answers pings, or a pong from the side that sends them.
+    /// A ping came from the side that answers pings, or a pong from the other.
     #[error("invalid heartbeat direction")]
     HeartbeatDirection,
     /// The peer broke a rule of RFC 6455.
@@ -74,7 +74,7 @@ pub enum TransportFault {
     /// Client: there is no connection to be had to the server.
     #[error("no connection to the server")]
     Unreachable,
-    /// Client: the server answered with this status, which is not the one that the protocol wants.
+    /// Client: the server responded with this status, which the protocol does not know there.
     #[error("the server answered with status {0}")]
     Status(u16),
     /// Client: the server has redirected polling, and the client has not followed.

@@ -1,5 +1,7 @@
-//! What both ends of a session have in common: what waits for the peer, what waits for the
-//! application, how the two are bounded, and the words for it.
+//! Parts that both ends of a session have in common.
+//!
+//! They are the queue to the peer, the events for the application, the bounds of both, and the words
+//! for it.
 
 mod close;
 mod payload;
@@ -32,7 +34,7 @@ pub struct ExchangeId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WebSocketId(pub u64);
 
-/// What a session tells its application.
+/// Event of a session for its application.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {

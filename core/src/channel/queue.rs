@@ -1,4 +1,4 @@
-//! What waits to be sent, in order, whichever transport will carry it.
+//! Queue of frames to be sent, in order, by whichever transport.
 
 use alloc::collections::VecDeque;
 

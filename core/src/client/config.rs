@@ -1,4 +1,4 @@
-//! What a client may be told; the defaults are the reference's.
+//! Configuration of a client. The defaults are the reference's.
 
 use alloc::{format, string::String, vec, vec::Vec};
 use core::{fmt, time::Duration};
@@ -52,13 +52,15 @@ pub struct ClientConfig {
     /// The transports that may be used. The session opens on the first, or on polling if there is none.
     /// Default polling, then WebSocket.
     pub transports: Vec<TransportKind>,
-    /// Whether a session that opened on polling moves to a WebSocket, if the server offers it and
-    /// [`transports`](Self::transports) has it. Default true.
+    /// Whether a session that opened on polling moves to a WebSocket. Default true.
+    ///
+    /// It does if the server offers it and [`transports`](Self::transports) has it.
     pub upgrade: bool,
     /// Whether a session that does not open on one transport is tried on the next. Default false.
     pub try_all_transports: bool,
-    /// Whether a session opens on a WebSocket right away if one has worked before and nothing has
-    /// failed since. Default false.
+    /// Whether a session opens on a WebSocket if one has worked before. Default false.
+    ///
+    /// That is forgotten once anything has failed since.
     pub remember_upgrade: bool,
     /// The revision of the protocol to speak. Default 4.
     pub revision: Revision,
@@ -79,11 +81,14 @@ pub struct ClientConfig {
     /// Used for the `Expires` of a cookie in a response without `Date`. Without either, a cookie
     /// that expired before 2026 is deleted, and any other lives as long as the session.
     pub wall_clock: Option<Duration>,
-    /// How long the session may take to open, from the first connection attempt to the handshake.
-    /// With [`try_all_transports`](Self::try_all_transports), on each of them. Default 20 s.
+    /// How long the session may take to open. Default 20 s.
+    ///
+    /// From the first connection attempt to the handshake; with
+    /// [`try_all_transports`](Self::try_all_transports), on each of them.
     pub open_timeout: Duration,
-    /// How long the server may take to answer a request, the waiting GET included, which must
-    /// therefore be longer than its ping interval. Default none.
+    /// How long the server may take to respond to a request. Default none.
+    ///
+    /// The waiting GET is one too, so a value must be longer than the server's ping interval.
     pub request_timeout: Option<Duration>,
     /// How long an upgrade may take. Then the session stays on polling. Default 10 s.
     pub upgrade_timeout: Duration,
@@ -95,10 +100,12 @@ pub struct ClientConfig {
     /// at 1 KiB a second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the
     /// closing handshake and the end of the connection (RFC 6455 section 7.1.1).
     pub linger: Duration,
-    /// What bounds memory and work. The defaults are those of a server but for `max_payload`, the
-    /// largest message and answer that the server may send: 100 MiB, as the WebSocket library
-    /// of the reference; and `max_packets`, which is 1 048 576, as some servers send all they have in one
-    /// payload. What the client itself sends is cut to what the server can take.
+    /// Bounds of memory and work.
+    ///
+    /// The defaults are those of a server, but for two. `max_payload`, the largest message and response
+    /// that the server may send, is 100 MiB, as in the WebSocket library of the reference. `max_packets`
+    /// is 1 048 576, as some servers send all they have in one payload. Payloads of the client itself are
+    /// as large as the server takes.
     pub limits: Limits,
 }
 
@@ -292,7 +299,7 @@ const MAX_PACKETS: usize = 1 << 20;
 /// Name and version, as RFC 9110 section 10.1.5 has them.
 const USER_AGENT: &str = concat!("User-Agent: enginewire/", env!("CARGO_PKG_VERSION"), "\r\n");
 
-/// A subprotocol that cannot be offered: its name is not a token, or was offered before.
+/// Error of a subprotocol that is not a token, or was offered before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a subprotocol must be a token, and be offered once")]
 pub struct InvalidSubprotocol;

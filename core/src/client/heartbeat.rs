@@ -14,9 +14,9 @@ use crate::{
 
 /// Network inputs.
 impl ClientSession {
-    /// Counts bytes that moved on a connection of this session: signs of life, at a lowest rate.
+    /// Counts bytes that moved on a connection of this session.
     ///
-    /// A ping may wait behind a large message or response, so the server has longer for it while
+    /// They are signs of life, at a lowest rate. A ping may wait behind a large message or response, so the server has longer for it while
     /// these are read. Per heartbeat (ping interval and timeout together) the bytes must be as many
     /// as 1 KiB a second makes, and 4 KiB at least. Count bytes that were read, and bytes that a
     /// socket has taken after it was full; others tell nothing of the server.

@@ -109,24 +109,26 @@ pub struct ClientSession {
     next_id: u64,
 }
 
-/// What [`ClientSession::poll_action`] asks of the driver.
+/// Action that [`ClientSession::poll_action`] asks of the driver.
 #[derive(Clone, Debug)]
 pub enum ClientAction {
     /// Send this request. The outcome goes to [`ClientSession::handle_response`] or
     /// [`ClientSession::handle_exchange_lost`].
     Request(ExchangeId, Request),
-    /// Nobody waits for this answer any more: the driver may close its connection.
+    /// Give up this exchange: its response is not wanted, and its connection may be closed.
     Abandon(ExchangeId),
-    /// Open a WebSocket with this request, to which the fields of the opening handshake (RFC 6455
-    /// section 4.1) are to be added. The outcome goes to [`ClientSession::handle_websocket_open`] or
+    /// Open a WebSocket with this request.
+    ///
+    /// Add the fields of the opening handshake (RFC 6455 section 4.1) to it. The outcome goes to [`ClientSession::handle_websocket_open`] or
     /// [`ClientSession::handle_websocket_refused`].
     OpenWebSocket(WebSocketId, Request),
-    /// Start the closing handshake of this WebSocket (a Close frame without a code), behind what
-    /// [`ClientSession::poll_write`] has given for it; or give it up, if it is not open yet.
+    /// Close this WebSocket, or give it up if it is not open yet.
+    ///
+    /// A Close frame without a code follows the frames that [`ClientSession::poll_write`] has given for it.
     CloseWebSocket(WebSocketId),
 }
 
-/// What a deadline of a [`ClientSession`] is for.
+/// Purpose of a deadline of a [`ClientSession`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientTimerKind {
     /// The session has taken too long to open.
@@ -344,8 +346,9 @@ impl ClientSession {
         self.timers.earliest(AWAITED)
     }
 
-    /// What the server has to do need not be done before `until`: what it has done may not have been
-    /// read yet, as it was the driver that was away.
+    /// Extends the deadlines of the server to `until`.
+    ///
+    /// For a driver that was late itself: what the server has done may not have been read yet.
     pub fn extend_deadlines(&mut self, until: Time) {
         let heartbeat = self.timers.deadline(ClientTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
@@ -396,7 +399,7 @@ impl ClientSession {
 
 /// Outputs.
 impl ClientSession {
-    /// What the driver has to do. The time that a request may take counts from here.
+    /// Returns the next action for the driver. The time that a request may take counts from here.
     pub fn poll_action(&mut self, now: Time) -> Option<ClientAction> {
         self.actions.pop_front().or_else(|| self.next_request(now))
     }
@@ -418,7 +421,7 @@ impl ClientSession {
         Some(frame)
     }
 
-    /// What the application should know.
+    /// Returns the next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.channel.poll_event()?;
         if self.channel.has_caught_up(&self.config.limits) {
@@ -441,8 +444,9 @@ impl ClientSession {
         &self.config
     }
 
-    /// Returns whether a message that is sent now goes out as soon as its transport takes it: the session is
-    /// open, nothing is queued, and no POST is in progress.
+    /// Returns whether a message that is sent now goes out at once.
+    ///
+    /// It does if the session is open, nothing is queued, and no POST is in progress.
     pub fn is_idle(&self) -> bool {
         self.state == State::Open
             && self.handshake.is_some()
@@ -456,7 +460,7 @@ impl ClientSession {
         self.handshake.as_ref().map(|handshake| &*handshake.sid)
     }
 
-    /// What the server has told, once the session is open.
+    /// Returns the server's open packet, once the session is open.
     pub const fn handshake(&self) -> Option<&OpenPacket> {
         self.handshake.as_ref()
     }
@@ -504,8 +508,9 @@ impl ClientSession {
         self.close_reason.as_ref()
     }
 
-    /// Returns the first line of the response with which the server has refused the session, at most 200
-    /// characters. `None` if it has not, or with no text.
+    /// Returns the first line of the response that refused the session.
+    ///
+    /// At most 200 characters. `None` if there was no such response, or no text in it.
     pub fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
     }
@@ -532,7 +537,9 @@ impl ClientSession {
         self.queued() < self.config.limits.max_queued
     }
 
-    /// Whether so much room is there that writers who found none should try again: half of it.
+    /// Returns whether senders that found no room should try again.
+    ///
+    /// They should once half of the queue is free.
     pub fn is_writable(&self) -> bool {
         self.channel.queue.is_writable(&self.config.limits)
     }

@@ -1,4 +1,4 @@
-//! What the open packet tells.
+//! The open packet, as a client reads it.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::{fmt, time::Duration};
@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 
 use crate::channel::MIN_PING_TIMEOUT;
 
-/// What the server has told in its handshake.
+/// Handshake data from the server: the content of its open packet.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OpenPacket {
     pub(super) sid: String,
     /// Whether the server would take an upgrade to a WebSocket.
     pub upgrades_to_websocket: bool,
-    /// Time between two pings: of the server in revision 4, of the client in revision 3.
+    /// Time between two pings. The server sends them in revision 4, the client in 3.
     pub ping_interval: Duration,
     /// Time that a ping may take to come, or a pong, beyond the interval.
     pub ping_timeout: Duration,

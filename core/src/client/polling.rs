@@ -1,5 +1,7 @@
-//! HTTP long-polling from the client's side: a GET that waits for what the server has to say, and a
-//! POST with what there is to say. At most one of each is under way.
+//! HTTP long-polling from the client's side.
+//!
+//! A GET waits for packets of the server, and a POST brings those of the client. At most one of each is in
+//! progress.
 
 use alloc::string::String;
 use core::{fmt, hash::Hasher, time::Duration};
@@ -110,8 +112,9 @@ impl ClientSession {
         self.complete_upgrade();
     }
 
-    /// A request will not be answered: there was no connection to be had, it was lost, or the server
-    /// broke a rule of HTTP.
+    /// Handles the loss of an exchange: its request will have no response.
+    ///
+    /// No connection was to be had, or it was lost, or the server broke a rule of HTTP.
     pub fn handle_exchange_lost(&mut self, now: Time, on: ExchangeId, fault: TransportFault) {
         let (was_get, was_post) = (self.polling.get == Some(on), self.polling.is_post(on));
         self.forget_exchange(on);

@@ -14,8 +14,9 @@ pub struct Reconnect {
     pub delay: Duration,
     /// The longest wait. Default 5 s.
     pub max_delay: Duration,
-    /// How far a wait may be off, up or down, as a part of itself from 0 to 1: many clients that
-    /// were cut off at once must not come back at once. Default 0.5.
+    /// Largest part of a wait that chance adds or takes, from 0 to 1. Default 0.5.
+    ///
+    /// With it, clients that were cut off at once do not come back at once.
     pub jitter: f64,
     /// How many times in a row it is tried again before it is given up. Default `None`: without end.
     pub attempts: Option<u32>,

@@ -1,5 +1,4 @@
-//! Redirects of polling (RFC 9110 section 15.4): where the requests of a session go once the server has
-//! sent one elsewhere.
+//! Redirects of polling (RFC 9110 section 15.4).
 //!
 //! As with a browser's `XMLHttpRequest`, the redirect of any GET is followed, and that of a POST if it
 //! keeps method and body (307 and 308). Later requests go where the last redirect has led. That of a

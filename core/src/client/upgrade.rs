@@ -58,7 +58,7 @@ impl ClientSession {
         self.timers.set(ClientTimerKind::Upgrade, now + self.config.upgrade_timeout);
     }
 
-    pub(super) fn is_probe(&self, on: WebSocketId) -> bool {
+    pub(crate) fn is_probe(&self, on: WebSocketId) -> bool {
         self.probe.is_some_and(|probe| probe.on == on)
     }
 

@@ -476,6 +476,11 @@ impl Connection {
         !matches!(self.task, Task::Socket { .. })
     }
 
+    /// A WebSocket whose probe the server has not answered, as far as is known.
+    pub(super) fn is_probing(&self, session: &ClientSession) -> bool {
+        matches!(self.task, Task::Socket { on, .. } if session.is_probe(on))
+    }
+
     /// A server that makes us answer without reading the answers is not read, nor one whose messages
     /// the application does not take.
     pub(super) fn is_reading(&self, session: &ClientSession) -> bool {

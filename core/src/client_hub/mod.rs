@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientConnectionId(pub u64);
 
-/// What [`ClientHub::poll_action`] asks of an event loop.
+/// Action that [`ClientHub::poll_action`] asks of an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientHubAction {
     /// Connect to the server at [`ClientHub::address`], under this name. The outcome goes to
@@ -174,8 +174,9 @@ impl ClientHub {
         self.forget(now, id, TransportFault::ConnectionLost);
     }
 
-    /// A connection did not take the last `left` bytes of what was handed out: for loops that keep them.
+    /// Handles a connection that did not take the last `left` bytes handed out.
     ///
+    /// For loops that keep those bytes.
     /// Nothing more is handed out until [`handle_writable`](Self::handle_writable), and the connection
     /// does not count as written to. Call it again when there are fewer, which tells that the server
     /// reads. A loop whose writes go straight to the socket need not call it: [`transmit`](Self::transmit)
@@ -187,7 +188,7 @@ impl ClientHub {
         }
     }
 
-    /// A connection takes bytes again, after it did not take all of them: nothing is left.
+    /// Handles a connection that takes bytes again: none are left of those handed out.
     pub fn handle_writable(&mut self, now: Time, id: ClientConnectionId) {
         let Some(at) = self.index(id) else { return };
         let progress = self.connections[at].unblock(now, self.linger);
@@ -262,7 +263,7 @@ impl ClientHub {
 
 /// Outputs.
 impl ClientHub {
-    /// What to do about connections.
+    /// Returns the next action on connections.
     pub fn poll_action(&mut self, now: Time, entropy: &mut dyn Entropy) -> Option<ClientHubAction> {
         while let Some(action) = self.session.poll_action(now) {
             self.act(now, action, entropy);
@@ -311,7 +312,7 @@ impl ClientHub {
         }
     }
 
-    /// What the application should know.
+    /// Returns the next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
     }
@@ -338,10 +339,20 @@ impl ClientHub {
         self.index(id).map(|at| &**self.connections[at].url())
     }
 
-    /// Whether a connection should be read: not while the application has more than enough to catch
-    /// up with, or the server reads no answers.
+    /// Returns whether a connection should be read.
+    ///
+    /// Not while the application has too much to catch up with, or the server does not read the replies that it
+    /// causes.
     pub fn is_reading(&self, id: ClientConnectionId) -> bool {
         self.index(id).is_some_and(|at| self.connections[at].is_reading(&self.session))
+    }
+
+    /// Returns whether a connection is a WebSocket that may become the session's transport.
+    ///
+    /// The session acts best on a response of polling if what came before it on such a connection has been
+    /// read: of polls that it begins meanwhile, one more has to end before the upgrade.
+    pub fn is_probing(&self, id: ClientConnectionId) -> bool {
+        self.index(id).is_some_and(|at| self.connections[at].is_probing(&self.session))
     }
 
     /// Whether [`poll_action`](Self::poll_action) may have something.

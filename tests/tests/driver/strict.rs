@@ -87,6 +87,8 @@ struct StrictStream<S> {
     begun: bool,
     /// The last read took all there was, and nobody has asked whether there is more.
     drained: bool,
+    /// Reads against what the stream has said.
+    vain: usize,
 }
 
 impl<S: Stream> Stream for StrictStream<S> {
@@ -101,8 +103,11 @@ impl<S> StrictStream<S> {
     /// Bytes that are taken without being flushed: as many as a record of TLS holds.
     const MAX: usize = 16 * 1024;
 
+    /// Reads for nothing, each after a response of polling that came while this was a WebSocket being probed.
+    const MAX_VAIN: usize = 3;
+
     fn new(inner: S) -> Self {
-        Self { inner, kept: Vec::new(), begun: false, drained: false }
+        Self { inner, kept: Vec::new(), begun: false, drained: false, vain: 0 }
     }
 }
 
@@ -122,7 +127,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if self.drained {
+        self.vain += usize::from(self.drained);
+        if self.vain > Self::MAX_VAIN {
             return Poll::Ready(Err(io::Error::other("it was read without asking whether to")));
         }
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);

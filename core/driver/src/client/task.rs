@@ -75,6 +75,8 @@ struct Connection<R: Runtime> {
     state: State<R>,
     /// The session wants to have it read.
     reads: bool,
+    /// A WebSocket that may become the session's transport.
+    probed: bool,
 }
 
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<(S, SocketAddr)>> + Send>>;
@@ -120,15 +122,14 @@ impl<R: Runtime> Task<R> {
     /// is worth it.
     ///
     /// First everything that came: a ping that waits in a socket is in time, and a session that knows of the response to
-    /// its probe does not begin another poll. What came on another connection before an input is read before the
-    /// session acts on that input.
+    /// its probe does not begin another poll.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let (mut came, mut wants, mut drained) = (false, false, false);
         for _ in 0..MAX_READS {
             let mut any = false;
             for at in (0..self.connections.len()).rev() {
                 if let Some(input) = self.poll_connection(at, now, cx, scratch) {
-                    self.distrust_others(at);
+                    self.distrust_probed(at);
                     wants |= self.accept(at, now, scratch, input);
                     any = true;
                 }
@@ -145,10 +146,12 @@ impl<R: Runtime> Task<R> {
         again || !drained
     }
 
-    /// Has all connections but one read from their sockets, because they may have brought something before it did.
-    fn distrust_others(&mut self, one: usize) {
+    /// Has a WebSocket that is probed tried for bytes, as its probe may have been answered before an input of another
+    /// connection.
+    fn distrust_probed(&mut self, other: usize) {
         for (at, connection) in self.connections.iter_mut().enumerate() {
-            if at != one
+            if at != other
+                && connection.probed
                 && let State::Open { reader, .. } = &mut connection.state
             {
                 reader.distrust();
@@ -166,6 +169,7 @@ impl<R: Runtime> Task<R> {
         let hub = &guard.inner.hosted.hub;
         for connection in connections.iter_mut() {
             connection.reads = hub.is_reading(connection.id);
+            connection.probed = hub.is_probing(connection.id);
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
@@ -259,7 +263,7 @@ impl<R: Runtime> Task<R> {
                     let shared = Arc::clone(shared);
                     let connecting = Box::pin(async move { connect_to(&shared, &url).await });
                     let state = State::Connecting(connecting);
-                    connections.push(Connection { id, state, reads: true });
+                    connections.push(Connection { id, state, reads: true, probed: false });
                     // To be polled, so that it wakes the task.
                     cx.waker().wake_by_ref();
                 }
@@ -292,6 +296,7 @@ impl<R: Runtime> Task<R> {
             let reads = hub.is_reading(connection.id);
             resumed |= reads && !connection.reads;
             connection.reads = reads;
+            connection.probed = hub.is_probing(connection.id);
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);

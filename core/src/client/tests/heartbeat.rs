@@ -1,4 +1,4 @@
-//! Who is still there.
+//! Heartbeats: pings, pongs and their deadlines.
 
 use super::*;
 

@@ -1,5 +1,7 @@
-//! Both sessions, client and server, and between them a network that delivers what is under way in
-//! any order that two transports and three connections allow, and may cut the WebSocket.
+//! A client's and a server's session with a network between them.
+//!
+//! It delivers what is under way in any order that two transports and three connections allow, and may cut
+//! the WebSocket.
 
 use alloc::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The task of a session, polled by hand, with a server's hub at the other end of its connections.
+//! The task of a session, polled by hand, towards a server's hub.
 
 use std::{
     collections::VecDeque,
