@@ -60,7 +60,7 @@ fn enough(patience: Duration) -> u64 {
 }
 
 /// Bytes in a second: a little less than the 1.2 kB/s of a GSM data call at 9600 bit/s, the slowest
-/// line that carries HTTP. With the default patience of 45 s that makes 45 KiB.
+/// line that carries HTTP. With the default patience of a client, 45 s, that makes 45 KiB.
 const LOWEST_RATE: u64 = 1024;
 
 /// Bytes that a deadline of any length needs, of which few are a transfer at all: heads of requests and

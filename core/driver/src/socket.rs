@@ -212,7 +212,9 @@ impl Socket {
 
 /// The half that sends.
 impl Socket {
-    /// As [`Sender::send`]: queues a message, waiting for room if there is none.
+    /// Queues a message, waiting for room if there is none.
+    ///
+    /// See [`Sender::send`].
     ///
     /// Cancel safe: the message has been queued if and only if the future has completed with `Ok`.
     ///
@@ -223,7 +225,9 @@ impl Socket {
         self.sender.send(message).await
     }
 
-    /// As [`Sender::try_send`]: queues a message if there is room that no task waits for.
+    /// Queues a message if there is room that no task waits for.
+    ///
+    /// See [`Sender::try_send`].
     ///
     /// # Errors
     ///
@@ -232,7 +236,9 @@ impl Socket {
         self.sender.try_send(message)
     }
 
-    /// As [`Sender::ready`]: waits until `try_send` is worth another try.
+    /// Waits until `try_send` is worth another try.
+    ///
+    /// See [`Sender::ready`].
     ///
     /// # Errors
     ///
@@ -241,57 +247,79 @@ impl Socket {
         self.sender.ready().await
     }
 
-    /// As [`Sender::close`]: closes the session once its queue has been drained, and waits for that.
+    /// Closes the session once its queue has been drained, and waits for that.
+    ///
+    /// See [`Sender::close`].
     pub async fn close(&self) -> CloseReason {
         self.sender.close().await
     }
 
-    /// As [`Sender::close_with`]: closes for a reason of the application's.
+    /// Closes for a reason of the application's.
+    ///
+    /// See [`Sender::close_with`].
     pub async fn close_with(&self, reason: &'static str) -> CloseReason {
         self.sender.close_with(reason).await
     }
 
-    /// As [`Sender::abort`]: ends the session now.
+    /// Ends the session now.
+    ///
+    /// See [`Sender::abort`].
     pub fn abort(&self) {
         self.sender.abort();
     }
 
-    /// As [`Sender::is_idle`]: returns whether a message that is sent now goes out now.
+    /// Returns whether a message that is sent now goes out now.
+    ///
+    /// See [`Sender::is_idle`].
     pub fn is_idle(&self) -> bool {
         self.sender.is_idle()
     }
 
-    /// As [`Sender::close_reason`]: returns why the session is closed.
+    /// Returns why the session is closed.
+    ///
+    /// See [`Sender::close_reason`].
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.sender.close_reason()
     }
 
-    /// As [`Sender::transport`]: returns the transport that carries messages now.
+    /// Returns the transport that carries messages now.
+    ///
+    /// See [`Sender::transport`].
     pub fn transport(&self) -> TransportKind {
         self.sender.transport()
     }
 
-    /// As [`Sender::subprotocol`]: returns the subprotocol that the server has chosen.
+    /// Returns the subprotocol that the server has chosen.
+    ///
+    /// See [`Sender::subprotocol`].
     pub fn subprotocol(&self) -> Option<String> {
         self.sender.subprotocol()
     }
 
-    /// As [`Sender::sid`]: returns the id of the session, **a secret**.
+    /// Returns the id of the session, **a secret**.
+    ///
+    /// See [`Sender::sid`].
     pub fn sid(&self) -> String {
         self.sender.sid()
     }
 
-    /// As [`Sender::revision`]: returns the revision of the protocol.
+    /// Returns the revision of the protocol.
+    ///
+    /// See [`Sender::revision`].
     pub fn revision(&self) -> Revision {
         self.sender.revision()
     }
 
-    /// As [`Sender::id`]: returns a name of the session that is not a secret.
+    /// Returns a name of the session that is not a secret.
+    ///
+    /// See [`Sender::id`].
     pub fn id(&self) -> u64 {
         self.sender.id()
     }
 
-    /// As [`Sender::with_layer`]: calls `f` with the layer on top of the session.
+    /// Calls `f` with the layer on top of the session.
+    ///
+    /// See [`Sender::with_layer`].
     pub fn with_layer<L: Layer, T>(
         &self,
         f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
@@ -384,11 +412,11 @@ impl Sender {
     /// As [`close`](Self::close), for a reason that [`close_reason`](Self::close_reason) and logs then show as
     /// [`CloseReason::Application`].
     pub async fn close_with(&self, reason: &'static str) -> CloseReason {
-        if let Cell::Server(cell) = &self.cell {
+        let reason = CloseReason::Application(reason);
+        each!(self.cell, cell => {
             let now = cell.now();
-            let reason = CloseReason::Application(reason);
-            cell.with(|session, _, _| session.close_with(now, reason));
-        }
+            cell.with(|session, _, _| Duplex::close_with(session, now, reason));
+        });
         self.close().await
     }
 

@@ -18,6 +18,7 @@ use crate::wakes::{Wakes, register};
 pub(crate) trait Duplex {
     fn send(&mut self, message: Encoded) -> Result<(), TrySendError>;
     fn close(&mut self, now: Time);
+    fn close_with(&mut self, now: Time, reason: CloseReason);
     /// The same, for an application that takes no more events.
     fn abandon(&mut self, now: Time);
     fn abort(&mut self);
@@ -368,6 +369,10 @@ impl Duplex for ServerSession {
         self.close(now);
     }
 
+    fn close_with(&mut self, now: Time, reason: CloseReason) {
+        self.close_with(now, reason);
+    }
+
     fn abandon(&mut self, now: Time) {
         self.abandon(now);
     }
@@ -457,6 +462,10 @@ impl Duplex for Hosted {
 
     fn close(&mut self, now: Time) {
         self.hub.close(now);
+    }
+
+    fn close_with(&mut self, now: Time, reason: CloseReason) {
+        self.hub.close_with(now, reason);
     }
 
     fn abandon(&mut self, now: Time) {

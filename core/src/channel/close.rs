@@ -31,6 +31,11 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Returns whether this side closed, for whatever reason.
+    pub const fn is_local(&self) -> bool {
+        matches!(self, Self::ForcedClose | Self::Application(_))
+    }
+
     /// The reference's name.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -63,6 +63,9 @@ pub(crate) struct Channel {
     was_throttled: bool,
     /// There is an [`Event::Writable`] that nobody has looked at.
     writable_told: bool,
+    /// Why this side closes, if the application has said so.
+    closing_reason: Option<CloseReason>,
+    close_reason: Option<CloseReason>,
 }
 
 impl Channel {
@@ -98,6 +101,27 @@ impl Channel {
     /// Something else happened that the application should know.
     pub(crate) fn tell(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    /// The application closes, for this reason.
+    pub(crate) fn give_reason(&mut self, reason: CloseReason) {
+        self.closing_reason = Some(reason);
+    }
+
+    /// The session is over: drops what is queued, and says why. Once.
+    pub(crate) fn finish(&mut self, reason: CloseReason) {
+        self.queue.clear();
+        let reason = match (reason, self.closing_reason.take()) {
+            (CloseReason::ForcedClose, Some(reason)) => reason,
+            (reason, _) => reason,
+        };
+        self.close_reason = Some(reason.clone());
+        self.tell(Event::Closed(reason));
+    }
+
+    /// Why the session is over, once it is.
+    pub(crate) const fn close_reason(&self) -> Option<&CloseReason> {
+        self.close_reason.as_ref()
     }
 
     /// Tells writers that found no room once there is some.

@@ -86,7 +86,6 @@ pub struct ClientSession {
     handshake: Option<OpenPacket>,
     /// The transport, a WebSocket, is gone: there is nothing left to close.
     lost: bool,
-    close_reason: Option<CloseReason>,
     /// The first line of the response that refused the session.
     refusal: Option<String>,
     /// The application has closed or aborted the session.
@@ -231,7 +230,6 @@ impl ClientSession {
             others,
             handshake: None,
             lost: false,
-            close_reason: None,
             refusal: None,
             was_closed: false,
             close_by: Time::MAX,
@@ -390,6 +388,14 @@ impl ClientSession {
         self.close_drained();
     }
 
+    /// Closes the session as [`close`](Self::close) does, for a reason of the application's.
+    pub fn close_with(&mut self, now: Time, reason: CloseReason) {
+        if self.state == State::Open {
+            self.channel.give_reason(reason);
+            self.close(now);
+        }
+    }
+
     /// Ends the session now. What is queued is lost, and on polling the server is not told.
     pub fn abort(&mut self) {
         self.was_closed |= self.state != State::Closed;
@@ -505,7 +511,7 @@ impl ClientSession {
 
     /// Why the session is over; `None` while it is not.
     pub const fn close_reason(&self) -> Option<&CloseReason> {
-        self.close_reason.as_ref()
+        self.channel.close_reason()
     }
 
     /// Returns the first line of the response that refused the session.
@@ -577,7 +583,6 @@ impl ClientSession {
             others,
             handshake,
             lost,
-            close_reason,
             refusal,
             was_closed,
             close_by,
@@ -592,7 +597,7 @@ impl ClientSession {
             actions,
             next_id: _,
         } = self;
-        into.push(&(stamp, state, others, handshake, lost, close_reason, was_closed, upgrade_due));
+        into.push(&(stamp, state, others, handshake, lost, was_closed, upgrade_due));
         into.push(&(channel, progress, excused, refusal));
         place.fingerprint(into);
         cookies.fingerprint(now, into);
@@ -769,9 +774,7 @@ impl ClientSession {
         self.timers.stop_all();
         self.leave_transport();
         self.upgrade_due = false;
-        self.channel.queue.clear();
-        self.close_reason = Some(reason.clone());
-        self.channel.tell(Event::Closed(reason));
+        self.channel.finish(reason);
     }
 }
 

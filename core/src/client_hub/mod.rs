@@ -246,12 +246,19 @@ impl ClientHub {
         self.session.send(message)
     }
 
-    /// As [`ClientSession::close`]. Go on until [`is_finished`](Self::is_finished).
+    /// Closes the session once its queue has been drained, see [`ClientSession::close`].
+    ///
+    /// Go on until [`is_finished`](Self::is_finished).
     pub fn close(&mut self, now: Time) {
+        self.close_with(now, CloseReason::ForcedClose);
+    }
+
+    /// Closes the session as [`close`](Self::close) does, for a reason of the application's.
+    pub fn close_with(&mut self, now: Time, reason: CloseReason) {
         if self.session.is_open() {
             self.close_by = Some(now + self.close_timeout);
         }
-        self.session.close(now);
+        self.session.close_with(now, reason);
     }
 
     /// As [`ClientSession::abort`]. All connections can be closed as they are.
@@ -472,7 +479,7 @@ impl ClientHub {
     /// When the server must have taken what precedes the Close of a WebSocket: messages, if it was the
     /// application that has closed the session.
     fn close_by(&self, now: Time) -> Time {
-        let drains = self.session.close_reason() == Some(&CloseReason::ForcedClose);
+        let drains = self.session.close_reason().is_some_and(CloseReason::is_local);
         let soon = now + self.linger;
         self.close_by.filter(|_| drains).map_or(soon, |close_by| close_by.max(soon))
     }

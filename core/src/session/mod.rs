@@ -71,10 +71,7 @@ pub struct ServerSession {
     lost: bool,
     /// The transport, a WebSocket, takes no bytes.
     blocked: bool,
-    close_reason: Option<CloseReason>,
     close_deadline: Option<Time>,
-    /// The reason of a close that is draining, if the application gave one.
-    closing_reason: Option<CloseReason>,
     /// The application takes no more events.
     abandoned: bool,
     polling: Polling,
@@ -207,9 +204,7 @@ impl ServerSession {
             transport,
             lost: false,
             blocked: false,
-            close_reason: None,
             close_deadline: None,
-            closing_reason: None,
             abandoned: false,
             polling: Polling::new(opened.base64, opened.jsonp),
             probe: None,
@@ -379,7 +374,7 @@ impl ServerSession {
     /// Ends the session as [`close`](Self::close) does, for a reason of the application's.
     pub fn close_with(&mut self, now: Time, reason: CloseReason) {
         if self.state == State::Open {
-            self.closing_reason = Some(reason);
+            self.channel.give_reason(reason);
             self.close(now);
         }
     }
@@ -519,7 +514,7 @@ impl ServerSession {
     /// messages that came before.
     #[inline]
     pub const fn close_reason(&self) -> Option<&CloseReason> {
-        self.close_reason.as_ref()
+        self.channel.close_reason()
     }
 
     /// Returns until when the peer may take what was queued before a [`close`](Self::close). `None`
@@ -607,9 +602,7 @@ impl ServerSession {
             transport,
             lost,
             blocked,
-            close_reason,
             close_deadline,
-            closing_reason,
             abandoned,
             polling,
             probe,
@@ -622,7 +615,7 @@ impl ServerSession {
             actions,
         } = self;
         into.push_time(now, *close_deadline);
-        into.push(&(sid, revision, state, lost, blocked, close_reason, closing_reason));
+        into.push(&(sid, revision, state, lost, blocked));
         into.push(&(abandoned, extended, excused, progress, closing, channel));
         match *transport {
             Transport::Polling => into.push_name(None),
@@ -750,13 +743,7 @@ impl ServerSession {
         if let (Transport::WebSocket { on, .. }, false) = (self.transport, self.lost) {
             self.actions.push_back(ServerAction::CloseWebSocket(on));
         }
-        self.channel.queue.clear();
-        let reason = match (reason, self.closing_reason.take()) {
-            (CloseReason::ForcedClose, Some(reason)) => reason,
-            (reason, _) => reason,
-        };
-        self.close_reason = Some(reason.clone());
-        self.channel.tell(Event::Closed(reason));
+        self.channel.finish(reason);
     }
 }
 

@@ -49,7 +49,7 @@ const POLLING: [TransportKind; 1] = [TransportKind::Polling];
 const WEBSOCKET: [TransportKind; 1] = [TransportKind::WebSocket];
 const BOTH: [TransportKind; 2] = [TransportKind::Polling, TransportKind::WebSocket];
 
-fn to<R: Host>(address: SocketAddr) -> ClientBuilder<R> {
+pub(crate) fn to<R: Host>(address: SocketAddr) -> ClientBuilder<R> {
     Client::builder(&format!("http://{address}"))
 }
 

@@ -4,7 +4,7 @@ use std::{sync::mpsc, task::Poll, thread, time::Duration};
 
 use enginewire::{
     CloseReason, Event, Layer, LayerContext, Limits, Message, Reconnect, SendError, Time,
-    TransportFault,
+    TransportFault, TransportKind,
 };
 use enginewire_driver::{Client as EngineClient, ClientBuilder, ConnectError, ServerBuilder};
 use futures_util::{SinkExt, future::join_all};
@@ -12,7 +12,7 @@ use futures_util::{SinkExt, future::join_all};
 use crate::{
     Host, accept,
     client::{Client, until, within},
-    serve, soon, until_empty,
+    connect, serve, soon, until_empty,
 };
 
 on_every_runtime!(
@@ -87,6 +87,20 @@ fn close_with_drains_the_queue_and_shows_its_reason<R: Host>() {
     assert_eq!(soon("the end", socket.recv()), None);
     assert_eq!(client.text(), "4last");
     assert_eq!(client.next_frame().0, 8);
+
+    // On the client's side.
+    for transport in [TransportKind::Polling, TransportKind::WebSocket] {
+        let builder = connect::to::<R>(server.local_addr()).transports([transport]);
+        let client = soon("a session", builder.connect()).unwrap();
+        let mut socket = accept(&server);
+        client.try_send("last").unwrap();
+        let reason = soon("the end", client.close_with("moved"));
+        assert_eq!(reason, CloseReason::Application("moved"));
+        assert_eq!(client.close_reason(), Some(reason));
+        assert_eq!(soon("a message", socket.recv()), Some("last".into()));
+        assert_eq!(soon("the end", socket.recv()), None);
+        assert_eq!(socket.close_reason(), Some(CloseReason::TransportClose));
+    }
 
     // Over polling: with the GETs that come for it.
     let mut polling = Client::connect(server.local_addr());

@@ -25,6 +25,32 @@ fn close_on_polling_lets_out_what_is_queued_and_tells_the_server() {
 }
 
 #[test]
+fn close_for_a_reason_of_the_application_shows_it_unless_the_session_ends_otherwise() {
+    let banned = || CloseReason::Application("banned");
+    let mut host = Host::polling();
+    host.session.close_with(host.now, banned());
+    host.session.close_with(host.now, CloseReason::Application("too late"));
+    host.drain();
+    assert_eq!(host.posted(), "1");
+    host.answer_post();
+    assert_eq!(host.closed(), banned());
+    assert_eq!(host.session.close_reason(), Some(&banned()));
+
+    let mut host = Host::polling();
+    host.send("a");
+    host.session.close_with(host.now, banned());
+    host.drain();
+    host.answer("POST", &Answer { status: 413, fields: &[] }, "");
+    assert_eq!(host.closed(), CloseReason::TransportError(TransportFault::Status(413)));
+
+    // One that has not opened has nothing to drain.
+    let mut host = Host::new(|_| {});
+    host.session.close_with(host.now, banned());
+    host.drain();
+    assert_eq!(host.closed(), banned());
+}
+
+#[test]
 fn whatever_the_server_makes_of_the_last_post_the_session_was_closed_by_us() {
     for outcome in 0..4 {
         let mut host = Host::polling();
