@@ -52,20 +52,45 @@ pub struct WebSocketCarrier {
     replies: usize,
     /// Bytes that have been read since the session was last told.
     received: usize,
-    /// When the end of the closing handshake is no longer waited for.
-    close_deadline: Option<Time>,
-    /// Counts towards the next extension of that, while what was queued before a close is written.
-    closing: Option<Progress>,
-    /// Everything has been written, our Close included.
-    parted: bool,
-    /// The session knows that this WebSocket is no more, or has said so itself.
-    detached: bool,
-    /// The peer has sent its Close, and nothing will come behind it.
-    shaken: bool,
-    /// The peer has closed its side, without a Close.
-    lost: bool,
+    /// This side of the closing handshake.
+    closing: Closing,
+    /// That of the peer.
+    peer: Peer,
     /// The session may have more than was taken the last time.
     unfinished: bool,
+}
+
+/// This side of the closing handshake (RFC 6455 section 7.1.2).
+///
+/// ```text
+/// Open ── exchange ──> Draining ── next, flushed ──> Sent
+///  └─────── lose ────────> Lost
+/// ```
+#[derive(Debug)]
+enum Closing {
+    /// It has not begun: the WebSocket is the session's. In all other states the session has let go of it.
+    Open,
+    /// Our Close waits to be written, behind what was queued.
+    Draining {
+        /// When the peer must have taken it.
+        deadline: Time,
+        /// Counts towards the next extension of that, if what was queued is to arrive.
+        progress: Option<Progress>,
+    },
+    /// Everything has been written, our Close included. The peer has until then for its own.
+    Sent { deadline: Time },
+    /// The connection is gone.
+    Lost,
+}
+
+/// The peer's side of the closing handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Open,
+    /// It has sent its Close, and nothing will come behind it.
+    Closed,
+    /// It has closed its side of the connection, without a Close.
+    Lost,
 }
 
 impl WebSocketCarrier {
@@ -77,12 +102,8 @@ impl WebSocketCarrier {
             reading: true,
             replies: 0,
             received: 0,
-            close_deadline: None,
-            closing: None,
-            parted: false,
-            detached: false,
-            shaken: false,
-            lost: false,
+            closing: Closing::Open,
+            peer: Peer::Open,
             unfinished: true,
         }
     }
@@ -94,12 +115,17 @@ impl WebSocketCarrier {
 
     /// When the end of the closing handshake is no longer waited for.
     pub const fn deadline(&self) -> Option<Time> {
-        self.close_deadline
+        match self.closing {
+            Closing::Draining { deadline, .. } | Closing::Sent { deadline } => Some(deadline),
+            Closing::Open | Closing::Lost => None,
+        }
     }
 
     /// Extends the closing handshake to `until`: the peer's Close may wait to be read.
     pub fn extend_deadlines(&mut self, until: Time) {
-        self.close_deadline = self.close_deadline.map(|deadline| deadline.max(until));
+        if let Closing::Draining { deadline, .. } | Closing::Sent { deadline } = &mut self.closing {
+            *deadline = (*deadline).max(until);
+        }
     }
 
     /// Returns whether to read.
@@ -107,7 +133,7 @@ impl WebSocketCarrier {
     /// Not while the application has too much to catch up with, nor while the peer does not read the
     /// replies that it causes, nor once its Close has come.
     pub const fn wants_input(&self) -> bool {
-        self.reading && !self.shaken && !self.is_flooded()
+        self.reading && !matches!(self.peer, Peer::Closed) && !self.is_flooded()
     }
 
     /// Returns whether too many replies wait for the peer to be read.
@@ -122,7 +148,7 @@ impl WebSocketCarrier {
 
     /// Whether the session has been let go of. Then there is nothing to exchange with it.
     pub const fn is_detached(&self) -> bool {
-        self.detached
+        !matches!(self.closing, Closing::Open)
     }
 
     /// Adds to `inbound` what came, and to `output` what the WebSocket itself answers.
@@ -140,7 +166,9 @@ impl WebSocketCarrier {
             match received {
                 Received::Message(message) => inbound.messages.push(message),
                 Received::Closed(closed) => {
-                    self.shaken = matches!(closed, Closed::Peer { .. });
+                    if matches!(closed, Closed::Peer { .. }) {
+                        self.peer = Peer::Closed;
+                    }
                     inbound.end = Some(match closed {
                         Closed::Violation(violation) => WebSocketEnd::Violation(violation),
                         _ => WebSocketEnd::Closed,
@@ -154,16 +182,17 @@ impl WebSocketCarrier {
     /// The peer has closed its side of the connection. Behind its Close that tells nothing: it may
     /// still read what was queued before ours.
     pub fn handle_eof(&mut self, inbound: &mut Inbound) {
-        if !self.shaken {
-            self.lost = true;
+        if self.peer == Peer::Open {
+            self.peer = Peer::Lost;
             inbound.end = Some(WebSocketEnd::Closed);
         }
     }
 
     /// Gives the session what came and does as it says.
     ///
-    /// With `pull`, takes frames from it as well. What has been taken can no longer move to another transport, nor be counted as queued: take no
-    /// more than the connection is likely to, and nothing while it is blocked.
+    /// With `pull`, takes frames from it as well. They can no longer move to another transport, nor be
+    /// counted as queued: take no more than the connection is likely to, and nothing while it is
+    /// blocked.
     ///
     /// Once the closing handshake has begun, the peer has the session's
     /// [`close_deadline`](crate::ServerSession::close_deadline) to take what was queued before, and
@@ -199,16 +228,16 @@ impl WebSocketCarrier {
         }
         if self.ws.is_closing() {
             // From here on the peer's answer is all that matters.
-            self.detached = true;
             self.unfinished = false;
             self.reading = true;
             let session = guard.session();
-            self.close_deadline = session.close_deadline().or(Some(now + linger));
-            self.closing = session.close_deadline().map(|_| {
-                let mut closing = Progress::default();
-                closing.restart(session.close_timeout());
-                closing
+            let drains = session.close_deadline();
+            let progress = drains.map(|_| {
+                let mut progress = Progress::default();
+                progress.restart(session.close_timeout());
+                progress
             });
+            self.closing = Closing::Draining { deadline: drains.unwrap_or(now + linger), progress };
             guard.detach();
         }
     }
@@ -225,20 +254,20 @@ impl WebSocketCarrier {
         if bytes == 0 {
             return;
         }
-        if !self.detached {
-            return lock().session().handle_written(now, bytes);
-        }
-        if let (Some(deadline), Some(closing), false) =
-            (&mut self.close_deadline, &mut self.closing, self.parted)
-            && let Some(patience) = closing.add(bytes)
-        {
-            *deadline = (*deadline).max(now + patience);
+        match &mut self.closing {
+            Closing::Open => lock().session().handle_written(now, bytes),
+            Closing::Draining { deadline, progress: Some(progress) } => {
+                if let Some(patience) = progress.add(bytes) {
+                    *deadline = (*deadline).max(now + patience);
+                }
+            }
+            Closing::Draining { .. } | Closing::Sent { .. } | Closing::Lost => {}
         }
     }
 
     /// The connection is gone: tells the session, unless it knows.
     pub fn lose<G: Guard>(&mut self, now: Time, guard: &mut G, end: WebSocketEnd) {
-        if !core::mem::replace(&mut self.detached, true) {
+        if let Closing::Open = core::mem::replace(&mut self.closing, Closing::Lost) {
             guard.session().handle_websocket_lost(now, self.on, end);
             guard.detach();
         }
@@ -249,13 +278,13 @@ impl WebSocketCarrier {
     pub fn next(&mut self, now: Time, flushed: bool, linger: Duration) -> Next {
         if flushed {
             self.replies = 0;
-            if self.close_deadline.is_some() && !core::mem::replace(&mut self.parted, true) {
-                self.close_deadline = Some(now + linger);
+            if let Closing::Draining { .. } = self.closing {
+                self.closing = Closing::Sent { deadline: now + linger };
             }
         }
         // Once both Close frames have passed a peer sends nothing behind its own: nothing can reset
         // the connection, so it need not linger. The server closes first (RFC 6455 section 7.1.1).
-        if self.lost || (flushed && self.shaken) {
+        if self.peer == Peer::Lost || (flushed && self.peer == Peer::Closed) {
             return Next::End;
         }
         if flushed && self.ws.is_closed() { Next::Linger } else { Next::Stay }
