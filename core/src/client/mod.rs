@@ -72,6 +72,23 @@ use crate::{
 ///
 /// Requests are made up when they are asked for: two inputs without a look at the actions between
 /// them are fine, and may save a request.
+///
+/// Its states, where the server offers an upgrade. One that is closing takes no more messages, and
+/// delivers those that are queued.
+///
+/// | state | next states |
+/// |---|---|
+/// | opening | upgrading, closing on polling, closed |
+/// | upgrading | WebSocket, polling, closing on polling, closed |
+/// | polling | closing on polling, closed |
+/// | WebSocket | closing on WebSocket, closed |
+/// | closing on polling | closed |
+/// | closing on WebSocket | closed |
+/// | closed | |
+///
+/// Where it offers none, opening leads to polling, or to WebSocket if that is the first of
+/// [`transports`](ClientConfig::transports). While upgrading, polling is the transport, and a WebSocket is
+/// probed.
 #[derive(Clone)]
 pub struct ClientSession {
     config: Arc<ClientConfig>,
@@ -507,6 +524,11 @@ impl ClientSession {
     /// see [`handshake`](Self::handshake).
     pub fn is_open(&self) -> bool {
         self.state == State::Open
+    }
+
+    /// Returns whether an upgrade is in progress: polling is the transport, and a WebSocket is probed.
+    pub const fn is_upgrading(&self) -> bool {
+        self.probe.is_some()
     }
 
     /// Why the session is over; `None` while it is not.

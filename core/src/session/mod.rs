@@ -58,6 +58,21 @@ pub enum CarrierId {
 ///   without a look at the outputs between them are fine: nothing is lost, only late.
 /// - *Getters* take `&self`.
 ///
+/// Its states. One that is closing takes no more messages, and delivers those that are queued.
+///
+/// | state | next states |
+/// |---|---|
+/// | polling | upgrading, closing on polling, closed |
+/// | upgrading | WebSocket, polling, closing while upgrading, closed |
+/// | WebSocket | closing on WebSocket, closed |
+/// | closing on polling | closing while upgrading, closed |
+/// | closing while upgrading | closing on WebSocket, closing on polling, closed |
+/// | closing on WebSocket | closed |
+/// | closed | |
+///
+/// The first is polling, or WebSocket if that carries the handshake. While upgrading, polling is the
+/// transport, and a WebSocket is probed.
+///
 /// `now` must never go backwards. An input for a session that is over is answered like one for a
 /// session that never was.
 #[derive(Clone)]
@@ -534,6 +549,11 @@ impl ServerSession {
     #[inline]
     pub fn is_open(&self) -> bool {
         self.state == State::Open
+    }
+
+    /// Returns whether an upgrade is in progress: polling is the transport, and a WebSocket is probed.
+    pub const fn is_upgrading(&self) -> bool {
+        self.probe.is_some()
     }
 
     /// Whether a driver should read the session's WebSocket. False while the application has

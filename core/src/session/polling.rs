@@ -83,7 +83,7 @@ impl ServerSession {
         } else if self.state == State::Closing {
             self.respond_packets(&[PacketRef::Noop, PacketRef::Close]);
             self.finish(CloseReason::ForcedClose);
-        } else if self.is_upgrading() {
+        } else if self.is_probed() {
             self.delay_noop(now);
         }
     }
@@ -130,7 +130,7 @@ impl ServerSession {
         let Body::Complete(bytes) = body else { return self.respond(on, Response::empty(413)) };
         match self.handle_payload(now, &bytes, post.binary) {
             Ok(late) => {
-                let late = late && !self.is_upgrading();
+                let late = late && !self.is_probed();
                 if (late || self.channel.is_throttled()) && self.state != State::Closed {
                     self.polling.post = Some(Post { withheld: true, late, ..post });
                 } else {

@@ -73,7 +73,7 @@ impl ServerSession {
 
 impl ServerSession {
     /// Whether the client has been told that it may upgrade, and now waits for its GET to end.
-    pub(super) fn is_upgrading(&self) -> bool {
+    pub(super) fn is_probed(&self) -> bool {
         self.probe.is_some_and(|probe| probe.probed)
     }
 

@@ -25,12 +25,13 @@ mod outputs;
 mod rules;
 mod scenario;
 mod search;
+mod states;
 mod words;
 mod world;
 
 pub use crate::{
     rules::RULES,
     scenario::{Move, Sabotage, Scenario, Side},
-    search::{Report, explore},
+    search::{Change, Report, explore},
     world::World,
 };

@@ -51,7 +51,7 @@ pub enum Sabotage {
 }
 
 /// One of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// The client.
     Client,

@@ -1,7 +1,7 @@
 //! Breadth first through all states.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fmt,
     hash::{BuildHasherDefault, DefaultHasher, Hasher},
 };
@@ -11,7 +11,7 @@ use enginewire_progress::Progress;
 
 use crate::{
     rules,
-    scenario::{Move, Scenario},
+    scenario::{Move, Scenario, Side},
     world::World,
 };
 
@@ -28,11 +28,16 @@ pub struct Report {
     pub upgraded: usize,
     /// States with nothing more to come.
     pub finals: usize,
+    /// Changes of a session's state.
+    pub changes: BTreeSet<Change>,
     /// Whether there are no states beyond: the exploration was not stopped at its depth.
     pub complete: bool,
     /// The rule that is broken, and the fewest moves that lead there, in words.
     pub counter_example: Option<(String, Vec<String>)>,
 }
+
+/// Change of a session's state: whose, from which if there was one, to which. By their names in the session's docs.
+pub type Change = (Side, Option<&'static str>, &'static str);
 
 /// Visits all states that `scenario` can lead to, or those that are at most `max_depth` moves away, up
 /// to the first one that breaks a rule.
@@ -63,6 +68,7 @@ pub fn explore(scenario: Scenario, max_depth: Option<usize>) -> Report {
                 search.report.transitions += 1;
                 let mut after = world.clone();
                 after.make(step);
+                search.note_changes(&world, &after);
                 if let Some(broken) = search.visit(after, (place, nth), &mut next) {
                     search.report.depth += 1;
                     let moves = search.moves_to(scenario);
@@ -110,6 +116,15 @@ impl Search {
         broken
     }
 
+    fn note_changes(&mut self, before: &World, after: &World) {
+        for side in [Side::Client, Side::Server] {
+            let (before, after) = (before.state_name(side), after.state_name(side));
+            if let (true, Some(after)) = (before != after, after) {
+                self.report.changes.insert((side, before, after));
+            }
+        }
+    }
+
     /// The moves to the state that was found last.
     fn moves_to(&self, scenario: Scenario) -> Vec<String> {
         let mut place = self.origins.len() - 1;
@@ -132,7 +147,8 @@ impl Search {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, transitions, depth, upgraded, finals, complete, counter_example } = self;
+        let Self { states, transitions, depth, upgraded, finals, .. } = self;
+        let Self { complete, counter_example, .. } = self;
         let all = if *complete { "all" } else { "stopped" };
         write!(f, "{states} states ({all}), {upgraded} of them upgraded, {finals} ends; ")?;
         write!(f, "{transitions} moves, depth {depth}")?;

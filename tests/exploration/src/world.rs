@@ -10,6 +10,7 @@ use enginewire::{
 use crate::{
     network::{Connection, Down},
     scenario::{Move, Sabotage, Scenario, Side},
+    states,
 };
 
 /// Both state machines, their applications, their clocks, and what is on its way.
@@ -133,6 +134,14 @@ impl World {
             }
         }
         moves
+    }
+
+    /// The name of a session's state, if there is one yet.
+    pub(crate) fn state_name(&self, side: Side) -> Option<&'static str> {
+        match side {
+            Side::Client => Some(states::of_client(&self.client)),
+            Side::Server => self.server.as_ref().map(states::of_server),
+        }
     }
 
     /// Whether nothing goes on until a clock moves.

@@ -1,15 +1,19 @@
 //! To the end with one fault, with one move of a clock, and with both; and that a rule that is broken
 //! on purpose is found.
 
+use std::collections::BTreeSet;
+
 use enginewire::Revision;
-use enginewire_exploration::{Report, Sabotage, Scenario, Side, explore};
+use enginewire_exploration::{Change, Report, Sabotage, Scenario, Side, explore};
 
 /// Explores all that there is, with both revisions and either side closing, or none.
-fn explore_all(change: impl Fn(&mut Scenario)) {
-    explore_with(&[Revision::V4, Revision::V3], change);
+fn explore_all(change: impl Fn(&mut Scenario)) -> BTreeSet<Change> {
+    explore_with(&[Revision::V4, Revision::V3], change)
 }
 
-fn explore_with(revisions: &[Revision], change: impl Fn(&mut Scenario)) {
+/// Gives the changes of state that were found, all of which are documented.
+fn explore_with(revisions: &[Revision], change: impl Fn(&mut Scenario)) -> BTreeSet<Change> {
+    let mut changes = BTreeSet::new();
     for &revision in revisions {
         for closer in [None, Some(Side::Client), Some(Side::Server)] {
             let mut scenario = Scenario::new(revision, closer);
@@ -19,8 +23,30 @@ fn explore_with(revisions: &[Revision], change: impl Fn(&mut Scenario)) {
             assert!(report.complete && report.finals > 0, "{scenario:?}\n{report}");
             assert!(report.upgraded > 0, "{scenario:?}\n{report}");
             println!("{scenario:?}: {report}");
+            changes.extend(report.changes);
         }
     }
+    let strange: Vec<_> = changes.difference(&documented()).copied().collect();
+    assert!(strange.is_empty(), "not in the tables of states: {strange:?}");
+    changes
+}
+
+/// The tables of states in the docs of the sessions.
+fn documented() -> BTreeSet<Change> {
+    let mut changes = BTreeSet::from([(Side::Server, None, "polling")]);
+    for (side, source) in [
+        (Side::Client, include_str!("../../../core/src/client/mod.rs")),
+        (Side::Server, include_str!("../../../core/src/session/mod.rs")),
+    ] {
+        let table =
+            source.lines().skip_while(|line| *line != "/// | state | next states |").skip(2);
+        for row in table.map_while(|line| line.strip_prefix("/// | ")?.strip_suffix('|')) {
+            let (state, next) = row.split_once(" |").unwrap_or_else(|| panic!("not a row: {row}"));
+            let next = next.split(',').map(str::trim).filter(|next| !next.is_empty());
+            changes.extend(next.map(|next| (side, Some(state), next)));
+        }
+    }
+    changes
 }
 
 #[test]
@@ -32,8 +58,10 @@ fn nothing_is_lost_while_nothing_goes_wrong() {
 
 #[test]
 fn a_network_may_break_a_connection_at_any_moment() {
-    explore_all(|scenario| scenario.faults = 1);
-    explore_all(|scenario| (scenario.faults, scenario.fine) = (1, true));
+    let mut changes = explore_all(|scenario| scenario.faults = 1);
+    changes.extend(explore_all(|scenario| (scenario.faults, scenario.fine) = (1, true)));
+    let missed: Vec<_> = documented().difference(&changes).copied().collect();
+    assert!(missed.is_empty(), "in the tables of states, and never seen: {missed:?}");
 }
 
 #[test]
