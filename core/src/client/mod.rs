@@ -526,7 +526,7 @@ impl ClientSession {
         self.state == State::Open
     }
 
-    /// Returns whether an upgrade is in progress: polling is the transport, and a WebSocket is probed.
+    /// Returns whether an upgrade is in progress: a WebSocket is probed.
     pub const fn is_upgrading(&self) -> bool {
         self.probe.is_some()
     }
