@@ -34,10 +34,8 @@ impl Reader {
         cx: &mut Context<'_>,
         input: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if self.drained
-            && stream.poll_readable(cx)?.is_pending()
-            && !mem::take(&mut self.distrusted)
-        {
+        let distrusted = mem::take(&mut self.distrusted);
+        if self.drained && stream.poll_readable(cx)?.is_pending() && !distrusted {
             return Poll::Pending;
         }
         loop {
