@@ -2,7 +2,7 @@
 //!
 //! A [`ClientSession`] asks for HTTP requests and WebSockets and knows nothing of bytes on a socket.
 //! The files beside this one hold one rule each: `polling` (a GET that waits, a POST with what there
-//! is), `upgrade` (the move to a WebSocket), `heartbeat`; and what it is told: `config`.
+//! is), `upgrade` (the move to a WebSocket), `heartbeat`; its deadlines are in `timer`, its options in `config`.
 //! When to try again after a session is over is the business of `reconnect`.
 
 mod config;
@@ -12,12 +12,14 @@ mod open_packet;
 mod polling;
 mod reconnect;
 mod redirect;
+mod stamp;
+mod timer;
 mod upgrade;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::VecDeque, format, string::String, sync::Arc};
+use alloc::{collections::VecDeque, string::String, sync::Arc};
 use core::{fmt, hash::Hasher};
 
 pub(crate) use self::redirect::is_same_origin;
@@ -25,11 +27,15 @@ pub use self::{
     config::{ClientConfig, InvalidSubprotocol},
     open_packet::OpenPacket,
     reconnect::{Backoff, Reconnect, Reconnector},
+    timer::ClientTimerKind,
 };
-use self::{cookies::Cookies, polling::Polling, redirect::Place, upgrade::Probe};
+use self::{
+    cookies::Cookies, polling::Polling, redirect::Place, stamp::Stamp, timer::AWAITED,
+    upgrade::Probe,
+};
 use crate::{
     channel::{
-        Channel, CloseReason, Event, ExchangeId, Kind, Progress, SendError, Timers, TransportFault,
+        Channel, CloseReason, Event, ExchangeId, Progress, SendError, Timers, TransportFault,
         TrySendError, WebSocketEnd, WebSocketId,
     },
     codec::{self, Frame, PacketRef, encode_frame},
@@ -135,61 +141,14 @@ pub enum ClientAction {
     Abandon(ExchangeId),
     /// Open a WebSocket with this request.
     ///
-    /// Add the fields of the opening handshake (RFC 6455 section 4.1) to it. The outcome goes to [`ClientSession::handle_websocket_open`] or
+    /// Add the fields of the opening handshake (RFC 6455 section 4.1) to it. The outcome goes to
+    /// [`ClientSession::handle_websocket_open`] or
     /// [`ClientSession::handle_websocket_refused`].
     OpenWebSocket(WebSocketId, Request),
     /// Close this WebSocket, or give it up if it is not open yet.
     ///
     /// A Close frame without a code follows the frames that [`ClientSession::poll_write`] has given for it.
     CloseWebSocket(WebSocketId),
-}
-
-/// Purpose of a deadline of a [`ClientSession`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientTimerKind {
-    /// The session has taken too long to open.
-    Open,
-    /// Revision 3: the next ping is due.
-    Ping,
-    /// The server has been silent for too long.
-    Heartbeat,
-    /// An upgrade has been going on for too long.
-    Upgrade,
-    /// The GET has not been answered in time.
-    Get,
-    /// The POST has not been answered in time.
-    Post,
-    /// A client that was sent away empty-handed too often may poll again.
-    Rest,
-    /// A closing session waits no longer for the server to take what is queued.
-    Close,
-}
-
-/// Deadlines for something that the server has to do.
-const AWAITED: &[ClientTimerKind] = &[
-    ClientTimerKind::Open,
-    ClientTimerKind::Heartbeat,
-    ClientTimerKind::Upgrade,
-    ClientTimerKind::Get,
-    ClientTimerKind::Post,
-    ClientTimerKind::Close,
-];
-
-impl Kind<8> for ClientTimerKind {
-    const ALL: [Self; 8] = [
-        Self::Open,
-        Self::Ping,
-        Self::Heartbeat,
-        Self::Upgrade,
-        Self::Get,
-        Self::Post,
-        Self::Rest,
-        Self::Close,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// Until the handshake has come, `Open` means that the session is being opened, and `Closing` that it
@@ -813,26 +772,5 @@ impl fmt::Debug for ClientSession {
             .field("queued", &self.queued())
             .field("unread", &self.channel.unread())
             .finish_non_exhaustive()
-    }
-}
-
-/// Makes timestamps for requests: never the same twice, in this session or, very likely, another.
-#[derive(Clone, Hash)]
-struct Stamp {
-    session: u32,
-    count: u32,
-}
-
-impl Stamp {
-    fn new(entropy: &mut dyn Entropy) -> Self {
-        let mut session = [0; 4];
-        entropy.fill(&mut session);
-        Self { session: u32::from_be_bytes(session), count: 0 }
-    }
-
-    fn next(&mut self) -> String {
-        self.count = self.count.wrapping_add(1);
-        let number = u64::from(self.session) << 32 | u64::from(self.count);
-        format!("{number:x}")
     }
 }
