@@ -33,7 +33,7 @@ mod writing;
 struct Server {
     hub: ClientHub,
     now: Time,
-    /// What has been written to each connection and not looked at yet.
+    /// Bytes written to each connection and not looked at yet.
     written: BTreeMap<ClientConnectionId, Vec<u8>>,
     connecting: Vec<ClientConnectionId>,
     closed: Vec<ClientConnectionId>,
@@ -160,7 +160,7 @@ impl Server {
         self.bytes(connection, &bytes);
     }
 
-    /// What the client has sent on a WebSocket.
+    /// Messages that the client has sent on a WebSocket.
     fn heard(&mut self, connection: ClientConnectionId, ws: &mut WebSocket) -> Vec<String> {
         let mut bytes = self.written.remove(&connection).unwrap_or_default();
         let (mut arena, mut output) = (Arena::new(), Output::new());

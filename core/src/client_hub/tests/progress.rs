@@ -5,49 +5,45 @@ use super::*;
 /// The rates of a slow transfer, in bytes a second, and whether the session outlives it.
 const RATES: [(usize, bool); 3] = [(1200, true), (900, false), (0, false)];
 
+/// Brings a message of 300 000 bytes, of which `sent` have come, at `rate` bytes a second for a while, then the rest.
+fn trickle(
+    mut server: Server,
+    on: ClientConnectionId,
+    mut sent: usize,
+    (rate, lives): (usize, bool),
+) {
+    while sent < 200_000 && !server.hub.session().is_closed() {
+        server.wait(Duration::from_secs(1));
+        if rate > 0 && !server.hub.session().is_closed() {
+            server.bytes(on, &vec![b'4'; rate]);
+            sent += rate;
+        }
+    }
+    let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
+    assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
+    if lives {
+        server.bytes(on, &vec![b'4'; 300_000 - sent]);
+        assert!(matches!(server.events()[..], [Event::Message(_)]));
+    }
+}
+
 #[test]
 fn a_frame_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
-    for (rate, lives) in RATES {
+    for rate in RATES {
         let (mut server, connection, _) = Server::websocket();
         let mut head = vec![0x81, 127];
         head.extend_from_slice(&300_000_u64.to_be_bytes());
         server.bytes(connection, &head);
-        let mut sent = 0;
-        while sent < 200_000 && !server.hub.session().is_closed() {
-            server.wait(Duration::from_secs(1));
-            if rate > 0 && !server.hub.session().is_closed() {
-                server.bytes(connection, &vec![b'4'; rate]);
-                sent += rate;
-            }
-        }
-        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
-        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
-        if lives {
-            server.bytes(connection, &vec![b'4'; 300_000 - sent]);
-            assert!(matches!(server.events()[..], [Event::Message(_)]));
-        }
+        trickle(server, connection, 0, rate);
     }
 }
 
 #[test]
 fn a_response_that_comes_slowly_keeps_the_session_at_the_lowest_rate_and_above() {
-    for (rate, lives) in RATES {
+    for rate in RATES {
         let (mut server, get) = Server::polling("[]");
-        server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n4");
-        let mut sent = 1;
-        while sent + rate < 200_000 && !server.hub.session().is_closed() {
-            server.wait(Duration::from_secs(1));
-            if rate > 0 && !server.hub.session().is_closed() {
-                server.bytes(get, &vec![b'x'; rate]);
-                sent += rate;
-            }
-        }
-        let timeout = vec![Event::Closed(CloseReason::PingTimeout)];
-        assert_eq!(server.events(), if lives { vec![] } else { timeout }, "{rate} bytes a second");
-        if lives {
-            server.bytes(get, &vec![b'x'; 200_000 - sent]);
-            assert!(matches!(server.events()[..], [Event::Message(_)]));
-        }
+        server.bytes(get, b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n4");
+        trickle(server, get, 1, rate);
     }
 }
 
