@@ -15,14 +15,10 @@ struct User {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let server = ServerBuilder::new().allow_request(authenticate).bind(address).await?;
+    let builder = ServerBuilder::new().allow_request(authenticate).handler(greet);
+    let server = builder.bind(address).await?;
     println!("listening on {}", server.local_addr());
-    loop {
-        tokio::select! {
-            Some(socket) = server.accept() => { tokio::spawn(greet(socket)); }
-            _ = tokio::signal::ctrl_c() => break,
-        }
-    }
+    tokio::signal::ctrl_c().await?;
     server.close().await;
     Ok(())
 }
@@ -32,7 +28,7 @@ async fn authenticate(handshake: Arc<Handshake>) -> Result<(), Refusal> {
     let refused = |message: &'static str| Refusal::new(message).with_status(401);
     let token = token(&handshake).ok_or_else(|| refused("no token"))?;
     let user = find_user(&token).ok_or_else(|| refused("unknown token"))?;
-    // For the task of the session.
+    // For the handler of the session.
     handshake.insert(user);
     Ok(())
 }

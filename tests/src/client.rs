@@ -98,6 +98,11 @@ impl Client {
         Self { stream, buffer: Vec::new(), failed: false }
     }
 
+    /// The connection itself, for another thread.
+    pub fn stream(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
     /// Writes all of `bytes`.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();

@@ -53,9 +53,18 @@ async fn serve<R: Runtime>(
     everyone: Option<Everyone>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let tally = profile::number("TELL").map(|_| Tally::default());
+    let start = {
+        let (runtime, tally) = (runtime.clone(), tally.clone());
+        move |socket| application(runtime.clone(), socket, everyone.clone(), tally.clone())
+    };
+    // Otherwise the sessions are accepted.
+    let builder = match profile::number("HANDLER") {
+        Some(_) => builder.handler(start.clone()),
+        None => builder,
+    };
     let server = builder.bind(("127.0.0.1", profile::port())).await?;
     announce(&server);
-    let tally = profile::number("TELL").map(|_| Tally::default());
     let mut stop = pin!(stop);
     loop {
         let mut accept = pin!(server.accept());
@@ -64,13 +73,14 @@ async fn serve<R: Runtime>(
             Poll::Pending => accept.as_mut().poll(cx),
         });
         let Some(socket) = next.await else { break };
-        runtime.spawn(application(runtime.clone(), socket, everyone.clone(), tally.clone()));
+        runtime.spawn(start(socket));
     }
     server.close().await;
     // What those have brought that nobody had accepted is the application's all the same.
     while let Some(socket) = server.accept().await {
-        runtime.spawn(application(runtime.clone(), socket, everyone.clone(), tally.clone()));
+        runtime.spawn(start(socket));
     }
+    drop((server, start));
     if let Some(tally) = tally {
         // Each session's application has a share until it has seen the end.
         while Arc::strong_count(&tally) > 1 {

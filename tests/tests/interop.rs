@@ -16,16 +16,18 @@ use enginewire_tests::process::{self, succeed};
 /// Both suites against one server, given by the arguments of `tests/js/harness.mjs`. Each server
 /// binary has a line here.
 macro_rules! suites {
-    ($server:ident, $($argument:expr),+) => {
+    ($server:ident, $($argument:expr),+ $(; $($name:literal),+)?) => {
         mod $server {
             #[test]
             fn serves_the_official_clients() {
-                super::run("interop.mjs", &[$($argument),+], "2");
+                let environment = &[("WORKERS", "2") $($(, ($name, "1"))+)?];
+                super::run("interop.mjs", &[$($argument),+], environment);
             }
 
             #[test]
             fn keeps_the_rules_on_the_wire() {
-                super::run("protocol.mjs", &[$($argument),+], "0");
+                let environment = &[("WORKERS", "0") $($(, ($name, "1"))+)?];
+                super::run("protocol.mjs", &[$($argument),+], environment);
             }
         }
     };
@@ -34,6 +36,7 @@ macro_rules! suites {
 suites!(reference, "--reference");
 suites!(server_hub, "--server", env!("CARGO_BIN_EXE_server-hub"));
 suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
+suites!(server_tokio_with_a_handler, "--server", env!("CARGO_BIN_EXE_server-tokio"); "HANDLER");
 suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
 suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 
@@ -43,7 +46,7 @@ macro_rules! client_suite {
     ($client:ident, $($argument:expr),+) => {
         #[test]
         fn $client() {
-            run("client.mjs", &[$($argument),+], "0");
+            run("client.mjs", &[$($argument),+], &[("WORKERS", "0")]);
         }
     };
 }
@@ -70,13 +73,13 @@ fn the_official_client_talks_to_python() {
 
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {
-    run("vectors.mjs", &["--check"], "0");
+    run("vectors.mjs", &["--check"], &[]);
 }
 
-/// Runs a script of `tests/js` and panics with the failures that it reports. `workers` are the
-/// threads of our server: none but the main one for the rules on the wire, some of which say what
+/// Runs a script of `tests/js` and panics with the failures that it reports. `WORKERS` in the environment are
+/// the threads of our server: none but the main one for the rules on the wire, some of which say what
 /// is answered together and need an application that has said it all; several for the clients.
-fn run(script: &str, arguments: &[&str], workers: &str) {
+fn run(script: &str, arguments: &[&str], environment: &[(&str, &str)]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
@@ -86,7 +89,7 @@ fn run(script: &str, arguments: &[&str], workers: &str) {
         .arg(script)
         .args(arguments.iter().map(|argument| quoted_if_path(argument)))
         .current_dir(&folder)
-        .env("WORKERS", workers)
+        .envs(environment.iter().copied())
         .output()
         .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
     if !output.status.success() {

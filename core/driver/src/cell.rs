@@ -145,6 +145,13 @@ impl Sessions {
         }
     }
 
+    /// Counts a handler that has ended.
+    pub(crate) fn leave_handler(&self) {
+        if self.lifecycle.leave_handler() {
+            self.timers.wake_tasks();
+        }
+    }
+
     pub(crate) fn expired(now: Time, due: Due) {
         match due {
             Due::Connection(waker) => waker.wake(),

@@ -24,6 +24,7 @@ use enginewire::{
 
 use crate::{
     cell::{Due, Guard, SessionCell},
+    handler::{Alive, Cause, OpenSlot, Slot},
     handshake::Handshake,
     lifecycle::Phase,
     reader::Reader,
@@ -48,8 +49,10 @@ pub(crate) struct Connection<S> {
     /// The sending side is to be shut down, and then has been.
     shutdown: Shutdown,
     registered: WakerKey,
-    /// The waker that is registered.
+    /// The waker of the task.
     waker: Option<Waker>,
+    /// There if the server has a handler.
+    slot: Option<Box<Slot>>,
     span: Span,
 }
 
@@ -81,6 +84,7 @@ impl<S: Stream> Connection<S> {
         Self {
             id,
             state: carrier::Connection::new(now, Arc::clone(&shared.http)),
+            slot: shared.handler.is_some().then(|| Box::new(Slot::new())),
             shared,
             stream,
             peer_addr,
@@ -92,16 +96,41 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Drives the connection. A session that it opens has its handler put into the slot.
+    fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut slot: Option<OpenSlot<'_>>,
+        cause: Cause,
+    ) -> Poll<()> {
+        let span = std::mem::take(&mut self.span);
+        let result =
+            span.in_scope(|| Scratch::with(|scratch| self.drive(cx, scratch, &mut slot, cause)));
+        self.span = span;
+        if result.is_pending() {
+            self.arm(cx);
+        }
+        result
+    }
+
     /// Goes on until nothing more can be done now, or long enough.
-    fn drive(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<()> {
+    fn drive<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &mut Scratch,
+        slot: &mut Option<OpenSlot<'a>>,
+        cause: Cause,
+    ) -> Poll<()> {
         let Self { shared, stream, reader, state, peer_addr, .. } = self;
         let now = shared.sessions.clock.now();
         if shared.sessions.lifecycle.phase() == Phase::Aborting {
             return Poll::Ready(());
         }
-        state.handle_timeout(now, &shared.http);
-        // The task may have been woken because the stream takes bytes again.
-        state.handle_writable();
+        if cause == Cause::Any {
+            state.handle_timeout(now, &shared.http);
+            // The task may have been woken because the stream takes bytes again.
+            state.handle_writable();
+        }
         let Scratch { input, connection: scratch, entropy, .. } = scratch;
         for round in 0..ROUNDS {
             if self.shutdown == Shutdown::Due {
@@ -111,11 +140,14 @@ impl<S: Stream> Connection<S> {
                     Poll::Pending => {}
                 }
             }
+            let is_reading = state.is_reading() && self.shutdown != Shutdown::Due;
             let mut read = Poll::Pending;
-            if state.is_reading() && self.shutdown != Shutdown::Due {
+            let knows = cause == Cause::Session && reader.is_waiting();
+            if is_reading && !knows {
                 read = reader.poll_read(stream, cx, input);
             }
-            let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy };
+            let waits = is_reading && read.is_pending();
+            let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy, slot };
             match read {
                 Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
                 Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),
@@ -127,6 +159,12 @@ impl<S: Stream> Connection<S> {
                 Poll::Pending if round > 0 => return Poll::Pending,
                 Poll::Pending => {}
             }
+            if host.has_handler() {
+                if !waits {
+                    state.exchange(now, &mut host, scratch, false);
+                }
+                host.poll_handler();
+            }
             let waker = host.cx.waker().clone();
             let mut writer = Writer { stream, cx: &mut Context::from_waker(&waker) };
             if state.transmit(now, &mut host, scratch, &mut writer).is_err() {
@@ -135,10 +173,12 @@ impl<S: Stream> Connection<S> {
             }
             let running = shared.sessions.lifecycle.is_serving();
             match state.conclude(now, running, &shared.http, scratch) {
+                // The task will be woken for the next bytes.
+                Follow::Nothing | Follow::Write if waits => return Poll::Pending,
                 Follow::Nothing | Follow::Write => {}
                 Follow::Shutdown => self.shutdown = Shutdown::Due,
                 Follow::End => {
-                    let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy };
+                    let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy, slot };
                     state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
                     return Poll::Ready(());
                 }
@@ -167,16 +207,20 @@ impl<S: Stream> Future for Connection<S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let mut slot = this.slot.take();
         if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             this.waker = Some(cx.waker().clone());
+            let waker = slot.as_ref().map_or(cx.waker(), |slot| slot.set_task(cx.waker()));
             let lifecycle = &this.shared.sessions.lifecycle;
-            lifecycle.register_connection(this.id, &mut this.registered, cx.waker());
+            lifecycle.register_connection(this.id, &mut this.registered, waker);
         }
-        let span = std::mem::take(&mut this.span);
-        let result = span.in_scope(|| Scratch::with(|scratch| this.drive(cx, scratch)));
-        this.span = span;
-        if result.is_pending() {
-            this.arm(cx);
+        let (result, rest) = match &mut slot {
+            None => (this.advance(cx, None, Cause::Any), None),
+            Some(slot) => slot.poll(|cx, slot, cause| this.advance(cx, Some(slot), cause)),
+        };
+        this.slot = slot;
+        if let (Some(handling), Some(handler)) = (rest, &this.shared.handler) {
+            (handler.spawn)(handling);
         }
         result
     }
@@ -191,6 +235,7 @@ impl<S> Drop for Connection<S> {
             peer_addr: *peer_addr,
             cx: &mut Context::from_waker(Waker::noop()),
             entropy: &mut EntropyPool::new(),
+            slot: &mut None,
         };
         // Nothing to do if the connection has come to its end by itself.
         state.lose(now, WebSocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
@@ -206,14 +251,57 @@ impl<S> Drop for Connection<S> {
 }
 
 /// The server, as the connection sees it that a task drives.
-struct ServerHost<'a, 'cx> {
+struct ServerHost<'a, 'cx, 'slot> {
     shared: &'a Arc<Shared>,
     peer_addr: SocketAddr,
     cx: &'a mut Context<'cx>,
     entropy: &'a mut EntropyPool,
+    /// Where the handler of a session goes that the connection has to itself.
+    slot: &'a mut Option<OpenSlot<'slot>>,
 }
 
-impl Host for ServerHost<'_, '_> {
+impl ServerHost<'_, '_, '_> {
+    /// Returns whether the session of this connection has its handler here.
+    fn has_handler(&self) -> bool {
+        self.slot.as_ref().is_some_and(OpenSlot::has_handler)
+    }
+
+    /// Lets the handler have what came, and reply to it before the connection writes.
+    fn poll_handler(&mut self) {
+        if let Some(slot) = self.slot {
+            slot.poll_handler();
+            slot.take_session_wake();
+        }
+    }
+
+    /// Returns the waker for a session that this connection carries.
+    fn waker(&self) -> &Waker {
+        let here = self.slot.as_ref().and_then(OpenSlot::session_waker);
+        here.unwrap_or_else(|| self.cx.waker())
+    }
+
+    /// Hands a new session to the application. Returns false if it takes none.
+    fn hand_over(&mut self, cell: &Arc<SessionCell>, first: CarrierId, asked: Asked) -> bool {
+        let Self { shared, slot, .. } = self;
+        let socket = Socket::new(Cell::Server(Arc::clone(cell)), asked.handshake);
+        let admit = || shared.sessions.insert(cell);
+        let Some(handler) = &shared.handler else {
+            return shared.backlog.push(socket, admit).map_err(|socket| socket.abort()).is_ok();
+        };
+        if !admit() {
+            socket.abort();
+            return false;
+        }
+        let handling = (handler.hook)(socket, Alive::new(&shared.sessions));
+        match slot {
+            Some(slot) if matches!(first, CarrierId::WebSocket(_)) => slot.start(handling),
+            _ => (handler.spawn)(handling),
+        }
+        true
+    }
+}
+
+impl Host for ServerHost<'_, '_, '_> {
     type Session = Arc<SessionCell>;
     type Handshake = Asked;
     type Request = Forwarded;
@@ -271,10 +359,7 @@ impl Host for ServerHost<'_, '_> {
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
         let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
         cell.lock().entry().0.attach(id, self.cx.waker().clone());
-        let socket = Socket::new(Cell::Server(Arc::clone(&cell)), asked.handshake);
-        let admit = || shared.sessions.insert(&cell);
-        if let Err(socket) = shared.backlog.push(socket, admit) {
-            socket.abort();
+        if !self.hand_over(&cell, first, asked) {
             return Err(Reject::Unavailable);
         }
         trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
@@ -287,7 +372,7 @@ impl Host for ServerHost<'_, '_> {
         session: &'a Self::Session,
         id: u64,
     ) -> ConnectionGuard<'a> {
-        ConnectionGuard { guard: session.lock_as(now, id), waker: self.cx.waker(), id }
+        ConnectionGuard { guard: session.lock_as(now, id), waker: self.waker(), id }
     }
 
     fn forwards(&self) -> bool {

@@ -33,6 +33,8 @@ pub(crate) struct Lifecycle {
     alive: AtomicUsize,
     /// The sessions among them.
     sessions: AtomicUsize,
+    /// Handlers, which the end waits for unless the server is aborting.
+    handlers: AtomicUsize,
     /// Tasks that wait for a phase, or for the end.
     watchers: Mutex<WakerSet>,
     /// The tasks of connections.
@@ -45,6 +47,7 @@ impl Lifecycle {
             phase: AtomicU8::new(Phase::Running as u8),
             alive: AtomicUsize::new(0),
             sessions: AtomicUsize::new(0),
+            handlers: AtomicUsize::new(0),
             watchers: Mutex::default(),
             connections: Shards::new(WakerSet::default),
         }
@@ -76,7 +79,12 @@ impl Lifecycle {
 
     /// Returns whether nothing is left that the end waits for.
     pub(crate) fn is_finished(&self) -> bool {
-        self.phase() != Phase::Running && self.alive.load(Ordering::Acquire) == 0
+        let handlers = match self.phase() {
+            Phase::Running => return false,
+            Phase::Closing => self.handlers.load(Ordering::Acquire),
+            Phase::Aborting => 0,
+        };
+        handlers == 0 && self.alive.load(Ordering::Acquire) == 0
     }
 
     /// Counts a task that the end waits for.
@@ -87,11 +95,28 @@ impl Lifecycle {
     /// Counts a task that has ended. Returns whether the server is finished with it.
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
-        let last = self.alive.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running;
-        if last {
+        self.alive.fetch_sub(1, Ordering::AcqRel);
+        self.tell_end()
+    }
+
+    pub(crate) fn enter_handler(&self) {
+        self.handlers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// As [`leave`](Self::leave), for a handler.
+    #[must_use]
+    pub(crate) fn leave_handler(&self) -> bool {
+        self.handlers.fetch_sub(1, Ordering::AcqRel);
+        self.tell_end()
+    }
+
+    /// Wakes the watchers if the server is finished, and returns whether it is.
+    fn tell_end(&self) -> bool {
+        let finished = self.is_finished();
+        if finished {
             self.wake_watchers();
         }
-        last
+        finished
     }
 
     pub(crate) fn enter_session(&self) {

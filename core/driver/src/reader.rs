@@ -15,6 +15,8 @@ pub(crate) struct Reader {
     drained: bool,
     /// The next read does not rely on what the stream says.
     distrusted: bool,
+    /// The last read was pending: its task is woken for the next bytes.
+    waiting: bool,
 }
 
 impl Reader {
@@ -26,6 +28,11 @@ impl Reader {
         self.distrusted = true;
     }
 
+    /// Returns whether the task is woken once there is something to read.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
     /// Reads once. 0 at the end.
     #[inline]
     pub(crate) fn poll_read<S: Stream>(
@@ -35,7 +42,8 @@ impl Reader {
         input: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let distrusted = mem::take(&mut self.distrusted);
-        if self.drained && stream.poll_readable(cx)?.is_pending() && !distrusted {
+        self.waiting = self.drained && stream.poll_readable(cx)?.is_pending() && !distrusted;
+        if self.waiting {
             return Poll::Pending;
         }
         loop {
@@ -43,6 +51,7 @@ impl Reader {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => {
                     self.drained = matches!(result, Poll::Ready(Ok(n)) if n < input.len());
+                    self.waiting = result.is_pending();
                     return result;
                 }
             }

@@ -20,11 +20,12 @@ use futures_io::{AsyncRead, AsyncWrite};
 use crate::{
     cell::Sessions,
     connection::Connection,
+    handler::{self, Handler, HandlerHook},
     handshake::Handshake,
     lifecycle::Phase,
     listen::BACKLOG,
     runtime::{BoxedStream, Runtime},
-    shared::{AllowHook, FallbackHook, FallbackRequest, Options, Shared},
+    shared::{AllowHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
     socket::{Cell, Sender, Socket},
     timers::keep_time,
     trace::trace,
@@ -55,13 +56,15 @@ pub struct ServerBuilder<R: Runtime> {
     http: http::Config,
     allow: Option<AllowHook>,
     fallback: Option<FallbackHook>,
+    handler: Option<HandlerHook>,
     listeners: Vec<R::Listener>,
 }
 
 impl Server {
     /// Accepts the next session. Returns `None` once the server is closing, and all sessions have been accepted that
     /// were open before: they take no messages any more, but may have brought some. Sessions that are not accepted are
-    /// kept until the server is dropped.
+    /// kept until the server is dropped. Where a [handler](ServerBuilder::handler) has the sessions, it waits until the
+    /// server is closing.
     ///
     /// Cancel safe: a session is either returned or still there. Sessions that are not accepted wait;
     /// when [`ServerBuilder::backlog`] of them do, handshakes are refused with status 503.
@@ -214,6 +217,7 @@ impl<R: Runtime> ServerBuilder<R> {
             http: http::Config::default(),
             allow: None,
             fallback: None,
+            handler: None,
             listeners: Vec::new(),
         }
     }
@@ -259,7 +263,7 @@ impl<R: Runtime> ServerBuilder<R> {
     ///
     /// The operating system's, if a listener has no address; or that there is no runtime.
     pub fn start(self) -> io::Result<Server> {
-        let Self { runtime, config, options, http: timeouts, allow, fallback, listeners } = self;
+        let Self { runtime, config, options, http: timeouts, listeners, .. } = self;
         runtime.ensure_entered()?;
         let local_addrs = listeners.iter().map(|listener| runtime.local_addr(listener));
         let local_addrs = local_addrs.collect::<io::Result<_>>()?;
@@ -271,7 +275,11 @@ impl<R: Runtime> ServerBuilder<R> {
         http.linger = timeouts.linger;
         let clock = runtime.clock();
         let sessions = Arc::new(Sessions::new(clock.clone()));
-        let hooks = (allow, fallback);
+        let handler = self.handler.map(|hook| {
+            let runtime = runtime.clone();
+            Handler { hook, spawn: Box::new(move |handling| runtime.spawn(handling)) }
+        });
+        let hooks = Hooks { allow: self.allow, fallback: self.fallback, handler };
         let router = Router::new(config);
         let shared = Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs);
         let shared = Arc::new(shared);
@@ -522,6 +530,37 @@ impl<R: Runtime> ServerBuilder<R> {
         F: Future<Output = Response> + Send + 'static,
     {
         self.fallback = Some(Box::new(move |request| Box::pin(respond(request))));
+        self
+    }
+
+    /// Calls `handle` with each session. Default none: sessions wait for [`Server::accept`].
+    ///
+    /// The future that it returns is polled by the task of the session's connection if that is a WebSocket from
+    /// the beginning, and spawned otherwise. This saves a task for each session, and a switch of tasks for each message.
+    /// As in any task, the future must not block: while it runs, its connection is neither read nor written.
+    ///
+    /// [`ServerHandle::close`] waits for these futures, until the [shutdown timeout](Self::shutdown_timeout); to close
+    /// the server, a handler spawns that. A handler that panics ends its session. With a handler,
+    /// [`ServerHandle::serve`] must be polled inside the runtime.
+    ///
+    /// ```no_run
+    /// # use enginewire_driver::{Runtime, ServerBuilder};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// builder.handler(|mut socket| async move {
+    ///     while let Some(message) = socket.recv().await {
+    ///         if socket.send(message).await.is_err() {
+    ///             break;
+    ///         }
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn handler<F>(mut self, handle: impl Fn(Socket) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.handler = Some(handler::hook(handle));
         self
     }
 

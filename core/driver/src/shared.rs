@@ -19,8 +19,8 @@ use enginewire::{
 };
 
 use crate::{
-    backlog::Backlog, cell::Sessions, handshake::Handshake, lifecycle::Phase, socket::Socket,
-    trace::trace,
+    backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
+    socket::Socket, trace::trace,
 };
 
 /// Asked before a session is opened.
@@ -40,12 +40,21 @@ pub(crate) struct Shared {
     pub(crate) http: Arc<http::Config>,
     pub(crate) allow: Option<AllowHook>,
     pub(crate) fallback: Option<FallbackHook>,
+    pub(crate) handler: Option<Handler>,
     pub(crate) options: Options,
     pub(crate) local_addrs: Vec<SocketAddr>,
     /// Sessions that wait for `Server::accept`.
     pub(crate) backlog: Backlog<Socket>,
     /// Names of connections and exchanges.
     next_id: AtomicU64,
+}
+
+/// What a server calls of the application's.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) allow: Option<AllowHook>,
+    pub(crate) fallback: Option<FallbackHook>,
+    pub(crate) handler: Option<Handler>,
 }
 
 /// Options of the driver.
@@ -85,7 +94,7 @@ impl Shared {
         sessions: Arc<Sessions>,
         router: Router,
         http: http::Config,
-        hooks: (Option<AllowHook>, Option<FallbackHook>),
+        hooks: Hooks,
         options: Options,
         local_addrs: Vec<SocketAddr>,
     ) -> Self {
@@ -93,8 +102,9 @@ impl Shared {
             sessions,
             router,
             http: Arc::new(http),
-            allow: hooks.0,
-            fallback: hooks.1,
+            allow: hooks.allow,
+            fallback: hooks.fallback,
+            handler: hooks.handler,
             backlog: Backlog::new(options.backlog),
             options,
             local_addrs,

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) servers: Vec<&'static Peer>,
     pub(crate) rounds: usize,
     pub(crate) scale: Scale,
+    /// Where the profiles go, if instructions are counted instead of CPU time.
+    pub(crate) profiles: Option<PathBuf>,
     /// Where to draw the figures.
     pub(crate) svg: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
@@ -42,6 +44,8 @@ pub(crate) enum Scale {
     Full,
     /// An eighth: for a first look.
     Quick,
+    /// So much that a count changes little with more, and Callgrind takes as long as a full run without it.
+    Counted,
     /// As little as still passes through everything.
     Smoke,
 }
@@ -51,6 +55,7 @@ impl Scale {
         match self {
             Self::Full => full,
             Self::Quick => full / 8,
+            Self::Counted => full / 40,
             Self::Smoke => full / 100,
         }
     }
@@ -69,6 +74,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     let mut scale = Scale::Full;
     let (mut svg, mut html) = (None, None);
     let mut serve = None;
+    let mut profiles = None;
     let (mut broadcast, mut count_heap) = (false, false);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -76,6 +82,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
             "--bench" => {}
             "--test" => return Ok(Command::Smoke),
             "--help" | "-h" => return Ok(Command::Help),
+            "--instructions" => profiles = Some(value()?.into()),
             "--quick" => scale = Scale::Quick,
             "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
             "--servers" => {
@@ -98,14 +105,24 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     if loads.is_empty() {
         loads = loads::ALL.iter().collect();
     }
-    let rounds = rounds.unwrap_or(if scale == Scale::Full { 9 } else { 3 });
-    Ok(Command::Measure(Options { loads, servers, rounds, scale, svg, html }))
+    if profiles.is_some() {
+        loads.retain(|load| !load.counts_heap);
+        scale = Scale::Counted;
+    }
+    let rounds = rounds.unwrap_or(match scale {
+        Scale::Full => 9,
+        Scale::Counted => 1,
+        Scale::Quick | Scale::Smoke => 3,
+    });
+    Ok(Command::Measure(Options { loads, servers, rounds, scale, profiles, svg, html }))
 }
 
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick] [--svg FILE] [--html FILE]\n\
-         without a LOAD all are run; without arguments at all only a smoke run\n\nloads\n",
+        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick | --instructions DIR] [--svg FILE] \
+         [--html FILE]\n\
+         without a LOAD all are run; without arguments at all only a smoke run; --instructions counts those \
+         in user space instead of CPU time, with valgrind, and leaves profiles in DIR\n\nloads\n",
     );
     for load in loads::ALL {
         text += &format!("  {:<12} {}, {}\n", load.name, load.what, load.unit);

@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<()> {
     for load in loads::ALL {
         for server in able.iter().filter(|server| load.suits(server)) {
             let figure = load
-                .run(&mut Server::start(server, load)?, Scale::Smoke)
+                .run(&mut Server::start(server, load, None)?, Scale::Smoke)
                 .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;
             if !figure.whole.is_finite() || figure.whole < 0.0 {
                 return Err(format!(
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     }
     for server in servers::FAULTY {
         let load = loads::named("echo64x16")?;
-        if load.run(&mut Server::start(server, load)?, Scale::Smoke).is_ok() {
+        if load.run(&mut Server::start(server, load, None)?, Scale::Smoke).is_ok() {
             return Err(format!("a server that {} passed", server.name).into());
         }
     }

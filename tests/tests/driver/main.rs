@@ -43,6 +43,7 @@ mod probes;
 mod program;
 mod resets;
 mod seams;
+mod session_handlers;
 #[cfg(target_os = "linux")]
 mod stopped_clients;
 #[cfg(target_os = "linux")]

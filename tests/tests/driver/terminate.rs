@@ -30,6 +30,7 @@ use crate::{
 on_every_runtime!(
     a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged,
     a_server_that_is_terminated_under_load_tells_everybody_and_loses_nothing,
+    a_server_with_a_handler_that_is_terminated_under_load_loses_nothing_either,
     a_server_that_is_terminated_resets_nobody_who_was_there_before,
     a_server_that_is_terminated_tells_those_who_are_about_to_upgrade,
 );
@@ -46,8 +47,16 @@ fn a_server_that_closes_under_load_loses_nothing_that_it_has_acknowledged<R: Hos
 }
 
 fn a_server_that_is_terminated_under_load_tells_everybody_and_loses_nothing<R: Host>() {
+    terminate_under_load::<R>(&[("WORKERS", 2), ("TELL", 1)]);
+}
+
+fn a_server_with_a_handler_that_is_terminated_under_load_loses_nothing_either<R: Host>() {
+    terminate_under_load::<R>(&[("WORKERS", 2), ("TELL", 1), ("HANDLER", 1)]);
+}
+
+fn terminate_under_load<R: Host>(environment: &[(&str, u64)]) {
     for _ in 0..ROUNDS {
-        let server = Program::serve(R::SERVER, 1024, &[("WORKERS", 2), ("TELL", 1)]);
+        let server = Program::serve(R::SERVER, 1024, environment);
         let mut received = BTreeMap::new();
         let pushed = under_load(server.address, || {
             let started = Instant::now();

@@ -19,8 +19,9 @@ use super::*;
 use crate::{
     cell::Sessions,
     clock::Clock,
+    handler::{self, Handler, Handling},
     server::Accepting,
-    shared::{AllowHook, Options},
+    shared::{AllowHook, Hooks, Options},
     sync::lock,
     waiters::Shareable as _,
 };
@@ -81,9 +82,13 @@ fn server_with(backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
 
 fn server_of(config: ServerConfig, backlog: usize, allow: Option<AllowHook>) -> Arc<Shared> {
     let options = Options { backlog, ..Options::default() };
+    server_with_hooks(config, options, Hooks { allow, ..Hooks::default() })
+}
+
+fn server_with_hooks(config: ServerConfig, options: Options, hooks: Hooks) -> Arc<Shared> {
     let sessions = Arc::new(Sessions::new(Clock::of(|| Time::ZERO)));
     let (router, http) = (Router::new(config), http::Config::default());
-    Arc::new(Shared::new(sessions, router, http, (allow, None), options, vec![anywhere()]))
+    Arc::new(Shared::new(sessions, router, http, hooks, options, vec![anywhere()]))
 }
 
 /// A connection on which so much comes, one piece a read, and what is written to it.
@@ -265,4 +270,93 @@ fn a_peer_is_read_again_once_nothing_but_its_close_is_of_interest() {
     connection.stream.reads.push_back(Ok(b"\x88\x80\0\0\0\0".to_vec()));
     assert!(poll(&mut connection).is_ready(), "the closing handshake is complete");
     assert!(lock(&written).ends_with(&[0x88, 0]));
+}
+
+/// A server whose handlers run in `spawned` where no connection polls them.
+fn server_with_handler<F: Future<Output = ()> + Send + 'static>(
+    handle: impl Fn(Socket) -> F + Send + Sync + 'static,
+) -> (Arc<Shared>, Arc<Mutex<Vec<Handling>>>) {
+    let spawned = Arc::new(Mutex::new(Vec::new()));
+    let to = Arc::clone(&spawned);
+    let spawn = Box::new(move |handling| lock(&to).push(handling));
+    let handler = Some(Handler { hook: handler::hook(handle), spawn });
+    let hooks = Hooks { handler, ..Hooks::default() };
+    (server_with_hooks(ServerConfig::default(), Options::default(), hooks), spawned)
+}
+
+async fn echo(mut socket: Socket) {
+    while let Some(message) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn handler_replies_in_the_poll_that_brought_the_message() {
+    let (server, spawned) = server_with_handler(echo);
+    let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+    let alarm = Arc::new(Alarm::default());
+    let waker = Waker::from(Arc::clone(&alarm));
+    let mut cx = Context::from_waker(&waker);
+    for text in [1, 16] {
+        assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
+        assert_eq!(alarm.0.load(Ordering::Relaxed), 0, "nothing is left to do");
+        lock(&written).clear();
+        let texts = b"\x81\x82\0\0\0\x004a".repeat(text);
+        connection.stream.reads.push_back(Ok(texts));
+        assert!(Pin::new(&mut connection).poll(&mut cx).is_pending());
+        assert_eq!(*lock(&written), b"\x81\x024a".repeat(text));
+    }
+    assert!(lock(&spawned).is_empty());
+}
+
+#[test]
+fn handler_of_a_session_that_begins_with_polling_is_spawned() {
+    let (server, spawned) = server_with_handler(echo);
+    let (mut connection, written) = connection(&server, [Ok(OPEN)]);
+    assert!(poll(&mut connection).is_pending());
+    assert_eq!((answers(&written), lock(&spawned).len()), (vec!["200".to_owned()], 1));
+}
+
+#[test]
+fn handler_at_work_is_spawned_when_its_connection_ends() {
+    let (server, spawned) = server_with_handler(|socket| async move {
+        echo(socket).await;
+        std::future::pending().await
+    });
+    let (mut connection, _) = connection(&server, [Ok(UPGRADE), Ok("")]);
+    assert!(poll(&mut connection).is_ready());
+    drop(connection);
+    assert_eq!((lock(&spawned).len(), server.sessions.lifecycle.sessions()), (1, 0));
+}
+
+#[test]
+fn end_of_a_server_waits_for_handlers_unless_it_is_aborted() {
+    let (server, spawned) = server_with_handler(|_| std::future::pending());
+    let lifecycle = &server.sessions.lifecycle;
+    let (mut connection, _) = connection(&server, [Ok(UPGRADE), Ok("")]);
+    assert!(poll(&mut connection).is_ready());
+    drop(connection);
+    server.advance_to(Phase::Closing);
+    assert!(!lifecycle.is_finished());
+    lock(&spawned).clear();
+    assert!(lifecycle.is_finished());
+
+    let (server, _spawned) = server_with_handler(|_| std::future::pending());
+    let (mut connection, _) = self::connection(&server, [Ok(UPGRADE), Ok("")]);
+    assert!(poll(&mut connection).is_ready());
+    drop(connection);
+    server.advance_to(Phase::Aborting);
+    assert!(server.sessions.lifecycle.is_finished());
+}
+
+#[test]
+fn closing_server_starts_no_handler() {
+    let (server, spawned) = server_with_handler(echo);
+    let (mut connection, written) = connection(&server, [Ok(OPEN)]);
+    server.advance_to(Phase::Closing);
+    let _ = poll(&mut connection);
+    assert_eq!(answers(&written), ["503"]);
+    assert!(lock(&spawned).is_empty());
 }

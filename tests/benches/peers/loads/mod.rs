@@ -10,8 +10,6 @@ pub(crate) mod polling;
 
 pub(crate) use self::drive::Drive;
 
-use std::time::Duration;
-
 use crate::Result;
 use crate::args::Scale;
 use crate::process::Server;
@@ -35,7 +33,7 @@ pub(crate) struct Load {
 #[derive(Clone, Copy)]
 pub(crate) struct Figure {
     pub(crate) whole: f64,
-    /// The part of a CPU time that was not spent in the kernel.
+    /// The part of a CPU time that was not spent in the kernel; none of a count.
     pub(crate) user: Option<f64>,
 }
 
@@ -188,19 +186,12 @@ impl Load {
     }
 }
 
-/// What one of `count` units of `work` costs in microseconds of the server's CPU, after a tenth of
-/// them as warm-up.
+/// Returns what one of `count` units of `work` costs the server, after a tenth of them as warm-up.
 fn cost_of(
     server: &mut Server,
     count: usize,
     mut work: impl FnMut(usize) -> Result<()>,
 ) -> Result<Figure> {
     work(count.div_ceil(10))?;
-    let before = server.cpu()?;
-    work(count)?;
-    let after = server.cpu()?;
-    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / count as f64;
-    let user = each(after.user.saturating_sub(before.user));
-    let kernel = each(after.kernel.saturating_sub(before.kernel));
-    Ok(Figure { whole: user + kernel, user: Some(user) })
+    server.cost_of(count, || work(count))
 }

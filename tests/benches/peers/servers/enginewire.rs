@@ -1,12 +1,13 @@
 //! Enginewire as its first example shows it, on each runtime.
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 
 use async_executor::Executor;
 use async_global_executor::GlobalExecutorConfig;
 use async_std::task;
 use enginewire_async_std::AsyncStd;
-use enginewire_driver::{Runtime, ServerBuilder};
+use enginewire_driver::{Runtime, Server, ServerBuilder, ServerHandle, Socket};
 use enginewire_smol::Smol;
 use enginewire_tokio::Tokio;
 
@@ -15,6 +16,33 @@ use crate::Result;
 
 pub(super) fn tokio(ready: Ready) -> Result<()> {
     on_tokio(async { serve(Tokio::default(), ready).await })
+}
+
+pub(super) fn tokio_handler(ready: Ready) -> Result<()> {
+    on_tokio(async {
+        let server = ServerBuilder::on(Tokio::default()).handler(echo).bind(LOOPBACK).await?;
+        run(&server, ready).await
+    })
+}
+
+pub(super) fn tokio_handler_broadcast(ready: Ready) -> Result<()> {
+    on_tokio(async {
+        let all: Arc<OnceLock<ServerHandle>> = Arc::default();
+        let to = Arc::clone(&all);
+        let builder = ServerBuilder::on(Tokio::default()).handler(move |mut socket| {
+            let to = Arc::clone(&to);
+            async move {
+                while let Some(message) = socket.recv().await {
+                    if let Some(server) = to.get() {
+                        server.broadcast_all(message);
+                    }
+                }
+            }
+        });
+        let server = builder.bind(LOOPBACK).await?;
+        all.get_or_init(|| server.handle());
+        run(&server, ready).await
+    })
 }
 
 /// Each message goes to all sessions.
@@ -48,14 +76,23 @@ pub(super) fn async_std(ready: Ready) -> Result<()> {
 async fn serve<R: Runtime>(runtime: R, ready: Ready) -> io::Result<()> {
     let server = ServerBuilder::on(runtime.clone()).bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
-    while let Some(mut socket) = server.accept().await {
-        runtime.spawn(async move {
-            while let Some(message) = socket.recv().await {
-                if socket.send(message).await.is_err() {
-                    break;
-                }
-            }
-        });
+    while let Some(socket) = server.accept().await {
+        runtime.spawn(echo(socket));
     }
     Ok(())
+}
+
+/// Until the server is closed, which is never.
+async fn run(server: &Server, ready: Ready) -> io::Result<()> {
+    ready.send(server.local_addr()).map_err(io::Error::other)?;
+    while server.accept().await.is_some() {}
+    Ok(())
+}
+
+async fn echo(mut socket: Socket) {
+    while let Some(message) = socket.recv().await {
+        if socket.send(message).await.is_err() {
+            break;
+        }
+    }
 }

@@ -76,6 +76,13 @@ pub(crate) const ALL: &[Peer] = &[
         broadcast: Some(enginewire::tokio_broadcast),
     },
     Peer {
+        name: "enginewire-handler",
+        what: "ours, on tokio, with a handler that the tasks of connections poll",
+        speaks: Speaks::EngineIo,
+        serve: enginewire::tokio_handler,
+        broadcast: Some(enginewire::tokio_handler_broadcast),
+    },
+    Peer {
         name: "enginewire-smol",
         what: "ours, on smol",
         speaks: Speaks::EngineIo,

@@ -1,0 +1,244 @@
+//! The application's future for a session, polled by the task of the session's connection.
+//!
+//! A message then reaches the application, and its reply the socket, in one poll of one task. Sessions that begin with
+//! polling have no connection of their own: their futures are spawned.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use crate::{cell::Sessions, socket::Socket, sync::lock};
+
+/// A handler at work on one session.
+pub(crate) type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Makes the future of a session, which keeps the [`Alive`] as long as it lives.
+pub(crate) type HandlerHook = Box<dyn Fn(Socket, Alive) -> Handling + Send + Sync>;
+
+/// The application's handler, and how what it makes is spawned.
+pub(crate) struct Handler {
+    pub(crate) hook: HandlerHook,
+    pub(crate) spawn: Box<dyn Fn(Handling) + Send + Sync>,
+}
+
+/// Wraps the application's function.
+pub(crate) fn hook<F>(handle: impl Fn(Socket) -> F + Send + Sync + 'static) -> HandlerHook
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handle = Arc::new(handle);
+    Box::new(move |socket, alive| {
+        let handle = Arc::clone(&handle);
+        Box::pin(async move {
+            let _alive = alive;
+            handle(socket).await;
+        })
+    })
+}
+
+/// Counts a handler that the end of the server waits for.
+pub(crate) struct Alive(Arc<Sessions>);
+
+impl Alive {
+    pub(crate) fn new(sessions: &Arc<Sessions>) -> Self {
+        sessions.lifecycle.enter_handler();
+        Self(Arc::clone(sessions))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.leave_handler();
+    }
+}
+
+/// The place for a handler in the task of a connection.
+pub(crate) struct Slot {
+    flags: Arc<Flags>,
+    connection: Waker,
+    running: Option<Running>,
+}
+
+/// What a connection was woken by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its session alone: its stream has neither more to read nor room again, and no deadline has passed.
+    Session,
+    Any,
+}
+
+/// A handler that the task polls.
+struct Running {
+    handling: Handling,
+    waker: Waker,
+    /// Wakes the connection for what its session has.
+    session: Waker,
+}
+
+/// A [`Slot`] while its connection is driven.
+pub(crate) struct OpenSlot<'a> {
+    flags: &'a Arc<Flags>,
+    running: &'a mut Option<Running>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        let flags = Arc::new(Flags::default());
+        let connection = Waker::from(Arc::new(Half::<CONNECTION>(Arc::clone(&flags))));
+        Self { flags, connection, running: None }
+    }
+
+    /// Sets the waker of the task. Returns the one of the connection, which is always the same.
+    pub(crate) fn set_task(&self, task: &Waker) -> &Waker {
+        *lock(&self.flags.task) = Some(task.clone());
+        &self.connection
+    }
+
+    /// Polls the handler and the connection, the latter with `drive`, until neither has been woken by the other.
+    ///
+    /// Once `drive` is ready, the second value is a handler that goes on without its connection.
+    pub(crate) fn poll(
+        &mut self,
+        mut drive: impl FnMut(&mut Context<'_>, OpenSlot<'_>, Cause) -> Poll<()>,
+    ) -> (Poll<()>, Option<Handling>) {
+        let Self { flags, connection, running } = self;
+        let mut any = flags.begin();
+        for _ in 0..TURNS {
+            let mut slot = OpenSlot { flags, running };
+            slot.poll_handler();
+            any |= flags.take(CONNECTION);
+            let session = flags.take(SESSION);
+            let cause = if any { Cause::Any } else { Cause::Session };
+            if (any || session)
+                && drive(&mut Context::from_waker(connection), slot, cause).is_ready()
+            {
+                // The handler may have waited for the end of its session.
+                OpenSlot { flags, running }.poll_handler();
+                return (Poll::Ready(()), running.take().map(|running| running.handling));
+            }
+            if flags.end() {
+                return (Poll::Pending, None);
+            }
+            any = false;
+        }
+        flags.pass();
+        (Poll::Pending, None)
+    }
+}
+
+impl OpenSlot<'_> {
+    /// Puts in a handler, which is polled as if it had been woken.
+    pub(crate) fn start(&mut self, handling: Handling) {
+        let waker = Waker::from(Arc::new(Half::<HANDLER>(Arc::clone(self.flags))));
+        let session = Waker::from(Arc::new(Half::<SESSION>(Arc::clone(self.flags))));
+        waker.wake_by_ref();
+        *self.running = Some(Running { handling, waker, session });
+    }
+
+    pub(crate) const fn has_handler(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Returns the waker for the session whose handler is here.
+    pub(crate) fn session_waker(&self) -> Option<&Waker> {
+        self.running.as_ref().map(|running| &running.session)
+    }
+
+    /// Polls the handler if it has been woken.
+    #[inline]
+    pub(crate) fn poll_handler(&mut self) {
+        if self.flags.take(HANDLER)
+            && let Some(Running { handling, waker, .. }) = &mut self.running
+            && handling.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
+        {
+            *self.running = None;
+        }
+    }
+
+    /// Forgets that the session has something for the connection, which takes it next.
+    pub(crate) fn take_session_wake(&self) {
+        self.flags.take(SESSION);
+    }
+}
+
+/// Who has been woken. The task itself is woken only by the first wake outside of a poll.
+#[derive(Default)]
+struct Flags {
+    state: AtomicU8,
+    task: Mutex<Option<Waker>>,
+}
+
+/// The task is being polled: whoever is woken has its turn in that poll.
+const POLLING: u8 = 1;
+/// By its stream, a timer or the server.
+const CONNECTION: u8 = 2;
+/// The connection, by nothing but its session.
+const SESSION: u8 = 4;
+const HANDLER: u8 = 8;
+
+/// Turns of connection and handler before the other tasks of the thread have theirs.
+const TURNS: usize = 4;
+
+impl Flags {
+    /// Begins a poll. Returns whether it may be for any reason, and not for those alone that are known.
+    fn begin(&self) -> bool {
+        let woken = self.state.fetch_or(POLLING, Ordering::AcqRel);
+        woken & CONNECTION != 0 || woken & (SESSION | HANDLER) == 0
+    }
+
+    /// Takes the wakes of `halves`. Returns whether there were any.
+    #[inline]
+    fn take(&self, halves: u8) -> bool {
+        let woken = self.state.load(Ordering::Acquire) & halves != 0;
+        if woken {
+            self.state.fetch_and(!halves, Ordering::AcqRel);
+        }
+        woken
+    }
+
+    /// Ends the poll, unless there has been another wake.
+    fn end(&self) -> bool {
+        self.state.compare_exchange(POLLING, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Ends the poll, to be polled again.
+    fn pass(&self) {
+        self.state.fetch_and(!POLLING, Ordering::AcqRel);
+        self.wake_task();
+    }
+
+    fn wake(&self, half: u8) {
+        if self.state.fetch_or(half, Ordering::AcqRel) == 0 {
+            self.wake_task();
+        }
+    }
+
+    fn wake_task(&self) {
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+/// Wakes one half of a task.
+struct Half<const HALF: u8>(Arc<Flags>);
+
+impl<const HALF: u8> Wake for Half<HALF> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake(HALF);
+    }
+}
