@@ -129,6 +129,8 @@ impl Encoded {
 ///
 /// Implemented for text (`&str`, `String`, [`Text`]), binary data (`&[u8]`, `[u8; N]`, `Vec<u8>`, [`Bytes`]),
 /// references to them, [`Message`] and [`Encoded`]. [`Text`] and [`Bytes`] are not copied.
+///
+/// [`Bytes`]: https://docs.rs/bytes/1/bytes/struct.Bytes.html
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent as a message",
     label = "neither text nor binary data",

@@ -118,6 +118,9 @@
 //! # Features
 //!
 //! `std` (default) makes dependencies faster; the API is the same without it.
+
+// For links from docs that are built without these. docs.rs itself links to the exact version.
+#![doc(html_root_url = "https://docs.rs/enginewire/latest")]
 #![no_std]
 
 extern crate alloc;

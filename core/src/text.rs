@@ -9,6 +9,8 @@ use bytes::Bytes;
 /// A cheaply cloned, immutable UTF-8 string: [`Bytes`] known to be valid.
 ///
 /// Cloning shares the storage, which may be a part of a larger one (a polling payload).
+///
+/// [`Bytes`]: https://docs.rs/bytes/1/bytes/struct.Bytes.html
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 

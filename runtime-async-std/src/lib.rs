@@ -29,7 +29,7 @@
 //! feature `tracing` gives a span per connection and events, without session ids.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
-//! those of [`enginewire_smol`] serve, and one reactor drives all.
+//! those of `enginewire-smol` serve, and one reactor drives all.
 
 use std::{io, net::SocketAddr};
 

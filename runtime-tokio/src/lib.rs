@@ -141,6 +141,8 @@ impl enginewire_driver::Runtime for Tokio {
 
 /// A stream with the traits of tokio, for the driver. It is a [`TcpStream`], or one for
 /// [`ServerHandle::serve`].
+///
+/// [`TcpStream`]: https://docs.rs/tokio/1/tokio/net/struct.TcpStream.html
 #[derive(Debug)]
 pub struct Stream<S = TcpStream>(pub S);
 

@@ -21,6 +21,9 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
 
+// For links from docs that are built without these. docs.rs itself links to the exact version.
+#![doc(html_root_url = "https://docs.rs/enginewire-driver/latest")]
+
 mod backlog;
 mod cell;
 mod client;

@@ -37,6 +37,9 @@ use crate::{
 ///
 /// Every method that returns a future may be used in a `select`: dropped before it has completed, it
 /// has done nothing (`close` has begun to close), and no message is lost.
+///
+/// [`Sink`]: https://docs.rs/futures-sink/0.3/futures_sink/trait.Sink.html
+/// [`Stream`]: https://docs.rs/futures-core/0.3/futures_core/stream/trait.Stream.html
 #[must_use = "dropping a socket closes its session"]
 pub struct Socket {
     sender: Sender,

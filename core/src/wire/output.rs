@@ -11,6 +11,8 @@ use bytes::{Buf, Bytes};
 /// Read it through [`Buf`]. Once everything has been consumed it starts again at the front of the
 /// same storage, so a driver may keep one per thread and hand it to a connection only when that
 /// connection's socket would not take all.
+///
+/// [`Buf`]: https://docs.rs/bytes/1/bytes/buf/trait.Buf.html
 #[derive(Default)]
 pub struct Output {
     /// Everything that was copied, in order, consumed or not.

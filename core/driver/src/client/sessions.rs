@@ -48,6 +48,8 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// [`Stream`]: https://docs.rs/futures-core/0.3/futures_core/stream/trait.Stream.html
 pub struct Sessions {
     connector: Box<dyn Connector>,
     reconnector: Reconnector,
