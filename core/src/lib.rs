@@ -1,21 +1,90 @@
 //! Engine.IO as a sans-IO state machine: bytes and clock ticks in, actions out.
 //!
-//! There is no socket, clock, randomness, thread or runtime in this crate. A driver has them: it reads
-//! bytes, tells the time, and does what it is asked for. Crates with a driver for a runtime build on
-//! this one; use it directly for an event loop of your own, a simulation or a port.
+//! [`ServerHub`] is a whole server as one value: bytes of connections in, bytes and messages out, one deadline.
+//! The program around it has the sockets, the clock, the randomness and the threads. This server echoes:
 //!
-//! # A whole server
+//! ```
+//! use std::time::Duration;
 //!
-//! [`ServerHub`] is one as a single value: bytes of connections in, bytes and messages out, one deadline. The
-//! module [`hub`] shows the loop around it, and the examples `mio_echo`, `uring_echo`, `threads_echo` and
-//! `game_loop` four complete programs. The rest of this page is for those who have an HTTP server of their own,
-//! or locks and tasks: see also [`carrier`], which has the rules between the parts below.
+//! use enginewire::{Event, ServerHub, Time, hub::{Output, ServerHubConfig}};
 //!
-//! # The run loop
+//! // In production the operating system's: session ids are secrets.
+//! let entropy = |buffer: &mut [u8]| buffer.fill(7);
+//! let mut hub = ServerHub::new(ServerHubConfig::default(), entropy);
 //!
-//! Three parts, one above the other: [`wire`] makes requests and messages of bytes, [`Router`] says what
-//! a request is for, [`ServerSession`] knows the rest. Here a client opens a session by polling, posts a
-//! message, and polls for its echo, all on one connection:
+//! // In: a connection was accepted. Its bytes ask for a WebSocket, and say hello.
+//! let now = Time::ZERO;
+//! let on = hub.handle_accepted(now);
+//! let mut bytes = *b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
+//!     Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+//!     Sec-WebSocket-Version: 13\r\n\
+//!     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x86\0\0\0\x004hello";
+//! hub.handle_bytes(now, on, &mut bytes);
+//!
+//! // Out: messages for the application, and bytes for the socket.
+//! let mut written = Vec::new();
+//! while let Some(output) = hub.poll() {
+//!     match output {
+//!         Output::Event(session, Event::Message(message)) => {
+//!             // An error gives it back: the peer is slow, and there is no room.
+//!             let _ = hub.send(session, message);
+//!         }
+//!         Output::Write(on) => hub.transmit(now, on, |bytes| {
+//!             written.extend_from_slice(bytes);
+//!             bytes.len() // As many as the socket has taken.
+//!         }),
+//!         _ => {} // Close or read a connection; a session has opened or closed.
+//!     }
+//! }
+//! assert!(written.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+//! assert!(written.ends_with(b"\x81\x064hello"));
+//!
+//! // One deadline: when to call `handle_timeout`. The first ping is due then.
+//! assert_eq!(hub.poll_timeout(), Some(now + Duration::from_secs(25)));
+//! ```
+//!
+//! The module [`hub`] has every output, and the duties of the event loop. Whole programs are the examples `mio_echo`,
+//! `uring_echo`, `threads_echo` and `game_loop`. On tokio, smol or async-std take `enginewire-tokio`,
+//! `enginewire-smol` or `enginewire-async-std`, which build on this crate.
+//!
+//! # A client
+//!
+//! [`ClientHub`] is a session of a client with all of its connections, and [`Reconnector`] says when to open the next.
+//! The example `blocking_client` has it on blocking sockets.
+//!
+//! # What there is
+//!
+//! | for | take |
+//! |---|---|
+//! | a server or a client | [`ServerHub`] with [`hub::ServerHubConfig`], [`ClientHub`] with [`ClientConfig`] |
+//! | messages, and what happens to a session | [`Message`], [`Event`], [`CloseReason`], [`Encoded`] for many peers |
+//! | settings of the protocol | [`ServerConfig`], [`Limits`], [`Transports`], [`Cors`], [`Cookie`], [`Reconnect`] |
+//! | a protocol on top, such as Socket.IO | [`Layer`] |
+//! | an HTTP implementation of your own | [`Router`], [`ServerSession`], [`ClientSession`] |
+//! | a driver with locks and tasks | [`carrier`], [`wire`], [`Deadlines`] |
+//! | other transports, tools and tests | [`codec`], [`query`], [`Fingerprint`] |
+//!
+//! Most programs need the first four lines only.
+//!
+//! # Methods
+//!
+//! The methods of every state machine here come in four families. `handle_*` take what came from
+//! the network and never fail. Commands of the application fail only for a limit or its own
+//! mistakes. `poll_*` are called until they give `None`, and getters only look. Two inputs without
+//! a look at the outputs between them mean the same as with one.
+//!
+//! # Features
+//!
+//! `std` (default) makes dependencies faster; the API is the same without it.
+//!
+//! # The parts alone
+//!
+//! This is for those who have an HTTP server of their own, or locks and tasks. There are three parts, one above the
+//! other: [`wire`] makes requests and messages of bytes, [`Router`] says what a request is for, [`ServerSession`]
+//! knows the rest. [`carrier`] has the rules between them. [`ClientSession`] is the other side: it asks for requests
+//! and WebSockets and is told what came of them.
+//!
+//! Here a client opens a session by polling, posts a message, and polls for its echo, all on one connection:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -101,23 +170,6 @@
 //! assert!(answer.ends_with("\r\n\r\n4hello"));
 //! # Ok::<(), Reject>(())
 //! ```
-//!
-//! # A client
-//!
-//! [`ClientSession`] is the other side: it asks for requests and WebSockets and is told what came of
-//! them. [`ClientHub`] makes connections of that, and is to a client what [`ServerHub`] is to a server. The
-//! example `blocking_client` has it on blocking sockets.
-//!
-//! # Methods
-//!
-//! The methods of every state machine here come in four families. `handle_*` take what came from
-//! the network and never fail. Commands of the application fail only for a limit or its own
-//! mistakes. `poll_*` are called until they give `None`, and getters only look. Two inputs without
-//! a look at the outputs between them mean the same as with one.
-//!
-//! # Features
-//!
-//! `std` (default) makes dependencies faster; the API is the same without it.
 
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire/latest")]
@@ -152,8 +204,9 @@ mod text;
 mod time;
 mod url;
 
+#[doc(inline)]
+pub use crate::carrier::{Layer, LayerContext};
 pub use crate::{
-    carrier::{Layer, LayerContext},
     channel::RedirectFault,
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, InvalidSubprotocol,
