@@ -15,7 +15,8 @@ struct User {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
-    let builder = ServerBuilder::new().allow_request(authenticate).handler(greet);
+    let builder =
+        ServerBuilder::new().allow_request(authenticate).handler(|socket, _| greet(socket));
     let server = builder.bind(address).await?;
     println!("listening on {}", server.local_addr());
     tokio::signal::ctrl_c().await?;

@@ -158,7 +158,8 @@ impl<S: tokio::io::AsyncRead + Unpin> AsyncRead for Stream<S> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        Pin::new(&mut self.0).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+        let read = unconstrained(cx, |cx| Pin::new(&mut self.0).poll_read(cx, &mut buffer));
+        read.map_ok(|()| buffer.filled().len())
     }
 }
 
@@ -168,7 +169,7 @@ impl<S: tokio::io::AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        unconstrained(cx, |cx| Pin::new(&mut self.0).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -176,7 +177,7 @@ impl<S: tokio::io::AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        unconstrained(cx, |cx| Pin::new(&mut self.0).poll_write_vectored(cx, slices))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -186,6 +187,18 @@ impl<S: tokio::io::AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
+}
+
+/// Polls without counting towards the budget of the task.
+///
+/// The driver lets other tasks have their turn by itself. A [handler](ServerBuilder::handler) in the same task may have
+/// used the budget up, each time that it is polled; its connection is to be read and written all the same.
+fn unconstrained<T>(
+    cx: &mut Context<'_>,
+    poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let poll = std::pin::pin!(tokio::task::unconstrained(std::future::poll_fn(poll)));
+    poll.poll(cx)
 }
 
 /// The README, compiled.

@@ -59,8 +59,9 @@ async fn serve<R: Runtime>(
         move |socket| application(runtime.clone(), socket, everyone.clone(), tally.clone())
     };
     // Otherwise the sessions are accepted.
+    let handle = start.clone();
     let builder = match profile::number("HANDLER") {
-        Some(_) => builder.handler(start.clone()),
+        Some(_) => builder.handler(move |socket, _| handle(socket)),
         None => builder,
     };
     let server = builder.bind(("127.0.0.1", profile::port())).await?;

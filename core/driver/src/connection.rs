@@ -24,7 +24,7 @@ use enginewire::{
 
 use crate::{
     cell::{Due, Guard, SessionCell},
-    handler::{Alive, Cause, OpenSlot, Slot},
+    handler::{Cause, Driven, Handling, OpenSlot, Slot},
     handshake::Handshake,
     lifecycle::Phase,
     reader::Reader,
@@ -96,37 +96,48 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Drives the connection. A session that it opens has its handler put into the slot.
+    /// Drives a connection of a server without a handler.
+    fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.advance(cx, None, Cause::Any) {
+            Driven::Waits => Poll::Pending,
+            Driven::Yields => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Driven::Ended => Poll::Ready(()),
+        }
+    }
+
+    /// Goes on until nothing more can be done now, or long enough, and arms the alarm.
+    ///
+    /// A session that is opened on the way has its handler put into `slot`.
     fn advance(
         &mut self,
         cx: &mut Context<'_>,
-        mut slot: Option<OpenSlot<'_>>,
+        slot: Option<&mut OpenSlot<'_>>,
         cause: Cause,
-    ) -> Poll<()> {
-        let span = std::mem::take(&mut self.span);
-        let result =
-            span.in_scope(|| Scratch::with(|scratch| self.drive(cx, scratch, &mut slot, cause)));
-        self.span = span;
-        if result.is_pending() {
+    ) -> Driven {
+        let driven = Scratch::with(|scratch| self.drive(cx, scratch, slot, cause));
+        if driven != Driven::Ended {
             self.arm(cx);
         }
-        result
+        driven
     }
 
-    /// Goes on until nothing more can be done now, or long enough.
-    fn drive<'a>(
+    fn drive(
         &mut self,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
-        slot: &mut Option<OpenSlot<'a>>,
+        mut slot: Option<&mut OpenSlot<'_>>,
         cause: Cause,
-    ) -> Poll<()> {
+    ) -> Driven {
         let Self { shared, stream, reader, state, peer_addr, .. } = self;
         let now = shared.sessions.clock.now();
         if shared.sessions.lifecycle.phase() == Phase::Aborting {
-            return Poll::Ready(());
+            return Driven::Ended;
         }
         if cause == Cause::Any {
+            reader.wake();
             state.handle_timeout(now, &shared.http);
             // The task may have been woken because the stream takes bytes again.
             state.handle_writable();
@@ -136,7 +147,7 @@ impl<S: Stream> Connection<S> {
             if self.shutdown == Shutdown::Due {
                 match Pin::new(&mut *stream).poll_close(cx) {
                     Poll::Ready(Ok(())) => self.shutdown = Shutdown::Done,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Err(_)) => return Driven::Ended,
                     Poll::Pending => {}
                 }
             }
@@ -147,16 +158,22 @@ impl<S: Stream> Connection<S> {
                 read = reader.poll_read(stream, cx, input);
             }
             let waits = is_reading && read.is_pending();
-            let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy, slot };
+            let mut host = ServerHost {
+                shared,
+                peer_addr: *peer_addr,
+                cx,
+                entropy,
+                slot: slot.as_deref_mut(),
+            };
             match read {
                 Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
                 Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),
                 Poll::Ready(Err(_)) => {
                     state.lose(now, WebSocketEnd::Failed, &mut host, scratch);
-                    return Poll::Ready(());
+                    return Driven::Ended;
                 }
                 // The first time, a session may have woken the task.
-                Poll::Pending if round > 0 => return Poll::Pending,
+                Poll::Pending if round > 0 => return Driven::Waits,
                 Poll::Pending => {}
             }
             if host.has_handler() {
@@ -169,24 +186,28 @@ impl<S: Stream> Connection<S> {
             let mut writer = Writer { stream, cx: &mut Context::from_waker(&waker) };
             if state.transmit(now, &mut host, scratch, &mut writer).is_err() {
                 state.lose(now, WebSocketEnd::Failed, &mut host, scratch);
-                return Poll::Ready(());
+                return Driven::Ended;
             }
             let running = shared.sessions.lifecycle.is_serving();
             match state.conclude(now, running, &shared.http, scratch) {
                 // The task will be woken for the next bytes.
-                Follow::Nothing | Follow::Write if waits => return Poll::Pending,
+                Follow::Nothing | Follow::Write if waits => return Driven::Waits,
                 Follow::Nothing | Follow::Write => {}
                 Follow::Shutdown => self.shutdown = Shutdown::Due,
                 Follow::End => {
-                    let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy, slot };
+                    let mut host = ServerHost {
+                        shared,
+                        peer_addr: *peer_addr,
+                        cx,
+                        entropy,
+                        slot: slot.as_deref_mut(),
+                    };
                     state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
-                    return Poll::Ready(());
+                    return Driven::Ended;
                 }
             }
         }
-        // The other tasks on this thread want their turn.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Driven::Yields
     }
 
     /// Arms the alarm for the next deadline.
@@ -214,11 +235,12 @@ impl<S: Stream> Future for Connection<S> {
             let lifecycle = &this.shared.sessions.lifecycle;
             lifecycle.register_connection(this.id, &mut this.registered, waker);
         }
-        let (result, rest) = match &mut slot {
-            None => (this.advance(cx, None, Cause::Any), None),
+        let span = std::mem::take(&mut this.span);
+        let (result, rest) = span.in_scope(|| match &mut slot {
+            None => (this.poll_alone(cx), None),
             Some(slot) => slot.poll(|cx, slot, cause| this.advance(cx, Some(slot), cause)),
-        };
-        this.slot = slot;
+        });
+        (this.span, this.slot) = (span, slot);
         if let (Some(handling), Some(handler)) = (rest, &this.shared.handler) {
             (handler.spawn)(handling);
         }
@@ -235,7 +257,7 @@ impl<S> Drop for Connection<S> {
             peer_addr: *peer_addr,
             cx: &mut Context::from_waker(Waker::noop()),
             entropy: &mut EntropyPool::new(),
-            slot: &mut None,
+            slot: None,
         };
         // Nothing to do if the connection has come to its end by itself.
         state.lose(now, WebSocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
@@ -257,18 +279,18 @@ struct ServerHost<'a, 'cx, 'slot> {
     cx: &'a mut Context<'cx>,
     entropy: &'a mut EntropyPool,
     /// Where the handler of a session goes that the connection has to itself.
-    slot: &'a mut Option<OpenSlot<'slot>>,
+    slot: Option<&'a mut OpenSlot<'slot>>,
 }
 
 impl ServerHost<'_, '_, '_> {
     /// Returns whether the session of this connection has its handler here.
     fn has_handler(&self) -> bool {
-        self.slot.as_ref().is_some_and(OpenSlot::has_handler)
+        self.slot.as_ref().is_some_and(|slot| slot.has_handler())
     }
 
     /// Lets the handler have what came, and reply to it before the connection writes.
     fn poll_handler(&mut self) {
-        if let Some(slot) = self.slot {
+        if let Some(slot) = &mut self.slot {
             slot.poll_handler();
             slot.take_session_wake();
         }
@@ -276,7 +298,7 @@ impl ServerHost<'_, '_, '_> {
 
     /// Returns the waker for a session that this connection carries.
     fn waker(&self) -> &Waker {
-        let here = self.slot.as_ref().and_then(OpenSlot::session_waker);
+        let here = self.slot.as_ref().and_then(|slot| slot.session_waker());
         here.unwrap_or_else(|| self.cx.waker())
     }
 
@@ -292,7 +314,7 @@ impl ServerHost<'_, '_, '_> {
             socket.abort();
             return false;
         }
-        let handling = (handler.hook)(socket, Alive::new(&shared.sessions));
+        let handling = Handling::new((handler.hook)(socket), &shared.sessions);
         match slot {
             Some(slot) if matches!(first, CarrierId::WebSocket(_)) => slot.start(handling),
             _ => (handler.spawn)(handling),

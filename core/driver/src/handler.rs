@@ -18,11 +18,10 @@ use std::{
 
 use crate::{cell::Sessions, socket::Socket, sync::lock};
 
-/// A handler at work on one session.
-pub(crate) type Handling = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Makes the future of a session.
+pub(crate) type HandlerHook = Box<dyn Fn(Socket) -> HandlerFuture + Send + Sync>;
 
-/// Makes the future of a session, which keeps the [`Alive`] as long as it lives.
-pub(crate) type HandlerHook = Box<dyn Fn(Socket, Alive) -> Handling + Send + Sync>;
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The application's handler, and how what it makes is spawned.
 pub(crate) struct Handler {
@@ -30,34 +29,30 @@ pub(crate) struct Handler {
     pub(crate) spawn: Box<dyn Fn(Handling) + Send + Sync>,
 }
 
-/// Wraps the application's function.
-pub(crate) fn hook<F>(handle: impl Fn(Socket) -> F + Send + Sync + 'static) -> HandlerHook
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let handle = Arc::new(handle);
-    Box::new(move |socket, alive| {
-        let handle = Arc::clone(&handle);
-        Box::pin(async move {
-            let _alive = alive;
-            handle(socket).await;
-        })
-    })
+/// A handler at work on one session. The end of the server waits for it.
+pub(crate) struct Handling {
+    future: HandlerFuture,
+    sessions: Arc<Sessions>,
 }
 
-/// Counts a handler that the end of the server waits for.
-pub(crate) struct Alive(Arc<Sessions>);
-
-impl Alive {
-    pub(crate) fn new(sessions: &Arc<Sessions>) -> Self {
+impl Handling {
+    pub(crate) fn new(future: HandlerFuture, sessions: &Arc<Sessions>) -> Self {
         sessions.lifecycle.enter_handler();
-        Self(Arc::clone(sessions))
+        Self { future, sessions: Arc::clone(sessions) }
     }
 }
 
-impl Drop for Alive {
+impl Future for Handling {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.future.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Handling {
     fn drop(&mut self) {
-        self.0.leave_handler();
+        self.sessions.leave_handler();
     }
 }
 
@@ -68,12 +63,22 @@ pub(crate) struct Slot {
     running: Option<Running>,
 }
 
-/// What a connection was woken by.
+/// What a connection is known to have been woken by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its session alone: its stream has neither more to read nor room again, and no deadline has passed.
+    /// Its session alone: neither its stream nor a deadline.
     Session,
     Any,
+}
+
+/// What follows once a connection has been driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// It waits.
+    Waits,
+    /// It could go on, but other tasks have their turn first.
+    Yields,
+    Ended,
 }
 
 /// A handler that the task polls.
@@ -88,45 +93,59 @@ struct Running {
 pub(crate) struct OpenSlot<'a> {
     flags: &'a Arc<Flags>,
     running: &'a mut Option<Running>,
+    /// The handler has woken itself, so that other tasks have their turn.
+    yields: bool,
 }
 
 impl Slot {
     pub(crate) fn new() -> Self {
         let flags = Arc::new(Flags::default());
-        let connection = Waker::from(Arc::new(Half::<CONNECTION>(Arc::clone(&flags))));
-        Self { flags, connection, running: None }
+        Self { connection: Waker::from(Arc::clone(&flags)), flags, running: None }
     }
 
     /// Sets the waker of the task. Returns the one of the connection, which is always the same.
     pub(crate) fn set_task(&self, task: &Waker) -> &Waker {
-        *lock(&self.flags.task) = Some(task.clone());
+        let old = lock(&self.flags.task).replace(task.clone());
+        // Not under the lock: it may be the last reference to a task.
+        drop(old);
         &self.connection
     }
 
     /// Polls the handler and the connection, the latter with `drive`, until neither has been woken by the other.
     ///
-    /// Once `drive` is ready, the second value is a handler that goes on without its connection.
+    /// Once the connection has ended, the second value is a handler that goes on without it.
     pub(crate) fn poll(
         &mut self,
-        mut drive: impl FnMut(&mut Context<'_>, OpenSlot<'_>, Cause) -> Poll<()>,
+        mut drive: impl FnMut(&mut Context<'_>, &mut OpenSlot<'_>, Cause) -> Driven,
     ) -> (Poll<()>, Option<Handling>) {
         let Self { flags, connection, running } = self;
+        let mut slot = OpenSlot { flags, running, yields: false };
         let mut any = flags.begin();
         for _ in 0..TURNS {
-            let mut slot = OpenSlot { flags, running };
             slot.poll_handler();
             any |= flags.take(CONNECTION);
             let session = flags.take(SESSION);
-            let cause = if any { Cause::Any } else { Cause::Session };
-            if (any || session)
-                && drive(&mut Context::from_waker(connection), slot, cause).is_ready()
-            {
-                // The handler may have waited for the end of its session.
-                OpenSlot { flags, running }.poll_handler();
-                return (Poll::Ready(()), running.take().map(|running| running.handling));
+            if any || session {
+                let cause = if any { Cause::Any } else { Cause::Session };
+                match drive(&mut Context::from_waker(connection), &mut slot, cause) {
+                    Driven::Waits => {}
+                    Driven::Yields => {
+                        flags.set(CONNECTION);
+                        break;
+                    }
+                    Driven::Ended => {
+                        // The handler may have waited for the end of its session.
+                        slot.poll_handler();
+                        let rest = slot.running.take().map(|running| running.handling);
+                        return (Poll::Ready(()), rest);
+                    }
+                }
             }
             if flags.end() {
                 return (Poll::Pending, None);
+            }
+            if slot.yields {
+                break;
             }
             any = false;
         }
@@ -140,7 +159,7 @@ impl OpenSlot<'_> {
     pub(crate) fn start(&mut self, handling: Handling) {
         let waker = Waker::from(Arc::new(Half::<HANDLER>(Arc::clone(self.flags))));
         let session = Waker::from(Arc::new(Half::<SESSION>(Arc::clone(self.flags))));
-        waker.wake_by_ref();
+        self.flags.set(HANDLER);
         *self.running = Some(Running { handling, waker, session });
     }
 
@@ -156,12 +175,14 @@ impl OpenSlot<'_> {
     /// Polls the handler if it has been woken.
     #[inline]
     pub(crate) fn poll_handler(&mut self) {
-        if self.flags.take(HANDLER)
-            && let Some(Running { handling, waker, .. }) = &mut self.running
-            && handling.as_mut().poll(&mut Context::from_waker(waker)).is_ready()
-        {
+        if self.yields || !self.flags.take(HANDLER) {
+            return;
+        }
+        let Some(Running { handling, waker, .. }) = &mut self.running else { return };
+        if Pin::new(handling).poll(&mut Context::from_waker(waker)).is_ready() {
             *self.running = None;
         }
+        self.yields = self.flags.has(HANDLER);
     }
 
     /// Forgets that the session has something for the connection, which takes it next.
@@ -198,11 +219,16 @@ impl Flags {
     /// Takes the wakes of `halves`. Returns whether there were any.
     #[inline]
     fn take(&self, halves: u8) -> bool {
-        let woken = self.state.load(Ordering::Acquire) & halves != 0;
+        let woken = self.has(halves);
         if woken {
             self.state.fetch_and(!halves, Ordering::AcqRel);
         }
         woken
+    }
+
+    #[inline]
+    fn has(&self, halves: u8) -> bool {
+        self.state.load(Ordering::Acquire) & halves != 0
     }
 
     /// Ends the poll, unless there has been another wake.
@@ -216,7 +242,8 @@ impl Flags {
         self.wake_task();
     }
 
-    fn wake(&self, half: u8) {
+    /// Wakes one half. A wake outside of a poll is the task's.
+    fn set(&self, half: u8) {
         if self.state.fetch_or(half, Ordering::AcqRel) == 0 {
             self.wake_task();
         }
@@ -230,6 +257,17 @@ impl Flags {
     }
 }
 
+/// Wakes the connection.
+impl Wake for Flags {
+    fn wake(self: Arc<Self>) {
+        self.set(CONNECTION);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.set(CONNECTION);
+    }
+}
+
 /// Wakes one half of a task.
 struct Half<const HALF: u8>(Arc<Flags>);
 
@@ -239,6 +277,6 @@ impl<const HALF: u8> Wake for Half<HALF> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake(HALF);
+        self.0.set(HALF);
     }
 }

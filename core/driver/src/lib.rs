@@ -8,7 +8,7 @@
 //! # How it works
 //!
 //! A server has one task per TCP connection and none per session; a
-//! [handler](ServerBuilder::handler) runs in the task of its session's WebSocket. A connection's task reads into a buffer that
+//! [handler](ServerBuilder::handler) runs in the task of the WebSocket that has opened its session. A connection's task reads into a buffer that
 //! belongs to the thread, lets [`enginewire::carrier`] make requests or messages of it, locks the
 //! session for as long as it takes to hand them over, and writes what the session has for it. What
 //! a session has for *another* connection (the answer to a poll that waits, say) is left in the

@@ -26,6 +26,9 @@ pub(crate) enum Phase {
 }
 
 /// The phase of a server, and everything that its end waits for.
+///
+/// All counters and the phase are sequentially consistent: of two tasks that change different ones and then look at
+/// all, at least one sees the end.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     phase: AtomicU8,
@@ -55,7 +58,7 @@ impl Lifecycle {
 
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Acquire) {
+        match self.phase.load(Ordering::SeqCst) {
             0 => Phase::Running,
             1 => Phase::Closing,
             _ => Phase::Aborting,
@@ -64,7 +67,7 @@ impl Lifecycle {
 
     /// Moves on to `phase`. Returns false if it has been reached already. [`wake_all`](Self::wake_all) follows.
     pub(crate) fn advance_to(&self, phase: Phase) -> bool {
-        self.phase.fetch_max(phase as u8, Ordering::AcqRel) < phase as u8
+        self.phase.fetch_max(phase as u8, Ordering::SeqCst) < phase as u8
     }
 
     /// Returns whether connections are of use: the server is running, or has sessions whose clients may come
@@ -72,7 +75,7 @@ impl Lifecycle {
     pub(crate) fn is_serving(&self) -> bool {
         match self.phase() {
             Phase::Running => true,
-            Phase::Closing => self.sessions.load(Ordering::Acquire) > 0,
+            Phase::Closing => self.sessions.load(Ordering::SeqCst) > 0,
             Phase::Aborting => false,
         }
     }
@@ -81,32 +84,32 @@ impl Lifecycle {
     pub(crate) fn is_finished(&self) -> bool {
         let handlers = match self.phase() {
             Phase::Running => return false,
-            Phase::Closing => self.handlers.load(Ordering::Acquire),
+            Phase::Closing => self.handlers.load(Ordering::SeqCst),
             Phase::Aborting => 0,
         };
-        handlers == 0 && self.alive.load(Ordering::Acquire) == 0
+        handlers == 0 && self.alive.load(Ordering::SeqCst) == 0
     }
 
     /// Counts a task that the end waits for.
     pub(crate) fn enter(&self) {
-        self.alive.fetch_add(1, Ordering::AcqRel);
+        self.alive.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Counts a task that has ended. Returns whether the server is finished with it.
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
-        self.alive.fetch_sub(1, Ordering::AcqRel);
+        self.alive.fetch_sub(1, Ordering::SeqCst);
         self.tell_end()
     }
 
     pub(crate) fn enter_handler(&self) {
-        self.handlers.fetch_add(1, Ordering::AcqRel);
+        self.handlers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// As [`leave`](Self::leave), for a handler.
     #[must_use]
     pub(crate) fn leave_handler(&self) -> bool {
-        self.handlers.fetch_sub(1, Ordering::AcqRel);
+        self.handlers.fetch_sub(1, Ordering::SeqCst);
         self.tell_end()
     }
 
@@ -120,14 +123,14 @@ impl Lifecycle {
     }
 
     pub(crate) fn enter_session(&self) {
-        self.sessions.fetch_add(1, Ordering::AcqRel);
+        self.sessions.fetch_add(1, Ordering::SeqCst);
         self.enter();
     }
 
     /// As [`leave`](Self::leave), for a session.
     #[must_use]
     pub(crate) fn leave_session(&self) -> bool {
-        if self.sessions.fetch_sub(1, Ordering::AcqRel) == 1 && self.phase() != Phase::Running {
+        if self.sessions.fetch_sub(1, Ordering::SeqCst) == 1 && self.phase() != Phase::Running {
             // Connections that were kept for it are of no more use.
             self.wake_connections();
             self.wake_watchers();
@@ -137,7 +140,7 @@ impl Lifecycle {
 
     /// Returns the number of sessions that are open or closing.
     pub(crate) fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::Acquire)
+        self.sessions.load(Ordering::SeqCst)
     }
 
     /// Returns the number of connections.

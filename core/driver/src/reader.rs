@@ -28,6 +28,11 @@ impl Reader {
         self.distrusted = true;
     }
 
+    /// Forgets that the task waits: it has been woken, perhaps for this.
+    pub(crate) const fn wake(&mut self) {
+        self.waiting = false;
+    }
+
     /// Returns whether the task is woken once there is something to read.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.waiting

@@ -6,7 +6,7 @@ use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -20,7 +20,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use crate::{
     cell::Sessions,
     connection::Connection,
-    handler::{self, Handler, HandlerHook},
+    handler::{Handler, HandlerHook},
     handshake::Handshake,
     lifecycle::Phase,
     listen::BACKLOG,
@@ -56,7 +56,7 @@ pub struct ServerBuilder<R: Runtime> {
     http: http::Config,
     allow: Option<AllowHook>,
     fallback: Option<FallbackHook>,
-    handler: Option<HandlerHook>,
+    handler: Option<Box<dyn FnOnce(Weak<Shared>) -> HandlerHook + Send>>,
     listeners: Vec<R::Listener>,
 }
 
@@ -152,8 +152,8 @@ impl ServerHandle {
     /// Serves a connection that was accepted elsewhere. Examples are a Unix socket, a stream in
     /// memory, and a stream that decrypts.
     ///
-    /// Spawn the future or await it. It ends with the connection; dropping it ends the connection.
-    /// `peer_addr` is the address that [`Socket::peer_addr`] shows. Costs one allocation more than
+    /// Spawn the future or await it, inside the runtime. It ends with the connection; dropping it ends the connection,
+    /// and with it a [handler](ServerBuilder::handler) that it polls. `peer_addr` is the address that [`Socket::peer_addr`] shows. Costs one allocation more than
     /// a connection of a listener.
     pub fn serve(
         &self,
@@ -165,8 +165,8 @@ impl ServerHandle {
 
     /// Closes the server, and waits until all sessions and connections have ended. New sessions are
     /// refused. Every session is closed as with [`Sender::close`], which drains its queue; its
-    /// client may still connect for that. After [`ServerBuilder::shutdown_timeout`] the rest is
-    /// ended.
+    /// client may still connect for that. [Handlers](ServerBuilder::handler) are waited for as well. After
+    /// [`ServerBuilder::shutdown_timeout`] the rest is ended; handlers that remain go on by themselves.
     ///
     /// Cancel safe: once polled, the server closes whether or not anything waits for it.
     pub async fn close(&self) {
@@ -275,14 +275,16 @@ impl<R: Runtime> ServerBuilder<R> {
         http.linger = timeouts.linger;
         let clock = runtime.clock();
         let sessions = Arc::new(Sessions::new(clock.clone()));
-        let handler = self.handler.map(|hook| {
-            let runtime = runtime.clone();
-            Handler { hook, spawn: Box::new(move |handling| runtime.spawn(handling)) }
-        });
-        let hooks = Hooks { allow: self.allow, fallback: self.fallback, handler };
         let router = Router::new(config);
-        let shared = Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs);
-        let shared = Arc::new(shared);
+        let shared = Arc::new_cyclic(|shared| {
+            let handler = self.handler.map(|hook| {
+                let runtime = runtime.clone();
+                let spawn = Box::new(move |handling| runtime.spawn(handling));
+                Handler { hook: hook(Weak::clone(shared)), spawn }
+            });
+            let hooks = Hooks { allow: self.allow, fallback: self.fallback, handler };
+            Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs)
+        });
         for shard in 0..sessions.timers.shards() {
             let (sessions, time) = (Arc::clone(&sessions), runtime.clone());
             let clock = clock.clone();
@@ -533,34 +535,40 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Calls `handle` with each session. Default none: sessions wait for [`Server::accept`].
+    /// Calls `handle` with each session and the server. Default none: sessions wait for [`Server::accept`].
     ///
     /// The future that it returns is polled by the task of the session's connection if that is a WebSocket from
-    /// the beginning, and spawned otherwise. This saves a task for each session, and a switch of tasks for each message.
-    /// As in any task, the future must not block: while it runs, its connection is neither read nor written.
+    /// the beginning, and spawned otherwise. This saves a task for each such session, and a switch of tasks for each
+    /// message. As in any task, the future must not block: while it runs, its connection is neither read nor written.
     ///
     /// [`ServerHandle::close`] waits for these futures, until the [shutdown timeout](Self::shutdown_timeout); to close
-    /// the server, a handler spawns that. A handler that panics ends its session. With a handler,
-    /// [`ServerHandle::serve`] must be polled inside the runtime.
+    /// the server, a handler spawns that. A handler that panics ends its session, and the connection that polls it.
     ///
     /// ```no_run
     /// # use enginewire_driver::{Runtime, ServerBuilder};
     /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
-    /// builder.handler(|mut socket| async move {
+    /// builder.handler(|mut socket, server| async move {
     ///     while let Some(message) = socket.recv().await {
-    ///         if socket.send(message).await.is_err() {
-    ///             break;
-    ///         }
+    ///         server.broadcast_all(message);
     ///     }
     /// })
     /// # }
     /// ```
     #[must_use]
-    pub fn handler<F>(mut self, handle: impl Fn(Socket) -> F + Send + Sync + 'static) -> Self
+    pub fn handler<F>(
+        mut self,
+        handle: impl Fn(Socket, ServerHandle) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.handler = Some(handler::hook(handle));
+        self.handler = Some(Box::new(move |shared| {
+            Box::new(move |socket| match shared.upgrade() {
+                Some(shared) => Box::pin(handle(socket, ServerHandle { shared })),
+                // Never: the connection that opens the session holds the server.
+                None => Box::pin(std::future::ready(())),
+            })
+        }));
         self
     }
 
@@ -627,7 +635,7 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Time that [`ServerHandle::close`] gives peers to take what is queued. Default 10 s.
+    /// Time that [`ServerHandle::close`] gives peers to take what is queued, and handlers to return. Default 10 s.
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;

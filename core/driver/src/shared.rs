@@ -119,7 +119,9 @@ impl Shared {
 
     /// Returns whether a new session would be taken.
     pub(crate) fn has_room(&self) -> bool {
-        if self.sessions.lifecycle.phase() != Phase::Running || !self.backlog.has_room() {
+        // With a handler nobody accepts.
+        let has_backlog = self.handler.is_some() || self.backlog.has_room();
+        if self.sessions.lifecycle.phase() != Phase::Running || !has_backlog {
             return false;
         }
         let room = self.sessions.lifecycle.sessions() < self.options.max_sessions;

@@ -1,6 +1,6 @@
 //! The tasks that wait for one thing.
 
-use std::task::Waker;
+use std::{num::NonZeroUsize, task::Waker};
 
 use slab::Slab;
 
@@ -12,22 +12,22 @@ pub(crate) struct WakerSet {
     wakers: Slab<Waker>,
 }
 
-/// The place of a task in a [`WakerSet`].
-pub(crate) type WakerKey = Option<usize>;
+/// The place of a task in a [`WakerSet`], counted from one.
+pub(crate) type WakerKey = Option<NonZeroUsize>;
 
 impl WakerSet {
     /// Inserts a task, or updates its waker.
     pub(crate) fn register(&mut self, key: &mut WakerKey, waker: &Waker) {
-        match key.and_then(|key| self.wakers.get_mut(key)) {
+        match key.and_then(|key| self.wakers.get_mut(key.get() - 1)) {
             Some(old) => old.clone_from(waker),
-            None => *key = Some(self.wakers.insert(waker.clone())),
+            None => *key = NonZeroUsize::new(self.wakers.insert(waker.clone()) + 1),
         }
     }
 
     /// Removes a task.
     pub(crate) fn remove(&mut self, key: WakerKey) {
         if let Some(key) = key {
-            self.wakers.try_remove(key);
+            self.wakers.try_remove(key.get() - 1);
         }
     }
 

@@ -26,8 +26,6 @@ pub struct Connection<S, Q, F> {
     /// The deadline that the owner has armed.
     pub alarm: Alarm,
     grace: GracePeriod,
-    /// The end of the grace period of a peer that takes no bytes.
-    extended: Time,
     /// The session knows that the socket takes no bytes.
     told_blocked: bool,
 }
@@ -90,7 +88,6 @@ impl<S, Q, F> Connection<S, Q, F> {
             outbox: Outbox::new(),
             alarm: Alarm::new(),
             grace: GracePeriod::new(),
-            extended: Time::ZERO,
             told_blocked: false,
         }
     }
@@ -151,7 +148,6 @@ impl<S, Q, F> Connection<S, Q, F> {
                 // Nothing that the peer sends matters any more.
                 Role::Lingering { .. } => return true,
             }
-            self.extended = until;
         }
         due(self).is_some()
     }
@@ -335,7 +331,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         match &self.role {
             Role::Exchanges(_) => {
                 let deadline = self.outbox.deadline(config.write_timeout);
-                deadline.map(|deadline| deadline.max(self.extended))
+                deadline.map(|deadline| deadline.max(self.grace.until()))
             }
             Role::WebSocket(socket, _) => socket.deadline(),
             Role::Lingering { until, .. } => Some(*until),

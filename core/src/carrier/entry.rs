@@ -99,6 +99,8 @@ impl<W: Clone> Entry<W> {
 impl<W: Clone> Entry<W> {
     /// Adds the exchange or WebSocket `id`, whose connection `waker` wakes.
     pub fn attach(&mut self, id: u64, waker: W) {
+        // Most sessions have one at a time.
+        self.carriers.reserve_exact(1);
         self.carriers.push(Carrier {
             id,
             waker,

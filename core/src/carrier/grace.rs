@@ -22,6 +22,11 @@ impl GracePeriod {
         Self { until: Time::ZERO, given: 0 }
     }
 
+    /// Returns the end of the last grace period.
+    pub const fn until(&self) -> Time {
+        self.until
+    }
+
     /// Returns the end of a grace period for a deadline `due`.
     ///
     /// `None` if the deadline expires, as one does that is handled in time. A grace period that itself ends late is repeated,

@@ -49,9 +49,9 @@ pub struct WebSocketCarrier {
     /// The session takes messages.
     reading: bool,
     /// Bytes that the WebSocket itself has put out (pongs) since the peer last took everything.
-    replies: usize,
+    replies: u32,
     /// Bytes that have been read since the session was last told.
-    received: usize,
+    received: u32,
     /// This side of the closing handshake.
     closing: Closing,
     /// That of the peer.
@@ -138,7 +138,7 @@ impl WebSocketCarrier {
 
     /// Returns whether too many replies wait for the peer to be read.
     pub const fn is_flooded(&self) -> bool {
-        self.replies >= MAX_REPLIES
+        self.replies as usize >= MAX_REPLIES
     }
 
     /// Whether the session may have more than was taken the last time.
@@ -160,7 +160,7 @@ impl WebSocketCarrier {
         output: &mut Output,
     ) {
         let before = output.remaining();
-        self.received = self.received.saturating_add(bytes.len());
+        self.received = self.received.saturating_add(count(bytes.len()));
         let mut input = Input::new(bytes);
         while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
             match received {
@@ -176,7 +176,7 @@ impl WebSocketCarrier {
                 }
             }
         }
-        self.replies += output.remaining() - before;
+        self.replies = self.replies.saturating_add(count(output.remaining() - before));
     }
 
     /// The peer has closed its side of the connection. Behind its Close that tells nothing: it may
@@ -207,7 +207,7 @@ impl WebSocketCarrier {
         linger: Duration,
     ) {
         let session = guard.session();
-        session.handle_progress(now, core::mem::take(&mut self.received));
+        session.handle_progress(now, core::mem::take(&mut self.received) as usize);
         for message in inbound.messages.drain(..) {
             session.handle_websocket_message(now, self.on, message);
         }
@@ -298,3 +298,8 @@ pub const WRITE_CHUNK: usize = 64 * 1024;
 
 /// Bytes of pongs that may wait for a peer before it is not read any more.
 pub(crate) const MAX_REPLIES: usize = 16 * 1024;
+
+/// The number of bytes, or as many as are ever asked for.
+fn count(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

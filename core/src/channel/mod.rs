@@ -8,7 +8,7 @@ mod payload;
 mod queue;
 mod timers;
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 pub use self::{
@@ -64,8 +64,9 @@ pub(crate) struct Channel {
     /// There is an [`Event::Writable`] that nobody has looked at.
     writable_told: bool,
     /// Why this side closes, if the application has said so.
-    closing_reason: Option<CloseReason>,
-    close_reason: Option<CloseReason>,
+    closing_reason: Option<Box<CloseReason>>,
+    /// Why the session is over. Boxed, as the other is: sessions are seldom over.
+    close_reason: Option<Box<CloseReason>>,
 }
 
 impl Channel {
@@ -105,7 +106,7 @@ impl Channel {
 
     /// The application closes, for this reason.
     pub(crate) fn give_reason(&mut self, reason: CloseReason) {
-        self.closing_reason = Some(reason);
+        self.closing_reason = Some(Box::new(reason));
     }
 
     /// The session is over: drops what is queued, and says why. Once.
@@ -113,15 +114,18 @@ impl Channel {
         self.queue.clear();
         let reason = match (reason, self.closing_reason.take()) {
             (CloseReason::ForcedClose, Some(reason)) => reason,
-            (reason, _) => reason,
+            (reason, _) => Box::new(reason),
         };
         self.close_reason = Some(reason.clone());
-        self.tell(Event::Closed(reason));
+        self.tell(Event::Closed(*reason));
     }
 
     /// Why the session is over, once it is.
     pub(crate) const fn close_reason(&self) -> Option<&CloseReason> {
-        self.close_reason.as_ref()
+        match &self.close_reason {
+            Some(reason) => Some(reason),
+            None => None,
+        }
     }
 
     /// Tells writers that found no room once there is some.
@@ -147,8 +151,11 @@ impl Channel {
     #[inline]
     pub(crate) fn take_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;
-        if event == Event::Writable {
-            self.writable_told = false;
+        match event {
+            Event::Writable => self.writable_told = false,
+            // Many sessions stay silent after it.
+            Event::Opened if self.events.is_empty() => self.events = VecDeque::new(),
+            _ => {}
         }
         Some(event)
     }

@@ -102,12 +102,18 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
         let serve = serve.ok_or_else(|| format!("{} has no broadcast", server.name))?;
         return Ok(Command::Serve { name: server.name, serve, count_heap });
     }
-    if loads.is_empty() {
-        loads = loads::ALL.iter().collect();
-    }
     if profiles.is_some() {
-        loads.retain(|load| !load.counts_heap);
+        if scale == Scale::Quick {
+            return Err("--quick has no effect on --instructions".into());
+        }
+        if let Some(load) = loads.iter().find(|load| load.counts_heap) {
+            return Err(format!("{} counts no instructions", load.name).into());
+        }
         scale = Scale::Counted;
+    }
+    if loads.is_empty() {
+        let suits = |load: &&Load| profiles.is_none() || !load.counts_heap;
+        loads = loads::ALL.iter().filter(suits).collect();
     }
     let rounds = rounds.unwrap_or(match scale {
         Scale::Full => 9,

@@ -20,7 +20,7 @@ pub(crate) fn svg(figures: &Figures) -> String {
     let mut body = String::new();
     let mut y = 96;
     for column in &figures.columns {
-        y = panel(column, y, &mut body);
+        y = panel(column, &figures.unit(column.load), y, &mut body);
     }
     for (load, peer, reason) in figures.failures() {
         let line = escape(&format!("{load} of {peer} could not run: {reason}"));
@@ -41,7 +41,7 @@ pub(crate) fn svg(figures: &Figures) -> String {
 }
 
 /// Draws one load from `y` downwards and returns where the next begins.
-fn panel(column: &Column, y: usize, to: &mut String) -> usize {
+fn panel(column: &Column, unit: &str, y: usize, to: &mut String) -> usize {
     let load = column.load;
     let rows: Vec<_> = column
         .cells
@@ -52,7 +52,7 @@ fn panel(column: &Column, y: usize, to: &mut String) -> usize {
         })
         .collect();
     let most = rows.iter().fold(f64::MIN_POSITIVE, |most, (_, whole, _)| most.max(whole.figure));
-    let (title, unit) = (escape(load.what), escape(load.unit));
+    let (title, unit) = (escape(load.what), escape(unit));
     let _ = writeln!(
         to,
         "<text x=\"24\" y=\"{y}\" font-weight=\"600\" fill=\"{INK}\">{}</text>\

@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 /// A server that fails is left out of the rest of that load, and the end says why.
 fn measure(options: &Options) -> Result<()> {
     patience::raise_open_files()?;
-    let mut figures = Figures::default();
+    let mut figures = Figures { counted: options.profiles.is_some(), ..Figures::default() };
     let mut progress = Progress::stderr();
     let plan = options.loads.iter().map(|load| (load, options.suited(load)));
     let plan: Vec<_> = plan.collect();

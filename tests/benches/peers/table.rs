@@ -12,6 +12,8 @@ pub(crate) const MEASURE: &str = "engineioxide";
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) columns: Vec<Column>,
+    /// Instructions were counted instead of CPU time.
+    pub(crate) counted: bool,
 }
 
 pub(crate) struct Column {
@@ -69,7 +71,11 @@ impl Figures {
 
     /// Ratios, servers by loads; then each load with its figures; then what could not run.
     pub(crate) fn table(&self, servers: &[&Peer]) -> String {
-        let mut text = format!("\nratio to {MEASURE}: of user CPU, and of the whole\n\n{:<20}", "");
+        let parts = match self.counted {
+            true => "of instructions in user space",
+            false => "of user CPU, and of the whole",
+        };
+        let mut text = format!("\nratio to {MEASURE}: {parts}\n\n{:<20}", "");
         for column in &self.columns {
             text += &format!("{:>14}", column.load.name);
         }
@@ -82,7 +88,7 @@ impl Figures {
         text.push('\n');
         for column in &self.columns {
             let load = column.load;
-            let _ = writeln!(text, "\n{}: {}; {}", load.name, load.what, load.unit);
+            let _ = writeln!(text, "\n{}: {}; {}", load.name, load.what, self.unit(load));
             let beside = load.beside.map(|name| (name, self.column(name)));
             let _ = write!(text, "  {:<20}{:>10}{:>10}   spread of the whole", "", "user", "whole");
             if let Some((name, _)) = beside {
@@ -124,6 +130,14 @@ impl Figures {
         text
     }
 
+    /// Returns the unit of the figures of `load`.
+    pub(crate) fn unit(&self, load: &Load) -> String {
+        match self.counted {
+            true => load.unit.replace("us of CPU", "instructions in user space"),
+            false => load.unit.to_owned(),
+        }
+    }
+
     fn column(&self, load: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.load.name == load)
     }
@@ -151,6 +165,11 @@ impl Cell {
     /// Whether all rounds have a figure.
     pub(crate) fn ran(&self) -> bool {
         self.failure.is_none() && !self.rounds.is_empty()
+    }
+
+    /// Whether user is told from kernel.
+    fn has_parts(&self) -> bool {
+        self.rounds.iter().any(|figure| figure.user.is_some())
     }
 
     fn spread(&self) -> (f64, f64) {
@@ -184,7 +203,10 @@ impl Column {
     fn ratios(&self, server: &Peer) -> String {
         let show =
             |part| show_ratio(self.summary(server.name, part).and_then(|summary| summary.ratio));
-        format!("{} {}", show(USER), show(WHOLE))
+        match self.cells.iter().any(Cell::has_parts) {
+            true => format!("{} {}", show(USER), show(WHOLE)),
+            false => show(WHOLE),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ async fn echo(mut socket: Socket) {
 fn serve_echo<R: Host>() -> (Server, mpsc::Receiver<Sender>) {
     let (senders, opened) = mpsc::channel();
     let server = serve::<R>(|builder| {
-        builder.handler(move |socket| {
+        builder.handler(move |socket, _| {
             senders.send(socket.sender()).unwrap();
             echo(socket)
         })
@@ -80,7 +80,7 @@ fn handler_may_wait_for_other_things_than_its_socket<R: Host>() {
     let orders = Arc::new(Semaphore::new(0));
     let given = Arc::clone(&orders);
     let server = serve::<R>(|builder| {
-        builder.handler(move |mut socket| {
+        builder.handler(move |mut socket, _| {
             let orders = Arc::clone(&given);
             async move {
                 loop {
@@ -119,7 +119,7 @@ fn handler_may_wait_for_other_things_than_its_socket<R: Host>() {
 
 fn handler_that_returns_closes_its_session<R: Host>() {
     let server = serve::<R>(|builder| {
-        builder.handler(|socket| async move { socket.send("bye").await.unwrap() })
+        builder.handler(|socket, _| async move { socket.send("bye").await.unwrap() })
     });
     let mut client = Client::open_websocket(server.local_addr());
     assert_eq!(client.text(), "4bye");
@@ -133,7 +133,7 @@ fn messages_of_a_client_that_is_gone_are_still_handled<R: Host>() {
     let gate = Arc::new(Semaphore::new(0));
     let guarded = Arc::clone(&gate);
     let server = serve::<R>(|builder| {
-        builder.handler(move |mut socket| {
+        builder.handler(move |mut socket, _| {
             let (taken, gate) = (taken.clone(), Arc::clone(&guarded));
             async move {
                 while let Some(message) = socket.recv().await {
@@ -165,7 +165,7 @@ fn close_waits_for_handlers<R: Host>() {
     let guarded = Arc::clone(&gate);
     let (done, ended) = mpsc::channel();
     let server = serve::<R>(|builder| {
-        builder.handler(move |mut socket| {
+        builder.handler(move |mut socket, _| {
             let (gate, done) = (Arc::clone(&guarded), done.clone());
             async move {
                 while socket.recv().await.is_some() {}
@@ -192,7 +192,7 @@ fn close_waits_for_handlers<R: Host>() {
 
 fn close_does_not_wait_for_handlers_beyond_the_shutdown_timeout<R: Host>() {
     let server = serve::<R>(|builder| {
-        builder.shutdown_timeout(Duration::from_millis(20)).handler(|_socket| pending())
+        builder.shutdown_timeout(Duration::from_millis(20)).handler(|_, _| pending())
     });
     let client = Client::open_websocket(server.local_addr());
     soon("the end of the server", server.handle().close());
@@ -202,7 +202,7 @@ fn close_does_not_wait_for_handlers_beyond_the_shutdown_timeout<R: Host>() {
 
 fn handler_that_panics_ends_its_session_only<R: Host>() {
     let server = serve::<R>(|builder| {
-        builder.handler(|mut socket| async move {
+        builder.handler(|mut socket, _| async move {
             while let Some(message) = socket.recv().await {
                 assert_ne!(message, Message::from("panic"), "a panic that a test asked for");
                 socket.send(message).await.unwrap();

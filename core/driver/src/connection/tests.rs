@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     cell::Sessions,
     clock::Clock,
-    handler::{self, Handler, Handling},
+    handler::{Handler, Handling},
     server::Accepting,
     shared::{AllowHook, Hooks, Options},
     sync::lock,
@@ -30,6 +30,8 @@ use crate::{
 #[derive(Default)]
 struct Script {
     reads: VecDeque<io::Result<Vec<u8>>>,
+    /// Reads that were tried since this was last taken.
+    tried: usize,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -41,6 +43,7 @@ impl AsyncRead for Script {
         _cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        self.tried += 1;
         let Some(read) = self.reads.pop_front() else { return Poll::Pending };
         Poll::Ready(read.map(|bytes| {
             buffer[..bytes.len()].copy_from_slice(&bytes);
@@ -279,10 +282,17 @@ fn server_with_handler<F: Future<Output = ()> + Send + 'static>(
     let spawned = Arc::new(Mutex::new(Vec::new()));
     let to = Arc::clone(&spawned);
     let spawn = Box::new(move |handling| lock(&to).push(handling));
-    let handler = Some(Handler { hook: handler::hook(handle), spawn });
+    let handler = Some(Handler { hook: Box::new(move |socket| Box::pin(handle(socket))), spawn });
     let hooks = Hooks { handler, ..Hooks::default() };
-    (server_with_hooks(ServerConfig::default(), Options::default(), hooks), spawned)
+    let mut config = ServerConfig::default();
+    config.limits.max_unread = MAX_UNREAD;
+    // There is no backlog, as nobody accepts.
+    let options = Options { backlog: 0, ..Options::default() };
+    (server_with_hooks(config, options, hooks), spawned)
 }
+
+/// What the peer of a session with a handler may have unread, in bytes.
+const MAX_UNREAD: usize = 10_000;
 
 async fn echo(mut socket: Socket) {
     while let Some(message) = socket.recv().await {
@@ -352,11 +362,101 @@ fn end_of_a_server_waits_for_handlers_unless_it_is_aborted() {
 }
 
 #[test]
-fn closing_server_starts_no_handler() {
-    let (server, spawned) = server_with_handler(echo);
+fn closing_server_starts_no_handler_for_a_handshake_that_it_was_deciding_about() {
+    let decide = Arc::new(AtomicUsize::new(0));
+    let decided = Arc::clone(&decide);
+    let allow = move |_: Arc<crate::Handshake>| -> Verdict {
+        let decided = Arc::clone(&decided);
+        Box::pin(std::future::poll_fn(move |_| match decided.load(Ordering::Relaxed) {
+            0 => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }))
+    };
+    let started = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&started);
+    let hook = Box::new(move |socket| -> crate::handler::HandlerFuture {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(echo(socket))
+    });
+    let handler = Some(Handler { hook, spawn: Box::new(drop) });
+    let hooks = Hooks { allow: Some(Box::new(allow)), handler, ..Hooks::default() };
+    let server = server_with_hooks(ServerConfig::default(), Options::default(), hooks);
     let (mut connection, written) = connection(&server, [Ok(OPEN)]);
+    assert!(poll(&mut connection).is_pending());
     server.advance_to(Phase::Closing);
+    decide.store(1, Ordering::Relaxed);
     let _ = poll(&mut connection);
     assert_eq!(answers(&written), ["503"]);
-    assert!(lock(&spawned).is_empty());
+    assert_eq!((started.load(Ordering::Relaxed), server.sessions.lifecycle.sessions()), (0, 0));
+}
+
+#[test]
+fn connection_of_a_server_with_a_handler_lets_other_tasks_run() {
+    for server in [server(), server_with_handler(echo).0] {
+        let requests = std::iter::repeat_n(ELSEWHERE, 2 * ROUNDS).map(Ok);
+        let (mut connection, written) = connection(&server, requests);
+        assert!(poll(&mut connection).is_pending());
+        assert_eq!(answers(&written).len(), ROUNDS);
+    }
+}
+
+#[test]
+fn pending_read_is_tried_once_a_poll() {
+    for server in [server(), server_with_handler(echo).0] {
+        let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+        assert!(poll(&mut connection).is_pending());
+        connection.stream.tried = 0;
+        assert!(poll(&mut connection).is_pending());
+        assert_eq!(std::mem::take(&mut connection.stream.tried), 1);
+        lock(&written).clear();
+        connection.stream.reads.push_back(Ok(b"\x81\x82\0\0\0\x004a".to_vec()));
+        assert!(poll(&mut connection).is_pending());
+        assert_eq!(connection.stream.tried, 2, "the message, and nothing behind it");
+    }
+}
+
+#[test]
+fn message_from_elsewhere_is_written_without_a_read() {
+    let (server, _spawned) = server_with_handler(echo);
+    let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+    assert!(poll(&mut connection).is_pending());
+    lock(&written).clear();
+    connection.stream.tried = 0;
+    let session = server.sessions.all().pop().unwrap();
+    session.with(|session, _, _| session.send("a")).unwrap();
+    assert!(poll(&mut connection).is_pending());
+    assert_eq!((&**lock(&written), connection.stream.tried), (&b"\x81\x024a"[..], 0));
+}
+
+#[test]
+fn peer_is_read_again_once_its_handler_has_caught_up() {
+    let gate = Arc::new(Mutex::new((false, Waker::noop().clone())));
+    let guard = Arc::clone(&gate);
+    let (server, _spawned) = server_with_handler(move |socket| {
+        let guard = Arc::clone(&guard);
+        async move {
+            std::future::poll_fn(|cx| {
+                let mut gate = lock(&guard);
+                gate.1 = cx.waker().clone();
+                if gate.0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            echo(socket).await;
+        }
+    });
+    let (mut connection, written) = connection(&server, [Ok(UPGRADE)]);
+    // The first is more than may be unread, so the second stays where it is.
+    let mut large = b"\x81\xfe".to_vec();
+    large.extend(20_000u16.to_be_bytes());
+    large.extend([0; 4]);
+    large.resize(8 + 20_000, b'4');
+    connection.stream.reads.extend([Ok(large), Ok(b"\x81\x82\0\0\0\x004b".to_vec())]);
+    assert!(poll(&mut connection).is_pending());
+    assert_eq!(connection.stream.reads.len(), 1);
+    lock(&gate).0 = true;
+    let waker = lock(&gate).1.clone();
+    waker.wake();
+    assert!(poll(&mut connection).is_pending());
+    assert!(connection.stream.reads.is_empty());
+    assert!(lock(&written).ends_with(b"\x81\x024b"), "both were echoed");
 }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use enginewire::Time;
+
 use super::*;
+use crate::clock::Clock;
 
 /// The task of a slot: says how often it was woken.
 #[derive(Default)]
@@ -60,7 +63,7 @@ impl Harness {
         let polled = Arc::clone(&self.polled);
         let (left, handler) = (Arc::clone(&self.left), Arc::clone(&self.handler));
         let wakes = Arc::clone(&self.wakes);
-        Box::pin(std::future::poll_fn(move |cx| {
+        let future = Box::pin(std::future::poll_fn(move |cx| {
             lock(&polled).push('h');
             *lock(&handler) = Some(cx.waker().clone());
             lock(&wakes).take().into_iter().for_each(Waker::wake);
@@ -68,15 +71,16 @@ impl Harness {
                 0 => Poll::Ready(()),
                 _ => Poll::Pending,
             }
-        }))
+        }));
+        Handling::new(future, &Arc::new(Sessions::new(Clock::of(|| Time::ZERO))))
     }
 
     fn poll(&mut self, mut drive: impl FnMut(&Waker, &mut OpenSlot<'_>)) -> Poll<()> {
         let polled = Arc::clone(&self.polled);
-        let (result, rest) = self.slot.poll(|cx, mut slot, cause| {
+        let (result, rest) = self.slot.poll(|cx, slot, cause| {
             lock(&polled).push(if cause == Cause::Any { 'c' } else { 's' });
-            drive(cx.waker(), &mut slot);
-            Poll::Pending
+            drive(cx.waker(), slot);
+            Driven::Waits
         });
         assert!(rest.is_none());
         result
@@ -174,6 +178,33 @@ fn halves_that_keep_waking_each_other_let_other_tasks_run() {
 }
 
 #[test]
+fn connection_that_yields_lets_other_tasks_run() {
+    let mut harness = Harness::with_handler();
+    let mut turns = 0;
+    let (result, _) = harness.slot.poll(|_, _, _| {
+        turns += 1;
+        Driven::Yields
+    });
+    assert!(result.is_pending());
+    assert_eq!((turns, harness.woken()), (1, 1));
+    assert!(harness.poll(|_, _| {}).is_pending());
+    assert_eq!(harness.take(), "c", "it goes on");
+}
+
+#[test]
+fn handler_that_yields_lets_other_tasks_run() {
+    let mut harness = Harness::with_handler();
+    for _ in 0..3 {
+        *lock(&harness.wakes) = Some(harness.handler_waker());
+        harness.handler_waker().wake();
+        harness.slot.connection.wake_by_ref();
+        harness.woken();
+        assert!(harness.poll(|_, slot| slot.poll_handler()).is_pending());
+        assert_eq!((harness.take().as_str(), harness.woken()), ("hc", 1));
+    }
+}
+
+#[test]
 fn handler_that_has_ended_is_dropped() {
     let mut harness = Harness::with_handler();
     harness.left.store(0, Ordering::Relaxed);
@@ -193,12 +224,12 @@ fn handler_outlives_a_connection_that_ends() {
     let handler = harness.handler_waker();
     let (result, rest) = harness.slot.poll(|_, _, _| {
         handler.wake_by_ref();
-        Poll::Ready(())
+        Driven::Ended
     });
     assert!(result.is_ready());
     assert_eq!(harness.take(), "h", "it is told of the end before it is moved");
     let mut rest = rest.expect("the handler has not ended");
-    assert!(rest.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(Pin::new(&mut rest).poll(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
 #[test]
@@ -208,7 +239,7 @@ fn handler_that_ends_with_its_connection_is_not_given_back() {
     let handler = harness.handler_waker();
     let (result, rest) = harness.slot.poll(|_, _, _| {
         handler.wake_by_ref();
-        Poll::Ready(())
+        Driven::Ended
     });
     assert!(result.is_ready() && rest.is_none());
 }

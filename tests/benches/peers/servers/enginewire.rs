@@ -1,13 +1,12 @@
 //! Enginewire as its first example shows it, on each runtime.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
 
 use async_executor::Executor;
 use async_global_executor::GlobalExecutorConfig;
 use async_std::task;
 use enginewire_async_std::AsyncStd;
-use enginewire_driver::{Runtime, Server, ServerBuilder, ServerHandle, Socket};
+use enginewire_driver::{Runtime, Server, ServerBuilder, Socket};
 use enginewire_smol::Smol;
 use enginewire_tokio::Tokio;
 
@@ -20,28 +19,23 @@ pub(super) fn tokio(ready: Ready) -> Result<()> {
 
 pub(super) fn tokio_handler(ready: Ready) -> Result<()> {
     on_tokio(async {
-        let server = ServerBuilder::on(Tokio::default()).handler(echo).bind(LOOPBACK).await?;
+        let server = ServerBuilder::on(Tokio::default())
+            .handler(|socket, _| echo(socket))
+            .bind(LOOPBACK)
+            .await?;
         run(&server, ready).await
     })
 }
 
 pub(super) fn tokio_handler_broadcast(ready: Ready) -> Result<()> {
     on_tokio(async {
-        let all: Arc<OnceLock<ServerHandle>> = Arc::default();
-        let to = Arc::clone(&all);
-        let builder = ServerBuilder::on(Tokio::default()).handler(move |mut socket| {
-            let to = Arc::clone(&to);
-            async move {
+        let builder =
+            ServerBuilder::on(Tokio::default()).handler(|mut socket, server| async move {
                 while let Some(message) = socket.recv().await {
-                    if let Some(server) = to.get() {
-                        server.broadcast_all(message);
-                    }
+                    server.broadcast_all(message);
                 }
-            }
-        });
-        let server = builder.bind(LOOPBACK).await?;
-        all.get_or_init(|| server.handle());
-        run(&server, ready).await
+            });
+        run(&builder.bind(LOOPBACK).await?, ready).await
     })
 }
 
