@@ -59,9 +59,11 @@ async fn serve<R: Runtime>(
         move |socket| application(runtime.clone(), socket, everyone.clone(), tally.clone())
     };
     // Otherwise the sessions are accepted.
-    let handle = start.clone();
     let builder = match profile::number("HANDLER") {
-        Some(_) => builder.handler(move |socket, _| handle(socket)),
+        Some(_) => {
+            let start = start.clone();
+            builder.handler(move |socket, _| start(socket))
+        }
         None => builder,
     };
     let server = builder.bind(("127.0.0.1", profile::port())).await?;
