@@ -9,10 +9,9 @@ use crate::time::Time;
 
 /// Things that wait for a point in time.
 ///
-/// Meant to be used lazily: a deadline that moves further away, as a heartbeat's does with every
-/// packet, is left where it is, and when it comes up the owner looks at its state and arms the next
-/// one. That makes a busy session cost nothing here, which is why a heap does, and no timer wheel is
-/// needed.
+/// Meant to be used lazily. A deadline that moves further away, as a heartbeat's does with every packet, is left
+/// where it is. When it comes up the owner looks at its state and arms the next one. That makes a busy session cost
+/// nothing here, which is why a heap does, and no timer wheel is needed.
 ///
 /// Equal deadlines come up in the order in which they were armed.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Bytes as signs of life. A peer in the middle of a slow transfer is not silent.
 //!
-//! A ping or a pong can wait behind megabytes of data, so that a deadline for it would end a session
-//! whose peer sends or reads all the time. So bytes that move extend the deadline, at a lowest rate:
-//! otherwise a byte a minute would keep a session for ever.
+//! A ping or a pong can wait behind megabytes of data. A deadline for it would end a session whose peer sends or
+//! reads all the time. So bytes that move extend the deadline, at a lowest rate: otherwise a byte a minute would
+//! keep a session for ever.
 
 use core::time::Duration;
 

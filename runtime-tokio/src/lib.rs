@@ -32,9 +32,9 @@
 //!
 //! # Cancel safety
 //!
-//! Every future here may be dropped in a `select!` and nothing is lost: a session or message is either
-//! returned or still there, `send` has queued its message if and only if it has completed, and what
-//! `close` has begun goes on. Each method says so of itself.
+//! Every future here may be dropped in a `select!` and nothing is lost. A session or message is either returned or
+//! still there. `send` has queued its message if and only if it has completed. What `close` has begun goes on. Each
+//! method says so of itself.
 //!
 //! # Back-pressure
 //!

@@ -1,4 +1,4 @@
-//! The rules of prose that a machine can hold: first sentences of public docs, and subjects of commits.
+//! The rules of prose that a machine can hold: sentences of public docs, and subjects of commits.
 //!
 //! The subjects need a checkout with history, as the gate has:
 //!
@@ -29,13 +29,15 @@ const SOURCES: [&str; 5] = [
 const VAGUE: [&str; 9] =
     ["what", "who", "those", "nothing", "whoever", "whatever", "nobody", "somebody", "everybody"];
 
+/// Words of a first sentence, and of any other.
 const MOST_WORDS: usize = 15;
+const MOST_WORDS_LATER: usize = 25;
 
 /// Characters of a subject that `git log --oneline` shows on a terminal.
 const LONGEST_SUBJECT: usize = 72;
 
 #[test]
-fn first_sentences_of_public_docs_are_plain() -> io::Result<()> {
+fn sentences_of_public_docs_are_plain() -> io::Result<()> {
     let root = root();
     let mut found = Vec::new();
     for source in SOURCES {
@@ -87,6 +89,28 @@ fn vague_first_words_and_long_first_sentences_are_found() {
 }
 
 #[test]
+fn long_sentences_are_found_wherever_they_stand() {
+    let words = |count| vec!["word"; count].join(" ");
+    let long = words(MOST_WORDS_LATER + 1);
+    let short = words(MOST_WORDS_LATER);
+    for (docs, finds) in [
+        (format!("/// First. A {short}.\npub struct A;\n"), true),
+        (format!("/// First.\n///\n/// {short}.\npub struct A;\n"), false),
+        (format!("/// First.\n///\n/// - {short} [a](crate::b): {short}\npub struct A;\n"), true),
+        (format!("/// First.\n///\n/// {short}: {short}; {short}.\npub struct A;\n"), false),
+        (format!("/// First.\n///\n/// ```\n/// {long}\n/// ```\npub struct A;\n"), false),
+        (format!("/// First.\n///\n/// | {long} |\npub struct A;\n"), false),
+        (format!("/// First.\n///\n/// {long}.\nstruct A;\n"), false),
+    ] {
+        let found = violations(&docs);
+        assert_eq!(found.len(), usize::from(finds), "{docs} {found:?}");
+        assert!(
+            found.iter().all(|(line, why)| (*line, why.contains("in a sentence")) == (1, true))
+        );
+    }
+}
+
+#[test]
 fn plain_sentences_and_private_items_pass() {
     for text in [
         "/// Returns what was read. Those who wait are woken.\npub fn read() {}\n",
@@ -108,7 +132,7 @@ fn is_too_long(line: &str) -> bool {
     line.split_once(' ').is_some_and(|(_, subject)| subject.chars().count() > LONGEST_SUBJECT)
 }
 
-/// Line and reason of each first sentence of a public item or a module that breaks a rule.
+/// Line and reason of each comment of a public item or a module that breaks a rule.
 ///
 /// Variants of a public enum and items of a public trait are public without a word of their own.
 fn violations(source: &str) -> Vec<(usize, String)> {
@@ -149,7 +173,7 @@ fn violations(source: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Why the first sentence of `docs` is refused.
+/// Why a sentence of `docs` is refused.
 fn fault(docs: &str) -> Option<String> {
     let paragraph = docs.split("\n\n").next()?.trim();
     let paragraph = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -159,7 +183,50 @@ fn fault(docs: &str) -> Option<String> {
         return Some(format!("begins with `{first}`"));
     }
     let count = sentence.split_whitespace().count();
-    (count > MOST_WORDS).then(|| format!("{count} words in the first sentence"))
+    if count > MOST_WORDS {
+        return Some(format!("{count} words in the first sentence"));
+    }
+    let long = paragraphs(docs).into_iter().find_map(|paragraph| {
+        let words: Vec<_> = paragraph.split_whitespace().map(without_target).collect();
+        let ends = |word: &&str| word.ends_with(['.', ':', ';', '!', '?']);
+        let sentences = words.split_inclusive(ends);
+        sentences.map(<[_]>::len).find(|&count| count > MOST_WORDS_LATER)
+    });
+    long.map(|count| format!("{count} words in a sentence"))
+}
+
+/// The word of a link, whose target is none.
+fn without_target(word: &str) -> &str {
+    match word.split_once("](") {
+        Some((text, target)) => target.split_once(')').map_or(text, |(_, end)| match end {
+            "" => text,
+            end => end,
+        }),
+        None => word,
+    }
+}
+
+/// The paragraphs and items of lists; neither code nor tables nor headings.
+fn paragraphs(docs: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    let mut code = false;
+    for line in docs.lines().map(str::trim) {
+        let fence = line.starts_with("```");
+        code ^= fence;
+        let begins = line.is_empty() || line.starts_with(['-', '*', '#', '|']);
+        if begins || fence {
+            paragraphs.push(String::new());
+        }
+        if let Some(last) = paragraphs.last_mut()
+            && !code
+            && !fence
+            && !line.starts_with(['#', '|'])
+        {
+            last.push_str(line.trim_start_matches("- "));
+            last.push(' ');
+        }
+    }
+    paragraphs
 }
 
 /// Ends at the first full stop that no lower-case word or number follows.

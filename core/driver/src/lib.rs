@@ -7,13 +7,12 @@
 //!
 //! # How it works
 //!
-//! A server has one task per TCP connection and none per session; a
-//! [handler](ServerBuilder::handler) runs in the task of the WebSocket that has opened its session. A connection's task reads into a buffer that
-//! belongs to the thread, lets [`enginewire::carrier`] make requests or messages of it, locks the
-//! session for as long as it takes to hand them over, and writes what the session has for it. What
-//! a session has for *another* connection (the answer to a poll that waits, say) is left in the
-//! session's cell, and that connection's task is woken. One timer per shard wakes whoever has a
-//! deadline.
+//! A server has one task per TCP connection and none per session; a [handler](ServerBuilder::handler) runs in the
+//! task of the WebSocket that has opened its session. A connection's task reads into a buffer that belongs to the
+//! thread. [`enginewire::carrier`] makes requests or messages of it. The task locks the session to hand them over,
+//! and writes what the session has for it. Some of that is for *another* connection, such as the response to a poll
+//! that waits. It is left in the session's cell, and the task of that connection is woken. One timer per shard
+//! wakes whoever has a deadline.
 //!
 //! A client has one task per session, which drives all of its connections.
 //!

@@ -16,9 +16,8 @@ use crate::clock::Clock;
 
 /// Sockets, timers and tasks of one asynchronous runtime.
 ///
-/// The driver relies on two habits that all runtimes share: a read that is pending has taken no data
-/// (so that one read buffer serves all connections of a thread), and a task that is woken while it
-/// runs runs again.
+/// The driver relies on two habits that all runtimes share. A read that is pending has taken no data, so that one
+/// read buffer serves all connections of a thread. A task that is woken while it runs runs again.
 pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     /// A TCP connection. Small writes must go out at once (`TCP_NODELAY`), or when they are flushed,
     /// as all are, if the stream encrypts.

@@ -255,9 +255,9 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     /// Completes the exchange under way if what it waits for has come. `rest` is what came behind
     /// the request in the same read.
     ///
-    /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the
-    /// stack with requests that wait in a row. And leaves the answer with the session while much waits to
-    /// be written, or requests in a row would empty its queue to where nobody counts it.
+    /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the stack with
+    /// requests that wait in a row. Leaves the answer with the session while much waits to be written. Otherwise
+    /// requests in a row would move its queue to where nobody counts it.
     fn answer<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,

@@ -1,8 +1,8 @@
 //! The grace period of a peer whose deadline passed while the process did not run.
 //!
-//! A process that was stopped (a laptop that was closed, a machine that was paused, `SIGSTOP`) finds
-//! deadlines that have passed although the peer has acted in time: its bytes lie unread in a socket. Such
-//! a deadline is extended before the peer counts as silent.
+//! A process can be stopped: a laptop is closed, a machine is paused, or `SIGSTOP` comes. Then it finds deadlines
+//! that have passed although the peer has acted in time: its bytes lie unread in a socket. Such a deadline is
+//! extended before the peer counts as silent.
 
 use core::time::Duration;
 

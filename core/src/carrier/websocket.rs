@@ -130,8 +130,8 @@ impl WebSocketCarrier {
 
     /// Returns whether to read.
     ///
-    /// Not while the application has too much to catch up with, nor while the peer does not read the
-    /// replies that it causes, nor once its Close has come.
+    /// Not while the application has too much to catch up with. Not while the peer does not read the replies that
+    /// it causes. Not once its Close has come.
     pub const fn wants_input(&self) -> bool {
         self.reading && !matches!(self.peer, Peer::Closed) && !self.is_flooded()
     }
@@ -195,8 +195,8 @@ impl WebSocketCarrier {
     /// blocked.
     ///
     /// Once the closing handshake has begun, the peer has the session's
-    /// [`close_deadline`](crate::ServerSession::close_deadline) to take what was queued before, and
-    /// `linger` if the session came to another end, as its messages are lost then.
+    /// [`close_deadline`](crate::ServerSession::close_deadline) to take what was queued before. It has `linger` if
+    /// the session came to another end, as its messages are lost then.
     pub fn exchange<G: Guard>(
         &mut self,
         now: Time,

@@ -96,9 +96,9 @@ pub struct ClientConfig {
     pub close_timeout: Duration,
     /// Time for the server's part of a close, once nothing is queued. Default 2 s, a few round trips.
     ///
-    /// On polling that is the response to the last POST, whose body has besides the time that it needs
-    /// at 1 KiB a second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the
-    /// closing handshake and the end of the connection (RFC 6455 section 7.1.1).
+    /// On polling that is the response to the last POST. Its body has, besides, the time that it needs at 1 KiB a
+    /// second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the closing handshake and the
+    /// end of the connection (RFC 6455 section 7.1.1).
     pub linger: Duration,
     /// Bounds of memory and work.
     ///
@@ -152,9 +152,9 @@ impl ClientConfig {
     ///
     /// # Errors
     ///
-    /// If it is malformed, or one of those that the client writes itself because they frame a request
-    /// or belong to the handshake of a WebSocket: a second one would be read as another request, or
-    /// not be understood. Subprotocols are offered with [`push_protocol`](Self::push_protocol).
+    /// If it is malformed, or one that the client writes itself. Those frame a request or belong to the handshake
+    /// of a WebSocket: a second one would be read as another request, or not be understood. Subprotocols are
+    /// offered with [`push_protocol`](Self::push_protocol).
     pub fn push_header(
         &mut self,
         name: &str,

@@ -1,8 +1,8 @@
 //! Redirects of polling (RFC 9110 section 15.4).
 //!
-//! As with a browser's `XMLHttpRequest`, the redirect of any GET is followed, and that of a POST if it
-//! keeps method and body (307 and 308). Later requests go where the last redirect has led. That of a
-//! WebSocket's opening handshake is a failure (WHATWG WebSockets section 4.1).
+//! The redirect of any GET is followed, and that of a POST if it keeps method and body (307 and 308). A browser's
+//! `XMLHttpRequest` does the same. Later requests go where the last redirect has led. The redirect of a WebSocket's
+//! opening handshake is a failure (WHATWG WebSockets section 4.1).
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{fmt::Write as _, hash::Hasher};

@@ -23,9 +23,9 @@ use crate::{
 /// Text bodies are checked for UTF-8 once, as a whole. Packets in the binary form of revision 3 that
 /// [`decode_binary`] ignores are passed over, and so is `0:` in the text form.
 ///
-/// Stricter than the reference in two places of revision 3, where leniency would hand over data that
-/// nobody sent: a length beyond the end is an error (there, in the binary form, a shortened message),
-/// and so is a length that cuts a character in two (there, half of it).
+/// Stricter than the reference in two places of revision 3, where leniency would hand over data that nobody sent. A
+/// length beyond the end is an error: there, in the binary form, a shortened message. So is a length that cuts a
+/// character in two: there, half of it.
 pub struct PayloadDecoder {
     form: PayloadForm,
     /// Of a text form, what is valid UTF-8 of it.

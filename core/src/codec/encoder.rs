@@ -9,8 +9,8 @@ use crate::codec::{Data, PacketRef, PayloadForm, base64};
 
 /// Collects packets into one polling body, as many as fit.
 ///
-/// Text is put in as it is: in revision 4 a message that holds the separator `1E` comes out as two
-/// packets at the peer, for the protocol has no escape for it.
+/// Text is put in as it is. In revision 4 a message that holds the separator `1E` comes out as two packets at the
+/// peer: the protocol has no escape for it.
 pub struct PayloadEncoder {
     form: PayloadForm,
     max: usize,

@@ -122,9 +122,9 @@ pub fn decode_text(revision: Revision, text: Text) -> Result<Packet, DecodeError
 
 /// The packet in one binary message. Its data are a slice of `bytes`.
 ///
-/// Revision 4: always a message. Revision 3: the first byte is the type's number; `None` for an empty
-/// message and for an unknown type, which the protocol's reference ignores too, and without data if
-/// the type is not a message's and the data are not UTF-8.
+/// Revision 4: always a message. Revision 3: the first byte is the type's number. `None` for an empty message and
+/// for an unknown type, which the protocol's reference ignores too. Without data if the type is not a message's and
+/// the data are not UTF-8.
 pub fn decode_binary(revision: Revision, mut bytes: Bytes) -> Option<Packet> {
     if revision == Revision::V4 {
         return Some(Packet::Message(bytes.into()));

@@ -50,9 +50,9 @@ pub fn encode_response(index: &str, payload: &[u8]) -> Bytes {
 ///
 /// `None` if the form has no field `d`, or several: such a request is answered, and brings nothing.
 ///
-/// Because browsers change newlines in forms, the client writes a newline as `\n`, a backslash and
-/// an `n`, and puts one more backslash before every `\n` that was there already. Both are undone. (A
-/// backslash right before a newline looks like the second and becomes it: JSONP cannot carry it.)
+/// Browsers change newlines in forms. So the client writes a newline as `\n`, a backslash and an `n`. It puts one
+/// more backslash before every `\n` that was there already. Both are undone. (A backslash right before a newline
+/// looks like the second and becomes it: JSONP cannot carry it.)
 ///
 /// # Errors
 ///

@@ -133,9 +133,9 @@ fn packet(kind: u8, data: impl FnOnce() -> Text) -> Option<Packet> {
 
 /// How several packets stand in one polling body.
 ///
-/// Revision 4 knows one form. Revision 3 knows two: a server may answer in the binary form only if
-/// the client takes binary (no `b64` in its query) and at least one packet is a binary message; what
-/// a client sent is told by its `Content-Type`.
+/// Revision 4 knows one form. Revision 3 knows two. A server may answer in the binary form only if at least one
+/// packet is a binary message, and the client takes binary: no `b64` in its query. The `Content-Type` tells what a
+/// client sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PayloadForm {
     /// `<packet> 1E <packet>`: text, binary messages in base64.

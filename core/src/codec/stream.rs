@@ -1,8 +1,8 @@
 //! Packets on a stream, one behind the other (WebTransport).
 //!
-//! Every packet has a header: bit 7 tells binary (1) from text (0), the other seven the length in
-//! bytes, or 126 and the length follows in 2 bytes, or 127 and it follows in 8, most significant byte
-//! first. Then comes a text packet of revision 4, or the bytes of a binary message.
+//! Every packet has a header. Bit 7 tells binary (1) from text (0), the other seven the length in bytes. With 126
+//! there, the length follows in 2 bytes, with 127 in 8, most significant byte first. Then comes a text packet of
+//! revision 4, or the bytes of a binary message.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -90,8 +90,8 @@ pub fn encode(packet: PacketRef<'_>) -> Chunk {
 
 /// Takes packets out of the bytes of a stream, however these are cut.
 ///
-/// Holds no more than the packet that is under way, of that no more than has come, and checks its
-/// length against the limit before the first byte is kept.
+/// Holds no more than the packet that is under way, and of that no more than has come. Checks its length against
+/// the limit before the first byte is kept.
 pub struct Decoder {
     max: usize,
     /// How many packets came out.

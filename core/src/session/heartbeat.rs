@@ -13,9 +13,9 @@ impl ServerSession {
     /// Counts bytes that were read on a connection of this session. They are signs of life, at a
     /// minimum rate.
     ///
-    /// A pong, or a ping of revision 3, may wait behind a large message or POST. So the client has longer
-    /// for it while these come: as long again whenever as many bytes have moved as 1 KiB a second makes in
-    /// the time that it has, and 4 KiB at least.
+    /// A pong, or a ping of revision 3, may wait behind a large message or POST. So the client has longer for it
+    /// while these come. It has as long again whenever as many bytes have moved as 1 KiB a second makes in that
+    /// time, and 4 KiB at least.
     #[inline]
     pub fn handle_progress(&mut self, now: Time, bytes: usize) {
         if self.timers.is_set(ServerTimerKind::Heartbeat)

@@ -1,9 +1,8 @@
 //! One Engine.IO session, server side.
 //!
-//! A [`ServerSession`] is fed by the HTTP exchanges and WebSockets that carry its id, from however many
-//! TCP connections, and knows nothing of bytes on a socket. The files beside this one hold one rule
-//! each: `polling` (a GET, a POST), `upgrade` (the transaction that moves a session to a WebSocket),
-//! `heartbeat`.
+//! A [`ServerSession`] is fed by the HTTP exchanges and WebSockets that carry its id, from however many TCP
+//! connections. It knows nothing of bytes on a socket. The files beside this one hold one rule each: `polling` (a
+//! GET, a POST), `upgrade` (the transaction that moves a session to a WebSocket), `heartbeat`.
 
 mod heartbeat;
 mod opening;

@@ -8,9 +8,8 @@ use bytes::{Buf, Bytes};
 /// A queue of bytes for one connection. Heads and small payloads are copied one behind the other.
 /// Large payloads are kept as shared slices, so that one `writev` sends everything.
 ///
-/// Read it through [`Buf`]. Once everything has been consumed it starts again at the front of the
-/// same storage, so a driver may keep one per thread and hand it to a connection only when that
-/// connection's socket would not take all.
+/// Read it through [`Buf`]. Once everything has been consumed it starts again at the front of the same storage. So
+/// a driver may keep one per thread, and hand it to a connection only when the socket does not take all.
 ///
 /// [`Buf`]: https://docs.rs/bytes/1/bytes/buf/trait.Buf.html
 #[derive(Default)]

@@ -121,8 +121,8 @@ impl<R: Runtime> Task<R> {
     /// One round: what came on all connections, then the clock and what the session wants. Returns whether another
     /// is worth it.
     ///
-    /// First everything that came: a ping that waits in a socket is in time, and a session that knows of the response to
-    /// its probe does not begin another poll.
+    /// First everything that came. A ping that waits in a socket is in time. A session that knows of the response
+    /// to its probe does not begin another poll.
     fn drive(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let (mut came, mut wants, mut drained) = (false, false, false);
         for _ in 0..MAX_READS {

@@ -1,13 +1,11 @@
 //! HTTP/1.1 (RFC 9112), both sides.
 //!
-//! [`Server`] turns the bytes of one connection into requests, one exchange at a time, and writes
-//! the answers. [`Client`] writes requests, one at a time, and turns bytes into their answers. What
-//! both need (finding the end of a head, fields, the rules for the length of a body, chunked
-//! decoding) stands in modules that do not know the role.
+//! [`Server`] turns the bytes of one connection into requests, one exchange at a time, and writes the answers.
+//! [`Client`] writes requests, one at a time, and turns bytes into their answers. Modules that do not know the role
+//! have what both need: the end of a head, fields, the length of a body, chunked decoding.
 //!
-//! Where RFC 9112 leaves a recipient the choice between guessing and refusing, this refuses: a
-//! message that two parties can read in two ways is how requests are smuggled past a proxy, and
-//! how one request gets the answer of another.
+//! Where RFC 9112 leaves a recipient the choice between guessing and refusing, this refuses. A message that two
+//! parties can read in two ways smuggles requests past a proxy, and gives one request the answer of another.
 
 mod body;
 mod chunked;

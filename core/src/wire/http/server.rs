@@ -51,10 +51,9 @@ use crate::{
 /// assert!(!out.is_empty() && !server.in_exchange() && server.wants_input());
 /// ```
 ///
-/// **Closing.** After an answer that is the last, [`is_closing`](Self::is_closing): the driver writes
-/// what is in the output, shuts down its sending side, and goes on reading into `handle_bytes`, which
-/// discards, until the end of the stream or the `Linger` timer makes it
-/// [`is_closed`](Self::is_closed).
+/// **Closing.** After an answer that is the last, [`is_closing`](Self::is_closing). The driver writes what is in
+/// the output, shuts down its sending side, and goes on reading into `handle_bytes`, which discards. The end of the
+/// stream or the `Linger` timer makes it [`is_closed`](Self::is_closed).
 ///
 /// **Panics.** None.
 pub struct Server {
@@ -169,9 +168,9 @@ impl Server {
 
     /// Does what is due at `now`; nothing if that is earlier than [`poll_timeout`](Self::poll_timeout).
     ///
-    /// A partial head or body is answered with 408. An idle connection is closed in silence, and so is
-    /// one that has lingered, except while `out`, which must be this connection's own, still holds an
-    /// answer that the peer is taking: then the timer starts again.
+    /// A partial head or body is answered with 408. An idle connection is closed in silence, and so is one that has
+    /// lingered. While `out` still holds an answer that the peer is taking, the timer starts again instead: `out`
+    /// must be this connection's own.
     pub fn handle_timeout(&mut self, now: Time, out: &mut Output) -> Option<Event> {
         let (deadline, kind) = self.poll_timeout()?;
         if now < deadline {

@@ -211,9 +211,9 @@ impl WebSocket {
     /// its Close, a violation or the end of the connection is awaited: give that a time limit.
     /// Does nothing if already [closing](Self::is_closing).
     ///
-    /// A frame without a code has no reason either (section 5.5.1). A `code` that must not stand in
-    /// a frame (section 7.4: 1005, 1006, 1015, any unassigned one below 3000, or 5000 and up) is
-    /// left out, and a reason longer than 123 bytes is cut before the character that does not fit.
+    /// A frame without a code has no reason either (section 5.5.1). A `code` that must not stand in a frame is left
+    /// out: 1005, 1006, 1015, any unassigned one below 3000, 5000 and up (section 7.4). A reason longer than 123
+    /// bytes is cut before the character that does not fit.
     pub fn close(&mut self, code: Option<u16>, reason: &str, out: &mut Output) {
         if self.is_closing() {
             return;
