@@ -23,7 +23,7 @@ pub struct Limits {
     /// The most HTTP header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,
     /// Bytes queued for the peer from which on `send` answers `Full`. A message counts as its length
-    /// plus [`Limits::MESSAGE_OVERHEAD`]; the last one taken may go beyond the limit. Default 1 MiB.
+    /// plus [`Limits::MESSAGE_OVERHEAD`] for each of its parts; the last one taken may go beyond the limit. Default 1 MiB.
     pub max_queued: usize,
     /// Unread bytes from which on the peer is slowed down. Unread are bytes that were received but
     /// not yet taken by the application. The WebSocket is no longer read and the POST not answered
