@@ -180,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn text_is_copied_only_if_something_in_it_is_to_be_decoded() {
+        assert!(matches!(decode("a.b~c-d_e"), Cow::Borrowed("a.b~c-d_e")));
+        for text in ["a%20b", "a+b"] {
+            assert!(matches!(decode(text), Cow::Owned(decoded) if decoded == "a b"), "{text}");
+        }
+    }
+
+    #[test]
     fn what_has_a_meaning_in_a_target_is_not_escaped() {
         assert_eq!(escape_illegal("/a%20b/?c=d&e+f;g"), "/a%20b/?c=d&e+f;g");
         assert_eq!(escape_illegal("a b\r\n\u{e9}<"), "a%20b%0D%0A%C3%A9%3C");

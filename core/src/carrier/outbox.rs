@@ -336,5 +336,11 @@ mod tests {
         put(&mut outbox, &mut shared, b"abc");
         assert_eq!(outbox.flush(&mut shared, Time::ZERO, &mut Broken), Err("broken"));
         assert!(shared.is_empty() && outbox.is_flushed());
+        // The same of what was kept.
+        put(&mut outbox, &mut shared, b"abc");
+        assert_eq!(flush(&mut outbox, &mut shared, 0, 1), b"a");
+        assert_eq!(outbox.flush(&mut shared, Time::ZERO, &mut Broken), Err("broken"));
+        assert!(outbox.is_flushed() && !outbox.is_blocked());
+        assert!(outbox.take_empty().is_some());
     }
 }

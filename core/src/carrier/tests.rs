@@ -1,7 +1,7 @@
 //! Carriers between bytes and sessions, without sockets.
 
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec, vec::Vec};
-use core::time::Duration;
+use core::{task::Waker, time::Duration};
 
 use bytes::Buf;
 
@@ -25,7 +25,7 @@ struct Server {
 struct Nobody;
 
 impl FromWaker for Nobody {
-    fn from_waker(_: core::task::Waker) -> Option<Self> {
+    fn from_waker(_: Waker) -> Option<Self> {
         None
     }
 }
@@ -359,6 +359,30 @@ fn end_of_a_session_is_told_before_the_closing_handshake_ends() {
         socket.lose(second(45), &mut guard, WebSocketEnd::Failed);
         assert!(server.session().poll_event().is_none());
     }
+}
+
+/// Has a task woken for each event.
+struct Waking(Waker);
+
+impl Layer for Waking {
+    fn handle_event(&mut self, cx: &mut LayerContext<'_>, _: Event) {
+        cx.wake(self.0.clone());
+    }
+}
+
+#[test]
+fn tasks_that_a_layer_wakes_are_left_to_whoever_has_the_lock() {
+    let session = polling(ServerConfig::default()).session().clone();
+    let mut entry = Entry::<Waker>::new(Time::ZERO, session);
+    assert!(!entry.has_layer());
+    entry.set_layer(Box::new(Waking(Waker::noop().clone())));
+    assert!(entry.has_layer());
+    let mut wakes: Vec<Waker> = Vec::new();
+    assert_eq!(entry.settle(None, &mut wakes), Settled::default());
+    assert!(wakes.is_empty());
+    entry.session_mut().abort();
+    assert_eq!(entry.settle(None, &mut wakes), Settled::default());
+    assert_eq!(wakes.len(), 1);
 }
 
 const LINGER: Duration = Duration::from_secs(2);

@@ -223,3 +223,39 @@ impl Channel {
 /// The least time in which a peer has to answer: without any, a session would be over before its first
 /// ping, and one whose application is slow would be looked at without end.
 pub(crate) const MIN_PING_TIMEOUT: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{encoded::IntoEncoded, packet::Revision};
+
+    /// A channel on which so many messages have come and gone in either direction.
+    fn after_a_burst_of(messages: usize) -> Channel {
+        let (mut channel, limits) = (Channel::default(), Limits::default());
+        for _ in 0..messages {
+            channel.send("a".into_encoded(), &limits).unwrap();
+            channel.deliver("b".into(), &limits);
+        }
+        while channel.queue.pop_frame(Revision::V4, false).is_some() {}
+        while channel.poll_event().is_some() {}
+        channel
+    }
+
+    #[test]
+    fn storage_of_a_burst_is_given_back_and_that_of_a_few_messages_kept() {
+        for (messages, kept) in [(queue::KEPT, queue::KEPT), (queue::KEPT + 1, 0)] {
+            let mut channel = after_a_burst_of(messages);
+            assert!(channel.events.capacity() >= messages);
+            channel.shrink();
+            assert_eq!((channel.events.capacity(), channel.queue.capacity()), (kept, kept));
+        }
+    }
+
+    #[test]
+    fn events_that_wait_are_kept_with_their_storage() {
+        let mut channel = after_a_burst_of(100);
+        channel.tell(Event::Upgraded);
+        channel.shrink();
+        assert_eq!(channel.poll_event(), Some(Event::Upgraded));
+    }
+}

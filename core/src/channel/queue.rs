@@ -237,6 +237,12 @@ impl Queue {
         }
     }
 
+    /// Places for packets that there are.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.packets.capacity()
+    }
+
     /// Gives back the storage of a burst that is over.
     pub(crate) fn shrink(&mut self) {
         if self.packets.is_empty() && self.packets.capacity() > KEPT {

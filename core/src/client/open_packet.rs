@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_session_id_and_the_longest_packet_are_taken() {
+        let sid = "x".repeat(MAX_SID);
+        let data = format!(r#"{{"sid":"{sid}","pingInterval":1,"pingTimeout":1}}"#);
+        assert_eq!(OpenPacket::parse(&data).unwrap().sid, sid);
+        let longest = format!("{data:MAX_OPEN$}");
+        assert_eq!(longest.len(), MAX_OPEN);
+        assert!(OpenPacket::parse(&longest).is_some());
+        assert_eq!(OpenPacket::parse(&(longest + " ")), None);
+    }
+
+    #[test]
     fn what_is_no_handshake_is_refused() {
         let long = "x".repeat(MAX_SID + 1);
         for data in [

@@ -284,6 +284,23 @@ mod tests {
     }
 
     #[test]
+    fn reconnector_starts_with_the_first_delay_again_after_a_session_that_opened() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
+        let mut reconnector = Reconnector::new(policy(0.0));
+        let mut next_due = |opens: bool| {
+            if opens {
+                reconnector.handle_opened();
+                assert_eq!(reconnector.attempts(), 0);
+            }
+            reconnector.handle_lost(Time::ZERO, &mut entropy);
+            reconnector.poll_timeout()
+        };
+        for (opens, millis) in [(false, 100), (false, 200), (true, 100), (true, 100)] {
+            assert_eq!(next_due(opens), Some(Time::from_millis(millis)));
+        }
+    }
+
+    #[test]
     fn stopped_reconnector_opens_nothing_more() {
         let mut entropy = |buffer: &mut [u8]| buffer.fill(0);
         let mut reconnector = Reconnector::new(Reconnect::default());

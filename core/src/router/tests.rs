@@ -7,7 +7,7 @@ use crate::{
     config::{Cookie, Cors, CorsOrigin, Transports},
     exchange::Response,
     session::{ExchangeId, ServerAction},
-    wire::http::RequestHead,
+    wire::{http::RequestHead, ws::HandshakeError},
 };
 use crate::{session::CarrierId, time::Time};
 
@@ -223,8 +223,27 @@ fn refusals_have_the_status_and_body_of_the_protocol() {
         assert_eq!((response.status, &response.body[..]), (status, body.as_bytes()));
         assert_eq!(response.content_type, Some("application/json"));
     }
-    let response = Reject::MethodNotAllowed.response();
-    assert_eq!((response.status, response.headers.as_bytes()), (405, &b"Allow: GET, POST\r\n"[..]));
+}
+
+#[test]
+fn refusals_without_a_code_of_the_protocol_have_a_status_and_a_sentence() {
+    let cases = [
+        (Reject::NotFound, 404, "", "the path does not belong to this server"),
+        (
+            Reject::MethodNotAllowed,
+            405,
+            "Allow: GET, POST\r\n",
+            "a session takes GET and POST only",
+        ),
+        (HandshakeError::Method.into(), 405, "Allow: GET\r\n", &HandshakeError::Method.to_string()),
+        (Reject::Unavailable, 503, "", "the server takes no new sessions now"),
+    ];
+    for (reject, status, headers, body) in cases {
+        let response = reject.response();
+        assert_eq!((response.status, &response.body[..]), (status, body.as_bytes()));
+        assert_eq!(response.headers.as_bytes(), headers.as_bytes(), "{body}");
+        assert_eq!(response.content_type, Some("text/plain; charset=UTF-8"));
+    }
 }
 
 fn cors(origin: CorsOrigin, change: impl FnOnce(&mut Cors)) -> Router {

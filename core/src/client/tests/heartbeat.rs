@@ -203,6 +203,23 @@ fn in_revision_3_a_pong_is_due_within_the_timeout() {
 }
 
 #[test]
+fn in_revision_3_a_pong_in_the_grace_period_makes_the_next_ping_due_at_once() {
+    for (extended_to, due_at_once) in [(20, false), (30, true)] {
+        let (mut host, on) = (v3(), WebSocketId(1));
+        host.wait(secs(25));
+        assert_eq!(host.frames(on), ["2"]);
+        host.session.extend_deadlines(host.now + secs(extended_to));
+        host.text(on, "3");
+        host.wait(secs(0));
+        assert_eq!(host.frames(on) == ["2"], due_at_once, "{extended_to} s");
+        // The answer to that one is on time again.
+        host.text(on, "3");
+        host.wait(millis(24_999));
+        assert!(host.frames(on).is_empty());
+    }
+}
+
+#[test]
 fn pings_of_a_server_that_reads_no_pongs_do_not_pile_up() {
     let (mut host, on) = Host::websocket();
     for _ in 0..1000 {

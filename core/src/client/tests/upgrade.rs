@@ -25,6 +25,27 @@ fn a_probe_goes_on_beside_polling_until_it_is_answered() {
 }
 
 #[test]
+fn a_session_is_upgrading_while_a_websocket_is_probed() {
+    for completes in [true, false] {
+        let mut host = Host::new(|_| {});
+        assert!(!host.session.is_upgrading());
+        host.answer_get(&open(r#"["websocket"]"#));
+        assert!(host.session.is_upgrading());
+        let on = host.open_socket();
+        host.frames(on);
+        host.text(on, "3probe");
+        assert!(host.session.is_upgrading(), "a GET is under way");
+        if completes {
+            host.answer_get("6");
+        } else {
+            host.lose_socket(on, WebSocketEnd::Failed);
+        }
+        assert!(!host.session.is_upgrading());
+        assert_eq!(host.session.websocket_works(), completes);
+    }
+}
+
+#[test]
 fn the_session_moves_only_once_get_and_post_have_ended() {
     let (mut host, on) = Host::probing();
     host.send("a");
@@ -34,6 +55,32 @@ fn the_session_moves_only_once_get_and_post_have_ended() {
     host.answer_post();
     assert_eq!(host.frames(on), ["5"]);
     assert_eq!(host.events(), [Event::Upgraded]);
+}
+
+#[test]
+fn a_session_is_idle_while_a_message_would_go_out_at_once() {
+    let mut host = Host::new(|_| {});
+    assert!(!host.session.is_idle(), "it is not open");
+    host.answer_get(&open(r#"["websocket"]"#));
+    assert!(host.session.is_idle());
+    host.send("a");
+    assert_eq!((host.posted(), host.session.queued()), ("4a", 0));
+    assert!(!host.session.is_idle(), "a POST is under way");
+    host.answer_post();
+    assert!(host.session.is_idle());
+    let on = host.open_socket();
+    assert_eq!(host.frames(on), ["2probe"]);
+    host.text(on, "3probe");
+    host.answer_get("6");
+    assert!(!host.session.is_idle(), "the upgrade packet goes first");
+    assert_eq!(host.frames(on), ["5"]);
+    assert!(host.session.is_idle());
+    host.send("b");
+    assert!(!host.session.is_idle(), "it is queued");
+    assert_eq!(host.frames(on), ["4b"]);
+    assert!(host.session.is_idle());
+    host.close();
+    assert!(!host.session.is_idle(), "it is closed");
 }
 
 #[test]

@@ -29,6 +29,19 @@ fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
 }
 
 #[test]
+fn a_server_whose_deadlines_are_extended_may_answer_a_close_until_then() {
+    let (mut server, connection, _) = Server::websocket();
+    server.hub.close(server.now);
+    server.drain();
+    server.hub.extend_deadlines(server.now + Duration::from_secs(10));
+    server.wait(Duration::from_millis(9999));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [connection]);
+    assert!(server.hub.is_finished());
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
     let (mut server, connection, mut ws) = Server::websocket();

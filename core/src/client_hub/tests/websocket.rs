@@ -20,6 +20,23 @@ fn a_session_upgrades_and_leaves_no_other_connection() {
 }
 
 #[test]
+fn a_connection_is_probing_from_its_handshake_to_the_upgrade() {
+    let (mut server, get) = Server::polling(r#"["websocket"]"#);
+    let socket = server.connect();
+    let probing = |server: &Server| [get, socket].map(|id| server.hub.is_probing(id));
+    assert_eq!(probing(&server), [false, false], "it is no WebSocket yet");
+    let mut ws = server.accept(socket);
+    assert_eq!(probing(&server), [false, true]);
+    server.say(socket, &mut ws, "3probe");
+    assert_eq!(probing(&server), [false, true], "a GET is under way");
+    server.answer(get, "6");
+    assert_eq!(server.events(), [Event::Upgraded]);
+    assert_eq!(probing(&server), [false, false]);
+    server.hub.handle_lost(server.now, socket);
+    assert_eq!(probing(&server), [false, false], "the name is forgotten");
+}
+
+#[test]
 fn what_comes_behind_the_101_in_the_same_read_counts() {
     let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
     let connection = server.connect();

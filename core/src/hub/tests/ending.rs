@@ -294,6 +294,36 @@ fn closing_the_hub_lets_everything_out_and_ends_everything() {
 }
 
 #[test]
+fn the_end_of_a_session_drives_other_connections_only_if_it_is_the_last_of_a_closing_hub() {
+    let mut world = World::new();
+    let idle = world.accept();
+    let drives = format!("Write({idle:?})");
+    let times = |world: &World| world.log.iter().filter(|line| line.ends_with(&drives)).count();
+    let (_, on) = world.open_websocket();
+    world.hub.handle_lost(world.now, on);
+    world.drain();
+    assert_eq!((world.hub.sessions(), times(&world)), (0, 0), "the hub goes on");
+    let sessions = [(); 2].map(|()| {
+        let (session, on) = world.open_websocket();
+        world.let_out(on, 0);
+        for message in ["written", "queued"] {
+            world.hub.send(session, message).unwrap();
+            world.drain();
+        }
+        session
+    });
+    world.hub.close(world.now);
+    for (session, expected) in sessions.into_iter().zip([0, 1]) {
+        world.drain();
+        assert_eq!(times(&world), 0, "a session lives");
+        world.hub.abort_session(session);
+        world.drain();
+        assert_eq!(times(&world), expected);
+    }
+    assert!(world.socket(idle).shut_down);
+}
+
+#[test]
 fn a_client_that_polls_gets_what_was_queued_when_the_hub_closed() {
     let mut world = World::new();
     let on = world.accept();

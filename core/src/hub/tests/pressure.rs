@@ -89,6 +89,25 @@ fn a_write_that_the_loop_leaves_out_does_not_keep_what_comes_from_being_answered
 }
 
 #[test]
+fn a_loop_that_takes_a_part_is_given_nothing_more_before_it_is_writable() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.hub.send(session, "message").unwrap();
+    assert!(matches!(world.hub.poll(), Some(Output::Write(_))));
+    for _ in 0..3 {
+        let mut calls = 0;
+        for _ in 0..2 {
+            world.hub.transmit(world.now, on, |_| {
+                calls += 1;
+                1
+            });
+        }
+        assert_eq!(calls, 1);
+        world.hub.handle_writable(world.now, on);
+    }
+}
+
+#[test]
 fn what_is_queued_moves_with_the_session_when_it_upgrades() {
     let mut world = World::new();
     let (polls, socket) = (world.accept(), world.accept());

@@ -120,6 +120,33 @@ fn a_websocket_that_takes_nothing_is_ended_by_the_heartbeat() {
 }
 
 #[test]
+fn a_peer_that_reads_a_large_message_steadily_is_not_taken_for_silent() {
+    for polling in [false, true] {
+        let mut world = World::new();
+        let (session, on) = if polling {
+            let on = world.accept();
+            let (session, query) = world.open_polling(on);
+            assert_eq!(world.get(on, &query), "", "it waits");
+            (session, on)
+        } else {
+            world.open_websocket()
+        };
+        world.let_out(on, 0);
+        world.hub.send(session, "x".repeat(200_000)).unwrap();
+        world.drain();
+        for _ in 0..100 {
+            world.pass(seconds(1));
+            world.let_out(on, 2000);
+        }
+        assert_eq!(world.events(), [], "polling: {polling}");
+        assert_eq!(world.socket(on).written.len(), 200_000);
+        world.pass(seconds(100));
+        let end = world.events();
+        assert_eq!(end, [Event::Closed(CloseReason::PingTimeout)], "polling: {polling}");
+    }
+}
+
+#[test]
 fn a_heartbeat_that_is_answered_goes_on() {
     let mut world = World::new();
     let (_, on) = world.open_websocket();

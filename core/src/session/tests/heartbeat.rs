@@ -291,6 +291,26 @@ fn bytes_extend_the_time_for_a_ping_of_revision_3() {
 }
 
 #[test]
+fn a_peer_that_was_not_read_is_excused_no_more_once_bytes_have_extended_its_time() {
+    for (bytes, excused) in [(0, true), (20 * 1024, false)] {
+        let mut config = ServerConfig::default();
+        config.limits.max_unread = 1;
+        let mut peer = Peer::open("EIO=4&transport=websocket", config);
+        peer.wait(secs(25));
+        // The application is slow, and then reads on.
+        peer.text(WebSocketId(0), "4a");
+        assert!(!peer.session.is_receiving());
+        assert_eq!(peer.events(), [text("a")]);
+        assert!(peer.session.is_receiving());
+        peer.session.handle_progress(peer.now, bytes);
+        peer.wait(secs(20));
+        assert_eq!(peer.session.is_open(), excused, "{bytes} bytes");
+        peer.wait(secs(20));
+        assert_eq!(peer.closed(), CloseReason::PingTimeout);
+    }
+}
+
+#[test]
 fn bytes_never_make_a_deadline_earlier_and_are_harmless_after_the_end() {
     let (mut peer, _) = Peer::websocket();
     peer.wait(secs(25));

@@ -17,6 +17,25 @@ fn a_probe_is_answered_and_the_waiting_get_ends_at_once() {
 }
 
 #[test]
+fn a_session_is_upgrading_while_a_websocket_is_probed() {
+    for completes in [true, false] {
+        let mut peer = Peer::polling();
+        assert!(!peer.session.is_upgrading());
+        let on = peer.socket();
+        assert!(peer.session.is_upgrading());
+        peer.text(on, "2probe");
+        assert!(peer.session.is_upgrading());
+        if completes {
+            peer.text(on, "5");
+        } else {
+            peer.session.handle_websocket_lost(peer.now, on, WebSocketEnd::Failed);
+        }
+        assert!(!peer.session.is_upgrading());
+        assert_eq!(peer.session.transport() == TransportKind::WebSocket, completes);
+    }
+}
+
+#[test]
 fn a_get_while_upgrading_ends_after_100_ms_or_with_data() {
     let mut peer = Peer::polling();
     let on = peer.socket();
