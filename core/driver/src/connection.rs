@@ -138,6 +138,10 @@ impl<S: Stream> Connection<S> {
         }
         if cause == Cause::Any {
             reader.wake();
+            // Runtimes that tell late of what came would let it be overtaken by what came after.
+            if state.expects_input() {
+                reader.distrust();
+            }
             state.handle_timeout(now, &shared.http);
             // The task may have been woken because the stream takes bytes again.
             state.handle_writable();

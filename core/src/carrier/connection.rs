@@ -354,6 +354,18 @@ impl<S, Q, F> Connection<S, Q, F> {
         }
     }
 
+    /// Returns whether a connection that is woken has most likely something to read.
+    ///
+    /// It waits for a request, or for the upgrade of the session that probes its WebSocket. What comes then is to be
+    /// seen in the order in which it came on several connections.
+    pub const fn expects_input(&self) -> bool {
+        match &self.role {
+            Role::Exchanges(exchanges) => exchanges.is_listening(),
+            Role::WebSocket(socket, _) => socket.is_probing(),
+            Role::Lingering { .. } => false,
+        }
+    }
+
     /// Returns whether the socket did not take everything.
     pub const fn is_blocked(&self) -> bool {
         self.outbox.is_blocked()

@@ -207,17 +207,22 @@ impl<W: Clone> Entry<W> {
     {
         self.set_now(now);
         self.alarm.expire(now);
+        self.expire(now);
+        let mut settled = Settled::default();
+        if self.layer_deadline().is_some_and(|due| due <= now) {
+            settled.notified = self.with_context(wakes, |layer, cx| layer.handle_timeout(cx));
+        }
+        settled
+    }
+
+    /// Handles the deadlines of the session that have passed.
+    pub(super) fn expire(&mut self, now: Time) {
         if let Some(due) = self.session.peer_deadline().filter(|&due| due <= now)
             && let Some(until) = self.grace.extend(due, now)
         {
             self.session.extend_deadlines(until);
         }
         self.session.handle_timeout(now);
-        let mut settled = Settled::default();
-        if self.layer_deadline().is_some_and(|due| due <= now) {
-            settled.notified = self.with_context(wakes, |layer, cx| layer.handle_timeout(cx));
-        }
-        settled
     }
 
     /// Returns the next deadline of the session and its layer.
@@ -242,12 +247,6 @@ impl<W: Clone> Entry<W> {
     /// Puts a layer on top of the session. Events that wait go to it in the next [`settle`](Self::settle).
     pub fn set_layer(&mut self, layer: Box<dyn Layer>) {
         self.layer = Some(layer);
-    }
-
-    /// Returns whether a layer takes the session's events.
-    #[inline]
-    pub const fn has_layer(&self) -> bool {
-        self.layer.is_some()
     }
 
     /// Calls `f` with the layer and its session. `None` if there is none of that type.

@@ -248,7 +248,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         Next::Stay
     }
 
-    const fn is_listening(&self) -> bool {
+    /// Returns whether no request is being handled.
+    pub const fn is_listening(&self) -> bool {
         matches!(self.stage, Stage::Listening)
     }
 
@@ -407,6 +408,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         let mut guard = host.lock(now, &session, id);
         match guard.session().admit(request)? {
             Admission::Poll => {
+                // It is no sign of life that could save a session whose time is over.
+                if guard.expire(now) {
+                    return Err(Reject::UnknownSession);
+                }
                 guard.attach();
                 guard.session().handle_poll(now, ExchangeId(id));
             }

@@ -128,6 +128,14 @@ pub trait Guard {
         self.held().entry.session_mut()
     }
 
+    /// Ends a session whose peer has been silent for too long, if its owner has not noticed. Returns whether it is
+    /// over.
+    fn expire(&mut self, now: Time) -> bool {
+        let Held { entry, .. } = self.held();
+        entry.expire(now);
+        entry.session().is_closed()
+    }
+
     /// Makes the holder a carrier of the session.
     ///
     /// Actions for it are kept until it takes them, and its connection is woken then.

@@ -58,6 +58,8 @@ pub struct WebSocketCarrier {
     peer: Peer,
     /// The session may have more than was taken the last time.
     unfinished: bool,
+    /// The session is being moved to it.
+    probing: bool,
 }
 
 /// This side of the closing handshake (RFC 6455 section 7.1.2).
@@ -105,6 +107,7 @@ impl WebSocketCarrier {
             closing: Closing::Open,
             peer: Peer::Open,
             unfinished: true,
+            probing: false,
         }
     }
 
@@ -139,6 +142,11 @@ impl WebSocketCarrier {
     /// Returns whether too many replies wait for the peer to be read.
     pub const fn is_flooded(&self) -> bool {
         self.replies as usize >= MAX_REPLIES
+    }
+
+    /// Whether the session is being moved to it.
+    pub const fn is_probing(&self) -> bool {
+        self.probing
     }
 
     /// Whether the session may have more than was taken the last time.
@@ -222,7 +230,9 @@ impl WebSocketCarrier {
             self.unfinished = output.remaining() >= WRITE_CHUNK;
         }
         let action = guard.take_action();
-        self.reading = guard.session().is_receiving();
+        let session = guard.session();
+        self.reading = session.is_receiving();
+        self.probing = session.is_upgrading();
         if let Some(ServerAction::CloseWebSocket(_)) = action {
             self.ws.close(None, "", output);
         }

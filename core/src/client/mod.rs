@@ -428,13 +428,15 @@ impl ClientSession {
 
     /// Returns whether a message that is sent now goes out at once.
     ///
-    /// It does if the session is open, nothing is queued, and no POST is in progress.
+    /// It does if the session is open, nothing is queued, and no POST is in progress. It does not while the session
+    /// leaves polling.
     pub fn is_idle(&self) -> bool {
         self.state == State::Open
             && self.handshake.is_some()
             && !self.upgrade_due
             && self.channel.queue.is_empty()
-            && (self.transport != Transport::Polling || self.polling.may_post())
+            && (self.transport != Transport::Polling
+                || self.polling.may_post() && !self.is_pausing())
     }
 
     /// The session's id, once it is open: a secret.

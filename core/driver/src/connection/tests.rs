@@ -32,10 +32,16 @@ struct Script {
     reads: VecDeque<io::Result<Vec<u8>>>,
     /// Reads that were tried since this was last taken.
     tried: usize,
+    /// The runtime has not noticed that there is something to read.
+    late: bool,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Stream for Script {}
+impl Stream for Script {
+    fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.late { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+}
 
 impl AsyncRead for Script {
     fn poll_read(
@@ -398,6 +404,40 @@ fn connection_of_a_server_with_a_handler_lets_other_tasks_run() {
         assert!(poll(&mut connection).is_pending());
         assert_eq!(answers(&written).len(), ROUNDS);
     }
+}
+
+#[test]
+fn request_and_upgrade_are_read_although_the_runtime_has_not_noticed_them() {
+    let server = server();
+    let (mut first, polled) = connection(&server, [Ok(OPEN)]);
+    first.stream.late = true;
+    assert!(poll(&mut first).is_pending());
+    let opened = String::from_utf8(std::mem::take(&mut *lock(&polled))).unwrap();
+    let sid = opened.split('"').nth(3).unwrap();
+    first.stream.reads.push_back(Ok(ELSEWHERE.as_bytes().to_vec()));
+    assert!(poll(&mut first).is_pending());
+    assert_eq!(answers(&polled), ["404"]);
+
+    let (mut second, written) = connection(&server, []);
+    second.stream.late = true;
+    let upgrade = UPGRADE.replace(" HTTP", &format!("&sid={sid} HTTP"));
+    let frames: [&[u8]; 2] = [b"\x81\x86\0\0\0\x002probe", b"\x81\x81\0\0\0\x005"];
+    for (read, reply) in [upgrade.as_bytes(), frames[0]].into_iter().zip([&b"101"[..], b"3probe"]) {
+        second.stream.reads.push_back(Ok(read.to_vec()));
+        assert!(poll(&mut second).is_pending());
+        let written = std::mem::take(&mut *lock(&written));
+        assert!(written.windows(reply.len()).any(|part| part == reply));
+    }
+    second.stream.reads.push_back(Ok(frames[1].to_vec()));
+    assert!(poll(&mut second).is_pending());
+    // It is the session's from now on: what wakes its task is mostly the session.
+    second.stream.tried = 0;
+    assert!(poll(&mut second).is_pending());
+    assert_eq!(second.stream.tried, 0);
+    let get = OPEN.replace(" HTTP", &format!("&sid={sid} HTTP"));
+    first.stream.reads.push_back(Ok(get.into_bytes()));
+    assert!(poll(&mut first).is_pending());
+    assert_eq!(answers(&polled), ["400"], "the session has left polling");
 }
 
 #[test]

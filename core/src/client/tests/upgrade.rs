@@ -71,6 +71,7 @@ fn a_session_is_idle_while_a_message_would_go_out_at_once() {
     let on = host.open_socket();
     assert_eq!(host.frames(on), ["2probe"]);
     host.text(on, "3probe");
+    assert!(!host.session.is_idle(), "it waits for the GET");
     host.answer_get("6");
     assert!(!host.session.is_idle(), "the upgrade packet goes first");
     assert_eq!(host.frames(on), ["5"]);

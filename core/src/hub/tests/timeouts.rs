@@ -28,6 +28,37 @@ fn a_head_that_does_not_end_is_answered_with_408_and_lingers() {
 }
 
 #[test]
+fn a_poll_behind_the_deadline_of_a_pong_finds_the_session_gone_before_the_loop_has_noticed() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    assert_eq!(world.get(on, &query), "");
+    world.pass(seconds(25));
+    assert!(world.take(on).ends_with('2'));
+    world.now = world.now + seconds(20);
+    let refused = world.get(on, &query);
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
+    assert!(world.events().contains(&Event::Closed(CloseReason::PingTimeout)));
+    assert_eq!(world.hub.sessions(), 0);
+}
+
+#[test]
+fn a_poll_that_is_read_long_behind_the_deadline_has_a_grace_period() {
+    let mut world = World::new();
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    assert_eq!(world.get(on, &query), "");
+    world.pass(seconds(25));
+    assert!(world.take(on).ends_with('2'));
+    // The process did not run, or the pong would have been read.
+    world.now = world.now + seconds(25);
+    assert_eq!(world.get(on, &query), "");
+    let other = world.accept();
+    world.post(other, &query, "3");
+    assert_eq!(world.hub.sessions(), 1);
+}
+
+#[test]
 fn a_body_that_does_not_end_is_refused_when_the_heartbeat_ends_its_session() {
     let mut world = World::new();
     let on = world.accept();
