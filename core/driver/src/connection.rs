@@ -137,9 +137,8 @@ impl<S: Stream> Connection<S> {
             return Driven::Ended;
         }
         if cause == Cause::Any {
-            reader.wake();
             // Runtimes that tell late of what came would let it be overtaken by what came after.
-            if state.expects_input() {
+            if reader.wake() && state.expects_input() {
                 reader.distrust();
             }
             state.handle_timeout(now, &shared.http);

@@ -9,14 +9,21 @@ use std::{
 use crate::runtime::Stream;
 
 /// Knowledge about the bytes that one connection has to read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reader {
-    /// The last read left room in its buffer: it took all there was.
+    /// The last read left room in its buffer: it took all there was. In the beginning there is nothing, as far as is
+    /// known: what comes on a fresh connection does not overtake what came before on others.
     drained: bool,
     /// The next read does not rely on what the stream says.
     distrusted: bool,
     /// The last read was pending: its task is woken for the next bytes.
     waiting: bool,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { drained: true, distrusted: false, waiting: false }
+    }
 }
 
 impl Reader {
@@ -28,9 +35,9 @@ impl Reader {
         self.distrusted = true;
     }
 
-    /// Forgets that the task waits: it has been woken, perhaps for this.
-    pub(crate) const fn wake(&mut self) {
-        self.waiting = false;
+    /// Forgets that the task waits, as it has been woken, perhaps for this. Returns whether it did.
+    pub(crate) const fn wake(&mut self) -> bool {
+        mem::replace(&mut self.waiting, false)
     }
 
     /// Returns whether the task is woken once there is something to read.

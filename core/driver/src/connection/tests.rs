@@ -412,6 +412,8 @@ fn request_and_upgrade_are_read_although_the_runtime_has_not_noticed_them() {
     let (mut first, polled) = connection(&server, [Ok(OPEN)]);
     first.stream.late = true;
     assert!(poll(&mut first).is_pending());
+    assert_eq!(first.stream.tried, 0, "a fresh connection waits to be told");
+    assert!(poll(&mut first).is_pending());
     let opened = String::from_utf8(std::mem::take(&mut *lock(&polled))).unwrap();
     let sid = opened.split('"').nth(3).unwrap();
     first.stream.reads.push_back(Ok(ELSEWHERE.as_bytes().to_vec()));
@@ -420,6 +422,7 @@ fn request_and_upgrade_are_read_although_the_runtime_has_not_noticed_them() {
 
     let (mut second, written) = connection(&server, []);
     second.stream.late = true;
+    assert!(poll(&mut second).is_pending());
     let upgrade = UPGRADE.replace(" HTTP", &format!("&sid={sid} HTTP"));
     let frames: [&[u8]; 2] = [b"\x81\x86\0\0\0\x002probe", b"\x81\x81\0\0\0\x005"];
     for (read, reply) in [upgrade.as_bytes(), frames[0]].into_iter().zip([&b"101"[..], b"3probe"]) {
