@@ -9,6 +9,9 @@
 // --times N    how often in a row, default 10
 // SERVER       a server program, such as ../../target/debug/server-tokio; it gets PORT and PROFILE in its environment
 //
+// One test can fail by chance, with any server: "close HTTP long-polling forcefully closes the session" sends a GET and
+// a POST on two connections and expects the GET to be the first. Once in a few hundred runs its client sends the POST first.
+//
 // The suite expects a server on port 3000 of localhost, so one server is tested at a time and that port must be free.
 // Exits with 1 if any run has a failure, and prints the names of the tests that failed.
 
