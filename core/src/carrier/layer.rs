@@ -34,7 +34,9 @@ pub trait Layer: Any + Send {
 
 /// The surroundings of a [`Layer`] during a call.
 pub struct LayerContext<'a> {
-    /// The latest time that the session was told, by its connections, a deadline or a call of its layer.
+    /// The latest time that the session was told.
+    ///
+    /// Its connections, its deadlines and calls of its layer tell it.
     pub now: Time,
     /// The session, to send on or to close.
     pub session: &'a mut ServerSession,

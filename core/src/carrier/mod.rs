@@ -128,8 +128,9 @@ pub trait Guard {
         self.held().entry.session_mut()
     }
 
-    /// Ends a session whose peer has been silent for too long, if its owner has not noticed. Returns whether it is
-    /// over.
+    /// Handles deadlines of the session that its owner has not noticed.
+    ///
+    /// Returns whether the session is over.
     fn expire(&mut self, now: Time) -> bool {
         let Held { entry, .. } = self.held();
         entry.expire(now);
