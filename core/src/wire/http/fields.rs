@@ -53,16 +53,18 @@ impl Fields {
 
     /// The values of all fields of that name, in order.
     pub(super) fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        let is_it =
-            move |field: &&Field| self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes());
+        // Most names are of another length.
+        let is_it = move |field: &&Field| {
+            usize::from(field.name.len) == name.len()
+                && self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes())
+        };
         self.fields.iter().filter(is_it).map(|field| self.bytes(field.value))
     }
 
     /// Whether the comma-separated lists of that name have `token` as a member.
     pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.get_all(name)
-            .flat_map(list)
-            .any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+        let is_it = |member: &[u8]| member.eq_ignore_ascii_case(token.as_bytes());
+        self.get_all(name).any(|value| list(value).any(is_it))
     }
 
     fn bytes(&self, span: Span) -> &[u8] {
