@@ -289,14 +289,14 @@ impl ClientSession {
 
     /// Sets the time for which a closing session waits.
     ///
-    /// While something is queued that is the whole [`close_timeout`](super::ClientConfig::close_timeout).
+    /// While messages are queued that is the whole [`close_timeout`](super::ClientConfig::close_timeout).
     /// After that only the response to the last POST is due: a server that keeps it back delays the end
     /// no longer than its bytes may take.
     pub(super) fn limit_close(&mut self, now: Time) {
         if self.state != State::Closing {
             return;
         }
-        let last = self.polling.post.as_ref().filter(|_| self.channel.queue.is_empty());
+        let last = self.polling.post.as_ref().filter(|_| self.channel.queue.bytes() == 0);
         let response = last.map(|post| now + self.config.linger + time_for(post.body.len()));
         let deadline = response.map_or(self.close_by, |response| response.min(self.close_by));
         self.timers.set(ClientTimerKind::Close, deadline);

@@ -202,11 +202,7 @@ impl ClientHub {
     ///
     /// A server whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time) {
-        if let Some(due) = self.peer_deadline().filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
-        {
-            self.extend_deadlines(until);
-        }
+        self.give_grace(now);
         self.session.handle_timeout(now);
         for at in (0..self.connections.len()).rev() {
             if self.connections[at].deadline().is_some_and(|deadline| deadline <= now) {
@@ -218,6 +214,14 @@ impl ClientHub {
 
 /// For drivers that may not have been listening, as after a pause of the process.
 impl ClientHub {
+    fn give_grace(&mut self, now: Time) {
+        if let Some(due) = self.peer_deadline().filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.extend_deadlines(until);
+        }
+    }
+
     /// When something that the server has to do is due.
     pub fn peer_deadline(&self) -> Option<Time> {
         self.connections
@@ -256,6 +260,8 @@ impl ClientHub {
     /// Closes the session as [`close`](Self::close) does, for a reason of the application's.
     pub fn close_with(&mut self, now: Time, reason: CloseReason) {
         if self.session.is_open() {
+            // The time for the close begins now, whatever was missed before.
+            self.give_grace(now);
             self.close_by = Some(now + self.close_timeout);
         }
         self.session.close_with(now, reason);

@@ -96,6 +96,23 @@ fn a_last_post_without_a_response_delays_the_end_for_as_long_as_its_bytes_may_ta
 }
 
 #[test]
+fn a_ping_that_waits_does_not_delay_a_close() {
+    let mut host = Host::new(|config| config.revision = Revision::V3);
+    let packet = open("[]");
+    host.answer_get(&format!("{}:{packet}", packet.len()));
+    host.events();
+    host.send("a");
+    // The ping waits behind the POST, whose response does not come.
+    host.wait(millis(25_000));
+    host.close();
+    host.wait(secs(2));
+    assert!(host.events().is_empty());
+    // Its bytes may take a few milliseconds more.
+    host.wait(millis(10));
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
 fn the_bounds_of_a_close_can_be_set() {
     let mut host = Host::new(|config| {
         config.linger = millis(50);

@@ -29,6 +29,22 @@ fn a_server_that_does_not_answer_a_close_is_not_waited_for_long() {
 }
 
 #[test]
+fn a_close_after_a_pause_of_the_process_takes_no_longer_than_another() {
+    let mut server = Server::new(|config| config.close_timeout = Duration::from_secs(1));
+    let first = server.connect();
+    server.request(first);
+    server.hub.send("a").unwrap();
+    // The deadline of the handshake was missed by as much as it is long.
+    server.now = server.now + Duration::from_secs(40);
+    server.hub.close(server.now);
+    server.drain();
+    server.wait(Duration::from_millis(999));
+    assert!(!server.hub.session().is_closed());
+    server.wait(Duration::from_millis(1));
+    assert!(server.hub.session().is_closed());
+}
+
+#[test]
 fn a_server_whose_deadlines_are_extended_may_answer_a_close_until_then() {
     let (mut server, connection, _) = Server::websocket();
     server.hub.close(server.now);
