@@ -84,7 +84,7 @@ impl<S: Stream> Connection<S> {
         Self {
             id,
             state: carrier::Connection::new(now, Arc::clone(&shared.http)),
-            slot: shared.handler.is_some().then(|| Box::new(Slot::new())),
+            slot: shared.hooks.handler.is_some().then(|| Box::new(Slot::new())),
             shared,
             stream,
             peer_addr,
@@ -198,13 +198,6 @@ impl<S: Stream> Connection<S> {
                 Follow::Nothing | Follow::Write => {}
                 Follow::Shutdown => self.shutdown = Shutdown::Due,
                 Follow::End => {
-                    let mut host = ServerHost {
-                        shared,
-                        peer_addr: *peer_addr,
-                        cx,
-                        entropy,
-                        slot: slot.as_deref_mut(),
-                    };
                     state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
                     return Driven::Ended;
                 }
@@ -244,7 +237,7 @@ impl<S: Stream> Future for Connection<S> {
             Some(slot) => slot.poll(|cx, slot, cause| this.advance(cx, Some(slot), cause)),
         });
         (this.span, this.slot) = (span, slot);
-        if let (Some(handling), Some(handler)) = (rest, &this.shared.handler) {
+        if let (Some(handling), Some(handler)) = (rest, &this.shared.hooks.handler) {
             (handler.spawn)(handling);
         }
         result
@@ -310,7 +303,7 @@ impl ServerHost<'_, '_, '_> {
         let Self { shared, slot, .. } = self;
         let socket = Socket::new(Cell::Server(Arc::clone(cell)), asked.handshake);
         let admit = || shared.sessions.insert(cell);
-        let Some(handler) = &shared.handler else {
+        let Some(handler) = &shared.hooks.handler else {
             return shared.backlog.push(socket, admit).map_err(|socket| socket.abort()).is_ok();
         };
         if !admit() {
@@ -357,7 +350,7 @@ impl Host for ServerHost<'_, '_, '_> {
 
     fn ask(&mut self, head: http::RequestHead) -> Asked {
         let handshake = Arc::new(Handshake::new(head, self.peer_addr));
-        let verdict = self.shared.allow.as_ref().map(|allow| allow(Arc::clone(&handshake)));
+        let verdict = self.shared.hooks.allow.as_ref().map(|allow| allow(Arc::clone(&handshake)));
         Asked { handshake, verdict }
     }
 
@@ -401,12 +394,12 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn forwards(&self) -> bool {
-        self.shared.fallback.is_some()
+        self.shared.hooks.fallback.is_some()
     }
 
     fn forward(&mut self, head: http::RequestHead, body: Bytes) -> Forwarded {
         let request = FallbackRequest { head, body, peer_addr: self.peer_addr };
-        match &self.shared.fallback {
+        match &self.shared.hooks.fallback {
             Some(fallback) => Forwarded(fallback(request)),
             None => Forwarded(Box::pin(std::future::ready(Reject::NotFound.response()))),
         }

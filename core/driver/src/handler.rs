@@ -63,7 +63,7 @@ pub(crate) struct Slot {
     running: Option<Running>,
 }
 
-/// What a connection is known to have been woken by.
+/// The known causes for which a connection is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// Its session alone: neither its stream nor a deadline.
@@ -71,7 +71,7 @@ pub(crate) enum Cause {
     Any,
 }
 
-/// What follows once a connection has been driven.
+/// The outcome of driving a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Driven {
     /// It waits.
@@ -191,7 +191,7 @@ impl OpenSlot<'_> {
     }
 }
 
-/// Who has been woken. The task itself is woken only by the first wake outside of a poll.
+/// The parts of a task that have been woken. The first wake outside of a poll wakes the task itself.
 #[derive(Default)]
 struct Flags {
     state: AtomicU8,

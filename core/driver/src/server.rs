@@ -63,8 +63,7 @@ pub struct ServerBuilder<R: Runtime> {
 impl Server {
     /// Accepts the next session. Returns `None` once the server is closing, and all sessions have been accepted that
     /// were open before: they take no messages any more, but may have brought some. Sessions that are not accepted are
-    /// kept until the server is dropped. Where a [handler](ServerBuilder::handler) has the sessions, it waits until the
-    /// server is closing.
+    /// kept until the server is dropped. With a [handler](ServerBuilder::handler) there are none.
     ///
     /// Cancel safe: a session is either returned or still there. Sessions that are not accepted wait;
     /// when [`ServerBuilder::backlog`] of them do, handshakes are refused with status 503.
@@ -153,8 +152,8 @@ impl ServerHandle {
     /// memory, and a stream that decrypts.
     ///
     /// Spawn the future or await it, inside the runtime. It ends with the connection; dropping it ends the connection,
-    /// and with it a [handler](ServerBuilder::handler) that it polls. `peer_addr` is the address that [`Socket::peer_addr`] shows. Costs one allocation more than
-    /// a connection of a listener.
+    /// and with it a [handler](ServerBuilder::handler) that it polls. `peer_addr` is the address that
+    /// [`Socket::peer_addr`] shows. Costs one allocation more than a connection of a listener.
     pub fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,

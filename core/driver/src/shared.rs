@@ -38,9 +38,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) router: Router,
     pub(crate) http: Arc<http::Config>,
-    pub(crate) allow: Option<AllowHook>,
-    pub(crate) fallback: Option<FallbackHook>,
-    pub(crate) handler: Option<Handler>,
+    pub(crate) hooks: Hooks,
     pub(crate) options: Options,
     pub(crate) local_addrs: Vec<SocketAddr>,
     /// Sessions that wait for `Server::accept`.
@@ -49,7 +47,7 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
 }
 
-/// What a server calls of the application's.
+/// Functions of the application that a server calls.
 #[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) allow: Option<AllowHook>,
@@ -102,9 +100,7 @@ impl Shared {
             sessions,
             router,
             http: Arc::new(http),
-            allow: hooks.allow,
-            fallback: hooks.fallback,
-            handler: hooks.handler,
+            hooks,
             backlog: Backlog::new(options.backlog),
             options,
             local_addrs,
@@ -120,7 +116,7 @@ impl Shared {
     /// Returns whether a new session would be taken.
     pub(crate) fn has_room(&self) -> bool {
         // With a handler nobody accepts.
-        let has_backlog = self.handler.is_some() || self.backlog.has_room();
+        let has_backlog = self.hooks.handler.is_some() || self.backlog.has_room();
         if self.sessions.lifecycle.phase() != Phase::Running || !has_backlog {
             return false;
         }

@@ -297,7 +297,7 @@ fn server_with_handler<F: Future<Output = ()> + Send + 'static>(
     (server_with_hooks(config, options, hooks), spawned)
 }
 
-/// What the peer of a session with a handler may have unread, in bytes.
+/// Bytes that a session with a handler may have unread.
 const MAX_UNREAD: usize = 10_000;
 
 async fn echo(mut socket: Socket) {

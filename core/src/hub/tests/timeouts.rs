@@ -27,14 +27,20 @@ fn a_head_that_does_not_end_is_answered_with_408_and_lingers() {
     world.assert_lingers(on);
 }
 
-#[test]
-fn a_poll_behind_the_deadline_of_a_pong_finds_the_session_gone_before_the_loop_has_noticed() {
+/// A session on polling that has just been sent a ping, its connection, and its query.
+fn awaiting_a_pong() -> (World, ConnectionId, String) {
     let mut world = World::new();
     let on = world.accept();
     let (_, query) = world.open_polling(on);
     assert_eq!(world.get(on, &query), "");
     world.pass(seconds(25));
     assert!(world.take(on).ends_with('2'));
+    (world, on, query)
+}
+
+#[test]
+fn a_poll_behind_the_deadline_of_a_pong_finds_the_session_gone_before_the_loop_has_noticed() {
+    let (mut world, on, query) = awaiting_a_pong();
     world.now = world.now + seconds(20);
     let refused = world.get(on, &query);
     assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
@@ -44,12 +50,7 @@ fn a_poll_behind_the_deadline_of_a_pong_finds_the_session_gone_before_the_loop_h
 
 #[test]
 fn a_poll_that_is_read_long_behind_the_deadline_has_a_grace_period() {
-    let mut world = World::new();
-    let on = world.accept();
-    let (_, query) = world.open_polling(on);
-    assert_eq!(world.get(on, &query), "");
-    world.pass(seconds(25));
-    assert!(world.take(on).ends_with('2'));
+    let (mut world, on, query) = awaiting_a_pong();
     // The process did not run, or the pong would have been read.
     world.now = world.now + seconds(25);
     assert_eq!(world.get(on, &query), "");
