@@ -39,6 +39,7 @@ mod reader;
 mod runtime;
 mod scratch;
 mod server;
+mod server_builder;
 mod shards;
 mod shared;
 mod socket;
@@ -64,7 +65,8 @@ pub use crate::{
     handshake::Handshake,
     listen::listen,
     runtime::{Runtime, Stream},
-    server::{Server, ServerBuilder, ServerHandle},
+    server::{Server, ServerHandle},
+    server_builder::ServerBuilder,
     shared::FallbackRequest,
     socket::{Receiver, Sender, Socket},
 };
