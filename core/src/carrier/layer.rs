@@ -7,11 +7,11 @@ use crate::{
     time::Time,
 };
 
-/// A protocol on top of a session: WebSocketCarrier.IO, for example.
+/// A protocol on top of a session: Socket.IO, for example.
 ///
 /// A layer belongs to one session and is called where the session is, under its lock. It sees every event
 /// before the application, sends on the session, has one deadline of its own, and keeps what it likes. It is
-/// set with [`ServerHub::set_layer`](crate::ServerHub::set_layer) or the driver's `WebSocketCarrier::set_layer`, and reached again by
+/// set with [`ServerHub::set_layer`](crate::ServerHub::set_layer) or the driver's `Socket::set_layer`, and reached again by
 /// its type.
 ///
 /// **Credit.** Messages that a layer has taken count as unread until it gives their
