@@ -57,12 +57,14 @@ impl Profile {
             "noupgrade" => config.allow_upgrades = false,
             "wsonly" => config.transports = Transports::WEBSOCKET,
             "bench" => {
-                let millis = |name, default| Duration::from_millis(number(name).unwrap_or(default));
-                config.ping_interval = millis("PING_INTERVAL", 25_000);
-                config.ping_timeout = millis("PING_TIMEOUT", 20_000);
+                config.ping_interval = Duration::from_millis(25_000);
+                config.ping_timeout = Duration::from_millis(20_000);
             }
             _ => return None,
         }
+        let millis = |name| number(name).map(Duration::from_millis);
+        config.ping_interval = millis("PING_INTERVAL").unwrap_or(config.ping_interval);
+        config.ping_timeout = millis("PING_TIMEOUT").unwrap_or(config.ping_timeout);
         let broadcasts = name == "bench";
         let http_timeout = number("HTTP_TIMEOUT").filter(|_| broadcasts).map(Duration::from_millis);
         Some(Self { config, filters: name == "opts", http_timeout, broadcasts })
