@@ -9,4 +9,4 @@ pub mod payload;
 mod packet;
 
 pub use packet::{AckId, Packet, PacketData};
-pub use payload::{Args, Payload, Value};
+pub use payload::{Args, Attachment, DecodeError, EncodeError, EventError, Payload, Value};

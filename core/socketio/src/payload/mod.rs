@@ -1,31 +1,82 @@
 //! Payloads of packets: one JSON value with binary data anywhere inside.
+//!
+//! # From a payload of the application to arguments
+//!
+//! | Rust | arguments |
+//! |---|---|
+//! | tuple, tuple struct, array `[T; N]` | one for each element |
+//! | `()`, unit struct | none |
+//! | newtype struct | those of what is inside |
+//! | anything else, also slices, `Vec` and `None` | one |
+//!
+//! Reading goes the same way: a tuple takes the arguments one by one, anything else the first. A missing argument is
+//! `None` for an `Option`, and an error for other types. More arguments than asked for are ignored.
+//!
+//! # Binary data
+//!
+//! What serializes as bytes becomes an attachment: `Bytes`, `serde_bytes::ByteBuf`, [`Value::Binary`]. A `Vec<u8>`
+//! does not, because serde takes it for an array of numbers. Reading is more generous: a `Vec<u8>` takes both.
+//!
+//! | to read binary data | copies |
+//! |---|---|
+//! | [`Attachment`] and [`Args::attachment`], `&[u8]`, `Cow<[u8]>` with `#[serde(borrow)]` | none |
+//! | `Bytes`, `Vec<u8>`, `ByteBuf`, [`Value`] | one |
 
+mod args;
+mod arguments;
+mod attachment;
+mod encode;
+mod error;
+mod reader;
+mod scan;
+mod spread;
+mod string;
+#[cfg(test)]
+mod tests;
+mod typed_event;
 mod value;
+mod writer;
 
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 use enginewire::Text;
+use serde::{Deserialize, Serialize};
 
-pub use self::value::{Number, Value};
+pub use self::{
+    args::{Argument, Arguments},
+    attachment::Attachment,
+    encode::{
+        args_values, enum_event_values, event_values, write_args, write_enum_event, write_event,
+        write_value,
+    },
+    error::{DecodeError, EncodeError, EventError},
+    scan::{Shape, check_placeholders, validate_json},
+    value::{MAX_DEPTH, Number, Value},
+};
+use self::{
+    reader::Reader,
+    scan::Placeholder,
+    value::{Leaves, ValueReader},
+};
 
 /// Value that a packet carries, as it was received or is to be sent.
 ///
 /// Cloning is cheap and shares the storage, which may be that of the received message.
 #[derive(Clone, Debug)]
-pub struct Payload(pub(crate) Repr);
+pub struct Payload(Repr);
 
 #[derive(Clone, Debug)]
-pub(crate) enum Repr {
+enum Repr {
     /// Valid JSON, from the byte `start` of `message` to its end. Placeholders in it stand for `attachments`.
     Json { message: Text, start: usize, attachments: Attachments },
-    /// Of a parser that has values of its own.
-    Value(Arc<Value>),
+    /// Of a parser that has values of its own. The `attachments` are its binary data, in the order of writing.
+    Value { value: Arc<Value>, attachments: Attachments },
 }
 
-/// Binary parts of a payload in JSON, in the order of their numbers.
+/// Binary parts of a payload, in the order of their numbers.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Attachments {
+enum Attachments {
     #[default]
     None,
     One(Bytes),
@@ -34,4 +85,174 @@ pub(crate) enum Attachments {
 
 /// Arguments of an event or of an acknowledgement: a [`Payload`] that is an array.
 #[derive(Clone, Debug)]
-pub struct Args(pub(crate) Payload);
+pub struct Args(Payload);
+
+impl Payload {
+    /// Makes a payload in JSON of anything that serde can serialize.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_value`].
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodeError> {
+        Self::write(|out, attachments| write_value(out, attachments, value))
+    }
+
+    /// Takes JSON from the byte `start` of `message` on, without a copy.
+    ///
+    /// The JSON must be valid ([`validate_json`]), and its placeholders stand for attachments if there are any
+    /// ([`check_placeholders`]). Otherwise reading gives errors or nonsense, but does not panic.
+    ///
+    /// # Panics
+    ///
+    /// If `start` is past the end or not at the start of a character.
+    pub fn from_json(message: Text, start: usize, attachments: Vec<Bytes>) -> Self {
+        assert!(message.is_char_boundary(start), "{start} is not a character boundary");
+        Self(Repr::Json { message, start, attachments: attachments.into() })
+    }
+
+    /// Takes a value, for parsers of other formats than JSON.
+    ///
+    /// One that comes from a peer must be at most [`MAX_DEPTH`] levels deep.
+    pub fn from_value(value: Value) -> Self {
+        let mut attachments = Vec::new();
+        Leaves::for_each(&value, |bytes| attachments.push(bytes.clone()));
+        Self(Repr::Value { value: Arc::new(value), attachments: attachments.into() })
+    }
+
+    /// Returns the JSON, unless it came in another format.
+    ///
+    /// Binary data are placeholders in it, which stand for [`Payload::attachments`].
+    pub fn as_json(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Json { message, start, .. } => Some(&message[*start..]),
+            Repr::Value { .. } => None,
+        }
+    }
+
+    /// Returns the value, if it came in another format than JSON.
+    pub fn as_value(&self) -> Option<&Value> {
+        match &self.0 {
+            Repr::Json { .. } => None,
+            Repr::Value { value, .. } => Some(value),
+        }
+    }
+
+    /// Returns the binary data by their numbers.
+    pub fn attachments(&self) -> &[Bytes] {
+        match &self.0 {
+            Repr::Json { attachments, .. } | Repr::Value { attachments, .. } => {
+                attachments.as_slice()
+            }
+        }
+    }
+
+    /// Returns the data for which `attachment` stands, sharing their storage.
+    pub fn attachment(&self, attachment: &Attachment) -> Option<Bytes> {
+        self.attachments().get(attachment.number()).cloned()
+    }
+
+    /// Reads the payload as one value. A tuple takes an array.
+    ///
+    /// Strings and bytes can be borrowed; a string with escapes in JSON cannot, and is an error for `&str`.
+    ///
+    /// # Errors
+    ///
+    /// If the payload does not have the type.
+    pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
+        match &self.0 {
+            Repr::Json { message, start, attachments } => {
+                let json = &message[*start..];
+                let placeholders = placeholders(json, attachments)?;
+                T::deserialize(&mut Reader::new(json, &placeholders, attachments.as_slice()))
+            }
+            Repr::Value { value, .. } => {
+                T::deserialize(ValueReader::new(value, Some(&Leaves::new(value))))
+            }
+        }
+    }
+
+    /// Makes a value of the payload, in which binary data share their storage.
+    ///
+    /// # Errors
+    ///
+    /// If it is JSON that is nested too deeply, or has a number or a surrogate that values cannot have.
+    pub fn to_value(&self) -> Result<Value, DecodeError> {
+        match &self.0 {
+            Repr::Json { message, start, attachments } => {
+                let json = &message[*start..];
+                let placeholders = placeholders(json, attachments)?;
+                Reader::new(json, &placeholders, attachments.as_slice()).value()
+            }
+            Repr::Value { value, .. } => Ok((**value).clone()),
+        }
+    }
+
+    /// Appends the payload as JSON, and its binary data to `attachments`, which must be empty.
+    ///
+    /// What came as JSON is copied as it is, and its attachments are shared.
+    ///
+    /// # Errors
+    ///
+    /// If it has an object in the form of a placeholder beside binary data. That cannot happen with JSON.
+    pub fn write_json(
+        &self,
+        out: &mut Vec<u8>,
+        attachments: &mut Vec<Bytes>,
+    ) -> Result<(), EncodeError> {
+        debug_assert!(attachments.is_empty(), "the numbers in the payload begin with 0");
+        match &self.0 {
+            Repr::Json { message, start, attachments: own } => {
+                out.extend_from_slice(&message.as_bytes()[*start..]);
+                attachments.extend_from_slice(own.as_slice());
+                Ok(())
+            }
+            Repr::Value { value, attachments: own } => {
+                // The writer copies bytes and numbers them in the order of writing, which is that of `own`.
+                write_value(out, attachments, &**value)?;
+                attachments.clear();
+                attachments.extend_from_slice(own.as_slice());
+                Ok(())
+            }
+        }
+    }
+
+    fn write(
+        write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), EncodeError>,
+    ) -> Result<Self, EncodeError> {
+        let (mut out, mut attachments) = (Vec::new(), Vec::new());
+        write(&mut out, &mut attachments)?;
+        // No more memory than the text needs: it may be kept for long.
+        let text = Text::from_utf8(out.into_boxed_slice().into());
+        let text = text.map_err(|_| EncodeError::new("JSON is UTF-8"))?;
+        Ok(Self::from_json(text, 0, attachments))
+    }
+}
+
+/// The placeholders in received JSON, of which there are none without attachments.
+fn placeholders(json: &str, attachments: &Attachments) -> Result<Vec<Placeholder>, DecodeError> {
+    match attachments.as_slice() {
+        [] => Ok(Vec::new()),
+        all => scan::placeholders(json, all.len())
+            .ok_or_else(|| DecodeError::new("a placeholder stands for no attachment")),
+    }
+}
+
+impl Attachments {
+    fn as_slice(&self) -> &[Bytes] {
+        match self {
+            Self::None => &[],
+            Self::One(bytes) => core::slice::from_ref(bytes),
+            Self::Many(all) => all,
+        }
+    }
+}
+
+impl From<Vec<Bytes>> for Attachments {
+    fn from(mut attachments: Vec<Bytes>) -> Self {
+        match attachments.len() {
+            0 => Self::None,
+            1 => attachments.pop().map_or(Self::None, Self::One),
+            _ => Self::Many(attachments.into()),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Scanner of JSON that is known to be valid: where values begin and end.
+//!
+//! Nothing here recurses, and each byte is looked at once. Text that is not JSON gives nonsense, but no panic.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+
+use serde::de::IgnoredAny;
+
+use super::string;
+
+/// Kind of a JSON text, by its outermost value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `[..]`
+    Array,
+    /// `{..}`
+    Object,
+    /// `".."`
+    String,
+    /// `null`, a boolean or a number.
+    Other,
+}
+
+/// Checks that `text` is one JSON value, in one pass and without recursion.
+///
+/// Surrogates that stand alone in escapes are accepted here, as the reference does. Reading them into a string fails.
+///
+/// # Errors
+///
+/// If it is not valid JSON. The error does not show the text.
+pub fn validate_json(text: &str) -> Result<Shape, serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text)?;
+    let bytes = text.as_bytes();
+    Ok(match bytes.get(skip_space(bytes, 0)) {
+        Some(b'[') => Shape::Array,
+        Some(b'{') => Shape::Object,
+        Some(b'"') => Shape::String,
+        _ => Shape::Other,
+    })
+}
+
+/// Checks that every placeholder in valid JSON stands for one of so many attachments.
+///
+/// A placeholder is an object whose `_placeholder` is `true`, with members in any order, as in the reference.
+pub fn check_placeholders(json: &str, attachments: usize) -> bool {
+    placeholders(json, attachments).is_some()
+}
+
+/// Object that stands for an attachment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placeholder {
+    pub(super) start: usize,
+    /// Behind the closing brace.
+    pub(super) end: usize,
+    pub(super) number: usize,
+}
+
+/// The placeholders in the order of the text, or `None` if one stands for no attachment.
+pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeholder>> {
+    let text = json.as_bytes();
+    let mut found: Vec<Placeholder> = Vec::new();
+    // Objects that are open. An array is a number in the object around it, which bounds the
+    // memory by the size of the text.
+    let mut open: Vec<Object> = Vec::new();
+    let mut object = Object::default();
+    let mut at = skip_space(text, 0);
+    while let Some(&byte) = text.get(at) {
+        let start = at;
+        match byte {
+            b'{' => {
+                object.member(Member::Other);
+                let found = found.len();
+                open.push(core::mem::replace(
+                    &mut object,
+                    Object { start, found, ..Object::default() },
+                ));
+                at += 1;
+            }
+            b'}' => {
+                at += 1;
+                if object.is_placeholder {
+                    // The reference puts the attachment in its place, with all that was inside.
+                    found.truncate(object.found);
+                    let number = object.number.unwrap_or(usize::MAX);
+                    found.push(Placeholder { start: object.start, end: at, number });
+                }
+                object = open.pop().unwrap_or_default();
+            }
+            b'[' => {
+                object.member(Member::Other);
+                object.arrays += 1;
+                at += 1;
+            }
+            b']' => {
+                object.arrays = object.arrays.saturating_sub(1);
+                at += 1;
+            }
+            b'"' => {
+                let end = string_end(text, at + 1);
+                at = skip_space(text, end + 1);
+                if text.get(at) == Some(&b':') {
+                    object.key = Key::of(&json[start + 1..end]);
+                    at += 1;
+                } else {
+                    object.member(Member::Other);
+                }
+            }
+            b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => at += 1,
+            _ => {
+                at = scalar_end(text, at);
+                object.member(match &json[start..at] {
+                    "true" => Member::True,
+                    other => other.parse().map_or(Member::Other, Member::Number),
+                });
+            }
+        }
+    }
+    found.iter().all(|placeholder| placeholder.number < attachments).then_some(found)
+}
+
+#[derive(Default)]
+struct Object {
+    start: usize,
+    /// Placeholders found before it.
+    found: usize,
+    /// Arrays that are open inside it.
+    arrays: usize,
+    key: Key,
+    is_placeholder: bool,
+    number: Option<usize>,
+}
+
+#[derive(Default)]
+enum Key {
+    Placeholder,
+    Number,
+    #[default]
+    Other,
+}
+
+enum Member {
+    True,
+    Number(f64),
+    Other,
+}
+
+impl Object {
+    /// Of two members with the same key the last counts.
+    fn member(&mut self, value: Member) {
+        if self.arrays > 0 {
+            return;
+        }
+        match self.key {
+            Key::Placeholder => self.is_placeholder = matches!(value, Member::True),
+            Key::Number => {
+                self.number = match value {
+                    Member::Number(number) => index(number),
+                    _ => None,
+                }
+            }
+            Key::Other => {}
+        }
+        self.key = Key::Other;
+    }
+}
+
+impl Key {
+    fn of(raw: &str) -> Self {
+        let key = if raw.contains('\\') {
+            let mut unescaped = String::new();
+            if string::unescape(raw, &mut unescaped).is_err() {
+                return Self::Other;
+            }
+            Cow::Owned(unescaped)
+        } else {
+            Cow::Borrowed(raw)
+        };
+        match &*key {
+            "_placeholder" => Self::Placeholder,
+            "num" => Self::Number,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The number as an index, as `buffers[num]` takes it in JavaScript: `1.0`, `1e0` and `-0` are integers.
+fn index(number: f64) -> Option<usize> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked behind it"
+    )]
+    let index = number as u32;
+    (f64::from(index) == number).then_some(index as usize)
+}
+
+/// Elements of a JSON array, as they are written.
+#[derive(Clone, Debug)]
+pub(super) struct Elements<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of `text`; none if it is no array.
+    pub(super) fn new(text: &'a str) -> Self {
+        let start = skip_space(text.as_bytes(), 0);
+        let is_array = text.as_bytes().get(start) == Some(&b'[');
+        Self { text, at: if is_array { start + 1 } else { text.len() } }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.text.as_bytes();
+        let mut start = skip_space(text, self.at);
+        if text.get(start) == Some(&b',') {
+            start = skip_space(text, start + 1);
+        }
+        let end = value_end(text, start);
+        self.at = end;
+        // Nothing is left but the closing bracket, at which no value begins.
+        (end > start).then(|| &self.text[start..end])
+    }
+}
+
+/// Behind the value that begins at `start`.
+pub(super) fn value_end(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    let mut depth = 0_usize;
+    while let Some(&byte) = text.get(at) {
+        at = match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                at + 1
+            }
+            b']' | b'}' if depth == 0 => return at,
+            b']' | b'}' => {
+                depth -= 1;
+                at + 1
+            }
+            b'"' => text.len().min(string_end(text, at + 1) + 1),
+            b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => return at,
+            b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => {
+                at += 1;
+                continue;
+            }
+            _ => scalar_end(text, at),
+        };
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// The closing quote of the string whose content begins at `start`.
+pub(super) fn string_end(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    loop {
+        at = string::plain_end(text, at);
+        match text.get(at) {
+            Some(b'\\') => at += 2,
+            Some(b'"') => return at,
+            // A control character, which valid JSON does not have here.
+            Some(_) => at += 1,
+            None => return text.len(),
+        }
+    }
+}
+
+/// Behind the number or word that begins at `start`, of at least one byte.
+pub(super) fn scalar_end(text: &[u8], start: usize) -> usize {
+    let rest = &text[start..];
+    let length = rest.iter().position(|byte| {
+        matches!(
+            byte,
+            b',' | b':' | b']' | b'}' | b'[' | b'{' | b'"' | b' ' | b'\n' | b'\r' | b'\t'
+        )
+    });
+    start + length.unwrap_or(rest.len()).max(1)
+}
+
+pub(super) fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
