@@ -26,7 +26,9 @@ pub enum PacketData {
     Event {
         /// The number under which an acknowledgement is expected.
         ack: Option<AckId>,
-        /// The name and the arguments.
+        /// The name. Empty if the packet has no arguments at all, not even a name.
+        name: Text,
+        /// The name and the arguments behind it.
         args: Args,
     },
     /// `3`, or `6` with attachments: acknowledges an event.
@@ -46,6 +48,11 @@ pub enum PacketData {
 /// reference has no limit, and writes large ones in another way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AckId(pub u128);
+
+impl AckId {
+    /// The most digits of one that a peer sends.
+    pub const MAX_DIGITS: usize = 38;
+}
 
 impl fmt::Display for AckId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,20 +19,17 @@
 //! members are no floats, lists, maps or dates.
 
 mod date;
-mod json;
 mod read;
 mod write;
-
-use alloc::sync::Arc;
 
 use bytes::Bytes;
 use enginewire::Text;
 
-use self::{json::tree, read::Reader, write::Writer};
+use self::{read::Reader, write::Writer};
 use crate::{
     packet::{AckId, Packet, PacketData},
-    parser::PacketError,
-    payload::{Args, Number, Payload, Repr, Value},
+    parser::{PacketError, event_name},
+    payload::{Args, Number, Payload, Value},
 };
 
 /// Limit on levels of arrays and maps in a payload.
@@ -60,12 +57,15 @@ pub fn decode(message: &Bytes) -> Result<Packet, PacketError> {
     let data = match (kind, members.data) {
         (0, data) => PacketData::Connect(data.map(object).transpose()?),
         (1, None) => PacketData::Disconnect,
-        (2, Some(data)) => PacketData::Event { ack: ack(members.id)?, args: event(data)? },
+        (2, Some(data)) => {
+            let (name, args) = event(data)?;
+            PacketData::Event { ack: ack(members.id)?, name, args }
+        }
         (3, Some(Value::Array(args))) => {
             let id = ack(members.id)?.ok_or(PacketError::InvalidAckId)?;
-            PacketData::Ack { id, args: Args(payload(Value::Array(args))) }
+            PacketData::Ack { id, args: Args::from_values(args) }
         }
-        (4, Some(data @ Value::String(_))) => PacketData::ConnectError(payload(data)),
+        (4, Some(data @ Value::String(_))) => PacketData::ConnectError(Payload::from_value(data)),
         (4, Some(data)) => PacketData::ConnectError(object(data)?),
         (0..=4, _) => return Err(PacketError::InvalidPayload),
         _ => return Err(PacketError::UnknownType),
@@ -85,7 +85,7 @@ pub fn encode(packet: &Packet) -> Bytes {
             out.map(3);
             out.member("type", |out| out.unsigned(0));
             out.member("data", |out| match payload {
-                Some(payload) => out.value(&tree(payload)),
+                Some(payload) => out.value(&payload.value()),
                 None => out.undefined(),
             });
         }
@@ -93,10 +93,10 @@ pub fn encode(packet: &Packet) -> Bytes {
             out.map(2);
             out.member("type", |out| out.unsigned(1));
         }
-        PacketData::Event { ack, args } => {
+        PacketData::Event { ack, args, .. } => {
             out.map(if ack.is_some() { 4 } else { 3 });
             out.member("type", |out| out.unsigned(2));
-            out.member("data", |out| out.value(&tree(&args.0)));
+            out.member("data", |out| out.value(&args.payload().value()));
             if let Some(ack) = ack {
                 out.member("id", |out| out.ack(*ack));
             }
@@ -105,12 +105,12 @@ pub fn encode(packet: &Packet) -> Bytes {
             out.map(4);
             out.member("id", |out| out.ack(*id));
             out.member("type", |out| out.unsigned(3));
-            out.member("data", |out| out.value(&tree(&args.0)));
+            out.member("data", |out| out.value(&args.payload().value()));
         }
         PacketData::ConnectError(payload) => {
             out.map(3);
             out.member("type", |out| out.unsigned(4));
-            out.member("data", |out| out.value(&tree(payload)));
+            out.member("data", |out| out.value(&payload.value()));
         }
     }
     out.member("nsp", |out| out.text(&packet.namespace));
@@ -150,40 +150,21 @@ impl Members {
     }
 }
 
-fn payload(value: Value) -> Payload {
-    Payload(Repr::Value(Arc::new(value)))
-}
-
 fn object(value: Value) -> Result<Payload, PacketError> {
     match value {
-        Value::Object(_) => Ok(payload(value)),
+        Value::Object(_) => Ok(Payload::from_value(value)),
         _ => Err(PacketError::InvalidPayload),
     }
 }
 
-fn event(value: Value) -> Result<Args, PacketError> {
+fn event(value: Value) -> Result<(Text, Args), PacketError> {
     let Value::Array(args) = value else {
         return Err(PacketError::InvalidPayload);
     };
-    match args.first() {
-        Some(Value::String(name)) if is_reserved(name) => Err(PacketError::ReservedName),
-        // The reference takes an event without even a name, of which listeners of any name hear nothing.
-        Some(Value::String(_) | Value::Number(_)) | None => Ok(Args(payload(Value::Array(args)))),
-        Some(_) => Err(PacketError::InvalidPayload),
-    }
-}
-
-/// Names of events that mean something else at a listener of the reference.
-fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 6] = [
-        "connect",
-        "connect_error",
-        "disconnect",
-        "disconnecting",
-        "newListener",
-        "removeListener",
-    ];
-    RESERVED.contains(&name)
+    let args = Args::from_values(args);
+    // The reference takes an event without even a name, of which listeners of any name hear nothing.
+    let name = if args.is_empty() { Text::EMPTY } else { event_name(&args)? };
+    Ok((name, args))
 }
 
 fn ack(value: Option<Value>) -> Result<Option<AckId>, PacketError> {

@@ -27,8 +27,10 @@ mod arguments;
 mod attachment;
 mod encode;
 mod error;
+mod list;
 mod reader;
 mod scan;
+mod sharing;
 mod spread;
 mod string;
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub use self::{
         write_value,
     },
     error::{DecodeError, EncodeError, EventError},
+    list::Spread,
     scan::{Shape, check_placeholders, validate_json},
     value::{MAX_DEPTH, Number, Value},
 };

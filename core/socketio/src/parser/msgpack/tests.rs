@@ -5,7 +5,6 @@ use alloc::{string::String, vec, vec::Vec};
 use proptest::{collection::vec as some, prelude::*};
 
 use super::*;
-use crate::payload::Attachments;
 
 /// The bytes that the text has in hexadecimal, with blanks anywhere.
 fn hex(text: &str) -> Vec<u8> {
@@ -34,7 +33,7 @@ fn argument(value: &str) -> Bytes {
 }
 
 fn value(payload: &Payload) -> Value {
-    tree(payload).into_owned()
+    payload.value().into_owned()
 }
 
 /// The argument that is read in an event.
@@ -42,7 +41,7 @@ fn read(hexadecimal: &str) -> Value {
     let PacketData::Event { args, .. } = decode(&argument(hexadecimal)).unwrap().data else {
         panic!("no event");
     };
-    match value(&args.0) {
+    match value(args.payload()) {
         Value::Array(mut args) if args.len() == 2 => args.remove(1),
         other => panic!("{other:?}"),
     }
@@ -80,8 +79,17 @@ fn packet(namespace: &str, data: PacketData) -> Packet {
     Packet { namespace: namespace.into(), data }
 }
 
+fn payload(value: Value) -> Payload {
+    Payload::from_value(value)
+}
+
+/// An event without a number. Its name is not written: it is the first of the arguments.
+fn plain_event(args: Args) -> PacketData {
+    PacketData::Event { ack: None, name: Text::EMPTY, args }
+}
+
 fn args(values: &[Value]) -> Args {
-    Args(payload(Value::Array(values.to_vec())))
+    Args::from_values(values.to_vec())
 }
 
 /// Packets of each kind, and their bytes as the reference server writes them.
@@ -90,6 +98,7 @@ fn packets() -> Vec<(Packet, Vec<u8>)> {
     let sid = object(&[("sid", text("x"))]);
     let event = |ack, values: &[Value]| PacketData::Event {
         ack: Option::map(ack, AckId),
+        name: Text::EMPTY,
         args: args(values),
     };
     let ack = |id, values: &[Value]| PacketData::Ack { id: AckId(id), args: args(values) };
@@ -236,14 +245,14 @@ fn events_have_no_reserved_names() {
         .into_iter()
         .chain(["newListener", "removeListener"])
     {
-        let event = PacketData::Event { ack: None, args: args(&[text(name)]) };
+        let event = plain_event(args(&[text(name)]));
         let error = decode(&encode(&packet("/", event))).unwrap_err();
         assert_eq!(error, PacketError::ReservedName);
         let ack = PacketData::Ack { id: AckId(0), args: args(&[text(name)]) };
         assert!(decode(&encode(&packet("/", ack))).is_ok());
     }
     for name in ["error", "connection", "message", "connec", "connect "] {
-        let event = PacketData::Event { ack: None, args: args(&[text(name)]) };
+        let event = plain_event(args(&[text(name)]));
         assert!(decode(&encode(&packet("/", event))).is_ok());
     }
 }
@@ -517,7 +526,7 @@ fn binary_data_shares_the_message() {
         panic!("no event");
     };
     let mut parts = Vec::new();
-    collect(&value(&args.0), &mut parts);
+    collect(&value(args.payload()), &mut parts);
     assert_eq!(parts, [&[1, 2, 3][..], &[4, 5], &[7]]);
     assert!(parts.iter().all(|part| range.contains(&part.as_ptr())));
 
@@ -567,9 +576,9 @@ fn payloads_are_nested_up_to_the_limit() {
 fn payloads_that_are_json_are_written_as_values() {
     let json = |json: &str, attachments| {
         let message = Text::from(["42", json].concat());
-        Args(Payload(Repr::Json { message, start: 2, attachments }))
+        Args::from_payload(Payload::from_json(message, 2, attachments))
     };
-    let written = |args| encode(&packet("/", PacketData::Event { ack: None, args }));
+    let written = |args| encode(&packet("/", plain_event(args)));
     let plain =
         r#"["v",{"a":[null,true,-1,1.5,18446744073709551615],"_placeholder":true,"num":0}]"#;
     let members = object(&[
@@ -586,18 +595,18 @@ fn payloads_that_are_json_are_written_as_values() {
         ("_placeholder", Value::Bool(true)),
         ("num", unsigned(0)),
     ]);
-    assert_eq!(written(json(plain, Attachments::None)), written(args(&[text("v"), members])));
+    assert_eq!(written(json(plain, Vec::new())), written(args(&[text("v"), members])));
 
     let one = r#"["v",{"a":{"_placeholder":true,"num":0}},{"num":0}]"#;
     let expected =
         args(&[text("v"), object(&[("a", binary(&[7]))]), object(&[("num", unsigned(0))])]);
-    let attachments = Attachments::One(Bytes::from_static(&[7]));
+    let attachments = vec![Bytes::from_static(&[7])];
     assert_eq!(written(json(one, attachments)), written(expected));
 
     let many = r#"["v",{"num":1,"_placeholder":true},{"_placeholder":true,"num":0}]"#;
     let attachments = [[7], [8]].map(|bytes| Bytes::copy_from_slice(&bytes));
     let expected = args(&[text("v"), binary(&[8]), binary(&[7])]);
-    let attachments = Attachments::Many(attachments.into());
+    let attachments = attachments.into();
     assert_eq!(written(json(many, attachments)), written(expected));
 }
 

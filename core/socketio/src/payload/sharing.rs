@@ -1,0 +1,115 @@
+//! Parts of a payload that share the storage of the message, for the parsers.
+
+use alloc::borrow::Cow;
+
+use enginewire::Text;
+use serde::Serialize;
+
+use super::{Args, Attachments, EncodeError, Payload, Repr, Value};
+
+static EMPTY_OBJECT: Payload = constant("{}");
+
+const fn constant(json: &'static str) -> Payload {
+    let message = Text::from_static(json);
+    Payload(Repr::Json { message, start: 0, attachments: Attachments::None })
+}
+
+impl Payload {
+    /// Returns an object without members.
+    pub fn empty_object() -> &'static Self {
+        &EMPTY_OBJECT
+    }
+
+    /// Makes a payload of something that cannot fail to be serialized.
+    pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Self {
+        Self::new(value).unwrap_or_else(|_| constant("{}"))
+    }
+
+    /// Returns the value, made of the JSON if need be. Null if it has none.
+    pub(crate) fn value(&self) -> Cow<'_, Value> {
+        match self.as_value() {
+            Some(value) => Cow::Borrowed(value),
+            None => Cow::Owned(self.to_value().unwrap_or(Value::Null)),
+        }
+    }
+}
+
+impl Args {
+    /// Returns a list without arguments, nor a name.
+    pub fn empty() -> Self {
+        Self(constant("[]"))
+    }
+
+    /// Returns the message, if it is an event of the namespace `/` that expects no acknowledgement.
+    ///
+    /// Such events are the same on their way to a server and from it.
+    pub(crate) fn as_message(&self) -> Option<&Text> {
+        match &self.0.0 {
+            Repr::Json { message, start: 1, attachments: Attachments::None }
+                if message.starts_with('2') =>
+            {
+                Some(message)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns `part`, which is a part of the message, with its storage.
+    pub(crate) fn part(&self, part: &str) -> Option<Text> {
+        let Repr::Json { message, .. } = &self.0.0 else { return None };
+        let start = (part.as_ptr() as usize).checked_sub(message.as_ptr() as usize)?;
+        let end = start.checked_add(part.len())?;
+        // It may be another text that happens to lie behind.
+        (message.get(start..end) == Some(part)).then(|| message.slice(start..end))
+    }
+}
+
+impl EncodeError {
+    /// An event has a name that applications would take for one of their own library.
+    pub(crate) fn reserved(name: &str) -> Self {
+        Self::new("the name is reserved").with_event(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PacketData;
+    use crate::parser::{Decoder, Parser, ParserLimits};
+
+    fn event(message: &'static str) -> (Text, Args, Text) {
+        let message = Text::from_static(message);
+        let mut decoder = Decoder::new(&Parser::Json, ParserLimits::default());
+        let packet = decoder.handle_message(message.clone().into()).unwrap().unwrap();
+        match packet.data {
+            PacketData::Event { name, args, .. } => (message, args, name),
+            _ => panic!("{packet:?} is no event"),
+        }
+    }
+
+    #[test]
+    fn name_of_an_event_shares_the_message() {
+        let (message, _, name) = event(r#"2/a,["chat",1]"#);
+        assert_eq!(name, "chat");
+        assert_eq!(name.as_ptr() as usize - message.as_ptr() as usize, 6);
+        let (_, args, name) = event(r#"2["ch\u0061t"]"#);
+        assert_eq!(name, "chat");
+        assert!(args.part("chat").is_none());
+    }
+
+    #[test]
+    fn only_an_event_of_the_first_namespace_without_a_number_is_its_message() {
+        for (message, is_one) in
+            [(r#"2["a"]"#, true), (r#"20["a"]"#, false), (r#"2/a,["a"]"#, false)]
+        {
+            let (message, args, _) = event(message);
+            assert_eq!(
+                args.as_message().is_some_and(|same| *same == *message),
+                is_one,
+                "{message}"
+            );
+        }
+        assert!(Args::event("a", &()).unwrap().as_message().is_none());
+        assert!(Args::empty().is_empty());
+    }
+}
