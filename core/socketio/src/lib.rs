@@ -3,10 +3,23 @@
 
 extern crate alloc;
 
+mod connection;
+mod event;
+mod id;
+mod packet;
+mod reason;
+
+pub mod adapter;
 pub mod parser;
+pub mod pattern;
 pub mod payload;
 
-mod packet;
-
+pub use connection::{
+    AckError, ConnectError, ConnectRequest, Connection, ConnectionConfig, ConnectionEvent,
+    EmitError, Fault, Session, Slot, TryEmitError,
+};
+pub use event::Event;
+pub use id::{PrivateId, Room, SocketId};
 pub use packet::{AckId, Packet, PacketData};
-pub use payload::{Args, Attachment, DecodeError, EncodeError, EventError, Payload, Value};
+pub use payload::{Args, Attachment, DecodeError, EncodeError, EventError, Payload, Spread, Value};
+pub use reason::DisconnectReason;

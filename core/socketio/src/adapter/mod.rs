@@ -1,0 +1,203 @@
+//! In-memory adapter of a namespace: its members, their rooms, and whom a broadcast reaches.
+//!
+//! | value | for |
+//! |---|---|
+//! | [`Adapter`] | members and rooms, [`Selection`] of a [`Target`], numbers of acknowledgements |
+//! | [`Sequencer`] | one order of broadcasts for all members |
+//! | [`AckGroup`] | the acknowledgements of one broadcast |
+//! | [`Recovery`] | the state of connections that broke, and the events that they missed |
+//! | [`Operation`], [`Outbox`] | operations that other nodes of a cluster must carry out too |
+//!
+//! All of them are plain values that know no I/O, no clock and no format of packets. Their owner keeps those of one
+//! namespace under one lock, and sends to members after unlocking.
+
+mod ack_group;
+mod hasher;
+mod members;
+mod operation;
+mod recovery;
+mod rooms;
+mod selection;
+mod sequencer;
+mod storage;
+#[cfg(test)]
+mod tests;
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+use enginewire::Entropy;
+use hashbrown::HashTable;
+use slab::Slab;
+
+use self::{hasher::NameHasher, storage::Churn};
+use crate::{
+    id::{Room, SocketId},
+    packet::AckId,
+};
+
+pub use self::{
+    ack_group::{AckError, AckGroup, AckResponse},
+    members::Removed,
+    operation::{Broadcast, Full, Operation, Outbox, RequestId, Response, SocketInfo},
+    recovery::{Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
+    selection::{Selection, Target},
+    sequencer::Sequencer,
+};
+
+/// Members of a namespace and their rooms.
+///
+/// `M` is what the owner sends to: a shared handle, or a number.
+///
+/// # Rooms
+///
+/// A room exists while it has members. Joining and leaving cost the same however many members a room has. A client
+/// that is in many rooms pays for the shorter of two lists when it joins or leaves one: its rooms, or the members.
+///
+/// The id of each member is also the name of a room, its own. That room costs nothing, the member cannot leave it,
+/// and other members may join it. The listings of rooms leave it out.
+///
+/// # Order
+///
+/// Listings are in the order of slots, or in that of the lists of rooms. Both depend on nothing but the calls before.
+/// Names are hashed with a key of the entropy, because clients choose them in many applications.
+///
+/// # Memory
+///
+/// Storage is given back after bursts: what is kept is at most a few times what is in use. A room that was selected
+/// keeps a list of its members until one joins or leaves.
+pub struct Adapter<M> {
+    members: Slab<Member<M>>,
+    /// Indices of members by their id.
+    directory: HashTable<u32>,
+    rooms: Slab<RoomEntry<M>>,
+    /// Indices of rooms by their name.
+    names: HashTable<u32>,
+    hasher: NameHasher,
+    /// All members, as the last selection found them.
+    everyone: Option<Arc<[(MemberKey, M)]>>,
+    /// The number of the last selection that marked members.
+    epoch: u32,
+    /// The last serial number of a member.
+    serial: u64,
+    member_churn: Churn,
+    room_churn: Churn,
+    next_ack: u128,
+}
+
+/// Key of a member while it is in the namespace. It is never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberKey {
+    index: u32,
+    serial: u64,
+}
+
+struct Member<M> {
+    id: SocketId,
+    serial: u64,
+    /// The last selection that has met this member.
+    mark: u32,
+    member: M,
+    rooms: Vec<Membership>,
+}
+
+/// A room in the list of a member.
+#[derive(Clone, Copy)]
+struct Membership {
+    room: u32,
+    /// Where the member stands in the list of the room.
+    position: u32,
+}
+
+struct RoomEntry<M> {
+    name: Room,
+    occupants: Vec<Occupant>,
+    /// The members, as the last selection found them.
+    cache: Option<Arc<[(MemberKey, M)]>>,
+}
+
+/// A member in the list of a room.
+#[derive(Clone, Copy)]
+struct Occupant {
+    member: u32,
+    /// Where the room stands in the list of the member.
+    position: u32,
+}
+
+impl<M: Clone> Adapter<M> {
+    /// Creates an adapter without members. The key for hashing names is drawn from `entropy`.
+    pub fn new(entropy: &mut dyn Entropy) -> Self {
+        Self {
+            members: Slab::new(),
+            directory: HashTable::new(),
+            rooms: Slab::new(),
+            names: HashTable::new(),
+            hasher: NameHasher::new(entropy),
+            everyone: None,
+            epoch: 0,
+            serial: 0,
+            member_churn: Churn::default(),
+            room_churn: Churn::default(),
+            next_ack: 0,
+        }
+    }
+
+    /// Returns the number for the next event to acknowledge, counting from zero.
+    ///
+    /// Events to one member and broadcasts share these numbers. So all recipients of a broadcast get the same bytes.
+    pub const fn next_ack(&mut self) -> AckId {
+        let id = AckId(self.next_ack);
+        self.next_ack += 1;
+        id
+    }
+
+    /// Joins the members that `target` selects to `rooms`. Returns how many members it selects.
+    pub fn sockets_join(&mut self, target: &Target, rooms: &[Room]) -> usize {
+        let selected = self.select_indices(target);
+        for &member in &selected {
+            for room in rooms {
+                self.join_index(member, room);
+            }
+        }
+        selected.len()
+    }
+
+    /// Removes the members that `target` selects from `rooms`. Returns how many members it selects.
+    pub fn sockets_leave(&mut self, target: &Target, rooms: &[Room]) -> usize {
+        let selected = self.select_indices(target);
+        for &member in &selected {
+            for room in rooms {
+                self.leave_index(member, room);
+            }
+        }
+        selected.len()
+    }
+
+    /// Carries out an operation of another node, if it needs no more than the adapter.
+    ///
+    /// These are joining and leaving. Returns false for others, which the owner carries out: it selects their target
+    /// and sends to the members.
+    pub fn apply<E, P>(&mut self, operation: &Operation<E, P>) -> bool {
+        match operation {
+            Operation::Join { target, rooms } => self.sockets_join(target, rooms),
+            Operation::Leave { target, rooms } => self.sockets_leave(target, rooms),
+            _ => return false,
+        };
+        true
+    }
+}
+
+impl<M> fmt::Debug for Adapter<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapter")
+            .field("members", &self.members.len())
+            .field("rooms", &self.rooms.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemberKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemberKey({}.{})", self.index, self.serial)
+    }
+}

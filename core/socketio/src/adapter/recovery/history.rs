@@ -1,0 +1,63 @@
+//! History of one socket: which events of the log were for it.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use crate::id::Room;
+
+/// Rooms that a socket has joined and left, by the numbers of events.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// The client has all of its events up to this one.
+    pub(super) received: u64,
+    /// Rooms that it joined while it was connected: the last event before it did.
+    joined: Vec<(Room, u64)>,
+    /// Rooms that it has left, oldest first.
+    left: VecDeque<Stay>,
+}
+
+/// A room that a socket was in for the events behind `after`, up to `until`.
+#[derive(Debug)]
+struct Stay {
+    room: Room,
+    after: u64,
+    until: u64,
+}
+
+/// Bounds what a socket costs that joins and leaves all the time. The oldest are forgotten.
+const MAX_STAYS: usize = 64;
+
+impl History {
+    pub(super) fn join(&mut self, room: &Room, last: u64) {
+        if !self.joined.iter().any(|(other, _)| other == room) {
+            self.joined.push((room.clone(), last));
+        }
+    }
+
+    /// Ends the stay in a room. Stays before the event `cut` are forgotten, as the log has.
+    pub(super) fn leave(&mut self, room: &Room, last: u64, cut: u64) {
+        let mut after = 0;
+        if let Some(at) = self.joined.iter().position(|(other, _)| other == room) {
+            after = self.joined.swap_remove(at).1;
+        }
+        while self.left.front().is_some_and(|stay| stay.until <= cut) {
+            self.left.pop_front();
+        }
+        if after.max(cut).max(self.received) < last {
+            if self.left.len() == MAX_STAYS {
+                self.left.pop_front();
+            }
+            self.left.push_back(Stay { room: room.clone(), after, until: last });
+        }
+    }
+
+    /// Returns whether the socket was in a room when the event was logged. `rooms` are those it is in now, sorted.
+    pub(super) fn was_in(&self, room: &str, number: u64, rooms: &[Room]) -> bool {
+        let is_in = rooms.binary_search_by(|other| other.as_str().cmp(room)).is_ok();
+        let since = || self.joined.iter().find(|(other, _)| *other == *room);
+        is_in && since().is_none_or(|(_, after)| number > *after)
+            || self
+                .left
+                .iter()
+                .any(|stay| stay.room == *room && (stay.after + 1..=stay.until).contains(&number))
+    }
+}

@@ -1,0 +1,369 @@
+//! Recovery of connections: sockets that come back, and the events that they missed.
+
+mod history;
+mod log;
+mod offset;
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{fmt, time::Duration};
+
+use enginewire::{Entropy, Time};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+pub use self::offset::Offset;
+use self::{history::History, log::Log};
+use super::{Target, storage::Churn};
+use crate::id::{PrivateId, Room, SocketId};
+
+/// Configuration of [`Recovery`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryConfig {
+    /// Time that a socket can be recovered after its connection broke. Default: 2 minutes.
+    pub window: Duration,
+    /// Whether a recovered socket is connected without the application's authorization. Default: true.
+    pub skip_authorize: bool,
+    /// Limit on logged events. The oldest are cut off. Default: 10 000.
+    pub max_events: usize,
+    /// Limit on the bytes of logged events. The oldest are cut off. Default: 16 MiB.
+    pub max_bytes: usize,
+    /// Limit on sockets that wait for their client. The oldest are dropped. Default: 10 000.
+    pub max_sessions: usize,
+    /// Longest time for an event to reach a client whose connection lives. Default: 2 minutes.
+    ///
+    /// A broken connection is noticed when a heartbeat fails, 45 seconds later with the usual settings. Events that
+    /// were logged longer than this before that have reached the client, unless it reads very slowly. They are kept
+    /// in the log for this time and the window.
+    pub max_delay: Duration,
+}
+
+impl Default for RecoveryConfig {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(120),
+            skip_authorize: true,
+            max_events: 10_000,
+            max_bytes: 16 << 20,
+            max_sessions: 10_000,
+            max_delay: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Recovery of the sockets of one namespace: a log of events, and sockets whose connections broke.
+///
+/// `D` is the application's data of a socket. `E` is an event, of which each recovered client gets a clone.
+///
+/// # Use
+///
+/// The owner calls it under the lock of the [`Adapter`](super::Adapter), and from the turn of the
+/// [`Sequencer`](super::Sequencer).
+///
+/// 1. Each event that is neither volatile nor to be acknowledged is logged with [`stamp`](Self::stamp), in the order
+///    of delivery. Its offset is appended to the arguments. An event to one socket has that socket's own room as its
+///    target.
+/// 2. A socket that connects is made known with [`connected`](Self::connected), and its rooms with
+///    [`joined`](Self::joined) and [`left`](Self::left).
+/// 3. One that disconnects is kept with [`keep`](Self::keep), or forgotten with [`ended`](Self::ended).
+/// 4. A client that sends a private id is looked for with [`living`](Self::living). Its predecessor may be connected
+///    still, because nobody has noticed that the connection broke. End it and keep it.
+/// 5. Then [`restore`](Self::restore) gives the socket back. The client gets the missed events, then its CONNECT
+///    packet, and then the socket becomes a member again.
+///
+/// # What goes wrong elsewhere
+///
+/// - *Two sockets with one id* (socket.io #4880): restoring takes a socket out, so a private id restores it once.
+/// - *A client without events cannot recover* (#4888, #5538): it sends no offset. Here the number at which it
+///   connected takes its place.
+/// - *A wrong offset* (#5539): clients take the last argument of any event for an offset, if it is a string. Append
+///   [`latest`](Self::latest) to volatile events, so that theirs is none. An event to be acknowledged has no place for
+///   it. If its last argument is a string, the client is not recovered, but it never gets wrong events.
+/// - *An idle client cannot recover* (#5282): its last event has long been cut off. Here the events behind it may be
+///   cut off too, as long as they are older than [`max_delay`](RecoveryConfig::max_delay).
+/// - *Events of rooms that the client was not in*: the rooms are those at the time of the event, not those at the end.
+///   Of the rooms that a socket has left, the last 64 are known.
+pub struct Recovery<D, E> {
+    config: RecoveryConfig,
+    epoch: u64,
+    log: Log<E>,
+    /// Sockets that are connected. Ids are ours, so the hasher may be known. Never iterated, as the next one.
+    living: HashMap<PrivateId, Living, FixedState>,
+    /// Serial numbers of the sockets that wait.
+    serials: HashMap<PrivateId, u64, FixedState>,
+    /// Sockets that wait for their client, the oldest first.
+    waiting: BTreeMap<u64, Waiting<D>>,
+    last_serial: u64,
+    living_churn: Churn,
+    waiting_churn: Churn,
+}
+
+#[derive(Debug)]
+struct Living {
+    id: SocketId,
+    history: History,
+}
+
+struct Waiting<D> {
+    at: Time,
+    socket: Living,
+    kept: Kept<D>,
+}
+
+/// Socket that waits for its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<D> {
+    /// The secret id under which it is restored.
+    pub pid: PrivateId,
+    /// Its rooms, without its own.
+    pub rooms: Vec<Room>,
+    /// The application's data.
+    pub data: D,
+}
+
+/// Socket whose client has come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored<D, E> {
+    /// Its id, the same as before.
+    pub id: SocketId,
+    /// Its rooms, without its own, sorted by name.
+    pub rooms: Vec<Room>,
+    /// The application's data.
+    pub data: D,
+    /// The events that the client has not received, in order.
+    pub missed: Vec<Missed<E>>,
+}
+
+/// Event that a client has not received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed<E> {
+    /// The offset to append.
+    pub offset: Offset,
+    /// The event.
+    pub event: E,
+}
+
+/// Reason why a client gets a new socket instead of its old one.
+///
+/// None of them is a fault. The old socket, if there was one, is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unrecoverable {
+    /// No socket waits under this private id. It was restored before, or there are too many.
+    #[error("no socket waits under this private id")]
+    UnknownSession,
+    /// The client has come too late.
+    #[error("the time to recover the socket is over")]
+    Expired,
+    /// The offset is not one of this log: another server's, or an argument of an event.
+    #[error("the offset is unknown")]
+    UnknownOffset,
+    /// Events that the client may have missed were cut off.
+    #[error("events that the client may have missed are not logged any more")]
+    LogCutOff,
+}
+
+impl<D, E: Clone> Recovery<D, E> {
+    /// Creates an empty log, with an epoch that is drawn from `entropy`.
+    pub fn new(config: RecoveryConfig, entropy: &mut dyn Entropy) -> Self {
+        Self {
+            config,
+            epoch: Offset::draw_epoch(entropy),
+            log: Log::new(),
+            living: HashMap::default(),
+            serials: HashMap::default(),
+            waiting: BTreeMap::new(),
+            last_serial: 0,
+            living_churn: Churn::default(),
+            waiting_churn: Churn::default(),
+        }
+    }
+
+    /// Returns the configuration.
+    pub const fn config(&self) -> &RecoveryConfig {
+        &self.config
+    }
+
+    /// Logs an event and returns its offset. `cost` is its size in bytes.
+    ///
+    /// For events that are neither volatile nor to be acknowledged.
+    pub fn stamp(&mut self, now: Time, target: Target, event: E, cost: usize) -> Offset {
+        self.log.push(now, target, event, cost);
+        self.log.cut(self.config.max_events, self.config.max_bytes);
+        self.latest()
+    }
+
+    /// Returns the offset of the last event, to be appended to volatile events.
+    pub const fn latest(&self) -> Offset {
+        self.offset(self.log.last())
+    }
+
+    /// Returns the offset that [`stamp`](Self::stamp) gives next, for those who log events with their offset.
+    pub const fn upcoming(&self) -> Offset {
+        self.offset(self.log.last() + 1)
+    }
+
+    const fn offset(&self, number: u64) -> Offset {
+        Offset { epoch: self.epoch, number }
+    }
+
+    /// Makes a new socket known. It misses no event that was logged before.
+    pub fn connected(&mut self, pid: PrivateId, id: SocketId) {
+        let mut history = History::default();
+        history.received = self.log.last();
+        self.living.insert(pid, Living { id, history });
+    }
+
+    /// Returns the socket with this private id that is connected. End it and keep it before restoring.
+    pub fn living(&self, pid: &PrivateId) -> Option<&SocketId> {
+        self.living.get(pid).map(|socket| &socket.id)
+    }
+
+    /// Records that a client has received all of its events up to now.
+    ///
+    /// Optional: for owners that ask their clients.
+    pub fn received(&mut self, pid: &PrivateId) {
+        if let Some(socket) = self.living.get_mut(pid) {
+            socket.history.received = self.log.last();
+        }
+    }
+
+    /// Records that a connected socket has joined a room. It gets no event of that room that was logged before.
+    pub fn joined(&mut self, pid: &PrivateId, room: &Room) {
+        if let Some(socket) = self.living.get_mut(pid) {
+            socket.history.join(room, self.log.last());
+        }
+    }
+
+    /// Records that a connected socket has left a room. It may still miss events of that room.
+    pub fn left(&mut self, pid: &PrivateId, room: &Room) {
+        if let Some(socket) = self.living.get_mut(pid) {
+            socket.history.leave(room, self.log.last(), self.log.cut_number());
+        }
+    }
+
+    /// Forgets a socket that has disconnected and is not to be recovered.
+    pub fn ended(&mut self, pid: &PrivateId) {
+        self.take_living(pid);
+    }
+
+    /// Keeps a socket whose connection broke. Returns false if it was not connected.
+    pub fn keep(&mut self, now: Time, mut kept: Kept<D>) -> bool {
+        let Some(socket) = self.take_living(&kept.pid) else { return false };
+        kept.rooms.sort_unstable();
+        self.last_serial += 1;
+        self.serials.insert(kept.pid, self.last_serial);
+        self.waiting.insert(self.last_serial, Waiting { at: now, socket, kept });
+        while self.waiting.len() > self.config.max_sessions && self.drop_oldest() {}
+        true
+    }
+
+    /// Restores the socket of a client that has come back, with the events that it missed.
+    ///
+    /// `offset` is that of the last event that the client received, if any. The socket is taken out: it is known as
+    /// connected again, or dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Unrecoverable`] says why the client needs a new socket.
+    pub fn restore(
+        &mut self,
+        now: Time,
+        pid: &PrivateId,
+        offset: Option<&str>,
+    ) -> Result<Restored<D, E>, Unrecoverable> {
+        let waiting = self.take_waiting(pid).ok_or(Unrecoverable::UnknownSession)?;
+        let Waiting { at, mut socket, kept: Kept { pid, rooms, data } } = waiting;
+        if at + self.config.window <= now {
+            return Err(Unrecoverable::Expired);
+        }
+        let mut received = socket.history.received;
+        if let Some(offset) = offset {
+            let offset = Offset::parse(offset).filter(|offset| offset.epoch == self.epoch);
+            let offset = offset.filter(|offset| offset.number <= self.log.last());
+            received = received.max(offset.ok_or(Unrecoverable::UnknownOffset)?.number);
+        }
+        let is_late = |cut_at: Time| cut_at + self.config.max_delay > at;
+        if received < self.log.cut_number() && self.log.cut_at().is_some_and(is_late) {
+            return Err(Unrecoverable::LogCutOff);
+        }
+        let missed = self.log.since(received).filter(|(number, event)| {
+            let was_in = |room: &str| socket.history.was_in(room, *number, &rooms);
+            event.target.matches(|room| socket.id == *room || was_in(room))
+        });
+        let missed = missed.map(|(number, event)| Missed {
+            offset: self.offset(number),
+            event: event.payload.clone(),
+        });
+        let missed = missed.collect();
+        // It has not received what it missed: this connection may break as well.
+        socket.history.received = received;
+        let id = socket.id.clone();
+        self.living.insert(pid, socket);
+        Ok(Restored { id, rooms, data, missed })
+    }
+
+    /// Drops events and sockets whose time is over.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.log.expire(now, self.log_age());
+        let window = self.config.window;
+        while self.oldest_waiting().is_some_and(|at| at + window <= now) && self.drop_oldest() {}
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let event = self.log.oldest().map(|at| at + self.log_age());
+        let socket = self.oldest_waiting().map(|at| at + self.config.window);
+        event.into_iter().chain(socket).min()
+    }
+
+    /// Returns the number of sockets that wait for their client.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Returns the number of logged events, and their bytes.
+    pub fn logged(&self) -> (usize, usize) {
+        (self.log.len(), self.log.bytes())
+    }
+
+    /// How long an event is needed: by a socket that broke as late as possible, and waits as long as possible.
+    const fn log_age(&self) -> Duration {
+        self.config.window.saturating_add(self.config.max_delay)
+    }
+
+    fn oldest_waiting(&self) -> Option<Time> {
+        self.waiting.first_key_value().map(|(_, waiting)| waiting.at)
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let oldest = self.waiting.first_key_value().map(|(_, waiting)| waiting.kept.pid);
+        oldest.and_then(|pid| self.take_waiting(&pid)).is_some()
+    }
+
+    fn take_waiting(&mut self, pid: &PrivateId) -> Option<Waiting<D>> {
+        let serial = self.serials.remove(pid)?;
+        if self.waiting_churn.remove(self.serials.len()) {
+            self.serials.shrink_to_fit();
+        }
+        self.waiting.remove(&serial)
+    }
+
+    fn take_living(&mut self, pid: &PrivateId) -> Option<Living> {
+        let socket = self.living.remove(pid)?;
+        if self.living_churn.remove(self.living.len()) {
+            self.living.shrink_to_fit();
+        }
+        Some(socket)
+    }
+}
+
+impl<D, E> fmt::Debug for Recovery<D, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recovery")
+            .field("config", &self.config)
+            .field("living", &self.living.len())
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
+}
