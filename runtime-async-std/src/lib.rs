@@ -38,6 +38,8 @@ use enginewire_driver::{Clock, Runtime};
 use enginewire_smol::Smol;
 
 pub use enginewire;
+#[cfg(feature = "socketio")]
+pub use enginewire_driver::socketio;
 
 enginewire_driver::exports!(AsyncStd);
 

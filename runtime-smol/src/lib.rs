@@ -58,6 +58,8 @@ use enginewire_driver::{Clock, InstantClock};
 use futures_io::{AsyncRead, AsyncWrite};
 
 pub use enginewire;
+#[cfg(feature = "socketio")]
+pub use enginewire_driver::socketio;
 
 enginewire_driver::exports!(Smol);
 

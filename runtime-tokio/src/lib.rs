@@ -64,6 +64,8 @@ use tokio::{
 };
 
 pub use enginewire;
+#[cfg(feature = "socketio")]
+pub use enginewire_driver::socketio;
 
 enginewire_driver::exports!(Tokio);
 

@@ -43,6 +43,8 @@ mod server_builder;
 mod shards;
 mod shared;
 mod socket;
+#[cfg(feature = "socketio")]
+pub mod socketio;
 mod sync;
 mod timers;
 mod trace;

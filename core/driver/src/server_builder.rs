@@ -20,7 +20,7 @@ use crate::{
     handshake::Handshake,
     runtime::Runtime,
     server::{Server, ServerHandle, accept_connections, limit_shutdown},
-    shared::{AllowHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
+    shared::{AllowHook, CloseHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
     socket::Socket,
     timers::keep_time,
 };
@@ -35,6 +35,8 @@ pub struct ServerBuilder<R: Runtime> {
     allow: Option<AllowHook>,
     fallback: Option<FallbackHook>,
     handler: Option<Box<dyn FnOnce(Weak<Shared>) -> HandlerHook + Send>>,
+    /// Called when the server begins to close.
+    on_close: Option<CloseHook>,
     listeners: Vec<R::Listener>,
 }
 
@@ -63,6 +65,7 @@ impl<R: Runtime> ServerBuilder<R> {
             allow: None,
             fallback: None,
             handler: None,
+            on_close: None,
             listeners: Vec::new(),
         }
     }
@@ -127,7 +130,8 @@ impl<R: Runtime> ServerBuilder<R> {
                 let spawn = Box::new(move |handling| runtime.spawn(handling));
                 Handler { hook: hook(Weak::clone(shared)), spawn }
             });
-            let hooks = Hooks { allow: self.allow, fallback: self.fallback, handler };
+            let (allow, fallback, on_close) = (self.allow, self.fallback, self.on_close);
+            let hooks = Hooks { allow, fallback, handler, on_close };
             Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs)
         });
         for shard in 0..sessions.timers.shards() {
@@ -414,6 +418,13 @@ impl<R: Runtime> ServerBuilder<R> {
                 None => Box::pin(std::future::ready(())),
             })
         }));
+        self
+    }
+
+    /// Calls `hook` when the server begins to close.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn on_close(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_close = Some(Box::new(hook));
         self
     }
 

@@ -29,6 +29,9 @@ pub(crate) type AllowHook = Box<dyn Fn(Arc<Handshake>) -> Verdict + Send + Sync>
 /// The application's decision about a handshake.
 pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>;
 
+/// Called when the server begins to close.
+pub(crate) type CloseHook = Box<dyn Fn() + Send + Sync>;
+
 /// Responds to requests for other paths.
 pub(crate) type FallbackHook =
     Box<dyn Fn(FallbackRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
@@ -53,6 +56,8 @@ pub(crate) struct Hooks {
     pub(crate) allow: Option<AllowHook>,
     pub(crate) fallback: Option<FallbackHook>,
     pub(crate) handler: Option<Handler>,
+    /// Called when the server begins to close.
+    pub(crate) on_close: Option<CloseHook>,
 }
 
 /// Options of the driver.
@@ -136,8 +141,12 @@ impl Shared {
 
     /// Moves on to `phase`, which tells all tasks.
     pub(crate) fn advance_to(&self, phase: Phase) {
+        let was_running = self.sessions.lifecycle.phase() == Phase::Running;
         if self.sessions.advance_to(phase) {
             self.backlog.wake_all();
+            if let Some(on_close) = self.hooks.on_close.as_ref().filter(|_| was_running) {
+                on_close();
+            }
         }
     }
 }

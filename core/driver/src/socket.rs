@@ -116,6 +116,11 @@ impl Socket {
         &self.sender.cell
     }
 
+    #[cfg(feature = "socketio")]
+    pub(crate) fn shared_handshake(&self) -> Arc<Handshake> {
+        Arc::clone(&self.handshake)
+    }
+
     /// Receives the next message. Returns `None` once the session is closed and everything received has been
     /// taken; [`close_reason`](Self::close_reason) then tells why.
     ///

@@ -166,7 +166,7 @@ impl Waiters {
         session: &mut impl Duplex,
         message: Encoded,
     ) -> Result<(), TrySendError> {
-        if session.is_open() && !self.room.is_empty() {
+        if session.is_open() && self.is_awaited() {
             let (queued, max) = (session.queued(), session.max_queued());
             return Err(TrySendError { message, reason: SendError::Full { queued, max } });
         }
@@ -327,8 +327,13 @@ impl Waiters {
         }
     }
 
+    /// Returns whether a task waits for room.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.room.is_empty()
+    }
+
     /// Returns whether no other task waits for room, or only such that came later.
-    fn is_first(&self, ticket: &Ticket) -> bool {
+    pub(crate) fn is_first(&self, ticket: &Ticket) -> bool {
         match (self.room.first_key_value(), ticket.0) {
             (None, _) => true,
             (Some((&first, _)), Some(id)) => first >= id,
@@ -336,7 +341,7 @@ impl Waiters {
         }
     }
 
-    fn wait_for_room(&mut self, ticket: &mut Ticket, cx: &Context<'_>) {
+    pub(crate) fn wait_for_room(&mut self, ticket: &mut Ticket, cx: &Context<'_>) {
         let id = self.id(ticket);
         let waiter = RoomWaiter { waker: cx.waker().clone(), woken: false };
         match self.room.get_mut(&id) {

@@ -1,0 +1,276 @@
+//! Acknowledgements that the application waits for.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use enginewire_socketio::{AckId, Args, DecodeError, DisconnectReason, SocketId};
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+
+use super::{EmitError, emit::Emit, layer::AckResult, socket::SocketShared};
+use crate::sync::lock;
+
+/// Reason why an event has no acknowledgement.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The deadline has passed.
+    #[error("the client has not acknowledged in time")]
+    Timeout,
+    /// The socket was disconnected.
+    #[error("the socket was disconnected: {0}")]
+    Disconnected(DisconnectReason),
+    /// The acknowledgement is of another shape.
+    #[error("acknowledgement of another shape: {0}")]
+    Decode(#[from] DecodeError),
+    /// The event was not sent.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+impl From<enginewire_socketio::AckError> for AckError {
+    fn from(error: enginewire_socketio::AckError) -> Self {
+        match error {
+            enginewire_socketio::AckError::Disconnected(reason) => Self::Disconnected(reason),
+            _ => Self::Timeout,
+        }
+    }
+}
+
+/// Who waits for an acknowledgement of one socket.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    One(Arc<Pending>),
+    /// A broadcast, and the socket that it went to.
+    Many(Arc<Group>, SocketId),
+}
+
+impl Answer {
+    /// Sets the result. Returns the task that waits for it.
+    pub(super) fn complete(self, result: AckResult) -> Option<Waker> {
+        match self {
+            Self::One(pending) => {
+                let mut state = lock(&pending.0);
+                state.result = Some(result);
+                state.waker.take()
+            }
+            Self::Many(group, id) => group.complete(id, result),
+        }
+    }
+}
+
+/// An acknowledgement that one task waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Pending(Mutex<PendingState>);
+
+#[derive(Debug, Default)]
+struct PendingState {
+    result: Option<AckResult>,
+    waker: Option<Waker>,
+}
+
+/// Future of an acknowledgement. Made by `emit_with_ack`.
+///
+/// Dropped, it forgets the acknowledgement. The event is sent if the future was polled and there was room.
+#[must_use = "futures do nothing unless polled"]
+pub struct AckFuture<A> {
+    emit: Emit,
+    pending: Arc<Pending>,
+    id: AckId,
+    socket: Arc<SocketShared>,
+    is_sent: bool,
+    is_done: bool,
+    decode: fn(&Args) -> Result<A, DecodeError>,
+}
+
+impl<A> AckFuture<A> {
+    pub(super) const fn new(
+        emit: Emit,
+        pending: Arc<Pending>,
+        id: AckId,
+        socket: Arc<SocketShared>,
+        decode: fn(&Args) -> Result<A, DecodeError>,
+    ) -> Self {
+        Self { emit, pending, id, socket, is_sent: false, is_done: false, decode }
+    }
+}
+
+impl<A> Future for AckFuture<A> {
+    type Output = Result<A, AckError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if !this.is_sent {
+            match Pin::new(&mut this.emit).poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => {
+                    this.is_done = true;
+                    return Poll::Ready(Err(error.into()));
+                }
+                Poll::Ready(Ok(())) => this.is_sent = true,
+            }
+        }
+        let mut state = lock(&this.pending.0);
+        let Some(result) = state.result.take() else {
+            crate::wakes::register(&mut state.waker, cx.waker());
+            return Poll::Pending;
+        };
+        drop(state);
+        this.is_done = true;
+        let result = result.map_err(AckError::from);
+        Poll::Ready(result.and_then(|args| Ok((this.decode)(&args)?)))
+    }
+}
+
+impl<A> Drop for AckFuture<A> {
+    fn drop(&mut self) {
+        if self.is_sent && !self.is_done {
+            self.socket.forget_ack(self.id);
+        }
+    }
+}
+
+/// Acknowledgements of a broadcast.
+#[derive(Debug)]
+pub(crate) struct Group(Mutex<GroupState>);
+
+#[derive(Debug, Default)]
+struct GroupState {
+    /// Sockets that have neither acknowledged nor failed.
+    expected: usize,
+    /// All sockets are known.
+    is_sealed: bool,
+    results: VecDeque<(SocketId, AckResult)>,
+    waker: Option<Waker>,
+}
+
+impl Group {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::default()))
+    }
+
+    /// Expects one more socket.
+    pub(super) fn expect(&self) {
+        lock(&self.0).expected += 1;
+    }
+
+    /// No more sockets will be expected.
+    pub(super) fn seal(&self) {
+        let mut state = lock(&self.0);
+        state.is_sealed = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn complete(&self, id: SocketId, result: AckResult) -> Option<Waker> {
+        let mut state = lock(&self.0);
+        state.results.push_back((id, result));
+        state.waker.take()
+    }
+
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(SocketId, AckResult)>> {
+        let mut state = lock(&self.0);
+        if let Some(result) = state.results.pop_front() {
+            state.expected -= 1;
+            return Poll::Ready(Some(result));
+        }
+        if state.is_sealed && state.expected == 0 {
+            return Poll::Ready(None);
+        }
+        crate::wakes::register(&mut state.waker, cx.waker());
+        Poll::Pending
+    }
+}
+
+/// Acknowledgements of a broadcast, as they come: a stream of sockets and their results.
+///
+/// [`all`](Self::all) waits for every one of them, at most until the deadline.
+#[must_use = "streams do nothing unless polled"]
+pub struct AckStream<A> {
+    group: Arc<Group>,
+    error: Option<EmitError>,
+    decode: fn(&Args) -> Result<A, DecodeError>,
+}
+
+/// Acknowledgements of a broadcast: those that came, and those that did not.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AckResponses<A> {
+    /// The sockets that have acknowledged, in the order in which they did.
+    pub responses: Vec<(SocketId, A)>,
+    /// The sockets that have not, and why.
+    pub failed: Vec<(SocketId, AckError)>,
+}
+
+impl<A: DeserializeOwned> AckStream<A> {
+    pub(super) fn new(group: Result<Arc<Group>, EmitError>) -> Self {
+        let decode = |args: &Args| args.decode(0);
+        match group {
+            Ok(group) => Self { group, error: None, decode },
+            Err(error) => Self { group: Group::new(), error: Some(error), decode },
+        }
+    }
+
+    /// Waits for the acknowledgements of all sockets. Those that came are kept whatever the others do.
+    ///
+    /// # Errors
+    ///
+    /// The event was not sent to anybody.
+    pub async fn all(mut self) -> Result<AckResponses<A>, EmitError> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let mut all = AckResponses { responses: Vec::new(), failed: Vec::new() };
+        while let Some((id, result)) = self.next().await {
+            match result {
+                Ok(response) => all.responses.push((id, response)),
+                Err(error) => all.failed.push((id, error)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Waits for the next acknowledgement. `None` after the last.
+    ///
+    /// Cancel safe.
+    pub async fn next(&mut self) -> Option<(SocketId, Result<A, AckError>)> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl<A> Stream for AckStream<A> {
+    type Item = (SocketId, Result<A, AckError>);
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.error.is_some() {
+            return Poll::Ready(None);
+        }
+        let decode = self.decode;
+        self.group.poll_next(cx).map(|next| {
+            let (id, result) = next?;
+            let result = result.map_err(AckError::from);
+            Some((id, result.and_then(|args| Ok(decode(&args)?))))
+        })
+    }
+}
+
+impl<A> fmt::Debug for AckFuture<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AckFuture").field("is_sent", &self.is_sent).finish_non_exhaustive()
+    }
+}
+
+impl<A> fmt::Debug for AckStream<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AckStream").field("group", &self.group).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! Events of a client, and their acknowledgement.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use bytes::Bytes;
+use enginewire_socketio::{AckId, EventError};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EmitError,
+    emit::{Emit, Mode, with_encoder},
+    socket::SocketShared,
+};
+
+/// Event that a client has sent.
+///
+/// Reads as an [`enginewire_socketio::Event`], and can be acknowledged with [`ack`](Self::ack).
+#[derive(Clone)]
+pub struct Event {
+    event: enginewire_socketio::Event,
+    socket: Arc<SocketShared>,
+    is_answered: bool,
+}
+
+impl Event {
+    pub(super) const fn new(event: enginewire_socketio::Event, socket: Arc<SocketShared>) -> Self {
+        Self { event, socket, is_answered: false }
+    }
+
+    /// Takes the acknowledgement. The second does nothing, nor does that of an event that expects none.
+    pub fn ack(&mut self) -> Ack {
+        let id = self.event.ack().filter(|_| !std::mem::replace(&mut self.is_answered, true));
+        Ack { id, socket: Arc::clone(&self.socket) }
+    }
+
+    /// Decodes the event as a variant of an enum, whose name is that of the event.
+    ///
+    /// The fields of the variant are the arguments: a unit variant has none, a newtype variant one, a tuple variant
+    /// several, a struct variant one object.
+    ///
+    /// # Errors
+    ///
+    /// There is no such variant, or the arguments are of another shape.
+    pub fn parse<'de, E: Deserialize<'de>>(&'de self) -> Result<E, EventError> {
+        self.event.parse()
+    }
+}
+
+impl Deref for Event {
+    type Target = enginewire_socketio::Event;
+
+    fn deref(&self) -> &Self::Target {
+        &self.event
+    }
+}
+
+/// Acknowledgement of an event, to be sent once.
+///
+/// Dropped, it sends nothing: the client waits for its own deadline.
+#[must_use = "the client waits for the acknowledgement"]
+pub struct Ack {
+    id: Option<AckId>,
+    socket: Arc<SocketShared>,
+}
+
+impl Ack {
+    /// Returns whether the client expects an acknowledgement.
+    pub const fn is_expected(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Sends the acknowledgement, waiting for room. A tuple is several arguments, `()` none.
+    ///
+    /// Does nothing if the client expects none. The payload is encoded before this returns.
+    ///
+    /// # Errors
+    ///
+    /// The payload cannot be encoded, or the socket is disconnected.
+    pub async fn send<P: Serialize + ?Sized>(self, payload: &P) -> Result<(), EmitError> {
+        match self.emit(payload, Vec::new()) {
+            Some(emit) => emit.await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends the acknowledgement if there is room.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, the payload cannot be encoded, or the socket is disconnected.
+    pub fn try_send<P: Serialize + ?Sized>(self, payload: &P) -> Result<(), EmitError> {
+        let Self { id: Some(id), socket } = self else { return Ok(()) };
+        let parser = socket.parser();
+        let message = with_encoder(|encoder| {
+            encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
+        })?;
+        socket.try_emit(message)
+    }
+
+    fn emit<P: Serialize + ?Sized>(&self, payload: &P, attachments: Vec<Bytes>) -> Option<Emit> {
+        let id = self.id?;
+        let parser = self.socket.parser();
+        let message = with_encoder(|encoder| {
+            encoder.ack(parser, self.socket.namespace.name(), id, payload, attachments)
+        });
+        Some(Emit::new(&self.socket, message, Mode::Event))
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event.fmt(f)
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("id", &self.id).finish_non_exhaustive()
+    }
+}

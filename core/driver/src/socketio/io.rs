@@ -1,0 +1,488 @@
+//! The server's handle: its namespaces and its options.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use enginewire_socketio::{
+    ConnectionConfig, Event,
+    parser::Parser,
+    pattern::{InvalidPattern, Parameters, Pattern},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    acks::AckStream,
+    broadcast::{Broadcast, Publish},
+    namespace::{AllowHook, Dynamic, Namespace, NamespaceRequest, NamespaceShared},
+    rooms::Rooms,
+    session::Session,
+};
+use crate::{runtime::Runtime, server_builder::ServerBuilder, sync::lock};
+
+/// A Socket.IO server: its namespaces, and whom they reach. Cheap to clone.
+///
+/// [`ServerBuilder::socketio`](crate::ServerBuilder::socketio) puts it on sockets. It can be used anywhere: in handlers of
+/// HTTP requests, in background jobs. The methods that send are those of the namespace `/`.
+#[derive(Clone)]
+pub struct Io {
+    pub(super) shared: Arc<IoShared>,
+}
+
+/// Sets up an [`Io`].
+///
+/// Options of Engine.IO, such as timeouts and limits, are those of [`ServerBuilder`](crate::ServerBuilder).
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing by itself"]
+pub struct IoBuilder {
+    config: ConnectionConfig,
+    options: Options,
+}
+
+/// What happens to a socket that has no room for a broadcast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Its client is disconnected. It can come back, and ask anew or recover: no gap goes unnoticed.
+    #[default]
+    Disconnect,
+    /// It is passed by, and misses the event.
+    Skip,
+}
+
+/// Options of a Socket.IO server besides those of its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(super) ack_timeout: Duration,
+    pub(super) overflow: Overflow,
+    pub(super) backlog: usize,
+    pub(super) max_children: usize,
+    pub(super) keep_empty_namespaces: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ack_timeout: Duration::from_secs(10),
+            overflow: Overflow::Disconnect,
+            backlog: 1024,
+            max_children: 10_000,
+            keep_empty_namespaces: false,
+        }
+    }
+}
+
+/// A Socket.IO server.
+pub(crate) struct IoShared {
+    pub(super) config: Arc<ConnectionConfig>,
+    pub(super) options: Arc<Options>,
+    namespaces: Mutex<HashMap<Arc<str>, Arc<NamespaceShared>>>,
+    dynamic: Mutex<Vec<Arc<Dynamic>>>,
+    /// Servers that serve it, and those of them that are closing.
+    servers: AtomicUsize,
+    closing: AtomicUsize,
+}
+
+/// A namespace that a client asks for.
+pub(super) enum Found {
+    Namespace(NamespaceUse),
+    /// A function has to decide.
+    Undecided(Search),
+}
+
+/// A namespace that a client is connected to, or asks for. It exists for as long.
+pub(super) struct NamespaceUse {
+    pub(super) namespace: Arc<NamespaceShared>,
+    io: Arc<IoShared>,
+}
+
+/// The rest of a search for a namespace.
+pub(super) struct Search {
+    rest: Vec<Arc<Dynamic>>,
+}
+
+impl Io {
+    /// Creates a server with the default options.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Sets up a server with options.
+    pub fn builder() -> IoBuilder {
+        IoBuilder::default()
+    }
+
+    /// Returns the namespace of this name. The first call makes it.
+    ///
+    /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made.
+    pub fn namespace(&self, name: &str) -> Namespace {
+        let name = match name.starts_with('/') {
+            true => name.to_owned(),
+            false => format!("/{name}"),
+        };
+        let mut namespaces = lock(&self.shared.namespaces);
+        let shared = namespaces.entry(name.as_str().into()).or_insert_with(|| {
+            NamespaceShared::new(&name, &self.shared, None, Parameters::default())
+        });
+        Namespace::new(Arc::clone(shared))
+    }
+
+    /// Returns all namespaces whose names match a [`Pattern`], such as `/project/{id}`.
+    ///
+    /// Each name has a namespace of its own: sockets have its parameters in [`SocketRef::param`](super::SocketRef::param),
+    /// and it in [`SocketRef::namespace`](super::SocketRef::namespace). The value that this returns stands for all of
+    /// them: it authorizes and accepts, and sends to all.
+    ///
+    /// # Errors
+    ///
+    /// The pattern is none.
+    pub fn namespaces(&self, pattern: &str) -> Result<Namespace, InvalidPattern> {
+        let parsed = Pattern::new(pattern)?;
+        let shared = NamespaceShared::new(pattern, &self.shared, None, Parameters::default());
+        let dynamic = Arc::new(Dynamic::Pattern(parsed, Arc::clone(&shared)));
+        lock(&self.shared.dynamic).push(dynamic);
+        Ok(Namespace::new(shared))
+    }
+
+    /// Returns all namespaces that `allow` says exist.
+    ///
+    /// It is called for names that are neither made nor match a pattern before it, and may wait. See
+    /// [`namespaces`](Self::namespaces).
+    pub fn namespaces_by<F>(
+        &self,
+        allow: impl Fn(NamespaceRequest) -> F + Send + Sync + 'static,
+    ) -> Namespace
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let shared = NamespaceShared::new("*", &self.shared, None, Parameters::default());
+        let hook: AllowHook = Arc::new(move |request| Box::pin(allow(request)));
+        let dynamic = Arc::new(Dynamic::Function(hook, Arc::clone(&shared)));
+        lock(&self.shared.dynamic).push(dynamic);
+        Namespace::new(shared)
+    }
+
+    /// Returns the namespace of this name, if it exists.
+    ///
+    /// It may be one that a client asked for, and that matches a pattern.
+    pub fn find(&self, name: &str) -> Option<Namespace> {
+        lock(&self.shared.namespaces).get(name).map(|shared| Namespace::new(Arc::clone(shared)))
+    }
+
+    /// Returns an operator for all sockets of the namespace `/`.
+    pub fn broadcast(&self) -> Broadcast {
+        self.namespace("/").broadcast()
+    }
+
+    /// Returns an operator for the sockets of `/` in any of these rooms. See [`Broadcast::to`].
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// Returns an operator for the sockets of `/` that are in none of these rooms. See [`Broadcast::except`].
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// Sends an event to all sockets of `/`. See [`Broadcast::emit`].
+    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Publish {
+        self.broadcast().emit(name, payload)
+    }
+
+    /// Sends an event to all sockets of `/`, and returns their acknowledgements. See [`Broadcast::emit_with_ack`].
+    pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        payload: &P,
+    ) -> AckStream<A> {
+        self.broadcast().emit_with_ack(name, payload)
+    }
+
+    /// Sends an event on to all sockets of `/` as it came. See [`Broadcast::forward`].
+    pub fn forward(&self, event: &Event) -> Publish {
+        self.broadcast().forward(event)
+    }
+}
+
+impl Default for Io {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl IoBuilder {
+    /// Creates the server. [`ServerBuilder::socketio`](crate::ServerBuilder::socketio) puts it on sockets.
+    pub fn build(self) -> Io {
+        Io {
+            shared: Arc::new(IoShared {
+                config: Arc::new(self.config),
+                options: Arc::new(self.options),
+                namespaces: Mutex::default(),
+                dynamic: Mutex::default(),
+                servers: AtomicUsize::new(0),
+                closing: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// Time in which a client must have connected to a namespace. Default 45 s.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Time in which an event must be acknowledged. Default 10 s.
+    ///
+    /// [`Duration::MAX`] waits until the socket is disconnected.
+    pub const fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.options.ack_timeout = timeout;
+        self
+    }
+
+    /// Sets what happens to a socket that has no room for a broadcast. Default [`Overflow::Disconnect`].
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.overflow = overflow;
+        self
+    }
+
+    /// Sets the format of packets. Default [`Parser::Json`].
+    pub fn parser(mut self, parser: Parser) -> Self {
+        self.config.parser = parser;
+        self
+    }
+
+    /// Limit on the attachments of a packet. Default 10, as the reference's.
+    pub const fn max_attachments(mut self, attachments: usize) -> Self {
+        self.config.limits.max_attachments = attachments;
+        self
+    }
+
+    /// Limit on a packet and its attachments together, in bytes. Default 10 000 000.
+    pub const fn max_packet(mut self, bytes: usize) -> Self {
+        self.config.limits.max_size = bytes;
+        self
+    }
+
+    /// Limit on the namespaces that a client is connected to. Default 64.
+    pub const fn max_namespaces(mut self, namespaces: usize) -> Self {
+        self.config.max_namespaces = namespaces;
+        self
+    }
+
+    /// Limit on the acknowledgements that a socket owes. Default 1024.
+    pub const fn max_pending_acks(mut self, acks: usize) -> Self {
+        self.config.max_pending_acks = acks;
+        self
+    }
+
+    /// Limit on the sockets of a namespace that wait for [`Namespace::accept`]. Default 1024.
+    pub const fn backlog(mut self, sockets: usize) -> Self {
+        self.options.backlog = sockets;
+        self
+    }
+
+    /// Limit on the namespaces that match one pattern, or that one function allows. Default 10 000.
+    ///
+    /// Clients that ask for further ones are refused.
+    pub const fn max_children(mut self, namespaces: usize) -> Self {
+        self.options.max_children = namespaces;
+        self
+    }
+
+    /// Sets whether namespaces of patterns are kept when their last socket leaves. Default false.
+    pub const fn keep_empty_namespaces(mut self, keep: bool) -> Self {
+        self.options.keep_empty_namespaces = keep;
+        self
+    }
+}
+
+impl IoShared {
+    /// Finds the namespace that a client asks for.
+    pub(super) fn find(self: &Arc<Self>, name: &str) -> Option<Found> {
+        if let Some(namespace) = lock(&self.namespaces).get(name) {
+            return Some(Found::Namespace(NamespaceUse::new(namespace, self)));
+        }
+        let dynamic = lock(&self.dynamic).clone();
+        for (index, candidate) in dynamic.iter().enumerate() {
+            match &**candidate {
+                Dynamic::Pattern(pattern, parent) => {
+                    if let Some(parameters) = pattern.parameters(name) {
+                        return self.child(name, parent, parameters).map(Found::Namespace);
+                    }
+                }
+                Dynamic::Function(..) => {
+                    return Some(Found::Undecided(Search { rest: dynamic[index..].to_vec() }));
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the namespace of a pattern or a function with this name, which is made if it is not there.
+    fn child(
+        self: &Arc<Self>,
+        name: &str,
+        parent: &Arc<NamespaceShared>,
+        parameters: Parameters,
+    ) -> Option<NamespaceUse> {
+        let mut namespaces = lock(&self.namespaces);
+        if let Some(namespace) = namespaces.get(name) {
+            return Some(NamespaceUse::new(namespace, self));
+        }
+        if parent.children() >= self.options.max_children {
+            return None;
+        }
+        let child = NamespaceShared::new(name, self, Some(Arc::clone(parent)), parameters);
+        parent.add_child(&child);
+        namespaces.insert(name.into(), Arc::clone(&child));
+        Some(NamespaceUse::new(&child, self))
+    }
+
+    /// Returns whether all servers that serve it are closing.
+    pub(super) fn is_closed(&self) -> bool {
+        let servers = self.servers.load(Ordering::SeqCst);
+        servers > 0 && self.closing.load(Ordering::SeqCst) >= servers
+    }
+
+    fn close(&self) {
+        self.closing.fetch_add(1, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Wakes the tasks that wait for sockets.
+    fn wake_all(&self) {
+        let named = lock(&self.namespaces).values().cloned().collect::<Vec<_>>();
+        let dynamic = lock(&self.dynamic).clone();
+        let parents = dynamic.iter().map(|dynamic| dynamic.parent());
+        named.iter().chain(parents).for_each(|namespace| namespace.backlog.wake_all());
+    }
+}
+
+/// A server that serves an [`Io`].
+struct ServingIo {
+    io: Arc<IoShared>,
+    is_closed: AtomicBool,
+}
+
+impl ServingIo {
+    fn new(io: &Arc<IoShared>) -> Self {
+        io.servers.fetch_add(1, Ordering::SeqCst);
+        Self { io: Arc::clone(io), is_closed: AtomicBool::new(false) }
+    }
+
+    fn close(&self) {
+        if !self.is_closed.swap(true, Ordering::SeqCst) {
+            self.io.close();
+        }
+    }
+}
+
+/// One that was never bound, too.
+impl Drop for ServingIo {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Search {
+    /// Asks the functions that are left, in their order.
+    pub(super) fn run(
+        self,
+        io: Arc<IoShared>,
+        request: NamespaceRequest,
+    ) -> Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>> {
+        Box::pin(async move {
+            for candidate in self.rest {
+                match &*candidate {
+                    Dynamic::Pattern(pattern, parent) => {
+                        if let Some(parameters) = pattern.parameters(request.name()) {
+                            return io.child(request.name(), parent, parameters);
+                        }
+                    }
+                    Dynamic::Function(allow, parent) => {
+                        if allow(request.clone()).await {
+                            return io.child(request.name(), parent, Parameters::default());
+                        }
+                    }
+                }
+            }
+            None
+        })
+    }
+}
+
+impl NamespaceUse {
+    /// Called under the lock of all namespaces.
+    fn new(namespace: &Arc<NamespaceShared>, io: &Arc<IoShared>) -> Self {
+        namespace.clients.fetch_add(1, Ordering::Relaxed);
+        Self { namespace: Arc::clone(namespace), io: Arc::clone(io) }
+    }
+}
+
+/// A namespace of a pattern goes with its last client, so that names that clients choose fill no memory.
+impl Drop for NamespaceUse {
+    fn drop(&mut self) {
+        let Self { namespace, io } = self;
+        if !namespace.is_child() || io.options.keep_empty_namespaces {
+            return;
+        }
+        let mut namespaces = lock(&io.namespaces);
+        if namespace.clients.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let removed = namespaces.remove(namespace.name());
+            drop(namespaces);
+            drop(removed);
+        }
+    }
+}
+
+impl<R: Runtime> ServerBuilder<R> {
+    /// Serves Socket.IO: `io` has the namespaces. Sets the [path](Self::path) to `/socket.io/`.
+    ///
+    /// It takes the place of a [handler](Self::handler). Several servers may serve the same `io`: one with TLS and one
+    /// without, for example.
+    ///
+    /// ```no_run
+    /// # use enginewire_driver::{Runtime, ServerBuilder, socketio::Io};
+    /// # async fn example<R: Runtime>(builder: ServerBuilder<R>) -> std::io::Result<()> {
+    /// let io = Io::new();
+    /// let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
+    /// io.namespace("/")
+    ///     .serve(|mut socket| async move {
+    ///         while let Some(event) = socket.recv().await {
+    ///             let _ = socket.broadcast().forward(&event).await;
+    ///         }
+    ///     })
+    ///     .await;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn socketio(self, io: &Io) -> Self {
+        let shared = Arc::clone(&io.shared);
+        let serving = ServingIo::new(&shared);
+        self.path("/socket.io/").on_close(move || serving.close()).handler(move |socket, _| {
+            let session = Session::new(Arc::clone(&shared), socket);
+            async move {
+                if let Some(session) = session {
+                    session.await;
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespaces = lock(&self.shared.namespaces).len();
+        f.debug_struct("Io").field("namespaces", &namespaces).finish_non_exhaustive()
+    }
+}

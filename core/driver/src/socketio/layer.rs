@@ -1,0 +1,180 @@
+//! A Socket.IO connection on top of a session, and the tasks that wait for it.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
+};
+
+use enginewire::{CloseReason, Event, Layer, LayerContext, Time};
+use enginewire_socketio::{
+    AckError, Args, ConnectRequest, Connection, ConnectionEvent, DisconnectReason, Slot,
+};
+
+use super::acks::Answer;
+use crate::{cell::Sessions, wakes::register};
+
+/// The connection of a client, which the lock of its session guards.
+///
+/// What concerns one socket wakes the task of that socket. The rest is [`News`] for the future of the session.
+pub(super) struct SocketIoLayer {
+    pub(super) connection: Connection<Answer>,
+    sockets: Vec<Waiting>,
+    news: VecDeque<News>,
+    has_news: Arc<AtomicBool>,
+    sessions: Arc<Sessions>,
+}
+
+/// Something for the future of a session.
+#[derive(Debug)]
+pub(super) enum News {
+    Connect(Slot, ConnectRequest),
+    Cancelled(Slot),
+    Disconnected(Slot, DisconnectReason),
+    /// The session has ended.
+    Closed,
+}
+
+/// The tasks that wait for one socket.
+struct Waiting {
+    slot: Slot,
+    receiver: Option<Waker>,
+    /// Those in `closed`.
+    closed: Vec<Waker>,
+    reason: Option<DisconnectReason>,
+}
+
+impl SocketIoLayer {
+    pub(super) fn new(
+        connection: Connection<Answer>,
+        has_news: Arc<AtomicBool>,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        Self { connection, sockets: Vec::new(), news: VecDeque::new(), has_news, sessions }
+    }
+
+    pub(super) fn take_news(&mut self) -> VecDeque<News> {
+        self.has_news.store(false, Ordering::Release);
+        std::mem::take(&mut self.news)
+    }
+
+    /// Passes on what the connection has, after any change of it.
+    #[inline]
+    pub(super) fn settle(&mut self, cx: &mut LayerContext<'_>) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                ConnectionEvent::Readable(slot) => {
+                    let socket = self.socket(slot);
+                    if let Some(waker) = socket.and_then(|socket| socket.receiver.take()) {
+                        cx.wake(waker);
+                    }
+                }
+                ConnectionEvent::Acknowledged(_, answer, result) => {
+                    if let Some(waker) = answer.complete(result) {
+                        cx.wake(waker);
+                    }
+                }
+                ConnectionEvent::Connect(slot, request) => {
+                    self.tell(News::Connect(slot, request), cx)
+                }
+                ConnectionEvent::Cancelled(slot) => self.tell(News::Cancelled(slot), cx),
+                ConnectionEvent::Disconnected(slot, reason) => {
+                    if let Some(socket) = self.socket(slot) {
+                        socket.reason = Some(reason);
+                        let wakers = socket.receiver.take().into_iter();
+                        wakers
+                            .chain(std::mem::take(&mut socket.closed))
+                            .for_each(|waker| cx.wake(waker));
+                    }
+                    self.tell(News::Disconnected(slot, reason), cx);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, news: News, cx: &mut LayerContext<'_>) {
+        self.news.push_back(news);
+        self.has_news.store(true, Ordering::Release);
+        cx.notify();
+    }
+
+    /// Begins to wake the tasks of a socket.
+    pub(super) fn insert(&mut self, slot: Slot) {
+        // Nearly all clients have one.
+        self.sockets.reserve_exact(1);
+        self.sockets.push(Waiting { slot, receiver: None, closed: Vec::new(), reason: None });
+    }
+
+    /// The application has let go of a socket.
+    pub(super) fn release(&mut self, slot: Slot, cx: &mut LayerContext<'_>) {
+        self.connection.release(slot, cx.session);
+        self.settle(cx);
+        self.sockets.retain(|socket| socket.slot != slot);
+    }
+
+    fn socket(&mut self, slot: Slot) -> Option<&mut Waiting> {
+        self.sockets.iter_mut().find(|socket| socket.slot == slot)
+    }
+
+    /// Returns why a socket is disconnected. One that was let go of is.
+    pub(super) fn reason(&self, slot: Slot) -> Option<DisconnectReason> {
+        match self.sockets.iter().find(|socket| socket.slot == slot) {
+            Some(socket) => socket.reason,
+            None => Some(DisconnectReason::ServerLeft),
+        }
+    }
+
+    /// Has the task that polls woken when an event of the socket comes, or its end.
+    pub(super) fn wait_for_event(&mut self, slot: Slot, cx: &Context<'_>) {
+        if let Some(socket) = self.socket(slot) {
+            register(&mut socket.receiver, cx.waker());
+        }
+    }
+
+    /// Has the task that polls woken at the end of the socket.
+    pub(super) fn wait_for_end(&mut self, slot: Slot, cx: &Context<'_>) {
+        if let Some(socket) = self.socket(slot)
+            && !socket.closed.iter().any(|waker| waker.will_wake(cx.waker()))
+        {
+            socket.closed.push(cx.waker().clone());
+        }
+    }
+}
+
+impl Layer for SocketIoLayer {
+    #[inline]
+    fn handle_event(&mut self, cx: &mut LayerContext<'_>, event: Event) {
+        match event {
+            Event::Message(message) => {
+                self.connection.handle_message(cx.now, message, cx.session);
+            }
+            Event::Writable => self.connection.handle_writable(cx.session),
+            Event::Closed(mut reason) => {
+                // The server closes sessions for no reason of its own.
+                if reason == CloseReason::ForcedClose && self.sessions.is_closing() {
+                    reason = DisconnectReason::ServerClosing.close_reason();
+                }
+                self.connection.handle_closed(&reason);
+                self.tell(News::Closed, cx);
+            }
+            _ => {}
+        }
+        self.settle(cx);
+    }
+
+    fn handle_timeout(&mut self, cx: &mut LayerContext<'_>) {
+        self.connection.handle_timeout(cx.now, cx.session);
+        self.settle(cx);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.connection.poll_timeout()
+    }
+}
+
+/// Result of an event that is to be acknowledged.
+pub(super) type AckResult = Result<Args, AckError>;

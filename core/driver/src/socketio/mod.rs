@@ -1,0 +1,63 @@
+//! Socket.IO: namespaces, rooms, acknowledgements and broadcast on top of sessions.
+//!
+//! An [`Io`] is the server. Its [`Namespace`]s are what clients connect to; a [`Socket`] is one client in one
+//! namespace. Sockets receive events in order, one after the other:
+//!
+//! ```no_run
+//! use enginewire_driver::{Runtime, ServerBuilder, socketio::{Io, Socket}};
+//!
+//! async fn run<R: Runtime>(builder: ServerBuilder<R>) -> std::io::Result<()> {
+//!     let io = Io::new();
+//!     let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
+//!     println!("http://{}", server.local_addr());
+//!     io.namespace("/").serve(talk).await;
+//!     Ok(())
+//! }
+//!
+//! async fn talk(mut socket: Socket) {
+//!     while let Some(mut event) = socket.recv().await {
+//!         let ack = event.ack();
+//!         match (event.name(), event.data::<String>()) {
+//!             ("join", Ok(room)) => socket.join(&room),
+//!             // An error means that the client is gone, of which `recv` tells next.
+//!             ("say", Ok(text)) => drop(socket.to("all").emit("said", &text).await),
+//!             _ => {}
+//!         }
+//!         // Does nothing for an event that expects none.
+//!         let _ = ack.send(&"ok").await;
+//!     }
+//!     // Here the client has left.
+//! }
+//! ```
+//!
+//! The crate for a runtime has these types under its own name: `enginewire_tokio::socketio`.
+
+mod acks;
+mod broadcast;
+mod emit;
+mod event;
+mod io;
+mod layer;
+mod namespace;
+mod rooms;
+mod session;
+mod socket;
+
+pub use enginewire_socketio::{
+    Args, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError, EncodeError,
+    EventError, SocketId, Spread, Value,
+    parser::{CustomDecoder, CustomParser, Parser},
+    pattern::InvalidPattern,
+};
+
+use self::io::IoShared;
+pub use self::{
+    acks::{AckError, AckFuture, AckResponses, AckStream},
+    broadcast::{Broadcast, Delivered, Publish},
+    emit::Emit,
+    event::{Ack, Event},
+    io::{Io, IoBuilder, Overflow},
+    namespace::{ConnectRequest, Namespace, NamespaceRequest},
+    rooms::Rooms,
+    socket::{Emitter, Socket, SocketRef, UnknownEvent},
+};

@@ -1,0 +1,537 @@
+//! Namespaces: who may connect, whom they reach.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    fmt,
+    future::{Future, poll_fn},
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, OnceLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use enginewire_socketio::{
+    AckId, ConnectError, ConnectionConfig,
+    adapter::{Adapter, Target},
+    parser::Parser,
+    pattern::{Parameters, Pattern},
+    payload::{DecodeError, Payload},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    Io, IoShared, Socket, SocketRef,
+    acks::AckStream,
+    broadcast::{Broadcast, Publish, Sequenced},
+    io::Options,
+    rooms::Rooms,
+    socket::{SocketShared, decode_auth},
+};
+use crate::{backlog::Backlog, handshake::Handshake, sync::lock, wakers::WakerKey};
+
+/// One namespace. Cheap to clone.
+///
+/// It is what sockets connect to, and reaches all of them. `D` is what [`authorize`](Self::authorize) returns; a
+/// handle with `D = ()` sends to sockets whatever their data are.
+pub struct Namespace<D = ()> {
+    pub(super) shared: Arc<NamespaceShared>,
+    data: PhantomData<fn() -> D>,
+}
+
+/// Decides who may connect.
+type AuthorizeHook = Box<dyn Fn(ConnectRequest) -> Authorizing + Send + Sync>;
+
+/// The decision about a client: its data.
+pub(super) type Authorizing =
+    Pin<Box<dyn Future<Output = Result<Arc<dyn Any + Send + Sync>, ConnectError>> + Send>>;
+
+/// Runs the application's task for a socket.
+pub(super) type ServeHook = Arc<dyn Fn(Arc<SocketShared>) -> Option<Serving> + Send + Sync>;
+
+/// The application's task for a socket.
+pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A namespace, as the server has it.
+pub(crate) struct NamespaceShared {
+    name: Arc<str>,
+    io: Weak<IoShared>,
+    config: Arc<ConnectionConfig>,
+    options: Arc<Options>,
+    pub(super) adapter: Mutex<Adapter<Arc<SocketShared>>>,
+    pub(super) order: Mutex<Sequenced>,
+    next_ack: AtomicU64,
+    /// The namespace whose pattern this one matches: what was set there holds here.
+    parent: Option<Arc<NamespaceShared>>,
+    authorize: OnceLock<AuthorizeHook>,
+    serve: Mutex<Option<ServeHook>>,
+    pub(super) backlog: Backlog<Arc<SocketShared>>,
+    /// Values of the pattern's parameters.
+    pub(super) parameters: Parameters,
+    /// Namespaces of clients that match the pattern of this one.
+    children: Mutex<Vec<Weak<NamespaceShared>>>,
+    /// Clients that are connected, or ask to be.
+    pub(super) clients: AtomicUsize,
+}
+
+/// Request of a client to connect to a namespace, as [`Namespace::authorize`] gets it.
+///
+/// It may outlive its client. The decision is then of no consequence.
+#[derive(Clone)]
+pub struct ConnectRequest {
+    pub(super) namespace: Arc<NamespaceShared>,
+    pub(super) handshake: Arc<Handshake>,
+    pub(super) auth: Option<Payload>,
+    pub(super) rooms: Arc<Mutex<Vec<String>>>,
+}
+
+impl NamespaceShared {
+    pub(super) fn new(
+        name: &str,
+        io: &Arc<IoShared>,
+        parent: Option<Arc<NamespaceShared>>,
+        parameters: Parameters,
+    ) -> Arc<Self> {
+        let options = Arc::clone(&io.options);
+        Arc::new(Self {
+            name: name.into(),
+            io: Arc::downgrade(io),
+            config: Arc::clone(&io.config),
+            adapter: Mutex::new(Adapter::new(&mut crate::runtime::fill_random)),
+            order: Mutex::new(Sequenced::new()),
+            next_ack: AtomicU64::new(0),
+            parent,
+            authorize: OnceLock::new(),
+            serve: Mutex::default(),
+            backlog: Backlog::new(options.backlog),
+            parameters,
+            children: Mutex::default(),
+            clients: AtomicUsize::new(0),
+            options,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+
+    pub(super) fn parser(&self) -> &Parser {
+        &self.config.parser
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn io(&self) -> Io {
+        match self.io.upgrade() {
+            Some(shared) => Io { shared },
+            // The server is gone: one that nothing connects to.
+            None => Io::new(),
+        }
+    }
+
+    pub(super) fn next_ack(&self) -> AckId {
+        AckId(self.next_ack.fetch_add(1, Ordering::Relaxed).into())
+    }
+
+    /// Asks the application whether a client may connect. `None` if it has not said that it wants to be asked.
+    pub(super) fn authorize(&self, request: ConnectRequest) -> Option<Authorizing> {
+        let parent = || self.parent.as_ref().and_then(|parent| parent.authorize.get());
+        let hook = self.authorize.get().or_else(parent)?;
+        Some(hook(request))
+    }
+
+    /// Hands a socket to the application: a task to be run, or nothing if it waits for `accept`.
+    pub(super) fn hand_over(&self, socket: &Arc<SocketShared>) -> Option<Serving> {
+        let serve = lock(&self.serve).clone();
+        if let Some(serve) = serve {
+            return serve(Arc::clone(socket));
+        }
+        if let Some(parent) = &self.parent {
+            return parent.hand_over(socket);
+        }
+        if let Err(socket) = self.backlog.push(Arc::clone(socket), || true) {
+            socket.release();
+        }
+        None
+    }
+
+    /// Returns the namespaces that a broadcast of this one reaches.
+    pub(super) fn reached(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let mut children = lock(&self.children);
+        children.retain(|child| child.strong_count() > 0);
+        let children = children.iter().filter_map(Weak::upgrade);
+        std::iter::once(Arc::clone(self)).chain(children).collect()
+    }
+
+    pub(super) const fn is_child(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Returns the number of namespaces that match the pattern of this one.
+    pub(super) fn children(&self) -> usize {
+        let mut children = lock(&self.children);
+        children.retain(|child| child.strong_count() > 0);
+        children.len()
+    }
+
+    pub(super) fn add_child(&self, child: &Arc<Self>) {
+        lock(&self.children).push(Arc::downgrade(child));
+    }
+
+    fn is_closed(&self) -> bool {
+        self.io.upgrade().is_none_or(|io| io.is_closed())
+    }
+}
+
+impl<D> Namespace<D> {
+    pub(super) const fn new(shared: Arc<NamespaceShared>) -> Self {
+        Self { shared, data: PhantomData }
+    }
+
+    /// Returns the name, with its leading slash. That of a pattern is the pattern.
+    pub fn name(&self) -> &str {
+        self.shared.name()
+    }
+
+    /// Returns the server.
+    pub fn io(&self) -> Io {
+        self.shared.io()
+    }
+
+    /// Returns the number of sockets that are connected to this server.
+    pub fn len(&self) -> usize {
+        self.shared.reached().iter().map(|shared| lock(&shared.adapter).len()).sum()
+    }
+
+    /// Returns whether no socket is connected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns an operator for all sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(&self.shared, Target::default())
+    }
+
+    /// Returns an operator for the sockets in any of these rooms. See [`Broadcast::to`].
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// Returns an operator for the sockets that are in none of these rooms. See [`Broadcast::except`].
+    pub fn except(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().except(rooms)
+    }
+
+    /// Sends an event to all sockets of the namespace. See [`Broadcast::emit`].
+    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Publish {
+        self.broadcast().emit(name, payload)
+    }
+
+    /// Sends an event to all sockets of the namespace, and returns their acknowledgements.
+    ///
+    /// See [`Broadcast::emit_with_ack`].
+    pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        payload: &P,
+    ) -> AckStream<A> {
+        self.broadcast().emit_with_ack(name, payload)
+    }
+}
+
+impl Namespace {
+    /// Decides who may connect, and what the sockets know of their clients.
+    ///
+    /// `check` is called for each client, before anything else of the namespace. It may wait: other namespaces of the
+    /// same client go on meanwhile. What it returns is the data of the socket, see [`SocketRef::data`]. An error
+    /// refuses the client, which has it in its `connect_error` event.
+    ///
+    /// To be called once for a namespace, before the server is bound.
+    ///
+    /// # Panics
+    ///
+    /// If it was called before.
+    pub fn authorize<D, F>(
+        &self,
+        check: impl Fn(ConnectRequest) -> F + Send + Sync + 'static,
+    ) -> Namespace<D>
+    where
+        F: Future<Output = Result<D, ConnectError>> + Send + 'static,
+        D: Any + Send + Sync,
+    {
+        let hook: AuthorizeHook = Box::new(move |request| {
+            let check = check(request);
+            Box::pin(async move {
+                let data: Arc<dyn Any + Send + Sync> = Arc::new(check.await?);
+                Ok(data)
+            })
+        });
+        let set = self.shared.authorize.set(hook);
+        assert!(set.is_ok(), "`authorize` was called twice for `{}`", self.name());
+        Namespace::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<D: Any + Send + Sync> Namespace<D> {
+    /// Accepts the next socket. `None` once the server is closing, and all sockets have been accepted.
+    ///
+    /// Sockets wait with their events, so that nothing is lost before [`Socket::recv`]. If as many wait as
+    /// [`IoBuilder::backlog`](super::IoBuilder::backlog) says, further ones are disconnected.
+    ///
+    /// Cancel safe: a socket is either returned or still there.
+    pub async fn accept(&self) -> Option<Socket<D>> {
+        loop {
+            let mut accepting = Accepting { shared: &self.shared, key: None };
+            let socket = poll_fn(|cx| accepting.poll(cx)).await?;
+            if let Some(socket) = Socket::new(socket) {
+                return Some(socket);
+            }
+        }
+    }
+
+    /// Runs `session` for each socket, until the server closes and all of them have returned.
+    ///
+    /// The futures are polled by the tasks of their clients' connections: a message changes no task. As in any task
+    /// they must not block. One that panics disconnects its socket, and nothing else. Sockets that wait already are
+    /// served by this future itself.
+    ///
+    /// Dropped, further sockets wait for [`accept`](Self::accept). Those that are served go on.
+    pub async fn serve<F>(&self, session: impl Fn(Socket<D>) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let count = Arc::new(Count::default());
+        let counting = Arc::clone(&count);
+        let hook: ServeHook = Arc::new(move |shared| {
+            let future = session(Socket::new(shared)?);
+            let counted = Counted::new(&counting);
+            Some(Box::pin(async move {
+                let _counted = counted;
+                future.await;
+            }))
+        });
+        let _reset = Reset { shared: &self.shared };
+        *lock(&self.shared.serve) = Some(Arc::clone(&hook));
+        let waiting = self.shared.backlog.drain();
+        let mut here: VecDeque<_> = waiting.into_iter().filter_map(|socket| hook(socket)).collect();
+        drop(hook);
+        let mut accepting = Accepting { shared: &self.shared, key: None };
+        poll_fn(|cx| {
+            here.retain_mut(|future| super::session::poll_task(future, cx).is_pending());
+            // One that came between the hook and the backlog.
+            while let Poll::Ready(Some(socket)) = accepting.poll(cx) {
+                let serve = lock(&self.shared.serve).clone();
+                here.extend(serve.and_then(|serve| serve(socket)));
+            }
+            if !self.shared.is_closed() || !here.is_empty() {
+                return Poll::Pending;
+            }
+            count.poll_none(cx)
+        })
+        .await;
+    }
+
+    /// Runs `session` for each socket with a clone of `state`, see [`serve`](Self::serve).
+    pub async fn serve_with<S, F>(
+        &self,
+        state: S,
+        session: impl Fn(Socket<D>, S) -> F + Send + Sync + 'static,
+    ) where
+        S: Clone + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.serve(move |socket| session(socket, state.clone())).await;
+    }
+
+    /// Returns the socket with this id, if it is connected to this server.
+    pub fn socket(&self, id: &str) -> Option<SocketRef<D>> {
+        self.shared.reached().iter().find_map(|shared| {
+            let adapter = lock(&shared.adapter);
+            let member = adapter.find(id)?;
+            SocketRef::new(Arc::clone(adapter.member(member)?))
+        })
+    }
+}
+
+/// Waits for a socket.
+struct Accepting<'a> {
+    shared: &'a NamespaceShared,
+    key: WakerKey,
+}
+
+impl Accepting<'_> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Arc<SocketShared>>> {
+        let Self { shared, key } = self;
+        shared.backlog.poll_pop(key, cx, || shared.is_closed())
+    }
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        self.shared.backlog.stop_waiting(self.key);
+    }
+}
+
+/// Takes the hook of `serve` away again.
+struct Reset<'a> {
+    shared: &'a NamespaceShared,
+}
+
+impl Drop for Reset<'_> {
+    fn drop(&mut self) {
+        *lock(&self.shared.serve) = None;
+    }
+}
+
+/// Tasks of sockets that are still at work, and the task that waits for their end.
+#[derive(Default)]
+struct Count {
+    state: Mutex<(usize, Option<std::task::Waker>)>,
+}
+
+impl Count {
+    fn poll_none(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.0 == 0 {
+            return Poll::Ready(());
+        }
+        crate::wakes::register(&mut state.1, cx.waker());
+        Poll::Pending
+    }
+}
+
+struct Counted(Arc<Count>);
+
+impl Counted {
+    fn new(count: &Arc<Count>) -> Self {
+        lock(&count.state).0 += 1;
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.0 -= 1;
+        let waker = if state.0 == 0 { state.1.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl ConnectRequest {
+    /// Decodes what the client gave as `auth`.
+    ///
+    /// # Errors
+    ///
+    /// It is of another shape. Of a client that gave nothing it is an empty object.
+    pub fn auth<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
+        decode_auth(self.auth.as_ref())
+    }
+
+    /// Returns the request that opened the session of the client.
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+
+    /// Returns the name of the namespace.
+    pub fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Returns a parameter of the namespace's pattern.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.namespace.parameters.get(name)
+    }
+
+    /// Has the socket join rooms when it is connected, before it receives anything.
+    pub fn join(&self, rooms: impl Rooms) {
+        rooms.each(&mut |room| lock(&self.rooms).push(room.to_owned()));
+    }
+}
+
+/// Namespaces that match a pattern, or that a function decides about.
+pub(super) enum Dynamic {
+    Pattern(Pattern, Arc<NamespaceShared>),
+    Function(AllowHook, Arc<NamespaceShared>),
+}
+
+impl Dynamic {
+    pub(super) const fn parent(&self) -> &Arc<NamespaceShared> {
+        match self {
+            Self::Pattern(_, parent) | Self::Function(_, parent) => parent,
+        }
+    }
+}
+
+/// Decides whether a namespace exists.
+pub(super) type AllowHook =
+    Arc<dyn Fn(NamespaceRequest) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// Request of a client for a namespace that does not exist yet, as
+/// [`Io::namespaces_by`](super::Io::namespaces_by) gets it.
+#[derive(Clone)]
+pub struct NamespaceRequest {
+    pub(super) name: Arc<str>,
+    pub(super) auth: Option<Payload>,
+    pub(super) handshake: Arc<Handshake>,
+}
+
+impl NamespaceRequest {
+    /// Returns the name that the client asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Decodes what the client gave as `auth`.
+    ///
+    /// # Errors
+    ///
+    /// It is of another shape. Of a client that gave nothing it is an empty object.
+    pub fn auth<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
+        decode_auth(self.auth.as_ref())
+    }
+
+    /// Returns the request that opened the session of the client.
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
+    }
+}
+
+impl<D> Clone for Namespace<D> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<D> fmt::Debug for Namespace<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectRequest")
+            .field("namespace", &self.namespace())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NamespaceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceRequest").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,300 @@
+//! The future of one client's session: whom it connects to, and the application's tasks for its sockets.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use enginewire::{CloseReason, Revision};
+use enginewire_socketio::{
+    ConnectError, ConnectRequest as Request, Connection, DisconnectReason, Slot, SocketId,
+    payload::Payload,
+};
+
+use super::{
+    IoShared,
+    io::{Found, NamespaceUse},
+    layer::{News, SocketIoLayer},
+    namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared},
+    socket::SocketShared,
+};
+use crate::{
+    cell::SessionCell,
+    socket::{Cell, Socket},
+    sync::lock,
+    trace::trace,
+    waiters::Shareable,
+};
+
+/// The future of one client's session.
+pub(super) struct Session {
+    io: Arc<IoShared>,
+    /// Dropping it closes the session.
+    engine: Socket,
+    cell: Arc<SessionCell>,
+    has_news: Arc<AtomicBool>,
+    tasks: Vec<(Slot, Task)>,
+    sockets: Vec<Arc<SocketShared>>,
+    /// Namespaces that the client is connected to, or asks for.
+    namespaces: Vec<(Slot, NamespaceUse)>,
+    is_closed: bool,
+}
+
+/// Something that the session waits for.
+enum Task {
+    /// Whether a namespace exists.
+    Find(Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>>, Request),
+    /// Whether the client may connect.
+    Authorize(Authorizing, ConnectRequest),
+    /// The application's task for a socket.
+    Serve(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+impl Session {
+    /// Puts a connection on a session that has opened.
+    pub(super) fn new(io: Arc<IoShared>, engine: Socket) -> Option<Self> {
+        let Cell::Server(cell) = engine.cell() else { return None };
+        let cell = Arc::clone(cell);
+        let has_news = Arc::new(AtomicBool::new(true));
+        let connection = Connection::new(cell.now(), Arc::clone(&io.config), engine.revision());
+        let layer = SocketIoLayer::new(connection, Arc::clone(&has_news), cell.sessions());
+        cell.set_layer(Box::new(layer));
+        // A client of Socket.IO 2.x has asked for `/` by having come.
+        cell.with_layer(SocketIoLayer::settle);
+        let (tasks, sockets, namespaces) = (Vec::new(), Vec::new(), Vec::new());
+        Some(Self { io, engine, cell, has_news, tasks, sockets, namespaces, is_closed: false })
+    }
+
+    fn handle_news(&mut self, news: News) {
+        match news {
+            News::Connect(slot, request) => self.connect(slot, request),
+            News::Cancelled(slot) => {
+                let waits = |task: &Task| !matches!(task, Task::Serve(_));
+                self.tasks.retain(|(of, task)| *of != slot || !waits(task));
+                self.let_go(slot);
+            }
+            News::Disconnected(slot, reason) => self.leave(slot, reason),
+            News::Closed => self.is_closed = true,
+        }
+    }
+
+    fn connect(&mut self, slot: Slot, request: Request) {
+        match self.io.find(&request.namespace) {
+            Some(Found::Namespace(namespace)) => self.authorize(slot, namespace, request.auth),
+            Some(Found::Undecided(search)) => {
+                let name = Arc::<str>::from(&*request.namespace);
+                let asked = NamespaceRequest {
+                    name,
+                    auth: request.auth.clone(),
+                    handshake: self.engine.shared_handshake(),
+                };
+                let find = search.run(Arc::clone(&self.io), asked);
+                self.tasks.push((slot, Task::Find(find, request)));
+            }
+            None => self.refuse(slot, &ConnectError::new("Invalid namespace")),
+        }
+    }
+
+    fn authorize(&mut self, slot: Slot, namespace: NamespaceUse, auth: Option<Payload>) {
+        let handshake = self.engine.shared_handshake();
+        let (namespace, rooms) = (self.keep(slot, namespace), Arc::default());
+        let request = ConnectRequest { namespace, handshake, auth, rooms };
+        match request.namespace.authorize(request.clone()) {
+            Some(authorizing) => self.tasks.push((slot, Task::Authorize(authorizing, request))),
+            None => self.accept(slot, request, Arc::new(())),
+        }
+    }
+
+    fn accept(&mut self, slot: Slot, request: ConnectRequest, data: Arc<dyn Any + Send + Sync>) {
+        let ConnectRequest { namespace, handshake, auth, rooms } = request;
+        let id = match (self.engine.revision(), namespace.name()) {
+            // Clients of 2.x make it themselves of the session's.
+            (Revision::V3, name) => SocketId::from_engine(name, self.cell.sid()),
+            _ => SocketId::random(&mut crate::runtime::fill_random),
+        };
+        let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
+            let accepted = layer.connection.accept(slot, &id, None, [], cx.session);
+            if accepted {
+                layer.insert(slot);
+            }
+            layer.settle(cx);
+            accepted
+        });
+        if is_accepted != Some(true) {
+            return self.let_go(slot);
+        }
+        trace!(DEBUG, session = self.cell.id(), namespace = namespace.name(), "socket connected");
+        let socket = Arc::new(SocketShared {
+            cell: Arc::clone(&self.cell),
+            slot,
+            id,
+            namespace,
+            handshake,
+            auth,
+            data,
+            is_recovered: false,
+            member: OnceLock::new(),
+            left: Mutex::default(),
+        });
+        // Behind the packet that connects it, so that no event overtakes that.
+        {
+            let mut adapter = lock(&socket.namespace.adapter);
+            let member = adapter.insert(socket.id.clone(), Arc::clone(&socket));
+            for room in lock(&rooms).drain(..) {
+                adapter.join(member, &room);
+            }
+            let set = socket.member.set(member);
+            debug_assert!(set.is_ok());
+        }
+        self.sockets.push(Arc::clone(&socket));
+        if let Some(serving) = socket.namespace.hand_over(&socket) {
+            self.tasks.push((slot, Task::Serve(serving)));
+        }
+    }
+
+    /// Keeps a namespace for as long as the client is connected to it, or waits.
+    fn keep(&mut self, slot: Slot, namespace: NamespaceUse) -> Arc<NamespaceShared> {
+        let shared = Arc::clone(&namespace.namespace);
+        self.namespaces.push((slot, namespace));
+        shared
+    }
+
+    fn let_go(&mut self, slot: Slot) {
+        self.namespaces.retain(|(of, _)| *of != slot);
+    }
+
+    fn refuse(&mut self, slot: Slot, error: &ConnectError) {
+        self.let_go(slot);
+        trace!(DEBUG, session = self.cell.id(), error = error.message(), "client refused");
+        self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
+            layer.connection.refuse(cx.now, slot, error, cx.session);
+            layer.settle(cx);
+        });
+    }
+
+    /// Takes a socket out of its rooms.
+    fn leave(&mut self, slot: Slot, reason: DisconnectReason) {
+        let Some(index) = self.sockets.iter().position(|socket| socket.slot == slot) else {
+            return;
+        };
+        let socket = self.sockets.swap_remove(index);
+        let Some(&member) = socket.member.get() else { return };
+        let removed = lock(&socket.namespace.adapter).remove(member);
+        if let Some(removed) = removed {
+            *lock(&socket.left) =
+                removed.rooms.iter().map(|room| room.as_str().to_owned()).collect();
+        }
+        trace!(DEBUG, session = self.cell.id(), reason = reason.as_str(), "socket disconnected");
+        self.let_go(slot);
+    }
+
+    fn finish(&mut self, slot: Slot, outcome: Outcome, cx: &Context<'_>) {
+        match outcome {
+            Outcome::Found(Some(namespace), request) => {
+                self.authorize(slot, namespace, request.auth);
+            }
+            Outcome::Found(None, _) => self.refuse(slot, &ConnectError::new("Invalid namespace")),
+            Outcome::Authorized(Ok(data), request) => self.accept(slot, request, data),
+            Outcome::Authorized(Err(error), _) => self.refuse(slot, &error),
+            Outcome::Panicked => {
+                self.refuse(slot, &ConnectError::new("internal error"));
+            }
+            Outcome::Served => {}
+        }
+        // New tasks are polled, too.
+        cx.waker().wake_by_ref();
+    }
+}
+
+/// The outcome of a [`Task`].
+enum Outcome {
+    Found(Option<NamespaceUse>, Request),
+    Authorized(Result<Arc<dyn Any + Send + Sync>, ConnectError>, ConnectRequest),
+    Panicked,
+    Served,
+}
+
+impl Task {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self {
+            Self::Find(find, request) => poll_task(find, cx).map(|found| match found {
+                Some(found) => Outcome::Found(found, request.clone()),
+                None => Outcome::Panicked,
+            }),
+            Self::Authorize(authorizing, request) => {
+                poll_task(authorizing, cx).map(|result| match result {
+                    Some(result) => Outcome::Authorized(result, request.clone()),
+                    None => Outcome::Panicked,
+                })
+            }
+            Self::Serve(serving) => poll_task(serving, cx).map(|_| Outcome::Served),
+        }
+    }
+}
+
+/// Polls a future of the application. `None` if it has panicked: that is the end of it, and of nothing else.
+pub(super) fn poll_task<T>(
+    task: &mut Pin<Box<dyn Future<Output = T> + Send>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(result)) => Poll::Ready(Some(result)),
+        Err(_) => {
+            trace!(ERROR, "a task of the application has panicked");
+            Poll::Ready(None)
+        }
+    }
+}
+
+impl Future for Session {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        while this.has_news.load(Ordering::Acquire) {
+            // Before the look, so that nothing which comes behind it is missed.
+            this.cell.wait_for_layer(cx);
+            let news = this.cell.with_layer(|layer: &mut SocketIoLayer, _| layer.take_news());
+            let Some(news) = news else { break };
+            for news in news {
+                this.handle_news(news);
+            }
+        }
+        let mut index = 0;
+        while let Some((slot, task)) = this.tasks.get_mut(index) {
+            match task.poll(cx) {
+                Poll::Pending => index += 1,
+                Poll::Ready(outcome) => {
+                    let slot = *slot;
+                    drop(this.tasks.swap_remove(index));
+                    this.finish(slot, outcome, cx);
+                }
+            }
+        }
+        if this.is_closed && this.tasks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The server may have ended before the session could.
+        self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
+            layer.connection.handle_closed(&CloseReason::ForcedClose);
+            layer.settle(cx);
+        });
+        for socket in std::mem::take(&mut self.sockets) {
+            let member = socket.member.get();
+            if let Some(&member) = member {
+                lock(&socket.namespace.adapter).remove(member);
+            }
+        }
+    }
+}

@@ -1,0 +1,618 @@
+//! The application's handles on a socket.
+
+use std::{
+    any::Any,
+    fmt,
+    future::poll_fn,
+    marker::PhantomData,
+    net::SocketAddr,
+    ops::Deref,
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use enginewire::{Encoded, LayerContext, TransportKind};
+use enginewire_socketio::{
+    AckId, Args, DisconnectReason, EncodeError, EventError, SocketId, TryEmitError,
+    adapter::{MemberKey, Target},
+    parser::Parser,
+    payload::{DecodeError, Payload},
+};
+use futures_core::Stream;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    EmitError, Io,
+    acks::{AckFuture, Answer, Pending},
+    broadcast::Broadcast,
+    emit::{Emit, Mode, with_encoder},
+    event::Event,
+    layer::SocketIoLayer,
+    namespace::{Namespace, NamespaceShared},
+    rooms::Rooms,
+};
+use crate::{cell::SessionCell, handshake::Handshake, sync::lock, waiters::Shareable};
+
+/// One client in one namespace, for the task that receives.
+///
+/// Events that the client sends wait in it from the first, so that none is lost before the first
+/// [`recv`](Self::recv). Those that are not received are not read from the network either: TCP slows the client down
+/// once [`Limits::max_unread`](enginewire::Limits::max_unread) is reached. That holds back the other namespaces of the
+/// same client, which share the connection. Dropping the socket disconnects the client from the namespace.
+///
+/// It has the methods of a [`SocketRef`]. `D` is what the namespace's
+/// [`authorize`](super::Namespace::authorize) returned.
+#[must_use = "dropping a socket disconnects the client"]
+pub struct Socket<D = ()> {
+    handle: SocketRef<D>,
+}
+
+/// A handle on a socket, for tasks that send. Cheap to clone.
+///
+/// It does not keep the client connected. Once the socket is disconnected, sending fails.
+pub struct SocketRef<D = ()> {
+    pub(super) shared: Arc<SocketShared>,
+    data: PhantomData<fn() -> D>,
+}
+
+/// A socket, as the server has it.
+pub(crate) struct SocketShared {
+    pub(super) cell: Arc<SessionCell>,
+    pub(super) slot: enginewire_socketio::Slot,
+    pub(super) id: SocketId,
+    pub(super) namespace: Arc<NamespaceShared>,
+    pub(super) handshake: Arc<Handshake>,
+    pub(super) auth: Option<Payload>,
+    pub(super) data: Arc<dyn Any + Send + Sync>,
+    pub(super) is_recovered: bool,
+    /// The place in the adapter.
+    pub(super) member: OnceLock<MemberKey>,
+    /// The rooms that it was in when it was disconnected.
+    pub(super) left: Mutex<Vec<String>>,
+}
+
+impl SocketShared {
+    pub(super) fn parser(&self) -> &Parser {
+        &self.namespace.config().parser
+    }
+
+    /// Calls `f` with the connection of the client. `None` once its session has ended.
+    fn with<T>(&self, f: impl FnOnce(&mut SocketIoLayer, &mut LayerContext<'_>) -> T) -> Option<T> {
+        self.cell.with_layer(f)
+    }
+
+    pub(super) fn try_emit(&self, message: Encoded) -> Result<(), EmitError> {
+        self.try_send(|layer, cx| layer.connection.emit(self.slot, message, cx.session))
+    }
+
+    pub(super) fn emit_volatile(&self, message: Encoded) -> Result<(), EmitError> {
+        self.try_send(|layer, cx| layer.connection.emit_volatile(self.slot, message, cx.session))
+    }
+
+    /// Sends with `send` if there is room that no task waits for.
+    pub(super) fn try_send(
+        &self,
+        send: impl FnOnce(&mut SocketIoLayer, &mut LayerContext<'_>) -> Result<(), TryEmitError>,
+    ) -> Result<(), EmitError> {
+        let full = |queued, max| Err(EmitError::Full { queued, max });
+        let sent =
+            self.cell.try_layer(full, |layer, cx| send(layer, cx).map_err(|error| error.reason));
+        sent.unwrap_or(Err(EmitError::Disconnected))
+    }
+
+    pub(super) fn forget_ack(&self, id: AckId) {
+        self.with(|layer, _| layer.connection.forget_ack(self.slot, id));
+    }
+
+    /// The application has let go of the socket.
+    pub(super) fn release(&self) {
+        self.with(|layer, cx| layer.release(self.slot, cx));
+    }
+
+    fn disconnect(&self) {
+        self.with(|layer, cx| {
+            layer.connection.disconnect(self.slot, cx.session);
+            layer.settle(cx);
+        });
+    }
+
+    pub(super) fn disconnect_client(&self) {
+        self.with(|layer, cx| {
+            layer.connection.disconnect_client(cx.now, cx.session);
+            layer.settle(cx);
+        });
+    }
+
+    pub(super) fn disconnect_as(&self, client: bool) {
+        if client { self.disconnect_client() } else { self.disconnect() }
+    }
+
+    /// Ends the session of the client for `reason`.
+    pub(super) fn abort(&self, reason: DisconnectReason) {
+        self.with(|layer, cx| {
+            layer.connection.abort(reason, cx.session);
+            layer.settle(cx);
+        });
+    }
+
+    pub(super) fn rooms(&self) -> Vec<String> {
+        let adapter = lock(&self.namespace.adapter);
+        match self.member.get().filter(|&&member| adapter.member(member).is_some()) {
+            Some(&member) => adapter.rooms(member).map(|room| room.as_str().to_owned()).collect(),
+            None => {
+                drop(adapter);
+                lock(&self.left).clone()
+            }
+        }
+    }
+}
+
+impl<D: Any + Send + Sync> Socket<D> {
+    /// Wraps a socket, if its data are of this type.
+    pub(super) fn new(shared: Arc<SocketShared>) -> Option<Self> {
+        let fits = shared.data.is::<D>();
+        let socket = Self { handle: SocketRef { shared, data: PhantomData } };
+        fits.then_some(socket)
+    }
+}
+
+impl<D> Socket<D> {
+    /// Receives the next event. `None` once the socket is disconnected, and everything received has been taken.
+    ///
+    /// [`reason`](SocketRef::reason) then tells why.
+    ///
+    /// Cancel safe: an event is either returned or still there.
+    pub async fn recv(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives the next event as a variant of an enum, see [`Event::parse`].
+    ///
+    /// Cancel safe as [`recv`](Self::recv) is.
+    pub async fn recv_as<E: DeserializeOwned>(&mut self) -> Option<Result<E, UnknownEvent>> {
+        let event = self.recv().await?;
+        Some(event.parse().map_err(|error| UnknownEvent { event, error }))
+    }
+
+    fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
+        let shared = &self.handle.shared;
+        let polled =
+            shared.with(|layer, lcx| match layer.connection.take_event(shared.slot, lcx.session) {
+                Some(event) => Poll::Ready(Some(event)),
+                None if layer.reason(shared.slot).is_some() => Poll::Ready(None),
+                None => {
+                    layer.wait_for_event(shared.slot, cx);
+                    Poll::Pending
+                }
+            });
+        let event = std::task::ready!(polled.unwrap_or(Poll::Ready(None)));
+        Poll::Ready(event.map(|event| Event::new(event, Arc::clone(shared))))
+    }
+}
+
+/// Event that [`Socket::recv_as`] could not decode. It can still be acknowledged.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct UnknownEvent {
+    /// The event.
+    pub event: Event,
+    /// The reason.
+    pub error: EventError,
+}
+
+impl fmt::Display for UnknownEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for UnknownEvent {}
+
+impl<D: Any + Send + Sync> SocketRef<D> {
+    pub(super) fn new(shared: Arc<SocketShared>) -> Option<Self> {
+        shared.data.is::<D>().then_some(Self { shared, data: PhantomData })
+    }
+
+    /// Returns the data, see [`Namespace::authorize`].
+    ///
+    /// # Panics
+    ///
+    /// Never: a handle is only made where the type fits.
+    #[expect(clippy::expect_used, reason = "both constructors check the type")]
+    pub fn data(&self) -> &D {
+        self.shared.data.downcast_ref().expect("the type was checked")
+    }
+}
+
+impl SocketRef {
+    /// A handle that knows nothing of the socket's data.
+    pub(super) const fn of_any(shared: Arc<SocketShared>) -> Self {
+        Self { shared, data: PhantomData }
+    }
+}
+
+impl<D> SocketRef<D> {
+    /// Returns the id: unique, and not a secret but for clients of Socket.IO 2.x.
+    pub fn id(&self) -> &SocketId {
+        &self.shared.id
+    }
+
+    /// Returns the request that opened the session of the client.
+    pub fn handshake(&self) -> &Handshake {
+        &self.shared.handshake
+    }
+
+    /// Returns the address at the other end of the TCP connection, which may be a proxy's.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.shared.handshake.peer_addr()
+    }
+
+    /// Decodes what the client gave as `auth` when it connected to the namespace.
+    ///
+    /// # Errors
+    ///
+    /// It is of another shape. Of a client that gave nothing it is an empty object.
+    pub fn auth<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
+        decode_auth(self.shared.auth.as_ref())
+    }
+
+    /// Returns a parameter of the namespace's pattern.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.shared.namespace.parameters.get(name)
+    }
+
+    /// Returns the namespace.
+    pub fn namespace(&self) -> Namespace<D> {
+        Namespace::new(Arc::clone(&self.shared.namespace))
+    }
+
+    /// Returns the server.
+    pub fn io(&self) -> Io {
+        self.shared.namespace.io()
+    }
+
+    /// Returns whether the client is connected.
+    pub fn is_connected(&self) -> bool {
+        let slot = self.shared.slot;
+        self.shared.with(|layer, _| layer.connection.is_connected(slot)).unwrap_or(false)
+    }
+
+    /// Returns whether the client has come back, with the rooms, the data and the id that it had before.
+    pub fn recovered(&self) -> bool {
+        self.shared.is_recovered
+    }
+
+    /// Returns the transport that carries events now.
+    pub fn transport(&self) -> TransportKind {
+        self.shared.cell.look(|session| session.transport())
+    }
+
+    /// Returns why the socket is disconnected. `None` while it is not.
+    pub fn reason(&self) -> Option<DisconnectReason> {
+        let slot = self.shared.slot;
+        match self.shared.with(|layer, _| layer.reason(slot)) {
+            Some(reason) => reason,
+            None => {
+                let reason = self.shared.cell.look(|session| session.close_reason().cloned());
+                reason.as_ref().map(DisconnectReason::from)
+            }
+        }
+    }
+
+    /// Waits until the socket is disconnected.
+    ///
+    /// Cancel safe: it changes nothing.
+    pub async fn closed(&self) -> DisconnectReason {
+        let slot = self.shared.slot;
+        poll_fn(|cx| {
+            let waiting = self.shared.with(|layer, _| {
+                let reason = layer.reason(slot);
+                if reason.is_none() {
+                    layer.wait_for_end(slot, cx);
+                }
+                reason
+            });
+            match waiting {
+                Some(Some(reason)) => Poll::Ready(reason),
+                Some(None) => Poll::Pending,
+                None => Poll::Ready(self.reason().unwrap_or(DisconnectReason::ForcedClose)),
+            }
+        })
+        .await
+    }
+
+    /// Sends an event, waiting for room if there is none.
+    ///
+    /// A tuple is several arguments, `()` none, anything else one. Binary data, such as `Bytes` or `serde_bytes`, goes
+    /// as attachments, at any depth; a `Vec<u8>` is an array of numbers to serde. The payload is encoded before this
+    /// returns.
+    ///
+    /// Cancel safe: the event is queued if and only if the future has completed with `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// The payload cannot be encoded, or the socket is disconnected.
+    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Emit {
+        self.emitter().emit(name, payload)
+    }
+
+    /// Sends an event if there is room that no task waits for.
+    ///
+    /// # Errors
+    ///
+    /// There is no room, the payload cannot be encoded, or the socket is disconnected.
+    pub fn try_emit<P: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        self.emitter().try_emit(name, payload)
+    }
+
+    /// Sends a variant of an enum as the event of its name, with its fields as arguments.
+    ///
+    /// See [`emit`](Self::emit) and [`Event::parse`].
+    pub fn emit_event<E: Serialize + ?Sized>(&self, event: &E) -> Emit {
+        let shared = &self.shared;
+        let message = with_encoder(|encoder| {
+            let name = shared.namespace.name();
+            encoder.enum_event(shared.parser(), name, None, event, Vec::new())
+        });
+        Emit::new(shared, message, Mode::Event)
+    }
+
+    /// Sends an event, and waits for its acknowledgement.
+    ///
+    /// It fails at the deadline of [`IoBuilder::ack_timeout`](super::IoBuilder::ack_timeout), and at once when the
+    /// socket is disconnected. A handler may wait for it: acknowledgements do not pass through
+    /// [`recv`](Socket::recv). But one that comes behind [`Limits::max_unread`](enginewire::Limits::max_unread) bytes of
+    /// events that nothing receives is not read.
+    #[doc(alias = "call")]
+    pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        payload: &P,
+    ) -> AckFuture<A> {
+        self.emitter().emit_with_ack(name, payload)
+    }
+
+    /// Sends an event on as it came, with its name and arguments. Nothing is decoded.
+    pub fn forward(&self, event: &enginewire_socketio::Event) -> Emit {
+        let shared = &self.shared;
+        let name = shared.namespace.name();
+        let message = with_encoder(|encoder| {
+            encoder.forward(shared.parser(), name, None, event.args(), None)
+        });
+        Emit::new(shared, message, Mode::Event)
+    }
+
+    /// Returns an [`Emitter`], to send with options.
+    pub const fn emitter(&self) -> Emitter<'_> {
+        Emitter { shared: &self.shared, timeout: None, attachments: Vec::new(), volatile: false }
+    }
+
+    /// Returns an [`Emitter`] whose events are sent at once or dropped.
+    pub const fn volatile(&self) -> Emitter<'_> {
+        self.emitter().volatile()
+    }
+
+    /// Returns an [`Emitter`] with another deadline for acknowledgements.
+    pub const fn timeout(&self, timeout: Duration) -> Emitter<'_> {
+        self.emitter().timeout(timeout)
+    }
+
+    /// Joins rooms. Does nothing once the socket is disconnected.
+    pub fn join(&self, rooms: impl Rooms) {
+        let Some(&member) = self.shared.member.get() else { return };
+        let mut adapter = lock(&self.shared.namespace.adapter);
+        rooms.each(&mut |room| {
+            adapter.join(member, room);
+        });
+    }
+
+    /// Leaves rooms.
+    pub fn leave(&self, rooms: impl Rooms) {
+        let Some(&member) = self.shared.member.get() else { return };
+        let mut adapter = lock(&self.shared.namespace.adapter);
+        rooms.each(&mut |room| {
+            adapter.leave(member, room);
+        });
+    }
+
+    /// Returns the rooms that the socket is in, without that of its own id.
+    ///
+    /// Once it is disconnected, those that it was in.
+    pub fn rooms(&self) -> Vec<String> {
+        self.shared.rooms()
+    }
+
+    /// Returns an operator for all sockets in any of these rooms, but this one.
+    pub fn to(&self, rooms: impl Rooms) -> Broadcast {
+        self.broadcast().to(rooms)
+    }
+
+    /// Returns an operator for all sockets in any of these rooms, this one included if it is.
+    pub fn within(&self, rooms: impl Rooms) -> Broadcast {
+        Broadcast::new(&self.shared.namespace, Target::default()).to(rooms)
+    }
+
+    /// Returns an operator for all sockets of the namespace but this one.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(&self.shared.namespace, Target::default()).except(&self.shared.id)
+    }
+
+    /// Disconnects the socket from its namespace, behind what is queued.
+    ///
+    /// Official clients do not come back by themselves.
+    pub fn disconnect(&self) {
+        self.shared.disconnect();
+    }
+
+    /// Disconnects all sockets of the client, and closes its session behind what is queued.
+    pub fn disconnect_client(&self) {
+        self.shared.disconnect_client();
+    }
+}
+
+/// Sends to one socket with options.
+#[must_use = "an emitter does nothing by itself"]
+#[derive(Clone)]
+pub struct Emitter<'a> {
+    shared: &'a Arc<SocketShared>,
+    timeout: Option<Duration>,
+    attachments: Vec<Bytes>,
+    volatile: bool,
+}
+
+impl Emitter<'_> {
+    /// Drops events that cannot be sent at once, all parts of them or none.
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// Sets the deadline for acknowledgements. [`Duration::MAX`] is that of the socket's end.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Adds binary data that an [`Attachment`](enginewire_socketio::Attachment) of the payload stands for. Nothing is
+    /// copied.
+    pub fn attach(mut self, data: impl Into<Bytes>) -> Self {
+        self.attachments.push(data.into());
+        self
+    }
+
+    fn encode<P: Serialize + ?Sized>(
+        &mut self,
+        ack: Option<AckId>,
+        name: &str,
+        payload: &P,
+    ) -> Result<Encoded, EncodeError> {
+        let namespace = self.shared.namespace.name();
+        let attachments = std::mem::take(&mut self.attachments);
+        let parser = self.shared.parser();
+        with_encoder(|encoder| encoder.event(parser, namespace, ack, name, payload, attachments))
+    }
+
+    /// Sends an event, see [`SocketRef::emit`]. One that is volatile is sent at once or fails.
+    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Emit {
+        let message = self.encode(None, name, payload);
+        let mode = if self.volatile { Mode::Volatile } else { Mode::Event };
+        Emit::new(self.shared, message, mode)
+    }
+
+    /// Sends an event if there is room, see [`SocketRef::try_emit`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SocketRef::try_emit`]; [`EmitError::NotIdle`] for a volatile event that would have had to wait.
+    pub fn try_emit<P: Serialize + ?Sized>(
+        mut self,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        let message = self.encode(None, name, payload)?;
+        match self.volatile {
+            true => self.shared.emit_volatile(message),
+            false => self.shared.try_emit(message),
+        }
+    }
+
+    /// Sends an event, and waits for its acknowledgement. See [`SocketRef::emit_with_ack`].
+    #[doc(alias = "call")]
+    pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
+        self,
+        name: &str,
+        payload: &P,
+    ) -> AckFuture<A> {
+        self.ask(name, payload, |args| args.decode(0))
+    }
+
+    /// Sends an event, and waits for its acknowledgement as it comes. See [`SocketRef::emit_with_ack`].
+    pub fn emit_with_ack_args<P: Serialize + ?Sized>(
+        self,
+        name: &str,
+        payload: &P,
+    ) -> AckFuture<Args> {
+        self.ask(name, payload, |args| Ok(args.clone()))
+    }
+
+    fn ask<A, P: Serialize + ?Sized>(
+        mut self,
+        name: &str,
+        payload: &P,
+        decode: fn(&Args) -> Result<A, DecodeError>,
+    ) -> AckFuture<A> {
+        let shared = self.shared;
+        let id = shared.namespace.next_ack();
+        let message = self.encode(Some(id), name, payload);
+        let timeout = self.timeout.unwrap_or(shared.namespace.options().ack_timeout);
+        let deadline = shared.cell.now() + timeout;
+        let pending = Arc::new(Pending::default());
+        let mode = Mode::Ack(id, deadline, Answer::One(Arc::clone(&pending)));
+        AckFuture::new(Emit::new(shared, message, mode), pending, id, Arc::clone(shared), decode)
+    }
+}
+
+pub(super) fn decode_auth<'de, T: Deserialize<'de>>(
+    auth: Option<&'de Payload>,
+) -> Result<T, DecodeError> {
+    match auth {
+        Some(auth) => auth.decode(),
+        None => Payload::empty_object().decode(),
+    }
+}
+
+impl<D> Deref for Socket<D> {
+    type Target = SocketRef<D>;
+
+    fn deref(&self) -> &SocketRef<D> {
+        &self.handle
+    }
+}
+
+impl<D> Stream for Socket<D> {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl<D> Drop for Socket<D> {
+    fn drop(&mut self) {
+        self.handle.shared.release();
+    }
+}
+
+impl<D> Clone for SocketRef<D> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), data: PhantomData }
+    }
+}
+
+impl<D> fmt::Debug for Socket<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.handle).finish()
+    }
+}
+
+impl<D> fmt::Debug for SocketRef<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketRef")
+            .field("id", &self.shared.id)
+            .field("namespace", &self.shared.namespace.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Emitter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emitter").field("volatile", &self.volatile).finish_non_exhaustive()
+    }
+}
