@@ -1,11 +1,11 @@
-// The official conformance suite of the protocol (docs/engine.io-protocol/v4-test-suite of socketio/socket.io) against
-// servers of ours, several times in a row. None of it is part of this repository: it runs from a checkout, in which
-// `npm ci` must have been run.
+// The official conformance suites of the protocols (docs/engine.io-protocol/v4-test-suite and
+// docs/socket.io-protocol/v5-test-suite of socketio/socket.io) against servers of ours, several times in a row. None of
+// it is part of this repository: it runs from a checkout, in which `npm ci` must have been run.
 //
 //   node official-suite.mjs CHECKOUT/docs/engine.io-protocol/v4-test-suite [--times N] SERVER...
+//   node official-suite.mjs CHECKOUT/docs/socket.io-protocol/v5-test-suite [--times N] SERVER...
 //
-// CHECKOUT/docs/engine.io-protocol/v4-test-suite
-//              the folder with `test-suite.js`
+// CHECKOUT/...  the folder with `test-suite.js`
 // --times N    how often in a row, default 10
 // SERVER       a server program, such as ../../target/debug/server-tokio; it gets PORT and PROFILE in its environment
 //
@@ -18,7 +18,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { eventually } from "./waiting.mjs";
 
@@ -36,8 +36,8 @@ if (!folder || servers.length === 0 || !(times > 0)) {
 /** The port that the suite names. */
 const PORT = 3000;
 
-/** What the suite has; fewer would mean that some did not run. */
-const TESTS = 25;
+/** What the suites have; fewer would mean that some did not run. */
+const TESTS = { "v4-test-suite": 25, "v5-test-suite": 32 }[basename(resolve(folder))];
 
 function connects() {
   return new Promise((resolve) => {

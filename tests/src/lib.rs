@@ -9,6 +9,7 @@ pub mod program;
 pub mod pusher;
 pub mod random;
 pub mod script;
+pub mod sio_program;
 
 /// The README's programs, compiled, and run but for those that need a network.
 #[cfg(doctest)]
