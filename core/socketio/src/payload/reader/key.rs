@@ -51,11 +51,11 @@ impl<'de> Key<'de, '_> {
 /// The number that JSON's `digits` are, unless it is out of range.
 pub(in crate::payload) fn number(digits: &str) -> Option<Number> {
     if !digits.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-        if let Some(positive) = digits.strip_prefix('-') {
+        if digits.starts_with('-') {
+            // Not `-0`, which is a float.
             if let Ok(number @ ..0) = digits.parse() {
                 return Some(Number::Negative(number));
             }
-            debug_assert!(!positive.is_empty());
         } else if let Ok(number) = digits.parse() {
             return Some(Number::Unsigned(number));
         }

@@ -185,7 +185,7 @@ fn attachment_refers_to_what_was_given() {
     assert_eq!(attachments, [&b"given"[..], b"copied"]);
     assert_eq!(attachments[0].as_ptr(), given.as_ptr());
 
-    let values = event_values("e", &payload, &[given.clone()]).unwrap();
+    let values = event_values("e", &payload, core::slice::from_ref(&given)).unwrap();
     assert_eq!(values[1].as_bytes().unwrap().as_ptr(), given.as_ptr());
     assert_eq!(values[2].as_bytes().unwrap(), "copied");
 }

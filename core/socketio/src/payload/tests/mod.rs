@@ -1,9 +1,12 @@
 //! Rules of payloads, and comparison with serde_json.
 
+mod binary;
 mod decode;
+mod differential;
 mod encode;
-
-extern crate std;
+mod hostile;
+mod typed_events;
+mod value;
 
 use alloc::{string::String, vec::Vec};
 
