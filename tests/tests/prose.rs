@@ -17,8 +17,9 @@ use std::{env, fs, io};
 const BASE: &str = "77756e7";
 
 /// Where published docs come from.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "core/src",
+    "core/socketio/src",
     "core/driver/src",
     "runtime-tokio/src",
     "runtime-smol/src",

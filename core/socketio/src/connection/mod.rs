@@ -4,194 +4,45 @@
 //! connected to, one slot for each, and nothing of other clients: rooms are the [`adapter`](crate::adapter)'s.
 
 mod acks;
+mod config;
+mod error;
+mod event;
+mod parameters;
 mod session;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::{collections::VecDeque, string::String, sync::Arc, vec::Vec};
-use core::{fmt, time::Duration};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::fmt;
 
 use enginewire::{
     CloseReason, Encoded, Event as EngineEvent, Layer, LayerContext, Message, Revision, SendError,
-    Text, Time, TrySendError, query,
+    Text, Time, TrySendError,
 };
 use serde::Serialize;
 
-use self::acks::Acks;
-pub use self::session::Session;
+use self::{acks::Acks, parameters::auth_of_query};
+pub use self::{
+    config::ConnectionConfig,
+    error::{AckError, ConnectError, EmitError, Fault, TryEmitError},
+    event::{ConnectRequest, ConnectionEvent},
+    session::Session,
+};
 use crate::{
     event::Event,
     id::{PrivateId, SocketId},
     packet::{AckId, Packet, PacketData},
-    parser::{Decoder, PacketError, Parser, ParserLimits},
-    payload::{Args, EncodeError, Payload, Value},
+    parser::Decoder,
+    payload::Payload,
     reason::DisconnectReason,
 };
-
-/// Settings of a [`Connection`], the same for all of a server.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectionConfig {
-    /// Format of packets. Default JSON.
-    pub parser: Parser,
-    /// Limits on a packet.
-    pub limits: ParserLimits,
-    /// Time in which a client must have connected to a namespace. Default 45 s, as the reference's.
-    pub connect_timeout: Duration,
-    /// Limit on the namespaces of a client. Default 64. Further ones are refused.
-    pub max_namespaces: usize,
-    /// Limit on the acknowledgements that a socket owes. Default 1024.
-    pub max_pending_acks: usize,
-}
-
-impl Default for ConnectionConfig {
-    fn default() -> Self {
-        Self {
-            parser: Parser::default(),
-            limits: ParserLimits::default(),
-            connect_timeout: Duration::from_secs(45),
-            max_namespaces: 64,
-            max_pending_acks: 1024,
-        }
-    }
-}
 
 /// Name of a socket of a [`Connection`]. It is not used twice by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    index: u32,
+    index: usize,
     serial: u32,
-}
-
-/// Something that a [`Connection`] has for the server around it.
-///
-/// `T` says who waits for an acknowledgement.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectionEvent<T> {
-    /// The client asks to connect to a namespace.
-    ///
-    /// [`accept`](Connection::accept) or [`refuse`](Connection::refuse) responds, at any later time.
-    Connect(Slot, ConnectRequest),
-    /// The client no longer waits for the response to [`Connect`](Self::Connect). The slot is of no more use.
-    Cancelled(Slot),
-    /// Events of the client wait in a slot that had none: [`take_event`](Connection::take_event).
-    Readable(Slot),
-    /// The client has acknowledged an event, or will not.
-    Acknowledged(Slot, T, Result<Args, AckError>),
-    /// A socket is disconnected. Events that came before still wait in its slot.
-    Disconnected(Slot, DisconnectReason),
-}
-
-/// Request of a client to connect to a namespace.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectRequest {
-    /// The namespace, with its leading slash.
-    pub namespace: Text,
-    /// The payload: what the client gave as `auth`, and what it needs for recovery. An object, if any.
-    ///
-    /// Of clients of Socket.IO 2.x it has the parameters of the namespace: `/admin?token=1`.
-    pub auth: Option<Payload>,
-}
-
-/// Reason why an event is not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum AckError {
-    /// The deadline has passed.
-    #[error("the peer has not acknowledged in time")]
-    Timeout,
-    /// The socket was disconnected.
-    #[error("the socket was disconnected: {0}")]
-    Disconnected(DisconnectReason),
-}
-
-/// Response to a client that is refused: a message, and data if there is any.
-///
-/// The client has both in its `connect_error` event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ConnectError {
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
-}
-
-impl ConnectError {
-    /// Creates a response with a message.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), data: None }
-    }
-
-    /// Adds data. Binary data is not possible with [`Parser::Json`].
-    ///
-    /// # Panics
-    ///
-    /// If `data` cannot be serialized.
-    #[must_use]
-    pub fn with_data<D: Serialize + ?Sized>(mut self, data: &D) -> Self {
-        match Value::from_serialize(data) {
-            Ok(data) => self.data = Some(data),
-            Err(error) => panic!("data of a connect error: {error}"),
-        }
-        self
-    }
-
-    /// Returns the message.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-impl From<&str> for ConnectError {
-    fn from(message: &str) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<String> for ConnectError {
-    fn from(message: String) -> Self {
-        Self::new(message)
-    }
-}
-
-/// Reason why an event was not queued.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EmitError {
-    /// The payload cannot be encoded, or the name is reserved.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The client is slow, and there is no room.
-    #[error("no room: {queued} bytes are queued, at most {max} are allowed")]
-    Full {
-        /// Bytes that are queued.
-        queued: usize,
-        /// The limit, [`Limits::max_queued`](enginewire::Limits::max_queued).
-        max: usize,
-    },
-    /// The client owes as many acknowledgements as it may.
-    #[error("the client has not acknowledged {max} events")]
-    TooManyAcks {
-        /// The limit, [`ConnectionConfig::max_pending_acks`].
-        max: usize,
-    },
-    /// The event is volatile, and would have had to wait.
-    #[error("volatile event dropped: it could not have been sent at once")]
-    NotIdle,
-    /// The socket is disconnected.
-    #[error("the socket is disconnected")]
-    Disconnected,
-}
-
-/// Reason why an event was not queued, and the event.
-#[derive(Clone, Debug)]
-pub struct TryEmitError {
-    /// The event.
-    pub message: Encoded,
-    /// The reason.
-    pub reason: EmitError,
 }
 
 /// One client's session with its sockets, on the server.
@@ -243,30 +94,6 @@ enum State {
     Ended,
     /// The place is free.
     Free,
-}
-
-/// Fault of a peer for which its session was closed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// A message is not a packet.
-    #[error(transparent)]
-    Packet(#[from] PacketError),
-    /// The client asks to connect to a namespace that it is connected to.
-    #[error("the client is connected to this namespace")]
-    ConnectedTwice,
-    /// A packet is for a namespace that the client is not connected to.
-    #[error("a packet is for a namespace that the client is not connected to")]
-    NotConnected,
-    /// A client sent a packet that only servers send.
-    #[error("only servers refuse connections")]
-    ConnectErrorFromClient,
-    /// The client has not connected to any namespace in time.
-    #[error("no namespace was connected in time")]
-    ConnectTimeout,
-    /// The client takes no responses, and asks for more and more.
-    #[error("the client takes no responses")]
-    TakesNoResponses,
 }
 
 impl<T> Connection<T> {
@@ -339,7 +166,7 @@ impl<T> Connection<T> {
             self.fail(now, Fault::ConnectTimeout, session);
         }
         for (index, entry) in self.slots.iter_mut().enumerate() {
-            let slot = Slot { index: index as u32, serial: entry.serial };
+            let slot = Slot { index, serial: entry.serial };
             entry.acks.expire(now, |_, token| {
                 let result = Err(AckError::Timeout);
                 self.outputs.push_back(ConnectionEvent::Acknowledged(slot, token, result));
@@ -717,17 +544,15 @@ impl<T> Connection<T> {
     }
 
     fn index(&self, slot: Slot) -> Option<usize> {
-        let index = slot.index as usize;
-        self.slots.get(index).filter(|entry| entry.serial == slot.serial)?;
-        Some(index)
+        self.find_entry(slot).map(|_| slot.index)
     }
 
     fn find_entry(&self, slot: Slot) -> Option<&Entry<T>> {
-        self.slots.get(slot.index as usize).filter(|entry| entry.serial == slot.serial)
+        self.slots.get(slot.index).filter(|entry| entry.serial == slot.serial)
     }
 
     fn entry(&mut self, slot: Slot) -> Option<&mut Entry<T>> {
-        self.slots.get_mut(slot.index as usize).filter(|entry| entry.serial == slot.serial)
+        self.slots.get_mut(slot.index).filter(|entry| entry.serial == slot.serial)
     }
 
     fn slot(&self, index: usize) -> Slot {
@@ -850,8 +675,7 @@ impl<T> Entry<T> {
 }
 
 fn slot<T>(index: usize, entry: &Entry<T>) -> Slot {
-    // As many as `max_namespaces` at the most.
-    Slot { index: index as u32, serial: entry.serial }
+    Slot { index, serial: entry.serial }
 }
 
 /// Payload of the packet that connects a client.
@@ -860,38 +684,6 @@ struct Connected<'a> {
     sid: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<&'a str>,
-}
-
-/// Reads the parameters of a namespace as clients of Socket.IO 2.x write them.
-fn auth_of_query(query: &str) -> Option<Payload> {
-    let mut pairs: Vec<(String, Vec<String>)> = Vec::new();
-    for (key, value) in query::pairs(query) {
-        match pairs.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, values)) => values.push(value.into_owned()),
-            None => pairs.push((key.into_owned(), alloc::vec![value.into_owned()])),
-        }
-        if pairs.len() >= MAX_PARAMETERS {
-            break;
-        }
-    }
-    (!pairs.is_empty()).then(|| Payload::of(&Parameters(pairs)))
-}
-
-/// One value is a string, several are an array, as in Node.
-struct Parameters(Vec<(String, Vec<String>)>);
-
-impl Serialize for Parameters {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, values) in &self.0 {
-            match values.as_slice() {
-                [value] => map.serialize_entry(key, value)?,
-                values => map.serialize_entry(key, values)?,
-            }
-        }
-        map.end()
-    }
 }
 
 impl<T: Send + 'static> Layer for Connection<T> {
@@ -934,6 +726,3 @@ const KEPT: usize = 4;
 
 /// Responses that wait for room, besides one for each namespace.
 const MAX_WAITING: usize = 64;
-
-/// Parameters of a namespace that are read, to compare few of them: Node reads as many at the most.
-const MAX_PARAMETERS: usize = 1000;

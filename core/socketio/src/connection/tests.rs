@@ -14,7 +14,7 @@ use enginewire::{
 };
 
 use super::*;
-use crate::parser::Encoder;
+use crate::parser::{Encoder, Parser};
 
 mod acks;
 mod bounds;

@@ -1,0 +1,134 @@
+//! What goes wrong, and who is to blame.
+
+use alloc::string::String;
+
+use enginewire::Encoded;
+use serde::Serialize;
+
+use crate::{
+    parser::PacketError,
+    payload::{EncodeError, Value},
+    reason::DisconnectReason,
+};
+
+/// Reason why an event is not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The deadline has passed.
+    #[error("the peer has not acknowledged in time")]
+    Timeout,
+    /// The socket was disconnected.
+    #[error("the socket was disconnected: {0}")]
+    Disconnected(DisconnectReason),
+}
+
+/// Response to a client that is refused: a message, and data if there is any.
+///
+/// The client has both in its `connect_error` event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ConnectError {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+}
+
+impl ConnectError {
+    /// Creates a response with a message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+
+    /// Adds data. Binary data is not possible with [`Parser::Json`].
+    ///
+    /// # Panics
+    ///
+    /// If `data` cannot be serialized.
+    #[must_use]
+    pub fn with_data<D: Serialize + ?Sized>(mut self, data: &D) -> Self {
+        match Value::from_serialize(data) {
+            Ok(data) => self.data = Some(data),
+            Err(error) => panic!("data of a connect error: {error}"),
+        }
+        self
+    }
+
+    /// Returns the message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<&str> for ConnectError {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<String> for ConnectError {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+/// Reason why an event was not queued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The payload cannot be encoded, or the name is reserved.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The client is slow, and there is no room.
+    #[error("no room: {queued} bytes are queued, at most {max} are allowed")]
+    Full {
+        /// Bytes that are queued.
+        queued: usize,
+        /// The limit, [`Limits::max_queued`](enginewire::Limits::max_queued).
+        max: usize,
+    },
+    /// The client owes as many acknowledgements as it may.
+    #[error("the client has not acknowledged {max} events")]
+    TooManyAcks {
+        /// The limit, [`ConnectionConfig::max_pending_acks`].
+        max: usize,
+    },
+    /// The event is volatile, and would have had to wait.
+    #[error("volatile event dropped: it could not have been sent at once")]
+    NotIdle,
+    /// The socket is disconnected.
+    #[error("the socket is disconnected")]
+    Disconnected,
+}
+
+/// Reason why an event was not queued, and the event.
+#[derive(Clone, Debug)]
+pub struct TryEmitError {
+    /// The event.
+    pub message: Encoded,
+    /// The reason.
+    pub reason: EmitError,
+}
+
+/// Fault of a peer for which its session was closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A message is not a packet.
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+    /// The client asks to connect to a namespace that it is connected to.
+    #[error("the client is connected to this namespace")]
+    ConnectedTwice,
+    /// A packet is for a namespace that the client is not connected to.
+    #[error("a packet is for a namespace that the client is not connected to")]
+    NotConnected,
+    /// A client sent a packet that only servers send.
+    #[error("only servers refuse connections")]
+    ConnectErrorFromClient,
+    /// The client has not connected to any namespace in time.
+    #[error("no namespace was connected in time")]
+    ConnectTimeout,
+    /// The client takes no responses, and asks for more and more.
+    #[error("the client takes no responses")]
+    TakesNoResponses,
+}
