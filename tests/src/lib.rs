@@ -8,6 +8,7 @@ pub mod profile;
 pub mod program;
 pub mod pusher;
 pub mod random;
+pub mod runtimes;
 pub mod script;
 pub mod sio_program;
 
