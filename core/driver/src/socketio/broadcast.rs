@@ -136,6 +136,19 @@ impl Broadcast {
         Publish::new(self.begin(name, payload, None))
     }
 
+    /// Sends a variant of an enum as the event of its name, with its fields as arguments. See [`emit`](Self::emit).
+    pub fn emit_event<E: Serialize + ?Sized>(mut self, event: &E) -> Publish {
+        let attachments = std::mem::take(&mut self.attachments);
+        let encode = |namespace: &NamespaceShared, ack| {
+            let parser = namespace.parser();
+            let attachments = attachments.clone();
+            with_encoder(|encoder| {
+                encoder.enum_event(parser, namespace.name(), ack, event, attachments)
+            })
+        };
+        Publish::new(self.begin_with(encode, None))
+    }
+
     /// Sends an event to all of them without waiting, even while others are being delivered.
     ///
     /// # Errors
