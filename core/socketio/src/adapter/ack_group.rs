@@ -3,24 +3,14 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use super::storage::{narrow, wide};
-use crate::id::SocketId;
-
-/// Reason why an acknowledgement does not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum AckError {
-    /// It did not come in time.
-    #[error("no acknowledgement came in time")]
-    Timeout,
-    /// The client has disconnected before.
-    #[error("the client disconnected before it acknowledged")]
-    Disconnected,
-}
+use crate::{AckError, DisconnectReason, SocketId};
 
 /// Acknowledgement of one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckResponse<A> {
-    /// The member, or `None` for one of another node: nodes do not name them to each other.
+    /// The member, or `None` for one of another node.
+    ///
+    /// Nodes do not name them to each other.
     pub from: Option<SocketId>,
     /// Its answer.
     pub result: Result<A, AckError>,
@@ -28,8 +18,8 @@ pub struct AckResponse<A> {
 
 /// Acknowledgements of one broadcast, in the order in which they come.
 ///
-/// The group is complete when all members of this node have answered, disconnected or timed out, and as many of other
-/// nodes as these have announced. Answers stay in the group until they are polled, also after it has expired.
+/// The group is complete when each member of this node has answered or disconnected, and each announced one of other
+/// nodes has answered. It is also complete when it has expired. Answers wait until they are polled, even then.
 ///
 /// `A` is the type of an answer.
 #[derive(Debug)]
@@ -93,8 +83,8 @@ impl<A> AckGroup<A> {
     }
 
     /// Fails the acknowledgement of a member that has disconnected. Returns false if none is expected.
-    pub fn disconnected(&mut self, from: &str) -> bool {
-        self.answer(from, Err(AckError::Disconnected))
+    pub fn disconnected(&mut self, from: &str, reason: DisconnectReason) -> bool {
+        self.answer(from, Err(AckError::Disconnected(reason)))
     }
 
     /// Tells the number of other nodes, each of which announces its members.
@@ -124,9 +114,10 @@ impl<A> AckGroup<A> {
         true
     }
 
-    /// Fails all acknowledgements that have not come, at the deadline: members in order, then those of other nodes.
+    /// Fails all acknowledgements that have not come, at the deadline.
     ///
-    /// Members of nodes that have not announced any cannot be counted, see [`missing_nodes`](Self::missing_nodes).
+    /// Those of members come in order, then those of other nodes. Members of nodes that have not announced any cannot
+    /// be counted, see [`missing_nodes`](Self::missing_nodes).
     pub fn expire(&mut self) {
         if self.is_complete() {
             return;

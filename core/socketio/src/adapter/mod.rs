@@ -37,11 +37,11 @@ use crate::{
 };
 
 pub use self::{
-    ack_group::{AckError, AckGroup, AckResponse},
+    ack_group::{AckGroup, AckResponse},
     members::Removed,
     operation::{Broadcast, Full, Operation, Outbox, RequestId, Response, SocketInfo},
     recovery::{Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
-    selection::{Selection, Target},
+    selection::{Selection, SelectionIter, Target},
     sequencer::Sequencer,
 };
 

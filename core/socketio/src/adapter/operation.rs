@@ -13,7 +13,7 @@ use crate::{
 #[error("the queue is full")]
 pub struct Full<T>(pub T);
 
-/// Operation on the members of a namespace that other nodes of a cluster must carry out too.
+/// Operation on members of a namespace that all nodes of a cluster carry out.
 ///
 /// Each node selects the members among its own. `E` is the arguments of an event with its name first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +74,10 @@ pub struct Broadcast<E = Args> {
     pub event: E,
     /// Whether it is dropped where it cannot be sent at once.
     pub volatile: bool,
-    /// The number to respond under with a [`Response::Clients`] and with each acknowledgement, if any is expected.
+    /// The number to respond under, if acknowledgements are expected.
     ///
-    /// The acknowledgement has another number towards clients, which each node draws for itself.
+    /// A node responds with [`Response::Clients`], and then with each [`Response::Ack`]. Towards clients the event has
+    /// another number, which each node draws for itself.
     pub request: Option<RequestId>,
     /// The offset to append for recovery, if the cluster has one log. Its text is the cluster's.
     pub offset: Option<Arc<str>>,
@@ -86,7 +87,7 @@ pub struct Broadcast<E = Args> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Response<E = Args, P = Payload> {
-    /// The number of members that a broadcast was sent to, each of which may acknowledge it.
+    /// The number of members that may acknowledge a broadcast.
     Clients(usize),
     /// The acknowledgement of one member.
     Ack(E),
@@ -113,7 +114,7 @@ pub struct SocketInfo<P = Payload> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// Queue of operations that were carried out here and that other nodes must be told of.
+/// Queue of operations that other nodes must be told of.
 ///
 /// Without a cluster there is none, and nothing is queued.
 #[derive(Debug)]
@@ -125,7 +126,9 @@ pub struct Outbox<E = Args, P = Payload> {
 }
 
 impl<E, P> Outbox<E, P> {
-    /// Creates a queue that holds operations of a total cost of at most `limit`, in bytes by convention.
+    /// Creates a queue that holds operations up to a total cost of `limit`.
+    ///
+    /// Costs are bytes by convention.
     pub const fn new(limit: usize) -> Self {
         Self { queue: VecDeque::new(), queued: 0, limit, last_request: 0 }
     }
@@ -154,7 +157,7 @@ impl<E, P> Outbox<E, P> {
         Ok(())
     }
 
-    /// Returns the next operation to tell other nodes, in the order in which they were queued.
+    /// Returns the next operation to tell other nodes, the oldest first.
     pub fn poll(&mut self) -> Option<Operation<E, P>> {
         let (operation, cost) = self.queue.pop_front()?;
         self.queued -= cost;

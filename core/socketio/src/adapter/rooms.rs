@@ -23,7 +23,7 @@ impl<M: Clone> Adapter<M> {
         self.index(key).is_some_and(|index| self.leave_index(index, room))
     }
 
-    /// Returns the rooms of a member without its own, none if it has left the namespace.
+    /// Returns the rooms of a member, without its own. There are none if it has left the namespace.
     pub fn rooms(&self, key: MemberKey) -> impl Iterator<Item = &Room> {
         let rooms = self.index(key).map(|index| self.members[wide(index)].rooms.iter());
         rooms.into_iter().flatten().map(|membership| &self.rooms[wide(membership.room)].name)
@@ -47,7 +47,9 @@ impl<M: Clone> Adapter<M> {
         self.rooms.len()
     }
 
-    /// Returns all rooms in the order of their slots, with the number of members that joined them.
+    /// Returns all rooms in the order of their slots.
+    ///
+    /// With each comes the number of members that joined it.
     pub fn all_rooms(&self) -> impl Iterator<Item = (&Room, usize)> {
         self.rooms.iter().map(|(_, entry)| (&entry.name, entry.occupants.len()))
     }
@@ -57,7 +59,7 @@ impl<M: Clone> Adapter<M> {
         self.names.find(hash, |&room| self.rooms[wide(room)].name == *name).copied()
     }
 
-    /// Returns where a room stands in the list of a member, by a search of the shorter list.
+    /// Returns where a room stands in the list of a member. Searches the shorter list.
     pub(super) fn position(&self, member: u32, room: u32) -> Option<usize> {
         let (rooms, occupants) =
             (&self.members[wide(member)].rooms, &self.rooms[wide(room)].occupants);

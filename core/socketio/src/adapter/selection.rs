@@ -75,8 +75,8 @@ impl<M> Selection<M> {
     }
 
     /// Returns the members in order.
-    pub fn iter(&self) -> Iter<'_, M> {
-        Iter { list: self.as_slice().iter(), skip: self.skip }
+    pub fn iter(&self) -> SelectionIter<'_, M> {
+        SelectionIter { list: self.as_slice().iter(), skip: self.skip }
     }
 
     /// Returns the members together with the one to skip, for delivering in parts.
@@ -96,21 +96,21 @@ impl<M> Selection<M> {
 
 impl<'a, M> IntoIterator for &'a Selection<M> {
     type Item = (MemberKey, &'a M);
-    type IntoIter = Iter<'a, M>;
+    type IntoIter = SelectionIter<'a, M>;
 
-    fn into_iter(self) -> Iter<'a, M> {
+    fn into_iter(self) -> SelectionIter<'a, M> {
         self.iter()
     }
 }
 
 /// Iterator over the members of a [`Selection`].
 #[derive(Clone, Debug)]
-pub struct Iter<'a, M> {
+pub struct SelectionIter<'a, M> {
     list: slice::Iter<'a, (MemberKey, M)>,
     skip: Option<MemberKey>,
 }
 
-impl<'a, M> Iterator for Iter<'a, M> {
+impl<'a, M> Iterator for SelectionIter<'a, M> {
     type Item = (MemberKey, &'a M);
 
     fn next(&mut self) -> Option<Self::Item> {

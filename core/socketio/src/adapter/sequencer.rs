@@ -33,7 +33,9 @@ pub struct Sequencer<T> {
 }
 
 impl<T> Sequencer<T> {
-    /// Creates a sequencer whose queue holds items of a total cost of at most `limit`, in bytes by convention.
+    /// Creates a sequencer whose queue holds items up to a total cost of `limit`.
+    ///
+    /// Costs are bytes by convention.
     pub const fn new(limit: usize) -> Self {
         Self { queue: VecDeque::new(), queued: 0, limit, busy: false }
     }
@@ -109,6 +111,11 @@ impl<T> Sequencer<T> {
     /// Returns the total cost of the items that wait.
     pub const fn queued(&self) -> usize {
         self.queued
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.queue.capacity()
     }
 
     /// Places that an empty queue keeps.

@@ -25,7 +25,7 @@ impl Churn {
     }
 }
 
-/// Gives back storage of a list after a removal, if three quarters of it are unused.
+/// Gives back storage of a list of which three quarters are unused.
 pub(super) fn trim<T>(list: &mut Vec<T>) {
     /// Shorter lists are not worth the work.
     const LEAST: usize = 8;

@@ -2,6 +2,8 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
+use enginewire::Time;
+
 use crate::id::Room;
 
 /// Rooms that a socket has joined and left, by the numbers of events.
@@ -9,6 +11,8 @@ use crate::id::Room;
 pub(super) struct History {
     /// The client has all of its events up to this one.
     pub(super) received: u64,
+    /// The last event that it got when it was restored, and when that was.
+    pub(super) resent: Option<(u64, Time)>,
     /// Rooms that it joined while it was connected: the last event before it did.
     joined: Vec<(Room, u64)>,
     /// Rooms that it has left, oldest first.
@@ -27,6 +31,10 @@ struct Stay {
 const MAX_STAYS: usize = 64;
 
 impl History {
+    pub(super) fn new(received: u64) -> Self {
+        Self { received, ..Self::default() }
+    }
+
     pub(super) fn join(&mut self, room: &Room, last: u64) {
         if !self.joined.iter().any(|(other, _)| other == room) {
             self.joined.push((room.clone(), last));

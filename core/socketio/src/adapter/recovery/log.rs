@@ -25,6 +25,9 @@ pub(super) struct Event<E> {
     cost: usize,
 }
 
+/// Shorter logs keep their storage.
+const LEAST: usize = 32;
+
 impl<E> Log<E> {
     pub(super) const fn new() -> Self {
         Self { events: VecDeque::new(), last: 0, bytes: 0, cut_at: None }
@@ -58,7 +61,7 @@ impl<E> Log<E> {
         };
         self.bytes = self.bytes.saturating_sub(event.cost);
         self.cut_at = Some(event.at);
-        if self.events.len() <= self.events.capacity() / 4 {
+        if self.events.capacity() > LEAST && self.events.len() <= self.events.capacity() / 4 {
             self.events.shrink_to(self.events.len() * 2);
         }
     }

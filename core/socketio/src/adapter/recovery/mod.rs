@@ -51,7 +51,7 @@ impl Default for RecoveryConfig {
     }
 }
 
-/// Recovery of the sockets of one namespace: a log of events, and sockets whose connections broke.
+/// Recovery of sockets whose connections broke, and a log of the events they missed.
 ///
 /// `D` is the application's data of a socket. `E` is an event, of which each recovered client gets a clone.
 ///
@@ -155,7 +155,7 @@ pub enum Unrecoverable {
     /// The client has come too late.
     #[error("the time to recover the socket is over")]
     Expired,
-    /// The offset is not one of this log: another server's, or an argument of an event.
+    /// The offset is not of this log. It is another server's, or an argument of an event.
     #[error("the offset is unknown")]
     UnknownOffset,
     /// Events that the client may have missed were cut off.
@@ -209,8 +209,7 @@ impl<D, E: Clone> Recovery<D, E> {
 
     /// Makes a new socket known. It misses no event that was logged before.
     pub fn connected(&mut self, pid: PrivateId, id: SocketId) {
-        let mut history = History::default();
-        history.received = self.log.last();
+        let history = History::new(self.log.last());
         self.living.insert(pid, Living { id, history });
     }
 
@@ -229,6 +228,8 @@ impl<D, E: Clone> Recovery<D, E> {
     }
 
     /// Records that a connected socket has joined a room. It gets no event of that room that was logged before.
+    ///
+    /// Not for the rooms that it gets back when it is restored.
     pub fn joined(&mut self, pid: &PrivateId, room: &Room) {
         if let Some(socket) = self.living.get_mut(pid) {
             socket.history.join(room, self.log.last());
@@ -252,13 +253,16 @@ impl<D, E: Clone> Recovery<D, E> {
         let Some(socket) = self.take_living(&kept.pid) else { return false };
         kept.rooms.sort_unstable();
         self.last_serial += 1;
-        self.serials.insert(kept.pid, self.last_serial);
+        // Private ids are drawn anew, so there is none before.
+        if let Some(before) = self.serials.insert(kept.pid, self.last_serial) {
+            self.waiting.remove(&before);
+        }
         self.waiting.insert(self.last_serial, Waiting { at: now, socket, kept });
         while self.waiting.len() > self.config.max_sessions && self.drop_oldest() {}
         true
     }
 
-    /// Restores the socket of a client that has come back, with the events that it missed.
+    /// Restores the socket of a client that has come back.
     ///
     /// `offset` is that of the last event that the client received, if any. The socket is taken out: it is known as
     /// connected again, or dropped.
@@ -283,8 +287,7 @@ impl<D, E: Clone> Recovery<D, E> {
             let offset = offset.filter(|offset| offset.number <= self.log.last());
             received = received.max(offset.ok_or(Unrecoverable::UnknownOffset)?.number);
         }
-        let is_late = |cut_at: Time| cut_at + self.config.max_delay > at;
-        if received < self.log.cut_number() && self.log.cut_at().is_some_and(is_late) {
+        if received < self.log.cut_number() && self.may_miss(&socket.history, received, at) {
             return Err(Unrecoverable::LogCutOff);
         }
         let missed = self.log.since(received).filter(|(number, event)| {
@@ -295,9 +298,11 @@ impl<D, E: Clone> Recovery<D, E> {
             offset: self.offset(number),
             event: event.payload.clone(),
         });
-        let missed = missed.collect();
+        let missed: Vec<_> = missed.collect();
         // It has not received what it missed: this connection may break as well.
-        socket.history.received = received;
+        let first = missed.first().map(|missed| missed.offset.number - 1);
+        socket.history.received = first.unwrap_or(self.log.last());
+        socket.history.resent = missed.last().map(|missed| (missed.offset.number, now));
         let id = socket.id.clone();
         self.living.insert(pid, socket);
         Ok(Restored { id, rooms, data, missed })
@@ -327,9 +332,17 @@ impl<D, E: Clone> Recovery<D, E> {
         (self.log.len(), self.log.bytes())
     }
 
-    /// How long an event is needed: by a socket that broke as late as possible, and waits as long as possible.
+    /// How long an event is needed. A socket may break as late as possible, and wait as long.
     const fn log_age(&self) -> Duration {
         self.config.window.saturating_add(self.config.max_delay)
+    }
+
+    /// Returns whether a client may miss an event that was cut off. Its connection broke at `broke`.
+    fn may_miss(&self, history: &History, received: u64, broke: Time) -> bool {
+        let is_late = |sent: Time| sent + self.config.max_delay > broke;
+        // Events that it missed before were sent again when it was restored. Which of them were cut off is not known.
+        let resent = history.resent.filter(|(until, _)| received < *until);
+        self.log.cut_at().is_some_and(is_late) || resent.is_some_and(|(_, sent)| is_late(sent))
     }
 
     fn oldest_waiting(&self) -> Option<Time> {
