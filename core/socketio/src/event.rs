@@ -43,7 +43,7 @@ impl Event {
         self.args.decode(1).map_err(|error| error.with_event(&self.name))
     }
 
-    /// Decodes the event as a variant of an enum, whose name is that of the event.
+    /// Decodes the event as the variant of an enum that has its name.
     ///
     /// The fields of the variant are the arguments: a unit variant has none, a newtype variant one, a tuple variant
     /// several, a struct variant one object.

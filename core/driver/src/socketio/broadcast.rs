@@ -54,7 +54,9 @@ pub struct Broadcast {
 pub struct Delivered {
     /// Sockets that have it queued.
     pub sockets: usize,
-    /// Sockets that were passed by, because they had no room or could not take a volatile event at once.
+    /// Sockets that were passed by.
+    ///
+    /// They had no room, or could not take a volatile event at once.
     pub skipped: usize,
     /// Sockets without room whose clients were disconnected for it, see [`Overflow::Disconnect`].
     pub disconnected: usize,
@@ -136,7 +138,9 @@ impl Broadcast {
         Publish::new(self.begin(name, payload, None))
     }
 
-    /// Sends a variant of an enum as the event of its name, with its fields as arguments. See [`emit`](Self::emit).
+    /// Sends a variant of an enum as the event of its name. See [`emit`](Self::emit).
+    ///
+    /// Its fields are the arguments.
     pub fn emit_event<E: Serialize + ?Sized>(mut self, event: &E) -> Publish {
         let attachments = std::mem::take(&mut self.attachments);
         let encode = |namespace: &NamespaceShared, ack| {

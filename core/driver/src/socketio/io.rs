@@ -47,7 +47,7 @@ pub struct IoBuilder {
     options: Options,
 }
 
-/// What happens to a socket that has no room for a broadcast.
+/// Policy for a socket that has no room for a broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {

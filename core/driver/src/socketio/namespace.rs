@@ -480,7 +480,8 @@ impl Dynamic {
 pub(super) type AllowHook =
     Arc<dyn Fn(NamespaceRequest) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
-/// Request of a client for a namespace that does not exist yet, as
+/// Request of a client for a namespace that does not exist yet.
+///
 /// [`Io::namespaces_by`](super::Io::namespaces_by) gets it.
 #[derive(Clone)]
 pub struct NamespaceRequest {

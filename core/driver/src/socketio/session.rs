@@ -1,4 +1,6 @@
-//! The future of one client's session: whom it connects to, and the application's tasks for its sockets.
+//! The future of one client's session.
+//!
+//! It connects the client to namespaces, and polls the application's tasks for its sockets.
 
 use std::{
     any::Any,

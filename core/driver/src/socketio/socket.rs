@@ -245,7 +245,7 @@ impl<D> SocketRef<D> {
         &self.shared.handshake
     }
 
-    /// Returns the address at the other end of the TCP connection, which may be a proxy's.
+    /// Returns the address of the TCP connection, which may be a proxy's.
     pub fn peer_addr(&self) -> SocketAddr {
         self.shared.handshake.peer_addr()
     }
@@ -280,7 +280,9 @@ impl<D> SocketRef<D> {
         self.shared.with(|layer, _| layer.connection.is_connected(slot)).unwrap_or(false)
     }
 
-    /// Returns whether the client has come back, with the rooms, the data and the id that it had before.
+    /// Returns whether the client has come back.
+    ///
+    /// It then has the rooms, the data and the id that it had before.
     pub fn recovered(&self) -> bool {
         self.shared.is_recovered
     }
@@ -352,9 +354,9 @@ impl<D> SocketRef<D> {
         self.emitter().try_emit(name, payload)
     }
 
-    /// Sends a variant of an enum as the event of its name, with its fields as arguments.
+    /// Sends a variant of an enum as the event of its name.
     ///
-    /// See [`emit`](Self::emit) and [`Event::parse`].
+    /// Its fields are the arguments. See [`emit`](Self::emit) and [`Event::parse`].
     pub fn emit_event<E: Serialize + ?Sized>(&self, event: &E) -> Emit {
         let shared = &self.shared;
         let message = with_encoder(|encoder| {
@@ -434,7 +436,9 @@ impl<D> SocketRef<D> {
         self.broadcast().to(rooms)
     }
 
-    /// Returns an operator for all sockets in any of these rooms, this one included if it is.
+    /// Returns an operator for all sockets in any of these rooms.
+    ///
+    /// This one is included if it is in one of them.
     pub fn within(&self, rooms: impl Rooms) -> Broadcast {
         Broadcast::new(&self.shared.namespace, Target::default()).to(rooms)
     }

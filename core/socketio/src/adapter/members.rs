@@ -13,7 +13,7 @@ use crate::id::{Room, SocketId};
 pub struct Removed<M> {
     /// Its id.
     pub id: SocketId,
-    /// What the owner has sent to.
+    /// Target that the owner sent to.
     pub member: M,
     /// The rooms that it was in, without its own.
     pub rooms: Vec<Room>,

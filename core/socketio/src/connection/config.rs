@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::parser::{Parser, ParserLimits};
 
-/// Settings of a [`Connection`], the same for all of a server.
+/// Settings of a [`Connection`](crate::Connection), the same for all of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionConfig {

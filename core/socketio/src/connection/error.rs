@@ -1,4 +1,4 @@
-//! What goes wrong, and who is to blame.
+//! Errors of a connection, and who is to blame.
 
 use alloc::string::String;
 
@@ -39,7 +39,7 @@ impl ConnectError {
         Self { message: message.into(), data: None }
     }
 
-    /// Adds data. Binary data is not possible with [`Parser::Json`].
+    /// Adds data. Binary data is not possible with [`Parser::Json`](crate::parser::Parser::Json).
     ///
     /// # Panics
     ///
@@ -89,7 +89,7 @@ pub enum EmitError {
     /// The client owes as many acknowledgements as it may.
     #[error("the client has not acknowledged {max} events")]
     TooManyAcks {
-        /// The limit, [`ConnectionConfig::max_pending_acks`].
+        /// The limit, [`max_pending_acks`](super::ConnectionConfig::max_pending_acks).
         max: usize,
     },
     /// The event is volatile, and would have had to wait.

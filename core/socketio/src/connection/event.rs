@@ -1,4 +1,4 @@
-//! What a connection has for the server around it.
+//! Outputs of a connection for the server around it.
 
 use enginewire::Text;
 
@@ -8,7 +8,7 @@ use crate::{
     reason::DisconnectReason,
 };
 
-/// Something that a [`Connection`] has for the server around it.
+/// Something that a [`Connection`](crate::Connection) has for the server around it.
 ///
 /// `T` says who waits for an acknowledgement.
 #[derive(Debug)]
@@ -16,11 +16,11 @@ use crate::{
 pub enum ConnectionEvent<T> {
     /// The client asks to connect to a namespace.
     ///
-    /// [`accept`](Connection::accept) or [`refuse`](Connection::refuse) responds, at any later time.
+    /// [`accept`](crate::Connection::accept) or [`refuse`](crate::Connection::refuse) responds, at any later time.
     Connect(Slot, ConnectRequest),
     /// The client no longer waits for the response to [`Connect`](Self::Connect). The slot is of no more use.
     Cancelled(Slot),
-    /// Events of the client wait in a slot that had none: [`take_event`](Connection::take_event).
+    /// Events of the client wait in a slot that had none: [`take_event`](crate::Connection::take_event).
     Readable(Slot),
     /// The client has acknowledged an event, or will not.
     Acknowledged(Slot, T, Result<Args, AckError>),

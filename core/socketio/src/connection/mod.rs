@@ -346,7 +346,9 @@ impl<T> Connection<T> {
         self.send(is_connected, event, session)
     }
 
-    /// Queues an event for a socket if it can be sent at once, all parts of it or none.
+    /// Queues an event for a socket if it can be sent at once.
+    ///
+    /// All parts of it are sent, or none.
     ///
     /// # Errors
     ///

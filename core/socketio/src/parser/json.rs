@@ -1,4 +1,4 @@
-//! The default parser: a head and JSON in text, binary data in messages of its own.
+//! Default parser: a head and JSON in text, binary data in own messages.
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 

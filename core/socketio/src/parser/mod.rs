@@ -210,7 +210,9 @@ impl Encoder {
         }
     }
 
-    /// Encodes a variant of an enum as the event of its name, with its fields as arguments.
+    /// Encodes a variant of an enum as the event of its name.
+    ///
+    /// Its fields are the arguments.
     ///
     /// # Errors
     ///
@@ -331,9 +333,9 @@ pub(crate) fn event_name(args: &Args) -> Result<Text, PacketError> {
     })
 }
 
-/// Returns whether an event must not have this name: applications would take it for one of their own library.
+/// Returns whether an event must not have this name.
 ///
-/// The reference's list.
+/// Applications would take it for an event of their own library. It is the reference's list.
 pub fn is_reserved(name: &str) -> bool {
     matches!(
         name,

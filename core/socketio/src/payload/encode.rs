@@ -75,7 +75,7 @@ pub fn write_value<P: Serialize + ?Sized>(
     write_json(out, attachments, |writer| payload.serialize(writer))
 }
 
-/// Appends a variant of an enum as an event in JSON, and returns the event's name.
+/// Appends a variant of an enum as an event in JSON. Returns the event's name.
 ///
 /// A unit variant has no argument, a newtype variant one, a tuple variant several, a struct variant one object.
 ///
@@ -95,7 +95,9 @@ pub fn write_enum_event<E: Serialize + ?Sized>(
     })
 }
 
-/// Makes the name and the arguments of an event, for parsers of other formats than JSON.
+/// Makes the name and the arguments of an event as values.
+///
+/// They are for parsers of other formats than JSON.
 ///
 /// An [`Attachment`](super::Attachment) in the payload stands for one of `attachments`.
 ///
@@ -127,7 +129,9 @@ pub fn args_values<P: Serialize + ?Sized>(
     write_values(attachments, |writer| payload.serialize(Spread(writer))).map(|((), values)| values)
 }
 
-/// Makes the name and the arguments of a variant of an enum; also returns the name by itself.
+/// Makes the name and the arguments of a variant of an enum.
+///
+/// The name is returned by itself, too.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Arguments of a payload: an outermost tuple is several, `()` is none, anything else is one.
+//! Arguments of a payload. An outermost tuple is several, `()` is none, anything else is one.
 
 use core::fmt::Display;
 

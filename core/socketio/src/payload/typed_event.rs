@@ -1,4 +1,4 @@
-//! Events that are variants of an enum: the name is the variant, the arguments are its fields.
+//! Events that are variants of an enum. The name is the variant, the arguments are its fields.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,

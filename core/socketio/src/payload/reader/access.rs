@@ -1,4 +1,4 @@
-//! What visitors walk through: elements, members, variants.
+//! Elements, members and variants, which visitors walk through.
 
 use serde::{
     Deserialize, Deserializer,
