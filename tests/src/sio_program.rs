@@ -13,8 +13,8 @@ use std::{
 use enginewire_driver::{
     Runtime, ServerBuilder,
     socketio::{
-        Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, Socket, SocketRef,
-        Spread, Value,
+        Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, RecoveryConfig, Socket,
+        SocketRef, Spread, Value,
     },
 };
 use serde_json::{Map, Value as Json, json};
@@ -52,7 +52,7 @@ pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> Exit
 fn configure<R: Runtime>(runtime: &R, profile: &str) -> Option<(Io, ServerBuilder<R>)> {
     let (interval, timeout) = match profile {
         "default" => (300, 200),
-        "relaxed" | "v2" => (1000, 2000),
+        "relaxed" | "v2" | "recovery" => (1000, 2000),
         "bench" => (25_000, 20_000),
         _ => return None,
     };
@@ -62,6 +62,11 @@ fn configure<R: Runtime>(runtime: &R, profile: &str) -> Option<(Io, ServerBuilde
         profile::allow_open_files(10_000);
     } else {
         io = io.connect_timeout(Duration::from_secs(1));
+    }
+    if profile == "recovery" {
+        let mut recovery = RecoveryConfig::default();
+        recovery.window = Duration::from_secs(2);
+        io = io.recovery(recovery);
     }
     let io = io.build();
     let builder = ServerBuilder::on(runtime.clone())

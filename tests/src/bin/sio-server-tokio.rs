@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use enginewire_tests::{sio_program, runtimes};
+use enginewire_tests::{runtimes, sio_program};
 
 fn main() -> io::Result<ExitCode> {
     runtimes::on_tokio(sio_program::run)

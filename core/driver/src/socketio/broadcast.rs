@@ -4,29 +4,25 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use enginewire::Encoded;
-use enginewire_socketio::{
-    AckId, DisconnectReason, EncodeError, Event,
-    adapter::{Full, Selection, Sequencer, Target},
-};
+use enginewire_socketio::{Event, adapter::Target};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     EmitError, SocketRef,
-    acks::{AckStream, Answer, Group},
-    emit::with_encoder,
-    io::Overflow,
+    acks::{AckStream, Group},
     namespace::NamespaceShared,
+    order::{Done, How},
+    outgoing::{Named, Outgoing, Typed},
     rooms::Rooms,
     socket::SocketShared,
 };
-use crate::{sync::lock, waiters::Shareable, wakes::register};
+use crate::sync::lock;
 
 /// Operator for many sockets of a namespace: whom, and how. One verb ends it.
 ///
@@ -58,34 +54,10 @@ pub struct Delivered {
     ///
     /// They had no room, or could not take a volatile event at once.
     pub skipped: usize,
-    /// Sockets without room whose clients were disconnected for it, see [`Overflow::Disconnect`].
+    /// Sockets without room whose clients were disconnected for it, see
+    /// [`Overflow::Disconnect`](super::Overflow::Disconnect).
     pub disconnected: usize,
 }
-
-/// Broadcasts of a namespace in the order in which they are delivered.
-pub(crate) struct Sequenced(Sequencer<Work>);
-
-impl Sequenced {
-    pub(super) const fn new() -> Self {
-        Self(Sequencer::new(MAX_QUEUED))
-    }
-}
-
-/// Bytes of broadcasts of a namespace that wait for others to be delivered.
-const MAX_QUEUED: usize = 16 << 20;
-
-/// A broadcast to be delivered.
-struct Work {
-    selection: Selection<Arc<SocketShared>>,
-    message: Encoded,
-    volatile: bool,
-    ack: Option<(AckId, Duration, Arc<Group>)>,
-    done: Arc<Done>,
-}
-
-/// The outcome of a [`Work`], and the task that waits for it.
-#[derive(Default)]
-struct Done(Mutex<(Option<Delivered>, Option<Waker>)>);
 
 impl Broadcast {
     pub(super) fn new(namespace: &Arc<NamespaceShared>, target: Target) -> Self {
@@ -133,24 +105,17 @@ impl Broadcast {
     ///
     /// The future completes when all have it queued. All sockets of a namespace get broadcasts in the same order. What
     /// the same task sends next comes behind it. Dropping the future takes nothing back. A socket without room is
-    /// disconnected or passed by, see [`Overflow`].
+    /// disconnected or passed by, see [`Overflow`](super::Overflow).
     pub fn emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Publish {
-        Publish::new(self.begin(name, payload, None))
+        Publish::new(self.begin(&self.named(name, payload), None))
     }
 
     /// Sends a variant of an enum as the event of its name. See [`emit`](Self::emit).
     ///
     /// Its fields are the arguments.
-    pub fn emit_event<E: Serialize + ?Sized>(mut self, event: &E) -> Publish {
-        let attachments = std::mem::take(&mut self.attachments);
-        let encode = |namespace: &NamespaceShared, ack| {
-            let parser = namespace.parser();
-            let attachments = attachments.clone();
-            with_encoder(|encoder| {
-                encoder.enum_event(parser, namespace.name(), ack, event, attachments)
-            })
-        };
-        Publish::new(self.begin_with(encode, None))
+    pub fn emit_event<E: Serialize + ?Sized>(self, event: &E) -> Publish {
+        let event = Typed { event, attachments: &self.attachments };
+        Publish::new(self.begin(&event, None))
     }
 
     /// Sends an event to all of them without waiting, even while others are being delivered.
@@ -159,7 +124,7 @@ impl Broadcast {
     ///
     /// The payload cannot be encoded, or too many bytes wait to be delivered.
     pub fn try_emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Result<(), EmitError> {
-        self.begin(name, payload, None).map(drop)
+        self.begin(&self.named(name, payload), None).map(drop)
     }
 
     /// Sends an event to all of them, and returns their acknowledgements.
@@ -171,19 +136,17 @@ impl Broadcast {
         payload: &P,
     ) -> AckStream<A> {
         let group = Group::new();
-        let begun = self.begin(name, payload, Some(&group));
+        let begun = self.begin(&self.named(name, payload), Some(&group));
         AckStream::new(begun.map(|_| group))
     }
 
     /// Sends an event on as it came, with its name and arguments. Nothing is decoded.
     pub fn forward(self, event: &Event) -> Publish {
-        let encode = |namespace: &NamespaceShared, _| {
-            let parser = namespace.parser();
-            with_encoder(|encoder| {
-                encoder.forward(parser, namespace.name(), None, event.args(), None)
-            })
-        };
-        Publish::new(self.begin_with(encode, None))
+        Publish::new(self.begin(event, None))
+    }
+
+    const fn named<'a, P: ?Sized>(&'a self, name: &'a str, payload: &'a P) -> Named<'a, P> {
+        Named { name, payload, attachments: self.attachments.as_slice() }
     }
 
     /// Returns the sockets that are connected to this server.
@@ -224,119 +187,32 @@ impl Broadcast {
         members
     }
 
-    fn begin<P: Serialize + ?Sized>(
-        mut self,
-        name: &str,
-        payload: &P,
+    /// Publishes an event in each namespace. Returns the outcomes, to be waited for.
+    fn begin(
+        &self,
+        event: &impl Outgoing,
         group: Option<&Arc<Group>>,
     ) -> Result<Vec<Arc<Done>>, EmitError> {
-        let attachments = std::mem::take(&mut self.attachments);
-        let encode = |namespace: &NamespaceShared, ack| {
-            let parser = namespace.parser();
-            let attachments = attachments.clone();
-            with_encoder(|encoder| {
-                encoder.event(parser, namespace.name(), ack, name, payload, attachments)
-            })
-        };
-        self.begin_with(encode, group)
-    }
-
-    fn begin_with(
-        self,
-        encode: impl Fn(&NamespaceShared, Option<AckId>) -> Result<Encoded, EncodeError>,
-        group: Option<&Arc<Group>>,
-    ) -> Result<Vec<Arc<Done>>, EmitError> {
-        let mut pending = Vec::new();
-        for namespace in self.namespace.reached() {
-            let ack = group.map(|group| (namespace.next_ack(), Arc::clone(group)));
-            let message = encode(&namespace, ack.as_ref().map(|(id, _)| *id))?.into_shared();
-            let timeout = self.timeout.unwrap_or(namespace.options().ack_timeout);
-            let selection = lock(&namespace.adapter).select(&self.target);
-            let ack = ack.map(|(id, group)| (id, timeout, group));
-            let (volatile, done) = (self.volatile, Arc::new(Done::default()));
-            let work = Work { selection, message, volatile, ack, done: Arc::clone(&done) };
-            namespace.publish(work)?;
-            pending.push(done);
-        }
+        let begun = self.publish_all(event, group);
         if let Some(group) = group {
             group.seal();
         }
-        Ok(pending)
+        begun
     }
-}
 
-impl NamespaceShared {
-    /// Delivers a broadcast in its turn, and those that come meanwhile, unless another task does.
-    fn publish(&self, work: Work) -> Result<(), EmitError> {
-        let cost = work.message.len();
-        let mut work = match lock(&self.order).0.push(work, cost) {
-            Ok(Some(work)) => work,
-            Ok(None) => return Ok(()),
-            Err(Full(_)) => {
-                let max = MAX_QUEUED;
-                return Err(EmitError::Full { queued: max, max });
-            }
+    fn publish_all(
+        &self,
+        event: &impl Outgoing,
+        group: Option<&Arc<Group>>,
+    ) -> Result<Vec<Arc<Done>>, EmitError> {
+        let publish = |namespace: Arc<NamespaceShared>| {
+            let timeout = self.timeout.unwrap_or(namespace.options().ack_timeout);
+            let ack = group.map(|group| (namespace.next_ack(), timeout, Arc::clone(group)));
+            let body = namespace.encode(event, ack.as_ref().map(|(id, ..)| *id))?;
+            let how = How { volatile: self.volatile, direct: false, ack };
+            namespace.publish(&self.target, body, how)
         };
-        loop {
-            let delivered = self.deliver(&work);
-            let mut done = lock(&work.done.0);
-            done.0 = Some(delivered);
-            let waker = done.1.take();
-            drop(done);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            match lock(&self.order).0.next() {
-                Some(next) => work = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    fn deliver(&self, work: &Work) -> Delivered {
-        let mut delivered = Delivered::default();
-        for (_, member) in work.selection.iter() {
-            match member.deliver(work) {
-                Ok(()) => delivered.sockets += 1,
-                Err(EmitError::Full { .. })
-                    if !work.volatile && self.options().overflow == Overflow::Disconnect =>
-                {
-                    member.abort(DisconnectReason::Overflow);
-                    delivered.disconnected += 1;
-                }
-                Err(EmitError::Disconnected) => {}
-                Err(_) => delivered.skipped += 1,
-            }
-        }
-        delivered
-    }
-}
-
-impl SocketShared {
-    fn deliver(&self, work: &Work) -> Result<(), EmitError> {
-        let message = work.message.clone();
-        let Some((id, timeout, group)) = &work.ack else {
-            return match work.volatile {
-                true => self.emit_volatile(message),
-                false => self.try_emit(message),
-            };
-        };
-        group.expect();
-        let deadline = self.cell.now() + *timeout;
-        let answer = Answer::Many(Arc::clone(group), self.id.clone());
-        let sent = self.try_send(|layer, cx| {
-            layer.connection.emit_with_ack(self.slot, message, *id, deadline, answer, cx.session)
-        });
-        if let Err(error) = &sent {
-            let reason = match error {
-                EmitError::Disconnected => DisconnectReason::TransportClose,
-                _ => DisconnectReason::Overflow,
-            };
-            let failed = Err(enginewire_socketio::AckError::Disconnected(reason));
-            // Nothing waits before all are known.
-            drop(group.complete(self.id.clone(), failed));
-        }
-        sent
+        self.namespace.reached().into_iter().map(publish).collect()
     }
 }
 
@@ -363,17 +239,14 @@ impl Future for Publish {
             Ok(pending) => pending,
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
-        pending.retain(|done| {
-            let mut done = lock(&done.0);
-            match done.0 {
-                Some(Delivered { sockets, skipped, disconnected }) => {
-                    delivered.sockets += sockets;
-                    delivered.skipped += skipped;
-                    delivered.disconnected += disconnected;
-                }
-                None => register(&mut done.1, cx.waker()),
+        pending.retain(|done| match done.poll(cx) {
+            Poll::Ready(Delivered { sockets, skipped, disconnected }) => {
+                delivered.sockets += sockets;
+                delivered.skipped += skipped;
+                delivered.disconnected += disconnected;
+                false
             }
-            done.0.is_none()
+            Poll::Pending => true,
         });
         if pending.is_empty() { Poll::Ready(Ok(*delivered)) } else { Poll::Pending }
     }

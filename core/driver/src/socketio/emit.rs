@@ -1,19 +1,26 @@
 //! Sending to one socket.
 
 use std::{
-    cell::RefCell,
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use enginewire::{Encoded, LayerContext, Time};
-use enginewire_socketio::{AckId, EncodeError, TryEmitError, parser::Encoder};
+use enginewire_socketio::{AckId, Args, EncodeError, TryEmitError, adapter::Target};
 
-use super::{EmitError, acks::Answer, layer::SocketIoLayer, socket::SocketShared};
-use crate::waiters::Ticket;
+use super::{
+    EmitError,
+    acks::Answer,
+    broadcast::Delivered,
+    layer::SocketIoLayer,
+    order::{Done, How},
+    outgoing::Body,
+    socket::SocketShared,
+};
+use crate::waiters::{Shareable, Ticket, Waiters};
 
 /// Future of an event that waits for room. Made by `emit`.
 ///
@@ -21,9 +28,19 @@ use crate::waiters::Ticket;
 #[must_use = "futures do nothing unless polled"]
 pub struct Emit {
     socket: Arc<SocketShared>,
-    message: Result<Option<Encoded>, EncodeError>,
+    state: State,
     mode: Mode,
     ticket: Ticket,
+}
+
+enum State {
+    Failed(EncodeError),
+    /// Until it is taken.
+    Message(Option<Encoded>),
+    /// To be logged for recovery, in the order of the namespace's broadcasts.
+    Args(Args),
+    /// Another task delivers it.
+    Published(Arc<Done>),
 }
 
 /// What an event expects.
@@ -36,11 +53,15 @@ pub(super) enum Mode {
 impl Emit {
     pub(super) fn new(
         socket: &Arc<SocketShared>,
-        message: Result<Encoded, EncodeError>,
+        body: Result<Body, EncodeError>,
         mode: Mode,
     ) -> Self {
-        let socket = Arc::clone(socket);
-        Self { socket, message: message.map(Some), mode, ticket: Ticket::default() }
+        let state = match body {
+            Ok(Body::Message(message)) => State::Message(Some(message)),
+            Ok(Body::Args(args)) => State::Args(args),
+            Err(error) => State::Failed(error),
+        };
+        Self { socket: Arc::clone(socket), state, mode, ticket: Ticket::default() }
     }
 }
 
@@ -48,34 +69,80 @@ impl Future for Emit {
     type Output = Result<(), EmitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { socket, message, mode, ticket } = &mut *self;
-        let place = match message {
-            Ok(None) => return Poll::Ready(Ok(())),
-            Ok(place) => place,
-            Err(error) => return Poll::Ready(Err(error.clone().into())),
-        };
-        let slot = socket.slot;
+        let Self { socket, state, mode, ticket } = &mut *self;
+        loop {
+            return match state {
+                State::Failed(error) => Poll::Ready(Err(error.clone().into())),
+                State::Message(None) => Poll::Ready(Ok(())),
+                State::Message(message) => socket.poll_emit(cx, ticket, message, mode),
+                State::Args(args) => {
+                    let volatile = matches!(mode, Mode::Volatile);
+                    if !volatile {
+                        ready!(socket.poll_room(cx, ticket))?;
+                    }
+                    *state = State::Published(socket.publish(args.clone(), volatile)?);
+                    continue;
+                }
+                State::Published(done) => {
+                    let delivered = ready!(done.poll(cx));
+                    Poll::Ready(socket.outcome(delivered, matches!(mode, Mode::Volatile)))
+                }
+            };
+        }
+    }
+}
+
+impl SocketShared {
+    fn poll_emit(
+        &self,
+        cx: &Context<'_>,
+        ticket: &mut Ticket,
+        message: &mut Option<Encoded>,
+        mode: &Mode,
+    ) -> Poll<Result<(), EmitError>> {
+        let slot = self.slot;
         let send = |layer: &mut SocketIoLayer, cx: &mut LayerContext<'_>, encoded| {
-            let connection = &mut layer.connection;
+            let (connection, session) = (&mut layer.connection, &mut *cx.session);
             match mode {
-                Mode::Event => connection.emit(slot, encoded, cx.session),
-                Mode::Volatile => connection.emit_volatile(slot, encoded, cx.session),
-                Mode::Ack(id, deadline, answer) => connection.emit_with_ack(
-                    slot,
-                    encoded,
-                    *id,
-                    *deadline,
-                    answer.clone(),
-                    cx.session,
-                ),
+                Mode::Event => connection.emit(slot, encoded, session),
+                Mode::Volatile => connection.emit_volatile(slot, encoded, session),
+                Mode::Ack(id, deadline, answer) => {
+                    connection.emit_with_ack(slot, encoded, *id, *deadline, answer.clone(), session)
+                }
             }
             .map_err(|TryEmitError { message, reason }| match reason {
                 EmitError::Full { .. } => Ok(message),
                 reason => Err(reason),
             })
         };
-        let sent = socket.cell.poll_layer(cx, ticket, place, send);
+        let sent = self.cell.poll_layer(cx, ticket, message, send);
         sent.map(|sent| sent.unwrap_or(Err(EmitError::Disconnected)))
+    }
+
+    /// Waits for room that no other task waits for.
+    fn poll_room(&self, cx: &Context<'_>, ticket: &mut Ticket) -> Poll<Result<(), EmitError>> {
+        let waits = |session: &mut _, waiters: &mut Waiters, _: &mut _| {
+            waiters.poll_ready(session, cx, ticket)
+        };
+        let ready = ready!(self.cell.with(waits));
+        let is_connected = ready.is_ok() && self.is_connected();
+        Poll::Ready(if is_connected { Ok(()) } else { Err(EmitError::Disconnected) })
+    }
+
+    /// Delivers an event to this socket alone, in the order of the namespace's broadcasts.
+    pub(super) fn publish(&self, args: Args, volatile: bool) -> Result<Arc<Done>, EmitError> {
+        let how = How { volatile, direct: true, ack: None };
+        let target = Target::all().to(self.id.to_room());
+        self.namespace.publish(&target, Body::Args(args), how)
+    }
+
+    /// Returns the result of an event that was delivered to this socket alone.
+    pub(super) fn outcome(&self, delivered: Delivered, volatile: bool) -> Result<(), EmitError> {
+        match delivered {
+            Delivered { sockets: 1.., .. } => Ok(()),
+            Delivered { skipped: 1.., .. } if volatile => Err(EmitError::NotIdle),
+            _ => Err(EmitError::Disconnected),
+        }
     }
 }
 
@@ -91,20 +158,4 @@ impl fmt::Debug for Emit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emit").finish_non_exhaustive()
     }
-}
-
-/// Calls `encode` with the encoder of this thread, which keeps its buffer.
-pub(super) fn with_encoder<T>(encode: impl FnOnce(&mut Encoder) -> T) -> T {
-    thread_local! {
-        static ENCODER: RefCell<Encoder> = const { RefCell::new(Encoder::new()) };
-    }
-    ENCODER.with(|encoder| match encoder.try_borrow_mut() {
-        Ok(mut encoder) => {
-            let result = encode(&mut encoder);
-            encoder.shrink();
-            result
-        }
-        // A payload that emits while it is being encoded.
-        Err(_) => encode(&mut Encoder::new()),
-    })
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EmitError,
-    emit::{Emit, Mode, with_encoder},
+    emit::{Emit, Mode},
+    outgoing::{Body, with_encoder},
     socket::SocketShared,
 };
 
@@ -94,7 +95,7 @@ impl Ack {
         let message = with_encoder(|encoder| {
             encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
         })?;
-        socket.try_emit(message)
+        socket.emit_message(message)
     }
 
     fn emit<P: Serialize + ?Sized>(&self, payload: &P, attachments: Vec<Bytes>) -> Option<Emit> {
@@ -103,7 +104,7 @@ impl Ack {
         let message = with_encoder(|encoder| {
             encoder.ack(parser, self.socket.namespace.name(), id, payload, attachments)
         });
-        Some(Emit::new(&self.socket, message, Mode::Event))
+        Some(Emit::new(&self.socket, message.map(Body::Message), Mode::Event))
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 
 use enginewire_socketio::{
     ConnectionConfig, Event,
+    adapter::RecoveryConfig,
     parser::Parser,
     pattern::{InvalidPattern, Parameters, Pattern},
 };
@@ -66,6 +67,7 @@ pub(crate) struct Options {
     pub(super) backlog: usize,
     pub(super) max_children: usize,
     pub(super) keep_empty_namespaces: bool,
+    pub(super) recovery: Option<RecoveryConfig>,
 }
 
 impl Default for Options {
@@ -76,6 +78,7 @@ impl Default for Options {
             backlog: 1024,
             max_children: 10_000,
             keep_empty_namespaces: false,
+            recovery: None,
         }
     }
 }
@@ -294,6 +297,17 @@ impl IoBuilder {
     /// Clients that ask for further ones are refused.
     pub const fn max_children(mut self, namespaces: usize) -> Self {
         self.options.max_children = namespaces;
+        self
+    }
+
+    /// Lets clients that lost their connection come back, and recover what they missed. Default: they cannot.
+    ///
+    /// A socket that comes back within the window has the id, the rooms and the data that it had, and gets the events
+    /// that it missed. See [`SocketRef::recovered`](super::SocketRef::recovered). Volatile events and events to be
+    /// acknowledged are not recovered. Events to single sockets then take their turn with the broadcasts of the
+    /// namespace, so that all have one order.
+    pub fn recovery(mut self, recovery: RecoveryConfig) -> Self {
+        self.options.recovery = Some(recovery);
         self
     }
 

@@ -37,8 +37,11 @@ mod broadcast;
 mod emit;
 mod event;
 mod io;
+mod joining;
 mod layer;
 mod namespace;
+mod order;
+mod outgoing;
 mod rooms;
 mod session;
 mod socket;
@@ -46,6 +49,7 @@ mod socket;
 pub use enginewire_socketio::{
     Args, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError, EncodeError,
     EventError, SocketId, Spread, Value,
+    adapter::RecoveryConfig,
     parser::{CustomDecoder, CustomParser, Parser},
     pattern::InvalidPattern,
 };

@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     Io, IoShared, Socket, SocketRef,
     acks::AckStream,
-    broadcast::{Broadcast, Publish, Sequenced},
+    broadcast::{Broadcast, Publish},
     io::Options,
+    order::Order,
     rooms::Rooms,
     socket::{SocketShared, decode_auth},
 };
@@ -62,7 +63,7 @@ pub(crate) struct NamespaceShared {
     config: Arc<ConnectionConfig>,
     options: Arc<Options>,
     pub(super) adapter: Mutex<Adapter<Arc<SocketShared>>>,
-    pub(super) order: Mutex<Sequenced>,
+    pub(super) order: Mutex<Order>,
     next_ack: AtomicU64,
     /// The namespace whose pattern this one matches: what was set there holds here.
     parent: Option<Arc<NamespaceShared>>,
@@ -101,7 +102,7 @@ impl NamespaceShared {
             io: Arc::downgrade(io),
             config: Arc::clone(&io.config),
             adapter: Mutex::new(Adapter::new(&mut crate::runtime::fill_random)),
-            order: Mutex::new(Sequenced::new()),
+            order: Mutex::new(Order::new(options.recovery.as_ref())),
             next_ack: AtomicU64::new(0),
             parent,
             authorize: OnceLock::new(),

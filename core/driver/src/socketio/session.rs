@@ -3,21 +3,19 @@
 //! It connects the client to namespaces, and polls the application's tasks for its sockets.
 
 use std::{
-    any::Any,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
 };
 
-use enginewire::{CloseReason, Revision};
+use enginewire::CloseReason;
 use enginewire_socketio::{
-    ConnectError, ConnectRequest as Request, Connection, DisconnectReason, Slot, SocketId,
-    payload::Payload,
+    ConnectError, ConnectRequest as Request, Connection, DisconnectReason, Slot,
 };
 
 use super::{
@@ -25,12 +23,12 @@ use super::{
     io::{Found, NamespaceUse},
     layer::{News, SocketIoLayer},
     namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared},
+    order::SocketData,
     socket::SocketShared,
 };
 use crate::{
     cell::SessionCell,
     socket::{Cell, Socket},
-    sync::lock,
     trace::trace,
     waiters::Shareable,
 };
@@ -39,18 +37,18 @@ use crate::{
 pub(super) struct Session {
     io: Arc<IoShared>,
     /// Dropping it closes the session.
-    engine: Socket,
-    cell: Arc<SessionCell>,
+    pub(super) engine: Socket,
+    pub(super) cell: Arc<SessionCell>,
     has_news: Arc<AtomicBool>,
-    tasks: Vec<(Slot, Task)>,
-    sockets: Vec<Arc<SocketShared>>,
+    pub(super) tasks: Vec<(Slot, Task)>,
+    pub(super) sockets: Vec<Arc<SocketShared>>,
     /// Namespaces that the client is connected to, or asks for.
     namespaces: Vec<(Slot, NamespaceUse)>,
     is_closed: bool,
 }
 
 /// Something that the session waits for.
-enum Task {
+pub(super) enum Task {
     /// Whether a namespace exists.
     Find(Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>>, Request),
     /// Whether the client may connect.
@@ -104,71 +102,14 @@ impl Session {
         }
     }
 
-    fn authorize(&mut self, slot: Slot, namespace: NamespaceUse, auth: Option<Payload>) {
-        let handshake = self.engine.shared_handshake();
-        let (namespace, rooms) = (self.keep(slot, namespace), Arc::default());
-        let request = ConnectRequest { namespace, handshake, auth, rooms };
-        match request.namespace.authorize(request.clone()) {
-            Some(authorizing) => self.tasks.push((slot, Task::Authorize(authorizing, request))),
-            None => self.accept(slot, request, Arc::new(())),
-        }
-    }
-
-    fn accept(&mut self, slot: Slot, request: ConnectRequest, data: Arc<dyn Any + Send + Sync>) {
-        let ConnectRequest { namespace, handshake, auth, rooms } = request;
-        let id = match (self.engine.revision(), namespace.name()) {
-            // Clients of 2.x make it themselves of the session's.
-            (Revision::V3, name) => SocketId::from_engine(name, self.cell.sid()),
-            _ => SocketId::random(&mut crate::runtime::fill_random),
-        };
-        let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
-            let accepted = layer.connection.accept(slot, &id, None, [], cx.session);
-            if accepted {
-                layer.insert(slot);
-            }
-            layer.settle(cx);
-            accepted
-        });
-        if is_accepted != Some(true) {
-            return self.let_go(slot);
-        }
-        trace!(DEBUG, session = self.cell.id(), namespace = namespace.name(), "socket connected");
-        let socket = Arc::new(SocketShared {
-            cell: Arc::clone(&self.cell),
-            slot,
-            id,
-            namespace,
-            handshake,
-            auth,
-            data,
-            is_recovered: false,
-            member: OnceLock::new(),
-            left: Mutex::default(),
-        });
-        // Behind the packet that connects it, so that no event overtakes that.
-        {
-            let mut adapter = lock(&socket.namespace.adapter);
-            let member = adapter.insert(socket.id.clone(), Arc::clone(&socket));
-            for room in lock(&rooms).drain(..) {
-                adapter.join(member, &room);
-            }
-            let set = socket.member.set(member);
-            debug_assert!(set.is_ok());
-        }
-        self.sockets.push(Arc::clone(&socket));
-        if let Some(serving) = socket.namespace.hand_over(&socket) {
-            self.tasks.push((slot, Task::Serve(serving)));
-        }
-    }
-
     /// Keeps a namespace for as long as the client is connected to it, or waits.
-    fn keep(&mut self, slot: Slot, namespace: NamespaceUse) -> Arc<NamespaceShared> {
+    pub(super) fn keep(&mut self, slot: Slot, namespace: NamespaceUse) -> Arc<NamespaceShared> {
         let shared = Arc::clone(&namespace.namespace);
         self.namespaces.push((slot, namespace));
         shared
     }
 
-    fn let_go(&mut self, slot: Slot) {
+    pub(super) fn let_go(&mut self, slot: Slot) {
         self.namespaces.retain(|(of, _)| *of != slot);
     }
 
@@ -187,12 +128,7 @@ impl Session {
             return;
         };
         let socket = self.sockets.swap_remove(index);
-        let Some(&member) = socket.member.get() else { return };
-        let removed = lock(&socket.namespace.adapter).remove(member);
-        if let Some(removed) = removed {
-            *lock(&socket.left) =
-                removed.rooms.iter().map(|room| room.as_str().to_owned()).collect();
-        }
+        socket.leave(reason);
         trace!(DEBUG, session = self.cell.id(), reason = reason.as_str(), "socket disconnected");
         self.let_go(slot);
     }
@@ -218,7 +154,7 @@ impl Session {
 /// The outcome of a [`Task`].
 enum Outcome {
     Found(Option<NamespaceUse>, Request),
-    Authorized(Result<Arc<dyn Any + Send + Sync>, ConnectError>, ConnectRequest),
+    Authorized(Result<SocketData, ConnectError>, ConnectRequest),
     Panicked,
     Served,
 }
@@ -293,10 +229,7 @@ impl Drop for Session {
             layer.settle(cx);
         });
         for socket in std::mem::take(&mut self.sockets) {
-            let member = socket.member.get();
-            if let Some(&member) = member {
-                lock(&socket.namespace.adapter).remove(member);
-            }
+            socket.leave(DisconnectReason::ForcedClose);
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use enginewire::{Encoded, LayerContext, TransportKind};
 use enginewire_socketio::{
-    AckId, Args, DisconnectReason, EncodeError, EventError, SocketId, TryEmitError,
+    AckId, Args, DisconnectReason, EncodeError, EventError, PrivateId, SocketId, TryEmitError,
     adapter::{MemberKey, Target},
     parser::Parser,
     payload::{DecodeError, Payload},
@@ -28,10 +28,11 @@ use super::{
     EmitError, Io,
     acks::{AckFuture, Answer, Pending},
     broadcast::Broadcast,
-    emit::{Emit, Mode, with_encoder},
+    emit::{Emit, Mode},
     event::Event,
     layer::SocketIoLayer,
     namespace::{Namespace, NamespaceShared},
+    outgoing::{Body, Named, Typed},
     rooms::Rooms,
 };
 use crate::{cell::SessionCell, handshake::Handshake, sync::lock, waiters::Shareable};
@@ -68,6 +69,8 @@ pub(crate) struct SocketShared {
     pub(super) auth: Option<Payload>,
     pub(super) data: Arc<dyn Any + Send + Sync>,
     pub(super) is_recovered: bool,
+    /// The secret under which the client may come back.
+    pub(super) pid: Option<PrivateId>,
     /// The place in the adapter.
     pub(super) member: OnceLock<MemberKey>,
     /// The rooms that it was in when it was disconnected.
@@ -84,7 +87,8 @@ impl SocketShared {
         self.cell.with_layer(f)
     }
 
-    pub(super) fn try_emit(&self, message: Encoded) -> Result<(), EmitError> {
+    /// Queues a message if there is room that no task waits for.
+    pub(super) fn emit_message(&self, message: Encoded) -> Result<(), EmitError> {
         self.try_send(|layer, cx| layer.connection.emit(self.slot, message, cx.session))
     }
 
@@ -101,6 +105,42 @@ impl SocketShared {
         let sent =
             self.cell.try_layer(full, |layer, cx| send(layer, cx).map_err(|error| error.reason));
         sent.unwrap_or(Err(EmitError::Disconnected))
+    }
+
+    /// Delivers an event in the order of the namespace's broadcasts, if there is room.
+    fn try_publish(&self, args: Args, volatile: bool) -> Result<(), EmitError> {
+        if !volatile {
+            self.try_send(|layer, cx| {
+                let message = Encoded::group([]);
+                layer.connection.emit(self.slot, message, cx.session)
+            })?;
+        }
+        match self.publish(args, volatile)?.get() {
+            Some(delivered) => self.outcome(delivered, volatile),
+            // Another task will.
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.with(|layer, _| layer.connection.is_connected(self.slot)).unwrap_or(false)
+    }
+
+    /// Tells the log of the namespace which rooms the socket is in, beside the adapter.
+    fn change_rooms(&self, rooms: impl Rooms, joins: bool) {
+        let Some(&member) = self.member.get() else { return };
+        let mut order = self.pid.as_ref().map(|pid| (pid, lock(&self.namespace.order)));
+        let mut adapter = lock(&self.namespace.adapter);
+        rooms.each(&mut |room| {
+            let changed =
+                if joins { adapter.join(member, room) } else { adapter.leave(member, room) };
+            if let Some((pid, order)) = order.as_mut().filter(|_| changed)
+                && let Some(recovery) = &mut order.recovery
+            {
+                let room = room.into();
+                if joins { recovery.joined(pid, &room) } else { recovery.left(pid, &room) }
+            }
+        });
     }
 
     pub(super) fn forget_ack(&self, id: AckId) {
@@ -276,8 +316,7 @@ impl<D> SocketRef<D> {
 
     /// Returns whether the client is connected.
     pub fn is_connected(&self) -> bool {
-        let slot = self.shared.slot;
-        self.shared.with(|layer, _| layer.connection.is_connected(slot)).unwrap_or(false)
+        self.shared.is_connected()
     }
 
     /// Returns whether the client has come back.
@@ -358,12 +397,8 @@ impl<D> SocketRef<D> {
     ///
     /// Its fields are the arguments. See [`emit`](Self::emit) and [`Event::parse`].
     pub fn emit_event<E: Serialize + ?Sized>(&self, event: &E) -> Emit {
-        let shared = &self.shared;
-        let message = with_encoder(|encoder| {
-            let name = shared.namespace.name();
-            encoder.enum_event(shared.parser(), name, None, event, Vec::new())
-        });
-        Emit::new(shared, message, Mode::Event)
+        let event = Typed { event, attachments: &[] };
+        Emit::new(&self.shared, self.shared.namespace.encode(&event, None), Mode::Event)
     }
 
     /// Sends an event, and waits for its acknowledgement.
@@ -383,12 +418,7 @@ impl<D> SocketRef<D> {
 
     /// Sends an event on as it came, with its name and arguments. Nothing is decoded.
     pub fn forward(&self, event: &enginewire_socketio::Event) -> Emit {
-        let shared = &self.shared;
-        let name = shared.namespace.name();
-        let message = with_encoder(|encoder| {
-            encoder.forward(shared.parser(), name, None, event.args(), None)
-        });
-        Emit::new(shared, message, Mode::Event)
+        Emit::new(&self.shared, self.shared.namespace.encode(event, None), Mode::Event)
     }
 
     /// Returns an [`Emitter`], to send with options.
@@ -408,20 +438,12 @@ impl<D> SocketRef<D> {
 
     /// Joins rooms. Does nothing once the socket is disconnected.
     pub fn join(&self, rooms: impl Rooms) {
-        let Some(&member) = self.shared.member.get() else { return };
-        let mut adapter = lock(&self.shared.namespace.adapter);
-        rooms.each(&mut |room| {
-            adapter.join(member, room);
-        });
+        self.shared.change_rooms(rooms, true);
     }
 
     /// Leaves rooms.
     pub fn leave(&self, rooms: impl Rooms) {
-        let Some(&member) = self.shared.member.get() else { return };
-        let mut adapter = lock(&self.shared.namespace.adapter);
-        rooms.each(&mut |room| {
-            adapter.leave(member, room);
-        });
+        self.shared.change_rooms(rooms, false);
     }
 
     /// Returns the rooms that the socket is in, without that of its own id.
@@ -492,19 +514,17 @@ impl Emitter<'_> {
     }
 
     fn encode<P: Serialize + ?Sized>(
-        &mut self,
+        &self,
         ack: Option<AckId>,
         name: &str,
         payload: &P,
-    ) -> Result<Encoded, EncodeError> {
-        let namespace = self.shared.namespace.name();
-        let attachments = std::mem::take(&mut self.attachments);
-        let parser = self.shared.parser();
-        with_encoder(|encoder| encoder.event(parser, namespace, ack, name, payload, attachments))
+    ) -> Result<Body, EncodeError> {
+        let event = Named { name, payload, attachments: &self.attachments };
+        self.shared.namespace.encode(&event, ack)
     }
 
     /// Sends an event, see [`SocketRef::emit`]. One that is volatile is sent at once or fails.
-    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Emit {
+    pub fn emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Emit {
         let message = self.encode(None, name, payload);
         let mode = if self.volatile { Mode::Volatile } else { Mode::Event };
         Emit::new(self.shared, message, mode)
@@ -515,15 +535,11 @@ impl Emitter<'_> {
     /// # Errors
     ///
     /// As [`SocketRef::try_emit`]; [`EmitError::NotIdle`] for a volatile event that would have had to wait.
-    pub fn try_emit<P: Serialize + ?Sized>(
-        mut self,
-        name: &str,
-        payload: &P,
-    ) -> Result<(), EmitError> {
-        let message = self.encode(None, name, payload)?;
-        match self.volatile {
-            true => self.shared.emit_volatile(message),
-            false => self.shared.try_emit(message),
+    pub fn try_emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Result<(), EmitError> {
+        match self.encode(None, name, payload)? {
+            Body::Args(args) => self.shared.try_publish(args, self.volatile),
+            Body::Message(message) if self.volatile => self.shared.emit_volatile(message),
+            Body::Message(message) => self.shared.emit_message(message),
         }
     }
 
@@ -547,7 +563,7 @@ impl Emitter<'_> {
     }
 
     fn ask<A, P: Serialize + ?Sized>(
-        mut self,
+        self,
         name: &str,
         payload: &P,
         decode: fn(&Args) -> Result<A, DecodeError>,

@@ -183,7 +183,8 @@ pub(super) fn encode_head(kind: Kind, namespace: &str) -> Encoded {
     Encoded::new(text(&head::write(kind, namespace)))
 }
 
-fn text(bytes: &[u8]) -> Text {
+/// Copies JSON out of a buffer.
+pub(super) fn text(bytes: &[u8]) -> Text {
     // All of it was written from strings, or is JSON, which the writer makes of strings alone.
     Text::from_utf8(Bytes::copy_from_slice(bytes)).unwrap_or_default()
 }

@@ -26,7 +26,7 @@ pub use self::{
 use self::{head::Kind, json::JsonDecoder};
 use crate::{
     packet::{AckId, Packet, PacketData},
-    payload::{self, Args, EncodeError, Value},
+    payload::{self, Args, EncodeError, Payload, Value},
 };
 
 /// Format of packets. Default [`Json`](Self::Json).
@@ -238,6 +238,54 @@ impl Encoder {
                 parser.values(namespace, ack, args)
             }
         }
+    }
+
+    /// Makes the name and the arguments of an event, to be encoded by [`forward`](Self::forward).
+    ///
+    /// It is for events that get one more argument, or go to several namespaces.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event).
+    pub fn args<P: Serialize + ?Sized>(
+        &mut self,
+        parser: &Parser,
+        name: &str,
+        payload: &P,
+        mut attachments: Vec<Bytes>,
+    ) -> Result<Args, EncodeError> {
+        if is_reserved(name) {
+            return Err(EncodeError::reserved(name));
+        }
+        if !matches!(parser, Parser::Json) {
+            return payload::event_values(name, payload, &attachments).map(Args::from_values);
+        }
+        self.scratch.clear();
+        payload::write_event(&mut self.scratch, &mut attachments, name, payload)?;
+        Ok(Args::from_payload(Payload::from_json(json::text(&self.scratch), 0, attachments)))
+    }
+
+    /// Makes the name and the arguments of a variant of an enum, see [`args`](Self::args).
+    ///
+    /// # Errors
+    ///
+    /// As [`enum_event`](Self::enum_event).
+    pub fn enum_args<E: Serialize + ?Sized>(
+        &mut self,
+        parser: &Parser,
+        event: &E,
+        mut attachments: Vec<Bytes>,
+    ) -> Result<Args, EncodeError> {
+        let (name, args) = if matches!(parser, Parser::Json) {
+            self.scratch.clear();
+            let name = payload::write_enum_event(&mut self.scratch, &mut attachments, event)?;
+            let payload = Payload::from_json(json::text(&self.scratch), 0, attachments);
+            (name, Args::from_payload(payload))
+        } else {
+            let (name, values) = payload::enum_event_values(event, &attachments)?;
+            (name, Args::from_values(values))
+        };
+        if is_reserved(name) { Err(EncodeError::reserved(name)) } else { Ok(args) }
     }
 
     /// Encodes an acknowledgement. A tuple is several arguments, `()` none, anything else one.

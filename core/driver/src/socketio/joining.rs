@@ -1,0 +1,221 @@
+//! How clients come into a namespace, how they leave, and how they come back.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use enginewire::{Encoded, Revision};
+use enginewire_socketio::{
+    DisconnectReason, PrivateId, Room, Slot, SocketId,
+    adapter::{Kept, RecoveryConfig, Restored},
+    payload::Payload,
+};
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::{
+    io::NamespaceUse,
+    layer::SocketIoLayer,
+    namespace::ConnectRequest,
+    order::{Order, SocketData},
+    session::{Session, Task},
+    socket::SocketShared,
+};
+use crate::{sync::lock, trace::trace, waiters::Shareable};
+
+/// A socket on its way into its namespace.
+struct Joining {
+    id: SocketId,
+    pid: Option<PrivateId>,
+    rooms: Vec<Room>,
+    data: SocketData,
+    /// Events that its client missed.
+    missed: Vec<Encoded>,
+    is_recovered: bool,
+}
+
+/// The part of a client's payload by which it comes back.
+#[derive(Deserialize)]
+struct Claim {
+    #[serde(deserialize_with = "private_id")]
+    pid: PrivateId,
+    #[serde(default)]
+    offset: Option<String>,
+}
+
+impl Claim {
+    fn of(request: &ConnectRequest) -> Option<Self> {
+        request.auth.as_ref()?.decode().ok()
+    }
+}
+
+fn private_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PrivateId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    PrivateId::parse(&text).ok_or_else(|| D::Error::custom("no private id"))
+}
+
+impl Session {
+    /// Asks the application whether a client may connect, unless it comes back.
+    pub(super) fn authorize(&mut self, slot: Slot, namespace: NamespaceUse, auth: Option<Payload>) {
+        let handshake = self.engine.shared_handshake();
+        let (namespace, rooms) = (self.keep(slot, namespace), Arc::default());
+        let request = ConnectRequest { namespace, handshake, auth, rooms };
+        let skips = |recovery: &RecoveryConfig| recovery.skip_authorize;
+        if request.namespace.options().recovery.as_ref().is_some_and(skips)
+            && self.recover(slot, &request)
+        {
+            return;
+        }
+        match request.namespace.authorize(request.clone()) {
+            Some(authorizing) => self.tasks.push((slot, Task::Authorize(authorizing, request))),
+            None => self.accept(slot, request, Arc::new(())),
+        }
+    }
+
+    /// Connects a client that has come back, with what it had. Returns false if it is not one.
+    fn recover(&mut self, slot: Slot, request: &ConnectRequest) -> bool {
+        let Some(claim) = Claim::of(request) else { return false };
+        let mut order = lock(&request.namespace.order);
+        let now = order.set_now(self.cell.now());
+        let Some(recovery) = &mut order.recovery else { return false };
+        // Its predecessor is still there if nothing has noticed yet that the connection broke.
+        let predecessor = recovery.living(&claim.pid).and_then(|id| {
+            let mut adapter = lock(&request.namespace.adapter);
+            let member = adapter.find(id.as_str())?;
+            adapter.remove(member)
+        });
+        if let Some(removed) = &predecessor {
+            let data = Arc::clone(&removed.member.data);
+            recovery.keep(now, Kept { pid: claim.pid, rooms: removed.rooms.clone(), data });
+        }
+        let restored = recovery.restore(now, &claim.pid, claim.offset.as_deref());
+        let is_recovered = match restored {
+            Ok(Restored { id, rooms, data, missed, .. }) => {
+                let pid = Some(claim.pid);
+                let missed = missed.into_iter().map(|missed| missed.event).collect();
+                let joining = Joining { id, pid, rooms, data, missed, is_recovered: true };
+                self.admit(slot, request.clone(), joining, &mut order)
+            }
+            Err(_) => false,
+        };
+        drop(order);
+        if let Some(removed) = predecessor {
+            removed.member.set_left(&removed.rooms);
+            removed.member.abort(DisconnectReason::Replaced);
+        }
+        if is_recovered {
+            self.start(slot);
+        }
+        is_recovered
+    }
+
+    /// Connects a client.
+    pub(super) fn accept(&mut self, slot: Slot, request: ConnectRequest, data: SocketData) {
+        let is_recovering = request.namespace.is_recovering();
+        if is_recovering && self.recover(slot, &request) {
+            return;
+        }
+        let entropy = &mut crate::runtime::fill_random;
+        // Clients of 2.x make their ids themselves of the session's, and cannot come back.
+        let (id, pid) = match self.engine.revision() {
+            Revision::V3 => {
+                (SocketId::from_engine(request.namespace.name(), self.cell.sid()), None)
+            }
+            Revision::V4 => {
+                (SocketId::random(entropy), is_recovering.then(|| PrivateId::random(entropy)))
+            }
+        };
+        let rooms = lock(&request.rooms).drain(..).map(Room::from).collect();
+        let joining = Joining { id, pid, rooms, data, missed: Vec::new(), is_recovered: false };
+        let namespace = Arc::clone(&request.namespace);
+        let is_admitted = self.admit(slot, request, joining, &mut lock(&namespace.order));
+        if is_admitted {
+            self.start(slot);
+        } else {
+            self.let_go(slot);
+        }
+    }
+
+    /// Connects a client, and makes it a member behind the packet that says so: no event overtakes that.
+    ///
+    /// Called with the order of the namespace locked, so that it misses nothing and gets nothing twice.
+    fn admit(
+        &mut self,
+        slot: Slot,
+        request: ConnectRequest,
+        joining: Joining,
+        order: &mut Order,
+    ) -> bool {
+        let ConnectRequest { namespace, handshake, auth, .. } = request;
+        let Joining { id, pid, rooms, data, missed, is_recovered } = joining;
+        let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
+            let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
+            if accepted {
+                layer.insert(slot);
+            }
+            layer.settle(cx);
+            accepted
+        });
+        if is_accepted != Some(true) {
+            return false;
+        }
+        trace!(DEBUG, session = self.cell.id(), namespace = namespace.name(), "socket connected");
+        let socket = Arc::new(SocketShared {
+            cell: Arc::clone(&self.cell),
+            slot,
+            id,
+            namespace,
+            handshake,
+            auth,
+            data,
+            is_recovered,
+            pid,
+            member: OnceLock::new(),
+            left: Mutex::default(),
+        });
+        if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
+            && !is_recovered
+        {
+            recovery.connected(pid, socket.id.clone());
+            rooms.iter().for_each(|room| recovery.joined(&pid, room));
+        }
+        let mut adapter = lock(&socket.namespace.adapter);
+        let member = adapter.insert(socket.id.clone(), Arc::clone(&socket));
+        for room in &rooms {
+            adapter.join(member, room.as_str());
+        }
+        drop(adapter);
+        let set = socket.member.set(member);
+        debug_assert!(set.is_ok());
+        self.sockets.push(socket);
+        true
+    }
+
+    /// Hands a socket that was admitted to the application.
+    fn start(&mut self, slot: Slot) {
+        let socket = self.sockets.iter().find(|socket| socket.slot == slot);
+        if let Some(serving) = socket.and_then(|socket| socket.namespace.hand_over(socket)) {
+            self.tasks.push((slot, Task::Serve(serving)));
+        }
+    }
+}
+
+impl SocketShared {
+    /// Takes the socket out of its rooms. It is kept for its client if that may come back.
+    pub(super) fn leave(&self, reason: DisconnectReason) {
+        let Some(&member) = self.member.get() else { return };
+        let mut order = lock(&self.namespace.order);
+        let now = order.set_now(self.cell.now());
+        // Another session may have taken its place, and has taken it out.
+        let Some(removed) = lock(&self.namespace.adapter).remove(member) else { return };
+        self.set_left(&removed.rooms);
+        let (Some(pid), Some(recovery)) = (self.pid, &mut order.recovery) else { return };
+        if reason.is_recoverable() {
+            let data = Arc::clone(&self.data);
+            recovery.keep(now, Kept { pid, rooms: removed.rooms, data });
+        } else {
+            recovery.ended(&pid);
+        }
+    }
+
+    fn set_left(&self, rooms: &[Room]) {
+        *lock(&self.left) = rooms.iter().map(|room| room.as_str().to_owned()).collect();
+    }
+}
