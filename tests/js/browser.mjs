@@ -6,14 +6,11 @@
 // CHROMIUM names the browser (default: /usr/bin/chromium). SCREENSHOT=FILE.png keeps a picture of the page.
 
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { chromium } from "playwright-core";
 import { attach } from "engine.io";
+import { DEADLINE, shows, withBrowser } from "./chromium.mjs";
 
-const DEADLINE = 15_000;
 const PAGE = new URL("../../runtime-tokio/examples/browser/index.html", import.meta.url);
 const BUNDLE = new URL("node_modules/engine.io-client/dist/engine.io.min.js", import.meta.url);
 
@@ -26,7 +23,7 @@ if (!process.argv[2]) {
 try {
   if (selfTest) await testPage();
   else {
-    await withBrowser(async (page) => {
+    await withBrowser(async ([page]) => {
       await use(page, process.argv[2]);
       await failToConnect(page, process.argv[2]);
     });
@@ -77,49 +74,12 @@ async function failToConnect(page, url) {
   await shows(page, "#transport", /^websocket$/);
 }
 
-async function shows(page, selector, pattern) {
-  const element = page.locator(selector);
-  const matches = ([css, source, flags]) => new RegExp(source, flags).test(document.querySelector(css)?.textContent.trim());
-  try {
-    await page.waitForFunction(matches, [selector, pattern.source, pattern.flags], { timeout: DEADLINE });
-  } catch {
-    const text = await element.textContent({ timeout: 1000 }).catch(() => "no such element");
-    throw new Error(`${selector} does not show ${pattern} within ${DEADLINE} ms, but ${JSON.stringify(text)}`);
-  }
-}
-
-async function withBrowser(body) {
-  const profile = await mkdtemp(path.join(tmpdir(), "enginewire-browser-"));
-  try {
-    const browser = await chromium.launchPersistentContext(profile, {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      colorScheme: process.env.COLOR_SCHEME ?? "light",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    });
-    try {
-      await body(browser.pages()[0] ?? (await browser.newPage()));
-    } finally {
-      await browser.close();
-    }
-  } finally {
-    await rm(profile, { recursive: true, force: true });
-  }
-}
-
 /** The page against the reference server, which then goes away and comes back. */
 async function testPage() {
   let server = await echoServer(0);
   const { port } = server.address();
   try {
-    await withBrowser(async (page) => {
+    await withBrowser(async ([page]) => {
       await use(page, `http://127.0.0.1:${port}/`);
       await stop(server);
       await shows(page, "#status", /^The server is gone \(.+\)\. Trying again …$/);

@@ -1,5 +1,5 @@
-//! The example `browser` of the tokio crate in headless Chromium: the page connects with the official
-//! client, upgrades, echoes, and says why it cannot connect.
+//! The pages of the tokio crate's examples `browser` and `chat` in headless Chromium, with the official clients. The first
+//! connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other.
 
 use enginewire_tests::process::{Running, example, script, succeed};
 
@@ -14,4 +14,12 @@ fn page_connects_upgrades_echoes_and_explains_failures() {
 #[test]
 fn page_tells_that_a_server_is_gone_and_connects_when_it_is_back() {
     succeed(script("browser.mjs").arg("--self-test"));
+}
+
+#[test]
+fn two_pages_of_the_chat_talk_to_each_other() {
+    let mut server = Running::start(example("enginewire-tokio", "chat").arg("0"));
+    let line = server.line().expect("a line");
+    let url = line.strip_prefix("open ").expect("the example prints its address");
+    succeed(script("chat.mjs").arg(url));
 }

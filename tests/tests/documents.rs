@@ -35,7 +35,7 @@ fn paths_in_the_documents_exist() {
     for document in documents {
         let page = read(document);
         for path in spans(&page).into_iter().filter(|span| is_path(span)) {
-            let places = ["", "core/driver/src", "tests"];
+            let places = ["", "core/driver/src", "core/driver/src/socketio", "tests"];
             let exists = places.iter().any(|place| root().join(place).join(path).exists());
             assert!(exists, "{document} names {path}, which does not exist");
             found += 1;
@@ -48,11 +48,14 @@ fn paths_in_the_documents_exist() {
 fn every_part_of_the_core_and_every_file_of_the_driver_is_in_the_architecture() {
     let page = read("ARCHITECTURE.md");
     let named = spans(&page);
-    for entry in fs::read_dir(root().join("core/src")).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            let folder = format!("core/src/{}/", entry.file_name().display());
-            assert!(named.iter().any(|span| span.starts_with(&folder)), "{folder} is not named");
+    for parts in ["core/src", "core/socketio/src"] {
+        for entry in fs::read_dir(root().join(parts)).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                let folder = format!("{parts}/{}/", entry.file_name().display());
+                let is_named = named.iter().any(|span| span.starts_with(&folder));
+                assert!(is_named, "{folder} is not named");
+            }
         }
     }
     for entry in fs::read_dir(root().join("core/driver/src")).unwrap() {

@@ -17,10 +17,16 @@
 //! async fn talk(mut socket: Socket) {
 //!     while let Some(mut event) = socket.recv().await {
 //!         let ack = event.ack();
-//!         match (event.name(), event.data::<String>()) {
-//!             ("join", Ok(room)) => socket.join(&room),
-//!             // An error means that the client is gone, of which `recv` tells next.
-//!             ("say", Ok(text)) => drop(socket.to("all").emit("said", &text).await),
+//!         match event.name() {
+//!             "join" => {
+//!                 let Ok(room) = event.data::<String>() else { continue };
+//!                 socket.join(room);
+//!             }
+//!             "say" => {
+//!                 let Ok((room, text)) = event.data::<(String, String)>() else { continue };
+//!                 // An error means that this client is gone, of which `recv` tells next.
+//!                 let _ = socket.to(room).emit("said", &text).await;
+//!             }
 //!             _ => {}
 //!         }
 //!         // Does nothing for an event that expects none.
