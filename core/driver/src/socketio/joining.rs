@@ -145,10 +145,11 @@ impl Session {
     ) -> bool {
         let ConnectRequest { namespace, handshake, auth, .. } = request;
         let Joining { id, pid, rooms, data, missed, is_recovered } = joining;
+        let reason = Arc::new(OnceLock::new());
         let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
             let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
             if accepted {
-                layer.insert(slot);
+                layer.insert(slot, Arc::clone(&reason));
             }
             layer.settle(cx);
             accepted
@@ -167,6 +168,7 @@ impl Session {
             data,
             is_recovered,
             pid,
+            reason,
             member: OnceLock::new(),
             left: Mutex::default(),
         });

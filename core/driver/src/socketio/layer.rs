@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Waker},
@@ -44,7 +44,7 @@ struct Waiting {
     receiver: Option<Waker>,
     /// Those in `closed`.
     closed: Vec<Waker>,
-    reason: Option<DisconnectReason>,
+    reason: Arc<OnceLock<DisconnectReason>>,
 }
 
 impl SocketIoLayer {
@@ -83,7 +83,7 @@ impl SocketIoLayer {
                 ConnectionEvent::Cancelled(slot) => self.tell(News::Cancelled(slot), cx),
                 ConnectionEvent::Disconnected(slot, reason) => {
                     if let Some(socket) = self.socket(slot) {
-                        socket.reason = Some(reason);
+                        let _ = socket.reason.set(reason);
                         let wakers = socket.receiver.take().into_iter();
                         wakers
                             .chain(std::mem::take(&mut socket.closed))
@@ -102,11 +102,11 @@ impl SocketIoLayer {
         cx.notify();
     }
 
-    /// Begins to wake the tasks of a socket.
-    pub(super) fn insert(&mut self, slot: Slot) {
+    /// Begins to wake the tasks of a socket, and to tell them the reason of its end.
+    pub(super) fn insert(&mut self, slot: Slot, reason: Arc<OnceLock<DisconnectReason>>) {
         // Nearly all clients have one.
         self.sockets.reserve_exact(1);
-        self.sockets.push(Waiting { slot, receiver: None, closed: Vec::new(), reason: None });
+        self.sockets.push(Waiting { slot, receiver: None, closed: Vec::new(), reason });
     }
 
     /// The application has let go of a socket.
@@ -118,14 +118,6 @@ impl SocketIoLayer {
 
     fn socket(&mut self, slot: Slot) -> Option<&mut Waiting> {
         self.sockets.iter_mut().find(|socket| socket.slot == slot)
-    }
-
-    /// Returns why a socket is disconnected. One that was let go of is.
-    pub(super) fn reason(&self, slot: Slot) -> Option<DisconnectReason> {
-        match self.sockets.iter().find(|socket| socket.slot == slot) {
-            Some(socket) => socket.reason,
-            None => Some(DisconnectReason::ServerLeft),
-        }
     }
 
     /// Has the task that polls woken when an event of the socket comes, or its end.

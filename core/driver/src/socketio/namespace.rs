@@ -15,7 +15,7 @@ use std::{
 };
 
 use enginewire_socketio::{
-    AckId, ConnectError, ConnectionConfig,
+    AckId, ConnectError, ConnectionConfig, Event,
     adapter::{Adapter, Target},
     parser::Parser,
     pattern::{Parameters, Pattern},
@@ -236,6 +236,11 @@ impl<D> Namespace<D> {
     /// Sends an event to all sockets of the namespace. See [`Broadcast::emit`].
     pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Publish {
         self.broadcast().emit(name, payload)
+    }
+
+    /// Sends an event on to all sockets of the namespace as it came. See [`Broadcast::forward`].
+    pub fn forward(&self, event: &Event) -> Publish {
+        self.broadcast().forward(event)
     }
 
     /// Sends an event to all sockets of the namespace, and returns their acknowledgements.

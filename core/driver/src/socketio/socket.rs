@@ -71,6 +71,8 @@ pub(crate) struct SocketShared {
     pub(super) is_recovered: bool,
     /// The secret under which the client may come back.
     pub(super) pid: Option<PrivateId>,
+    /// Why it is disconnected, once it is.
+    pub(super) reason: Arc<OnceLock<DisconnectReason>>,
     /// The place in the adapter.
     pub(super) member: OnceLock<MemberKey>,
     /// The rooms that it was in when it was disconnected.
@@ -222,7 +224,7 @@ impl<D> Socket<D> {
         let polled =
             shared.with(|layer, lcx| match layer.connection.take_event(shared.slot, lcx.session) {
                 Some(event) => Poll::Ready(Some(event)),
-                None if layer.reason(shared.slot).is_some() => Poll::Ready(None),
+                None if shared.reason.get().is_some() => Poll::Ready(None),
                 None => {
                     layer.wait_for_event(shared.slot, cx);
                     Poll::Pending
@@ -333,14 +335,7 @@ impl<D> SocketRef<D> {
 
     /// Returns why the socket is disconnected. `None` while it is not.
     pub fn reason(&self) -> Option<DisconnectReason> {
-        let slot = self.shared.slot;
-        match self.shared.with(|layer, _| layer.reason(slot)) {
-            Some(reason) => reason,
-            None => {
-                let reason = self.shared.cell.look(|session| session.close_reason().cloned());
-                reason.as_ref().map(DisconnectReason::from)
-            }
-        }
+        self.shared.reason.get().copied()
     }
 
     /// Waits until the socket is disconnected.
@@ -349,18 +344,16 @@ impl<D> SocketRef<D> {
     pub async fn closed(&self) -> DisconnectReason {
         let slot = self.shared.slot;
         poll_fn(|cx| {
-            let waiting = self.shared.with(|layer, _| {
-                let reason = layer.reason(slot);
-                if reason.is_none() {
-                    layer.wait_for_end(slot, cx);
-                }
-                reason
-            });
-            match waiting {
-                Some(Some(reason)) => Poll::Ready(reason),
-                Some(None) => Poll::Pending,
-                None => Poll::Ready(self.reason().unwrap_or(DisconnectReason::ForcedClose)),
-            }
+            // Under the lock that the end is told under.
+            self.shared
+                .with(|layer, _| match self.reason() {
+                    Some(reason) => Poll::Ready(reason),
+                    None => {
+                        layer.wait_for_end(slot, cx);
+                        Poll::Pending
+                    }
+                })
+                .unwrap_or(Poll::Ready(DisconnectReason::ForcedClose))
         })
         .await
     }

@@ -1,0 +1,602 @@
+//! Socket.IO: namespaces, sockets, broadcasts and acknowledgements, with raw clients.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::Duration,
+};
+
+use ::tokio::sync::Semaphore;
+use enginewire_driver::{
+    Limits, Server,
+    socketio::{
+        AckError, ConnectError, DisconnectReason, Event, Io, RecoveryConfig, Socket, SocketRef,
+    },
+};
+
+use crate::{
+    Host,
+    client::{Client, soon, until},
+    serve, until_empty,
+};
+
+on_every_runtime!(
+    events_come_in_order_and_are_acknowledged,
+    nothing_is_lost_before_the_application_accepts,
+    application_decides_who_connects,
+    other_namespaces_go_on_while_one_decides,
+    broadcasts_reach_rooms_and_nobody_else,
+    broadcasts_of_many_tasks_come_in_one_order,
+    acknowledgement_comes_or_fails,
+    acknowledgements_of_a_broadcast_are_kept_whatever_the_others_do,
+    task_that_panics_disconnects_its_socket_alone,
+    payload_that_panics_harms_nobody,
+    close_sends_what_is_queued_and_waits_for_tasks,
+    namespaces_of_a_pattern_go_with_their_last_socket,
+    slow_socket_is_disconnected_by_a_broadcast,
+    rooms_are_known_until_the_socket_is_dropped,
+    each_side_may_leave,
+    client_that_comes_back_gets_what_it_missed,
+    client_that_comes_back_before_its_loss_is_noticed_takes_its_place,
+    flood_is_handled_in_order,
+);
+
+/// A server of `io`, whose raw clients know one path only.
+fn serve_io<R: Host>(io: &Io) -> Server {
+    serve::<R>(|builder| builder.socketio(io).path("/engine.io/"))
+}
+
+/// Runs `session` for the sockets of a namespace until the server closes.
+fn run<R: Host, F>(io: &Io, namespace: &str, session: impl Fn(Socket) -> F + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let namespace = io.namespace(namespace);
+    R::default().spawn(async move { namespace.serve(session).await });
+}
+
+/// A client on a WebSocket that is connected to a namespace.
+fn connect(server: &Server, namespace: &str) -> Client {
+    let mut client = Client::open_websocket(server.local_addr());
+    join(&mut client, namespace);
+    client
+}
+
+/// Connects to one more namespace. Returns the id of the socket.
+fn join(client: &mut Client, namespace: &str) -> String {
+    let head = head(namespace);
+    client.send(&format!("40{head}"));
+    let text = client.text();
+    let rest = text.strip_prefix(&format!("40{head}{{\"sid\":\"")).expect(&text);
+    rest.split('"').next().unwrap().to_owned()
+}
+
+fn head(namespace: &str) -> String {
+    if namespace == "/" { String::new() } else { format!("{namespace},") }
+}
+
+/// Sends every event back, and acknowledges it with its arguments.
+async fn echo(mut socket: Socket) {
+    while let Some(mut event) = socket.recv().await {
+        let ack = event.ack();
+        if ack.is_expected() {
+            let _ = ack.send(&event.data::<u64>().unwrap_or(0)).await;
+        } else {
+            let _ = socket.forward(&event).await;
+        }
+    }
+}
+
+fn events_come_in_order_and_are_acknowledged<R: Host>() {
+    let io = Io::new();
+    run::<R, _>(&io, "/", echo);
+    run::<R, _>(&io, "/a", echo);
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    join(&mut client, "/a");
+    client.send(r#"42["one",1]"#);
+    client.send(r#"427["two",2]"#);
+    client.send(r#"42/a,["three",3]"#);
+    client.send(r#"42/a,8["four",4]"#);
+    // Each socket's own are in order.
+    let mut replies: Vec<_> = (0..4).map(|_| client.text()).collect();
+    replies.sort_by_key(|reply| reply.contains("/a"));
+    assert_eq!(replies, [r#"42["one",1]"#, "437[2]", r#"42/a,["three",3]"#, "43/a,8[4]"]);
+    assert_eq!((io.namespace("/").len(), io.namespace("/a").len()), (1, 1));
+    drop(client);
+    until_empty(&server);
+    until("an empty namespace", || io.namespace("/").is_empty());
+}
+
+fn nothing_is_lost_before_the_application_accepts<R: Host>() {
+    let io = Io::new();
+    let namespace = io.namespace("/");
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    client.send(r#"42["early",1]"#);
+    let mut socket = soon("a socket", namespace.accept()).unwrap();
+    let event = soon("an event", socket.recv()).unwrap();
+    assert_eq!((event.name(), event.data::<u64>().unwrap()), ("early", 1));
+    // Those that wait are served as well.
+    let mut second = connect(&server, "/");
+    second.send(r#"42["early",2]"#);
+    run::<R, _>(&io, "/", echo);
+    assert_eq!(second.text(), r#"42["early",2]"#);
+    drop(socket);
+    assert_eq!(client.text(), "41", "dropping a socket disconnects it");
+}
+
+/// What a client calls itself.
+struct Name(String);
+
+fn application_decides_who_connects<R: Host>() {
+    let io = Io::new();
+    let members = io.namespace("/members").authorize(|request| async move {
+        #[derive(serde::Deserialize)]
+        struct Auth {
+            name: String,
+        }
+        let auth: Auth = request
+            .auth()
+            .map_err(|_| ConnectError::new("no name").with_data(&[1, 2].as_slice()))?;
+        request.join(format!("user:{}", auth.name));
+        Ok(Name(auth.name))
+    });
+    let greeter = members.clone();
+    R::default().spawn(async move {
+        let greet = |socket: Socket<Name>| async move {
+            let _ = socket.emit("hello", &socket.data().0).await;
+            socket.closed().await;
+        };
+        greeter.serve(greet).await;
+    });
+    let server = serve_io::<R>(&io);
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send("40/members,{}");
+    assert_eq!(client.text(), r#"44/members,{"message":"no name","data":[1,2]}"#);
+    client.send("40/nope,");
+    assert_eq!(client.text(), r#"44/nope,{"message":"Invalid namespace"}"#);
+    client.send(r#"40/members,{"name":"ada"}"#);
+    assert!(client.text().starts_with(r#"40/members,{"sid":"#));
+    assert_eq!(client.text(), r#"42/members,["hello","ada"]"#);
+    soon("a broadcast", members.to("user:ada").emit("news", &1)).unwrap();
+    assert_eq!(client.text(), r#"42/members,["news",1]"#);
+}
+
+fn other_namespaces_go_on_while_one_decides<R: Host>() {
+    let io = Io::new();
+    let decided = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&decided);
+    let slow = io.namespace("/slow").authorize(move |_| {
+        let decided = Arc::clone(&waits);
+        async move {
+            decided.acquire().await.unwrap().forget();
+            Ok(())
+        }
+    });
+    run::<R, _>(&io, "/", echo);
+    let server = serve_io::<R>(&io);
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send("40/slow,");
+    join(&mut client, "/");
+    client.send(r#"42["a"]"#);
+    assert_eq!(client.text(), r#"42["a"]"#);
+    decided.add_permits(1);
+    assert!(client.text().starts_with("40/slow,"));
+    assert_eq!(slow.len(), 1);
+    // A client that is gone before the decision leaves nothing behind.
+    let mut hasty = Client::open_websocket(server.local_addr());
+    hasty.send("40/slow,");
+    drop((hasty, client));
+    until_empty(&server);
+}
+
+/// Joins the rooms that it is told to.
+async fn join_rooms(mut socket: Socket) {
+    while let Some(mut event) = socket.recv().await {
+        if let Ok(rooms) = event.data::<Vec<String>>() {
+            socket.join(rooms);
+        }
+        let _ = event.ack().send(&()).await;
+    }
+}
+
+/// A client that has joined rooms.
+fn member(server: &Server, rooms: &str) -> Client {
+    let mut client = connect(server, "/");
+    client.send(&format!(r#"420["join",{rooms}]"#));
+    assert_eq!(client.text(), "430[]");
+    client
+}
+
+fn broadcasts_reach_rooms_and_nobody_else<R: Host>() {
+    let io = Io::new();
+    run::<R, _>(&io, "/", join_rooms);
+    let server = serve_io::<R>(&io);
+    let [mut both, mut left, mut right, mut none] =
+        [r#"["l","r"]"#, r#"["l"]"#, r#"["r"]"#, "[]"].map(|rooms| member(&server, rooms));
+    let namespace = io.namespace("/");
+    let emit = |broadcast: enginewire_driver::socketio::Broadcast, n: u32| {
+        soon("a broadcast", broadcast.emit("n", &n)).unwrap().sockets
+    };
+    assert_eq!(emit(namespace.broadcast(), 1), 4);
+    assert_eq!(emit(namespace.to("l").to("r"), 2), 3);
+    assert_eq!(emit(namespace.to(["l", "r"]).except("l"), 3), 1);
+    assert_eq!(emit(namespace.except(vec!["l", "r"]), 4), 1);
+    assert_eq!(emit(namespace.to("nobody"), 5), 0);
+    assert_eq!(emit(namespace.broadcast(), 6), 4);
+    let received = |client: &mut Client| {
+        let texts = std::iter::from_fn(|| Some(client.text()));
+        let mut numbers: Vec<_> =
+            texts.map(|text| text.as_bytes()[7] - b'0').take_while(|&n| n != 6).collect();
+        numbers.push(6);
+        numbers
+    };
+    assert_eq!(received(&mut both), [1, 2, 6]);
+    assert_eq!(received(&mut left), [1, 2, 6]);
+    assert_eq!(received(&mut right), [1, 2, 3, 6]);
+    assert_eq!(received(&mut none), [1, 4, 6]);
+    assert_eq!(namespace.to("l").sockets().len(), 2);
+    namespace.to("l").leave("l");
+    assert_eq!(emit(namespace.to("l"), 7), 0);
+}
+
+fn broadcasts_of_many_tasks_come_in_one_order<R: Host>() {
+    const EACH: u32 = 500;
+    let io = Io::new();
+    run::<R, _>(&io, "/", join_rooms);
+    let server = serve_io::<R>(&io);
+    let members: Vec<_> = (0..3).map(|_| connect(&server, "/")).collect();
+    let speakers: Vec<_> = (0..4)
+        .map(|speaker| {
+            let namespace = io.namespace("/");
+            thread::spawn(move || {
+                for n in 0..EACH {
+                    soon("a broadcast", namespace.emit("n", &(speaker, n))).unwrap();
+                }
+            })
+        })
+        .collect();
+    let read = |mut client: Client| {
+        thread::spawn(move || (0..4 * EACH).map(|_| client.text()).collect::<Vec<_>>())
+    };
+    let orders: BTreeSet<_> =
+        members.into_iter().map(read).map(|reader| reader.join().unwrap()).collect();
+    assert_eq!(orders.len(), 1, "all members have the same order");
+    speakers.into_iter().for_each(|speaker| speaker.join().unwrap());
+}
+
+/// The sockets of `/`, given to the test.
+fn sockets<R: Host>(io: &Io) -> mpsc::Receiver<SocketRef> {
+    let (sender, sockets) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    run::<R, _>(io, "/", move |mut socket| {
+        let _ = sender.lock().unwrap().send((*socket).clone());
+        async move { while socket.recv().await.is_some() {} }
+    });
+    sockets
+}
+
+fn acknowledgement_comes_or_fails<R: Host>() {
+    let io = Io::builder().ack_timeout(Duration::from_millis(50)).build();
+    let sockets = sockets::<R>(&io);
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    let socket = sockets.recv().unwrap();
+    let asked = socket.emit_with_ack::<u64, _>("ask", &1);
+    let answer = thread::spawn(move || {
+        assert_eq!(client.text(), r#"420["ask",1]"#);
+        client.send("430[42]");
+        client
+    });
+    assert_eq!(soon("an answer", asked).unwrap(), 42);
+    let mut client = answer.join().unwrap();
+    // One that is forgotten leaves nothing; the next is not answered.
+    drop(socket.emit_with_ack::<u64, _>("never sent", &2));
+    let silence = soon("a timeout", socket.emit_with_ack::<u64, _>("ask", &3));
+    assert!(matches!(silence, Err(AckError::Timeout)), "{silence:?}");
+    assert_eq!(client.text(), r#"422["ask",3]"#);
+    client.send("432[1]");
+    // At once, and not at the deadline.
+    let asked = socket.timeout(Duration::MAX).emit_with_ack::<u64, _>("ask", &4);
+    let lost = thread::spawn(move || {
+        assert_eq!(client.text(), r#"423["ask",4]"#);
+        client.send("41");
+    });
+    let error = soon("the end", asked);
+    let reason = DisconnectReason::ClientLeft;
+    assert!(matches!(error, Err(AckError::Disconnected(r)) if r == reason), "{error:?}");
+    lost.join().unwrap();
+}
+
+fn acknowledgements_of_a_broadcast_are_kept_whatever_the_others_do<R: Host>() {
+    let io = Io::new();
+    let sockets = sockets::<R>(&io);
+    let server = serve_io::<R>(&io);
+    let [mut answers, mut silent, mut leaves] = [(); 3].map(|()| connect(&server, "/"));
+    drop((sockets.recv(), sockets.recv(), sockets.recv()));
+    let asked =
+        io.broadcast().timeout(Duration::from_millis(100)).emit_with_ack::<u64, _>("ask", &());
+    assert_eq!(answers.text(), r#"420["ask"]"#);
+    answers.send("430[7]");
+    assert_eq!(leaves.text(), r#"420["ask"]"#);
+    leaves.send("41");
+    let all = soon("all answers", asked.all()).unwrap();
+    assert_eq!(all.responses.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [7]);
+    let failed: Vec<_> = all.failed.iter().map(|(_, error)| error.to_string()).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed[0].contains("client namespace disconnect"), "{failed:?}");
+    assert!(failed[1].contains("in time"), "{failed:?}");
+    assert_eq!(silent.text(), r#"420["ask"]"#);
+    let nobody =
+        soon("nothing", io.to("nobody").emit_with_ack::<u64, _>("ask", &()).all()).unwrap();
+    assert!(nobody.responses.is_empty() && nobody.failed.is_empty());
+}
+
+fn task_that_panics_disconnects_its_socket_alone<R: Host>() {
+    let io = Io::new();
+    run::<R, _>(&io, "/fragile", |mut socket| async move {
+        let event = socket.recv().await;
+        assert!(event.is_none(), "as the test wants");
+    });
+    run::<R, _>(&io, "/", echo);
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    join(&mut client, "/fragile");
+    client.send(r#"42/fragile,["x"]"#);
+    assert_eq!(client.text(), "41/fragile,");
+    client.send(r#"42["still here"]"#);
+    assert_eq!(client.text(), r#"42["still here"]"#);
+}
+
+/// Cannot be serialized.
+struct Panics;
+
+impl serde::Serialize for Panics {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("as the test wants")
+    }
+}
+
+fn payload_that_panics_harms_nobody<R: Host>() {
+    let io = Io::new();
+    run::<R, _>(&io, "/", |mut socket| async move {
+        while let Some(event) = socket.recv().await {
+            if event.name() == "panic" {
+                let _ = socket.namespace().emit("n", &Panics).await;
+            }
+            let _ = socket.namespace().forward(&event).await;
+        }
+    });
+    let server = serve_io::<R>(&io);
+    let [mut victim, mut other] = [(); 2].map(|()| connect(&server, "/"));
+    victim.send(r#"42["panic"]"#);
+    assert_eq!(victim.text(), "41");
+    other.send(r#"42["fine"]"#);
+    assert_eq!(other.text(), r#"42["fine"]"#);
+}
+
+fn close_sends_what_is_queued_and_waits_for_tasks<R: Host>() {
+    let io = Io::new();
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let ended = Arc::clone(&reasons);
+    let (sender, served) = mpsc::channel();
+    let namespace = io.namespace("/");
+    R::default().spawn(async move {
+        let session = move |mut socket: Socket| {
+            let ended = Arc::clone(&ended);
+            async move {
+                while socket.recv().await.is_some() {}
+                ended.lock().unwrap().push(socket.reason());
+            }
+        };
+        namespace.serve(session).await;
+        sender.send(()).unwrap();
+    });
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    soon("a broadcast", io.emit("bye", &1)).unwrap();
+    let reader = thread::spawn(move || (client.text(), client.end()));
+    soon("the end", server.close());
+    assert_eq!(reader.join().unwrap(), (r#"42["bye",1]"#.to_owned(), true));
+    served.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(*reasons.lock().unwrap(), [Some(DisconnectReason::ServerClosing)]);
+}
+
+fn namespaces_of_a_pattern_go_with_their_last_socket<R: Host>() {
+    let io = Io::new();
+    let projects = io.namespaces("/project/{id}").unwrap();
+    let serving = projects.clone();
+    R::default().spawn(async move {
+        let session = |mut socket: Socket| async move {
+            let id = socket.param("id").unwrap().to_owned();
+            let _ = socket.emit("project", &id).await;
+            while socket.recv().await.is_some() {}
+        };
+        serving.serve(session).await;
+    });
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/project/7");
+    assert_eq!(client.text(), r#"42/project/7,["project","7"]"#);
+    join(&mut client, "/project/8");
+    assert_eq!(client.text(), r#"42/project/8,["project","8"]"#);
+    assert_eq!(projects.len(), 2);
+    soon("a broadcast", projects.emit("all", &())).unwrap();
+    let all = BTreeSet::from([client.text(), client.text()]);
+    assert_eq!(
+        all,
+        [r#"42/project/7,["all"]"#, r#"42/project/8,["all"]"#].map(String::from).into()
+    );
+    client.send("41/project/7,");
+    until("the end of the namespace", || io.find("/project/7").is_none());
+    assert!(io.find("/project/8").is_some());
+    client.send("40/project/a/b,");
+    assert_eq!(client.text(), r#"44/project/a/b,{"message":"Invalid namespace"}"#);
+}
+
+fn slow_socket_is_disconnected_by_a_broadcast<R: Host>() {
+    let io = Io::new();
+    let sockets = sockets::<R>(&io);
+    let server = serve::<R>(|builder| {
+        let mut limits = Limits::default();
+        limits.max_queued = 100_000;
+        builder.socketio(&io).path("/engine.io/").limits(limits)
+    });
+    let slow = connect(&server, "/");
+    let slow_socket = sockets.recv().unwrap();
+    let mut quick = connect(&server, "/");
+    let large = "x".repeat(90_000);
+    let mut disconnected = 0;
+    for _ in 0..1000 {
+        disconnected += soon("a broadcast", io.emit("n", &large)).unwrap().disconnected;
+        assert!(quick.text().len() > 90_000);
+        if disconnected > 0 {
+            break;
+        }
+    }
+    assert_eq!(disconnected, 1);
+    assert_eq!(soon("the end", slow_socket.closed()), DisconnectReason::Overflow);
+    drop(slow);
+}
+
+fn rooms_are_known_until_the_socket_is_dropped<R: Host>() {
+    let io = Io::new();
+    let (sender, rooms) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    run::<R, _>(&io, "/", move |mut socket| {
+        let sender = sender.lock().unwrap().clone();
+        async move {
+            socket.join(["a", "b"]);
+            let _ = socket.emit("ready", &()).await;
+            while socket.recv().await.is_some() {}
+            let mut rooms = socket.rooms();
+            rooms.sort();
+            sender.send(rooms).unwrap();
+        }
+    });
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    assert_eq!(client.text(), r#"42["ready"]"#);
+    drop(client);
+    assert_eq!(rooms.recv().unwrap(), ["a", "b"]);
+    until("no members", || io.namespace("/").is_empty());
+}
+
+fn each_side_may_leave<R: Host>() {
+    let io = Io::new();
+    let sockets = sockets::<R>(&io);
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    let socket = sockets.recv().unwrap();
+    assert!(socket.is_connected());
+    socket.disconnect();
+    assert_eq!(client.text(), "41");
+    assert_eq!(soon("the end", socket.closed()), DisconnectReason::ServerLeft);
+    assert!(soon("an error", socket.emit("late", &())).is_err());
+    // The session goes on, and the client may come back on it.
+    join(&mut client, "/");
+    let socket = sockets.recv().unwrap();
+    client.send("41");
+    assert_eq!(soon("the end", socket.closed()), DisconnectReason::ClientLeft);
+    join(&mut client, "/");
+    let socket = sockets.recv().unwrap();
+    soon("an event", socket.emit("last", &())).unwrap();
+    socket.disconnect_client();
+    assert_eq!((client.text(), client.text()), (r#"42["last"]"#.into(), "41".into()));
+    until_empty(&server);
+}
+
+/// The private id and the offset in what a client has received.
+fn recovery_of(connected: &str, event: &str) -> String {
+    let pid = connected.split('"').nth(7).unwrap();
+    let offset = event.rsplit('"').nth(1).unwrap();
+    format!(r#"40{{"pid":"{pid}","offset":"{offset}"}}"#)
+}
+
+fn client_that_comes_back_gets_what_it_missed<R: Host>() {
+    let io = Io::builder().recovery(RecoveryConfig::default()).build();
+    let sockets = sockets::<R>(&io);
+    let server = serve_io::<R>(&io);
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send("40");
+    let connected = client.text();
+    let socket = sockets.recv().unwrap();
+    let id = socket.id().clone();
+    socket.join("room");
+    soon("an event", socket.emit("first", &())).unwrap();
+    let first = client.text();
+    drop(client);
+    soon("the end", socket.closed());
+    until("no members", || io.namespace("/").is_empty());
+    for (room, n) in [("room", 1), ("other", 2), (id.as_str(), 3)] {
+        soon("a broadcast", io.to(room).emit("missed", &n)).unwrap();
+    }
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send(&recovery_of(&connected, &first));
+    let missed = [client.text(), client.text()];
+    assert!(missed[0].starts_with(r#"42["missed",1,"#), "{missed:?}");
+    assert!(missed[1].starts_with(r#"42["missed",3,"#), "{missed:?}");
+    assert_eq!(client.text(), connected, "the same ids");
+    let socket = sockets.recv().unwrap();
+    assert!(socket.recovered());
+    assert_eq!((socket.id(), socket.rooms()), (&id, vec!["room".to_owned()]));
+    soon("a broadcast", io.to("room").emit("next", &())).unwrap();
+    assert!(client.text().starts_with(r#"42["next","#));
+    // Once: another that says the same is a new client.
+    client.send("41");
+    soon("the end", socket.closed());
+    until("no members", || io.namespace("/").is_empty());
+    let mut other = Client::open_websocket(server.local_addr());
+    other.send(&recovery_of(&connected, &first));
+    assert_ne!(other.text(), connected);
+}
+
+fn client_that_comes_back_before_its_loss_is_noticed_takes_its_place<R: Host>() {
+    let io = Io::builder().recovery(RecoveryConfig::default()).build();
+    let sockets = sockets::<R>(&io);
+    let server = serve_io::<R>(&io);
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send("40");
+    let connected = client.text();
+    let old = sockets.recv().unwrap();
+    soon("an event", old.emit("first", &())).unwrap();
+    let first = client.text();
+    let mut again = Client::open_websocket(server.local_addr());
+    again.send(&recovery_of(&connected, &first));
+    assert_eq!(again.text(), connected);
+    let new = sockets.recv().unwrap();
+    assert_eq!(soon("the end", old.closed()), DisconnectReason::Replaced);
+    assert!(new.is_connected());
+    assert_eq!(io.namespace("/").len(), 1);
+    soon("a broadcast", io.emit("next", &())).unwrap();
+    assert!(again.text().starts_with(r#"42["next","#));
+}
+
+fn flood_is_handled_in_order<R: Host>() {
+    const EVENTS: u32 = 20_000;
+    let io = Io::new();
+    run::<R, _>(&io, "/", |mut socket| async move {
+        while let Some(event) = socket.recv().await {
+            handle(&socket, event).await;
+        }
+    });
+    let server = serve_io::<R>(&io);
+    let mut client = connect(&server, "/");
+    let mut stream = client.stream();
+    let flood = thread::spawn(move || {
+        for n in 0..EVENTS {
+            stream.write_all(&Client::frame(&format!(r#"42["n",{n}]"#))).unwrap();
+        }
+    });
+    for n in 0..EVENTS {
+        assert_eq!(client.text(), format!(r#"42["n",{n}]"#));
+    }
+    flood.join().unwrap();
+}
+
+async fn handle(socket: &Socket, event: Event) {
+    let n: u32 = event.data().unwrap();
+    let _ = socket.emit("n", &n).await;
+}
