@@ -41,7 +41,8 @@ pub fn validate_json(text: &str) -> Result<Shape, serde_json::Error> {
 
 /// Checks that every placeholder in valid JSON stands for one of so many attachments.
 ///
-/// A placeholder is an object whose `_placeholder` is `true`, with members in any order, as in the reference.
+/// A placeholder is an object whose `_placeholder` is `true`, with members in any order, as in the reference. Its `num`
+/// must be an integer below `attachments`; a fraction is `undefined` in the reference, and refused here.
 pub fn check_placeholders(json: &str, attachments: usize) -> bool {
     placeholders(json, attachments).is_some()
 }
@@ -81,7 +82,7 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
                 if object.is_placeholder {
                     // The reference puts the attachment in its place, with all that was inside.
                     found.truncate(object.found);
-                    let number = object.number.unwrap_or(usize::MAX);
+                    let number = object.number as usize;
                     found.push(Placeholder { start: object.start, end: at, number });
                 }
                 object = open.pop().unwrap_or_default();
@@ -96,10 +97,10 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
                 at += 1;
             }
             b'"' => {
-                let end = string_end(text, at + 1);
+                let (end, has_escapes) = string_end(text, at + 1);
                 at = skip_space(text, end + 1);
                 if text.get(at) == Some(&b':') {
-                    object.key = Key::of(&json[start + 1..end]);
+                    object.key = Key::of(&json[start + 1..end], has_escapes);
                     at += 1;
                 } else {
                     object.member(Member::Other);
@@ -118,7 +119,7 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
     found.iter().all(|placeholder| placeholder.number < attachments).then_some(found)
 }
 
-#[derive(Default)]
+/// Kept small: six bytes of a message can open one.
 struct Object {
     start: usize,
     /// Placeholders found before it.
@@ -127,7 +128,15 @@ struct Object {
     arrays: usize,
     key: Key,
     is_placeholder: bool,
-    number: Option<usize>,
+    /// [`NO_NUMBER`] if it has none that is an index.
+    number: u32,
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        let key = Key::default();
+        Self { start: 0, found: 0, arrays: 0, key, is_placeholder: false, number: NO_NUMBER }
+    }
 }
 
 #[derive(Default)]
@@ -155,7 +164,7 @@ impl Object {
             Key::Number => {
                 self.number = match value {
                     Member::Number(number) => index(number),
-                    _ => None,
+                    _ => NO_NUMBER,
                 }
             }
             Key::Other => {}
@@ -165,8 +174,8 @@ impl Object {
 }
 
 impl Key {
-    fn of(raw: &str) -> Self {
-        let key = if raw.contains('\\') {
+    fn of(raw: &str, has_escapes: bool) -> Self {
+        let key = if has_escapes {
             let mut unescaped = String::new();
             if string::unescape(raw, &mut unescaped).is_err() {
                 return Self::Other;
@@ -184,15 +193,18 @@ impl Key {
 }
 
 /// The number as an index, as `buffers[num]` takes it in JavaScript: `1.0`, `1e0` and `-0` are integers.
-fn index(number: f64) -> Option<usize> {
+fn index(number: f64) -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "checked behind it"
     )]
     let index = number as u32;
-    (f64::from(index) == number).then_some(index as usize)
+    if f64::from(index) == number { index } else { NO_NUMBER }
 }
+
+/// More than there are attachments: each takes more than a byte of memory.
+const NO_NUMBER: u32 = u32::MAX;
 
 /// Elements of a JSON array, as they are written.
 #[derive(Clone, Debug)]
@@ -241,7 +253,7 @@ pub(super) fn value_end(text: &[u8], start: usize) -> usize {
                 depth -= 1;
                 at + 1
             }
-            b'"' => text.len().min(string_end(text, at + 1) + 1),
+            b'"' => text.len().min(string_end(text, at + 1).0 + 1),
             b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => return at,
             b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => {
                 at += 1;
@@ -256,17 +268,20 @@ pub(super) fn value_end(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// The closing quote of the string whose content begins at `start`.
-pub(super) fn string_end(text: &[u8], start: usize) -> usize {
-    let mut at = start;
+/// The closing quote of the string whose content begins at `start`, and whether there are escapes.
+pub(super) fn string_end(text: &[u8], start: usize) -> (usize, bool) {
+    let (mut at, mut has_escapes) = (start, false);
     loop {
         at = string::plain_end(text, at);
         match text.get(at) {
-            Some(b'\\') => at += 2,
-            Some(b'"') => return at,
+            Some(b'"') => return (at, has_escapes),
+            Some(b'\\') => {
+                has_escapes = true;
+                at += 2;
+            }
             // A control character, which valid JSON does not have here.
             Some(_) => at += 1,
-            None => return text.len(),
+            None => return (text.len(), has_escapes),
         }
     }
 }

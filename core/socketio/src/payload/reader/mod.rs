@@ -198,10 +198,10 @@ impl<'de, 'p> Reader<'de, 'p> {
     /// The string whose quote is here, and moves behind it.
     fn string(&mut self) -> Result<Key<'de, '_>> {
         let start = self.at + 1;
-        let end = scan::string_end(self.text.as_bytes(), start);
+        let (end, has_escapes) = scan::string_end(self.text.as_bytes(), start);
         let raw = self.text.get(start..end).unwrap_or_default();
         self.at = self.text.len().min(end + 1);
-        if !raw.as_bytes().contains(&b'\\') {
+        if !has_escapes {
             return Ok(Key::Borrowed(raw));
         }
         self.scratch.clear();
