@@ -1,6 +1,7 @@
 //! A payload of any shape.
 
 mod de;
+mod reader;
 mod ser;
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
@@ -12,14 +13,14 @@ use serde::{
 };
 
 pub(super) use self::{
-    de::{Leaves, ValueReader},
+    reader::{Leaves, ValueReader},
     ser::ValueWriter,
 };
 use super::error::{DecodeError, EncodeError};
 
 /// Value of any shape: what JSON has, and binary data.
 ///
-/// Values that come from a peer are at most 128 levels deep: reading JSON is bounded by that, and so must be a parser
+/// Values that come from a peer are at most 128 levels deep. Reading JSON is bounded by that, and so must be a parser
 /// of another format. Comparing, cloning and dropping a value recurse into it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
