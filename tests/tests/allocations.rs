@@ -24,7 +24,10 @@ use enginewire::{
     hub::{Output, ServerHubConfig},
 };
 use enginewire_tests::client::Client;
-use enginewire_tokio::{ServerBuilder, Socket, Tokio};
+use enginewire_tokio::{
+    ServerBuilder, Socket, Tokio,
+    socketio::{self, Io},
+};
 use tokio::task::JoinSet;
 
 use self::event_loop::EventLoop;
@@ -35,35 +38,35 @@ mod event_loop;
 #[test]
 fn messages_one_by_one_cost_nothing() {
     for server in [on_tokio, on_tokio_with_a_handler] {
-        spend(server, 1, 1, echo).assert_nothing();
+        spend(server, &MESSAGE, 1, 1, echo).assert_nothing();
     }
 }
 
 #[test]
 fn messages_in_batches_cost_nothing() {
     for server in [on_tokio, on_tokio_with_a_handler] {
-        spend(server, 1, 16, echo).assert_nothing();
+        spend(server, &MESSAGE, 1, 16, echo).assert_nothing();
     }
 }
 
 #[test]
 fn messages_of_several_sessions_cost_nothing() {
     for server in [on_tokio, on_tokio_with_a_handler] {
-        spend(server, 16, 1, echo).assert_nothing();
+        spend(server, &MESSAGE, 16, 1, echo).assert_nothing();
     }
 }
 
 #[test]
 fn messages_cost_a_hub_nothing() {
     for (sessions, batch) in [(1, 1), (1, 16), (16, 1)] {
-        spend(on_a_hub, sessions, batch, echo).assert_nothing();
+        spend(on_a_hub, &MESSAGE, sessions, batch, echo).assert_nothing();
     }
 }
 
 #[test]
 fn one_allocation_per_message_would_be_counted() {
     for server in [on_tokio, on_tokio_with_a_handler, on_a_hub] {
-        let meter = spend(server, 1, 1, |message| {
+        let meter = spend(server, &MESSAGE, 1, 1, |message| {
             black_box(Box::new(0));
             message
         });
@@ -72,18 +75,49 @@ fn one_allocation_per_message_would_be_counted() {
 }
 
 #[test]
+fn event_of_a_kibibyte_costs_two_allocations() {
+    // The message that came, and the one that goes. One that is cut by the end of a read costs one more.
+    for batch in [1, 8] {
+        let meter = spend(on_socketio, &EVENT, 1, batch, echo);
+        let allocations = meter.allocations.load(SeqCst);
+        assert!(allocations <= 2 * MESSAGES, "{allocations} for {MESSAGES} events");
+    }
+}
+
+#[test]
 fn a_session_that_says_nothing_costs_little() {
-    let limits: [(&str, Server, _); 3] = [
-        ("tokio", on_tokio, 3200),
-        ("tokio with a handler", on_tokio_with_a_handler, 3200),
-        ("hub", on_a_hub, 2560),
+    let limits: [(&str, Server, &Speech, _); 4] = [
+        ("tokio", on_tokio, &MESSAGE, 3200),
+        ("tokio with a handler", on_tokio_with_a_handler, &MESSAGE, 3200),
+        ("hub", on_a_hub, &MESSAGE, 2560),
+        ("Socket.IO on tokio", on_socketio, &EVENT, 5120),
     ];
-    for (name, server, limit) in limits {
-        let each = heap_of_a_session(server);
+    for (name, server, speech, limit) in limits {
+        let each = heap_of_a_session(server, speech);
         // Less than the state of a WebSocket and a session cannot be: then nothing was counted.
         assert!((500..limit).contains(&each), "{name}: {each} bytes each");
     }
 }
+
+/// How a client begins, and what it says.
+struct Speech {
+    open: fn(SocketAddr) -> Client,
+    text: fn(usize) -> String,
+}
+
+/// A message of 64 bytes, with its type digit before it.
+const MESSAGE: Speech = Speech { open: Client::open_websocket, text: |i| format!("4{i:064}") };
+
+/// An event of Socket.IO with an argument of 1 KiB.
+const EVENT: Speech = Speech {
+    open: |address| {
+        let mut client = Client::open_websocket(address);
+        client.send("40");
+        assert!(client.text().starts_with("40{"));
+        client
+    },
+    text: |i| format!(r#"42["echo","{i:01024}"]"#),
+};
 
 /// What each session does with each message: the answer to it.
 type Application = fn(Message) -> Message;
@@ -99,6 +133,7 @@ type Server = fn(&'static Meter, usize, Application, mpsc::Sender<SocketAddr>);
 /// `batch` says. What that cost the server.
 fn spend(
     server: Server,
+    speech: &Speech,
     sessions: usize,
     batch: usize,
     application: Application,
@@ -109,11 +144,11 @@ fn spend(
     let address = address.recv().unwrap();
     let mut clients = Vec::new();
     for _ in 0..sessions {
-        clients.push(Client::open_websocket(address));
+        clients.push((speech.open)(address));
     }
-    exchange(&mut clients, WARM_UP, batch);
+    exchange(&mut clients, speech, WARM_UP, batch);
     meter.counting.store(true, SeqCst);
-    exchange(&mut clients, MESSAGES, batch);
+    exchange(&mut clients, speech, MESSAGES, batch);
     // Of the last message the server may have something to do still, of all others nothing.
     meter.counting.store(false, SeqCst);
     drop(clients);
@@ -122,18 +157,18 @@ fn spend(
 }
 
 /// Bytes of the server's heap that one more WebSocket session takes, which has said nothing yet.
-fn heap_of_a_session(server: Server) -> isize {
+fn heap_of_a_session(server: Server, speech: &Speech) -> isize {
     let meter: &Meter = Box::leak(Box::default());
     let (ready, address) = mpsc::channel();
     let server = thread::spawn(move || server(meter, 1 + 2 * IDLE, echo, ready));
     let address = address.recv().unwrap();
-    let mut busy = [Client::open_websocket(address)];
+    let mut busy = [(speech.open)(address)];
     let mut idle = Vec::new();
     let mut live = [0; 2];
     for live in &mut live {
-        idle.extend((0..IDLE).map(|_| Client::open_websocket(address)));
+        idle.extend((0..IDLE).map(|_| (speech.open)(address)));
         // Once this has its answer, the server has done all that the others gave it to do.
-        exchange(&mut busy, 1, 1);
+        exchange(&mut busy, speech, 1, 1);
         *live = meter.live.load(SeqCst);
     }
     drop((busy, idle));
@@ -141,11 +176,10 @@ fn heap_of_a_session(server: Server) -> isize {
     (live[1] - live[0]) / IDLE.cast_signed()
 }
 
-/// Has `n` messages of 64 bytes answered with themselves.
-fn exchange(clients: &mut [Client], n: usize, batch: usize) {
+/// Has `n` messages answered with themselves.
+fn exchange(clients: &mut [Client], speech: &Speech, n: usize, batch: usize) {
     for first in (0..n).step_by(batch * clients.len()) {
-        // A message has its type digit before it.
-        let texts: Vec<_> = (first..first + batch).map(|i| format!("4{i:064}")).collect();
+        let texts: Vec<_> = (first..first + batch).map(speech.text).collect();
         let frames: Vec<_> = texts.iter().flat_map(|text| Client::frame(text)).collect();
         for client in &mut *clients {
             client.write(&frames);
@@ -236,6 +270,45 @@ fn on_tokio_with_a_handler(
             ends.recv().await.unwrap();
         }
         server.close().await;
+    });
+}
+
+fn on_socketio(
+    meter: &'static Meter,
+    sessions: usize,
+    _: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    METER.set(Some(meter));
+    runtime.unwrap().block_on(async {
+        let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+        let io = Io::new();
+        let builder = ServerBuilder::on(Tokio::default()).ping_interval(Duration::from_secs(3600));
+        let builder = builder.socketio(&io).path("/engine.io/");
+        let server = builder.bind("127.0.0.1:0").await.unwrap();
+        let namespace = io.namespace("/");
+        let serving = tokio::spawn(async move {
+            let session = move |mut socket: socketio::Socket| {
+                let ended = ended.clone();
+                async move {
+                    while let Some(event) = socket.recv().await {
+                        let text: &str = event.data().unwrap();
+                        socket.emit("echo", text).await.unwrap();
+                    }
+                    ended.send(()).unwrap();
+                }
+            };
+            namespace.serve(session).await;
+        });
+        // The namespace is served from the first socket on.
+        tokio::task::yield_now().await;
+        ready.send(server.local_addr()).unwrap();
+        for _ in 0..sessions {
+            ends.recv().await.unwrap();
+        }
+        server.close().await;
+        serving.await.unwrap();
     });
 }
 

@@ -1,9 +1,9 @@
 //! Events of a peer.
 
+use alloc::sync::Arc;
 use core::fmt;
 
 use bytes::Bytes;
-use enginewire::Text;
 use serde::Deserialize;
 
 use crate::{
@@ -16,19 +16,36 @@ use crate::{
 /// Cloning is cheap and shares what was received. Decoding borrows from it.
 #[derive(Clone)]
 pub struct Event {
-    name: Text,
+    name: Name,
     args: Args,
     ack: Option<AckId>,
 }
 
+/// Name of an event: a part of what was received, or made of it.
+#[derive(Clone)]
+enum Name {
+    Part { start: u32, end: u32 },
+    Own(Arc<str>),
+}
+
 impl Event {
-    pub(crate) const fn new(name: Text, args: Args, ack: Option<AckId>) -> Self {
+    pub(crate) fn new(args: Args, ack: Option<AckId>) -> Self {
+        let part = args.name_range().and_then(|range| {
+            Some(Name::Part {
+                start: range.start.try_into().ok()?,
+                end: range.end.try_into().ok()?,
+            })
+        });
+        let name = part.unwrap_or_else(|| Name::Own(args.name().unwrap_or_default().into()));
         Self { name, args, ack }
     }
 
     /// Returns the name.
     pub fn name(&self) -> &str {
-        &self.name
+        match &self.name {
+            Name::Part { start, end } => self.args.part(*start as usize..*end as usize),
+            Name::Own(name) => name,
+        }
     }
 
     /// Decodes the arguments.
@@ -40,7 +57,7 @@ impl Event {
     ///
     /// The arguments are of another shape. The error names the event, the argument and the place.
     pub fn data<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
-        self.args.decode(1).map_err(|error| error.with_event(&self.name))
+        self.args.decode(1).map_err(|error| error.with_event(self.name()))
     }
 
     /// Decodes the event as the variant of an enum that has its name.
@@ -52,7 +69,7 @@ impl Event {
     ///
     /// There is no such variant, or the arguments are of another shape.
     pub fn parse<'de, E: Deserialize<'de>>(&'de self) -> Result<E, EventError> {
-        self.args.decode_event(&self.name)
+        self.args.decode_event(self.name())
     }
 
     /// Returns the name and the arguments as they came. The name is the first.
@@ -77,7 +94,7 @@ impl Event {
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("args", &self.args.len().saturating_sub(1))
             .field("ack", &self.ack)
             .finish()

@@ -26,9 +26,7 @@ pub enum PacketData {
     Event {
         /// The number under which an acknowledgement is expected.
         ack: Option<AckId>,
-        /// The name. Empty if the packet has no arguments at all, not even a name.
-        name: Text,
-        /// The name and the arguments behind it.
+        /// The name and the arguments behind it. Empty if the packet has none, not even a name.
         args: Args,
     },
     /// `3`, or `6` with attachments: acknowledges an event.

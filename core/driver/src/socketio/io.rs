@@ -483,14 +483,9 @@ impl<R: Runtime> ServerBuilder<R> {
     pub fn socketio(self, io: &Io) -> Self {
         let shared = Arc::clone(&io.shared);
         let serving = ServingIo::new(&shared);
-        self.path("/socket.io/").on_close(move || serving.close()).handler(move |socket, _| {
-            let session = Session::new(Arc::clone(&shared), socket);
-            async move {
-                if let Some(session) = session {
-                    session.await;
-                }
-            }
-        })
+        self.path("/socket.io/")
+            .on_close(move || serving.close())
+            .handler(move |socket, _| Session::new(Arc::clone(&shared), socket))
     }
 }
 

@@ -64,7 +64,9 @@ impl Session {
             return;
         }
         match request.namespace.authorize(request.clone()) {
-            Some(authorizing) => self.tasks.push((slot, Task::Authorize(authorizing, request))),
+            Some(authorizing) => {
+                self.push_task(slot, Task::Authorize(authorizing, Box::new(request)))
+            }
             None => self.accept(slot, request, Arc::new(())),
         }
     }
@@ -164,7 +166,7 @@ impl Session {
             id,
             namespace,
             handshake,
-            auth,
+            auth: auth.map(Box::new),
             data,
             is_recovered,
             pid,
@@ -186,6 +188,7 @@ impl Session {
         drop(adapter);
         let set = socket.member.set(member);
         debug_assert!(set.is_ok());
+        self.sockets.reserve_exact(1);
         self.sockets.push(socket);
         true
     }
@@ -194,7 +197,7 @@ impl Session {
     fn start(&mut self, slot: Slot) {
         let socket = self.sockets.iter().find(|socket| socket.slot == slot);
         if let Some(serving) = socket.and_then(|socket| socket.namespace.hand_over(socket)) {
-            self.tasks.push((slot, Task::Serve(serving)));
+            self.push_task(slot, Task::Serve(serving));
         }
     }
 }

@@ -53,8 +53,11 @@ pub(super) type Authorizing =
 /// Runs the application's task for a socket.
 pub(super) type ServeHook = Arc<dyn Fn(Arc<SocketShared>) -> Option<Serving> + Send + Sync>;
 
-/// The application's task for a socket.
-pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The application's task for a socket, of which `serve` waits for the end.
+pub(super) struct Serving {
+    pub(super) future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _counted: Counted,
+}
 
 /// A namespace, as the server has it.
 pub(crate) struct NamespaceShared {
@@ -319,12 +322,8 @@ impl<D: Any + Send + Sync> Namespace<D> {
         let count = Arc::new(Count::default());
         let counting = Arc::clone(&count);
         let hook: ServeHook = Arc::new(move |shared| {
-            let future = session(Socket::new(shared)?);
-            let counted = Counted::new(&counting);
-            Some(Box::pin(async move {
-                let _counted = counted;
-                future.await;
-            }))
+            let future = Box::pin(session(Socket::new(shared)?));
+            Some(Serving { future, _counted: Counted::new(&counting) })
         });
         let _reset = Reset { shared: &self.shared };
         *lock(&self.shared.serve) = Some(Arc::clone(&hook));
@@ -333,7 +332,9 @@ impl<D: Any + Send + Sync> Namespace<D> {
         drop(hook);
         let mut accepting = Accepting { shared: &self.shared, key: None };
         poll_fn(|cx| {
-            here.retain_mut(|future| super::session::poll_task(future, cx).is_pending());
+            here.retain_mut(|serving| {
+                super::session::poll_task(&mut serving.future, cx).is_pending()
+            });
             // One that came between the hook and the backlog.
             while let Poll::Ready(Some(socket)) = accepting.poll(cx) {
                 let serve = lock(&self.shared.serve).clone();

@@ -22,7 +22,7 @@ use super::{
     IoShared,
     io::{Found, NamespaceUse},
     layer::{News, SocketIoLayer},
-    namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared},
+    namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared, Serving},
     order::SocketData,
     socket::SocketShared,
 };
@@ -50,17 +50,21 @@ pub(super) struct Session {
 /// Something that the session waits for.
 pub(super) enum Task {
     /// Whether a namespace exists.
-    Find(Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>>, Request),
+    Find(Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>>, Box<Request>),
     /// Whether the client may connect.
-    Authorize(Authorizing, ConnectRequest),
+    Authorize(Authorizing, Box<ConnectRequest>),
     /// The application's task for a socket.
-    Serve(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Serve(Serving),
 }
 
 impl Session {
     /// Puts a connection on a session that has opened.
-    pub(super) fn new(io: Arc<IoShared>, engine: Socket) -> Option<Self> {
-        let Cell::Server(cell) = engine.cell() else { return None };
+    ///
+    /// # Panics
+    ///
+    /// Never: a server's handler is given sessions of a server.
+    pub(super) fn new(io: Arc<IoShared>, engine: Socket) -> Self {
+        let Cell::Server(cell) = engine.cell() else { unreachable!("a client's session") };
         let cell = Arc::clone(cell);
         let has_news = Arc::new(AtomicBool::new(true));
         let connection = Connection::new(cell.now(), Arc::clone(&io.config), engine.revision());
@@ -69,7 +73,7 @@ impl Session {
         // A client of Socket.IO 2.x has asked for `/` by having come.
         cell.with_layer(SocketIoLayer::settle);
         let (tasks, sockets, namespaces) = (Vec::new(), Vec::new(), Vec::new());
-        Some(Self { io, engine, cell, has_news, tasks, sockets, namespaces, is_closed: false })
+        Self { io, engine, cell, has_news, tasks, sockets, namespaces, is_closed: false }
     }
 
     fn handle_news(&mut self, news: News) {
@@ -96,15 +100,22 @@ impl Session {
                     handshake: self.engine.shared_handshake(),
                 };
                 let find = search.run(Arc::clone(&self.io), asked);
-                self.tasks.push((slot, Task::Find(find, request)));
+                self.push_task(slot, Task::Find(find, Box::new(request)));
             }
             None => self.refuse(slot, &ConnectError::new("Invalid namespace")),
         }
     }
 
+    pub(super) fn push_task(&mut self, slot: Slot, task: Task) {
+        // Nearly all clients have one socket.
+        self.tasks.reserve_exact(1);
+        self.tasks.push((slot, task));
+    }
+
     /// Keeps a namespace for as long as the client is connected to it, or waits.
     pub(super) fn keep(&mut self, slot: Slot, namespace: NamespaceUse) -> Arc<NamespaceShared> {
         let shared = Arc::clone(&namespace.namespace);
+        self.namespaces.reserve_exact(1);
         self.namespaces.push((slot, namespace));
         shared
     }
@@ -163,16 +174,16 @@ impl Task {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self {
             Self::Find(find, request) => poll_task(find, cx).map(|found| match found {
-                Some(found) => Outcome::Found(found, request.clone()),
+                Some(found) => Outcome::Found(found, (**request).clone()),
                 None => Outcome::Panicked,
             }),
             Self::Authorize(authorizing, request) => {
                 poll_task(authorizing, cx).map(|result| match result {
-                    Some(result) => Outcome::Authorized(result, request.clone()),
+                    Some(result) => Outcome::Authorized(result, (**request).clone()),
                     None => Outcome::Panicked,
                 })
             }
-            Self::Serve(serving) => poll_task(serving, cx).map(|_| Outcome::Served),
+            Self::Serve(serving) => poll_task(&mut serving.future, cx).map(|_| Outcome::Served),
         }
     }
 }

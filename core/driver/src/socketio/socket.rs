@@ -66,7 +66,7 @@ pub(crate) struct SocketShared {
     pub(super) id: SocketId,
     pub(super) namespace: Arc<NamespaceShared>,
     pub(super) handshake: Arc<Handshake>,
-    pub(super) auth: Option<Payload>,
+    pub(super) auth: Option<Box<Payload>>,
     pub(super) data: Arc<dyn Any + Send + Sync>,
     pub(super) is_recovered: bool,
     /// The secret under which the client may come back.
@@ -298,7 +298,7 @@ impl<D> SocketRef<D> {
     ///
     /// It is of another shape. Of a client that gave nothing it is an empty object.
     pub fn auth<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
-        decode_auth(self.shared.auth.as_ref())
+        decode_auth(self.shared.auth.as_deref())
     }
 
     /// Returns a parameter of the namespace's pattern.

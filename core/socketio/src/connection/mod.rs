@@ -70,6 +70,8 @@ pub struct Connection<T> {
     /// What the parts count for of a packet that is not complete.
     unread: usize,
     connect_deadline: Option<Time>,
+    /// Slots that had no events before.
+    readable: VecDeque<Slot>,
     outputs: VecDeque<ConnectionEvent<T>>,
     fault: Option<Fault>,
     is_closed: bool,
@@ -110,6 +112,7 @@ impl<T> Connection<T> {
             waiting: VecDeque::new(),
             unread: 0,
             connect_deadline: Some(now + config.connect_timeout),
+            readable: VecDeque::new(),
             outputs: VecDeque::new(),
             fault: None,
             is_closed: false,
@@ -214,13 +217,13 @@ impl<T> Connection<T> {
             // An event without even a name: the reference calls no listener.
             (PacketData::Event { args, .. }, Some(_), Some(State::Connected))
                 if args.is_empty() => {}
-            (PacketData::Event { ack, name, args }, Some(index), Some(State::Connected)) => {
+            (PacketData::Event { ack, args }, Some(index), Some(State::Connected)) => {
                 let slot = self.slot(index);
                 let events = &mut self.slots[index].events;
                 if events.is_empty() {
-                    self.outputs.push_back(ConnectionEvent::Readable(slot));
+                    self.readable.push_back(slot);
                 }
-                events.push_back((Event::new(name, args, ack), cost));
+                events.push_back((Event::new(args, ack), cost));
                 return cost;
             }
             (PacketData::Ack { id, args }, Some(index), Some(State::Connected)) => {
@@ -484,14 +487,19 @@ impl<T> Connection<T> {
 
 /// Outputs.
 impl<T> Connection<T> {
-    /// Returns the next thing that happened.
+    /// Returns the next thing that happened. Events of the client come before everything else.
     #[inline]
     pub fn poll_event(&mut self) -> Option<ConnectionEvent<T>> {
-        let event = self.outputs.pop_front();
-        if self.outputs.is_empty() && self.outputs.capacity() > KEPT {
+        if let Some(slot) = self.readable.pop_front() {
+            return Some(ConnectionEvent::Readable(slot));
+        }
+        let event = self.outputs.pop_front()?;
+        // Most clients connect once, and are silent then. Acknowledgements come again and again.
+        let is_ack = matches!(event, ConnectionEvent::Acknowledged(..));
+        if self.outputs.is_empty() && (!is_ack || self.outputs.capacity() > KEPT) {
             self.outputs = VecDeque::new();
         }
-        event
+        Some(event)
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). It may be too early, never too late.
@@ -506,7 +514,7 @@ impl<T> Connection<T> {
     /// Returns whether [`poll_event`](Self::poll_event) has something.
     #[inline]
     pub fn has_events(&self) -> bool {
-        !self.outputs.is_empty()
+        !self.readable.is_empty() || !self.outputs.is_empty()
     }
 
     /// Returns whether a socket is connected.
@@ -724,7 +732,7 @@ impl<T> fmt::Debug for Connection<T> {
 }
 
 /// Places of queues that are kept when they are empty.
-const KEPT: usize = 4;
+const KEPT: usize = 16;
 
 /// Responses that wait for room, besides one for each namespace.
 const MAX_WAITING: usize = 64;

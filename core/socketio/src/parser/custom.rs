@@ -13,8 +13,6 @@ use crate::packet::Packet;
 /// [`Args::to_values`](crate::Args::to_values). That costs more than the parsers that are built in.
 pub trait CustomParser: Send + Sync {
     /// Encodes a packet as messages, which are sent one right behind the other.
-    ///
-    /// The `name` of an event may be empty here: it is the first of the arguments.
     fn encode(&self, packet: &Packet) -> Vec<Message>;
 
     /// Creates the decoder of one peer.

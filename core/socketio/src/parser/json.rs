@@ -6,7 +6,7 @@ use bytes::Bytes;
 use enginewire::{Encoded, Message, Text};
 
 use super::{
-    PacketError, ParserLimits, event_name,
+    PacketError, ParserLimits, check_name,
     head::{self, Head, Kind},
 };
 use crate::{
@@ -81,18 +81,19 @@ fn packet(text: Text, head: Head, attachments: Vec<Bytes>) -> Result<Packet, Pac
         range if range.len() <= 1 => Text::from_static("/"),
         range => text.slice(range.clone()),
     };
-    let payload = || Payload::from_json(text.clone(), head.payload, attachments);
+    let payload = || Payload::from_json(text, head.payload, attachments);
     // The reference takes events and acknowledgements without a payload for those without arguments.
     let data = match (head.kind, shape) {
         (Kind::Connect, None) => PacketData::Connect(None),
         (Kind::Connect, Some(Shape::Object)) => PacketData::Connect(Some(payload())),
         (Kind::Disconnect, None) => PacketData::Disconnect,
         (Kind::Event | Kind::BinaryEvent, None) => {
-            PacketData::Event { ack: head.ack, name: Text::EMPTY, args: Args::empty() }
+            PacketData::Event { ack: head.ack, args: Args::empty() }
         }
         (Kind::Event | Kind::BinaryEvent, Some(Shape::Array)) => {
             let args = Args::from_payload(payload());
-            PacketData::Event { ack: head.ack, name: event_name(&args)?, args }
+            check_name(&args)?;
+            PacketData::Event { ack: head.ack, args }
         }
         (Kind::Ack | Kind::BinaryAck, None | Some(Shape::Array)) => {
             let id = head.ack.ok_or(PacketError::InvalidAckId)?;

@@ -12,11 +12,11 @@ pub mod msgpack;
 #[cfg(test)]
 mod tests;
 
-use alloc::{borrow::Cow, boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
-use enginewire::{Encoded, Message, Text};
+use enginewire::{Encoded, Message};
 use serde::Serialize;
 
 pub use self::{
@@ -160,8 +160,7 @@ impl Parser {
         values: Vec<Value>,
     ) -> Result<Encoded, EncodeError> {
         let args = Args::from_values(values);
-        // Nothing is read of the name but by decoders.
-        let data = PacketData::Event { ack, name: Text::EMPTY, args };
+        let data = PacketData::Event { ack, args };
         self.packet(&Packet { namespace: namespace.into(), data })
     }
 }
@@ -365,20 +364,14 @@ const KEPT: usize = 64 * 1024;
 const EVENT: (Kind, Kind) = (Kind::Event, Kind::BinaryEvent);
 const ACK: (Kind, Kind) = (Kind::Ack, Kind::BinaryAck);
 
-/// Reads the name of an event: its first argument, a string or a number.
+/// Checks the name of an event: its first argument, a string or a number.
 ///
 /// # Errors
 ///
 /// It is neither, or reserved.
-pub(crate) fn event_name(args: &Args) -> Result<Text, PacketError> {
+pub(crate) fn check_name(args: &Args) -> Result<(), PacketError> {
     let name = args.name().ok_or(PacketError::InvalidPayload)?;
-    if is_reserved(&name) {
-        return Err(PacketError::ReservedName);
-    }
-    Ok(match name {
-        Cow::Borrowed(name) => args.part(name).unwrap_or_else(|| name.into()),
-        Cow::Owned(name) => name.into(),
-    })
+    if is_reserved(&name) { Err(PacketError::ReservedName) } else { Ok(()) }
 }
 
 /// Returns whether an event must not have this name.

@@ -28,7 +28,7 @@ use enginewire::Text;
 use self::{read::Reader, write::Writer};
 use crate::{
     packet::{AckId, Packet, PacketData},
-    parser::{PacketError, event_name},
+    parser::{PacketError, check_name},
     payload::{Args, Number, Payload, Value},
 };
 
@@ -57,10 +57,7 @@ pub fn decode(message: &Bytes) -> Result<Packet, PacketError> {
     let data = match (kind, members.data) {
         (0, data) => PacketData::Connect(data.map(object).transpose()?),
         (1, None) => PacketData::Disconnect,
-        (2, Some(data)) => {
-            let (name, args) = event(data)?;
-            PacketData::Event { ack: ack(members.id)?, name, args }
-        }
+        (2, Some(data)) => PacketData::Event { ack: ack(members.id)?, args: event(data)? },
         (3, Some(Value::Array(args))) => {
             let id = ack(members.id)?.ok_or(PacketError::InvalidAckId)?;
             PacketData::Ack { id, args: Args::from_values(args) }
@@ -93,7 +90,7 @@ pub fn encode(packet: &Packet) -> Bytes {
             out.map(2);
             out.member("type", |out| out.unsigned(1));
         }
-        PacketData::Event { ack, args, .. } => {
+        PacketData::Event { ack, args } => {
             out.map(if ack.is_some() { 4 } else { 3 });
             out.member("type", |out| out.unsigned(2));
             out.member("data", |out| out.value(&args.payload().value()));
@@ -157,14 +154,16 @@ fn object(value: Value) -> Result<Payload, PacketError> {
     }
 }
 
-fn event(value: Value) -> Result<(Text, Args), PacketError> {
+fn event(value: Value) -> Result<Args, PacketError> {
     let Value::Array(args) = value else {
         return Err(PacketError::InvalidPayload);
     };
     let args = Args::from_values(args);
     // The reference takes an event without even a name, of which listeners of any name hear nothing.
-    let name = if args.is_empty() { Text::EMPTY } else { event_name(&args)? };
-    Ok((name, args))
+    if !args.is_empty() {
+        check_name(&args)?;
+    }
+    Ok(args)
 }
 
 fn ack(value: Option<Value>) -> Result<Option<AckId>, PacketError> {

@@ -1,6 +1,7 @@
 //! Parts of a payload that share the storage of the message, for the parsers.
 
 use alloc::borrow::Cow;
+use core::ops::Range;
 
 use enginewire::Text;
 use serde::Serialize;
@@ -54,13 +55,21 @@ impl Args {
         }
     }
 
-    /// Returns `part`, which is a part of the message, with its storage.
-    pub(crate) fn part(&self, part: &str) -> Option<Text> {
+    /// Returns where in the message the name of an event stands, if it is there as it is.
+    pub(crate) fn name_range(&self) -> Option<Range<usize>> {
         let Repr::Json { message, .. } = &self.0.0 else { return None };
-        let start = (part.as_ptr() as usize).checked_sub(message.as_ptr() as usize)?;
-        let end = start.checked_add(part.len())?;
-        // It may be another text that happens to lie behind.
-        (message.get(start..end) == Some(part)).then(|| message.slice(start..end))
+        let Cow::Borrowed(name) = self.name()? else { return None };
+        let start = (name.as_ptr() as usize).checked_sub(message.as_ptr() as usize)?;
+        let range = start..start.checked_add(name.len())?;
+        (message.get(range.clone()) == Some(name)).then_some(range)
+    }
+
+    /// Returns a part of the message.
+    pub(crate) fn part(&self, range: Range<usize>) -> &str {
+        match &self.0.0 {
+            Repr::Json { message, .. } => message.get(range).unwrap_or_default(),
+            Repr::Value { .. } => "",
+        }
     }
 }
 
@@ -74,27 +83,28 @@ impl EncodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::PacketData;
-    use crate::parser::{Decoder, Parser, ParserLimits};
+    use crate::{
+        PacketData,
+        parser::{Decoder, Parser, ParserLimits},
+    };
 
-    fn event(message: &'static str) -> (Text, Args, Text) {
+    fn event(message: &'static str) -> (Text, Args) {
         let message = Text::from_static(message);
         let mut decoder = Decoder::new(&Parser::Json, ParserLimits::default());
         let packet = decoder.handle_message(message.clone().into()).unwrap().unwrap();
         match packet.data {
-            PacketData::Event { name, args, .. } => (message, args, name),
+            PacketData::Event { args, .. } => (message, args),
             _ => panic!("{packet:?} is no event"),
         }
     }
 
     #[test]
-    fn name_of_an_event_shares_the_message() {
-        let (message, _, name) = event(r#"2/a,["chat",1]"#);
-        assert_eq!(name, "chat");
-        assert_eq!(name.as_ptr() as usize - message.as_ptr() as usize, 6);
-        let (_, args, name) = event(r#"2["ch\u0061t"]"#);
-        assert_eq!(name, "chat");
-        assert!(args.part("chat").is_none());
+    fn name_of_an_event_is_found_in_the_message() {
+        let (_, args) = event(r#"2/a,["chat",1]"#);
+        assert_eq!(args.name_range(), Some(6..10));
+        assert_eq!(args.part(6..10), "chat");
+        let (_, args) = event(r#"2["ch\u0061t"]"#);
+        assert_eq!(args.name_range(), None);
     }
 
     #[test]
@@ -102,7 +112,7 @@ mod tests {
         for (message, is_one) in
             [(r#"2["a"]"#, true), (r#"20["a"]"#, false), (r#"2/a,["a"]"#, false)]
         {
-            let (message, args, _) = event(message);
+            let (message, args) = event(message);
             assert_eq!(
                 args.as_message().is_some_and(|same| *same == *message),
                 is_one,

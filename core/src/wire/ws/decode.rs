@@ -215,12 +215,13 @@ impl WebSocket {
             return if last { self.fragments.finish(kind, arena).map(Some) } else { Ok(None) };
         }
         // Nothing of the message has been kept: it goes where it will stay.
-        let (bytes, ascii) = if masked && payload.len() > Arena::MAX_SHARED {
+        let (bytes, ascii) = if masked && payload.len() > IN_CACHE {
             let (bytes, ascii) = mask::copy(payload, frame.mask);
             (Bytes::from(bytes), ascii)
         } else {
             let ascii = masked && mask::apply(payload, frame.mask);
-            (arena.copy(payload), ascii)
+            let shares = payload.len() <= Arena::MAX_SHARED;
+            (if shares { arena.copy(payload) } else { Bytes::copy_from_slice(payload) }, ascii)
         };
         Ok(Some(self.received(kind, bytes, ascii, out)))
     }
@@ -320,3 +321,7 @@ fn invalid_utf8(bytes: &[u8]) -> Violation {
     let at = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     Violation::InvalidUtf8 { at }
 }
+
+/// Payload that stays in the cache between two passes over it, which save the second allocation that one pass needs:
+/// its storage is rounded up.
+const IN_CACHE: usize = 8 * 1024;

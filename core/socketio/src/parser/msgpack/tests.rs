@@ -83,9 +83,9 @@ fn payload(value: Value) -> Payload {
     Payload::from_value(value)
 }
 
-/// An event without a number. Its name is not written: it is the first of the arguments.
+/// An event without a number.
 fn plain_event(args: Args) -> PacketData {
-    PacketData::Event { ack: None, name: Text::EMPTY, args }
+    PacketData::Event { ack: None, args }
 }
 
 fn args(values: &[Value]) -> Args {
@@ -98,7 +98,6 @@ fn packets() -> Vec<(Packet, Vec<u8>)> {
     let sid = object(&[("sid", text("x"))]);
     let event = |ack, values: &[Value]| PacketData::Event {
         ack: Option::map(ack, AckId),
-        name: Text::EMPTY,
         args: args(values),
     };
     let ack = |id, values: &[Value]| PacketData::Ack { id: AckId(id), args: args(values) };
