@@ -285,6 +285,45 @@ fn the_queue_is_bounded_before_the_session_is_open() {
 }
 
 #[test]
+fn room_is_told_of_after_each_refusal_and_once_while_nobody_has_heard() {
+    for transport in [TransportKind::Polling, TransportKind::WebSocket] {
+        let mut host = Host::new(|config| {
+            config.limits.max_queued = 1;
+            config.transports = vec![transport];
+        });
+        let on = WebSocketId(1);
+        match transport {
+            TransportKind::Polling => host.answer_get(&open("[]")),
+            TransportKind::WebSocket => {
+                assert_eq!(host.open_socket(), on);
+                host.text(on, &open("[]"));
+            }
+        }
+        assert_eq!(host.events(), [Event::Opened]);
+        let refuse_and_take = |host: &mut Host| {
+            // Not drained, as a POST would take it.
+            host.session.send("x").unwrap();
+            assert!(host.session.send("x").is_err());
+            match transport {
+                TransportKind::Polling => {
+                    host.drain();
+                    host.answer_post();
+                }
+                TransportKind::WebSocket => assert_eq!(host.frames(on), ["4x"]),
+            }
+        };
+        for _ in 0..3 {
+            refuse_and_take(&mut host);
+            assert_eq!(host.events(), [Event::Writable]);
+        }
+        for _ in 0..3 {
+            refuse_and_take(&mut host);
+        }
+        assert_eq!(host.events(), [Event::Writable]);
+    }
+}
+
+#[test]
 fn what_stands_behind_a_first_packet_that_is_no_handshake_does_not_open_the_next_transport() {
     for behind in [&open("[]"), "6"] {
         let mut host = Host::new(|config| config.try_all_transports = true);

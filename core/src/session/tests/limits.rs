@@ -29,6 +29,41 @@ fn a_full_queue_refuses_and_tells_when_there_is_room() {
 }
 
 #[test]
+fn room_is_told_of_after_each_refusal_and_once_while_nobody_has_heard() {
+    for transport in ["polling", "websocket"] {
+        let config = limited(|limits| limits.max_queued = 1);
+        let mut peer = Peer::open(&format!("EIO=4&transport={transport}"), config);
+        peer.frames(WebSocketId(0));
+        let take = |peer: &mut Peer| {
+            let taken = match transport {
+                "polling" => vec![{
+                    let get = peer.get();
+                    peer.body(get)
+                }],
+                _ => peer.frames(WebSocketId(0)),
+            };
+            assert_eq!(taken, ["4x"]);
+        };
+        let refuse_and_take = |peer: &mut Peer| {
+            peer.send("x");
+            assert!(peer.session.send("x").is_err());
+            take(peer);
+        };
+        for _ in 0..3 {
+            refuse_and_take(&mut peer);
+            assert_eq!(peer.events(), [Event::Writable]);
+        }
+        for _ in 0..3 {
+            refuse_and_take(&mut peer);
+        }
+        assert_eq!(peer.events(), [Event::Writable]);
+        peer.send("x");
+        take(&mut peer);
+        assert!(peer.events().is_empty(), "nothing was refused");
+    }
+}
+
+#[test]
 fn a_message_beyond_the_limit_is_taken_while_there_is_room() {
     let config = limited(|limits| limits.max_queued = 100);
     let mut peer = Peer::open("EIO=4&transport=polling", config);

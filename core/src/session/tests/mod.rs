@@ -6,7 +6,7 @@ mod limits;
 mod polling;
 mod upgrade;
 
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 use core::time::Duration;
 
 use bytes::Bytes;
