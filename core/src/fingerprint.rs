@@ -204,6 +204,108 @@ mod tests {
         assert_eq!(fingerprints.len(), happenings.len());
     }
 
+    /// A client's session that is open on polling and opens a WebSocket; its GET waits.
+    fn opened(now: Time) -> (ClientSession, ExchangeId, WebSocketId) {
+        let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        config.timestamp_requests = Some(false);
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let mut session = ClientSession::new(now, Arc::new(config), false, &mut entropy);
+        let Some(ClientAction::Request(on, _)) = session.poll_action(now) else { panic!("a GET") };
+        let open = r#"0{"sid":"a","upgrades":["websocket"],"pingInterval":9,"pingTimeout":9}"#;
+        session.handle_response(now, on, &OK, open.into());
+        let Some(ClientAction::OpenWebSocket(socket, _)) = session.poll_action(now) else {
+            panic!("a WebSocket")
+        };
+        let Some(ClientAction::Request(on, _)) = session.poll_action(now) else { panic!("a GET") };
+        (session, on, socket)
+    }
+
+    #[test]
+    fn whatever_a_client_has_learnt_makes_its_session_another() {
+        let now = Time::ZERO;
+        let answer = |status, field| {
+            move |session: &mut ClientSession, on: ExchangeId, _| {
+                session.handle_response(now, on, &Head(status, field), "6".into());
+            }
+        };
+        let cookie = |value| answer(200, ("set-cookie", value));
+        let location = |place| answer(307, ("location", place));
+        let ask = |session: &mut ClientSession, on| {
+            session.handle_websocket_open(now, on, None);
+            session.poll_write(on).unwrap();
+        };
+        let pong = |session: &mut ClientSession, on: WebSocketId| {
+            session.handle_websocket_message(now, on, "3probe".into());
+        };
+        type Happening<'a> = &'a dyn Fn(&mut ClientSession, ExchangeId, WebSocketId);
+        let happenings: [Happening<'_>; 15] = [
+            &|_, _, _| {},
+            &answer(200, ("x", "")),
+            &cookie("a=1"),
+            &cookie("a=2"),
+            &cookie("b=1"),
+            &cookie("a=1; Path=/"),
+            &cookie("a=1; Max-Age=9"),
+            &cookie("a=1; Max-Age=8"),
+            &location("/x/"),
+            &location("/y/"),
+            &location("http://b/x/"),
+            &|session, _, on| session.handle_websocket_open(now, on, None),
+            &|session, _, on| session.handle_websocket_open(now, on, Some("a")),
+            &|session, _, on| ask(session, on),
+            &|session, _, on| {
+                ask(session, on);
+                pong(session, on);
+            },
+        ];
+        let mut fingerprints: Vec<_> = happenings
+            .iter()
+            .map(|happening| {
+                let (mut session, on, socket) = opened(now);
+                happening(&mut session, on, socket);
+                // What was learnt counts, and not that it has been told.
+                while session.poll_action(now).is_some() {}
+                while session.poll_event().is_some() {}
+                of_client(&session, now)
+            })
+            .collect();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        assert_eq!(fingerprints.len(), happenings.len());
+    }
+
+    #[test]
+    fn a_post_under_way_counts_with_its_body() {
+        let now = Time::ZERO;
+        let mut fingerprints: Vec<_> = [None, Some("a"), Some("b"), Some("aa")]
+            .into_iter()
+            .map(|message| {
+                let (mut session, ..) = opened(now);
+                if let Some(message) = message {
+                    session.send(message).unwrap();
+                    assert!(session.poll_action(now).is_some());
+                }
+                of_client(&session, now)
+            })
+            .collect();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
+        assert_eq!(fingerprints.len(), 4);
+    }
+
+    #[test]
+    fn stage_of_an_upgrade_is_part_of_a_server_s_session() {
+        let (now, on) = (Time::ZERO, WebSocketId(2));
+        let mut probed = session(now, 1);
+        probed.handle_websocket_open(now, on, false);
+        let opened = of_server(&probed, now);
+        probed.handle_websocket_message(now, on, "2probe".into());
+        let asked = of_server(&probed, now);
+        probed.poll_write(on).unwrap();
+        let answered = of_server(&probed, now);
+        assert!(opened != asked && asked != answered && answered != opened);
+    }
+
     #[test]
     fn a_client_that_polls_on_comes_back_to_where_it_was() {
         let now = Time::ZERO;
@@ -216,7 +318,7 @@ mod tests {
             let Some(ClientAction::Request(on, _)) = session.poll_action(now) else {
                 panic!("a GET");
             };
-            session.handle_response(now, on, &Ok200, bytes::Bytes::from_static(body.as_bytes()));
+            session.handle_response(now, on, &OK, bytes::Bytes::from_static(body.as_bytes()));
             while session.poll_event().is_some() {}
             of_client(&session, now)
         };
@@ -260,15 +362,19 @@ mod tests {
         assert_eq!(closed, other);
     }
 
-    struct Ok200;
+    /// The head of a response with one field.
+    struct Head(u16, (&'static str, &'static str));
 
-    impl crate::HttpResponse for Ok200 {
+    const OK: Head = Head(200, ("x", ""));
+
+    impl crate::HttpResponse for Head {
         fn status(&self) -> u16 {
-            200
+            self.0
         }
 
-        fn header_nth(&self, _: &str, _: usize) -> Option<&[u8]> {
-            None
+        fn header_nth(&self, name: &str, nth: usize) -> Option<&[u8]> {
+            let (field, value) = self.1;
+            (name == field && nth == 0).then_some(value.as_bytes())
         }
     }
 }
