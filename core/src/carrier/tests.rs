@@ -230,9 +230,7 @@ fn large_response_that_is_read_steadily_keeps_its_session() {
 fn websocket(config: ServerConfig) -> (Server, WebSocketCarrier, Output) {
     let mut server = Server::new(config);
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
-    let mut open = *b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
-        Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut open = OPEN_WEBSOCKET.to_vec();
     let upgrade = http.handle_bytes(Time::ZERO, &mut server, &mut open, &mut output).unwrap();
     let mut socket = WebSocketCarrier::new(upgrade.on, &server.router.config().limits);
     pass(&mut server, &mut socket, Time::ZERO, &mut [], true, &mut output);
@@ -366,6 +364,7 @@ struct Waking(Waker);
 
 impl Layer for Waking {
     fn handle_event(&mut self, cx: &mut LayerContext<'_>, _: Event) {
+        assert!(format!("{cx:?}").starts_with("LayerContext { now: "));
         cx.wake(self.0.clone());
     }
 }
@@ -375,6 +374,7 @@ fn tasks_that_a_layer_wakes_are_left_to_whoever_has_the_lock() {
     let session = polling(ServerConfig::default()).session().clone();
     let mut entry = Entry::<Waker>::new(Time::ZERO, session);
     entry.set_layer(Box::new(Waking(Waker::noop().clone())));
+    assert!(format!("{entry:?}").contains("layer: Some(Layer)"), "{entry:?}");
     let mut wakes: Vec<Waker> = Vec::new();
     assert_eq!(entry.settle(None, &mut wakes), Settled::default());
     assert!(wakes.is_empty());
@@ -382,5 +382,44 @@ fn tasks_that_a_layer_wakes_are_left_to_whoever_has_the_lock() {
     assert_eq!(entry.settle(None, &mut wakes), Settled::default());
     assert_eq!(wakes.len(), 1);
 }
+
+#[test]
+fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
+    let mut config = ServerConfig::default();
+    config.limits.max_queued = 100 * WRITE_CHUNK;
+    let (mut server, mut scratch) = (Server::new(config), Scratch::new());
+    let mut connection = Connection::new(Time::ZERO, Arc::clone(&server.http));
+    connection.receive(Time::ZERO, &mut server, &mut scratch, &mut OPEN_WEBSOCKET.to_vec());
+    let mut transmit = |server: &mut Server, room: &mut Room| {
+        assert_eq!(connection.transmit(Time::ZERO, server, &mut scratch, room), Ok(()));
+        connection.is_blocked()
+    };
+    assert!(!transmit(&mut server, &mut Room(usize::MAX)));
+    for (room, left) in [(usize::MAX, 0), (3 * WRITE_CHUNK, 7)] {
+        for _ in 0..10 {
+            server.session().send("x".repeat(WRITE_CHUNK)).unwrap();
+        }
+        assert_eq!(transmit(&mut server, &mut Room(room)), left > 0);
+        let queued = server.session().queued() / WRITE_CHUNK;
+        assert_eq!(queued, left, "messages left of 10, with room for {room} bytes");
+    }
+}
+
+#[test]
+fn debug_shows_the_role_of_a_connection_and_no_data() {
+    let (mut server, mut scratch) = (Server::new(ServerConfig::default()), Scratch::new());
+    let mut connection = Connection::new(Time::ZERO, Arc::clone(&server.http));
+    assert_eq!(format!("{connection:?}"), r#"Connection { role: "exchanges", .. }"#);
+    connection.receive(Time::ZERO, &mut server, &mut scratch, &mut OPEN_WEBSOCKET.to_vec());
+    assert_eq!(format!("{connection:?}"), r#"Connection { role: "websocket", .. }"#);
+    connection.lose(Time::ZERO, WebSocketEnd::Failed, &mut server, &mut scratch);
+    assert_eq!(format!("{connection:?}"), r#"Connection { role: "lingering", .. }"#);
+    assert_eq!(format!("{scratch:?}"), "Scratch { .. }");
+}
+
+/// Opens a session on a WebSocket.
+const OPEN_WEBSOCKET: &[u8] = b"GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n\
+    Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 const LINGER: Duration = Duration::from_secs(2);
