@@ -269,5 +269,19 @@ fn debug_shows_neither_the_session_id_nor_messages_nor_the_query() {
     let mut host = Host::polling();
     host.send("a secret");
     let debug = format!("{:?} {:?}", host.session, host.requests);
+    assert!(debug.starts_with("ClientSession { state: Open, transport: Polling"), "{debug}");
+    assert!(debug.contains("post: Some(Post { on: ExchangeId(3), body: 9 })"), "{debug}");
     assert!(!debug.contains("the-sid") && !debug.contains("secret"), "{debug}");
+}
+
+#[test]
+fn debug_of_the_configuration_shows_names_of_header_fields_but_no_values_and_no_query() {
+    let mut config = ClientConfig::new(&Url::parse("http://a/?token=secret").unwrap());
+    config.headers.push("Authorization", "secret").unwrap();
+    let debug = format!("{config:?}");
+    assert!(
+        debug.starts_with("ClientConfig { path: \"/engine.io/\", headers: [\"Authorization\"]"),
+        "{debug}"
+    );
+    assert!(!debug.contains("secret"), "{debug}");
 }

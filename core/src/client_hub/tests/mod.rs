@@ -243,5 +243,9 @@ fn debug_shows_no_secret() {
     let (mut server, _) = Server::polling(r#"["websocket"]"#);
     server.hub.send("a secret").unwrap();
     let debug = format!("{:?}", server.hub);
+    assert!(debug.starts_with("ClientHub { session: ClientSession { state: Open"), "{debug}");
+    for task in ["http", "handshake"] {
+        assert!(debug.contains(&format!("task: \"{task}\"")), "{debug}");
+    }
     assert!(!debug.contains("the-sid") && !debug.contains("secret"), "{debug}");
 }

@@ -147,13 +147,36 @@ fn a_handshake_is_not_shown_when_debugging() {
     encoder.push(packet);
     let decoder = PayloadDecoder::new(PayloadForm::V4, Bytes::from_static(b"0secret"), 1);
     let chunk = stream::encode(packet);
-    for shown in [
-        format!("{packet:?}"),
-        format!("{frame:?}"),
-        format!("{encoder:?}"),
-        format!("{decoder:?}"),
-        format!("{chunk:?}"),
+    let mut stream = stream::Decoder::new(100);
+    assert!(stream.decode(&mut &b"\x070sec"[..]).is_none());
+    for (shown, begin) in [
+        (format!("{:?}", Packet::Open("secret".into())), "Open(..)"),
+        (format!("{packet:?}"), "Open(..)"),
+        (format!("{frame:?}"), "Frame { binary: false, prefix: Some(48), payload_len: 6"),
+        (format!("{encoder:?}"), "PayloadEncoder { form: V4, len: 7, max: 100"),
+        (format!("{decoder:?}"), "PayloadDecoder { form: V4, len: 7, at: 0"),
+        (format!("{chunk:?}"), "Chunk { head: [7, 48], payload_len: 6"),
+        (format!("{stream:?}"), "Decoder { max: 100, packets: 0"),
     ] {
-        assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
+        assert!(shown.starts_with(begin), "{shown}");
+        assert!(!shown.contains("sec") && !shown.contains("115"), "{shown}");
+    }
+}
+
+#[test]
+fn packets_without_a_secret_are_shown_with_their_data_when_debugging() {
+    for (packet, shown) in [
+        (Packet::Close, "Close"),
+        (Packet::Ping("probe".into()), r#"Ping("probe")"#),
+        (Packet::Pong("probe".into()), r#"Pong("probe")"#),
+        (text("a"), r#"Message(Text("a"))"#),
+        (binary(b"a"), r#"Message(Binary(b"a"))"#),
+        (Packet::Upgrade, "Upgrade"),
+        (Packet::Noop, "Noop"),
+    ] {
+        assert_eq!(format!("{packet:?}"), shown);
+        let borrowed = format!("{:?}", PacketRef::from(&packet));
+        let kind = shown.split('(').next().unwrap();
+        assert!(borrowed.starts_with(kind), "{borrowed}");
     }
 }

@@ -412,5 +412,6 @@ fn debug_tells_no_session_id() {
     let (session, query) = world.open_polling(on);
     let sid = query.split('=').next_back().unwrap().to_string();
     let shown = format!("{:?} {:?}", world.hub, world.hub.session(session));
+    assert!(shown.starts_with("ServerHub { sessions: 1, connections: 1"), "{shown}");
     assert!(!shown.contains(&sid) && !world.log.join("\n").contains(&sid[..8]), "{shown}");
 }

@@ -262,6 +262,7 @@ fn debug_shows_neither_the_session_id_nor_messages() {
     peer.send("a secret");
     let sid = peer.session.sid();
     let debug = format!("{:?} {sid:?}", peer.session);
+    assert!(debug.starts_with("ServerSession { revision: V4, state: Open"), "{debug}");
     assert!(!debug.contains(sid.as_str()) && !debug.contains("secret"), "{debug}");
 }
 
