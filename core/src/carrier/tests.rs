@@ -406,6 +406,41 @@ fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
 }
 
 #[test]
+fn a_connection_expects_input_while_it_waits_for_a_request_or_an_upgrade() {
+    let (mut server, mut scratch) = (polling(ServerConfig::default()), Scratch::new());
+    let mut get = request(&mut server, "GET", 0).into_bytes();
+    let mut upgrade = OPEN_WEBSOCKET.to_vec();
+    let with_sid = format!("&sid={} HTTP", server.session().sid().as_str());
+    upgrade.splice(41..46, with_sid.into_bytes());
+    let mut poll = Connection::new(Time::ZERO, Arc::clone(&server.http));
+    assert!(poll.expects_input());
+    poll.receive(Time::ZERO, &mut server, &mut scratch, &mut get);
+    assert!(!poll.expects_input(), "it waits for the session");
+
+    let mut socket = Connection::new(Time::ZERO, Arc::clone(&server.http));
+    socket.receive(Time::ZERO, &mut server, &mut scratch, &mut upgrade);
+    let transmit =
+        |socket: &mut Connection<_, _, _>, server: &mut Server, scratch: &mut Scratch| {
+            let written = socket.transmit(Time::ZERO, server, scratch, &mut Room(usize::MAX));
+            assert_eq!(written, Ok(()));
+        };
+    transmit(&mut socket, &mut server, &mut scratch);
+    assert!(socket.expects_input(), "it probes");
+    for message in [&b"\x81\x862probe"[..], b"\x81\x815"] {
+        let mut bytes = message[..2].to_vec();
+        bytes.extend([0; 4]);
+        bytes.extend(&message[2..]);
+        socket.receive(Time::ZERO, &mut server, &mut scratch, &mut bytes);
+        transmit(&mut socket, &mut server, &mut scratch);
+    }
+    assert!(!socket.expects_input(), "it carries the session");
+    transmit(&mut poll, &mut server, &mut scratch);
+    assert!(poll.expects_input(), "its response was written");
+    socket.lose(Time::ZERO, WebSocketEnd::Failed, &mut server, &mut scratch);
+    assert!(!socket.expects_input(), "it is over");
+}
+
+#[test]
 fn debug_shows_the_role_of_a_connection_and_no_data() {
     let (mut server, mut scratch) = (Server::new(ServerConfig::default()), Scratch::new());
     let mut connection = Connection::new(Time::ZERO, Arc::clone(&server.http));

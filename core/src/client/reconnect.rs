@@ -232,6 +232,27 @@ mod tests {
     }
 
     #[test]
+    fn setters_replace_one_option_each() {
+        let (second, default) = (Duration::from_secs(9), Reconnect::default());
+        let with = |change: fn(&mut Reconnect)| {
+            let mut policy = Reconnect::default();
+            change(&mut policy);
+            policy
+        };
+        for (set, expected) in [
+            (default.clone().with_delay(second), with(|p| p.delay = Duration::from_secs(9))),
+            (
+                default.clone().with_max_delay(second),
+                with(|p| p.max_delay = Duration::from_secs(9)),
+            ),
+            (default.clone().with_jitter(0.25), with(|p| p.jitter = 0.25)),
+            (default.with_attempts(3), with(|p| p.attempts = Some(3))),
+        ] {
+            assert_eq!(set, expected);
+        }
+    }
+
+    #[test]
     fn each_wait_is_twice_the_last_up_to_the_longest() {
         assert_eq!(waits(policy(0.0), 9, 6), [100, 200, 400, 500, 500, 500]);
         let never = Reconnect { attempts: Some(0), ..policy(0.0) };

@@ -134,6 +134,9 @@ fn a_cookie_of_the_same_name_domain_and_path_is_replaced_and_keeps_its_age() {
     assert_eq!(after(&["a=1; Path=/", "a=2", "a=3; Path=/engine.io/"]), "a=3; a=2; a=1");
     assert_eq!(after(&["a=1", "a=2; Max-Age=0", "b=3"]), "b=3");
     assert_eq!(after(&["a=1", "a=2; Path=/; Max-Age=0"]), "a=1");
+    // Without an attribute the path goes up to the last slash of the request's, but is not empty.
+    assert_eq!(sent(&stored("http://a/x", &["a=1", "a=2; Path=/"]), "http://a/x"), "a=2");
+    assert_eq!(sent(&stored("http://a/x/y", &["a=1", "a=2; Path=/x"]), "http://a/x/y"), "a=2");
     // Names have a case.
     assert_eq!(after(&["a=1", "A=2"]), "a=1; A=2");
 }
@@ -367,6 +370,10 @@ fn secure_cookies_are_left_alone_by_connections_without_tls() {
     for value in ["a=2", "a=2; Domain=example.com", "a=; Max-Age=0; Domain=example.com"] {
         assert_eq!(set("http://a.example.com/p/", value), "a=1", "{value}");
     }
+    // One that has expired is none.
+    let mut cookies = stored("https://a/", &["a=1; Secure; Max-Age=1"]);
+    store_at(&mut cookies, Time::from_millis(1000), "http://a/", &["a=2"]);
+    assert_eq!(sent(&cookies, "http://a/"), "a=2");
     // It is for another path, or has another name.
     assert_eq!(set("http://a.example.com/", "a=2"), "a=1; a=2");
     assert_eq!(set("http://a.example.com/p/", "b=2"), "a=1; b=2");

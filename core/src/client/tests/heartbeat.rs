@@ -220,6 +220,19 @@ fn in_revision_3_a_pong_in_the_grace_period_makes_the_next_ping_due_at_once() {
 }
 
 #[test]
+fn in_revision_3_a_pong_that_is_read_late_makes_the_next_ping_due_at_once() {
+    for (nanos, due_at_once) in [(0, false), (1, true)] {
+        let (mut host, on) = (v3(), WebSocketId(1));
+        host.wait(secs(25));
+        assert_eq!(host.frames(on), ["2"]);
+        host.now = Time::ZERO + secs(45) + Duration::from_nanos(nanos);
+        host.text(on, "3");
+        host.wait(secs(0));
+        assert_eq!(host.frames(on) == ["2"], due_at_once, "{nanos} ns late");
+    }
+}
+
+#[test]
 fn pings_of_a_server_that_reads_no_pongs_do_not_pile_up() {
     let (mut host, on) = Host::websocket();
     for _ in 0..1000 {

@@ -102,8 +102,8 @@ impl Host {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.session.poll_action(self.now) {
-            match action {
+        while self.session.has_actions() {
+            match self.session.poll_action(self.now).unwrap() {
                 ClientAction::Request(on, request) => {
                     assert!(self.requests.insert(on, request).is_none(), "{on:?} twice");
                     let of = |method| self.requests.values().filter(|r| r.method == method).count();
@@ -122,7 +122,7 @@ impl Host {
                 }
             }
         }
-        assert!(!self.session.has_actions());
+        assert!(self.session.poll_action(self.now).is_none());
     }
 
     fn request(&self, method: &str) -> Option<(ExchangeId, &Request)> {
@@ -188,12 +188,15 @@ impl Host {
 
     fn frames(&mut self, on: WebSocketId) -> Vec<String> {
         let mut frames = Vec::new();
-        while let Some(frame) = self.session.poll_write(on) {
+        loop {
+            let wanted = self.session.wants_write(on);
+            let frame = self.session.poll_write(on);
+            assert_eq!(frame.is_some(), wanted);
+            let Some(frame) = frame else { break };
             let mut bytes: Vec<u8> = frame.prefix.into_iter().collect();
             bytes.extend_from_slice(&frame.payload);
             frames.push(String::from_utf8(bytes).unwrap());
         }
-        assert!(!self.session.wants_write(on));
         self.drain();
         frames
     }
@@ -220,7 +223,11 @@ impl Host {
     }
 
     fn events(&mut self) -> Vec<Event> {
-        let events = core::iter::from_fn(|| self.session.poll_event()).collect();
+        let mut events = Vec::new();
+        while self.session.has_events() {
+            events.extend(self.session.poll_event());
+        }
+        assert_eq!(self.session.poll_event(), None);
         self.drain();
         events
     }

@@ -276,12 +276,16 @@ fn an_upgrade_that_worked_is_remembered_if_that_is_wanted() {
 fn the_queue_is_bounded_before_the_session_is_open() {
     let mut host =
         Host::new(|config| config.limits.max_queued = 2 * (Limits::MESSAGE_OVERHEAD + 1));
-    host.send("a");
-    host.send("b");
+    for message in ["a", "b"] {
+        assert!(host.session.has_room());
+        host.send(message);
+    }
+    assert!(!host.session.has_room());
     let refused = host.session.send("c").unwrap_err();
     assert!(matches!(refused.reason, SendError::Full { .. }));
     host.answer_get(&open("[]"));
     assert_eq!(host.events(), [Event::Opened, Event::Writable]);
+    assert!(host.session.has_room());
 }
 
 #[test]

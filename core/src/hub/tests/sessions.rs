@@ -236,3 +236,31 @@ fn first_offered_subprotocol_comes_back_from_both_kinds_of_handshake() {
         assert!(answer.contains("\r\nSec-WebSocket-Protocol: v2.chat\r\n"), "{answer}");
     }
 }
+
+#[test]
+fn sessions_are_listed_by_index_until_their_end_was_taken() {
+    let mut world = World::new();
+    let ids: Vec<_> = (0..3).map(|_| world.open_websocket().0).collect();
+    let listed = |world: &World| world.hub.session_ids().collect::<Vec<_>>();
+    assert_eq!(listed(&world), ids);
+    assert!(listed(&world).is_sorted_by_key(|id| id.index()));
+    world.hub.abort_session(ids[1]);
+    assert_eq!(listed(&world), ids, "its end was not taken");
+    world.drain();
+    assert_eq!(listed(&world), [ids[0], ids[2]]);
+    assert_eq!(world.hub.sessions(), 2);
+}
+
+#[test]
+fn responses_have_a_date_once_the_wall_clock_is_set() {
+    let mut world = World::new();
+    let on = world.accept();
+    assert!(!world.get(on, "transport=polling").contains("\r\nDate: "));
+    // Dates count whole seconds of the hub's clock.
+    world.now = Time::from_millis(1000);
+    world.hub.set_wall_clock(world.now, seconds(784_111_775));
+    world.now = world.now + seconds(2);
+    let answer = world.get(on, "transport=polling");
+    // The example of RFC 9110 section 5.6.7.
+    assert!(answer.contains("\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), "{answer}");
+}

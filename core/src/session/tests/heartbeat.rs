@@ -108,6 +108,32 @@ fn an_excused_peer_may_answer_until_then_and_no_longer() {
 }
 
 #[test]
+fn a_pong_in_the_grace_period_or_read_late_makes_the_next_ping_due_at_once() {
+    // Nanoseconds behind the deadline of the pong.
+    for (extended_to, read_at, due_at_once) in
+        [(None, 0, false), (None, 1, true), (Some(0), 0, false), (Some(1), 0, true)]
+    {
+        let (mut peer, on) = Peer::websocket();
+        peer.wait(secs(25));
+        assert_eq!(peer.frames(on), ["2"]);
+        let behind = |nanos| Time::ZERO + secs(45) + Duration::from_nanos(nanos);
+        if let Some(nanos) = extended_to {
+            peer.session.extend_deadlines(behind(nanos));
+        }
+        peer.now = behind(read_at);
+        peer.text(on, "3");
+        peer.wait(secs(0));
+        assert_eq!(peer.frames(on) == ["2"], due_at_once, "{extended_to:?} {read_at}");
+        // The answer to that one is on time again.
+        peer.text(on, "3");
+        peer.wait(millis(24_999));
+        assert!(peer.frames(on).is_empty());
+        peer.wait(millis(1));
+        assert_eq!(peer.frames(on), ["2"]);
+    }
+}
+
+#[test]
 fn an_excuse_does_not_delay_what_is_ours_to_do() {
     let (mut peer, on) = Peer::websocket();
     peer.session.extend_deadlines(peer.now + secs(100));

@@ -15,8 +15,10 @@ fn a_full_queue_refuses_and_tells_when_there_is_room() {
     let on = WebSocketId(0);
     peer.frames(on);
     for _ in 0..4 {
+        assert!(peer.session.has_room());
         peer.send("x");
     }
+    assert!(!peer.session.has_room());
     let max = 4 * (Limits::MESSAGE_OVERHEAD + 1);
     assert_eq!(peer.session.send("x").unwrap_err().reason, SendError::Full { queued: max, max });
     assert!(peer.events().is_empty());

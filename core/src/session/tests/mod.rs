@@ -87,14 +87,15 @@ impl Peer {
 
     /// Takes the session's actions; its events stay until they are asked for.
     fn drain(&mut self) {
-        while let Some(action) = self.session.poll_action() {
-            match action {
+        while self.session.has_actions() {
+            match self.session.poll_action().unwrap() {
                 ServerAction::Respond(on, response) => {
                     assert!(self.answers.insert(on.0, response).is_none(), "{on:?} answered twice");
                 }
                 ServerAction::CloseWebSocket(on) => self.closed_sockets.push(on),
             }
         }
+        assert!(self.session.poll_action().is_none());
     }
 
     fn get(&mut self) -> ExchangeId {
@@ -185,7 +186,11 @@ impl Peer {
     /// All frames for a WebSocket, as text.
     fn frames(&mut self, on: WebSocketId) -> Vec<String> {
         let mut frames = Vec::new();
-        while let Some(frame) = self.session.poll_write(on) {
+        loop {
+            let wanted = self.session.wants_write(on);
+            let frame = self.session.poll_write(on);
+            assert_eq!(frame.is_some(), wanted);
+            let Some(frame) = frame else { break };
             let mut bytes: Vec<u8> = frame.prefix.into_iter().collect();
             bytes.extend_from_slice(&frame.payload);
             frames.push(String::from_utf8(bytes).unwrap());
@@ -196,9 +201,10 @@ impl Peer {
 
     /// All events so far.
     fn events(&mut self) -> Vec<Event> {
-        while let Some(event) = self.session.poll_event() {
-            self.events.push(event);
+        while self.session.has_events() {
+            self.events.extend(self.session.poll_event());
         }
+        assert_eq!(self.session.poll_event(), None);
         self.drain();
         core::mem::take(&mut self.events)
     }
