@@ -406,6 +406,31 @@ fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
 }
 
 #[test]
+fn a_connection_is_read_while_less_waits_to_be_written_than_goes_out_at_once() {
+    // Returns the bytes of the response, and whether the connection is read once it takes bytes again.
+    let respond = |room: usize| {
+        let (mut server, mut scratch) = (polling(ServerConfig::default()), Scratch::new());
+        server.session().send("x".repeat(3 * WRITE_CHUNK)).unwrap();
+        let mut connection = Connection::new(Time::ZERO, Arc::clone(&server.http));
+        let mut get = request(&mut server, "GET", 0).into_bytes();
+        connection.receive(Time::ZERO, &mut server, &mut scratch, &mut get);
+        let mut room = Room(room);
+        let before = room.0;
+        let written = connection.transmit(Time::ZERO, &mut server, &mut scratch, &mut room);
+        assert_eq!(written, Ok(()));
+        assert_eq!(connection.is_reading(), !connection.is_blocked());
+        connection.handle_writable();
+        (before - room.0, connection.is_reading())
+    };
+    let (length, reads) = respond(usize::MAX);
+    assert!(reads && length > 3 * WRITE_CHUNK);
+    for (waiting, reads) in [(length, false), (WRITE_CHUNK, false), (WRITE_CHUNK - 1, true)] {
+        let room = length - waiting;
+        assert_eq!(respond(room), (room, reads), "{waiting} bytes wait");
+    }
+}
+
+#[test]
 fn a_connection_expects_input_while_it_waits_for_a_request_or_an_upgrade() {
     let (mut server, mut scratch) = (polling(ServerConfig::default()), Scratch::new());
     let mut get = request(&mut server, "GET", 0).into_bytes();

@@ -89,7 +89,10 @@ impl Server {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.hub.poll_action(self.now, &mut seven()) {
+        loop {
+            let wanted = self.hub.has_actions();
+            let Some(action) = self.hub.poll_action(self.now, &mut seven()) else { break };
+            assert!(wanted, "{action:?}");
             match action {
                 ClientHubAction::Connect(id) => self.connecting.push(id),
                 ClientHubAction::Close(id) => {
@@ -108,6 +111,9 @@ impl Server {
                 }
             }
         }
+        assert!(!self.hub.has_actions());
+        let over = self.hub.session().is_closed() && self.hub.connections.is_empty();
+        assert_eq!(self.hub.is_finished(), over);
     }
 
     fn connect(&mut self) -> ClientConnectionId {
