@@ -1,5 +1,8 @@
 //! Layers on top of sessions, refusals with a status, broadcasts, and the limit of connections.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
 use super::*;
 use crate::{carrier::LayerContext, packet::Message};
 
@@ -68,6 +71,68 @@ fn the_deadline_of_a_layer_expires_at_its_time() {
     let expired =
         world.hub.with_layer(world.now, session, |layer: &mut Recorder, _| layer.expired.clone());
     assert_eq!(expired, Some(Vec::from([deadline])));
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Wakes a task and tells the application whenever it is called.
+struct Caller {
+    task: Arc<Count>,
+    deadline: Option<Time>,
+}
+
+impl Caller {
+    fn call(&self, cx: &mut LayerContext<'_>) {
+        cx.wake(Arc::clone(&self.task).into());
+        cx.notify();
+    }
+}
+
+impl Layer for Caller {
+    fn handle_event(&mut self, cx: &mut LayerContext<'_>, _: Event) {
+        self.call(cx);
+    }
+
+    fn handle_timeout(&mut self, cx: &mut LayerContext<'_>) {
+        self.deadline = None;
+        self.call(cx);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.deadline
+    }
+}
+
+#[test]
+fn a_layer_wakes_tasks_and_tells_the_application_wherever_it_is_called_from() {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    let task = Arc::new(Count::default());
+    let layer = Caller { task: Arc::clone(&task), deadline: Some(world.now + seconds(3)) };
+    assert!(world.hub.set_layer(world.now, session, Box::new(layer)));
+    let assert_called = |world: &mut World, times| {
+        world.drain();
+        assert_eq!(task.0.load(Ordering::Relaxed), times);
+        assert_eq!(core::mem::take(&mut world.notified).len(), usize::from(times > 0));
+    };
+    assert_called(&mut world, 0);
+    world.bytes(on, text("4a"));
+    assert_called(&mut world, 1);
+    world.pass(seconds(5));
+    assert_called(&mut world, 2);
+    let called = world.hub.with_layer(world.now, session, |layer: &mut Caller, cx| layer.call(cx));
+    assert_eq!(called, Some(()));
+    assert_called(&mut world, 3);
+    world.hub.abort_session(session);
+    assert_called(&mut world, 4);
 }
 
 #[test]
