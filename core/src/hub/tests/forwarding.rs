@@ -45,6 +45,25 @@ fn a_request_pipelined_behind_a_forwarded_one_waits_for_its_response() {
 }
 
 #[test]
+fn a_second_response_to_a_request_is_not_taken_for_the_next_one() {
+    let mut world = forwarding();
+    let on = world.accept();
+    world.bytes(on, other("GET", ""));
+    let (first, ..) = world.requests.pop().unwrap();
+    assert!(world.hub.respond(first, Response::empty(204)));
+    world.drain();
+    world.bytes(on, other("GET", ""));
+    let (second, ..) = world.requests.pop().unwrap();
+    assert!(world.take(on).starts_with("HTTP/1.1 204 "));
+    assert!(!world.hub.respond(first, Response::empty(404)));
+    world.drain();
+    assert_eq!(world.take(on), "");
+    assert!(world.hub.respond(second, Response::empty(205)));
+    world.drain();
+    assert!(world.take(on).starts_with("HTTP/1.1 205 "));
+}
+
+#[test]
 fn a_response_for_a_lost_connection_does_nothing() {
     let mut world = forwarding();
     let on = world.accept();

@@ -153,18 +153,25 @@ fn a_refusal_has_its_own_status_and_body() {
 }
 
 #[test]
-fn a_broadcast_counts_sessions_that_took_the_message_and_closed_ones() {
-    let mut world = World::new();
-    let (first, on) = world.open_websocket();
-    let (second, _) = world.open_websocket();
-    let (gone, lost) = world.open_websocket();
-    world.hub.abort_session(gone);
+fn a_broadcast_counts_sessions_by_what_became_of_the_message() {
+    let mut world = World::with(|config| config.protocol.limits.max_queued = 1);
+    let sessions: Vec<_> = (0..7).map(|_| world.open_websocket()).collect();
+    let [first, second, full, fuller, gone, lost, ended] = *sessions else { unreachable!() };
+    for (session, _) in [gone, lost, ended] {
+        world.hub.abort_session(session);
+    }
     world.drain();
-    world.take(lost);
-    let count = world.hub.broadcast([first, second, gone], "a");
-    assert_eq!((count.sent, count.full, count.closed), (2, 0, 1));
+    for (session, _) in [full, fuller] {
+        world.hub.send(session, "b").unwrap();
+    }
+    let count = world.hub.broadcast(sessions.iter().map(|(session, _)| *session), "a");
+    assert_eq!(count, Broadcast { sent: 2, full: 2, closed: 3 });
     world.drain();
-    assert_eq!(world.texts(on), ["4a"]);
+    for ((_, on), texts) in [(first, ["4a"]), (second, ["4a"]), (full, ["4b"]), (fuller, ["4b"])] {
+        assert_eq!(world.texts(on), texts);
+    }
+    let writable = [full, fuller].map(|(session, _)| (session, Event::Writable));
+    assert_eq!(world.events[world.events.len() - 2..], writable, "they can be sent to again");
 }
 
 #[test]

@@ -243,12 +243,16 @@ fn sessions_are_listed_by_index_until_their_end_was_taken() {
     let ids: Vec<_> = (0..3).map(|_| world.open_websocket().0).collect();
     let listed = |world: &World| world.hub.session_ids().collect::<Vec<_>>();
     assert_eq!(listed(&world), ids);
-    assert!(listed(&world).is_sorted_by_key(|id| id.index()));
+    assert_eq!(ids.iter().map(|id| id.index()).collect::<Vec<_>>(), [0, 1, 2]);
     world.hub.abort_session(ids[1]);
     assert_eq!(listed(&world), ids, "its end was not taken");
     world.drain();
     assert_eq!(listed(&world), [ids[0], ids[2]]);
     assert_eq!(world.hub.sessions(), 2);
+    // Its number is free again.
+    let (next, _) = world.open_websocket();
+    assert_eq!(next.index(), 1);
+    assert_eq!(listed(&world), [ids[0], next, ids[2]]);
 }
 
 #[test]
