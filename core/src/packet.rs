@@ -222,3 +222,39 @@ impl fmt::Debug for Packet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_tells_its_kind_size_and_payload() {
+        for (message, text, payload) in [
+            (Message::from("\u{e9}"), Some("\u{e9}"), &b"\xc3\xa9"[..]),
+            (Message::from(""), Some(""), b""),
+            (Message::from(b"\xff\xfe\xfd"), None, b"\xff\xfe\xfd"),
+            (Message::from(Bytes::new()), None, b""),
+        ] {
+            assert_eq!((message.as_text(), message.is_binary()), (text, text.is_none()));
+            assert_eq!((message.len(), message.is_empty()), (payload.len(), payload.is_empty()));
+            assert_eq!(message.cost(), payload.len() + Limits::MESSAGE_OVERHEAD);
+            assert_eq!(message.payload(), payload);
+            assert_eq!(message.into_payload(), payload);
+        }
+    }
+
+    #[test]
+    fn revisions_and_packets_have_the_numbers_of_the_protocol() {
+        assert_eq!([Revision::V3, Revision::V4].map(Revision::number), [3, 4]);
+        let packets = [
+            Packet::Open(Text::EMPTY),
+            Packet::Close,
+            Packet::Ping(Text::EMPTY),
+            Packet::Pong(Text::EMPTY),
+            Packet::Message("".into()),
+            Packet::Upgrade,
+            Packet::Noop,
+        ];
+        assert_eq!(packets.map(|packet| packet.type_digit()), *b"0123456");
+    }
+}

@@ -457,3 +457,29 @@ const KEPT_OUTPUT: usize = 4 * WRITE_CHUNK;
 /// Outputs that are kept: as many connections as a loop may leave waiting between two writes without asking
 /// for storage again.
 const MAX_SPARE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_outputs_are_kept_for_the_next_connections_up_to_a_limit() {
+        let mut scratch = Scratch::new();
+        for n in 1..=MAX_SPARE + 2 {
+            let mut outbox = Outbox::new();
+            outbox.keep(Box::default());
+            scratch.part_with(&mut outbox);
+            assert!(outbox.take_empty().is_none());
+            assert_eq!(scratch.spare.len(), n.min(MAX_SPARE));
+        }
+        // A connection with something to write leaves with it, and one of the others takes its place.
+        scratch.output.put_slice(b"a");
+        let mut outbox = Outbox::new();
+        scratch.part_with(&mut outbox);
+        assert_eq!((outbox.len(), scratch.spare.len()), (1, MAX_SPARE - 1));
+        assert!(scratch.output.is_empty());
+        // Until it has written that, it has nothing to give back.
+        scratch.part_with(&mut outbox);
+        assert_eq!((outbox.len(), scratch.spare.len()), (1, MAX_SPARE - 1));
+    }
+}

@@ -304,6 +304,25 @@ mod tests {
     }
 
     #[test]
+    fn storage_follows_what_has_come_and_is_never_more_than_the_packet() {
+        let bytes = wire(&binary_message(1000));
+        for step in [1, 7, 300, 600, 999] {
+            let mut decoder = Decoder::new(1000);
+            assert!(decoder.decode(&mut &bytes[..3]).is_none());
+            let mut came = 0;
+            for mut piece in bytes[3..1002].chunks(step) {
+                came += piece.len();
+                assert!(decoder.decode(&mut piece).is_none());
+                let State::Payload(payload) = &decoder.state else { panic!("a payload") };
+                assert_eq!(payload.bytes.len(), came);
+                let capacity = payload.bytes.capacity();
+                assert!(capacity <= (2 * came).min(1000), "{capacity} for {came} bytes");
+            }
+            assert!(decoder.decode(&mut &bytes[1002..]).is_some());
+        }
+    }
+
+    #[test]
     fn an_empty_binary_message_goes_as_text() {
         let packet = Packet::Message(Bytes::new().into());
         assert_eq!(wire(&packet), b"\x01b");

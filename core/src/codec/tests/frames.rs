@@ -140,6 +140,29 @@ fn empty_and_unknown_binary_messages_of_revision_3_are_ignored() {
 }
 
 #[test]
+fn length_of_a_frame_counts_its_prefix() {
+    for (packet, base64, length) in [
+        (text("ab"), false, 3),
+        (text(""), false, 1),
+        (Packet::Noop, false, 1),
+        (binary(b"ab"), false, 2),
+        (binary(b"ab"), true, 5),
+        (binary(b""), false, 0),
+    ] {
+        let frame = encode_frame(Revision::V4, PacketRef::from(&packet), base64);
+        assert_eq!(frame.len(), bytes_of(&frame).len());
+        assert_eq!((frame.len(), frame.is_empty()), (length, length == 0), "{packet:?}");
+    }
+}
+
+#[test]
+fn content_types_are_those_of_the_reference() {
+    let content_types = FORMS.map(PayloadForm::content_type);
+    let text = "text/plain; charset=UTF-8";
+    assert_eq!(content_types, [text, text, "application/octet-stream"]);
+}
+
+#[test]
 fn a_handshake_is_not_shown_when_debugging() {
     let packet = PacketRef::Open("secret");
     let frame = encode_frame(Revision::V4, packet, false);
