@@ -406,6 +406,15 @@ fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
 }
 
 #[test]
+fn a_request_for_another_path_is_refused_unless_the_host_forwards_it() {
+    let mut server = Server::new(ServerConfig::default());
+    let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
+    let other = "GET /other HTTP/1.1\r\nHost: a\r\n\r\n";
+    feed(&mut http, Time::ZERO, &mut server, other, &mut output);
+    assert!(output.chunk().starts_with(b"HTTP/1.1 404 "));
+}
+
+#[test]
 fn a_connection_is_read_while_less_waits_to_be_written_than_goes_out_at_once() {
     // Returns the bytes of the response, and whether the connection is read once it takes bytes again.
     let respond = |room: usize| {

@@ -149,6 +149,17 @@ fn a_large_message_on_its_way_does_not_keep_us_from_reading() {
 }
 
 #[test]
+fn a_server_is_read_until_16_kib_of_pongs_wait_for_it() {
+    for (pings, reads) in [(2 * 1024 - 1, true), (2 * 1024, false)] {
+        let (mut server, connection, _) = Server::websocket();
+        server.room = 0;
+        // Each pong has a head of two bytes, a mask of four, and the two of the ping.
+        server.bytes(connection, &[0x89, 2, 0, 0].repeat(pings));
+        assert_eq!(server.hub.is_reading(connection), reads, "{pings} pings");
+    }
+}
+
+#[test]
 fn a_websocket_is_not_read_while_the_application_is_behind() {
     let (mut server, connection, mut ws) = Server::websocket();
     for _ in 0..11 {

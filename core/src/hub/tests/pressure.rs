@@ -149,6 +149,19 @@ fn a_peer_that_pings_without_reading_is_not_read() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
+fn a_peer_is_read_until_16_kib_of_pongs_wait_for_it() {
+    for (pings, reads) in [(8 * 1024 - 1, true), (8 * 1024, false)] {
+        let mut world = World::new();
+        let (_, on) = world.open_websocket();
+        world.let_out(on, 0);
+        // Each pong has two bytes.
+        world.bytes(on, frame(9, "").repeat(pings));
+        assert_eq!(world.hub.is_reading(on), reads, "{pings} pings");
+    }
+}
+
+#[test]
 fn an_application_that_pauses_a_session_slows_its_peer_down() {
     let mut world = World::with(|config| config.protocol.limits.max_unread = 1000);
     let (session, on) = world.open_websocket();

@@ -54,6 +54,9 @@ fn a_layer_takes_messages_in_place_of_the_application() {
 fn with_layer_of_another_type_is_none() {
     let mut world = World::new();
     let (session, _) = world.open_websocket();
+    let deadline = world.hub.poll_timeout();
+    assert!(world.hub.set_layer(world.now, session, Box::new(Other)));
+    assert_eq!(world.hub.poll_timeout(), deadline, "a layer has no deadline by default");
     assert_eq!(world.hub.with_layer(world.now, session, |_: &mut Recorder, _| ()), None);
     assert!(world.hub.set_layer(world.now, session, Box::new(Recorder::default())));
     assert_eq!(world.hub.with_layer(world.now, session, |_: &mut Other, _| ()), None);
