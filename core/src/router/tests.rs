@@ -295,6 +295,40 @@ fn a_preflight_request_is_answered_before_anything_is_checked() {
 }
 
 #[test]
+fn options_of_cors_have_a_field_each() {
+    let router = cors(CorsOrigin::Any, |cors| {
+        cors.methods = "GET".into();
+        cors.allowed_headers = Some("x-a,x-b".into());
+        cors.exposed_headers = Some("x-c".into());
+        cors.max_age = Some(60);
+    });
+    let asks = head("OPTIONS", "/engine.io/", "Access-Control-Request-Headers: x-d\r\n");
+    let Ok(Route::Preflight(response)) = router.route(&asks) else { panic!("a preflight") };
+    let expected = "Access-Control-Allow-Methods: GET\r\n\
+                    Access-Control-Allow-Headers: x-a,x-b\r\n\
+                    Access-Control-Max-Age: 60\r\n";
+    assert_eq!(response.headers.as_bytes(), expected.as_bytes());
+    let expected = ["Access-Control-Allow-Origin: *", "Access-Control-Expose-Headers: x-c"];
+    assert_eq!(lines(&router, &asks), expected);
+}
+
+#[test]
+fn old_internet_explorers_are_told_not_to_filter_scripts() {
+    let router = router();
+    for (user_agent, filters) in [
+        ("Mozilla/4.0 (compatible;MSIE 8.0; Windows NT 6.1)", true),
+        ("Mozilla/5.0 (Windows NT 6.3; Trident/7.0; rv:11.0) like Gecko", true),
+        ("Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0", false),
+        ("MSIE", false),
+    ] {
+        let asks = head("GET", "/engine.io/", &format!("User-Agent: {user_agent}\r\n"));
+        let expected: &[_] = if filters { &["X-XSS-Protection: 0"] } else { &[] };
+        assert_eq!(lines(&router, &asks), expected, "{user_agent}");
+    }
+    assert!(lines(&router, &get("/engine.io/")).is_empty());
+}
+
+#[test]
 fn the_headers_hook_sees_every_answer_and_knows_the_first() {
     let mut config = ServerConfig::default();
     config.headers = Some(crate::HeadersHook::new(|head, initial, lines| {

@@ -211,6 +211,7 @@ fn the_heartbeat_survives_the_upgrade() {
     host.text(on, "3probe");
     host.answer_get("6");
     host.answer_post();
+    assert!(host.frames(WebSocketId(99)).is_empty(), "there is no such WebSocket");
     assert_eq!(host.frames(on), ["5"]);
     assert_eq!(host.events(), [Event::Upgraded]);
     host.wait(millis(44_999));
