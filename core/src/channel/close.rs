@@ -130,3 +130,25 @@ pub enum WebSocketEnd {
     /// The connection failed.
     Failed,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Revision, codec::decode_text};
+
+    #[test]
+    fn reasons_have_the_names_of_the_reference_and_tell_who_closed() {
+        let malformed = decode_text(Revision::V4, "x".into()).unwrap_err();
+        let lost = TransportFault::ConnectionLost;
+        for (reason, name, is_local) in [
+            (CloseReason::TransportClose, "transport close", false),
+            (CloseReason::TransportError(lost), "transport error", false),
+            (CloseReason::PingTimeout, "ping timeout", false),
+            (CloseReason::ParseError(malformed), "parse error", false),
+            (CloseReason::ForcedClose, "forced close", true),
+            (CloseReason::Application("a"), "forced close", true),
+        ] {
+            assert_eq!((reason.as_str(), reason.is_local()), (name, is_local));
+        }
+    }
+}

@@ -326,6 +326,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn defaults_are_those_that_are_documented() {
+        let config = ClientConfig::new(&Url::parse("http://a").unwrap());
+        assert_eq!(config.path, "/engine.io/");
+        assert_eq!(config.transports, [TransportKind::Polling, TransportKind::WebSocket]);
+        assert!(config.add_trailing_slash && config.upgrade && config.cookies);
+        assert!(!config.try_all_transports && !config.remember_upgrade && !config.force_base64);
+        assert_eq!((config.revision, &*config.timestamp_param), (Revision::V4, "t"));
+        assert_eq!((config.timestamp_requests, config.wall_clock), (None, None));
+        let times = [config.open_timeout, config.upgrade_timeout, config.close_timeout];
+        assert_eq!(times.map(|time| time.as_secs()), [20, 10, 30]);
+        assert_eq!((config.request_timeout, config.linger.as_secs()), (None, 2));
+        let Limits { max_payload, max_packets, .. } = config.limits;
+        assert_eq!((max_payload, max_packets), (104_857_600, 1_048_576));
+        let mut limits = config.limits;
+        (limits.max_payload, limits.max_packets) = (1_000_000, 65_536);
+        assert_eq!(limits, Limits::default(), "the others are those of a server");
+    }
+
+    #[test]
     fn the_client_s_own_fields_are_not_the_application_s() {
         let mut config = ClientConfig::new(&Url::parse("http://a").unwrap());
         for name in ["Host", "Sec-WebSocket-Key", "CONTENT-LENGTH", "Connection", "a b", ""] {
