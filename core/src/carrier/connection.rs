@@ -460,6 +460,8 @@ const MAX_SPARE: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]
@@ -481,5 +483,26 @@ mod tests {
         // Until it has written that, it has nothing to give back.
         scratch.part_with(&mut outbox);
         assert_eq!((outbox.len(), scratch.spare.len()), (1, MAX_SPARE - 1));
+    }
+
+    #[test]
+    fn storage_of_256_kib_is_kept_and_more_is_given_back() {
+        for (bytes, kept) in [(256 * 1024, true), (256 * 1024 + 1, false)] {
+            let mut output = Output::new();
+            output.put_slice(&vec![0; bytes]);
+            output.clear();
+            assert_eq!(output.capacity(), bytes);
+            let mut scratch = Scratch::new();
+            let mut outbox = Outbox::new();
+            outbox.keep(Box::new(output));
+            scratch.part_with(&mut outbox);
+            assert_eq!(scratch.spare[0].capacity() > 0, kept, "{bytes} bytes");
+            // The same of what all connections share.
+            scratch.output = scratch.spare.pop().unwrap();
+            scratch.output.put_slice(&vec![0; bytes]);
+            scratch.output.clear();
+            scratch.part_with(&mut outbox);
+            assert_eq!(scratch.output.capacity() > 0, kept, "{bytes} bytes");
+        }
     }
 }

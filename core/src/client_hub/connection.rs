@@ -560,3 +560,28 @@ const REQUEST_TIMEOUT: u16 = 408;
 
 /// Storage of the output that a connection keeps between writes.
 const KEPT_OUTPUT: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::{ClientConfig, Limits};
+
+    #[test]
+    fn storage_of_16_kib_is_kept_between_writes_and_more_is_given_back() {
+        let url = Arc::new(Url::parse("http://a").unwrap());
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+        let config = Arc::new(ClientConfig::new(&url));
+        let mut session = ClientSession::new(Time::ZERO, config, false, &mut entropy);
+        let http = Arc::new(http::ClientConfig::new(&Limits::default()));
+        for (bytes, kept) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+            let mut connection = Connection::http(ClientConnectionId(1), Arc::clone(&url), &http);
+            connection.connected();
+            connection.output.put_slice(&vec![0; bytes]);
+            connection.transmit(Time::ZERO, Duration::ZERO, &mut session, <[u8]>::len);
+            assert!(connection.output.is_empty());
+            assert_eq!(connection.output.capacity() > 0, kept, "{bytes} bytes");
+        }
+    }
+}

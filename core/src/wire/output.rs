@@ -71,6 +71,12 @@ impl Output {
         }
     }
 
+    /// Bytes for which there is storage.
+    #[cfg(test)]
+    pub(crate) const fn capacity(&self) -> usize {
+        self.copied.capacity()
+    }
+
     /// How many copied bytes come before the next shared slice.
     fn copied_before_shared(&self) -> usize {
         self.shared.front().map_or(self.copied.len(), |&(at, _)| at) - self.consumed
