@@ -308,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn outbox_keeps_no_output_while_only_the_stream_holds_bytes() {
+        let (mut outbox, mut shared) = (Outbox::default(), Output::new());
+        let mut socket = Socket { room: 9, holds: true, ..Socket::default() };
+        for bytes in ["ab", "", "c"] {
+            put(&mut outbox, &mut shared, bytes.as_bytes());
+            flush_to(&mut outbox, &mut shared, 0, &mut socket);
+            assert!(outbox.is_blocked() && outbox.take_empty().is_none());
+        }
+        assert_eq!(socket.taken, b"abc");
+    }
+
+    #[test]
     fn stream_is_flushed_once_after_the_last_byte_and_never_without_one() {
         let (mut outbox, mut shared) = (Outbox::default(), Output::new());
         let mut socket = Socket { room: 1, ..Socket::default() };
