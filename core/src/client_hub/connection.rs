@@ -244,15 +244,13 @@ impl Connection {
         }
     }
 
-    /// The connection has failed.
+    /// The connection has failed. The session knows itself whether a WebSocket had come to its end before.
     pub(super) fn lose(&mut self, now: Time, fault: TransportFault) -> Option<Outcome> {
         match core::mem::replace(&mut self.task, Task::Over) {
             Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
-            Task::Socket { on, ws, .. } if !ws.is_closed() => {
-                Some(Outcome::End(on, WebSocketEnd::Failed))
-            }
-            Task::Socket { .. } | Task::Over => None,
+            Task::Socket { on, .. } => Some(Outcome::End(on, WebSocketEnd::Failed)),
+            Task::Over => None,
         }
     }
 
