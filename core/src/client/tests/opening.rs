@@ -280,12 +280,12 @@ fn the_queue_is_bounded_before_the_session_is_open() {
         assert!(host.session.has_room());
         host.send(message);
     }
-    assert!(!host.session.has_room());
+    assert!(!host.session.has_room() && !host.session.is_writable());
     let refused = host.session.send("c").unwrap_err();
     assert!(matches!(refused.reason, SendError::Full { .. }));
     host.answer_get(&open("[]"));
     assert_eq!(host.events(), [Event::Opened, Event::Writable]);
-    assert!(host.session.has_room());
+    assert!(host.session.has_room() && host.session.is_writable());
 }
 
 #[test]

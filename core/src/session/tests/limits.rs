@@ -18,13 +18,15 @@ fn a_full_queue_refuses_and_tells_when_there_is_room() {
         assert!(peer.session.has_room());
         peer.send("x");
     }
-    assert!(!peer.session.has_room());
+    assert!(!peer.session.has_room() && !peer.session.is_writable());
     let max = 4 * (Limits::MESSAGE_OVERHEAD + 1);
     assert_eq!(peer.session.send("x").unwrap_err().reason, SendError::Full { queued: max, max });
     assert!(peer.events().is_empty());
     peer.session.poll_write(on);
     assert!(peer.events().is_empty(), "told only when half of the room is there");
+    assert!(peer.session.has_room() && !peer.session.is_writable());
     peer.session.poll_write(on);
+    assert!(peer.session.is_writable());
     assert_eq!(peer.events(), [Event::Writable]);
     peer.frames(on);
     assert!(peer.events().is_empty(), "told once");
