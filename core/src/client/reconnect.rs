@@ -314,10 +314,11 @@ mod tests {
                 assert_eq!(reconnector.attempts(), 0);
             }
             reconnector.handle_lost(Time::ZERO, &mut entropy);
-            reconnector.poll_timeout()
+            (reconnector.poll_timeout(), reconnector.attempts())
         };
-        for (opens, millis) in [(false, 100), (false, 200), (true, 100), (true, 100)] {
-            assert_eq!(next_due(opens), Some(Time::from_millis(millis)));
+        for (opens, millis, attempts) in [(false, 100, 1), (false, 200, 2), (true, 100, 1)] {
+            let due = Time::from_millis(millis);
+            assert_eq!(next_due(opens), (Some(due), attempts));
         }
     }
 
