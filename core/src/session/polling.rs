@@ -40,7 +40,7 @@ struct Post {
     binary: bool,
     /// The body has been taken, but the answer waits: for the application, or for the session's end.
     withheld: bool,
-    /// It has brought messages that were dropped, so it must not be said to be taken.
+    /// It is withheld and has brought messages that were dropped, so it must not be said to be taken.
     late: bool,
 }
 
@@ -222,7 +222,7 @@ impl ServerSession {
     /// at all: a client that is told otherwise ends the session, and one that is told nothing waits with the
     /// upgrade, and either way it does not get what is queued.
     pub(super) fn answer_late_post(&mut self, now: Time) {
-        if let Some(post) = self.polling.post.take_if(|post| post.withheld && post.late) {
+        if let Some(post) = self.polling.post.take_if(|post| post.late) {
             self.respond(post.on, ok());
             self.heartbeat_freed(now);
         }
@@ -230,7 +230,7 @@ impl ServerSession {
 
     /// Whether the client waits for the answer to a POST that came too late, and can send nothing else.
     pub(super) fn withholds_late_post(&self) -> bool {
-        self.polling.post.as_ref().is_some_and(|post| post.withheld && post.late)
+        self.polling.post.as_ref().is_some_and(|post| post.late)
     }
 
     /// Answers a POST whose body has been taken; one that was `late` has brought messages that were not.

@@ -227,6 +227,25 @@ fn a_peer_that_we_do_not_read_is_not_called_silent() {
 }
 
 #[test]
+fn a_peer_whose_post_is_withheld_is_excused_only_if_it_takes_something_of_a_full_queue() {
+    for takes in [true, false] {
+        let mut config = ServerConfig::default();
+        (config.limits.max_unread, config.limits.max_queued) = (1, 1);
+        let mut peer = Peer::open("EIO=4&transport=polling", config);
+        peer.send("x");
+        peer.wait(secs(25));
+        let post = peer.post("4a");
+        assert!(peer.waits(post) && !peer.session.has_room());
+        if takes {
+            let get = peer.get();
+            assert_eq!(peer.body(get), "4x\u{1e}2");
+        }
+        peer.wait(secs(20));
+        assert_eq!(peer.session.is_open(), takes);
+    }
+}
+
+#[test]
 fn having_been_slow_once_does_not_excuse_a_later_silence() {
     let mut config = allowing_v3();
     config.limits.max_unread = 100;

@@ -214,6 +214,20 @@ fn a_post_that_was_under_way_still_counts() {
 }
 
 #[test]
+fn a_probe_does_not_answer_a_post_that_waits_for_the_application() {
+    let mut config = ServerConfig::default();
+    config.limits.max_unread = 1;
+    let mut peer = Peer::open("EIO=4&transport=polling", config);
+    let post = peer.post("4a");
+    let on = peer.socket();
+    peer.text(on, "2probe");
+    assert_eq!(peer.frames(on), ["3probe"]);
+    assert!(peer.waits(post));
+    assert_eq!(peer.events(), [text("a")]);
+    assert_eq!(peer.body(post), "ok");
+}
+
+#[test]
 fn revision_3_upgrades_alike() {
     let (mut peer, on) = Peer::polling_v3().upgraded();
     peer.text(on, "2");
