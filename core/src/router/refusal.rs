@@ -81,3 +81,21 @@ impl fmt::Display for Refusal {
         f.write_str(&self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn refusal_has_its_message_and_status_in_every_form() {
+        for refusal in [Refusal::new("no"), Refusal::from("no"), Refusal::from("no".to_string())] {
+            assert_eq!((refusal.status(), refusal.message(), refusal.body()), (403, "no", None));
+            assert_eq!(refusal.to_string(), "no");
+            let refusal = refusal.with_status(429).with_body("text/plain", "body");
+            assert_eq!((refusal.status(), refusal.message()), (429, "no"));
+            assert_eq!(refusal.body(), Some(&("text/plain", Bytes::from("body"))));
+        }
+    }
+}
