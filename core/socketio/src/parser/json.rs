@@ -156,12 +156,18 @@ pub(super) fn encode_raw(
     scratch.clear();
     scratch.resize(room, 0);
     let mut attachments = Vec::new();
-    args.payload().write_json(scratch, &mut attachments)?;
+    // An event without even a name has no payload: no decoder takes an empty one.
+    if last.is_some() || kinds.0 != Kind::Event || !args.is_empty() {
+        args.payload().write_json(scratch, &mut attachments)?;
+    }
     if let Some(last) = last {
         // A JSON array: what follows goes before its end.
         while scratch.pop_if(|&mut byte| byte != b']').is_some() {}
         scratch.pop();
-        scratch.extend_from_slice(b",\"");
+        if !args.is_empty() {
+            scratch.push(b',');
+        }
+        scratch.push(b'"');
         scratch.extend_from_slice(last.as_bytes());
         scratch.extend_from_slice(b"\"]");
     }

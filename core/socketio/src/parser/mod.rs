@@ -319,7 +319,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// The arguments came in another format, and cannot be written as JSON.
+    /// The arguments came in another format, and cannot be written in this one.
     pub fn forward(
         &mut self,
         parser: &Parser,
@@ -329,7 +329,7 @@ impl Encoder {
         offset: Option<&str>,
     ) -> Result<Encoded, EncodeError> {
         if !matches!(parser, Parser::Json) {
-            let mut values = args.to_values().unwrap_or_default();
+            let mut values = args.to_values().map_err(serde::ser::Error::custom)?;
             values.extend(offset.map(|offset| Value::String(offset.into())));
             return parser.values(namespace, ack, values);
         }
