@@ -3,7 +3,8 @@
 //! Each module is one target: its `run` takes any bytes, does with the code under test what they say,
 //! and panics if a rule is broken. The module's first lines say how the bytes are read. The same targets
 //! are given what a fuzzer makes up (`fuzz/`), what it has kept (`tests/replay.rs`), and what proptest
-//! makes of the operations that each knows (`tests/random`). Only the public API of `enginewire` is used.
+//! makes of the operations that each knows (`tests/random`). Only the public API of `enginewire` and
+//! `enginewire-socketio` is used.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a rule that is broken is a panic")]
 
 pub mod client_hub;
@@ -16,9 +17,14 @@ pub mod packets;
 pub mod payloads;
 pub mod query;
 pub mod session;
+pub mod sio_adapter;
+pub mod sio_connection;
+pub mod sio_packets;
+pub mod sio_payloads;
 pub mod stream;
 pub mod websocket;
 
+mod json;
 mod memory;
 mod naive;
 mod oracle;

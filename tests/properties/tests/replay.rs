@@ -27,7 +27,8 @@ macro_rules! replay {
 }
 
 replay! {
-    client_hub client_session http http_client hub jsonp packets payloads query session stream websocket
+    client_hub client_session http http_client hub jsonp packets payloads query session
+    sio_adapter sio_connection sio_packets sio_payloads stream websocket
 }
 
 #[test]

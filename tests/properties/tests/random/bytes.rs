@@ -4,7 +4,8 @@
 use std::{fs, path::Path};
 
 use enginewire_properties::{
-    http, http_client, jsonp, packets, payloads, query, stream, websocket,
+    http, http_client, jsonp, packets, payloads, query, sio_packets, sio_payloads, stream,
+    websocket,
 };
 use proptest::{
     collection::vec,
@@ -127,6 +128,8 @@ targets! {
     packets 5000 33 |is_packet| is_packet;
     payloads 5000 50 |packets| packets > 0;
     query 5000 58 |pairs| pairs > 0;
+    sio_packets 5000 30 |packets| packets > 0;
+    sio_payloads 5000 25 |is_some| is_some;
     stream 5000 42 |packets| packets > 0;
     websocket 5000 60 |messages| messages > 0;
 }

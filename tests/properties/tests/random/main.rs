@@ -12,6 +12,7 @@ mod hub;
 mod letters;
 mod limits;
 mod session;
+mod sio;
 mod websocket;
 
 use proptest::{
