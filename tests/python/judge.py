@@ -7,7 +7,7 @@ TEXTS = ["hello", "é€ß漢字", "😀 👩‍👩‍👧 𝒳", "\u0001\t\r\n
 BINARIES = [b"\0", b"\1\2\3", b"\x1e\xff\x1e", bytes(range(256))]
 
 # Generous: it only decides how long a broken peer takes to fail.
-DEADLINE = 10
+DEADLINE = 30
 
 
 async def soon(awaitable, what):

@@ -280,9 +280,7 @@ fn of_values(packet: &Packet) -> Packet {
     let values = |args: &Args| Args::from_values(args.to_values().unwrap());
     let Packet { namespace, data } = packet.clone();
     let data = match data {
-        PacketData::Event { ack, name, args } => {
-            PacketData::Event { ack, name, args: values(&args) }
-        }
+        PacketData::Event { ack, args } => PacketData::Event { ack, args: values(&args) },
         PacketData::Ack { id, args } => PacketData::Ack { id, args: values(&args) },
         other => other,
     };
@@ -294,9 +292,9 @@ fn sent(packet: &Packet) -> Option<Encoded> {
     let Packet { namespace, data } = packet;
     let mut encoder = Encoder::new();
     let encoded = match data {
-        PacketData::Event { ack, name, args } => {
+        PacketData::Event { ack, args } => {
             let values = args.to_values().unwrap();
-            values[0].as_str()?;
+            let name = values[0].as_str()?;
             encoder.event(&Parser::Json, namespace, *ack, name, &Spread(&values[1..]), Vec::new())
         }
         PacketData::Ack { id, args } => {

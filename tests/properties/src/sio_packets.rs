@@ -86,9 +86,9 @@ fn encodes_back(packet: &Packet, plain: &Plain) {
     }
     let Packet { namespace, data } = packet.clone();
     let data = match data {
-        PacketData::Event { ack, name, args } => {
+        PacketData::Event { ack, args } => {
             let values = args.to_values().expect("the payload is one");
-            PacketData::Event { ack, name, args: Args::from_values(values) }
+            PacketData::Event { ack, args: Args::from_values(values) }
         }
         PacketData::Ack { id, args } => {
             let values = args.to_values().expect("the payload is one");
@@ -304,9 +304,10 @@ impl Plain {
             Some(Json::Array(elements)) => elements.as_slice(),
             _ => &[],
         };
-        if let PacketData::Event { name, args, .. } = data {
+        if let PacketData::Event { args, .. } = data {
+            let name = args.name().unwrap_or_default();
             match elements.first() {
-                Some(Json::String(expected)) => assert_eq!(**name, **expected),
+                Some(Json::String(expected)) => assert_eq!(*name, **expected),
                 Some(Json::Number(expected)) => {
                     assert_eq!(name.parse::<f64>(), expected.parse());
                 }

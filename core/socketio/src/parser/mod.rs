@@ -108,7 +108,13 @@ impl Decoder {
             },
             State::Custom(decoder) => {
                 self.limits.check(0, message.len())?;
-                decoder.handle_message(message)
+                let packet = decoder.handle_message(message)?;
+                if let Some(Packet { data: PacketData::Event { args, .. }, .. }) = &packet
+                    && !args.is_empty()
+                {
+                    check_name(args)?;
+                }
+                Ok(packet)
             }
         }
     }

@@ -6,6 +6,8 @@ use alloc::{
     vec,
 };
 
+use enginewire::Text;
+
 use super::*;
 use crate::payload::{Attachment, Payload, Spread};
 
@@ -38,7 +40,10 @@ fn binary(text: &str, attachments: &[&'static [u8]]) -> Vec<Message> {
 
 fn event(packet: Packet) -> (Text, Option<AckId>, Text, Args) {
     match packet.data {
-        PacketData::Event { ack, name, args } => (packet.namespace, ack, name, args),
+        PacketData::Event { ack, args } => {
+            let name = args.name().map_or(Text::EMPTY, |name| Text::from(&*name));
+            (packet.namespace, ack, name, args)
+        }
         other => panic!("{other:?} is no event"),
     }
 }
@@ -702,8 +707,7 @@ mod other_formats {
                 return Ok(None);
             };
             let args = Args::from_values(text.lines().map(Value::from).collect());
-            let name = event_name(&args)?;
-            let data = PacketData::Event { ack: None, name, args };
+            let data = PacketData::Event { ack: None, args };
             Ok(Some(Packet { namespace: namespace.into(), data }))
         }
 
