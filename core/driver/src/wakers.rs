@@ -24,9 +24,16 @@ impl WakerSet {
         }
     }
 
+    /// Takes all tasks out.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Waker> {
+        std::mem::take(&mut self.wakers).into_iter().map(|(_, waker)| waker)
+    }
+
     /// Removes a task.
     pub(crate) fn remove(&mut self, key: WakerKey) {
         if let Some(key) = key {
+            // It may have been taken out with all others.
             self.wakers.try_remove(key.get() - 1);
         }
     }

@@ -52,9 +52,9 @@ impl DisconnectReason {
 
     /// Returns whether the client may come back and recover what it missed.
     ///
-    /// So it is if the connection was lost, and not if one of the two sides left.
+    /// So it is if the connection was lost, and not if one of the two sides left, or the client sent nonsense.
     pub const fn is_recoverable(self) -> bool {
-        !matches!(self, Self::ClientLeft | Self::ServerLeft | Self::Replaced)
+        !matches!(self, Self::ClientLeft | Self::ServerLeft | Self::Replaced | Self::ParseError)
     }
 
     /// Returns the reason that a session is to be closed for, see [`CloseReason::Application`].
@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn a_side_that_leaves_is_not_recovered() {
         use DisconnectReason::{ClientLeft, Overflow, PingTimeout, ServerClosing, ServerLeft};
-        for reason in [ClientLeft, ServerLeft, DisconnectReason::Replaced] {
+        for reason in
+            [ClientLeft, ServerLeft, DisconnectReason::Replaced, DisconnectReason::ParseError]
+        {
             assert!(!reason.is_recoverable());
         }
         for reason in [PingTimeout, ServerClosing, Overflow, DisconnectReason::TransportClose] {

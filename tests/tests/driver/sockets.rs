@@ -18,7 +18,7 @@ use enginewire_driver::{
 
 use crate::{
     Host,
-    client::{Client, soon, until},
+    client::{Client, soon, until, within},
     serve, until_empty,
 };
 
@@ -41,6 +41,10 @@ on_every_runtime!(
     client_that_comes_back_gets_what_it_missed,
     client_that_comes_back_before_its_loss_is_noticed_takes_its_place,
     flood_is_handled_in_order,
+    namespace_that_nothing_accepts_gets_broadcasts,
+    handle_without_data_is_one_of_any_socket,
+    name_that_matches_a_pattern_is_authorized_as_such,
+    one_serve_that_ends_leaves_another_alone,
 );
 
 /// A server of `io`, whose raw clients know one path only.
@@ -69,8 +73,8 @@ fn join(client: &mut Client, namespace: &str) -> String {
     let head = head(namespace);
     client.send(&format!("40{head}"));
     let text = client.text();
-    let rest = text.strip_prefix(&format!("40{head}{{\"sid\":\"")).expect(&text);
-    rest.split('"').next().unwrap().to_owned()
+    assert!(text.starts_with(&format!("40{head}{{\"sid\":\"")), "{text}");
+    text.split('"').nth(3).unwrap().to_owned()
 }
 
 fn head(namespace: &str) -> String {
@@ -599,4 +603,63 @@ fn flood_is_handled_in_order<R: Host>() {
 async fn handle(socket: &Socket, event: Event) {
     let n: u32 = event.data().unwrap();
     let _ = socket.emit("n", &n).await;
+}
+
+fn namespace_that_nothing_accepts_gets_broadcasts<R: Host>() {
+    let io = Io::builder().backlog(2).build();
+    let namespace = io.namespace("/");
+    let server = serve_io::<R>(&io);
+    let mut clients: Vec<_> = (0..5).map(|_| connect(&server, "/")).collect();
+    until("all members", || namespace.len() == 5);
+    assert_eq!(soon("a broadcast", io.emit("n", &1)).unwrap().sockets, 5);
+    for client in &mut clients {
+        assert_eq!(client.text(), r#"42["n",1]"#);
+    }
+    // From now on they are limited.
+    let accepted = [(); 2].map(|()| soon("a socket", namespace.accept()).unwrap());
+    until("the rest to be disconnected", || namespace.len() == accepted.len());
+}
+
+fn handle_without_data_is_one_of_any_socket<R: Host>() {
+    let io = Io::new();
+    let named = io.namespace("/").authorize(|_| async { Ok(Name("ada".into())) });
+    let server = serve_io::<R>(&io);
+    let _client = connect(&server, "/");
+    let socket = soon("a socket", named.accept()).unwrap();
+    assert_eq!(socket.data().0, "ada");
+    let any = io.namespace("/").socket(socket.id()).unwrap();
+    assert_eq!((any.data(), any.id()), (&(), socket.id()));
+    let of_broadcast = &named.broadcast().sockets()[0];
+    assert_eq!(of_broadcast.data(), &());
+}
+
+fn name_that_matches_a_pattern_is_authorized_as_such<R: Host>() {
+    let io = Io::new();
+    let _projects = io
+        .namespaces("/project/{id}")
+        .unwrap()
+        .authorize(|_| async { Err::<(), _>(ConnectError::new("not yours")) });
+    // As a job does that has something for whoever is there.
+    assert_eq!(soon("a broadcast", io.namespace("/project/7").emit("n", &1)).unwrap().sockets, 0);
+    let server = serve_io::<R>(&io);
+    let mut client = Client::open_websocket(server.local_addr());
+    client.send("40/project/7,");
+    assert_eq!(client.text(), r#"44/project/7,{"message":"not yours"}"#);
+}
+
+fn one_serve_that_ends_leaves_another_alone<R: Host>() {
+    let io = Io::new();
+    let namespace = io.namespace("/");
+    let server = serve_io::<R>(&io);
+    {
+        let first = std::pin::pin!(namespace.serve(echo));
+        assert!(within(Duration::ZERO, first).is_none());
+        run::<R, _>(&io, "/", echo);
+        let mut client = connect(&server, "/");
+        client.send(r#"42["a"]"#);
+        assert_eq!(client.text(), r#"42["a"]"#);
+    }
+    let mut client = connect(&server, "/");
+    client.send(r#"42["b"]"#);
+    assert_eq!(client.text(), r#"42["b"]"#);
 }

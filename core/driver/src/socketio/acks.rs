@@ -144,8 +144,8 @@ pub(crate) struct Group(Mutex<GroupState>);
 struct GroupState {
     /// Sockets that have neither acknowledged nor failed.
     expected: usize,
-    /// All sockets are known.
-    is_sealed: bool,
+    /// Deliveries that may still add sockets.
+    open: usize,
     results: VecDeque<(SocketId, AckResult)>,
     waker: Option<Waker>,
 }
@@ -160,17 +160,6 @@ impl Group {
         lock(&self.0).expected += 1;
     }
 
-    /// No more sockets will be expected.
-    pub(super) fn seal(&self) {
-        let mut state = lock(&self.0);
-        state.is_sealed = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     pub(super) fn complete(&self, id: SocketId, result: AckResult) -> Option<Waker> {
         let mut state = lock(&self.0);
         state.results.push_back((id, result));
@@ -183,11 +172,38 @@ impl Group {
             state.expected -= 1;
             return Poll::Ready(Some(result));
         }
-        if state.is_sealed && state.expected == 0 {
+        if state.open == 0 && state.expected == 0 {
             return Poll::Ready(None);
         }
         crate::wakes::register(&mut state.waker, cx.waker());
         Poll::Pending
+    }
+}
+
+/// A delivery that may add sockets to a [`Group`], which is not complete before.
+#[derive(Debug)]
+pub(crate) struct OpenGroup(Arc<Group>);
+
+impl OpenGroup {
+    pub(super) fn new(group: &Arc<Group>) -> Self {
+        lock(&group.0).open += 1;
+        Self(Arc::clone(group))
+    }
+
+    pub(super) const fn group(&self) -> &Arc<Group> {
+        &self.0
+    }
+}
+
+impl Drop for OpenGroup {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.0);
+        state.open -= 1;
+        let waker = if state.open == 0 { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     EmitError, SocketRef,
-    acks::{AckStream, Group},
+    acks::{AckStream, Group, OpenGroup},
     namespace::NamespaceShared,
     order::{Done, How},
     outgoing::{Named, Outgoing, Typed},
@@ -193,21 +193,11 @@ impl Broadcast {
         event: &impl Outgoing,
         group: Option<&Arc<Group>>,
     ) -> Result<Vec<Arc<Done>>, EmitError> {
-        let begun = self.publish_all(event, group);
-        if let Some(group) = group {
-            group.seal();
-        }
-        begun
-    }
-
-    fn publish_all(
-        &self,
-        event: &impl Outgoing,
-        group: Option<&Arc<Group>>,
-    ) -> Result<Vec<Arc<Done>>, EmitError> {
+        // Not complete before all namespaces have it.
+        let _open = group.map(OpenGroup::new);
         let publish = |namespace: Arc<NamespaceShared>| {
             let timeout = self.timeout.unwrap_or(namespace.options().ack_timeout);
-            let ack = group.map(|group| (namespace.next_ack(), timeout, Arc::clone(group)));
+            let ack = group.map(|group| (namespace.next_ack(), timeout, OpenGroup::new(group)));
             let body = namespace.encode(event, ack.as_ref().map(|(id, ..)| *id))?;
             let how = How { volatile: self.volatile, direct: false, ack };
             namespace.publish(&self.target, body, how)

@@ -24,7 +24,8 @@ use crate::waiters::{Shareable, Ticket, Waiters};
 
 /// Future of an event that waits for room. Made by `emit`.
 ///
-/// Cancel safe: the event is queued if and only if the future has completed with `Ok`. It was encoded before.
+/// Cancel safe: the event is queued if and only if the future has completed with `Ok`. It was encoded before. With
+/// [recovery](super::IoBuilder::recovery) one that has its turn is sent even if the future is dropped.
 #[must_use = "futures do nothing unless polled"]
 pub struct Emit {
     socket: Arc<SocketShared>,
@@ -47,7 +48,7 @@ enum State {
 pub(super) enum Mode {
     Event,
     Volatile,
-    Ack(AckId, Time, Answer),
+    Ack { id: AckId, deadline: Time, answer: Answer, volatile: bool },
 }
 
 impl Emit {
@@ -63,6 +64,12 @@ impl Emit {
         };
         Self { socket: Arc::clone(socket), state, mode, ticket: Ticket::default() }
     }
+
+    /// One that has nothing to send.
+    pub(super) fn done(socket: &Arc<SocketShared>) -> Self {
+        let (state, ticket) = (State::Message(None), Ticket::default());
+        Self { socket: Arc::clone(socket), state, mode: Mode::Event, ticket }
+    }
 }
 
 impl Future for Emit {
@@ -74,6 +81,11 @@ impl Future for Emit {
             return match state {
                 State::Failed(error) => Poll::Ready(Err(error.clone().into())),
                 State::Message(None) => Poll::Ready(Ok(())),
+                // It never waits.
+                State::Message(message) if matches!(mode, Mode::Volatile) => {
+                    let message = message.take().unwrap_or_else(|| Encoded::group([]));
+                    Poll::Ready(socket.emit_volatile(message))
+                }
                 State::Message(message) => socket.poll_emit(cx, ticket, message, mode),
                 State::Args(args) => {
                     let volatile = matches!(mode, Mode::Volatile);
@@ -106,7 +118,10 @@ impl SocketShared {
             match mode {
                 Mode::Event => connection.emit(slot, encoded, session),
                 Mode::Volatile => connection.emit_volatile(slot, encoded, session),
-                Mode::Ack(id, deadline, answer) => {
+                Mode::Ack { volatile: true, .. } if !session.is_idle() => {
+                    Err(TryEmitError { message: encoded, reason: EmitError::NotIdle })
+                }
+                Mode::Ack { id, deadline, answer, .. } => {
                     connection.emit_with_ack(slot, encoded, *id, *deadline, answer.clone(), session)
                 }
             }

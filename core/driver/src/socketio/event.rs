@@ -2,7 +2,6 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use bytes::Bytes;
 use enginewire_socketio::{AckId, EventError};
 use serde::{Deserialize, Serialize};
 
@@ -77,11 +76,14 @@ impl Ack {
     /// # Errors
     ///
     /// The payload cannot be encoded, or the socket is disconnected.
-    pub async fn send<P: Serialize + ?Sized>(self, payload: &P) -> Result<(), EmitError> {
-        match self.emit(payload, Vec::new()) {
-            Some(emit) => emit.await,
-            None => Ok(()),
-        }
+    pub fn send<P: Serialize + ?Sized>(self, payload: &P) -> Emit {
+        let Self { id, socket } = self;
+        let Some(id) = id else { return Emit::done(&socket) };
+        let parser = socket.parser();
+        let message = with_encoder(|encoder| {
+            encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
+        });
+        Emit::new(&socket, message.map(Body::Message), Mode::Event)
     }
 
     /// Sends the acknowledgement if there is room.
@@ -96,15 +98,6 @@ impl Ack {
             encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
         })?;
         socket.emit_message(message)
-    }
-
-    fn emit<P: Serialize + ?Sized>(&self, payload: &P, attachments: Vec<Bytes>) -> Option<Emit> {
-        let id = self.id?;
-        let parser = self.socket.parser();
-        let message = with_encoder(|encoder| {
-            encoder.ack(parser, self.socket.namespace.name(), id, payload, attachments)
-        });
-        Some(Emit::new(&self.socket, message.map(Body::Message), Mode::Event))
     }
 }
 

@@ -125,17 +125,14 @@ impl Io {
 
     /// Returns the namespace of this name. The first call makes it.
     ///
-    /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made.
+    /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made. A name that
+    /// matches a pattern is a namespace of that, see [`namespaces`](Self::namespaces).
     pub fn namespace(&self, name: &str) -> Namespace {
         let name = match name.starts_with('/') {
             true => name.to_owned(),
             false => format!("/{name}"),
         };
-        let mut namespaces = lock(&self.shared.namespaces);
-        let shared = namespaces.entry(name.as_str().into()).or_insert_with(|| {
-            NamespaceShared::new(&name, &self.shared, None, Parameters::default())
-        });
-        Namespace::new(Arc::clone(shared))
+        Namespace::new(self.shared.named(&name))
     }
 
     /// Returns all namespaces whose names match a [`Pattern`], such as `/project/{id}`.
@@ -175,7 +172,8 @@ impl Io {
 
     /// Returns the namespace of this name, if it exists.
     ///
-    /// It may be one that a client asked for, and that matches a pattern.
+    /// It may be one that a client asked for, and that matches a pattern. Such a one goes with its last client, unless
+    /// [`namespace`](Self::namespace) was called for it.
     pub fn find(&self, name: &str) -> Option<Namespace> {
         lock(&self.shared.namespaces).get(name).map(|shared| Namespace::new(Arc::clone(shared)))
     }
@@ -304,7 +302,8 @@ impl IoBuilder {
     ///
     /// A socket that comes back within the window has the id, the rooms and the data that it had, and gets the events
     /// that it missed. See [`SocketRef::recovered`](super::SocketRef::recovered). Volatile events and events to be
-    /// acknowledged are not recovered. Events to single sockets then take their turn with the broadcasts of the
+    /// acknowledged are not recovered. A namespace of a pattern forgets its sockets when the last client leaves, unless
+    /// [empty ones are kept](Self::keep_empty_namespaces). Events to single sockets then take their turn with the broadcasts of the
     /// namespace, so that all have one order.
     pub fn recovery(mut self, recovery: RecoveryConfig) -> Self {
         self.options.recovery = Some(recovery);
@@ -319,6 +318,27 @@ impl IoBuilder {
 }
 
 impl IoShared {
+    /// Returns the namespace that the application asks for, which is kept from then on.
+    fn named(self: &Arc<Self>, name: &str) -> Arc<NamespaceShared> {
+        let dynamic = lock(&self.dynamic).clone();
+        let matching = dynamic.iter().find_map(|dynamic| match &**dynamic {
+            Dynamic::Pattern(pattern, parent) => Some((parent, pattern.parameters(name)?)),
+            Dynamic::Function(..) => None,
+        });
+        let mut namespaces = lock(&self.namespaces);
+        let namespace = namespaces.entry(name.into()).or_insert_with(|| match matching {
+            Some((parent, parameters)) => {
+                let parent = Some(Arc::clone(parent));
+                let child = NamespaceShared::new(name, self, parent.clone(), parameters);
+                parent.iter().for_each(|parent| parent.add_child(&child));
+                child
+            }
+            None => NamespaceShared::new(name, self, None, Parameters::default()),
+        });
+        namespace.is_pinned.store(true, Ordering::Relaxed);
+        Arc::clone(namespace)
+    }
+
     /// Finds the namespace that a client asks for.
     pub(super) fn find(self: &Arc<Self>, name: &str) -> Option<Found> {
         if let Some(namespace) = lock(&self.namespaces).get(name) {
@@ -449,7 +469,8 @@ impl Drop for NamespaceUse {
             return;
         }
         let mut namespaces = lock(&io.namespaces);
-        if namespace.clients.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let is_last = namespace.clients.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_last && !namespace.is_pinned.load(Ordering::Relaxed) {
             let removed = namespaces.remove(namespace.name());
             drop(namespaces);
             drop(removed);

@@ -1,10 +1,10 @@
 //! How clients come into a namespace, how they leave, and how they come back.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicBool};
 
 use enginewire::{Encoded, Revision};
 use enginewire_socketio::{
-    DisconnectReason, PrivateId, Room, Slot, SocketId,
+    ConnectError, DisconnectReason, PrivateId, Room, Slot, SocketId,
     adapter::{Kept, RecoveryConfig, Restored},
     payload::Payload,
 };
@@ -15,7 +15,7 @@ use super::{
     layer::SocketIoLayer,
     namespace::ConnectRequest,
     order::{Order, SocketData},
-    session::{Session, Task},
+    session::{Session, Task, caught},
     socket::SocketShared,
 };
 use crate::{sync::lock, trace::trace, waiters::Shareable};
@@ -63,17 +63,27 @@ impl Session {
         {
             return;
         }
-        match request.namespace.authorize(request.clone()) {
-            Some(authorizing) => {
+        match caught(|| request.namespace.authorize(request.clone())) {
+            None => self.refuse(slot, &ConnectError::new("internal error")),
+            Some(Some(authorizing)) => {
                 self.push_task(slot, Task::Authorize(authorizing, Box::new(request)))
             }
-            None => self.accept(slot, request, Arc::new(())),
+            Some(None) => self.accept(slot, request, Arc::new(())),
         }
     }
 
     /// Connects a client that has come back, with what it had. Returns false if it is not one.
     fn recover(&mut self, slot: Slot, request: &ConnectRequest) -> bool {
         let Some(claim) = Claim::of(request) else { return false };
+        // One that no longer waits must not take out what it may come back for.
+        let connecting = self
+            .cell
+            .with_layer(|layer: &mut SocketIoLayer, _| layer.connection.is_connecting(slot));
+        if connecting != Some(true) {
+            return false;
+        }
+        // Dropped behind the lock: it may be the last, and the application's.
+        let mut _data = None;
         let mut order = lock(&request.namespace.order);
         let now = order.set_now(self.cell.now());
         let Some(recovery) = &mut order.recovery else { return false };
@@ -90,10 +100,17 @@ impl Session {
         let restored = recovery.restore(now, &claim.pid, claim.offset.as_deref());
         let is_recovered = match restored {
             Ok(Restored { id, rooms, data, missed, .. }) => {
+                _data = Some(Arc::clone(&data));
+                let kept = Kept { pid: claim.pid, rooms: rooms.clone(), data: Arc::clone(&data) };
                 let pid = Some(claim.pid);
                 let missed = missed.into_iter().map(|missed| missed.event).collect();
                 let joining = Joining { id, pid, rooms, data, missed, is_recovered: true };
-                self.admit(slot, request.clone(), joining, &mut order)
+                let is_admitted = self.admit(slot, request.clone(), joining, &mut order);
+                // It has left at this very moment.
+                if let (false, Some(recovery)) = (is_admitted, &mut order.recovery) {
+                    recovery.keep(now, kept);
+                }
+                is_admitted
             }
             Err(_) => false,
         };
@@ -127,6 +144,8 @@ impl Session {
         let rooms = lock(&request.rooms).drain(..).map(Room::from).collect();
         let joining = Joining { id, pid, rooms, data, missed: Vec::new(), is_recovered: false };
         let namespace = Arc::clone(&request.namespace);
+        // Dropped behind the lock: it may be the last, and the application's.
+        let _data = Arc::clone(&joining.data);
         let is_admitted = self.admit(slot, request, joining, &mut lock(&namespace.order));
         if is_admitted {
             self.start(slot);
@@ -171,6 +190,7 @@ impl Session {
             is_recovered,
             pid,
             reason,
+            is_handed_over: AtomicBool::new(false),
             member: OnceLock::new(),
             left: Mutex::default(),
         });
@@ -196,7 +216,8 @@ impl Session {
     /// Hands a socket that was admitted to the application.
     fn start(&mut self, slot: Slot) {
         let socket = self.sockets.iter().find(|socket| socket.slot == slot);
-        if let Some(serving) = socket.and_then(|socket| socket.namespace.hand_over(socket)) {
+        let hand_over = |socket: &Arc<SocketShared>| socket.namespace.hand_over(socket);
+        if let Some(serving) = socket.and_then(hand_over) {
             self.push_task(slot, Task::Serve(serving));
         }
     }

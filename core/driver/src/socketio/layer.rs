@@ -15,7 +15,11 @@ use enginewire_socketio::{
 };
 
 use super::acks::Answer;
-use crate::{cell::Sessions, wakes::register};
+use crate::{
+    cell::Sessions,
+    wakers::{WakerKey, WakerSet},
+    wakes::register,
+};
 
 /// The connection of a client, which the lock of its session guards.
 ///
@@ -43,7 +47,7 @@ struct Waiting {
     slot: Slot,
     receiver: Option<Waker>,
     /// Those in `closed`.
-    closed: Vec<Waker>,
+    closed: WakerSet,
     reason: Arc<OnceLock<DisconnectReason>>,
 }
 
@@ -80,14 +84,21 @@ impl SocketIoLayer {
                 ConnectionEvent::Connect(slot, request) => {
                     self.tell(News::Connect(slot, request), cx)
                 }
-                ConnectionEvent::Cancelled(slot) => self.tell(News::Cancelled(slot), cx),
+                ConnectionEvent::Cancelled(slot) => {
+                    // A client that asks and cancels again and again makes no news.
+                    let is_it = |news: &News| matches!(news, News::Connect(of, _) if *of == slot);
+                    match self.news.iter().position(is_it) {
+                        Some(index) => drop(self.news.remove(index)),
+                        None => self.tell(News::Cancelled(slot), cx),
+                    }
+                }
                 ConnectionEvent::Disconnected(slot, reason) => {
                     if let Some(socket) = self.socket(slot) {
                         let _ = socket.reason.set(reason);
-                        let wakers = socket.receiver.take().into_iter();
-                        wakers
-                            .chain(std::mem::take(&mut socket.closed))
-                            .for_each(|waker| cx.wake(waker));
+                        if let Some(waker) = socket.receiver.take() {
+                            cx.wake(waker);
+                        }
+                        socket.closed.drain().for_each(|waker| cx.wake(waker));
                     }
                     self.tell(News::Disconnected(slot, reason), cx);
                 }
@@ -106,7 +117,7 @@ impl SocketIoLayer {
     pub(super) fn insert(&mut self, slot: Slot, reason: Arc<OnceLock<DisconnectReason>>) {
         // Nearly all clients have one.
         self.sockets.reserve_exact(1);
-        self.sockets.push(Waiting { slot, receiver: None, closed: Vec::new(), reason });
+        self.sockets.push(Waiting { slot, receiver: None, closed: WakerSet::default(), reason });
     }
 
     /// The application has let go of a socket.
@@ -128,11 +139,16 @@ impl SocketIoLayer {
     }
 
     /// Has the task that polls woken at the end of the socket.
-    pub(super) fn wait_for_end(&mut self, slot: Slot, cx: &Context<'_>) {
-        if let Some(socket) = self.socket(slot)
-            && !socket.closed.iter().any(|waker| waker.will_wake(cx.waker()))
-        {
-            socket.closed.push(cx.waker().clone());
+    pub(super) fn wait_for_end(&mut self, slot: Slot, key: &mut WakerKey, cx: &Context<'_>) {
+        if let Some(socket) = self.socket(slot) {
+            socket.closed.register(key, cx.waker());
+        }
+    }
+
+    /// Forgets a task that waits for the end of the socket.
+    pub(super) fn forget_end(&mut self, slot: Slot, key: WakerKey) {
+        if let Some(socket) = self.socket(slot) {
+            socket.closed.remove(key);
         }
     }
 }

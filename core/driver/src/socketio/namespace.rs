@@ -2,14 +2,13 @@
 
 use std::{
     any::Any,
-    collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     marker::PhantomData,
     pin::Pin,
     sync::{
         Arc, Mutex, OnceLock, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -30,9 +29,10 @@ use super::{
     io::Options,
     order::Order,
     rooms::Rooms,
+    session::{caught, poll_task},
     socket::{SocketShared, decode_auth},
 };
-use crate::{backlog::Backlog, handshake::Handshake, sync::lock, wakers::WakerKey};
+use crate::{backlog::Backlog, handshake::Handshake, sync::lock, trace::trace, wakers::WakerKey};
 
 /// One namespace. Cheap to clone.
 ///
@@ -73,10 +73,14 @@ pub(crate) struct NamespaceShared {
     authorize: OnceLock<AuthorizeHook>,
     serve: Mutex<Option<ServeHook>>,
     pub(super) backlog: Backlog<Arc<SocketShared>>,
+    /// The application has begun to take sockets out of the backlog.
+    is_accepting: AtomicBool,
     /// Values of the pattern's parameters.
     pub(super) parameters: Parameters,
     /// Namespaces of clients that match the pattern of this one.
     children: Mutex<Vec<Weak<NamespaceShared>>>,
+    /// The application holds it, so it does not go with its last client.
+    pub(super) is_pinned: AtomicBool,
     /// Clients that are connected, or ask to be.
     pub(super) clients: AtomicUsize,
 }
@@ -111,6 +115,8 @@ impl NamespaceShared {
             authorize: OnceLock::new(),
             serve: Mutex::default(),
             backlog: Backlog::new(options.backlog),
+            is_accepting: AtomicBool::new(false),
+            is_pinned: AtomicBool::new(false),
             parameters,
             children: Mutex::default(),
             clients: AtomicUsize::new(0),
@@ -154,18 +160,40 @@ impl NamespaceShared {
     }
 
     /// Hands a socket to the application: a task to be run, or nothing if it waits for `accept`.
+    ///
+    /// Sockets of a namespace that nothing accepts stay where they are.
     pub(super) fn hand_over(&self, socket: &Arc<SocketShared>) -> Option<Serving> {
-        let serve = lock(&self.serve).clone();
-        if let Some(serve) = serve {
-            return serve(Arc::clone(socket));
+        let host = self.parent.as_deref().unwrap_or(self);
+        let serve = lock(&host.serve).clone();
+        if let Some(serve) = serve.filter(|_| socket.hand_over()) {
+            return caught(|| serve(Arc::clone(socket))).flatten();
         }
-        if let Some(parent) = &self.parent {
-            return parent.hand_over(socket);
-        }
-        if let Err(socket) = self.backlog.push(Arc::clone(socket), || true) {
-            socket.release();
+        if host.is_accepting.load(Ordering::SeqCst) {
+            host.offer(socket);
         }
         None
+    }
+
+    /// Queues a socket for `accept`, once.
+    fn offer(&self, socket: &Arc<SocketShared>) {
+        if !socket.hand_over() {
+            return;
+        }
+        if let Err(socket) = self.backlog.push(Arc::clone(socket), || true) {
+            trace!(WARN, namespace = self.name(), "a socket is disconnected: too many wait");
+            socket.release();
+        }
+    }
+
+    /// Begins to queue sockets for `accept`, those too that are connected already.
+    fn begin_to_accept(self: &Arc<Self>) {
+        if self.is_accepting.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for namespace in self.reached() {
+            let selection = lock(&namespace.adapter).select(&Target::all());
+            selection.iter().for_each(|(_, socket)| self.offer(socket));
+        }
     }
 
     /// Returns the namespaces that a broadcast of this one reaches.
@@ -265,7 +293,8 @@ impl Namespace {
     /// same client go on meanwhile. What it returns is the data of the socket, see [`SocketRef::data`]. An error
     /// refuses the client, which has it in its `connect_error` event.
     ///
-    /// To be called once for a namespace, before the server is bound.
+    /// To be called once for a namespace, before the server is bound. Sockets are accepted by the handle that it returns;
+    /// one that was there before accepts them without their data.
     ///
     /// # Panics
     ///
@@ -295,10 +324,12 @@ impl<D: Any + Send + Sync> Namespace<D> {
     /// Accepts the next socket. `None` once the server is closing, and all sockets have been accepted.
     ///
     /// Sockets wait with their events, so that nothing is lost before [`Socket::recv`]. If as many wait as
-    /// [`IoBuilder::backlog`](super::IoBuilder::backlog) says, further ones are disconnected.
+    /// [`IoBuilder::backlog`](super::IoBuilder::backlog) says, further ones are disconnected. In a namespace that nothing
+    /// accepts, clients stay connected and get broadcasts; their events are not read.
     ///
     /// Cancel safe: a socket is either returned or still there.
     pub async fn accept(&self) -> Option<Socket<D>> {
+        self.shared.begin_to_accept();
         loop {
             let mut accepting = Accepting { shared: &self.shared, key: None };
             let socket = poll_fn(|cx| accepting.poll(cx)).await?;
@@ -314,7 +345,8 @@ impl<D: Any + Send + Sync> Namespace<D> {
     /// they must not block. One that panics disconnects its socket, and nothing else. Sockets that wait already are
     /// served by this future itself.
     ///
-    /// Dropped, further sockets wait for [`accept`](Self::accept). Those that are served go on.
+    /// Dropped, further sockets wait for [`accept`](Self::accept). Those that it serves itself are disconnected, and the
+    /// others go on. A second call takes the place of the first for new sockets.
     pub async fn serve<F>(&self, session: impl Fn(Socket<D>) -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -325,21 +357,17 @@ impl<D: Any + Send + Sync> Namespace<D> {
             let future = Box::pin(session(Socket::new(shared)?));
             Some(Serving { future, _counted: Counted::new(&counting) })
         });
-        let _reset = Reset { shared: &self.shared };
         *lock(&self.shared.serve) = Some(Arc::clone(&hook));
-        let waiting = self.shared.backlog.drain();
-        let mut here: VecDeque<_> = waiting.into_iter().filter_map(|socket| hook(socket)).collect();
-        drop(hook);
+        let _reset = Reset { shared: &self.shared, hook: Arc::clone(&hook) };
+        self.shared.begin_to_accept();
+        // Those that came before the hook are served here.
+        let mut here = Vec::new();
         let mut accepting = Accepting { shared: &self.shared, key: None };
         poll_fn(|cx| {
-            here.retain_mut(|serving| {
-                super::session::poll_task(&mut serving.future, cx).is_pending()
-            });
-            // One that came between the hook and the backlog.
             while let Poll::Ready(Some(socket)) = accepting.poll(cx) {
-                let serve = lock(&self.shared.serve).clone();
-                here.extend(serve.and_then(|serve| serve(socket)));
+                here.extend(caught(|| hook(socket)).flatten());
             }
+            here.retain_mut(|serving| poll_task(&mut serving.future, cx).is_pending());
             if !self.shared.is_closed() || !here.is_empty() {
                 return Poll::Pending;
             }
@@ -392,11 +420,14 @@ impl Drop for Accepting<'_> {
 /// Takes the hook of `serve` away again.
 struct Reset<'a> {
     shared: &'a NamespaceShared,
+    hook: ServeHook,
 }
 
 impl Drop for Reset<'_> {
     fn drop(&mut self) {
-        *lock(&self.shared.serve) = None;
+        // Another `serve` may have taken its place.
+        let hook = lock(&self.shared.serve).take_if(|hook| Arc::ptr_eq(hook, &self.hook));
+        drop(hook);
     }
 }
 

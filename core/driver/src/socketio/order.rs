@@ -9,13 +9,13 @@ use std::{
 
 use enginewire::{Encoded, Time};
 use enginewire_socketio::{
-    AckId, Args, DisconnectReason, EncodeError,
+    AckId, Args, DisconnectReason, EncodeError, TryEmitError,
     adapter::{Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
 };
 
 use super::{
     EmitError,
-    acks::{Answer, Group},
+    acks::{Answer, OpenGroup},
     broadcast::Delivered,
     io::Overflow,
     namespace::NamespaceShared,
@@ -47,12 +47,12 @@ struct Work {
 }
 
 /// How an event is delivered.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct How {
     pub(super) volatile: bool,
     /// It goes to one socket alone, which had room.
     pub(super) direct: bool,
-    pub(super) ack: Option<(AckId, Duration, Arc<Group>)>,
+    pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
 }
 
 /// The outcome of a [`Work`], and the task that waits for it.
@@ -192,8 +192,7 @@ impl NamespaceShared {
 
     fn deliver(&self, work: &Work) -> Delivered {
         let mut delivered = Delivered::default();
-        let How { volatile, direct, .. } = work.how;
-        let disconnects = !volatile && (direct || self.options().overflow == Overflow::Disconnect);
+        let disconnects = !work.how.volatile && self.options().overflow == Overflow::Disconnect;
         for (_, member) in work.selection.iter() {
             match member.deliver(work) {
                 Ok(()) => delivered.sockets += 1,
@@ -213,15 +212,20 @@ impl SocketShared {
     fn deliver(&self, work: &Work) -> Result<(), EmitError> {
         let message = work.message.clone();
         let Some((id, timeout, group)) = &work.how.ack else {
-            return match work.how.volatile {
-                true => self.emit_volatile(message),
-                false => self.emit_message(message),
+            return match work.how {
+                How { volatile: true, .. } => self.emit_volatile(message),
+                How { direct: true, .. } => self.emit_late(message),
+                _ => self.emit_message(message),
             };
         };
+        let (group, volatile) = (group.group(), work.how.volatile);
         group.expect();
         let deadline = self.cell.now() + *timeout;
         let answer = Answer::Many(Arc::clone(group), self.id.clone());
         let sent = self.try_send(|layer, cx| {
+            if volatile && !cx.session.is_idle() {
+                return Err(TryEmitError { message, reason: EmitError::NotIdle });
+            }
             layer.connection.emit_with_ack(self.slot, message, *id, deadline, answer, cx.session)
         });
         if let Err(error) = &sent {

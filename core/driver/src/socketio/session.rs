@@ -102,7 +102,7 @@ impl Session {
                 let find = search.run(Arc::clone(&self.io), asked);
                 self.push_task(slot, Task::Find(find, Box::new(request)));
             }
-            None => self.refuse(slot, &ConnectError::new("Invalid namespace")),
+            None => self.refuse(slot, &ConnectError::invalid_namespace()),
         }
     }
 
@@ -124,11 +124,11 @@ impl Session {
         self.namespaces.retain(|(of, _)| *of != slot);
     }
 
-    fn refuse(&mut self, slot: Slot, error: &ConnectError) {
+    pub(super) fn refuse(&mut self, slot: Slot, error: &ConnectError) {
         self.let_go(slot);
         trace!(DEBUG, session = self.cell.id(), error = error.message(), "client refused");
         self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
-            layer.connection.refuse(cx.now, slot, error, cx.session);
+            layer.connection.refuse(slot, error, cx.session);
             layer.settle(cx);
         });
     }
@@ -149,7 +149,7 @@ impl Session {
             Outcome::Found(Some(namespace), request) => {
                 self.authorize(slot, namespace, request.auth);
             }
-            Outcome::Found(None, _) => self.refuse(slot, &ConnectError::new("Invalid namespace")),
+            Outcome::Found(None, _) => self.refuse(slot, &ConnectError::invalid_namespace()),
             Outcome::Authorized(Ok(data), request) => self.accept(slot, request, data),
             Outcome::Authorized(Err(error), _) => self.refuse(slot, &error),
             Outcome::Panicked => {
@@ -193,14 +193,20 @@ pub(super) fn poll_task<T>(
     task: &mut Pin<Box<dyn Future<Output = T> + Send>>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<T>> {
-    match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(Some(result)),
-        Err(_) => {
-            trace!(ERROR, "a task of the application has panicked");
-            Poll::Ready(None)
-        }
+    match caught(|| task.as_mut().poll(cx)) {
+        Some(Poll::Pending) => Poll::Pending,
+        Some(Poll::Ready(result)) => Poll::Ready(Some(result)),
+        None => Poll::Ready(None),
     }
+}
+
+/// Calls a function of the application. `None` if it panics.
+pub(super) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(call));
+    if result.is_err() {
+        trace!(ERROR, "a function or task of the application has panicked");
+    }
+    result.ok()
 }
 
 impl Future for Session {
@@ -223,7 +229,8 @@ impl Future for Session {
                 Poll::Pending => index += 1,
                 Poll::Ready(outcome) => {
                     let slot = *slot;
-                    drop(this.tasks.swap_remove(index));
+                    let task = this.tasks.swap_remove(index);
+                    caught(|| drop(task));
                     this.finish(slot, outcome, cx);
                 }
             }

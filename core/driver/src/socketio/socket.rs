@@ -1,14 +1,17 @@
 //! The application's handles on a socket.
 
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt,
     future::poll_fn,
     marker::PhantomData,
     net::SocketAddr,
     ops::Deref,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -35,7 +38,10 @@ use super::{
     outgoing::{Body, Named, Typed},
     rooms::Rooms,
 };
-use crate::{cell::SessionCell, handshake::Handshake, sync::lock, waiters::Shareable};
+use crate::{
+    cell::SessionCell, handshake::Handshake, sync::lock, trace::trace, waiters::Shareable,
+    wakers::WakerKey,
+};
 
 /// One client in one namespace, for the task that receives.
 ///
@@ -73,6 +79,8 @@ pub(crate) struct SocketShared {
     pub(super) pid: Option<PrivateId>,
     /// Why it is disconnected, once it is.
     pub(super) reason: Arc<OnceLock<DisconnectReason>>,
+    /// The application has it.
+    pub(super) is_handed_over: AtomicBool,
     /// The place in the adapter.
     pub(super) member: OnceLock<MemberKey>,
     /// The rooms that it was in when it was disconnected.
@@ -95,7 +103,23 @@ impl SocketShared {
     }
 
     pub(super) fn emit_volatile(&self, message: Encoded) -> Result<(), EmitError> {
-        self.try_send(|layer, cx| layer.connection.emit_volatile(self.slot, message, cx.session))
+        let sent = self
+            .try_send(|layer, cx| layer.connection.emit_volatile(self.slot, message, cx.session));
+        // Behind tasks that wait for room, too.
+        sent.map_err(|error| match error {
+            EmitError::Full { .. } => EmitError::NotIdle,
+            error => error,
+        })
+    }
+
+    /// Queues an event for which there was room a moment ago.
+    pub(super) fn emit_late(&self, message: Encoded) -> Result<(), EmitError> {
+        let sent =
+            self.with(|layer, cx| layer.connection.emit_late(self.slot, message, cx.session));
+        match sent {
+            Some(sent) => sent.map_err(|error| error.reason),
+            None => Err(EmitError::Disconnected),
+        }
     }
 
     /// Sends with `send` if there is room that no task waits for.
@@ -124,6 +148,11 @@ impl SocketShared {
         }
     }
 
+    /// Returns whether a handle with data of this type is one of this socket. One without data always is.
+    fn fits<D: Any>(&self) -> bool {
+        self.data.is::<D>() || TypeId::of::<D>() == TypeId::of::<()>()
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.with(|layer, _| layer.connection.is_connected(self.slot)).unwrap_or(false)
     }
@@ -147,6 +176,11 @@ impl SocketShared {
 
     pub(super) fn forget_ack(&self, id: AckId) {
         self.with(|layer, _| layer.connection.forget_ack(self.slot, id));
+    }
+
+    /// Notes that the application has the socket. Returns false if it had it before.
+    pub(super) fn hand_over(&self) -> bool {
+        !self.is_handed_over.swap(true, Ordering::SeqCst)
     }
 
     /// The application has let go of the socket.
@@ -193,10 +227,14 @@ impl SocketShared {
 }
 
 impl<D: Any + Send + Sync> Socket<D> {
-    /// Wraps a socket, if its data are of this type.
+    /// Wraps a socket, if its data are of this type, or if the application does not want them.
     pub(super) fn new(shared: Arc<SocketShared>) -> Option<Self> {
-        let fits = shared.data.is::<D>();
+        let fits = shared.fits::<D>();
+        // Dropped, it disconnects the client.
         let socket = Self { handle: SocketRef { shared, data: PhantomData } };
+        if !fits {
+            trace!(ERROR, "the data of a socket are of another type than its namespace's handle");
+        }
         fits.then_some(socket)
     }
 }
@@ -255,7 +293,7 @@ impl std::error::Error for UnknownEvent {}
 
 impl<D: Any + Send + Sync> SocketRef<D> {
     pub(super) fn new(shared: Arc<SocketShared>) -> Option<Self> {
-        shared.data.is::<D>().then_some(Self { shared, data: PhantomData })
+        shared.fits::<D>().then_some(Self { shared, data: PhantomData })
     }
 
     /// Returns the data, see [`Namespace::authorize`].
@@ -263,9 +301,11 @@ impl<D: Any + Send + Sync> SocketRef<D> {
     /// # Panics
     ///
     /// Never: a handle is only made where the type fits.
-    #[expect(clippy::expect_used, reason = "both constructors check the type")]
+    #[expect(clippy::expect_used, reason = "all constructors check the type, or have `D = ()`")]
     pub fn data(&self) -> &D {
-        self.shared.data.downcast_ref().expect("the type was checked")
+        let nothing: &dyn Any = &();
+        let data = self.shared.data.downcast_ref().or_else(|| nothing.downcast_ref());
+        data.expect("the type was checked")
     }
 }
 
@@ -342,20 +382,8 @@ impl<D> SocketRef<D> {
     ///
     /// Cancel safe: it changes nothing.
     pub async fn closed(&self) -> DisconnectReason {
-        let slot = self.shared.slot;
-        poll_fn(|cx| {
-            // Under the lock that the end is told under.
-            self.shared
-                .with(|layer, _| match self.reason() {
-                    Some(reason) => Poll::Ready(reason),
-                    None => {
-                        layer.wait_for_end(slot, cx);
-                        Poll::Pending
-                    }
-                })
-                .unwrap_or(Poll::Ready(DisconnectReason::ForcedClose))
-        })
-        .await
+        let mut closing = Closing { shared: &self.shared, key: None };
+        poll_fn(|cx| closing.poll(cx)).await
     }
 
     /// Sends an event, waiting for room if there is none.
@@ -476,6 +504,35 @@ impl<D> SocketRef<D> {
     }
 }
 
+/// Waits for the end of a socket.
+struct Closing<'a> {
+    shared: &'a SocketShared,
+    key: WakerKey,
+}
+
+impl Closing<'_> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<DisconnectReason> {
+        let Self { shared, key } = self;
+        // Under the lock that the end is told under.
+        let polled = shared.with(|layer, _| match shared.reason.get() {
+            Some(&reason) => Poll::Ready(reason),
+            None => {
+                layer.wait_for_end(shared.slot, key, cx);
+                Poll::Pending
+            }
+        });
+        polled.unwrap_or(Poll::Ready(DisconnectReason::ForcedClose))
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if self.key.is_some() {
+            self.shared.with(|layer, _| layer.forget_end(self.shared.slot, self.key));
+        }
+    }
+}
+
 /// Sends to one socket with options.
 #[must_use = "an emitter does nothing by itself"]
 #[derive(Clone)]
@@ -567,7 +624,8 @@ impl Emitter<'_> {
         let timeout = self.timeout.unwrap_or(shared.namespace.options().ack_timeout);
         let deadline = shared.cell.now() + timeout;
         let pending = Arc::new(Pending::default());
-        let mode = Mode::Ack(id, deadline, Answer::One(Arc::clone(&pending)));
+        let answer = Answer::One(Arc::clone(&pending));
+        let mode = Mode::Ack { id, deadline, answer, volatile: self.volatile };
         AckFuture::new(Emit::new(shared, message, mode), pending, id, Arc::clone(shared), decode)
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     parser::PacketError,
-    payload::{EncodeError, Value},
+    payload::{EncodeError, Payload, Value},
     reason::DisconnectReason,
 };
 
@@ -56,6 +56,22 @@ impl ConnectError {
     /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Returns what clients of Socket.IO 2.x expect: the data, or else the message alone.
+    ///
+    /// Of a namespace that does not exist they are told as all others are.
+    pub(super) fn payload_for_old_clients(&self) -> Payload {
+        match &self.data {
+            _ if self.message == INVALID_NAMESPACE => Payload::of(self),
+            Some(data) => Payload::of(data),
+            None => Payload::of(self.message.as_str()),
+        }
+    }
+
+    /// Response to a client that asks for a namespace that does not exist.
+    pub fn invalid_namespace() -> Self {
+        Self::new(INVALID_NAMESPACE)
     }
 }
 
@@ -132,3 +148,6 @@ pub enum Fault {
     #[error("the client takes no responses")]
     TakesNoResponses,
 }
+
+/// The reference's words, for which clients look.
+const INVALID_NAMESPACE: &str = "Invalid namespace";

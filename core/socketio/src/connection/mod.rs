@@ -67,6 +67,8 @@ pub struct Connection<T> {
     left: Vec<Text>,
     /// Responses that found no room. Nothing overtakes them.
     waiting: VecDeque<Encoded>,
+    /// At most as many of those are events that a client had missed.
+    missed: usize,
     /// What the parts count for of a packet that is not complete.
     unread: usize,
     connect_deadline: Option<Time>,
@@ -110,6 +112,7 @@ impl<T> Connection<T> {
             serial: 0,
             left: Vec::new(),
             waiting: VecDeque::new(),
+            missed: 0,
             unread: 0,
             connect_deadline: Some(now + config.connect_timeout),
             readable: VecDeque::new(),
@@ -204,7 +207,7 @@ impl<T> Connection<T> {
                         self.cancel(index);
                     }
                     let auth = auth.or_else(|| auth_of_query(&query));
-                    self.handle_connect(now, ConnectRequest { namespace, auth }, session);
+                    self.handle_connect(ConnectRequest { namespace, auth }, session);
                 }
             },
             (PacketData::ConnectError(_), ..) => {
@@ -240,12 +243,12 @@ impl<T> Connection<T> {
         0
     }
 
-    fn handle_connect(&mut self, now: Time, request: ConnectRequest, session: &mut impl Session) {
+    fn handle_connect(&mut self, request: ConnectRequest, session: &mut impl Session) {
         self.left.retain(|namespace| *namespace != request.namespace);
         let taken = self.slots.iter().filter(|entry| entry.state != State::Free).count();
         if taken >= self.config.max_namespaces {
             let error = ConnectError::new("too many namespaces");
-            return self.send_connect_error(now, request.namespace, &error, session);
+            return self.send_connect_error(request.namespace, &error, session);
         }
         self.request(request);
     }
@@ -301,7 +304,8 @@ impl<T> Connection<T> {
         let namespace = entry.namespace.clone();
         self.connect_deadline = None;
         for message in missed {
-            self.respond(message, session);
+            self.missed += 1;
+            self.queue(message, session);
         }
         // Clients of 2.x know their ids themselves.
         let payload = (self.revision == Revision::V4).then(|| {
@@ -317,19 +321,13 @@ impl<T> Connection<T> {
     /// Refuses to connect the client to the namespace that it asked for.
     ///
     /// Returns false if the client no longer waits.
-    pub fn refuse(
-        &mut self,
-        now: Time,
-        slot: Slot,
-        error: &ConnectError,
-        session: &mut impl Session,
-    ) -> bool {
+    pub fn refuse(&mut self, slot: Slot, error: &ConnectError, session: &mut impl Session) -> bool {
         let Some(entry) = self.entry(slot).filter(|entry| entry.state == State::Connecting) else {
             return false;
         };
         entry.state = State::Free;
         let namespace = core::mem::take(&mut entry.namespace);
-        self.send_connect_error(now, namespace, error, session);
+        self.send_connect_error(namespace, error, session);
         true
     }
 
@@ -366,6 +364,27 @@ impl<T> Connection<T> {
             return Err(TryEmitError { message: event, reason: EmitError::NotIdle });
         }
         self.emit(slot, event, session)
+    }
+
+    /// Queues an event for which there was room a moment ago. If others have taken that, it waits with the responses.
+    ///
+    /// # Errors
+    ///
+    /// The socket is disconnected. The event comes back.
+    pub fn emit_late(
+        &mut self,
+        slot: Slot,
+        event: Encoded,
+        session: &mut impl Session,
+    ) -> Result<(), TryEmitError> {
+        match self.emit(slot, event, session) {
+            Err(TryEmitError { message, reason: EmitError::Full { .. } }) => {
+                self.missed += 1;
+                self.waiting.push_back(message);
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Queues an event that the client is to acknowledge before `deadline`.
@@ -522,6 +541,11 @@ impl<T> Connection<T> {
         self.find_entry(slot).is_some_and(Entry::is_connected)
     }
 
+    /// Returns whether a client waits for the response to its request.
+    pub fn is_connecting(&self, slot: Slot) -> bool {
+        self.find_entry(slot).is_some_and(|entry| entry.state == State::Connecting)
+    }
+
     /// Returns whether events of a socket wait to be taken.
     pub fn is_readable(&self, slot: Slot) -> bool {
         self.find_entry(slot).is_some_and(|entry| !entry.events.is_empty())
@@ -570,7 +594,7 @@ impl<T> Connection<T> {
     }
 
     fn send(
-        &self,
+        &mut self,
         is_connected: bool,
         message: Encoded,
         session: &mut impl Session,
@@ -579,8 +603,12 @@ impl<T> Connection<T> {
             return Err(TryEmitError { message, reason: EmitError::Disconnected });
         }
         if !self.waiting.is_empty() {
-            // Full, with what waits here.
-            return Err(TryEmitError { message, reason: EmitError::Full { queued: 0, max: 0 } });
+            // There may be room for what waits before the session tells.
+            self.handle_writable(session);
+        }
+        if !self.waiting.is_empty() {
+            let (queued, max) = session.queued();
+            return Err(TryEmitError { message, reason: EmitError::Full { queued, max } });
         }
         session.send(message).map_err(|TrySendError { message, reason }| {
             let reason = match reason {
@@ -599,30 +627,40 @@ impl<T> Connection<T> {
 
     /// Sends what the protocol itself has to say. It waits here if there is no room.
     fn respond(&mut self, message: Encoded, session: &mut impl Session) {
-        let message = match self.waiting.is_empty() {
-            true => session.send(message),
-            false => Err(TrySendError { message, reason: SendError::Full { queued: 0, max: 0 } }),
-        };
-        if let Err(TrySendError { message, reason: SendError::Full { .. } }) = message {
+        self.queue(message, session);
+        // Each was asked for. A client that asks so often and never reads would fill the memory.
+        if self.waiting.len() > self.missed + self.config.max_namespaces + MAX_WAITING {
+            self.fault = Some(Fault::TakesNoResponses);
+            self.end(DisconnectReason::ForcedClose);
+            session.abort(CloseReason::ForcedClose);
+        }
+    }
+
+    fn queue(&mut self, message: Encoded, session: &mut impl Session) {
+        if self.waiting.is_empty() {
+            self.missed = 0;
+            let sent = session.send(message);
+            if let Err(TrySendError { message, reason: SendError::Full { .. } }) = sent {
+                self.waiting.push_back(message);
+            }
+        } else if !self.is_closed {
             self.waiting.push_back(message);
         }
     }
 
     fn send_connect_error(
         &mut self,
-        now: Time,
         namespace: Text,
         error: &ConnectError,
         session: &mut impl Session,
     ) {
-        let payload = Payload::of(error);
+        let payload = match self.revision {
+            Revision::V4 => Payload::of(error),
+            Revision::V3 => error.payload_for_old_clients(),
+        };
         let packet = Packet { namespace, data: PacketData::ConnectError(payload) };
         let message = self.control(&packet);
         self.respond(message, session);
-        // Each was asked for. A client that asks so often and never reads would fill the memory.
-        if self.waiting.len() > self.config.max_namespaces + MAX_WAITING {
-            self.fail(now, Fault::TakesNoResponses, session);
-        }
     }
 
     /// The client no longer waits for a response.

@@ -10,13 +10,10 @@ use crate::payload::Payload;
 /// Reads the parameters of a namespace as clients of Socket.IO 2.x write them.
 pub(super) fn auth_of_query(query: &str) -> Option<Payload> {
     let mut pairs: Vec<(String, Vec<String>)> = Vec::new();
-    for (key, value) in query::pairs(query) {
+    for (key, value) in query::pairs(query).take(MAX_PARAMETERS) {
         match pairs.iter_mut().find(|(known, _)| *known == key) {
             Some((_, values)) => values.push(value.into_owned()),
             None => pairs.push((key.into_owned(), alloc::vec![value.into_owned()])),
-        }
-        if pairs.len() >= MAX_PARAMETERS {
-            break;
         }
     }
     (!pairs.is_empty()).then(|| Payload::of(&Parameters(pairs)))

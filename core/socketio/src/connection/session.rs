@@ -16,6 +16,9 @@ pub trait Session {
     /// Returns whether a message that is sent now goes out now.
     fn is_idle(&self) -> bool;
 
+    /// Returns the bytes that are queued, and the limit on them.
+    fn queued(&self) -> (usize, usize);
+
     /// Gives back what messages count for that the application has taken.
     fn release(&mut self, cost: usize);
 
@@ -34,6 +37,10 @@ impl Session for ServerSession {
 
     fn is_idle(&self) -> bool {
         self.is_idle()
+    }
+
+    fn queued(&self) -> (usize, usize) {
+        (self.queued(), self.config().limits.max_queued)
     }
 
     #[inline]

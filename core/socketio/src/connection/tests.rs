@@ -55,6 +55,10 @@ impl Session for Wire {
         !self.is_busy
     }
 
+    fn queued(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
     fn release(&mut self, cost: usize) {
         self.released += cost;
     }

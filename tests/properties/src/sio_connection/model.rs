@@ -25,6 +25,10 @@ struct Wire {
 }
 
 impl Session for Wire {
+    fn queued(&self) -> (usize, usize) {
+        (9, 9)
+    }
+
     fn send(&mut self, message: Encoded) -> Result<(), TrySendError> {
         if self.is_closed {
             return Err(TrySendError { message, reason: SendError::Closed });
@@ -344,7 +348,10 @@ impl Model {
     pub(super) fn take_output(&mut self) -> bool {
         assert_eq!(self.connection.has_events(), !self.outputs.is_empty());
         let output = self.connection.poll_event();
-        let expected = self.outputs.pop_front();
+        // That there are events is told before everything else.
+        let readable = |output: &Output| matches!(output, Output::Readable(_));
+        let next = self.outputs.iter().position(readable).unwrap_or(0);
+        let expected = self.outputs.remove(next);
         let (Some(output), Some(expected)) = (&output, &expected) else {
             assert!(output.is_none() && expected.is_none(), "{output:?} is not {expected:?}");
             return false;
@@ -396,7 +403,7 @@ impl Model {
     pub(super) fn refuse(&mut self, number: u8) {
         let Some((at, slot)) = self.known(number) else { return };
         let error = ConnectError::new("no").with_data(&7);
-        let refused = self.connection.refuse(self.now, slot, &error, &mut self.wire);
+        let refused = self.connection.refuse(slot, &error, &mut self.wire);
         assert_eq!(refused, self.sockets[at].state == State::Connecting);
         if refused {
             self.leaves_place(at);

@@ -56,7 +56,7 @@ fn client_that_asks_without_end_and_takes_no_responses_is_closed() {
         match world.connection.poll_event() {
             Some(ConnectionEvent::Connect(slot, _)) => {
                 let error = ConnectError::from("Invalid namespace");
-                world.connection.refuse(Time::ZERO, slot, &error, &mut world.wire);
+                world.connection.refuse(slot, &error, &mut world.wire);
             }
             _ => break,
         }

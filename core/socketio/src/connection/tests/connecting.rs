@@ -44,8 +44,8 @@ fn refused_client_is_told_why_and_may_try_again() {
         };
         assert_eq!(request.auth.unwrap().as_json(), Some(r#"{"token":1}"#));
         let error = ConnectError::new("not you").with_data(&[1, 2].as_slice());
-        assert!(world.connection.refuse(Time::ZERO, slot, &error, &mut world.wire));
-        assert!(!world.connection.refuse(Time::ZERO, slot, &error, &mut world.wire));
+        assert!(world.connection.refuse(slot, &error, &mut world.wire));
+        assert!(!world.connection.refuse(slot, &error, &mut world.wire));
         assert_eq!(world.sent(), [r#"4/a,{"message":"not you","data":[1,2]}"#]);
     }
     assert_eq!(world.connection.fault(), None);
