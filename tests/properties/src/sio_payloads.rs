@@ -1,7 +1,7 @@
 //! Arguments of a packet. First byte: `m` for a message of MessagePack in the rest, or the number of attachments.
 //! Then each attachment up to a newline, and the arguments in JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use enginewire_socketio::{
@@ -216,13 +216,14 @@ fn is_same(one: &Value, other: &Value) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(a, b)| is_same(a, b))
         }
         (Value::Object(members), Value::Object(others)) => {
-            let are = |a: &Value, b: &Value| {
-                members.iter().all(|(name, _)| match (a.get(name), b.get(name)) {
-                    (Some(a), Some(b)) => is_same(a, b),
-                    _ => false,
-                })
+            // Each name once, whatever is there twice.
+            let mut names =
+                members.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().into_iter();
+            let is_there = |name: &String| {
+                let other = other.get(name);
+                one.get(name).is_some_and(|one| other.is_some_and(|other| is_same(one, other)))
             };
-            are(one, other) && others.iter().all(|(name, _)| one.get(name).is_some())
+            others.iter().all(|(name, _)| one.get(name).is_some()) && names.all(is_there)
         }
         _ => one == other,
     }

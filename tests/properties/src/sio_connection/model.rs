@@ -626,7 +626,8 @@ impl Model {
         assert_eq!(self.connection.connected().count(), connected.count());
         let taken = self.sockets.iter().filter(|socket| socket.state != State::Gone);
         assert!(taken.count() <= self.config.max_namespaces);
-        for socket in &self.sockets {
+        // Of those that are gone, a few are enough.
+        for socket in self.sockets.iter().rev().take(self.config.max_namespaces + 8) {
             assert!(socket.acks.len() <= self.config.max_pending_acks);
             let Some(slot) = socket.slot else { continue };
             assert_eq!(self.connection.is_connected(slot), socket.state == State::Connected);
