@@ -83,9 +83,13 @@ pub(super) struct Model {
     places: Vec<Option<usize>>,
     /// What is still to be told, in order.
     outputs: VecDeque<Output>,
+    /// Sockets that have events since the last look, which is told before everything else.
+    readable: VecDeque<usize>,
     /// What must have been sent since the last look, and what waits for room.
     sent: Vec<String>,
     waiting: VecDeque<String>,
+    /// At most as many of those are events that a client had missed.
+    missed: usize,
     left: Vec<String>,
     room: Option<usize>,
     wire_is_closed: bool,
@@ -142,8 +146,10 @@ impl Model {
             room: None,
             wire_is_closed: false,
             outputs: VecDeque::new(),
+            readable: VecDeque::new(),
             sent: Vec::new(),
             waiting: VecDeque::new(),
+            missed: 0,
             left: Vec::new(),
             received: 0,
             partial: 0,
@@ -199,7 +205,8 @@ impl Model {
                 self.left.retain(|left| *left != namespace);
                 let taken = self.sockets.iter().filter(|socket| socket.state != State::Gone);
                 if taken.count() >= self.config.max_namespaces {
-                    self.refused(&namespace, r#"{"message":"too many namespaces"}"#);
+                    let message = r#""too many namespaces""#;
+                    self.refused(&namespace, &format!(r#"{{"message":{message}}}"#), message);
                 } else {
                     self.request(&namespace);
                 }
@@ -212,7 +219,7 @@ impl Model {
                 }
                 let socket = &mut self.sockets[at];
                 if socket.events.is_empty() {
-                    self.outputs.push_back(Output::Readable(at));
+                    self.readable.push_back(at);
                 }
                 let ack = ack.map(|id| id.to_string()).unwrap_or_default();
                 let json = args.payload().as_json().unwrap();
@@ -309,29 +316,52 @@ impl Model {
     }
 
     fn respond(&mut self, text: String) {
-        if !self.waiting.is_empty() || matches!(self.send(&text), Err(SendError::Full { .. })) {
+        self.queue(text);
+        if self.waiting.len() > self.missed + self.config.max_namespaces + 64 {
+            self.fault = true;
+            self.ends(DisconnectReason::ForcedClose);
+            self.wire_is_closed = true;
+        }
+    }
+
+    fn queue(&mut self, text: String) {
+        if self.waiting.is_empty() {
+            self.missed = 0;
+            if matches!(self.send(&text), Err(SendError::Full { .. })) {
+                self.waiting.push_back(text);
+            }
+        } else if !self.is_ended {
             self.waiting.push_back(text);
         }
     }
 
-    fn refused(&mut self, namespace: &str, payload: &str) {
+    /// A refusal, as clients of either revision expect it.
+    fn refused(&mut self, namespace: &str, payload: &str, old: &str) {
+        let payload = if self.revision == Revision::V4 { payload } else { old };
         self.respond(format!("4{}{payload}", head(namespace)));
-        if self.waiting.len() > self.config.max_namespaces + 64 {
-            self.fails();
-        }
     }
 
     fn emitted(&mut self, at: Option<usize>, text: &str) -> Result<(), EmitError> {
         if at.is_none_or(|at| self.sockets[at].state != State::Connected) {
             return Err(EmitError::Disconnected);
         }
+        self.flush();
         if !self.waiting.is_empty() {
-            return Err(EmitError::Full { queued: 0, max: 0 });
+            return Err(EmitError::Full { queued: 9, max: 9 });
         }
         self.send(text).map_err(|error| match error {
             SendError::Full { queued, max } => EmitError::Full { queued, max },
             _ => EmitError::Disconnected,
         })
+    }
+
+    /// Sends what waits, as far as there is room.
+    fn flush(&mut self) {
+        while let Some(text) = self.waiting.pop_front() {
+            if self.send(&text).is_err() {
+                return self.waiting.push_front(text);
+            }
+        }
     }
 
     // --------------------------------------------------------- the application
@@ -346,12 +376,11 @@ impl Model {
     }
 
     pub(super) fn take_output(&mut self) -> bool {
-        assert_eq!(self.connection.has_events(), !self.outputs.is_empty());
+        let is_told = self.readable.is_empty() && self.outputs.is_empty();
+        assert_eq!(self.connection.has_events(), !is_told);
         let output = self.connection.poll_event();
-        // That there are events is told before everything else.
-        let readable = |output: &Output| matches!(output, Output::Readable(_));
-        let next = self.outputs.iter().position(readable).unwrap_or(0);
-        let expected = self.outputs.remove(next);
+        let readable = self.readable.pop_front().map(Output::Readable);
+        let expected = readable.or_else(|| self.outputs.pop_front());
         let (Some(output), Some(expected)) = (&output, &expected) else {
             assert!(output.is_none() && expected.is_none(), "{output:?} is not {expected:?}");
             return false;
@@ -393,7 +422,10 @@ impl Model {
             self.reached.opened = true;
             self.sockets[at].state = State::Connected;
             self.deadline = None;
-            missed.iter().for_each(|text| self.respond((*text).to_owned()));
+            for text in missed {
+                self.missed += 1;
+                self.queue((*text).to_owned());
+            }
             let payload = if self.revision == Revision::V4 { r#"{"sid":"id"}"# } else { "" };
             let head = head(&self.sockets[at].namespace);
             self.respond(format!("0{head}{payload}"));
@@ -408,7 +440,7 @@ impl Model {
         if refused {
             self.leaves_place(at);
             let namespace = self.sockets[at].namespace.clone();
-            self.refused(&namespace, r#"{"message":"no","data":7}"#);
+            self.refused(&namespace, r#"{"message":"no","data":7}"#, "7");
         }
     }
 
@@ -558,9 +590,7 @@ impl Model {
     pub(super) fn writable(&mut self) {
         self.set_room(None);
         self.connection.handle_writable(&mut self.wire);
-        while let Some(text) = self.waiting.pop_front() {
-            self.send(&text).expect("there is room");
-        }
+        self.flush();
     }
 
     pub(super) fn toggle_idle(&mut self) {
