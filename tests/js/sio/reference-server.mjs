@@ -1,0 +1,159 @@
+// The Socket.IO server under test, written on the reference implementation (npm `socket.io`): every scenario of this
+// folder is run against it too, so that a failing scenario is known to be the server's fault and not the scenario's.
+//
+// Environment: PORT (0 takes a free one; the first line of output is the port), PROFILE, and PING_INTERVAL and
+// PING_TIMEOUT in place of those of the profile. Exit status 3: no such profile.
+
+import { createServer } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Server } from "socket.io";
+
+const PROFILES = {
+  default: { pingInterval: 300, pingTimeout: 200 },
+  relaxed: { pingInterval: 1000, pingTimeout: 2000 },
+  v2: { pingInterval: 1000, pingTimeout: 2000, allowEIO3: true },
+  recovery: { pingInterval: 1000, pingTimeout: 2000, connectionStateRecovery: { maxDisconnectionDuration: 2000 } },
+};
+
+const profile = process.env.PROFILE ?? "default";
+if (!Object.hasOwn(PROFILES, profile)) process.exit(3);
+const options = { connectTimeout: 1000, serveClient: false, maxHttpBufferSize: 1_000_000, ...PROFILES[profile] };
+if (process.env.PING_INTERVAL) options.pingInterval = Number(process.env.PING_INTERVAL);
+if (process.env.PING_TIMEOUT) options.pingTimeout = Number(process.env.PING_TIMEOUT);
+
+const http = createServer((_, response) => response.writeHead(404).end());
+const io = new Server(http, options);
+const reasons = new Map();
+
+for (const name of ["/", "/custom", /^\/dyn-\d+$/]) io.of(name).on("connection", serve);
+
+io.of("/secret")
+  .use((socket, next) => {
+    const { token, user } = socket.handshake.auth;
+    if (token !== "s3cret") return next(refusal("not authorized", { code: "E_AUTH", retry: false }));
+    socket.data.user = user;
+    next();
+  })
+  .on("connection", serve);
+
+io.of("/mw")
+  .use(async (socket, next) => {
+    await sleep(20);
+    socket.data.trace = [1];
+    next();
+  })
+  .use((socket, next) => {
+    if (Number(socket.handshake.auth.block) === 2) return next(refusal("blocked by second"));
+    socket.data.trace.push(2);
+    next();
+  })
+  .use((socket, next) => {
+    if (Number(socket.handshake.auth.block) === 3) return next(refusal("blocked by third", { n: 3 }));
+    socket.data.trace.push(3);
+    next();
+  })
+  .on("connection", (socket) => {
+    serve(socket);
+    socket.emit("mw", socket.data.trace);
+  });
+
+io.of("/limited").on("connection", (socket) => {
+  socket.use(([event], next) => next(event === "forbidden" ? new Error("forbidden event") : undefined));
+  socket.on("error", ({ message }) => socket.emit("mw-error", message));
+  serve(socket);
+});
+
+process.on("SIGTERM", () => process.exit(0));
+http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => console.log(http.address().port));
+
+function refusal(message, data) {
+  return Object.assign(new Error(message), { data });
+}
+
+function serve(socket) {
+  // Errors of the decoder come here before the connection is closed; one without a listener would end the process.
+  if (socket.nsp.name !== "/limited") socket.on("error", () => {});
+  socket.on("disconnect", (reason) => reasons.set(socket.id, reason));
+  if (!socket.recovered) socket.emit("auth", socket.handshake.auth);
+  for (const [event, handler] of Object.entries(handlers(socket, socket.nsp))) {
+    socket.on(event, (...args) => {
+      const ack = typeof args.at(-1) === "function" ? args.pop() : () => {};
+      handler(ack, ...args);
+    });
+  }
+}
+
+const isNames = (value) => Array.isArray(value) && value.every((name) => typeof name === "string");
+const isText = (value) => typeof value === "string";
+const isNumber = (value) => typeof value === "number";
+
+function handlers(socket, nsp) {
+  const emits = (to, event, args) => isText(event) && Array.isArray(args) && to.emit(event, ...args);
+  return {
+    message: (_, ...args) => socket.emit("message-back", ...args),
+    "message-with-ack": (ack, ...args) => ack(...args),
+    echo: (_, ...args) => socket.emit("echo", ...args),
+    "ack-none": () => {},
+    "ack-twice": (ack) => (ack("first"), ack("second")),
+    "ack-later": (ack, ms, value) => isNumber(ms) && setTimeout(() => ack(value), ms),
+    types: (ack, ...args) => ack(args.map(typeOf)),
+    "call-me": (_, event, args) => {
+      if (!isText(event) || !Array.isArray(args)) return;
+      socket.emit(event, ...args, (...answers) => socket.emit("called", event, answers));
+    },
+    "call-me-timeout": (_, ms) => {
+      if (!isNumber(ms)) return;
+      socket.timeout(ms).emit("slow-call", (error, ...args) => {
+        socket.emit("call-result", error ? { timeout: true } : { timeout: false, args });
+      });
+    },
+    join: (ack, rooms) => (isText(rooms) || isNames(rooms)) && (socket.join(rooms), ack()),
+    leave: (ack, room) => isText(room) && (socket.leave(room), ack()),
+    rooms: (ack) => ack([...socket.rooms].filter((room) => room !== socket.id).sort()),
+    "to-room": (_, rooms, event, args) => isNames(rooms) && emits(socket.to(rooms), event, args),
+    "in-room": (_, rooms, event, args) => isNames(rooms) && emits(nsp.in(rooms), event, args),
+    "to-except": (_, rooms, except, event, args) =>
+      isNames(rooms) && isNames(except) && emits(nsp.in(rooms).except(except), event, args),
+    broadcast: (_, event, args) => emits(socket.broadcast, event, args),
+    all: (_, event, args) => emits(nsp, event, args),
+    private: (_, id, event, args) => isText(id) && emits(nsp.in(id), event, args),
+    "broadcast-ack": (ack, rooms, ms, event, args) => {
+      if (!isNames(rooms) || !isNumber(ms) || !isText(event) || !Array.isArray(args)) return;
+      nsp.in(rooms).timeout(ms).emit(event, ...args, (error, responses) => ack({ err: Boolean(error), responses }));
+    },
+    "volatile-burst": (_, n) => repeat(n, (i) => socket.volatile.emit("volatile-msg", i)),
+    burst: (_, n) => repeat(n, (i) => socket.emit("burst-msg", i)),
+    big: (_, n) => isNumber(n) && socket.emit("big", Buffer.alloc(n).map((_, i) => i)),
+    "nested-binary": () => {
+      const binary = (...bytes) => Buffer.from(bytes);
+      const first = { a: { b: [binary(1), "text", binary(2, 3)] }, c: binary(4, 5, 6) };
+      socket.emit("nested-binary", first, null, [binary()]);
+    },
+    "disconnect-me": (_, close) => socket.disconnect(close === true),
+    kick: (_, rooms, close) => isNames(rooms) && nsp.in(rooms).disconnectSockets(close === true),
+    "sockets-join": (ack, rooms, room) => isNames(rooms) && isText(room) && (nsp.in(rooms).socketsJoin(room), ack()),
+    "sockets-leave": (ack, rooms, room) => isNames(rooms) && isText(room) && (nsp.in(rooms).socketsLeave(room), ack()),
+    members: async (ack, room) => isText(room) && ack((await nsp.in(room).fetchSockets()).map(({ id }) => id).sort()),
+    whoami: (ack) => {
+      const { id, recovered, data } = socket;
+      ack({ id, nsp: nsp.name, auth: socket.handshake.auth, recovered, data });
+    },
+    "request-info": (ack) => {
+      const { EIO, transport, t, b64, j, sid, ...query } = socket.handshake.query;
+      ack({ query, header: socket.handshake.headers["x-test"] ?? null, transport: socket.conn.transport.name });
+    },
+    set: (ack, key, value) => isText(key) && ((socket.data[key] = value), ack()),
+    "reason-of": (ack, id) => ack(reasons.get(id) ?? null),
+  };
+}
+
+function repeat(n, action) {
+  if (isNumber(n)) for (let i = 0; i < n; i++) action(i);
+}
+
+function typeOf(value) {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (!Buffer.isBuffer(value)) return typeof value;
+  return `binary:${value.length}:${value.reduce((sum, byte) => sum + byte, 0) % 65536}`;
+}
