@@ -1,0 +1,76 @@
+//! The suite of `tests/js/sio`: our Socket.IO servers, driven by the official JavaScript clients and asked about each
+//! rule on the wire, and python-socketio as a second opinion. The reference is held to the same scenarios.
+//!
+//! `cargo test -p enginewire-tests --features interop`, once `npm ci` has been run in `tests/js`.
+
+use std::{
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
+
+use enginewire_tests::process::{self, succeed};
+
+/// The suite against a server, given by the arguments of `tests/js/harness.mjs`. Each server binary has a line here.
+macro_rules! suite {
+    ($server:ident, $($argument:expr),+) => {
+        #[test]
+        fn $server() {
+            run(&[$($argument),+]);
+        }
+    };
+}
+
+suite!(the_reference_passes, "--reference");
+suite!(the_reference_differs_as_named, "--reference", "--differences");
+suite!(tokio_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-tokio"));
+suite!(smol_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-smol"));
+suite!(
+    async_std_serves_the_official_clients,
+    "--server",
+    env!("CARGO_BIN_EXE_sio-server-async-std")
+);
+
+#[test]
+fn tokio_serves_python() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = format!("'{}'", env!("CARGO_BIN_EXE_sio-server-tokio"));
+    succeed(&mut process::python(&["sio-server", &server]));
+}
+
+#[test]
+fn the_reference_serves_python() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/sio/reference-server.mjs");
+    let server = format!("node '{}'", script.display());
+    succeed(&mut process::python(&["sio-server", &server]));
+}
+
+/// Runs the suite and panics with the failures that it reports.
+fn run(arguments: &[&str]) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
+    assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
+    let output = Command::new("node")
+        .args(["--test-reporter=spec", "sio/interop.mjs"])
+        .args(arguments.iter().map(|argument| quoted_if_path(argument)))
+        .current_dir(&folder)
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
+    if !output.status.success() {
+        let report = String::from_utf8_lossy(&output.stdout);
+        // The summary repeats each failure in full.
+        let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        panic!("sio/interop.mjs {arguments:?}: {}\n{errors}\n{failures}", output.status);
+    }
+}
+
+/// A server is named by a shell command: a path with a space in it needs quotes.
+fn quoted_if_path(argument: &str) -> String {
+    if Path::new(argument).is_absolute() { format!("'{argument}'") } else { argument.to_owned() }
+}
+
+/// One at a time: some scenarios are about a second in which a client must connect.
+static TURN: Mutex<()> = Mutex::new(());
