@@ -7,4 +7,5 @@ import "./connecting.mjs";
 import "./events.mjs";
 import "./rooms.mjs";
 import "./ends.mjs";
+import "./recovery.mjs";
 import "./wire.mjs";
