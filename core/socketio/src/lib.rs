@@ -10,6 +10,7 @@ mod packet;
 mod reason;
 
 pub mod adapter;
+pub mod hub;
 pub mod parser;
 pub mod pattern;
 pub mod payload;

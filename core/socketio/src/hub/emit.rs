@@ -1,0 +1,294 @@
+//! Events for one socket, and acknowledgements.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use enginewire::{Encoded, Time};
+use serde::Serialize;
+
+use super::{
+    AskId, Client, Hub, Named, Outgoing, SocketKey, Typed,
+    layer::Token,
+    sockets::{Membership, Socket},
+};
+use crate::{
+    AckId, EmitError, EncodeError, Event,
+    adapter::Target,
+    parser::{Encoder, Parser},
+};
+
+/// Events for one socket.
+///
+/// All of them fail with [`EmitError`] if the payload cannot be encoded, there is no room, or the socket is
+/// disconnected. After [`EmitError::Full`] comes [`Output::Writable`](super::Output::Writable).
+impl Hub {
+    /// Queues an event for a socket. A tuple is several arguments, `()` none, anything else one.
+    ///
+    /// # Errors
+    ///
+    /// The payload cannot be encoded, there is no room, or the socket is disconnected.
+    pub fn emit<P: Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        self.send(key, &Named::new(name, payload))
+    }
+
+    /// Queues an event for a socket if it can be sent at once: all parts of it, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit), and [`EmitError::NotIdle`] if it would have to wait.
+    pub fn emit_volatile<P: Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        self.send_volatile(key, &Named::new(name, payload))
+    }
+
+    /// Queues a variant of an enum as the event of its name. Its fields are the arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn emit_event<E: Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        event: &E,
+    ) -> Result<(), EmitError> {
+        self.send(key, &Typed::new(event))
+    }
+
+    /// Queues a received event for a socket as it came. Nothing is decoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn forward(&mut self, key: SocketKey, event: &Event) -> Result<(), EmitError> {
+        self.send(key, event)
+    }
+
+    /// Queues an event that the client is to acknowledge within `timeout`.
+    ///
+    /// [`Output::Acknowledged`](super::Output::Acknowledged) follows, once. [`Duration::MAX`] waits until the socket is
+    /// disconnected.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit), and [`EmitError::TooManyAcks`] if the client owes as many as it may.
+    pub fn emit_with_ack<P: Serialize + ?Sized>(
+        &mut self,
+        now: Time,
+        key: SocketKey,
+        name: &str,
+        payload: &P,
+        timeout: Duration,
+    ) -> Result<AskId, EmitError> {
+        self.send_with_ack(now, key, &Named::new(name, payload), timeout)
+    }
+
+    /// Queues an event of any kind for a socket, with its attachments.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn send(&mut self, key: SocketKey, event: &impl Outgoing) -> Result<(), EmitError> {
+        let (member, message) = self.encode_for(key, event, false)?;
+        let Some(Socket { session, slot, pid, .. }) = self.sockets.get(key) else {
+            return Err(EmitError::Disconnected);
+        };
+        let (session, slot, is_logged) = (*session, *slot, pid.is_some());
+        let copy = is_logged.then(|| message.clone());
+        self.engine
+            .with_layer(self.now, session, |client: &mut Client, cx| {
+                client.send(slot, |connection| connection.emit(slot, message, cx.session))
+            })
+            .unwrap_or(Err(EmitError::Disconnected))?;
+        // Nothing else was logged since the message has its offset.
+        if let (Some(message), Some(id)) = (copy, self.id(key)) {
+            let target = Target::all().to(id);
+            if let Some(namespace) = self.namespaces.get_mut(member.namespace) {
+                namespace.log(self.now, target, &message);
+            }
+            self.namespaces.settle(member.namespace);
+        }
+        Ok(())
+    }
+
+    /// Queues an event of any kind for a socket if it can be sent at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit_volatile`](Self::emit_volatile).
+    pub fn send_volatile(
+        &mut self,
+        key: SocketKey,
+        event: &impl Outgoing,
+    ) -> Result<(), EmitError> {
+        let (_, message) = self.encode_for(key, event, true)?;
+        let Some(Socket { session, slot, .. }) = self.sockets.get(key) else {
+            return Err(EmitError::Disconnected);
+        };
+        let (session, slot) = (*session, *slot);
+        self.engine
+            .with_layer(self.now, session, |client: &mut Client, cx| {
+                client.send(slot, |connection| connection.emit_volatile(slot, message, cx.session))
+            })
+            .unwrap_or(Err(EmitError::Disconnected))
+    }
+
+    /// Queues an event of any kind that the client is to acknowledge within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit_with_ack`](Self::emit_with_ack).
+    pub fn send_with_ack(
+        &mut self,
+        now: Time,
+        key: SocketKey,
+        event: &impl Outgoing,
+        timeout: Duration,
+    ) -> Result<AskId, EmitError> {
+        self.set_now(now);
+        let member = self.member(key)?;
+        let Self { namespaces, encoder, connection, sockets, engine, .. } = self;
+        let (Some(socket), Some(namespace)) =
+            (sockets.get(key), namespaces.get_mut(member.namespace))
+        else {
+            return Err(EmitError::Disconnected);
+        };
+        let number = namespace.adapter.next_ack();
+        let parser = &connection.parser;
+        let message = event.message(encoder, parser, &namespace.name, Some(number))?;
+        encoder.shrink();
+        let (slot, deadline) = (socket.slot, self.now + timeout);
+        let ask = AskId { socket: key, number };
+        engine
+            .with_layer(self.now, socket.session, |client: &mut Client, cx| {
+                client.send(slot, |connection| {
+                    let token = Token::One(ask);
+                    connection.emit_with_ack(slot, message, number, deadline, token, cx.session)
+                })
+            })
+            .unwrap_or(Err(EmitError::Disconnected))?;
+        Ok(ask)
+    }
+
+    /// Forgets an acknowledgement that the application does not wait for any more.
+    ///
+    /// Returns false if it has come, or its result is queued.
+    pub fn forget(&mut self, ask: AskId) -> bool {
+        let Some(Socket { session, slot, .. }) = self.sockets.get(ask.socket) else { return false };
+        let (session, slot) = (*session, *slot);
+        let forgotten = self.engine.with_layer(self.now, session, |client: &mut Client, _| {
+            client.connection.forget_ack(slot, ask.number).is_some()
+        });
+        forgotten == Some(true)
+    }
+
+    /// Queues the acknowledgement of an event, see [`Event::ack`]. A tuple is several arguments, `()` none.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn acknowledge<P: Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        ack: AckId,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        self.acknowledge_with(key, ack, payload, Vec::new())
+    }
+
+    /// Queues the acknowledgement of an event.
+    ///
+    /// [`Attachment`](crate::Attachment)s in the payload stand for `attachments`.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn acknowledge_with<P: Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        ack: AckId,
+        payload: &P,
+        attachments: Vec<Bytes>,
+    ) -> Result<(), EmitError> {
+        self.member(key)?;
+        let Self { encoder, connection, sockets, engine, .. } = self;
+        let Some(socket) = sockets.get(key) else { return Err(EmitError::Disconnected) };
+        let parser = &connection.parser;
+        let message = encoder.ack(parser, &socket.namespace, ack, payload, attachments)?;
+        encoder.shrink();
+        let slot = socket.slot;
+        engine
+            .with_layer(self.now, socket.session, |client: &mut Client, cx| {
+                client.send(slot, |connection| connection.acknowledge(slot, message, cx.session))
+            })
+            .unwrap_or(Err(EmitError::Disconnected))
+    }
+}
+
+impl Hub {
+    fn member(&self, key: SocketKey) -> Result<Membership, EmitError> {
+        let member = self.sockets.get(key).and_then(|socket| socket.member);
+        member.ok_or(EmitError::Disconnected)
+    }
+
+    /// Encodes an event for one socket. It has an offset if the client may come back.
+    fn encode_for(
+        &mut self,
+        key: SocketKey,
+        event: &impl Outgoing,
+        is_volatile: bool,
+    ) -> Result<(Membership, Encoded), EmitError> {
+        let member = self.member(key)?;
+        let may_return = self.sockets.get(key).is_some_and(|socket| socket.pid.is_some());
+        let message = match may_return {
+            true => self.encode_with_offset(member.namespace, event, is_volatile)?,
+            false => {
+                let Self { namespaces, encoder, connection, .. } = self;
+                let namespace = namespaces.get(member.namespace).ok_or(EmitError::Disconnected)?;
+                encode(encoder, &connection.parser, &namespace.name, None, event)?
+            }
+        };
+        Ok((member, message))
+    }
+
+    /// Encodes an event with its offset in the log of a namespace, if there is one.
+    pub(super) fn encode_with_offset(
+        &mut self,
+        namespace: usize,
+        event: &impl Outgoing,
+        is_volatile: bool,
+    ) -> Result<Encoded, EncodeError> {
+        let Self { namespaces, encoder, connection, recovery, .. } = self;
+        let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
+        let parser = &connection.parser;
+        if recovery.is_none() {
+            return encode(encoder, parser, &namespace.name, None, event);
+        }
+        let args = event.args(encoder, parser)?;
+        let message = namespace.encode_with_offset(encoder, parser, &args, is_volatile)?;
+        encoder.shrink();
+        // The log keeps it as well.
+        Ok(if is_volatile { message } else { message.into_shared() })
+    }
+}
+
+pub(super) fn encode(
+    encoder: &mut Encoder,
+    parser: &Parser,
+    namespace: &str,
+    ack: Option<AckId>,
+    event: &impl Outgoing,
+) -> Result<Encoded, EncodeError> {
+    let message = event.message(encoder, parser, namespace, ack);
+    encoder.shrink();
+    message
+}
