@@ -10,6 +10,7 @@ pub mod pusher;
 pub mod random;
 pub mod runtimes;
 pub mod script;
+pub mod sio_contract;
 pub mod sio_program;
 
 /// The README's programs, compiled, and run but for those that need a network.

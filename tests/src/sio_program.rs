@@ -2,7 +2,6 @@
 //! source for all runtimes.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     io,
     process::ExitCode,
@@ -13,33 +12,36 @@ use std::{
 use enginewire_driver::{
     Runtime, ServerBuilder,
     socketio::{
-        Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, RecoveryConfig, Socket,
-        SocketRef, Spread, Value,
+        Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, Socket, SocketRef,
+        Spread, Value,
     },
 };
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
-use crate::profile::{self, UNKNOWN_PROFILE};
+use crate::{
+    profile::{self, UNKNOWN_PROFILE},
+    sio_contract::{self as contract, Profile, Reasons, nested_binary, object, rooms, type_of},
+};
 
 /// Data of a socket.
 #[derive(Default)]
-struct Data(Mutex<Map<String, Json>>);
+struct Data(Mutex<contract::Data>);
 
 /// What the sockets share.
 struct World<R> {
     runtime: R,
-    /// Why sockets were disconnected: the last ones.
-    reasons: Mutex<VecDeque<(String, String)>>,
+    reasons: Mutex<Reasons>,
     is_bench: bool,
 }
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
-    let name = std::env::var("PROFILE").unwrap_or_else(|_| "default".into());
-    let Some((io, builder)) = configure(&runtime, &name) else {
+    let Some(profile) = Profile::from_environment() else {
         return ExitCode::from(UNKNOWN_PROFILE);
     };
-    match serve(runtime, &io, builder, name == "bench", stop).await {
+    let is_bench = profile.is_bench;
+    let (io, builder) = configure(&runtime, profile);
+    match serve(runtime, &io, builder, is_bench, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the server could not start: {error}");
@@ -49,33 +51,22 @@ pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> Exit
 }
 
 /// A server as a profile wants it.
-fn configure<R: Runtime>(runtime: &R, profile: &str) -> Option<(Io, ServerBuilder<R>)> {
-    let (interval, timeout) = match profile {
-        "default" => (300, 200),
-        "relaxed" | "v2" | "recovery" => (1000, 2000),
-        "bench" => (25_000, 20_000),
-        _ => return None,
-    };
-    let millis = |name, default| Duration::from_millis(profile::number(name).unwrap_or(default));
+fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>) {
     let mut io = Io::builder();
-    if profile == "bench" {
-        profile::allow_open_files(10_000);
-    } else {
-        io = io.connect_timeout(Duration::from_secs(1));
+    if let Some(timeout) = profile.connect_timeout {
+        io = io.connect_timeout(timeout);
     }
-    if profile == "recovery" {
-        let mut recovery = RecoveryConfig::default();
-        recovery.window = Duration::from_secs(2);
+    if let Some(recovery) = profile.recovery {
         io = io.recovery(recovery);
     }
     let io = io.build();
     let builder = ServerBuilder::on(runtime.clone())
-        .ping_interval(millis("PING_INTERVAL", interval))
-        .ping_timeout(millis("PING_TIMEOUT", timeout))
-        .allow_eio3(profile == "v2")
+        .ping_interval(profile.ping_interval)
+        .ping_timeout(profile.ping_timeout)
+        .allow_eio3(profile.allow_eio3)
         .shutdown_timeout(Duration::from_secs(2))
         .socketio(&io);
-    Some((io, builder))
+    (io, builder)
 }
 
 async fn serve<R: Runtime>(
@@ -90,8 +81,7 @@ async fn serve<R: Runtime>(
     let open = |_| async { Ok(Data::default()) };
     let waits = runtime.clone();
     let dynamic = io.namespaces_by(|request| {
-        let digits = request.name().strip_prefix("/dyn-").unwrap_or_default();
-        let exists = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let exists = contract::is_dynamic(request.name());
         async move { exists }
     });
     let namespaces = [
@@ -114,28 +104,17 @@ async fn serve<R: Runtime>(
 }
 
 async fn authorize_secret(request: ConnectRequest) -> Result<Data, ConnectError> {
-    let auth: Map<String, Json> = request.auth().unwrap_or_default();
-    if auth.get("token") != Some(&json!("s3cret")) {
-        let data = json!({ "code": "E_AUTH", "retry": false });
-        return Err(ConnectError::new("not authorized").with_data(&data));
-    }
-    let user = auth.get("user").cloned().unwrap_or(Json::Null);
-    Ok(Data(Mutex::new(Map::from_iter([("user".to_owned(), user)]))))
+    let data = contract::authorize_secret(&request.auth().unwrap_or_default())?;
+    Ok(Data(Mutex::new(data)))
 }
 
-/// The three middlewares of `/mw`.
 async fn authorize_in_steps<R: Runtime>(
     runtime: R,
     request: ConnectRequest,
 ) -> Result<Data, ConnectError> {
-    let auth: Map<String, Json> = request.auth().unwrap_or_default();
-    let block = auth.get("block").and_then(Json::as_u64);
-    sleep(&runtime, 20).await;
-    match block {
-        Some(2) => Err("blocked by second".into()),
-        Some(3) => Err(ConnectError::new("blocked by third").with_data(&json!({ "n": 3 }))),
-        _ => Ok(Data(Mutex::new(Map::from_iter([("trace".to_owned(), json!([1, 2, 3]))])))),
-    }
+    runtime.sleep_until(runtime.clock().now() + contract::FIRST_STEP).await;
+    let data = contract::authorize_in_steps(&request.auth().unwrap_or_default())?;
+    Ok(Data(Mutex::new(data)))
 }
 
 /// One socket, from its connection to its end.
@@ -155,15 +134,8 @@ async fn talk<R: Runtime>(mut socket: Socket<Data>, world: Arc<World<R>>) {
         obey(&world, &socket, event).await;
     }
     let reason = socket.reason().map_or("", |reason| reason.as_str());
-    let mut reasons = lock(&world.reasons);
-    if reasons.len() >= KEPT {
-        reasons.pop_front();
-    }
-    reasons.push_back((socket.id().to_string(), reason.to_owned()));
+    lock(&world.reasons).insert(socket.id().to_string(), reason);
 }
-
-/// Reasons of disconnections that are kept.
-const KEPT: usize = 4000;
 
 /// Does what an event asks for. One with arguments of another shape is ignored.
 async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut event: Event) {
@@ -292,8 +264,7 @@ async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut e
         }
         "big" => {
             let Ok(n) = event.data::<usize>() else { return };
-            let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(n).collect();
-            let _ = socket.emit("big", &Value::from(bytes::Bytes::from(bytes))).await;
+            let _ = socket.emit("big", &contract::big(n)).await;
         }
         "nested-binary" => drop(socket.emit("nested-binary", &nested_binary()).await),
         "disconnect-me" => disconnect(socket, event.data::<bool>().unwrap_or(false)),
@@ -331,56 +302,16 @@ async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut e
         }
         "reason-of" => {
             let Ok(id) = event.data::<String>() else { return };
-            let known = {
-                let reasons = lock(&world.reasons);
-                let known = reasons.iter().rev().find(|(of, _)| *of == id);
-                known.map(|(_, reason)| reason.clone())
-            };
+            let known = lock(&world.reasons).of(&id);
             answer(ack, &known).await;
         }
         _ => {}
     }
 }
 
-/// An object with these members.
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
-}
-
 async fn answer<P: serde::Serialize + ?Sized>(ack: Ack, payload: &P) {
     // An error means that the client is gone.
     let _ = ack.send(payload).await;
-}
-
-/// A room, or a list of rooms.
-fn rooms(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::String(room) => Some(vec![room.clone()]),
-        Value::Array(rooms) => rooms.iter().map(|room| room.as_str().map(str::to_owned)).collect(),
-        _ => None,
-    }
-}
-
-fn type_of(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(_) => "boolean".into(),
-        Value::Number(_) => "number".into(),
-        Value::String(_) => "string".into(),
-        Value::Array(_) => "array".into(),
-        Value::Object(_) => "object".into(),
-        Value::Binary(bytes) => {
-            let sum: usize = bytes.iter().map(|&byte| usize::from(byte)).sum();
-            format!("binary:{}:{}", bytes.len(), sum % 65_536)
-        }
-    }
-}
-
-fn nested_binary() -> (Value, (), Vec<Value>) {
-    let binary = |bytes: &'static [u8]| Value::from(bytes::Bytes::from_static(bytes));
-    let list = vec![binary(&[1]), Value::from("text"), binary(&[2, 3])];
-    let inner = object([("b", Value::Array(list))]);
-    (object([("a", inner), ("c", binary(&[4, 5, 6]))]), (), vec![binary(&[])])
 }
 
 fn disconnect(socket: &SocketRef<Data>, client: bool) {
@@ -392,26 +323,15 @@ fn disconnect(socket: &SocketRef<Data>, client: bool) {
 }
 
 fn whoami(socket: &SocketRef<Data>, namespace: &Namespace<Data>) -> Value {
-    let data = Json::Object(lock(&socket.data().0).clone());
-    object([
-        ("id", Value::from(socket.id().as_str())),
-        ("nsp", Value::from(namespace.name())),
-        ("auth", socket.auth().unwrap_or(Value::Null)),
-        ("recovered", Value::Bool(socket.recovered())),
-        ("data", Value::from(data)),
-    ])
+    let auth = socket.auth().unwrap_or(Value::Null);
+    let data = lock(&socket.data().0).clone();
+    contract::whoami(socket.id(), namespace.name(), auth, socket.recovered(), data)
 }
 
 fn request_info(socket: &SocketRef<Data>) -> Json {
     let handshake = socket.handshake();
-    let own = ["EIO", "transport", "t", "b64", "j", "sid"];
-    let query: Map<String, Json> = enginewire::query::pairs(handshake.query())
-        .filter(|(key, _)| !own.contains(&&**key))
-        .map(|(key, value)| (key.into_owned(), Json::String(value.into_owned())))
-        .collect();
-    let header =
-        handshake.header("x-test").map(|value| String::from_utf8_lossy(value).into_owned());
-    json!({ "query": query, "header": header, "transport": socket.transport().name() })
+    let header = handshake.header("x-test");
+    contract::request_info(handshake.query(), header, socket.transport())
 }
 
 async fn sleep<R: Runtime>(runtime: &R, millis: u64) {
