@@ -44,6 +44,7 @@ mod program;
 mod resets;
 mod seams;
 mod session_handlers;
+mod sio_handlers;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod stopped_clients;

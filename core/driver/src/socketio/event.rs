@@ -33,6 +33,16 @@ impl Event {
         Ack { id, socket: Arc::clone(&self.socket) }
     }
 
+    /// Returns the acknowledgement whether or not it was taken, for handlers that take it from the event.
+    pub(super) fn ack_again(&self) -> Ack {
+        Ack { id: self.event.ack(), socket: Arc::clone(&self.socket) }
+    }
+
+    /// Sets whether the acknowledgement counts as taken.
+    pub(super) const fn set_answered(&mut self, is_answered: bool) {
+        self.is_answered = is_answered;
+    }
+
     /// Decodes the event as the variant of an enum that has its name.
     ///
     /// The fields of the variant are the arguments: a unit variant has none, a newtype variant one, a tuple variant
@@ -57,6 +67,7 @@ impl Deref for Event {
 /// Acknowledgement of an event, to be sent once.
 ///
 /// Dropped, it sends nothing: the client waits for its own deadline.
+#[doc(alias = "AckSender")]
 #[must_use = "the client waits for the acknowledgement"]
 pub struct Ack {
     id: Option<AckId>,

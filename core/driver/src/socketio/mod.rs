@@ -42,6 +42,7 @@ mod acks;
 mod broadcast;
 mod emit;
 mod event;
+pub mod handlers;
 mod io;
 mod joining;
 mod layer;
@@ -66,6 +67,7 @@ pub use self::{
     broadcast::{Broadcast, Delivered, Publish},
     emit::Emit,
     event::{Ack, Event},
+    handlers::{Data, EventName, Reply, Routes, State, TryData, concurrent},
     io::{Io, IoBuilder, Overflow},
     namespace::{ConnectRequest, Namespace, NamespaceRequest},
     rooms::Rooms,

@@ -83,6 +83,8 @@ pub(crate) struct NamespaceShared {
     pub(super) is_pinned: AtomicBool,
     /// Clients that are connected, or ask to be.
     pub(super) clients: AtomicUsize,
+    /// Events that no handler has taken.
+    pub(super) rejections: AtomicU64,
 }
 
 /// Request of a client to connect to a namespace, as [`Namespace::authorize`] gets it.
@@ -120,6 +122,7 @@ impl NamespaceShared {
             parameters,
             children: Mutex::default(),
             clients: AtomicUsize::new(0),
+            rejections: AtomicU64::new(0),
             options,
         })
     }
@@ -247,6 +250,14 @@ impl<D> Namespace<D> {
     /// Returns whether no socket is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns how often an extractor has rejected an event or a socket, see
+    /// [`Routes::on_rejection`](super::Routes::on_rejection).
+    ///
+    /// Those of namespaces of a pattern are counted by the pattern.
+    pub fn rejections(&self) -> u64 {
+        self.shared.rejections.load(Ordering::Relaxed)
     }
 
     /// Returns an operator for all sockets of the namespace.

@@ -81,9 +81,9 @@ impl Chat {
             (FromClient::AddUser(username), None) => {
                 let num_users = self.users.len() + 1;
                 // Full or gone: a client that takes nothing is disconnected by the next broadcast.
-                match hub.emit_event(socket, &ToClient::Login { num_users }) {
-                    Err(EmitError::Encode(error)) => return Err(error),
-                    Err(_) | Ok(()) => {}
+                let login = ToClient::Login { num_users };
+                if let Err(EmitError::Encode(error)) = hub.emit_event(socket, &login) {
+                    return Err(error);
                 }
                 tell(hub, socket, &ToClient::UserJoined { username: &username, num_users })?;
                 self.users.insert(socket, username);

@@ -55,11 +55,6 @@ impl Groups {
         }
         is_complete
     }
-
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
 }
 
 /// How an event is delivered.

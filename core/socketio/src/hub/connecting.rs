@@ -62,7 +62,7 @@ impl Hub {
         };
         let (session, slot) = (socket.session, socket.slot);
         let refused =
-            self.with_client(session, |client, cx| client.refuse(cx.now, slot, error, cx.session));
+            self.with_client(session, |client, cx| client.refuse(slot, error, cx.session));
         if refused == Some(true) {
             self.sockets.remove(key);
         }

@@ -71,12 +71,11 @@ impl Client {
     /// Refuses to connect the client. Returns false if it no longer waits.
     pub(super) fn refuse(
         &mut self,
-        now: Time,
         slot: Slot,
         error: &ConnectError,
         session: &mut impl Session,
     ) -> bool {
-        let refused = self.connection.refuse(now, slot, error, session);
+        let refused = self.connection.refuse(slot, error, session);
         if refused {
             self.forget(slot);
         }

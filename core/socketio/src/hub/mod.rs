@@ -70,7 +70,7 @@
 //! Events stay in the connection of their client until they are polled. They count as unread there, and
 //! [`Limits::max_unread`](enginewire::Limits::max_unread) makes TCP slow the client down. [`Hub::pause`] leaves those of
 //! one socket there. What is sent waits in the queue of the session, and an event without room is given back as
-//! [`EmitError::Full`]. [`Output::Writable`] follows.
+//! [`EmitError::Full`](crate::EmitError::Full). [`Output::Writable`] follows.
 
 mod broadcast;
 mod config;
