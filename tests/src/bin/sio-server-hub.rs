@@ -78,7 +78,7 @@ struct Client {
 /// Something for a client.
 enum Outgoing {
     Emit(String, Vec<Value>),
-    Forward(Event),
+    Forward(Box<Event>),
     Ack(AckId, Vec<Value>),
     Ask(String, Vec<Value>, Duration, Asked),
     /// The end of the socket, or of its whole client.
@@ -229,7 +229,7 @@ impl Application {
     /// Does what an event asks for. One with arguments of another shape is ignored.
     fn obey(&mut self, hub: &mut Hub, now: Time, socket: SocketKey, event: Event) {
         match event.name() {
-            "echo" | "echo_bin" => self.send(hub, now, socket, Outgoing::Forward(event)),
+            "echo" | "echo_bin" => self.send(hub, now, socket, Outgoing::Forward(Box::new(event))),
             "broadcast" if self.is_bench => {
                 let _ = hub.forward_to("/", &Target::all(), &event);
             }

@@ -298,13 +298,15 @@ impl IoBuilder {
         self
     }
 
-    /// Lets clients that lost their connection come back, and recover what they missed. Default: they cannot.
+    /// Lets clients come back that lost their connection. Default: they cannot.
     ///
-    /// A socket that comes back within the window has the id, the rooms and the data that it had, and gets the events
-    /// that it missed. See [`SocketRef::recovered`](super::SocketRef::recovered). Volatile events and events to be
-    /// acknowledged are not recovered. A namespace of a pattern forgets its sockets when the last client leaves, unless
-    /// [empty ones are kept](Self::keep_empty_namespaces). Events to single sockets then take their turn with the broadcasts of the
-    /// namespace, so that all have one order.
+    /// A socket that comes back within the window has the id, the rooms and the data that it had. It gets the events
+    /// that it missed, but for volatile ones and those to be acknowledged. See
+    /// [`SocketRef::recovered`](super::SocketRef::recovered).
+    ///
+    /// A namespace of a pattern forgets its sockets with the last client, unless
+    /// [empty ones are kept](Self::keep_empty_namespaces). Events to single sockets take their turn with the broadcasts
+    /// of the namespace, so that all have one order.
     pub fn recovery(mut self, recovery: RecoveryConfig) -> Self {
         self.options.recovery = Some(recovery);
         self

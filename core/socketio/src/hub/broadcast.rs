@@ -155,7 +155,7 @@ impl Hub {
         Ok(self.deliver(index, target, &message, How::Reliable))
     }
 
-    /// Queues an event of any kind for those of the sockets that can be sent it at once.
+    /// Queues an event of any kind for sockets that can take it at once.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Hub {
         Ok(self.deliver(index, target, &message, How::Volatile))
     }
 
-    /// Queues an event of any kind that each of the sockets is to acknowledge within `timeout`.
+    /// Queues an event of any kind that each socket acknowledges within `timeout`.
     ///
     /// # Errors
     ///

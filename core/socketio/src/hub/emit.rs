@@ -37,7 +37,9 @@ impl Hub {
         self.send(key, &Named::new(name, payload))
     }
 
-    /// Queues an event for a socket if it can be sent at once: all parts of it, or none.
+    /// Queues an event for a socket if it can be sent at once.
+    ///
+    /// All parts of it are sent, or none.
     ///
     /// # Errors
     ///
@@ -120,7 +122,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Queues an event of any kind for a socket if it can be sent at once.
+    /// Queues an event of any kind if it can be sent at once.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Connections of a hub, and what is between them and sockets: inputs, and questions of Engine.IO.
+//! Connections of a hub: their inputs, and questions of Engine.IO.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -103,7 +103,9 @@ impl Hub {
         self.engine.respond(request, response)
     }
 
-    /// Closes the server: ends all sockets, closes every session behind what is queued, and opens no new ones.
+    /// Closes the server, which opens no new sessions.
+    ///
+    /// All sockets end, and every session closes behind what is queued.
     ///
     /// Clients get no DISCONNECT packets, so that they come back to another server. The event loop goes on until
     /// [`is_finished`](Self::is_finished), and calls [`abort`](Self::abort) when it has waited for long enough.

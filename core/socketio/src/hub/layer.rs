@@ -1,4 +1,4 @@
-//! The connection of a client on top of its session, and the keys of its sockets.
+//! Connection of a client on top of its session, and keys of sockets.
 
 use alloc::{sync::Arc, vec::Vec};
 

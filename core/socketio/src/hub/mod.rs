@@ -273,7 +273,9 @@ impl Hub {
         namespace.adapter.member(namespace.adapter.find(id)?).copied()
     }
 
-    /// Returns the number of sockets, those among them that ask to connect, and those whose end was not polled.
+    /// Returns the number of sockets.
+    ///
+    /// Those count that ask to connect, and those whose end was not polled.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }

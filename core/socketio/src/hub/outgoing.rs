@@ -28,7 +28,9 @@ pub struct Named<'a, P: ?Sized> {
     attachments: Vec<Bytes>,
 }
 
-/// Variant of an enum as an event: its name is the event's, its fields are the arguments.
+/// Variant of an enum as an event.
+///
+/// Its name is the event's, its fields are the arguments.
 #[derive(Clone, Debug)]
 pub struct Typed<'a, E: ?Sized> {
     event: &'a E,

@@ -84,7 +84,7 @@ pub struct Concurrent<H> {
     at_most: NonZeroUsize,
 }
 
-/// Lets at most `at_most` calls of a handler run at the same time for each socket.
+/// Lets at most `at_most` calls of a handler run at once for each socket.
 ///
 /// Further events of the socket are handled meanwhile. It waits when one comes for this handler, and as many run.
 /// [`on_disconnect`](super::Routes::on_disconnect) comes after all of them.

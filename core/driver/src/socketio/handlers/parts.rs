@@ -1,4 +1,4 @@
-//! What extractors draw from.
+//! Parts that extractors draw from.
 
 use std::{error::Error, fmt};
 

@@ -113,7 +113,7 @@ impl<S: 'static, D: 'static> Routes<S, D> {
         self
     }
 
-    /// Sets what happens to an event that an extractor rejects: one whose payload does not fit.
+    /// Sets the response to an event whose payload does not fit an extractor.
     ///
     /// What it returns is the acknowledgement. Default: there is none, and a warning is traced. Either way the event is
     /// counted in [`Namespace::rejections`].
@@ -196,7 +196,9 @@ impl<S: 'static, D: 'static> Routes<S, D> {
 }
 
 impl<D: Any + Send + Sync> Namespace<D> {
-    /// Handles the events of all sockets, until the server closes and all of them have been handled.
+    /// Handles the events of all sockets until the server closes.
+    ///
+    /// All events that came have been handled then.
     ///
     /// It is [`serve`](Self::serve) with a table of handlers. The future has to be polled: spawn it, or wait for it.
     pub fn mount(&self, routes: Routes<(), D>) -> impl Future<Output = ()> + Send + use<D> {

@@ -1,4 +1,4 @@
-//! What types ask for, and what they get.
+//! Deserializers, which give types what they ask for.
 
 use serde::{
     Deserializer,
