@@ -1,6 +1,7 @@
 //! Socket.IO: tables of handlers, with raw clients.
 
 use std::{
+    collections::BTreeSet,
     future::poll_fn,
     io::Write as _,
     sync::{Arc, Mutex},
@@ -10,7 +11,7 @@ use std::{
 
 use ::tokio::sync::Semaphore;
 use enginewire_driver::{
-    Server,
+    Limits, Server,
     socketio::{
         Ack, ConnectError, Data, DisconnectReason, EmitError, Event, EventName, Io, Reply, Routes,
         SocketRef, State, TryData, concurrent,
@@ -37,6 +38,7 @@ on_every_runtime!(
     payload_that_does_not_fit_is_counted_and_answered_if_wanted,
     socket_whose_auth_does_not_fit_is_disconnected,
     event_passes_before_and_falls_back,
+    rejection_waits_for_room_behind_concurrent_calls,
     handler_that_panics_disconnects_its_socket_alone,
     handler_asks_its_client,
     data_of_a_socket_are_those_of_its_authorization,
@@ -176,6 +178,7 @@ fn concurrent_calls_are_bounded_and_let_other_events_pass<R: Host>() {
         work.run().await;
         Reply(n)
     }
+    let event = |n: u32| format!(r#"42{n}["work",{n}]"#);
     let work_of_test = Work::new();
     let routes = Routes::new()
         .on("work", concurrent(2, work))
@@ -183,11 +186,11 @@ fn concurrent_calls_are_bounded_and_let_other_events_pass<R: Host>() {
         .with_state(work_of_test.clone());
     let (_io, server) = mount::<R>(routes);
     let mut client = connect(&server);
-    client.send(r#"421["work",1]"#);
-    client.send(r#"422["work",2]"#);
+    client.send(&event(1));
+    client.send(&event(2));
     assert_eq!(ask(&mut client, r#"["ping"]"#), r#"["pong"]"#, "while two calls run");
     work_of_test.until_running(2);
-    client.send(r#"423["work",3]"#);
+    client.send(&event(3));
     client.send(r#"427["ping"]"#);
     work_of_test.permits.add_permits(1);
     let (first, second) = (client.text(), client.text());
@@ -198,14 +201,19 @@ fn concurrent_calls_are_bounded_and_let_other_events_pass<R: Host>() {
     let mut rest = [client.text(), client.text()];
     rest.sort();
     assert_eq!(rest[1], "433[3]");
+    // As they all come at once, the third would begin with the first.
+    client.write((1..=5).flat_map(|n| Client::frame(&event(n))).collect::<Vec<_>>());
+    work_of_test.until_running(2);
+    work_of_test.permits.add_permits(5);
+    let all: BTreeSet<_> = (1..=5).map(|_| client.text()).collect();
+    assert_eq!(all, (1..=5).map(|n| format!("43{n}[{n}]")).collect());
     assert_eq!(*work_of_test.running.lock().unwrap(), (0, 2));
     // Another socket has calls of its own.
     let mut other = connect(&server);
-    other.send(r#"421["work",4]"#);
-    other.send(r#"422["work",5]"#);
-    for n in [6, 7] {
-        client.send(&format!(r#"42{n}["work",{n}]"#));
-    }
+    other.send(&event(4));
+    other.send(&event(5));
+    client.send(&event(6));
+    client.send(&event(7));
     work_of_test.until_running(4);
     work_of_test.permits.add_permits(4);
     assert!(other.text().starts_with("43") && client.text().starts_with("43"));
@@ -417,6 +425,31 @@ fn payload_that_does_not_fit_is_counted_and_answered_if_wanted<R: Host>() {
         r#"["count","too many arguments",false]"#
     );
     assert_eq!(io.namespace("/").rejections(), 2);
+}
+
+fn rejection_waits_for_room_behind_concurrent_calls<R: Host>() {
+    const CALLS: usize = 32;
+    let large = async |s: SocketRef| s.emit("large", &"x".repeat(500_000)).await;
+    let io = Io::new();
+    let routes = Routes::new()
+        .on("large", concurrent(CALLS, large))
+        .on("number", async |Data(_): Data<u32>| {})
+        .on_rejection(|_, _| Some(Reply("no number")));
+    R::default().spawn(io.mount("/", routes));
+    let server = serve::<R>(|builder| {
+        let mut limits = Limits::default();
+        limits.max_queued = 600_000;
+        builder.socketio(&io).path("/engine.io/").limits(limits)
+    });
+    let mut client = connect(&server);
+    for _ in 0..CALLS {
+        client.send(r#"42["large"]"#);
+    }
+    client.send(r#"427["number"]"#);
+    until("the rejection", || io.namespace("/").rejections() == 1);
+    let texts: Vec<_> = (0..=CALLS).map(|_| client.text()).collect();
+    assert_eq!(texts.iter().filter(|text| text.len() > 500_000).count(), CALLS);
+    assert!(texts.iter().any(|text| text == r#"437["no number"]"#));
 }
 
 fn socket_whose_auth_does_not_fit_is_disconnected<R: Host>() {

@@ -63,10 +63,6 @@ impl Answer {
 }
 
 /// Error that a handler returns.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the error of a handler",
-    note = "the error is `Reply<E>` with `E: Serialize`, or has `Display`"
-)]
 pub trait Failure {
     /// Whether it acknowledges.
     #[doc(hidden)]

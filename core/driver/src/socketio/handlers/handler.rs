@@ -84,12 +84,13 @@ pub struct Concurrent<H> {
     at_most: NonZeroUsize,
 }
 
-/// Lets at most `at_most` calls of a handler run at once for each socket.
+/// Lets at most `at_most` calls of a handler run together for each socket.
 ///
 /// Further events of the socket are handled meanwhile. It waits when one comes for this handler, and as many run.
 /// [`on_disconnect`](super::Routes::on_disconnect) comes after all of them.
 ///
 /// The calls of a socket share one task: none may block. Each time that it is woken it polls all that run.
+/// Handlers of [`before`](super::Routes::before), connecting and disconnecting run one after the other all the same.
 ///
 /// # Panics
 ///
@@ -221,31 +222,49 @@ pub(super) struct Call {
 
 enum CallState {
     Running(Pin<Box<dyn Answering>>, Option<Ack>),
-    Sending(Emit, bool),
+    /// In a box, because there is nearly always room at once.
+    Sending(Box<Emit>, bool),
+    Done(bool),
+}
+
+impl Call {
+    /// A call that has failed, whose event goes no further.
+    pub(super) fn failed(answer: Answer) -> Self {
+        let state = match answer.emit {
+            Some(emit) => CallState::Sending(Box::new(emit), true),
+            None => CallState::Done(true),
+        };
+        Self { state }
+    }
 }
 
 impl Future for Call {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        loop {
-            match &mut self.state {
-                CallState::Running(future, ack) => {
-                    let Answer { emit, stops } = ready!(future.as_mut().poll_answer(cx, ack));
-                    let Some(emit) = emit else { return Poll::Ready(stops) };
-                    self.state = CallState::Sending(emit, stops);
-                }
-                CallState::Sending(emit, stops) => {
-                    trace_sent(ready!(Pin::new(emit).poll(cx)));
-                    return Poll::Ready(*stops);
+        if let CallState::Running(future, ack) = &mut self.state {
+            let Answer { emit, stops } = ready!(future.as_mut().poll_answer(cx, ack));
+            self.state = CallState::Done(stops);
+            if let Some(mut emit) = emit {
+                match Pin::new(&mut emit).poll(cx) {
+                    Poll::Ready(sent) => trace_sent(sent),
+                    Poll::Pending => self.state = CallState::Sending(Box::new(emit), stops),
                 }
             }
+        } else if let CallState::Sending(emit, stops) = &mut self.state {
+            let stops = *stops;
+            trace_sent(ready!(Pin::new(emit).poll(cx)));
+            self.state = CallState::Done(stops);
+        }
+        match self.state {
+            CallState::Done(stops) => Poll::Ready(stops),
+            _ => Poll::Pending,
         }
     }
 }
 
 /// That the client is gone is told by `on_disconnect`.
-pub(super) fn trace_sent(sent: Result<(), EmitError>) {
+fn trace_sent(sent: Result<(), EmitError>) {
     if let Err(error @ EmitError::Encode(_)) = sent {
         trace!(WARN, error = %error, "an acknowledgement cannot be encoded");
     }

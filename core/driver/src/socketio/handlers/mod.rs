@@ -62,8 +62,8 @@
 //! | [`DisconnectReason`](super::DisconnectReason) | the reason of the end | disconnecting |
 //! | [`Io`](super::Io) | the server | all handlers |
 //!
-//! Its return value is the acknowledgement, see [`IntoAnswer`]. A `move` closure for something captured is not needed:
-//! that is the state. What belongs to one socket is its data `D`, see [`Namespace::authorize`].
+//! Its return value is the acknowledgement, see [`IntoAnswer`]. Values that handlers share are their state, so closures
+//! need capture nothing. Values of one socket are its data `D`, see [`Namespace::authorize`].
 //!
 //! # Order
 //!

@@ -1,4 +1,4 @@
-//! Parts that extractors draw from.
+//! The parts of an event or a socket, from which handlers extract their arguments.
 
 use std::{error::Error, fmt};
 

@@ -113,10 +113,10 @@ impl<S: 'static, D: 'static> Routes<S, D> {
         self
     }
 
-    /// Sets the response to an event whose payload does not fit an extractor.
+    /// Sets the reply to an event that an extractor rejects.
     ///
-    /// What it returns is the acknowledgement. Default: there is none, and a warning is traced. Either way the event is
-    /// counted in [`Namespace::rejections`].
+    /// That is an event whose payload does not fit. The function returns its acknowledgement. Default: there is none,
+    /// and a warning is traced. Either way the event is counted in [`Namespace::rejections`].
     ///
     /// # Panics
     ///
@@ -196,9 +196,7 @@ impl<S: 'static, D: 'static> Routes<S, D> {
 }
 
 impl<D: Any + Send + Sync> Namespace<D> {
-    /// Handles the events of all sockets until the server closes.
-    ///
-    /// All events that came have been handled then.
+    /// Handles the events of all sockets, until the server closes.
     ///
     /// It is [`serve`](Self::serve) with a table of handlers. The future has to be polled: spawn it, or wait for it.
     pub fn mount(&self, routes: Routes<(), D>) -> impl Future<Output = ()> + Send + use<D> {

@@ -149,3 +149,13 @@ async fn left(_: DisconnectReason) {}
 fn no_calls_at_a_time_are_refused() {
     let _ = concurrent(0, async || {});
 }
+
+/// It is kept for each socket, also one that is idle.
+#[test]
+fn loop_of_a_socket_is_small() {
+    fn size<A, B, C, F>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(super::worker::run::<()>);
+    assert!(size <= 768, "{size}");
+}

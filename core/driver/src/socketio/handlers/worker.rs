@@ -12,7 +12,8 @@ use std::{
 
 use super::{
     Routes,
-    handler::{Call, Entry, trace_sent},
+    answer::Answer,
+    handler::{Call, Entry},
     parts::{ConnectParts, DisconnectParts, EventParts, Rejection},
 };
 use crate::{
@@ -83,8 +84,8 @@ async fn handle_all<D: 'static>(
     loop {
         let received = running.beside(pin!(socket.recv())).await;
         let Some(event) = received else { break };
-        let parts = EventParts { socket: (**socket).clone(), event };
-        handle(routes, namespace, parts, &mut running).await;
+        let mut parts = EventParts { socket: (**socket).clone(), event };
+        handle(routes, namespace, &mut parts, &mut running).await;
     }
     running.at_most(0, |_| true).await;
     Outcome::Ended
@@ -94,20 +95,18 @@ async fn handle_all<D: 'static>(
 async fn handle<'r, D: 'static>(
     routes: &'r Routes<(), D>,
     namespace: &NamespaceShared,
-    mut parts: EventParts<D>,
+    parts: &mut EventParts<D>,
     running: &mut Running<'r, D>,
 ) {
-    // Only what they return acknowledges: the rest is left to the handler.
+    // Here nothing but a return value acknowledges: the rest is left to the handler.
     parts.event.set_answered(true);
     for entry in &routes.before {
         let ack = entry.acknowledges.then(|| parts.event.ack_again());
-        match entry.call(&mut parts, &(), ack) {
-            Ok(mut call) => {
-                if running.beside(Pin::new(&mut call)).await {
-                    return;
-                }
-            }
-            Err(rejection) => return reject_event(routes, namespace, &parts, &rejection).await,
+        let called = entry.call(parts, &(), ack);
+        let mut call =
+            called.unwrap_or_else(|rejection| fail(routes, namespace, parts, &rejection));
+        if running.beside(Pin::new(&mut call)).await {
+            return;
         }
     }
     let Some(entry) = routes.events.get(parts.event.name()).or(routes.fallback.as_ref()) else {
@@ -119,29 +118,28 @@ async fn handle<'r, D: 'static>(
     }
     parts.event.set_answered(entry.acknowledges);
     let ack = entry.acknowledges.then(|| parts.event.ack_again());
-    match entry.call(&mut parts, &(), ack) {
-        Ok(call) if entry.at_most.is_some() => running.start(entry, call).await,
-        Ok(mut call) => _ = running.beside(Pin::new(&mut call)).await,
-        Err(rejection) => reject_event(routes, namespace, &parts, &rejection).await,
+    let called = entry.call(parts, &(), ack);
+    let mut call = called.unwrap_or_else(|rejection| fail(routes, namespace, parts, &rejection));
+    match entry.at_most {
+        Some(_) => running.start(entry, call).await,
+        None => _ = running.beside(Pin::new(&mut call)).await,
     }
 }
 
 /// Answers an event that an extractor has rejected.
-async fn reject_event<D>(
+fn fail<D>(
     routes: &Routes<(), D>,
     namespace: &NamespaceShared,
     parts: &EventParts<D>,
     rejection: &Rejection,
-) {
+) -> Call {
     let Some(reply) = &routes.rejection else {
-        return reject(namespace, rejection, "an event was rejected");
+        reject(namespace, rejection, "an event was rejected");
+        return Call::failed(Answer::default());
     };
     namespace.rejections.fetch_add(1, Ordering::Relaxed);
     // An extractor may have taken the other.
-    let answer = reply(parts, rejection, parts.event.ack_again());
-    if let Some(emit) = answer.and_then(|answer| answer.emit) {
-        trace_sent(emit.await);
-    }
+    Call::failed(reply(parts, rejection, parts.event.ack_again()).unwrap_or_default())
 }
 
 /// Counts what no handler takes.
@@ -186,12 +184,21 @@ impl<'r, D> Running<'r, D> {
         .await;
     }
 
-    /// Polls a call once, and keeps it if it is not complete.
-    async fn start(&mut self, entry: &'r Entry<EventParts<D>, ()>, mut call: Call) {
-        let is_complete = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx).is_ready())).await;
-        if !is_complete {
-            self.calls.push((entry, call));
-        }
+    /// Adds a call, and polls it once. It is kept if it is not complete.
+    fn start(
+        &mut self,
+        entry: &'r Entry<EventParts<D>, ()>,
+        call: Call,
+    ) -> impl Future<Output = ()> + Send {
+        self.calls.push((entry, call));
+        poll_fn(|cx| {
+            if let Some((_, call)) = self.calls.last_mut()
+                && Pin::new(call).poll(cx).is_ready()
+            {
+                self.calls.pop();
+            }
+            Poll::Ready(())
+        })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
