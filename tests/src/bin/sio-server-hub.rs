@@ -78,7 +78,7 @@ struct Client {
 /// Something for a client.
 enum Outgoing {
     Emit(String, Vec<Value>),
-    Forward(Box<Event>),
+    Forward(Event),
     Ack(AckId, Vec<Value>),
     Ask(String, Vec<Value>, Duration, Asked),
     /// The end of the socket, or of its whole client.
@@ -229,7 +229,7 @@ impl Application {
     /// Does what an event asks for. One with arguments of another shape is ignored.
     fn obey(&mut self, hub: &mut Hub, now: Time, socket: SocketKey, event: Event) {
         match event.name() {
-            "echo" | "echo_bin" => self.send(hub, now, socket, Outgoing::Forward(Box::new(event))),
+            "echo" | "echo_bin" => self.send(hub, now, socket, Outgoing::Forward(event)),
             "broadcast" if self.is_bench => {
                 let _ = hub.forward_to("/", &Target::all(), &event);
             }
@@ -432,7 +432,7 @@ impl Application {
     fn send(&mut self, hub: &mut Hub, now: Time, socket: SocketKey, outgoing: Outgoing) {
         let Some(client) = self.clients.get_mut(&socket) else { return };
         if client.backlog.is_empty() {
-            let Err(outgoing) = self.try_send(hub, now, socket, outgoing) else { return };
+            let Some(outgoing) = self.try_send(hub, now, socket, outgoing) else { return };
             hub.pause(socket);
             if let Some(client) = self.clients.get_mut(&socket) {
                 client.backlog.push_back(outgoing);
@@ -447,7 +447,7 @@ impl Application {
         while let Some(client) = self.clients.get_mut(&socket)
             && let Some(outgoing) = client.backlog.pop_front()
         {
-            if let Err(outgoing) = self.try_send(hub, now, socket, outgoing) {
+            if let Some(outgoing) = self.try_send(hub, now, socket, outgoing) {
                 if let Some(client) = self.clients.get_mut(&socket) {
                     client.backlog.push_front(outgoing);
                 }
@@ -464,7 +464,7 @@ impl Application {
         now: Time,
         socket: SocketKey,
         outgoing: Outgoing,
-    ) -> Result<(), Outgoing> {
+    ) -> Option<Outgoing> {
         let result = match &outgoing {
             Outgoing::Emit(name, args) => hub.emit(socket, name, &Spread(args)),
             Outgoing::Forward(event) => hub.forward(socket, event),
@@ -482,10 +482,7 @@ impl Application {
                 Ok(())
             }
         };
-        match result {
-            Err(EmitError::Full { .. }) => Err(outgoing),
-            _ => Ok(()),
-        }
+        matches!(result, Err(EmitError::Full { .. })).then_some(outgoing)
     }
 }
 

@@ -55,6 +55,11 @@ impl Groups {
         }
         is_complete
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
 }
 
 /// How an event is delivered.
@@ -84,7 +89,7 @@ impl Hub {
         self.publish(namespace, target, &Named::new(name, payload))
     }
 
-    /// Queues an event for those of the sockets that can be sent it at once.
+    /// Queues an event for the sockets that can take it at once.
     ///
     /// # Errors
     ///
@@ -99,7 +104,7 @@ impl Hub {
         self.publish_volatile(namespace, target, &Named::new(name, payload))
     }
 
-    /// Queues an event that each of the sockets is to acknowledge within `timeout`.
+    /// Queues an event that each socket is to acknowledge within `timeout`.
     ///
     /// [`Output::GroupAcknowledged`] follows for each of them, and [`Output::GroupCompleted`] at the end. Those that
     /// came stay valid whatever the others do.
@@ -155,7 +160,7 @@ impl Hub {
         Ok(self.deliver(index, target, &message, How::Reliable))
     }
 
-    /// Queues an event of any kind for sockets that can take it at once.
+    /// Queues an event of any kind for the sockets that can take it at once.
     ///
     /// # Errors
     ///
@@ -171,7 +176,7 @@ impl Hub {
         Ok(self.deliver(index, target, &message, How::Volatile))
     }
 
-    /// Queues an event of any kind that each socket acknowledges within `timeout`.
+    /// Queues an event of any kind that each socket is to acknowledge.
     ///
     /// # Errors
     ///

@@ -122,7 +122,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Queues an event of any kind if it can be sent at once.
+    /// Queues an event of any kind for a socket that can take it at once.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Connections of a hub: their inputs, and questions of Engine.IO.
+//! Connections and sessions of a hub.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -103,11 +103,9 @@ impl Hub {
         self.engine.respond(request, response)
     }
 
-    /// Closes the server, which opens no new sessions.
+    /// Closes the server behind what is queued.
     ///
-    /// All sockets end, and every session closes behind what is queued.
-    ///
-    /// Clients get no DISCONNECT packets, so that they come back to another server. The event loop goes on until
+    /// All sockets end, every session is closed, and no new ones open. Clients get no DISCONNECT packets, so that they come back to another server. The event loop goes on until
     /// [`is_finished`](Self::is_finished), and calls [`abort`](Self::abort) when it has waited for long enough.
     pub fn close(&mut self, now: Time) {
         self.set_now(now);

@@ -1,4 +1,4 @@
-//! Connection of a client on top of its session, and keys of sockets.
+//! The connection of a client, and the keys of its sockets.
 
 use alloc::{sync::Arc, vec::Vec};
 

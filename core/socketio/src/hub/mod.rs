@@ -82,6 +82,8 @@ mod namespaces;
 mod outgoing;
 mod output;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
@@ -182,6 +184,9 @@ impl Hub {
         }
         loop {
             if let Some(output) = self.outputs.pop_front() {
+                if self.outputs.is_empty() && self.outputs.capacity() > KEPT {
+                    self.outputs = VecDeque::new();
+                }
                 if let Output::Disconnected(key, ..) | Output::Cancelled(key) = output {
                     self.retired = Some(key);
                 }
@@ -275,7 +280,7 @@ impl Hub {
 
     /// Returns the number of sockets.
     ///
-    /// Those count that ask to connect, and those whose end was not polled.
+    /// Those that ask to connect count, and those whose end was not polled.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
@@ -332,6 +337,9 @@ impl Hub {
                 socket.is_queued = false;
             }
             self.readable.pop_front();
+        }
+        if self.readable.capacity() > KEPT {
+            self.readable = VecDeque::new();
         }
         None
     }
@@ -395,7 +403,7 @@ impl Hub {
     }
 }
 
-/// Changes whose storage is kept.
+/// Places of queues that are kept when they are empty.
 const KEPT: usize = 64;
 
 impl fmt::Debug for Hub {

@@ -18,7 +18,7 @@ pub trait Outgoing: sealed::Encode {}
 
 impl<T: sealed::Encode> Outgoing for T {}
 
-/// Event with a name and a payload, and attachments that the payload refers to.
+/// Event with a name, a payload, and attachments of the payload.
 ///
 /// A tuple is several arguments, `()` none, anything else one.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Named<'a, P: ?Sized> {
 
 /// Variant of an enum as an event.
 ///
-/// Its name is the event's, its fields are the arguments.
+/// Its name is that of the event, its fields are the arguments.
 #[derive(Clone, Debug)]
 pub struct Typed<'a, E: ?Sized> {
     event: &'a E,

@@ -91,9 +91,9 @@ pub enum Output {
     Connect(SocketKey, ConnectRequest, Arc<RequestHead>),
     /// The client no longer waits for the response to [`Connect`](Self::Connect).
     Cancelled(SocketKey),
-    /// A client has come back.
+    /// A client has come back and is connected.
     ///
-    /// It is connected with its id, its rooms and the events that it missed.
+    /// It has its id, its rooms, and the events that it missed.
     ///
     /// The second key is that of its socket before. It comes in place of [`Connect`](Self::Connect), or during
     /// [`Hub::accept`](super::Hub::accept) if [`skip_authorize`] is false.

@@ -91,6 +91,14 @@ impl Sockets {
         }
     }
 
+    /// Returns the socket that was inserted last, if it is there.
+    #[cfg(test)]
+    pub(super) fn last(&self) -> Option<SocketKey> {
+        let mut slots = self.slots.iter();
+        let (index, _) = slots.find(|(_, (serial, _))| *serial == self.serial)?;
+        Some(SocketKey { index, serial: self.serial })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
