@@ -1,4 +1,6 @@
 //! Socket.IO as a sans-IO state machine on top of Engine.IO: messages and clock ticks in, packets and events out.
+// For links from docs that are built without these. docs.rs itself links to the exact version.
+#![doc(html_root_url = "https://docs.rs/enginewire-socketio/latest")]
 #![no_std]
 
 extern crate alloc;
