@@ -151,3 +151,26 @@ fn keys_are_never_used_again() {
     assert!(world.hub.is_connected(second.key));
     world.end();
 }
+
+#[test]
+fn queues_are_given_back_after_a_burst_and_kept_otherwise() {
+    let mut world = World::new();
+    let peers: Vec<_> = (0..2 * KEPT).map(|_| world.connect("/")).collect();
+    assert!(!world.hub.is_empty());
+    for peer in &peers {
+        world.hub.pause(peer.key);
+        world.hub.resume(peer.key);
+        world.hub.emit_with_ack(world.now, peers[0].key, "q", &(), SECOND).unwrap();
+    }
+    world.hub.disconnect(peers[0].key);
+    assert!(world.hub.outputs.capacity() > KEPT && world.hub.readable.capacity() > KEPT);
+    world.drain();
+    assert_eq!((world.hub.outputs.capacity(), world.hub.readable.capacity()), (0, 0));
+
+    world.says(peers[1].on, r#"2["a"]"#);
+    world.says(peers[1].on, "1");
+    assert!(world.hub.outputs.capacity() > 0 && world.hub.readable.capacity() > 0);
+    peers.iter().for_each(|peer| world.lose(peer.on));
+    assert!(world.hub.is_empty());
+    world.end();
+}
