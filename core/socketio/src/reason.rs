@@ -52,9 +52,10 @@ impl DisconnectReason {
 
     /// Returns whether the client may come back and recover what it missed.
     ///
-    /// So it is if the connection was lost, and not if one of the two sides left, or the client sent nonsense.
+    /// So it is if the connection was lost, and not if one of the two sides left, or the client sent nonsense. A client
+    /// that came back before the loss was noticed does so in one namespace after another.
     pub const fn is_recoverable(self) -> bool {
-        !matches!(self, Self::ClientLeft | Self::ServerLeft | Self::Replaced | Self::ParseError)
+        !matches!(self, Self::ClientLeft | Self::ServerLeft | Self::ParseError)
     }
 
     /// Returns the reason that a session is to be closed for, see [`CloseReason::Application`].
@@ -117,13 +118,15 @@ mod tests {
 
     #[test]
     fn a_side_that_leaves_is_not_recovered() {
-        use DisconnectReason::{ClientLeft, Overflow, PingTimeout, ServerClosing, ServerLeft};
-        for reason in
-            [ClientLeft, ServerLeft, DisconnectReason::Replaced, DisconnectReason::ParseError]
-        {
+        use DisconnectReason::{
+            ClientLeft, Overflow, PingTimeout, Replaced, ServerClosing, ServerLeft,
+        };
+        for reason in [ClientLeft, ServerLeft, DisconnectReason::ParseError] {
             assert!(!reason.is_recoverable());
         }
-        for reason in [PingTimeout, ServerClosing, Overflow, DisconnectReason::TransportClose] {
+        let lost =
+            [PingTimeout, ServerClosing, Overflow, Replaced, DisconnectReason::TransportClose];
+        for reason in lost {
             assert!(reason.is_recoverable());
         }
     }

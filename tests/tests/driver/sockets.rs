@@ -40,6 +40,8 @@ on_every_runtime!(
     each_side_may_leave,
     client_that_comes_back_gets_what_it_missed,
     client_that_comes_back_before_its_loss_is_noticed_takes_its_place,
+    client_that_takes_its_place_does_so_in_each_namespace,
+    data_of_sockets_that_never_come_back_may_do_anything_when_dropped,
     flood_is_handled_in_order,
     namespace_that_nothing_accepts_gets_broadcasts,
     handle_without_data_is_one_of_any_socket,
@@ -576,6 +578,59 @@ fn client_that_comes_back_before_its_loss_is_noticed_takes_its_place<R: Host>() 
     assert_eq!(io.namespace("/").len(), 1);
     soon("a broadcast", io.emit("next", &())).unwrap();
     assert!(again.text().starts_with(r#"42["next","#));
+}
+
+fn client_that_takes_its_place_does_so_in_each_namespace<R: Host>() {
+    let io = Io::builder().recovery(RecoveryConfig::default()).build();
+    let server = serve_io::<R>(&io);
+    let namespaces = [io.namespace("/a"), io.namespace("/b")];
+    let mut client = Client::open_websocket(server.local_addr());
+    let before = namespaces.each_ref().map(|namespace| {
+        client.send(&format!("40{},", namespace.name()));
+        let connected = client.text();
+        soon("a broadcast", namespace.emit("first", &())).unwrap();
+        (connected, client.text())
+    });
+    let mut again = Client::open_websocket(server.local_addr());
+    for (namespace, (connected, first)) in namespaces.iter().zip(&before) {
+        let payload = recovery_of(connected, first).split_off(2);
+        again.send(&format!("40{},{payload}", namespace.name()));
+        assert_eq!(again.text(), *connected, "the same ids");
+        // The first took the whole old session with it.
+        until("no member of the old session", || {
+            namespaces[1].len() == usize::from(namespace.name() == "/b")
+        });
+    }
+}
+
+/// Says so to everybody when it is dropped.
+struct Farewell(Io);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let _ = soon("a broadcast", self.0.emit("farewell", &()));
+    }
+}
+
+fn data_of_sockets_that_never_come_back_may_do_anything_when_dropped<R: Host>() {
+    let mut recovery = RecoveryConfig::default();
+    recovery.max_sessions = 1;
+    let io = Io::builder().recovery(recovery).build();
+    let others = io.clone();
+    let members = io.namespace("/").authorize(move |_| {
+        let io = others.clone();
+        async { Ok(Farewell(io)) }
+    });
+    R::default().spawn(async move {
+        members.serve(|socket| async move { drop(socket.closed().await) }).await;
+    });
+    let server = serve_io::<R>(&io);
+    let mut witness = connect(&server, "/");
+    for _ in 0..2 {
+        drop(connect(&server, "/"));
+        until("one member", || io.namespace("/").len() == 1);
+    }
+    assert!(witness.text().starts_with(r#"42["farewell","#));
 }
 
 fn flood_is_handled_in_order<R: Host>() {

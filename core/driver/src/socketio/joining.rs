@@ -84,7 +84,7 @@ impl Session {
         }
         // Dropped behind the lock: it may be the last, and the application's.
         let mut _data = None;
-        let mut order = lock(&request.namespace.order);
+        let mut order = request.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         let Some(recovery) = &mut order.recovery else { return false };
         // Its predecessor is still there if nothing has noticed yet that the connection broke.
@@ -146,7 +146,7 @@ impl Session {
         let namespace = Arc::clone(&request.namespace);
         // Dropped behind the lock: it may be the last, and the application's.
         let _data = Arc::clone(&joining.data);
-        let is_admitted = self.admit(slot, request, joining, &mut lock(&namespace.order));
+        let is_admitted = self.admit(slot, request, joining, &mut namespace.lock_order());
         if is_admitted {
             self.start(slot);
         } else {
@@ -227,7 +227,7 @@ impl SocketShared {
     /// Takes the socket out of its rooms. It is kept for its client if that may come back.
     pub(super) fn leave(&self, reason: DisconnectReason) {
         let Some(&member) = self.member.get() else { return };
-        let mut order = lock(&self.namespace.order);
+        let mut order = self.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         // Another session may have taken its place, and has taken it out.
         let Some(removed) = lock(&self.namespace.adapter).remove(member) else { return };

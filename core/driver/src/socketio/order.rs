@@ -2,7 +2,9 @@
 
 use std::{
     any::Any,
-    sync::{Arc, Mutex},
+    iter,
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -133,7 +135,40 @@ impl Order {
     }
 }
 
+/// The order of a namespace, locked.
+pub(super) struct OrderGuard<'a> {
+    order: MutexGuard<'a, Order>,
+    /// Dropped behind the lock, since it is the application's.
+    dropped: Vec<SocketData>,
+}
+
+impl Deref for OrderGuard<'_> {
+    type Target = Order;
+
+    fn deref(&self) -> &Order {
+        &self.order
+    }
+}
+
+impl DerefMut for OrderGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Order {
+        &mut self.order
+    }
+}
+
+impl Drop for OrderGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(recovery) = &mut self.order.recovery {
+            self.dropped.extend(iter::from_fn(|| recovery.poll_dropped()));
+        }
+    }
+}
+
 impl NamespaceShared {
+    pub(super) fn lock_order(&self) -> OrderGuard<'_> {
+        OrderGuard { order: lock(&self.order), dropped: Vec::new() }
+    }
+
     /// Returns whether clients may come back and recover what they missed.
     pub(super) fn is_recovering(&self) -> bool {
         self.options().recovery.is_some()
@@ -150,11 +185,11 @@ impl NamespaceShared {
         let (mut order, selection, message) = match body {
             Body::Message(message) => {
                 let selection = lock(&self.adapter).select(target);
-                (lock(&self.order), selection, message.into_shared())
+                (self.lock_order(), selection, message.into_shared())
             }
             // Selected and logged at one moment: whoever is not a member yet finds it in the log.
             Body::Args(args) => {
-                let mut order = lock(&self.order);
+                let mut order = self.lock_order();
                 let selection = lock(&self.adapter).select(target);
                 let now = selection.iter().next().map(|(_, member)| member.cell.now());
                 order.set_now(now.unwrap_or(Time::ZERO));

@@ -160,7 +160,7 @@ impl SocketShared {
     /// Tells the log of the namespace which rooms the socket is in, beside the adapter.
     fn change_rooms(&self, rooms: impl Rooms, joins: bool) {
         let Some(&member) = self.member.get() else { return };
-        let mut order = self.pid.as_ref().map(|pid| (pid, lock(&self.namespace.order)));
+        let mut order = self.pid.as_ref().map(|pid| (pid, self.namespace.lock_order()));
         let mut adapter = lock(&self.namespace.adapter);
         rooms.each(&mut |room| {
             let changed =

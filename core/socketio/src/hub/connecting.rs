@@ -233,8 +233,7 @@ impl Hub {
             if let Some(namespace) = self.namespaces.get_mut(member.namespace) {
                 rooms = namespace.adapter.remove(member.key).map_or(rooms, |removed| removed.rooms);
                 if let (Some(pid), Some(recovery)) = (pid, &mut namespace.recovery) {
-                    // Other namespaces of a client that was replaced come back one by one.
-                    if reason.is_recoverable() || reason == DisconnectReason::Replaced {
+                    if reason.is_recoverable() {
                         recovery.keep(self.now, Kept { pid, rooms: rooms.clone(), data: key });
                     } else {
                         recovery.ended(&pid);

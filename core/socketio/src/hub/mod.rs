@@ -192,6 +192,9 @@ impl Hub {
                 }
                 return Some(output);
             }
+            if let Some(key) = self.namespaces.forgotten.pop() {
+                return Some(Output::Forgotten(key));
+            }
             if let Some(output) = self.next_event() {
                 return Some(output);
             }

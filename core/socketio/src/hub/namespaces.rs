@@ -1,6 +1,7 @@
 //! The namespaces of a hub: those that have sockets, or sockets that may come back.
 
 use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+use core::iter;
 
 use enginewire::{Alarm, Deadlines, Encoded, Entropy, Text, Time};
 use slab::Slab;
@@ -20,6 +21,8 @@ pub(super) struct Namespaces {
     names: BTreeMap<Arc<str>, usize>,
     /// When something of a namespace can no longer be recovered.
     deadlines: Deadlines<usize>,
+    /// Sockets that can no longer be recovered, to be told.
+    pub(super) forgotten: Vec<SocketKey>,
 }
 
 pub(super) struct Namespace {
@@ -65,8 +68,11 @@ impl Namespaces {
 
     /// Arms the deadline of a namespace after a change, and removes it if nothing is left of it.
     pub(super) fn settle(&mut self, index: usize) {
-        let Self { slots, names, deadlines } = self;
+        let Self { slots, names, deadlines, forgotten } = self;
         let Some(namespace) = slots.get_mut(index) else { return };
+        if let Some(recovery) = &mut namespace.recovery {
+            forgotten.extend(iter::from_fn(|| recovery.poll_dropped()));
+        }
         let recovery = namespace.recovery.as_ref();
         let is_needed =
             |recovery: &Recovery<_, _>| recovery.waiting() > 0 || recovery.logged().0 > 0;

@@ -117,8 +117,10 @@ pub enum Output {
     /// All events that its client sent before have come. Getters know the socket until the next poll.
     ///
     /// With recovery it may come back as the second key of [`Recovered`](Self::Recovered), if the reason
-    /// [is recoverable](DisconnectReason::is_recoverable) or [`DisconnectReason::Replaced`].
+    /// [is recoverable](DisconnectReason::is_recoverable).
     Disconnected(SocketKey, DisconnectReason, Vec<Room>),
+    /// A socket that could have come back no longer can. What the application has kept under its key may go.
+    Forgotten(SocketKey),
 }
 
 /// Numbers of sockets that a broadcast went to.

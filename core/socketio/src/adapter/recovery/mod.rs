@@ -70,6 +70,7 @@ impl Default for RecoveryConfig {
 ///    still, because nobody has noticed that the connection broke. End it and keep it.
 /// 5. Then [`restore`](Self::restore) gives the socket back. The client gets the missed events, then its CONNECT
 ///    packet, and then the socket becomes a member again.
+/// 6. After any of these, [`poll_dropped`](Self::poll_dropped) gives back the data of sockets that were dropped.
 ///
 /// # What goes wrong elsewhere
 ///
@@ -94,6 +95,7 @@ pub struct Recovery<D, E> {
     /// Sockets that wait for their client, the oldest first.
     waiting: BTreeMap<u64, Waiting<D>>,
     last_serial: u64,
+    dropped: Vec<D>,
     living_churn: Churn,
     waiting_churn: Churn,
 }
@@ -174,6 +176,7 @@ impl<D, E: Clone> Recovery<D, E> {
             serials: HashMap::default(),
             waiting: BTreeMap::new(),
             last_serial: 0,
+            dropped: Vec::new(),
             living_churn: Churn::default(),
             waiting_churn: Churn::default(),
         }
@@ -248,14 +251,18 @@ impl<D, E: Clone> Recovery<D, E> {
         self.take_living(pid);
     }
 
-    /// Keeps a socket whose connection broke. Returns false if it was not connected.
+    /// Keeps a socket whose connection broke. Returns false if it was not connected, and drops it.
     pub fn keep(&mut self, now: Time, mut kept: Kept<D>) -> bool {
-        let Some(socket) = self.take_living(&kept.pid) else { return false };
+        let Some(socket) = self.take_living(&kept.pid) else {
+            self.dropped.push(kept.data);
+            return false;
+        };
         kept.rooms.sort_unstable();
         self.last_serial += 1;
         // Private ids are drawn anew, so there is none before.
         if let Some(before) = self.serials.insert(kept.pid, self.last_serial) {
-            self.waiting.remove(&before);
+            let before = self.waiting.remove(&before);
+            self.dropped.extend(before.map(|waiting| waiting.kept.data));
         }
         self.waiting.insert(self.last_serial, Waiting { at: now, socket, kept });
         while self.waiting.len() > self.config.max_sessions && self.drop_oldest() {}
@@ -277,19 +284,14 @@ impl<D, E: Clone> Recovery<D, E> {
         offset: Option<&str>,
     ) -> Result<Restored<D, E>, Unrecoverable> {
         let waiting = self.take_waiting(pid).ok_or(Unrecoverable::UnknownSession)?;
-        let Waiting { at, mut socket, kept: Kept { pid, rooms, data } } = waiting;
-        if at + self.config.window <= now {
-            return Err(Unrecoverable::Expired);
-        }
-        let mut received = socket.history.received;
-        if let Some(offset) = offset {
-            let offset = Offset::parse(offset).filter(|offset| offset.epoch == self.epoch);
-            let offset = offset.filter(|offset| offset.number <= self.log.last());
-            received = received.max(offset.ok_or(Unrecoverable::UnknownOffset)?.number);
-        }
-        if received < self.log.cut_number() && self.may_miss(&socket.history, received, at) {
-            return Err(Unrecoverable::LogCutOff);
-        }
+        let received = match self.received_by(now, &waiting, offset) {
+            Ok(received) => received,
+            Err(error) => {
+                self.dropped.push(waiting.kept.data);
+                return Err(error);
+            }
+        };
+        let Waiting { mut socket, kept: Kept { pid, rooms, data }, .. } = waiting;
         let missed = self.log.since(received).filter(|(number, event)| {
             let was_in = |room: &str| socket.history.was_in(room, *number, &rooms);
             event.target.matches(|room| socket.id == *room || was_in(room))
@@ -306,6 +308,40 @@ impl<D, E: Clone> Recovery<D, E> {
         let id = socket.id.clone();
         self.living.insert(pid, socket);
         Ok(Restored { id, rooms, data, missed })
+    }
+
+    /// Returns the number of the last event that a client has received, if it can have all that came behind it.
+    fn received_by(
+        &self,
+        now: Time,
+        waiting: &Waiting<D>,
+        offset: Option<&str>,
+    ) -> Result<u64, Unrecoverable> {
+        let Waiting { at, socket: Living { history, .. }, .. } = waiting;
+        if *at + self.config.window <= now {
+            return Err(Unrecoverable::Expired);
+        }
+        let mut received = history.received;
+        if let Some(offset) = offset {
+            let offset = Offset::parse(offset).filter(|offset| offset.epoch == self.epoch);
+            let offset = offset.filter(|offset| offset.number <= self.log.last());
+            received = received.max(offset.ok_or(Unrecoverable::UnknownOffset)?.number);
+        }
+        if received < self.log.cut_number() && self.may_miss(history, received, *at) {
+            return Err(Unrecoverable::LogCutOff);
+        }
+        Ok(received)
+    }
+
+    /// Returns the data of a socket that was dropped, to be called until there is none.
+    ///
+    /// The socket can no longer be recovered. The order is not specified.
+    pub fn poll_dropped(&mut self) -> Option<D> {
+        let data = self.dropped.pop();
+        if self.dropped.is_empty() {
+            self.dropped = Vec::new();
+        }
+        data
     }
 
     /// Drops events and sockets whose time is over.
@@ -351,7 +387,10 @@ impl<D, E: Clone> Recovery<D, E> {
 
     fn drop_oldest(&mut self) -> bool {
         let oldest = self.waiting.first_key_value().map(|(_, waiting)| waiting.kept.pid);
-        oldest.and_then(|pid| self.take_waiting(&pid)).is_some()
+        let waiting = oldest.and_then(|pid| self.take_waiting(&pid));
+        let is_dropped = waiting.is_some();
+        self.dropped.extend(waiting.map(|waiting| waiting.kept.data));
+        is_dropped
     }
 
     fn take_waiting(&mut self, pid: &PrivateId) -> Option<Waiting<D>> {

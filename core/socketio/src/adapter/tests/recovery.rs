@@ -57,6 +57,29 @@ fn client_gets_its_id_rooms_and_data_back_and_what_it_missed_in_order() {
     assert_eq!(log.living(&pid(0)), Some(&id(0)));
 }
 
+#[test]
+fn data_of_dropped_sockets_is_given_back() {
+    let mut log = recovery(|config| config.max_sessions = 2);
+    for n in 0..4 {
+        log.connected(pid(n), id(n));
+        log.keep(at(n as u64), Kept { data: ["a", "b", "c", "d"][n], ..kept(n, &[]) });
+    }
+    let dropped = |log: &mut Log| core::iter::from_fn(|| log.poll_dropped()).collect::<Vec<_>>();
+    let mut first = dropped(&mut log);
+    first.sort_unstable();
+    assert_eq!(first, ["a", "b"], "too many");
+    assert_eq!(log.restore(at(4), &pid(2), Some("no offset")), Err(Unrecoverable::UnknownOffset));
+    assert_eq!(dropped(&mut log), ["c"]);
+    log.handle_timeout(at(3) + WINDOW);
+    assert_eq!(dropped(&mut log), ["d"], "too late");
+    assert!(!log.keep(at(4), Kept { data: "e", ..kept(4, &[]) }));
+    assert_eq!(dropped(&mut log), ["e"], "never connected");
+    log.connected(pid(5), id(5));
+    log.keep(at(5), kept(5, &[]));
+    assert_eq!(log.restore(at(5), &pid(5), None).unwrap().data, "data");
+    assert_eq!(dropped(&mut log), [""; 0]);
+}
+
 /// socket.io #4880.
 #[test]
 fn socket_is_restored_once_and_not_while_its_predecessor_is_connected() {

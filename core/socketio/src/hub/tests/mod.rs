@@ -281,6 +281,7 @@ fn describe(hub: &Hub, output: &Output) -> String {
         }
         Output::GroupCompleted(group) => format!("group {} completed", group.serial),
         Output::Writable(key) => format!("{} writable", name(key)),
+        Output::Forgotten(key) => format!("{} forgotten", name(key)),
         Output::Disconnected(key, reason, rooms) => {
             let rooms: Vec<_> = rooms.iter().map(Room::as_str).collect();
             format!("{} left {rooms:?}: {reason}", name(key))

@@ -134,6 +134,7 @@ fn client_that_left_or_comes_too_late_gets_a_new_socket() {
     come_back(&mut world, &left_pid, None);
     assert!(world.seen()[0].starts_with("#3 asks /"));
     world.pass(WINDOW);
+    assert_eq!(world.seen(), ["#2 forgotten"]);
     come_back(&mut world, &late_pid, None);
     assert!(world.seen()[0].starts_with("#4 asks /"));
     come_back(&mut world, "no id", None);
@@ -249,6 +250,7 @@ fn namespace_is_kept_while_something_can_be_recovered() {
     world.lose(peer.on);
     assert_eq!(world.hub.namespaces().collect::<Vec<_>>(), ["/chat"]);
     world.pass(WINDOW);
+    assert_eq!(world.seen().last().unwrap(), "#1 forgotten");
     assert_eq!(world.hub.namespaces().count(), 0);
     world.end();
 }
