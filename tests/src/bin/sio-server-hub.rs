@@ -37,12 +37,13 @@ fn main() -> std::io::Result<ExitCode> {
     if let Some(timeout) = profile.connect_timeout {
         config.connection.connect_timeout = timeout;
     }
-    let window = profile.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.window);
+    let recovers = profile.recovery.is_some();
     config.recovery = profile.recovery;
     let hub = Hub::new(config, event_loop::entropy, event_loop::entropy);
     let mut events = EventLoop::new(hub, (Ipv4Addr::LOCALHOST, profile::port()).into())?;
     println!("{}", events.local_addr()?.port());
-    let mut application = Application { is_bench: profile.is_bench, window, ..Default::default() };
+    let mut application =
+        Application { is_bench: profile.is_bench, recovers, ..Default::default() };
     loop {
         events.drain(|hub, now, output| application.handle(hub, now, output));
         events.wait(application.timers.first())?;
@@ -62,8 +63,8 @@ struct Application {
     timers: Deadlines<Timer>,
     reasons: Reasons,
     is_bench: bool,
-    /// Time in which a client may come back.
-    window: Duration,
+    /// Whether clients may come back.
+    recovers: bool,
 }
 
 /// One socket.
@@ -106,7 +107,6 @@ struct Group {
 enum Timer {
     Authorize(SocketKey, serde_json::Map<String, Json>),
     Acknowledge(SocketKey, AckId, Value),
-    Forget(SocketKey),
 }
 
 impl Application {
@@ -146,11 +146,11 @@ impl Application {
                     self.reasons.insert(id.to_string(), reason.as_str());
                 }
                 let Some(client) = self.clients.remove(&socket) else { return };
-                if self.window > Duration::ZERO {
+                if self.recovers && reason.is_recoverable() {
                     self.away.insert(socket, client.data);
-                    self.timers.arm(now + self.window, Timer::Forget(socket));
                 }
             }
+            Output::Forgotten(socket) => drop(self.away.remove(&socket)),
             _ => {}
         }
     }
@@ -165,7 +165,6 @@ impl Application {
                 Timer::Acknowledge(socket, ack, value) => {
                     self.answer(hub, now, socket, Some(ack), [value]);
                 }
-                Timer::Forget(socket) => drop(self.away.remove(&socket)),
             }
         }
     }

@@ -622,7 +622,11 @@ fn data_of_sockets_that_never_come_back_may_do_anything_when_dropped<R: Host>() 
         async { Ok(Farewell(io)) }
     });
     R::default().spawn(async move {
-        members.serve(|socket| async move { drop(socket.closed().await) }).await;
+        members
+            .serve(|socket| async move {
+                socket.closed().await;
+            })
+            .await;
     });
     let server = serve_io::<R>(&io);
     let mut witness = connect(&server, "/");
