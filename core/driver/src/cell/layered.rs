@@ -1,4 +1,6 @@
-//! What Socket.IO needs of a session: sending through the layer, when there is room and it is the sender's turn.
+//! Sending through the layer of a session, for Socket.IO.
+//!
+//! An event is sent when there is room and it is the sender's turn.
 
 use std::{
     sync::Arc,

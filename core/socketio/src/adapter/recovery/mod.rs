@@ -333,9 +333,9 @@ impl<D, E: Clone> Recovery<D, E> {
         Ok(received)
     }
 
-    /// Returns the data of a socket that was dropped, to be called until there is none.
+    /// Returns the data of a socket that was dropped.
     ///
-    /// The socket can no longer be recovered. The order is not specified.
+    /// To be called until there is none. The socket can no longer be recovered. The order is not specified.
     pub fn poll_dropped(&mut self) -> Option<D> {
         let data = self.dropped.pop();
         if self.dropped.is_empty() {
