@@ -20,7 +20,7 @@ use std::{
 };
 
 use enginewire::{
-    Event, Message, ServerHub,
+    Event, Message, ServerHub as Hub,
     hub::{Output, ServerHubConfig},
 };
 use enginewire_tests::client::Client;
@@ -211,7 +211,7 @@ fn on_a_hub(
 ) {
     let mut config = ServerHubConfig::default();
     config.protocol.ping_interval = Duration::from_secs(3600);
-    let hub = ServerHub::new(config, event_loop::entropy);
+    let hub = Hub::new(config, event_loop::entropy);
     let mut events = EventLoop::new(hub, "127.0.0.1:0".parse().unwrap()).unwrap();
     ready.send(events.local_addr().unwrap()).unwrap();
     METER.set(Some(meter));

@@ -7,13 +7,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use enginewire::{
-    ServerHub, Time,
-    hub::{ConnectionId, Output},
-};
+use enginewire::{Time, hub::ConnectionId};
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
 
 use self::sockets::{Listener, Sockets};
+// Those of Engine.IO or of Socket.IO: both ask an event loop for the same.
+use super::{Hub, Output};
 
 // Named, as a test server has this file by its path.
 #[path = "sockets.rs"]
@@ -21,7 +20,7 @@ mod sockets;
 
 /// A hub, its sockets and a clock.
 pub(crate) struct EventLoop {
-    pub(crate) hub: ServerHub,
+    pub(crate) hub: Hub,
     started: Instant,
     poll: Poll,
     events: Events,
@@ -35,7 +34,7 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     /// Listens on `address`.
-    pub(crate) fn new(hub: ServerHub, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(hub: Hub, address: SocketAddr) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(address)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -57,7 +56,7 @@ impl EventLoop {
     }
 
     /// Does what the hub asks for. `application` gets what is not about sockets.
-    pub(crate) fn drain(&mut self, mut application: impl FnMut(&mut ServerHub, Time, Output)) {
+    pub(crate) fn drain(&mut self, mut application: impl FnMut(&mut Hub, Time, Output)) {
         let now = self.now();
         while let Some(output) = self.hub.poll() {
             match output {
@@ -197,7 +196,7 @@ impl EventLoop {
     }
 }
 
-/// Fills `buffer` with bytes that nobody can guess: session ids are made of them.
+/// Fills `buffer` with bytes that nobody can guess: ids of sessions are made of them.
 #[expect(clippy::expect_used, reason = "a server without entropy must not serve")]
 pub(crate) fn entropy(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");

@@ -9,13 +9,16 @@ mod event_loop;
 
 use std::{env, error::Error, net::Ipv4Addr};
 
-use enginewire::{ServerHub, hub::ServerHubConfig};
+use enginewire::{
+    ServerHub as Hub,
+    hub::{Output, ServerHubConfig},
+};
 
 use self::{echo::Echo, event_loop::EventLoop};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
-    let hub = ServerHub::new(ServerHubConfig::default(), event_loop::entropy);
+    let hub = Hub::new(ServerHubConfig::default(), event_loop::entropy);
     let mut events = EventLoop::new(hub, (Ipv4Addr::LOCALHOST, port).into())?;
     println!("{}", events.local_addr()?.port());
     let mut echo = Echo::default();

@@ -1,4 +1,4 @@
-//! The test server on a [`ServerHub`] and the event loop of the example `mio_echo`: one thread, no runtime.
+//! The test server on a [`Hub`] and the event loop of the example `mio_echo`: one thread, no runtime.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,7 +8,7 @@ use std::{
 };
 
 use enginewire::{
-    Deadlines, Encoded, Event, IntoEncoded, Message, SendError, ServerHub, Time,
+    Deadlines, Encoded, Event, IntoEncoded, Message, SendError, ServerHub as Hub, Time,
     hub::{AskId, Output, ServerHubConfig, SessionId},
 };
 use enginewire_tests::{
@@ -28,7 +28,7 @@ fn main() -> std::io::Result<ExitCode> {
     let mut config = ServerHubConfig::default();
     config.protocol = profile.config;
     config.ask = profile.filters;
-    let hub = ServerHub::new(config, event_loop::entropy);
+    let hub = Hub::new(config, event_loop::entropy);
     let address = (Ipv4Addr::LOCALHOST, profile::port()).into();
     let mut events = EventLoop::new(hub, address)?;
     println!("{}", events.local_addr()?.port());
@@ -72,7 +72,7 @@ enum Timer {
 }
 
 impl Application {
-    fn handle(&mut self, hub: &mut ServerHub, now: Time, output: Output) {
+    fn handle(&mut self, hub: &mut Hub, now: Time, output: Output) {
         match output {
             Output::Ask(ask, _, head) => match Filter::of(head.query()) {
                 Filter::Allow => drop(hub.allow(ask)),
@@ -95,13 +95,7 @@ impl Application {
         }
     }
 
-    fn handle_message(
-        &mut self,
-        hub: &mut ServerHub,
-        now: Time,
-        session: SessionId,
-        message: Message,
-    ) {
+    fn handle_message(&mut self, hub: &mut Hub, now: Time, session: SessionId, message: Message) {
         let text = message.as_text();
         if self.broadcasts && text.is_some_and(|text| text.starts_with('B')) {
             let message = Encoded::shared(message);
@@ -116,7 +110,7 @@ impl Application {
         }
     }
 
-    fn obey(&mut self, hub: &mut ServerHub, now: Time, session: SessionId, command: Command) {
+    fn obey(&mut self, hub: &mut Hub, now: Time, session: SessionId, command: Command) {
         match command {
             Command::Close => self.close(hub, now, session),
             Command::Bye(n) => {
@@ -136,7 +130,7 @@ impl Application {
         }
     }
 
-    fn handle_timeout(&mut self, hub: &mut ServerHub, now: Time) {
+    fn handle_timeout(&mut self, hub: &mut Hub, now: Time) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Refuse(ask, message) => drop(hub.refuse(ask, message)),
@@ -152,14 +146,14 @@ impl Application {
         }
     }
 
-    fn send_numbered(&mut self, hub: &mut ServerHub, session: SessionId, name: &str, n: u64) {
+    fn send_numbered(&mut self, hub: &mut Hub, session: SessionId, name: &str, n: u64) {
         for i in 0..n {
             self.send(hub, session, format!("{name}-{i}"));
         }
     }
 
     /// Sends behind what waits already.
-    fn send(&mut self, hub: &mut ServerHub, session: SessionId, message: impl IntoEncoded) {
+    fn send(&mut self, hub: &mut Hub, session: SessionId, message: impl IntoEncoded) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         if !client.backlog.is_empty() {
             return client.backlog.push_back(message.into_encoded());
@@ -173,7 +167,7 @@ impl Application {
     }
 
     /// There is room again.
-    fn send_backlog(&mut self, hub: &mut ServerHub, now: Time, session: SessionId) {
+    fn send_backlog(&mut self, hub: &mut Hub, now: Time, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         while let Some(message) = client.backlog.pop_front() {
             if let Err(error) = hub.send(session, message)
@@ -188,7 +182,7 @@ impl Application {
         }
     }
 
-    fn close(&mut self, hub: &mut ServerHub, now: Time, session: SessionId) {
+    fn close(&mut self, hub: &mut Hub, now: Time, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         if client.backlog.is_empty() {
             hub.close_session(now, session);

@@ -1,4 +1,4 @@
-//! The Socket.IO test server on a [`Hub`] and the event loop of the example `mio_chat`: one thread, no runtime.
+//! The Socket.IO test server on a [`Hub`] and the event loop of the example `mio_echo`: one thread, no runtime.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 
 use self::event_loop::EventLoop;
 
-#[path = "../../../core/socketio/examples/mio_chat/event_loop.rs"]
+#[path = "../../../core/examples/mio_echo/event_loop.rs"]
 mod event_loop;
 
 fn main() -> std::io::Result<ExitCode> {

@@ -5,11 +5,13 @@
 //! system picks. The page is that of the official example, with this server's address.
 
 mod chat;
+// That of the example of Engine.IO.
+#[path = "../../../examples/mio_echo/event_loop.rs"]
 mod event_loop;
 
 use std::{env, error::Error, net::Ipv4Addr};
 
-use enginewire_socketio::hub::{Hub, HubConfig};
+use enginewire_socketio::hub::{Hub, HubConfig, Output};
 
 use self::{chat::Chat, event_loop::EventLoop};
 

@@ -1,7 +1,7 @@
 //! The hub of Enginewire in the event loops of its examples `mio_echo` and `uring_echo`.
 
 use enginewire::{
-    Event, Message, ServerHub,
+    Event, Message, ServerHub as Hub,
     hub::{Output, ServerHubConfig, SessionId},
 };
 
@@ -18,7 +18,7 @@ mod uring;
 macro_rules! serve {
     ($event_loop:ident, $ready:ident, $handle:expr) => {{
         let mut handle = $handle;
-        let hub = ServerHub::new(ServerHubConfig::default(), $event_loop::entropy);
+        let hub = Hub::new(ServerHubConfig::default(), $event_loop::entropy);
         let mut events = $event_loop::EventLoop::new(hub, LOOPBACK)?;
         $ready.send(events.local_addr()?)?;
         loop {
@@ -50,14 +50,14 @@ pub(super) fn io_uring_broadcast(ready: Ready) -> Result<()> {
     serve!(uring, ready, broadcast())
 }
 
-fn echo() -> impl FnMut(&mut ServerHub, SessionId, Message) {
+fn echo() -> impl FnMut(&mut Hub, SessionId, Message) {
     |hub, from, message| {
         // No load is so slow to read that there is no room.
         let _ = hub.send(from, message);
     }
 }
 
-fn broadcast() -> impl FnMut(&mut ServerHub, SessionId, Message) {
+fn broadcast() -> impl FnMut(&mut Hub, SessionId, Message) {
     let mut all = Vec::new();
     move |hub, _, message| {
         all.clear();
