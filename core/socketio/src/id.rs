@@ -97,7 +97,7 @@ impl From<&Room> for Room {
     }
 }
 
-/// What both kinds of text have in common.
+/// Methods that both kinds of text have in common.
 macro_rules! text {
     ($name:ident) => {
         impl $name {

@@ -43,7 +43,7 @@ impl From<enginewire_socketio::AckError> for AckError {
     }
 }
 
-/// Who waits for an acknowledgement of one socket.
+/// Task that waits for an acknowledgement of one socket.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     One(Arc<Pending>),

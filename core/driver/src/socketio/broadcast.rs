@@ -209,7 +209,7 @@ impl Broadcast {
 /// Future of a broadcast. It is sent whether or not this is polled.
 #[must_use = "a broadcast may fail"]
 pub struct Publish {
-    /// Those of namespaces that are not delivered.
+    /// Outcomes in the namespaces where it is not delivered yet.
     pending: Result<Vec<Arc<Done>>, EmitError>,
     delivered: Delivered,
 }

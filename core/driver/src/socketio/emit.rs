@@ -44,7 +44,7 @@ enum State {
     Published(Arc<Done>),
 }
 
-/// What an event expects.
+/// Delivery that an event asks for.
 pub(super) enum Mode {
     Event,
     Volatile,

@@ -23,7 +23,7 @@ use crate::{
 
 /// The connection of a client, which the lock of its session guards.
 ///
-/// What concerns one socket wakes the task of that socket. The rest is [`News`] for the future of the session.
+/// News of one socket wakes the task of that socket. The rest is [`News`] for the future of the session.
 pub(super) struct SocketIoLayer {
     pub(super) connection: Connection<Answer>,
     sockets: Vec<Waiting>,
@@ -46,7 +46,7 @@ pub(super) enum News {
 struct Waiting {
     slot: Slot,
     receiver: Option<Waker>,
-    /// Those in `closed`.
+    /// Tasks that wait for the end.
     closed: WakerSet,
     reason: Arc<OnceLock<DisconnectReason>>,
 }

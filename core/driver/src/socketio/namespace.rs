@@ -255,7 +255,7 @@ impl<D> Namespace<D> {
     /// Returns how often an extractor has rejected an event or a socket, see
     /// [`Routes::on_rejection`](super::Routes::on_rejection).
     ///
-    /// Those of namespaces of a pattern are counted by the pattern.
+    /// A pattern counts for all of its namespaces.
     pub fn rejections(&self) -> u64 {
         self.shared.rejections.load(Ordering::Relaxed)
     }

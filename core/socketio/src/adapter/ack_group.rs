@@ -35,7 +35,7 @@ pub struct AckGroup<A> {
     expired: bool,
 }
 
-/// What is known of other nodes.
+/// State of other nodes, as far as it is known.
 #[derive(Debug)]
 struct Remote {
     /// Nodes that will announce how many members they have. `None`: not known yet.
@@ -116,7 +116,7 @@ impl<A> AckGroup<A> {
 
     /// Fails all acknowledgements that have not come, at the deadline.
     ///
-    /// Those of members come in order, then those of other nodes. Members of nodes that have not announced any cannot
+    /// Acknowledgements of members come in order, then those of other nodes. Members of nodes that have not announced any cannot
     /// be counted, see [`missing_nodes`](Self::missing_nodes).
     pub fn expire(&mut self) {
         if self.is_complete() {

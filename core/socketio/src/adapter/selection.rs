@@ -119,7 +119,7 @@ impl<'a, M> Iterator for SelectionIter<'a, M> {
     }
 }
 
-/// What the names in a target come to.
+/// Source of the members of a target, once its names were looked up.
 #[derive(Clone, Copy)]
 enum Source {
     Everyone,

@@ -69,7 +69,7 @@ pub struct Connection<T> {
     waiting: VecDeque<Encoded>,
     /// At most as many of those are events that a client had missed.
     missed: usize,
-    /// What the parts count for of a packet that is not complete.
+    /// Bytes that the parts of an incomplete packet count for.
     unread: usize,
     connect_deadline: Option<Time>,
     /// Slots that had no events before.

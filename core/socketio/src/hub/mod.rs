@@ -283,7 +283,7 @@ impl Hub {
 
     /// Returns the number of sockets.
     ///
-    /// Those that ask to connect count, and those whose end was not polled.
+    /// Sockets that ask to connect count, and those whose end was not polled.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }

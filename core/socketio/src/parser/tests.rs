@@ -15,12 +15,12 @@ fn decoder() -> Decoder {
     Decoder::new(&Parser::Json, ParserLimits::default())
 }
 
-/// What a new decoder makes of one message.
+/// Decodes one message with a new decoder.
 fn decode(message: impl Into<Message>) -> Result<Option<Packet>, PacketError> {
     decoder().handle_message(message.into())
 }
 
-/// What a new decoder makes of these messages, of which the last completes a packet.
+/// Decodes messages with a new decoder, of which the last completes a packet.
 fn packet(messages: impl IntoIterator<Item = Message>) -> Result<Packet, PacketError> {
     let mut decoder = decoder();
     let mut packet = None;

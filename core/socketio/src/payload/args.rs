@@ -64,7 +64,7 @@ impl Args {
 
     /// Takes arguments, for parsers of other formats than JSON.
     ///
-    /// Those that come from a peer must be at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
+    /// Arguments of a peer must be at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
     pub fn from_values(arguments: Vec<Value>) -> Self {
         Self(Payload::from_value(Value::Array(arguments)))
     }

@@ -43,7 +43,7 @@ pub enum EventError<T = ()> {
     },
 }
 
-/// What both errors know.
+/// Place and cause, which both errors know.
 #[derive(Clone, PartialEq, Eq)]
 struct Place {
     event: Option<String>,

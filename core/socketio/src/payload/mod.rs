@@ -192,7 +192,7 @@ impl Payload {
 
     /// Appends the payload as JSON, and its binary data to `attachments`, which must be empty.
     ///
-    /// What came as JSON is copied as it is, and its attachments are shared.
+    /// A payload that came as JSON is copied as it is, and its attachments are shared.
     ///
     /// # Errors
     ///

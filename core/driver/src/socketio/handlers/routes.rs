@@ -135,7 +135,7 @@ impl<S: 'static, D: 'static> Routes<S, D> {
 
     /// Adds all handlers of another table.
     ///
-    /// Those for all events and sockets, such as [`before`](Self::before), are then for those of both tables.
+    /// Handlers of all events and sockets, such as [`before`](Self::before), are then for those of both tables.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@ const MILLISECONDS_PER_DAY: i64 = 86_400_000;
 /// The last millisecond of a `Date`: 100,000,000 days after 1970. The first is as far before it.
 const MOST: i64 = 100_000_000 * MILLISECONDS_PER_DAY;
 
-/// What `Date.prototype.toJSON` gives: the time in ISO 8601, or nothing for a date that is invalid.
+/// Formats a time in ISO 8601 as `Date.prototype.toJSON` does. `None` for a date that is invalid.
 pub(super) fn iso(milliseconds: i64) -> Option<String> {
     if !(-MOST..=MOST).contains(&milliseconds) {
         return None;

@@ -33,7 +33,7 @@ pub(super) struct Reader<'de, 'p> {
     /// Levels that may still be opened.
     depth: usize,
     scratch: String,
-    /// Those that are not behind us.
+    /// Placeholders that are not behind us.
     placeholders: &'p [Placeholder],
     attachments: &'de [Bytes],
 }

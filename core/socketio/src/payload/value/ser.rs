@@ -50,7 +50,7 @@ impl Serialize for Value {
 /// Serializer that makes values: a stack, on whose top a compound finds its elements at its end.
 pub(in crate::payload) struct ValueWriter<'a> {
     stack: Vec<Value>,
-    /// What an [`Attachment`](super::super::Attachment) stands for.
+    /// Binary data that an [`Attachment`](super::super::Attachment) stands for.
     attachments: &'a [Bytes],
     arguments: usize,
 }

@@ -307,7 +307,7 @@ impl KeySink for &mut Writer<'_> {
     }
 }
 
-/// What is formatted into a string.
+/// Writer of formatted text into a string, with escapes.
 struct Escaped<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for Escaped<'_> {
