@@ -7,148 +7,29 @@
 //   --reference          the reference server instead; what is known to differ there is skipped, with the reason
 //   --differences        with --reference: only what is known to differ, and each such test has to fail
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { after, test } from "node:test";
 import assert from "node:assert/strict";
 import v3 from "engine.io-parser-v3";
 import { WebSocket } from "ws";
+import { args, judge, servers } from "./servers.mjs";
 import { eventually, Inbox, within } from "./waiting.mjs";
 
 export { eventually, Inbox, within } from "./waiting.mjs";
 
-const { values: args } = parseArgs({
-  options: {
-    server: { type: "string" },
-    reference: { type: "boolean", default: false },
-    differences: { type: "boolean", default: false },
-  },
-});
-if (!args.server && !args.reference) {
-  console.error(`usage: node ${process.argv[1]} (--server 'COMMAND' | --reference [--differences])`);
-  process.exit(2);
-}
-
 const command = args.server ?? `"${process.execPath}" "${fileURLToPath(new URL("reference-server.mjs", import.meta.url))}"`;
+const server = servers({ command, path: (profile) => (profile === "opts" ? "/custom/" : "/engine.io/"), ends: 3000 });
 
-// ---------------------------------------------------------------------------------------------------------------- tests
+/** Half of the 200 ms within which a ping must be answered in the profiles: the server needs some of them as well. */
+const STALL = 100;
 
 /**
  * A test of the server with the options of `profile`. `differs` says why the reference does not pass it; such a test
  * states a decision of this project.
  */
 export function scenario(name, { profile = "default", differs, timeout = 60_000 }, body) {
-  if (args.reference && Boolean(differs) !== args.differences) {
-    if (differs) test(name, { skip: `the reference is known to differ: ${differs}` });
-    return;
-  }
-  test(name, { timeout }, async () => {
-    const running = await server(profile);
-    if (!args.differences) return insist(name, () => body(running));
-    await assert.rejects(async () => body(running), (error) => {
-      console.log(`# ${name}: the reference differs: ${error.message.split("\n")[0]}`);
-      return true;
-    });
-  });
-}
-
-/**
- * Runs a scenario; up to twice more if a wait was in vain and this process itself had stood still for half of the 200 ms
- * within which a ping must be answered in the profiles. What a scenario asserts is never given a second chance.
- */
-async function insist(name, body) {
-  for (let attempt = 1; ; attempt++) {
-    const stall = watchStalls();
-    try {
-      return await body();
-    } catch (error) {
-      if (attempt === 3 || error instanceof assert.AssertionError || stall.longest < STALL) throw error;
-      console.log(`# ${name}: once more, as this process stood still for ${Math.round(stall.longest)} ms: ${error.message}`);
-    } finally {
-      stall.stop();
-    }
-  }
-}
-
-/** Half of the pingTimeout: the server needs some of it as well. */
-const STALL = 100;
-
-function watchStalls() {
-  let last = performance.now();
-  const watch = { longest: 0, stop: () => clearInterval(timer) };
-  const timer = setInterval(() => {
-    watch.longest = Math.max(watch.longest, performance.now() - last);
-    last = performance.now();
-  }, 5);
-  return watch;
-}
-
-// --------------------------------------------------------------------------------------------------------------- server
-
-const servers = new Map();
-after(async () => {
-  const errors = (await Promise.allSettled([...servers.values()].map(stop))).filter((end) => end.reason);
-  assert.deepEqual(errors.map((end) => end.reason.message), []);
-});
-
-/** The server with the options of `profile`: one process per profile, for as long as the suite runs. */
-function server(profile) {
-  if (!servers.has(profile)) servers.set(profile, start(profile));
-  return servers.get(profile);
-}
-
-async function start(profile) {
-  // The port is free now and may be taken when the server binds it, hence more than one attempt.
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
-    const text = command.replaceAll("{port}", port).replaceAll("{profile}", profile);
-    const child = spawn("sh", ["-c", `exec ${text}`], {
-      env: { ...process.env, PORT: String(port), PROFILE: profile },
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    const exit = once(child, "exit").then(([code, signal]) => code ?? signal);
-    const ended = await Promise.race([exit, listening(port).then(() => null)]);
-    if (ended === null) return { profile, port, path: profile === "opts" ? "/custom/" : "/engine.io/", child, exit };
-    assert.notEqual(ended, 3, `the server has no profile "${profile}" (exit status 3)`);
-    assert.ok(attempt < 3, `the server ended with ${ended} before it listened (profile "${profile}")`);
-  }
-}
-
-async function freePort() {
-  const probe = net.createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-function listening(port) {
-  return eventually(
-    () =>
-      new Promise((resolve) => {
-        const socket = net.connect(port, "127.0.0.1", () => resolve(socket.destroy()));
-        socket.on("error", () => resolve(undefined));
-      }).then((socket) => socket && true),
-    `a server that listens on port ${port}`,
-    15_000,
-  );
-}
-
-async function stop(starting) {
-  const { child, exit, profile } = await starting;
-  assert.equal(child.exitCode ?? child.signalCode, null, `the server of profile "${profile}" ended by itself`);
-  child.kill("SIGTERM");
-  try {
-    await within(exit, `the server of profile "${profile}" ends on SIGTERM`, 3000);
-  } catch (error) {
-    child.kill("SIGKILL");
-    throw error;
-  }
+  judge(name, { start: () => server(profile), differs, timeout, stall: STALL }, body);
 }
 
 // ----------------------------------------------------------------------------------------------------------------- HTTP
