@@ -124,23 +124,24 @@ impl Sessions {
         removed
     }
 
-    /// Returns whether the server is closing.
+    /// Returns whether the server takes no more sessions.
     #[cfg(feature = "socketio")]
     pub(crate) fn is_closing(&self) -> bool {
         self.lifecycle.phase() != Phase::Running
     }
 
-    /// Moves on to `phase`, which ends all sessions, and tells all tasks.
+    /// Moves on to `phase`, which tells all tasks. Closing and aborting end all sessions.
     pub(crate) fn advance_to(&self, phase: Phase) -> bool {
         if !self.lifecycle.advance_to(phase) {
             return false;
         }
         let now = self.clock.now();
-        for cell in self.all() {
-            cell.with(|session, _, _| match phase {
-                Phase::Aborting => session.abort(),
-                _ => session.close(now),
-            });
+        let ending = if phase >= Phase::Closing { self.all() } else { Vec::new() };
+        for cell in ending {
+            match phase {
+                Phase::Aborting => cell.with(|session, _, _| session.abort()),
+                _ => cell.close(now),
+            }
         }
         self.lifecycle.wake_all();
         self.timers.wake_tasks();
@@ -207,6 +208,11 @@ impl SessionCell {
         guard.by = Some(carrier);
         guard.inner.entry.set_now(now);
         guard
+    }
+
+    /// Closes the session behind what is queued.
+    pub(crate) fn close(self: &Arc<Self>, now: Time) {
+        self.with(|session, _, _| session.close(now));
     }
 
     /// Puts a layer on top of the session.

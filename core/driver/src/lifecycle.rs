@@ -19,6 +19,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Running,
+    /// No new sessions. Those that are there are closed one after the other.
+    Draining,
     /// No new sessions; queues are drained. New connections only as long as a client may need one for that.
     Closing,
     /// No grace period: the server ends at once.
@@ -60,7 +62,8 @@ impl Lifecycle {
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::SeqCst) {
             0 => Phase::Running,
-            1 => Phase::Closing,
+            1 => Phase::Draining,
+            2 => Phase::Closing,
             _ => Phase::Aborting,
         }
     }
@@ -74,7 +77,7 @@ impl Lifecycle {
     /// for what is queued, on whichever connection.
     pub(crate) fn is_serving(&self) -> bool {
         match self.phase() {
-            Phase::Running => true,
+            Phase::Running | Phase::Draining => true,
             Phase::Closing => self.sessions.load(Ordering::SeqCst) > 0,
             Phase::Aborting => false,
         }
@@ -83,7 +86,7 @@ impl Lifecycle {
     /// Returns whether nothing is left that the end waits for.
     pub(crate) fn is_finished(&self) -> bool {
         let handlers = match self.phase() {
-            Phase::Running => return false,
+            Phase::Running | Phase::Draining => return false,
             Phase::Closing => self.handlers.load(Ordering::SeqCst),
             Phase::Aborting => 0,
         };

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     io,
     net::SocketAddr,
     pin::pin,
@@ -16,7 +16,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{
     connection::Connection,
-    lifecycle::Phase,
+    lifecycle::{Lifecycle, Phase},
     listen::BACKLOG,
     runtime::{BoxedStream, Runtime},
     shared::Shared,
@@ -150,8 +150,26 @@ impl ServerHandle {
     ///
     /// Cancel safe: once polled, the server closes whether or not anything waits for it.
     pub async fn close(&self) {
+        self.shared.advance_to(Phase::Closing);
+        self.finished().await;
+    }
+
+    /// Closes the sessions one after the other, evenly spread over a time, and then the server.
+    ///
+    /// For deployments: clients come back to another server, not all at the same moment. New sessions are refused with
+    /// status 503 from the beginning, and other sessions go on until it is their turn. Their queues are drained. The
+    /// end is that of [`close`](Self::close), which also cuts a drain short. A second call waits for the first.
+    ///
+    /// Cancel safe: once polled, the server drains whether or not anything waits for it.
+    pub async fn drain(&self, over: Duration) {
+        self.shared.drain.get_or_init(|| over);
+        self.shared.advance_to(Phase::Draining);
+        self.finished().await;
+    }
+
+    /// Waits until nothing is left that the end waits for.
+    async fn finished(&self) {
         let shared = &self.shared;
-        shared.advance_to(Phase::Closing);
         let mut watch = Watch { shared, key: None };
         poll_fn(|cx| {
             watch.register(cx.waker());
@@ -173,8 +191,9 @@ impl Drop for Server {
     }
 }
 
-/// Ends what is left of a closing server after its shutdown timeout.
+/// Ends the sessions of a draining server, and what is left of a closing one after its shutdown timeout.
 pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) {
+    drain(&runtime, &shared).await;
     let mut watch = Watch { shared: &shared, key: None };
     let lifecycle = &shared.sessions.lifecycle;
     let mut sleep = None;
@@ -195,6 +214,32 @@ pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) 
         Poll::Pending
     })
     .await;
+}
+
+/// Closes the sessions of a draining server one after the other, and then the server.
+///
+/// Ends when the server does not run any more, in whatever way.
+async fn drain<R: Runtime>(runtime: &R, shared: &Shared) {
+    let sessions = &shared.sessions;
+    let mut watch = Watch { shared, key: None };
+    watch.until(|lifecycle| lifecycle.phase() != Phase::Running, pending::<()>()).await;
+    let (over, begun) = (shared.drain.get().copied().unwrap_or_default(), sessions.clock.now());
+    let all = sessions.all();
+    #[expect(clippy::cast_precision_loss, reason = "a part of a time")]
+    let due = |index: usize| begun + over.mul_f64(index as f64 / all.len() as f64);
+    // Those whose clients have left by themselves need not be waited for.
+    let is_over =
+        |lifecycle: &Lifecycle| lifecycle.phase() != Phase::Draining || lifecycle.sessions() == 0;
+    for (index, cell) in all.iter().enumerate() {
+        while due(index) > sessions.clock.now() && !is_over(&sessions.lifecycle) {
+            watch.until(is_over, runtime.sleep_until(due(index))).await;
+        }
+        if is_over(&sessions.lifecycle) {
+            break;
+        }
+        cell.close(sessions.clock.now());
+    }
+    shared.advance_to(Phase::Closing);
 }
 
 /// The accept loop: ends with the server, and with nothing else.
@@ -292,17 +337,26 @@ impl Watch<'_> {
         self.shared.sessions.lifecycle.watch(&mut self.key, waker);
     }
 
-    /// The output of `work`, or `None` once the server needs no more connections.
-    async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// The output of `work`, or `None` once `is_reached`.
+    async fn until<T>(
+        &mut self,
+        is_reached: impl Fn(&Lifecycle) -> bool,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             self.register(cx.waker());
-            if !self.shared.sessions.lifecycle.is_serving() {
+            if is_reached(&self.shared.sessions.lifecycle) {
                 return Poll::Ready(None);
             }
             work.as_mut().poll(cx).map(Some)
         })
         .await
+    }
+
+    /// The output of `work`, or `None` once the server needs no more connections.
+    async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        self.until(|lifecycle| !lifecycle.is_serving(), work).await
     }
 
     /// The output of `accept`, which is not polled while there are too many connections. `None` once the
@@ -341,7 +395,7 @@ pub(crate) struct Accepting<'a> {
 impl Accepting<'_> {
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Socket>> {
         // A closing server gives out what it has, because messages that a session has taken are the application's.
-        let is_closed = || self.shared.sessions.lifecycle.phase() != Phase::Running;
+        let is_closed = || self.shared.sessions.lifecycle.phase() >= Phase::Closing;
         self.shared.backlog.poll_pop(&mut self.key, cx, is_closed)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) local_addrs: Vec<SocketAddr>,
     /// Sessions that wait for `Server::accept`.
     pub(crate) backlog: Backlog<Socket>,
+    /// The time over which sessions are closed, once the server drains.
+    pub(crate) drain: OnceLock<Duration>,
     /// Names of connections and exchanges.
     next_id: AtomicU64,
 }
@@ -109,6 +111,7 @@ impl Shared {
             backlog: Backlog::new(options.backlog),
             options,
             local_addrs,
+            drain: OnceLock::new(),
             next_id: AtomicU64::new(0),
         }
     }
@@ -141,10 +144,11 @@ impl Shared {
 
     /// Moves on to `phase`, which tells all tasks.
     pub(crate) fn advance_to(&self, phase: Phase) {
-        let was_running = self.sessions.lifecycle.phase() == Phase::Running;
+        let was_open = self.sessions.lifecycle.phase() < Phase::Closing;
         if self.sessions.advance_to(phase) {
             self.backlog.wake_all();
-            if let Some(on_close) = self.hooks.on_close.as_ref().filter(|_| was_running) {
+            let closes = was_open && phase >= Phase::Closing;
+            if let Some(on_close) = self.hooks.on_close.as_ref().filter(|_| closes) {
                 on_close();
             }
         }

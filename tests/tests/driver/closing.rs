@@ -7,15 +7,15 @@ use std::{
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use enginewire::SendError;
 
 use crate::{
     Host, accept,
-    client::{Client, until},
-    serve, soon, until_empty,
+    client::{Client, until, within},
+    serve, serve_echo, soon, until_empty,
 };
 
 on_every_runtime!(
@@ -23,6 +23,8 @@ on_every_runtime!(
     a_dropped_socket_lets_out_what_is_queued_and_closes,
     after_both_close_frames_the_server_does_not_wait_for_its_peer,
     a_server_closes_gracefully,
+    a_draining_server_closes_its_sessions_one_after_the_other,
+    a_drain_is_cut_short_by_a_close_and_by_the_last_client_that_leaves,
     a_closed_server_has_given_its_address_back,
     a_closing_server_has_its_sessions_accepted_that_have_brought_something,
     a_server_does_not_wait_for_ever_for_its_peers,
@@ -104,6 +106,60 @@ fn a_server_closes_gracefully<R: Host>() {
     assert_eq!(first.close_reason().unwrap().as_str(), "forced close");
     assert_eq!(second.try_send("x").unwrap_err().reason, SendError::Closed);
     assert!(TcpStream::connect(address).is_err(), "it still listens");
+}
+
+fn a_draining_server_closes_its_sessions_one_after_the_other<R: Host>() {
+    const OVER: Duration = Duration::from_secs(1);
+    const COUNT: u32 = 10;
+    let server = Arc::new(serve_echo::<R>(|builder| builder));
+    let address = server.local_addr();
+    let clients: Vec<_> = (0..COUNT).map(|_| Client::open_websocket(address)).collect();
+    let begun = Instant::now();
+    // Dropped at once: the server drains whether or not anything waits.
+    assert!(within(Duration::ZERO, server.drain(OVER)).is_none());
+    let mut late = Client::connect(address);
+    assert_eq!(late.get("/engine.io/?EIO=4&transport=polling").status, 503);
+    let served = |mut client: Client| {
+        thread::spawn(move || {
+            let mut echoed = 0;
+            client.send("4hello");
+            while client.next_frame().0 == 1 {
+                echoed += 1;
+                client.send("4hello");
+            }
+            (begun.elapsed(), echoed)
+        })
+    };
+    let clients: Vec<_> = clients.into_iter().map(served).collect();
+    let mut closed: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    closed.sort_unstable();
+    for (index, (at, _)) in (0..).zip(&closed) {
+        assert!(*at >= OVER * index / COUNT, "number {index} was closed after {at:?}");
+    }
+    // All are served until it is their turn. That of the first is at once.
+    assert!(closed[1..].iter().all(|(_, echoed)| *echoed > 0), "{closed:?}");
+    drop(late);
+    until_empty(&server);
+    soon("the end", server.close());
+}
+
+fn a_drain_is_cut_short_by_a_close_and_by_the_last_client_that_leaves<R: Host>() {
+    let hour = Duration::from_secs(3600);
+    let server = serve::<R>(|builder| builder);
+    let clients = [(); 3].map(|()| Client::open_websocket(server.local_addr()));
+    assert!(within(Duration::ZERO, server.drain(hour)).is_none());
+    // The first is closed, and the others stay.
+    drop(clients);
+    soon("the end of a drain without clients", server.drain(hour));
+
+    let server = serve::<R>(|builder| builder);
+    let clients = [(); 3].map(|()| Client::open_websocket(server.local_addr()));
+    assert!(within(Duration::ZERO, server.drain(hour)).is_none());
+    let readers = clients.map(|client| thread::spawn(move || client.rest()));
+    soon("the end of a drain that is closed", server.close());
+    for reader in readers {
+        reader.join().unwrap();
+    }
 }
 
 fn a_closed_server_has_given_its_address_back<R: Host>() {
