@@ -44,7 +44,9 @@ mod program;
 mod resets;
 mod seams;
 mod session_handlers;
+mod sio_broadcasts;
 mod sio_handlers;
+mod sio_stats;
 mod sockets;
 #[cfg(target_os = "linux")]
 mod stopped_clients;

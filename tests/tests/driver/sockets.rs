@@ -50,7 +50,7 @@ on_every_runtime!(
 );
 
 /// A server of `io`, whose raw clients know one path only.
-fn serve_io<R: Host>(io: &Io) -> Server {
+pub(crate) fn serve_io<R: Host>(io: &Io) -> Server {
     serve::<R>(|builder| builder.socketio(io).path("/engine.io/"))
 }
 
@@ -64,7 +64,7 @@ where
 }
 
 /// A client on a WebSocket that is connected to a namespace.
-fn connect(server: &Server, namespace: &str) -> Client {
+pub(crate) fn connect(server: &Server, namespace: &str) -> Client {
     let mut client = Client::open_websocket(server.local_addr());
     join(&mut client, namespace);
     client
@@ -275,7 +275,7 @@ fn broadcasts_of_many_tasks_come_in_one_order<R: Host>() {
 }
 
 /// The sockets of `/`, given to the test.
-fn sockets<R: Host>(io: &Io) -> mpsc::Receiver<SocketRef> {
+pub(crate) fn sockets<R: Host>(io: &Io) -> mpsc::Receiver<SocketRef> {
     let (sender, sockets) = mpsc::channel();
     let sender = Mutex::new(sender);
     run::<R, _>(io, "/", move |mut socket| {

@@ -13,7 +13,7 @@ use enginewire_socketio::{AckId, Args, DecodeError, DisconnectReason, SocketId};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{EmitError, emit::Emit, layer::AckResult, socket::SocketShared};
+use super::{EmitError, emit::Emit, layer::AckResult, order::Publishing, socket::SocketShared};
 use crate::sync::lock;
 
 /// Reason why an event has no acknowledgement.
@@ -214,6 +214,8 @@ impl Drop for OpenGroup {
 pub struct AckStream<A> {
     group: Arc<Group>,
     error: Option<EmitError>,
+    /// Namespaces where the event is not delivered yet.
+    pending: Vec<Publishing>,
     decode: fn(&Args) -> Result<A, DecodeError>,
 }
 
@@ -228,12 +230,13 @@ pub struct AckResponses<A> {
 }
 
 impl<A: DeserializeOwned> AckStream<A> {
-    pub(super) fn new(group: Result<Arc<Group>, EmitError>) -> Self {
+    pub(super) fn new(group: Arc<Group>, published: Result<Vec<Publishing>, EmitError>) -> Self {
         let decode = |args: &Args| args.decode(0);
-        match group {
-            Ok(group) => Self { group, error: None, decode },
-            Err(error) => Self { group: Group::new(), error: Some(error), decode },
-        }
+        let (pending, error) = match published {
+            Ok(pending) => (pending, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        Self { group, error, pending, decode }
     }
 
     /// Waits for the acknowledgements of all sockets. Those that came are kept whatever the others do.
@@ -266,10 +269,11 @@ impl<A: DeserializeOwned> AckStream<A> {
 impl<A> Stream for AckStream<A> {
     type Item = (SocketId, Result<A, AckError>);
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.error.is_some() {
             return Poll::Ready(None);
         }
+        self.pending.retain(|publishing| publishing.poll(cx).is_pending());
         let decode = self.decode;
         self.group.poll_next(cx).map(|next| {
             let (id, result) = next?;

@@ -17,7 +17,7 @@ use super::{
     EmitError, SocketRef,
     acks::{AckStream, Group, OpenGroup},
     namespace::NamespaceShared,
-    order::{Done, How},
+    order::{How, Publishing},
     outgoing::{Named, Outgoing, Typed},
     rooms::Rooms,
     socket::SocketShared,
@@ -104,8 +104,11 @@ impl Broadcast {
     /// Sends an event to all of them. It is encoded once, before this returns.
     ///
     /// The future completes when all have it queued. All sockets of a namespace get broadcasts in the same order. What
-    /// the same task sends next comes behind it. Dropping the future takes nothing back. A socket without room is
-    /// disconnected or passed by, see [`Overflow`](super::Overflow).
+    /// the same task sends next comes behind it. A socket without room is disconnected or passed by, see
+    /// [`Overflow`](super::Overflow).
+    ///
+    /// Of many sockets, 1024 at a time have it, and other tasks run in between. Dropping the future takes nothing back:
+    /// it reaches the rest at once.
     pub fn emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Publish {
         Publish::new(self.begin(&self.named(name, payload), None))
     }
@@ -118,7 +121,8 @@ impl Broadcast {
         Publish::new(self.begin(&event, None))
     }
 
-    /// Sends an event to all of them without waiting, even while others are being delivered.
+    /// Sends an event to all of them without waiting. If another is being delivered, the task that does so goes on with
+    /// this one.
     ///
     /// # Errors
     ///
@@ -137,7 +141,7 @@ impl Broadcast {
     ) -> AckStream<A> {
         let group = Group::new();
         let begun = self.begin(&self.named(name, payload), Some(&group));
-        AckStream::new(begun.map(|_| group))
+        AckStream::new(group, begun)
     }
 
     /// Sends an event on as it came, with its name and arguments. Nothing is decoded.
@@ -192,7 +196,7 @@ impl Broadcast {
         &self,
         event: &impl Outgoing,
         group: Option<&Arc<Group>>,
-    ) -> Result<Vec<Arc<Done>>, EmitError> {
+    ) -> Result<Vec<Publishing>, EmitError> {
         // Not complete before all namespaces have it.
         let _open = group.map(OpenGroup::new);
         let publish = |namespace: Arc<NamespaceShared>| {
@@ -206,16 +210,16 @@ impl Broadcast {
     }
 }
 
-/// Future of a broadcast. It is sent whether or not this is polled.
+/// Future of a broadcast. It is sent whether or not this is polled: dropping it delivers what is left.
 #[must_use = "a broadcast may fail"]
 pub struct Publish {
-    /// Outcomes in the namespaces where it is not delivered yet.
-    pending: Result<Vec<Arc<Done>>, EmitError>,
+    /// Namespaces where it is not delivered yet.
+    pending: Result<Vec<Publishing>, EmitError>,
     delivered: Delivered,
 }
 
 impl Publish {
-    fn new(pending: Result<Vec<Arc<Done>>, EmitError>) -> Self {
+    fn new(pending: Result<Vec<Publishing>, EmitError>) -> Self {
         Self { pending, delivered: Delivered::default() }
     }
 }
@@ -229,7 +233,7 @@ impl Future for Publish {
             Ok(pending) => pending,
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
-        pending.retain(|done| match done.poll(cx) {
+        pending.retain(|publishing| match publishing.poll(cx) {
             Poll::Ready(Delivered { sockets, skipped, disconnected }) => {
                 delivered.sockets += sockets;
                 delivered.skipped += skipped;

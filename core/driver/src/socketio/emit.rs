@@ -16,7 +16,7 @@ use super::{
     acks::Answer,
     broadcast::Delivered,
     layer::SocketIoLayer,
-    order::{Done, How},
+    order::{How, Publishing},
     outgoing::Body,
     socket::SocketShared,
 };
@@ -40,8 +40,8 @@ enum State {
     Message(Option<Encoded>),
     /// To be logged for recovery, in the order of the namespace's broadcasts.
     Args(Args),
-    /// Another task delivers it.
-    Published(Arc<Done>),
+    /// Behind other events of the namespace.
+    Published(Publishing),
 }
 
 /// Delivery that an event asks for.
@@ -84,7 +84,7 @@ impl Future for Emit {
                 // It never waits.
                 State::Message(message) if matches!(mode, Mode::Volatile) => {
                     let message = message.take().unwrap_or_else(|| Encoded::group([]));
-                    Poll::Ready(socket.emit_volatile(message))
+                    Poll::Ready(socket.emit_or_drop(message))
                 }
                 State::Message(message) => socket.poll_emit(cx, ticket, message, mode),
                 State::Args(args) => {
@@ -95,8 +95,8 @@ impl Future for Emit {
                     *state = State::Published(socket.publish(args.clone(), volatile)?);
                     continue;
                 }
-                State::Published(done) => {
-                    let delivered = ready!(done.poll(cx));
+                State::Published(publishing) => {
+                    let delivered = ready!(publishing.poll(cx));
                     Poll::Ready(socket.outcome(delivered, matches!(mode, Mode::Volatile)))
                 }
             };
@@ -131,7 +131,11 @@ impl SocketShared {
             })
         };
         let sent = self.cell.poll_layer(cx, ticket, message, send);
-        sent.map(|sent| sent.unwrap_or(Err(EmitError::Disconnected)))
+        sent.map(|sent| {
+            let sent = sent.unwrap_or(Err(EmitError::Disconnected));
+            self.count_dropped(&sent);
+            sent
+        })
     }
 
     /// Waits for room that no other task waits for.
@@ -145,7 +149,7 @@ impl SocketShared {
     }
 
     /// Delivers an event to this socket alone, in the order of the namespace's broadcasts.
-    pub(super) fn publish(&self, args: Args, volatile: bool) -> Result<Arc<Done>, EmitError> {
+    pub(super) fn publish(&self, args: Args, volatile: bool) -> Result<Publishing, EmitError> {
         let how = How { volatile, direct: true, ack: None };
         let target = Target::all().to(self.id.to_room());
         self.namespace.publish(&target, Body::Args(args), how)

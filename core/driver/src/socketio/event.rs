@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use enginewire_socketio::{AckId, EventError};
+use enginewire::Encoded;
+use enginewire_socketio::{AckId, EncodeError, EventError};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -30,12 +31,12 @@ impl Event {
     /// Takes the acknowledgement. The second does nothing, nor does that of an event that expects none.
     pub fn ack(&mut self) -> Ack {
         let id = self.event.ack().filter(|_| !std::mem::replace(&mut self.is_answered, true));
-        Ack { id, socket: Arc::clone(&self.socket) }
+        Ack { id, socket: Arc::clone(&self.socket), is_counted: true }
     }
 
     /// Returns the acknowledgement whether or not it was taken, for handlers that take it from the event.
     pub(super) fn ack_again(&self) -> Ack {
-        Ack { id: self.event.ack(), socket: Arc::clone(&self.socket) }
+        Ack { id: self.event.ack(), socket: Arc::clone(&self.socket), is_counted: false }
     }
 
     /// Sets whether the acknowledgement counts as taken.
@@ -66,12 +67,15 @@ impl Deref for Event {
 
 /// Acknowledgement of an event, to be sent once.
 ///
-/// Dropped, it sends nothing: the client waits for its own deadline.
+/// Dropped, it sends nothing: the client waits for its own deadline. [`Stats::acks_dropped`](super::Stats::acks_dropped)
+/// counts it.
 #[doc(alias = "AckSender")]
 #[must_use = "the client waits for the acknowledgement"]
 pub struct Ack {
+    /// Until it is sent.
     id: Option<AckId>,
     socket: Arc<SocketShared>,
+    is_counted: bool,
 }
 
 impl Ack {
@@ -87,14 +91,11 @@ impl Ack {
     /// # Errors
     ///
     /// The payload cannot be encoded, or the socket is disconnected.
-    pub fn send<P: Serialize + ?Sized>(self, payload: &P) -> Emit {
-        let Self { id, socket } = self;
-        let Some(id) = id else { return Emit::done(&socket) };
-        let parser = socket.parser();
-        let message = with_encoder(|encoder| {
-            encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
-        });
-        Emit::new(&socket, message.map(Body::Message), Mode::Event)
+    pub fn send<P: Serialize + ?Sized>(mut self, payload: &P) -> Emit {
+        match self.encode(payload) {
+            Some(message) => Emit::new(&self.socket, message.map(Body::Message), Mode::Event),
+            None => Emit::done(&self.socket),
+        }
     }
 
     /// Sends the acknowledgement if there is room.
@@ -102,13 +103,29 @@ impl Ack {
     /// # Errors
     ///
     /// There is no room, the payload cannot be encoded, or the socket is disconnected.
-    pub fn try_send<P: Serialize + ?Sized>(self, payload: &P) -> Result<(), EmitError> {
-        let Self { id: Some(id), socket } = self else { return Ok(()) };
-        let parser = socket.parser();
-        let message = with_encoder(|encoder| {
-            encoder.ack(parser, socket.namespace.name(), id, payload, Vec::new())
-        })?;
-        socket.emit_message(message)
+    pub fn try_send<P: Serialize + ?Sized>(mut self, payload: &P) -> Result<(), EmitError> {
+        match self.encode(payload) {
+            Some(message) => self.socket.emit_message(message?),
+            None => Ok(()),
+        }
+    }
+
+    /// Encodes the acknowledgement, if one is expected.
+    fn encode<P: Serialize + ?Sized>(
+        &mut self,
+        payload: &P,
+    ) -> Option<Result<Encoded, EncodeError>> {
+        let (id, socket) = (self.id.take()?, &self.socket);
+        let (parser, namespace) = (socket.parser(), socket.namespace.name());
+        Some(with_encoder(|encoder| encoder.ack(parser, namespace, id, payload, Vec::new())))
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if self.id.is_some() && self.is_counted {
+            self.socket.namespace.counters.acks_dropped.add(1);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     namespace::{AllowHook, Dynamic, Namespace, NamespaceRequest, NamespaceShared},
     rooms::Rooms,
     session::Session,
+    stats::Stats,
 };
 use crate::{runtime::Runtime, server_builder::ServerBuilder, sync::lock};
 
@@ -146,7 +147,7 @@ impl Io {
     /// The pattern is none.
     pub fn namespaces(&self, pattern: &str) -> Result<Namespace, InvalidPattern> {
         let parsed = Pattern::new(pattern)?;
-        let shared = NamespaceShared::new(pattern, &self.shared, None, Parameters::default());
+        let shared = NamespaceShared::of_pattern(pattern, &self.shared);
         let dynamic = Arc::new(Dynamic::Pattern(parsed, Arc::clone(&shared)));
         lock(&self.shared.dynamic).push(dynamic);
         Ok(Namespace::new(shared))
@@ -163,7 +164,7 @@ impl Io {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        let shared = NamespaceShared::new("*", &self.shared, None, Parameters::default());
+        let shared = NamespaceShared::of_pattern("*", &self.shared);
         let hook: AllowHook = Arc::new(move |request| Box::pin(allow(request)));
         let dynamic = Arc::new(Dynamic::Function(hook, Arc::clone(&shared)));
         lock(&self.shared.dynamic).push(dynamic);
@@ -176,6 +177,28 @@ impl Io {
     /// [`namespace`](Self::namespace) was called for it.
     pub fn find(&self, name: &str) -> Option<Namespace> {
         lock(&self.shared.namespaces).get(name).map(|shared| Namespace::new(Arc::clone(shared)))
+    }
+
+    /// Returns what the server holds, and what was lost, in all namespaces. It visits every socket.
+    ///
+    /// ```
+    /// # use enginewire_driver::socketio::Io;
+    /// let io = Io::new();
+    /// io.namespace("/chat");
+    /// let stats = io.stats();
+    /// assert_eq!((stats.namespaces, stats.sockets, stats.queued), (1, 0, 0));
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let hosts = self.shared.hosts();
+        let mut stats = Stats::default();
+        let mut all = Vec::new();
+        for host in hosts {
+            let reached = host.reached();
+            stats.add(&Stats::of(&host.counters, &reached));
+            all.extend(reached);
+        }
+        stats.queued = Stats::queued(&all);
+        stats
     }
 
     /// Returns an operator for all sockets of the namespace `/`.
@@ -393,12 +416,18 @@ impl IoShared {
         self.wake_all();
     }
 
+    /// Returns the namespaces that the application has named, and what stands for those of patterns.
+    fn hosts(&self) -> Vec<Arc<NamespaceShared>> {
+        let dynamic = lock(&self.dynamic).clone();
+        let patterns = dynamic.iter().map(|dynamic| Arc::clone(dynamic.parent()));
+        let namespaces = lock(&self.namespaces);
+        let named = namespaces.values().filter(|namespace| !namespace.is_child());
+        named.cloned().chain(patterns).collect()
+    }
+
     /// Wakes the tasks that wait for sockets.
     fn wake_all(&self) {
-        let named = lock(&self.namespaces).values().cloned().collect::<Vec<_>>();
-        let dynamic = lock(&self.dynamic).clone();
-        let parents = dynamic.iter().map(|dynamic| dynamic.parent());
-        named.iter().chain(parents).for_each(|namespace| namespace.backlog.wake_all());
+        self.hosts().iter().for_each(|namespace| namespace.backlog.wake_all());
     }
 }
 

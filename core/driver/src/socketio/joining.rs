@@ -170,7 +170,7 @@ impl Session {
         let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
             let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
             if accepted {
-                layer.insert(slot, Arc::clone(&reason));
+                layer.insert(slot, Arc::clone(&reason), Arc::clone(&namespace.counters));
             }
             layer.settle(cx);
             accepted

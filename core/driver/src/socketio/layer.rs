@@ -14,7 +14,7 @@ use enginewire_socketio::{
     AckError, Args, ConnectRequest, Connection, ConnectionEvent, DisconnectReason, Slot,
 };
 
-use super::acks::Answer;
+use super::{acks::Answer, stats::Counters};
 use crate::{
     cell::Sessions,
     wakers::{WakerKey, WakerSet},
@@ -49,6 +49,7 @@ struct Waiting {
     /// Tasks that wait for the end.
     closed: WakerSet,
     reason: Arc<OnceLock<DisconnectReason>>,
+    counters: Arc<Counters>,
 }
 
 impl SocketIoLayer {
@@ -76,7 +77,10 @@ impl SocketIoLayer {
                         cx.wake(waker);
                     }
                 }
-                ConnectionEvent::Acknowledged(_, answer, result) => {
+                ConnectionEvent::Acknowledged(slot, answer, result) => {
+                    if let (Err(AckError::Timeout), Some(socket)) = (&result, self.socket(slot)) {
+                        socket.counters.ack_timeouts.add(1);
+                    }
                     if let Some(waker) = answer.complete(result) {
                         cx.wake(waker);
                     }
@@ -114,10 +118,16 @@ impl SocketIoLayer {
     }
 
     /// Begins to wake the tasks of a socket, and to tell them the reason of its end.
-    pub(super) fn insert(&mut self, slot: Slot, reason: Arc<OnceLock<DisconnectReason>>) {
+    pub(super) fn insert(
+        &mut self,
+        slot: Slot,
+        reason: Arc<OnceLock<DisconnectReason>>,
+        counters: Arc<Counters>,
+    ) {
         // Nearly all clients have one.
         self.sockets.reserve_exact(1);
-        self.sockets.push(Waiting { slot, receiver: None, closed: WakerSet::default(), reason });
+        let closed = WakerSet::default();
+        self.sockets.push(Waiting { slot, receiver: None, closed, reason, counters });
     }
 
     /// The application has let go of a socket.

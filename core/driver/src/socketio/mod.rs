@@ -52,6 +52,7 @@ mod outgoing;
 mod rooms;
 mod session;
 mod socket;
+mod stats;
 
 pub use enginewire_socketio::{
     Args, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError, EncodeError,
@@ -72,4 +73,5 @@ pub use self::{
     namespace::{ConnectRequest, Namespace, NamespaceRequest},
     rooms::Rooms,
     socket::{Emitter, Socket, SocketRef, UnknownEvent},
+    stats::Stats,
 };

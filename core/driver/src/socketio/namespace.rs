@@ -31,6 +31,7 @@ use super::{
     rooms::Rooms,
     session::{caught, poll_task},
     socket::{SocketShared, decode_auth},
+    stats::{Counters, Stats},
 };
 use crate::{backlog::Backlog, handshake::Handshake, sync::lock, trace::trace, wakers::WakerKey};
 
@@ -83,8 +84,9 @@ pub(crate) struct NamespaceShared {
     pub(super) is_pinned: AtomicBool,
     /// Clients that are connected, or ask to be.
     pub(super) clients: AtomicUsize,
-    /// Events that no handler has taken.
-    pub(super) rejections: AtomicU64,
+    /// It stands for the namespaces that match a pattern, and has no sockets of its own.
+    is_pattern: bool,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// Request of a client to connect to a namespace, as [`Namespace::authorize`] gets it.
@@ -105,8 +107,24 @@ impl NamespaceShared {
         parent: Option<Arc<NamespaceShared>>,
         parameters: Parameters,
     ) -> Arc<Self> {
+        Arc::new(Self::build(name, io, parent, parameters))
+    }
+
+    /// Creates what stands for the namespaces that match a pattern, or that a function allows.
+    pub(super) fn of_pattern(pattern: &str, io: &Arc<IoShared>) -> Arc<Self> {
+        let shared = Self::build(pattern, io, None, Parameters::default());
+        Arc::new(Self { is_pattern: true, ..shared })
+    }
+
+    fn build(
+        name: &str,
+        io: &Arc<IoShared>,
+        parent: Option<Arc<NamespaceShared>>,
+        parameters: Parameters,
+    ) -> Self {
         let options = Arc::clone(&io.options);
-        Arc::new(Self {
+        let counters = parent.as_ref().map(|parent| Arc::clone(&parent.counters));
+        Self {
             name: name.into(),
             io: Arc::downgrade(io),
             config: Arc::clone(&io.config),
@@ -122,9 +140,10 @@ impl NamespaceShared {
             parameters,
             children: Mutex::default(),
             clients: AtomicUsize::new(0),
-            rejections: AtomicU64::new(0),
+            is_pattern: false,
+            counters: counters.unwrap_or_default(),
             options,
-        })
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -207,6 +226,10 @@ impl NamespaceShared {
         std::iter::once(Arc::clone(self)).chain(children).collect()
     }
 
+    pub(super) const fn is_pattern(&self) -> bool {
+        self.is_pattern
+    }
+
     pub(super) const fn is_child(&self) -> bool {
         self.parent.is_some()
     }
@@ -257,7 +280,15 @@ impl<D> Namespace<D> {
     ///
     /// A pattern counts for all of its namespaces.
     pub fn rejections(&self) -> u64 {
-        self.shared.rejections.load(Ordering::Relaxed)
+        self.shared.counters.rejections.get()
+    }
+
+    /// Returns what the namespace holds on this server, and what was lost. A pattern counts for all of its namespaces.
+    ///
+    /// It visits every socket.
+    pub fn stats(&self) -> Stats {
+        let reached = self.shared.reached();
+        Stats { queued: Stats::queued(&reached), ..Stats::of(&self.shared.counters, &reached) }
     }
 
     /// Returns an operator for all sockets of the namespace.

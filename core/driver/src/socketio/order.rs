@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    iter,
+    iter, mem,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -22,9 +22,10 @@ use super::{
     io::Overflow,
     namespace::NamespaceShared,
     outgoing::{Body, with_encoder},
+    session::caught,
     socket::SocketShared,
 };
-use crate::{sync::lock, waiters::Shareable, wakes::register};
+use crate::{sync::lock, waiters::Shareable};
 
 /// The application's data of a socket.
 pub(super) type SocketData = Arc<dyn Any + Send + Sync>;
@@ -43,6 +44,9 @@ pub(crate) struct Order {
 /// A broadcast to be delivered.
 struct Work {
     selection: Selection<Arc<SocketShared>>,
+    /// Entries of the selection that have been visited.
+    visited: usize,
+    delivered: Delivered,
     message: Encoded,
     how: How,
     done: Arc<Done>,
@@ -57,35 +61,96 @@ pub(super) struct How {
     pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
 }
 
-/// The outcome of a [`Work`], and the task that waits for it.
+/// The outcome of a [`Work`], and who waits for it.
 #[derive(Default)]
-pub(super) struct Done(Mutex<(Option<Delivered>, Option<Waker>)>);
+struct Done(Mutex<DoneState>);
+
+#[derive(Default)]
+struct DoneState {
+    outcome: Option<Delivered>,
+    waiter: Waiter,
+}
+
+/// Who waits for a [`Work`], and can take the turn to deliver it.
+#[derive(Default)]
+enum Waiter {
+    /// A future that was not polled yet.
+    #[default]
+    Future,
+    Task(Waker),
+    Nobody,
+}
 
 impl Done {
-    /// Returns the outcome, if there is one.
-    pub(super) fn get(&self) -> Option<Delivered> {
-        lock(&self.0).0
+    fn poll(&self, cx: &Context<'_>) -> Poll<Delivered> {
+        let mut state = lock(&self.0);
+        match (state.outcome, &mut state.waiter) {
+            (Some(delivered), _) => return Poll::Ready(delivered),
+            (None, Waiter::Task(waker)) => waker.clone_from(cx.waker()),
+            (None, waiter) => *waiter = Waiter::Task(cx.waker().clone()),
+        }
+        Poll::Pending
     }
 
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Delivered> {
-        let mut state = lock(&self.0);
-        match state.0 {
-            Some(delivered) => Poll::Ready(delivered),
-            None => {
-                register(&mut state.1, cx.waker());
-                Poll::Pending
-            }
+    /// Returns whether anything waits, and adds its waker if it is a task.
+    fn has_waiter(&self, wakers: &mut Vec<Waker>) -> bool {
+        match &lock(&self.0).waiter {
+            Waiter::Task(waker) => wakers.push(waker.clone()),
+            Waiter::Future => {}
+            Waiter::Nobody => return false,
         }
+        true
+    }
+
+    /// Notes that nothing waits any more. Returns the outcome, if there is one.
+    fn forget(&self) -> Option<Delivered> {
+        let mut state = lock(&self.0);
+        let waiter = mem::replace(&mut state.waiter, Waiter::Nobody);
+        let outcome = state.outcome;
+        drop(state);
+        drop(waiter);
+        outcome
     }
 
     fn complete(&self, delivered: Delivered) {
         let mut state = lock(&self.0);
-        state.0 = Some(delivered);
-        let waker = state.1.take();
+        state.outcome = Some(delivered);
+        let waiter = mem::replace(&mut state.waiter, Waiter::Nobody);
         drop(state);
-        if let Some(waker) = waker {
+        if let Waiter::Task(waker) = waiter {
             waker.wake();
         }
+    }
+}
+
+/// An event that was published, for the future that waits for its delivery.
+///
+/// Dropped, it is delivered nevertheless.
+pub(super) struct Publishing {
+    namespace: Arc<NamespaceShared>,
+    done: Arc<Done>,
+}
+
+impl Publishing {
+    /// Waits for the delivery, and takes part in it if no other task does.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Delivered> {
+        // The task is registered before it looks for the turn: whoever gives that up afterwards wakes it.
+        if let Poll::Ready(delivered) = self.done.poll(cx) {
+            return Poll::Ready(delivered);
+        }
+        if self.namespace.take_turn() { self.done.poll(cx) } else { Poll::Pending }
+    }
+
+    /// Delivers the event now. Returns `None` if another task is about to.
+    pub(super) fn finish(&self) -> Option<Delivered> {
+        let outcome = self.done.forget();
+        if outcome.is_none() && self.namespace.take_turn() { self.done.forget() } else { outcome }
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -93,7 +158,7 @@ impl Order {
     pub(super) fn new(recovery: Option<&RecoveryConfig>) -> Self {
         let recovery = recovery.cloned();
         Self {
-            sequencer: Sequencer::new(MAX_QUEUED),
+            sequencer: Sequencer::new(usize::MAX),
             recovery: recovery
                 .map(|config| Recovery::new(config, &mut crate::runtime::fill_random)),
             now: Time::ZERO,
@@ -174,22 +239,24 @@ impl NamespaceShared {
         self.options().recovery.is_some()
     }
 
-    /// Delivers an event in its turn, and those that come meanwhile, unless another task does.
+    /// Publishes an event: in its turn, and with those that come meanwhile, unless another task delivers.
+    ///
+    /// The first [`CHUNK`] sockets have it at once if the turn is free. Polling what this returns goes on.
     pub(super) fn publish(
-        &self,
+        self: &Arc<Self>,
         target: &Target,
         body: Body,
         how: How,
-    ) -> Result<Arc<Done>, EmitError> {
+    ) -> Result<Publishing, EmitError> {
         let done = Arc::new(Done::default());
         let (mut order, selection, message) = match body {
             Body::Message(message) => {
                 let selection = lock(&self.adapter).select(target);
-                (self.lock_order(), selection, message.into_shared())
+                (self.lock_room()?, selection, message.into_shared())
             }
             // Selected and logged at one moment: whoever is not a member yet finds it in the log.
             Body::Args(args) => {
-                let mut order = self.lock_order();
+                let mut order = self.lock_room()?;
                 let selection = lock(&self.adapter).select(target);
                 let now = selection.iter().next().map(|(_, member)| member.cell.now());
                 order.set_now(now.unwrap_or(Time::ZERO));
@@ -197,49 +264,118 @@ impl NamespaceShared {
                 (order, selection, message)
             }
         };
-        let cost = message.len();
-        let work = Work { selection, message, how, done: Arc::clone(&done) };
+        let (cost, delivered) = (message.len(), Delivered::default());
+        let work = Work { selection, visited: 0, delivered, message, how, done: Arc::clone(&done) };
         let turn = order.sequencer.push(work, cost);
         drop(order);
-        match turn {
-            Ok(Some(work)) => self.deliver_from(work),
-            Ok(None) => {}
-            Err(Full(work)) => {
-                drop(work);
-                return Err(EmitError::Full { queued: MAX_QUEUED, max: MAX_QUEUED });
+        if let Some(work) = turn.map_err(|Full(_)| FULL)? {
+            self.deliver_from(work);
+        }
+        Ok(Publishing { namespace: Arc::clone(self), done })
+    }
+
+    /// Locks the order once it has room for another broadcast.
+    fn lock_room(&self) -> Result<OrderGuard<'_>, EmitError> {
+        loop {
+            let order = self.lock_order();
+            if order.sequencer.queued() < MAX_QUEUED {
+                return Ok(order);
+            }
+            drop(order);
+            // What waits may be left to a future that is not polled.
+            if !self.take_turn() {
+                return Err(FULL);
             }
         }
-        Ok(done)
+    }
+
+    /// Delivers what waits, if the turn is free. Returns false if it is not.
+    fn take_turn(&self) -> bool {
+        let turn = lock(&self.order).sequencer.resume();
+        turn.map(|work| self.deliver_from(work)).is_some()
     }
 
     /// Delivers a broadcast, and those that wait behind it.
+    ///
+    /// After each [`CHUNK`] of sockets it gives up the turn if only tasks wait that can take it.
     fn deliver_from(&self, mut work: Work) {
+        let mut left = CHUNK;
         loop {
-            let delivered = self.deliver(&work);
-            work.done.complete(delivered);
-            let next = lock(&self.order).sequencer.next();
-            match next {
-                Some(next) => work = next,
-                None => return,
+            self.deliver(&mut work, &mut left);
+            if work.is_delivered() {
+                // A waker is not ours.
+                caught(|| work.done.complete(work.delivered));
+                let next = lock(&self.order).sequencer.next();
+                match next {
+                    Some(next) => work = next,
+                    None => return,
+                }
+            } else {
+                match self.yield_turn(work) {
+                    Some(back) => work = back,
+                    None => return,
+                }
+                left = CHUNK;
             }
         }
     }
 
-    fn deliver(&self, work: &Work) -> Delivered {
-        let mut delivered = Delivered::default();
+    /// Gives up the turn, and wakes the tasks that can take it. Returns `work` if nobody would for one that waits.
+    fn yield_turn(&self, work: Work) -> Option<Work> {
+        let mut order = lock(&self.order);
+        let mut wakers = Vec::new();
+        let mut waiting = iter::once(&work).chain(order.sequencer.iter());
+        let is_left = waiting.any(|work| !work.done.has_waiter(&mut wakers));
+        drop(waiting);
+        if is_left {
+            return Some(work);
+        }
+        let cost = work.message.len();
+        order.sequencer.suspend(work, cost);
+        drop(order);
+        for waker in wakers {
+            caught(|| waker.wake());
+        }
+        None
+    }
+
+    /// Delivers a broadcast to as many sockets as are `left`.
+    fn deliver(&self, work: &mut Work, left: &mut usize) {
         let disconnects = !work.how.volatile && self.options().overflow == Overflow::Disconnect;
-        for (_, member) in work.selection.iter() {
-            match member.deliver(work) {
-                Ok(()) => delivered.sockets += 1,
-                Err(EmitError::Full { .. }) if disconnects => {
+        let (entries, skipped) = (work.selection.as_slice(), work.selection.skipped());
+        let end = entries.len().min(work.visited + *left);
+        let chunk = &entries[work.visited..end];
+        let mut delivered = work.delivered;
+        for (_, member) in chunk.iter().filter(|(key, _)| Some(*key) != skipped) {
+            // One that panics, such as a waker, must not keep the turn.
+            let result = caught(|| {
+                let result = member.deliver(work);
+                if disconnects && matches!(result, Err(EmitError::Full { .. })) {
                     member.abort(DisconnectReason::Overflow);
-                    delivered.disconnected += 1;
                 }
-                Err(EmitError::Disconnected) => {}
-                Err(_) => delivered.skipped += 1,
+                result
+            });
+            match result {
+                Some(Ok(())) => delivered.sockets += 1,
+                Some(Err(EmitError::Full { .. })) if disconnects => delivered.disconnected += 1,
+                Some(Err(EmitError::Disconnected)) => {}
+                Some(Err(_)) | None => delivered.skipped += 1,
             }
         }
-        delivered
+        let (before, counters) = (work.delivered, &self.counters);
+        let passed_by = delivered.skipped - before.skipped;
+        let counter =
+            if work.how.volatile { &counters.volatile_dropped } else { &counters.skipped };
+        counter.add(passed_by);
+        counters.overflows.add(delivered.disconnected - before.disconnected);
+        *left -= chunk.len();
+        (work.visited, work.delivered) = (end, delivered);
+    }
+}
+
+impl Work {
+    fn is_delivered(&self) -> bool {
+        self.visited == self.selection.as_slice().len()
     }
 }
 
@@ -277,5 +413,10 @@ impl SocketShared {
     }
 }
 
-/// Bytes of broadcasts of a namespace that wait for others to be delivered.
+/// Sockets that a task delivers to before it lets others run.
+const CHUNK: usize = 1024;
+
+/// Bytes of broadcasts of a namespace that wait for others to be delivered. The last may exceed it.
 const MAX_QUEUED: usize = 16 << 20;
+
+const FULL: EmitError = EmitError::Full { queued: MAX_QUEUED, max: MAX_QUEUED };

@@ -112,6 +112,19 @@ impl SocketShared {
         })
     }
 
+    /// Sends a volatile event to this socket alone, which is counted if it is dropped.
+    pub(super) fn emit_or_drop(&self, message: Encoded) -> Result<(), EmitError> {
+        let sent = self.emit_volatile(message);
+        self.count_dropped(&sent);
+        sent
+    }
+
+    pub(super) fn count_dropped(&self, sent: &Result<(), EmitError>) {
+        if matches!(sent, Err(EmitError::NotIdle)) {
+            self.namespace.counters.volatile_dropped.add(1);
+        }
+    }
+
     /// Queues an event for which there was room a moment ago.
     pub(super) fn emit_late(&self, message: Encoded) -> Result<(), EmitError> {
         let sent =
@@ -141,7 +154,7 @@ impl SocketShared {
                 layer.connection.emit(self.slot, message, cx.session)
             })?;
         }
-        match self.publish(args, volatile)?.get() {
+        match self.publish(args, volatile)?.finish() {
             Some(delivered) => self.outcome(delivered, volatile),
             // Another task will.
             None => Ok(()),
@@ -588,7 +601,7 @@ impl Emitter<'_> {
     pub fn try_emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Result<(), EmitError> {
         match self.encode(None, name, payload)? {
             Body::Args(args) => self.shared.try_publish(args, self.volatile),
-            Body::Message(message) if self.volatile => self.shared.emit_volatile(message),
+            Body::Message(message) if self.volatile => self.shared.emit_or_drop(message),
             Body::Message(message) => self.shared.emit_message(message),
         }
     }

@@ -16,10 +16,10 @@ use super::Full;
 ///
 /// 1. [`push`](Self::push) a broadcast. If it returns one, the caller has the turn and delivers that one.
 /// 2. After each delivery call [`next`](Self::next), and deliver what it returns. `None` ends the turn.
-/// 3. A deliverer that stops in between, because its future is dropped, calls [`suspend`](Self::suspend) with the rest
-///    of its broadcast. Somebody must then call [`resume`](Self::resume), such as a caller that waits.
+/// 3. A deliverer that stops in between, to let other tasks run, calls [`suspend`](Self::suspend) with the rest of its
+///    broadcast. Somebody must then call [`resume`](Self::resume), such as a caller that waits: see [`iter`](Self::iter).
 ///
-/// Select the members of a broadcast when it is delivered, not when it is pushed: members may have left.
+/// Members that have left since a broadcast was pushed take no part in it.
 ///
 /// Events to single members keep the same order only if they are pushed too.
 #[derive(Debug)]
@@ -91,6 +91,11 @@ impl<T> Sequencer<T> {
             return None;
         }
         self.next()
+    }
+
+    /// Returns the items that wait, the next one first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.queue.iter().map(|(item, _)| item)
     }
 
     /// Returns whether a caller has the turn.

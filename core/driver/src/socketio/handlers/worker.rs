@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     ptr,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -137,14 +137,14 @@ fn fail<D>(
         reject(namespace, rejection, "an event was rejected");
         return Call::failed(Answer::default());
     };
-    namespace.rejections.fetch_add(1, Ordering::Relaxed);
+    namespace.counters.rejections.add(1);
     // An extractor may have taken the other.
     Call::failed(reply(parts, rejection, parts.event.ack_again()).unwrap_or_default())
 }
 
 /// Counts what no handler takes.
 fn reject(namespace: &NamespaceShared, rejection: &Rejection, what: &'static str) {
-    namespace.rejections.fetch_add(1, Ordering::Relaxed);
+    namespace.counters.rejections.add(1);
     trace!(WARN, namespace = namespace.name(), error = %rejection, what = what, "rejected by an extractor");
 }
 

@@ -14,6 +14,7 @@ fn free_sequencer_gives_the_item_back_and_a_busy_one_queues_it() {
     assert_eq!(sequencer.push('c', 6), Ok(None));
     assert_eq!(sequencer.push('d', 1), Err(Full('d')));
     assert_eq!((sequencer.len(), sequencer.queued()), (2, 10));
+    assert_eq!(sequencer.iter().collect::<alloc::vec::Vec<_>>(), [&'b', &'c']);
     assert_eq!(sequencer.next(), Some('b'));
     assert_eq!(sequencer.push('d', 4), Ok(None));
     assert_eq!(
