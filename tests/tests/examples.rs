@@ -5,6 +5,9 @@
 
 use std::net::SocketAddr;
 
+#[cfg(unix)]
+use rustix::process::Signal;
+
 use enginewire_tests::{
     client::Client,
     process::{Running, example, script, succeed},
@@ -97,6 +100,40 @@ fn broadcast_example_relays_to_all_others_and_passes_slow_ones_by() {
     assert_eq!(server.line().as_deref(), Some("1 of the other sessions had no room"));
     let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
     assert!(Client::connect(address).get(&target).body.starts_with("4hello\u{1e}4hi\u{1e}4xx"));
+}
+
+#[test]
+#[cfg(unix)]
+fn graceful_example_lets_its_clients_go_when_it_is_asked_to_end() {
+    let mut example = example("enginewire-tokio", "graceful");
+    let mut server = Running::start(example.args(["127.0.0.1:0", "1"]));
+    let line = server.line().expect("an address");
+    let address = line.strip_prefix("listening on ").and_then(|address| address.parse().ok());
+    let address: SocketAddr = address.expect("the example prints its address");
+    let clients = [(); 2].map(|()| {
+        let mut client = Client::connect(address);
+        client.write(Client::upgrade("").replace("/engine.io/", "/socket.io/"));
+        assert_eq!(client.answer().status, 101);
+        assert!(client.text().starts_with("0{"));
+        client.send("40");
+        assert!(client.text().starts_with("40{"));
+        client.send(r#"421["work"]"#);
+        assert_eq!(client.text(), "431[1]");
+        client
+    });
+    server.signal(Signal::TERM);
+    assert_eq!(server.line().as_deref(), Some("draining 2 sockets over 1 s"));
+    let readers = clients.map(|client| std::thread::spawn(move || client.rest()));
+    for _ in 0..2 {
+        let line = server.line().unwrap_or_default();
+        assert!(line.ends_with("left after 1 events: server shutting down"), "{line}");
+    }
+    for reader in readers {
+        reader.join().expect("a client that is told");
+    }
+    let line = server.line().unwrap_or_default();
+    assert!(line.starts_with("drained: Stats {") && line.contains("sockets: 0"), "{line}");
+    assert!(server.end().success());
 }
 
 #[test]
