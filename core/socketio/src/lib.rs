@@ -76,6 +76,7 @@
 //! | a server for an event loop of your own, a simulation or a test | [`hub::Hub`] |
 //! | what events carry: serde types, binary at any depth | [`payload`], [`Event`], [`Args`], [`Attachment`] |
 //! | namespaces by pattern, rooms and who is in them | [`pattern`], [`adapter`] |
+//! | one node of several: what they tell and ask each other | [`cluster`] |
 //! | JSON, MessagePack or an encoding of your own | [`parser`] |
 //! | one client's session, for a driver with locks and tasks | [`Connection`] |
 //!
@@ -95,6 +96,7 @@ mod packet;
 mod reason;
 
 pub mod adapter;
+pub mod cluster;
 pub mod hub;
 pub mod parser;
 pub mod pattern;

@@ -18,6 +18,7 @@ pub mod payloads;
 pub mod query;
 pub mod session;
 pub mod sio_adapter;
+pub mod sio_cluster;
 pub mod sio_connection;
 pub mod sio_packets;
 pub mod sio_payloads;

@@ -10,10 +10,6 @@
 //! | `s`target | the members of a target are selected |
 //! | `p`n | a broadcast of cost n is pushed to the sequencer |
 //! | `d`, `u`n, `r` | its delivery ends; is suspended with a rest of cost n; the turn is taken again |
-//! | `g`target | the members of a target are asked: a new group |
-//! | `a`n, `x`n | member n answers, or disconnects |
-//! | `N`n, `A`n, `R` | so many nodes are expected; one announces n members; one of those answers |
-//! | `e` | the group expires |
 //!
 //! A target is a number of rooms and the rooms, then as many as left out, each one byte. Room names and ids of members
 //! overlap.
@@ -21,8 +17,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use enginewire_socketio::{
-    AckError, DisconnectReason, Room, SocketId,
-    adapter::{AckGroup, AckResponse, Adapter, MemberKey, Operation, Sequencer, Target},
+    Room, SocketId,
+    adapter::{Adapter, MemberKey, Sequencer, Target},
 };
 
 use crate::script::Script;
@@ -46,7 +42,6 @@ struct World {
     numbers: u32,
     selected: usize,
     turn: Turn,
-    group: Group,
 }
 
 struct Member {
@@ -65,12 +60,11 @@ impl World {
             numbers: 0,
             selected: 0,
             turn: Turn::new(),
-            group: Group::new(Vec::new(), false),
         }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        const LETTERS: &[u8] = b"iojlJLspdurgaxNARe";
+        const LETTERS: &[u8] = b"iojlJLspdur";
         let letter = match script.byte() {
             letter if LETTERS.contains(&letter) => letter,
             other => LETTERS[usize::from(other) % LETTERS.len()],
@@ -84,27 +78,13 @@ impl World {
             }
             b'J' | b'L' => {
                 let (target, room) = (target(script), name(script));
-                self.move_many(letter == b'J', target, &room, script.byte());
+                self.move_many(letter == b'J', &target, &room);
             }
             b's' => self.select(&target(script)),
             b'p' => self.turn.push(script.byte().into()),
             b'd' => self.turn.done(),
             b'u' => self.turn.suspend(script.byte().into()),
-            b'r' => self.turn.resume(),
-            b'g' => {
-                let target = target(script);
-                let asked = self.adapter.select(&target);
-                let ids = asked.iter().map(|(key, _)| self.adapter.id(key).unwrap().to_string());
-                self.group = Group::new(ids.collect(), script.byte() & 1 == 1);
-            }
-            b'a' | b'x' => {
-                let id = name(script);
-                self.group.answer(&id, letter == b'a');
-            }
-            b'N' => self.group.expect_nodes(usize::from(script.byte() & 3)),
-            b'A' => self.group.announce(usize::from(script.byte() & 3)),
-            b'R' => self.group.answer_remote(),
-            _ => self.group.expire(),
+            _ => self.turn.resume(),
         }
     }
 
@@ -157,9 +137,9 @@ impl World {
         assert_eq!(moved, moves);
     }
 
-    fn move_many(&mut self, joins: bool, target: Target, room: &str, remote: u8) {
+    fn move_many(&mut self, joins: bool, target: &Target, room: &str) {
         let mut count = 0;
-        for member in self.members.iter_mut().filter(|member| member.matches(&target)) {
+        for member in self.members.iter_mut().filter(|member| member.matches(target)) {
             count += 1;
             match joins {
                 true if member.id != room => drop(member.rooms.insert(room.to_owned())),
@@ -168,17 +148,9 @@ impl World {
             }
         }
         let rooms = vec![Room::from(room)];
-        if remote & 1 == 1 {
-            let operation: Operation<(), ()> = match joins {
-                true => Operation::Join { target, rooms },
-                false => Operation::Leave { target, rooms },
-            };
-            assert!(self.adapter.apply(&operation));
-            return;
-        }
         let moved = match joins {
-            true => self.adapter.sockets_join(&target, &rooms),
-            false => self.adapter.sockets_leave(&target, &rooms),
+            true => self.adapter.sockets_join(target, &rooms),
+            false => self.adapter.sockets_leave(target, &rooms),
         };
         assert_eq!(moved, count);
     }
@@ -245,7 +217,6 @@ impl World {
             assert!(adapter.member(*key).is_none() && adapter.rooms(*key).next().is_none());
         }
         self.turn.check();
-        self.group.check();
     }
 
     fn finish(mut self) -> usize {
@@ -365,114 +336,5 @@ impl Turn {
         }
         self.check();
         assert!(self.delivered.is_sorted(), "in the order of pushing");
-    }
-}
-
-/// A group of acknowledgements beside lists of what has come and what has not.
-struct Group {
-    group: AckGroup<u8>,
-    missing: Vec<String>,
-    responses: VecDeque<AckResponse<u8>>,
-    nodes: Option<usize>,
-    announced: usize,
-    remote: usize,
-    answered: usize,
-    expired: bool,
-}
-
-impl Group {
-    fn new(ids: Vec<String>, clustered: bool) -> Self {
-        let members = ids.iter().map(|id| SocketId::from(&**id));
-        let group = match clustered {
-            true => AckGroup::clustered(members),
-            false => AckGroup::new(members),
-        };
-        let nodes = if clustered { None } else { Some(0) };
-        let (announced, remote, answered) = (0, 0, 0);
-        Self {
-            group,
-            missing: ids,
-            responses: VecDeque::new(),
-            nodes,
-            announced,
-            remote,
-            answered,
-            expired: false,
-        }
-    }
-
-    fn answer(&mut self, id: &str, comes: bool) {
-        let at = self.missing.iter().position(|other| other == id).filter(|_| !self.expired);
-        let result = if comes {
-            Ok(1)
-        } else {
-            Err(AckError::Disconnected(DisconnectReason::TransportClose))
-        };
-        let counts = match comes {
-            true => self.group.answer(id, Ok(1)),
-            false => self.group.disconnected(id, DisconnectReason::TransportClose),
-        };
-        assert_eq!(counts, at.is_some());
-        if let Some(at) = at {
-            let from = Some(SocketId::from(self.missing.remove(at)));
-            self.responses.push_back(AckResponse { from, result });
-        }
-    }
-
-    fn expect_nodes(&mut self, nodes: usize) {
-        self.group.expect_nodes(nodes);
-        self.nodes = Some(nodes);
-    }
-
-    fn announce(&mut self, members: usize) {
-        self.group.expect_remote(members);
-        if !self.expired {
-            self.announced += 1;
-            self.remote += members;
-        }
-    }
-
-    fn has_heard_all(&self) -> bool {
-        self.nodes.is_some_and(|nodes| self.announced >= nodes)
-    }
-
-    fn answer_remote(&mut self) {
-        let counts = !self.expired && (!self.has_heard_all() || self.answered < self.remote);
-        assert_eq!(self.group.answer_remote(Ok(2)), counts);
-        if counts {
-            self.answered += 1;
-            self.responses.push_back(AckResponse { from: None, result: Ok(2) });
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        let all = self.missing.is_empty() && self.has_heard_all() && self.answered >= self.remote;
-        self.expired || all
-    }
-
-    fn expire(&mut self) {
-        let was_complete = self.is_complete();
-        self.group.expire();
-        if was_complete {
-            return;
-        }
-        self.expired = true;
-        let remote = self.remote.saturating_sub(self.answered);
-        let members = self.missing.iter().map(|id| Some(SocketId::from(&**id)));
-        for from in members.chain(std::iter::repeat_n(None, remote)) {
-            self.responses.push_back(AckResponse { from, result: Err(AckError::Timeout) });
-        }
-    }
-
-    fn check(&mut self) {
-        assert_eq!(self.group.is_complete(), self.is_complete());
-        let unanswered: Vec<_> = self.group.unanswered().map(|id| id.to_string()).collect();
-        assert_eq!(unanswered, self.missing);
-        let missing = self.nodes.map(|nodes| nodes.saturating_sub(self.announced));
-        assert_eq!(self.group.missing_nodes(), missing);
-        // All but one stay for a while.
-        if self.responses.len() > 1 || self.is_complete() {
-            assert_eq!(self.group.poll(), self.responses.pop_front());
-        }
     }
 }

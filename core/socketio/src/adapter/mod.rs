@@ -4,17 +4,13 @@
 //! |---|---|
 //! | [`Adapter`] | members and rooms, [`Selection`] of a [`Target`], numbers of acknowledgements |
 //! | [`Sequencer`] | one order of broadcasts for all members |
-//! | [`AckGroup`] | the acknowledgements of one broadcast |
 //! | [`Recovery`] | the state of connections that broke, and the events that they missed |
-//! | [`Operation`], [`Outbox`] | operations that other nodes of a cluster must carry out too |
 //!
 //! All of them are plain values that know no I/O, no clock and no format of packets. Their owner keeps those of one
 //! namespace under one lock, and sends to members after unlocking.
 
-mod ack_group;
 mod hasher;
 mod members;
-mod operation;
 mod recovery;
 mod rooms;
 mod selection;
@@ -37,12 +33,10 @@ use crate::{
 };
 
 pub use self::{
-    ack_group::{AckGroup, AckResponse},
     members::Removed,
-    operation::{Broadcast, Full, Operation, Outbox, RequestId, Response, SocketInfo},
     recovery::{Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
     selection::{Selection, SelectionIter, Target},
-    sequencer::Sequencer,
+    sequencer::{Full, Sequencer},
 };
 
 /// Members of a namespace and their rooms.
@@ -171,19 +165,6 @@ impl<M: Clone> Adapter<M> {
             }
         }
         selected.len()
-    }
-
-    /// Carries out an operation of another node, if it needs no more than the adapter.
-    ///
-    /// These are joining and leaving. Returns false for others, which the owner carries out: it selects their target
-    /// and sends to the members.
-    pub fn apply<E, P>(&mut self, operation: &Operation<E, P>) -> bool {
-        match operation {
-            Operation::Join { target, rooms } => self.sockets_join(target, rooms),
-            Operation::Leave { target, rooms } => self.sockets_leave(target, rooms),
-            _ => return false,
-        };
-        true
     }
 }
 

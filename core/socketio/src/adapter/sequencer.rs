@@ -2,7 +2,10 @@
 
 use alloc::collections::VecDeque;
 
-use super::Full;
+/// Error of a queue that has no room. It gives the item back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full")]
+pub struct Full<T>(pub T);
 
 /// Order of broadcasts whose deliverers run at the same time.
 ///

@@ -1,6 +1,6 @@
 //! Clients of Socket.IO that mostly do as they should, and members of a namespace that come and go.
 
-use enginewire_properties::{sio_adapter, sio_connection};
+use enginewire_properties::{sio_adapter, sio_cluster, sio_connection};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
@@ -85,14 +85,26 @@ fn namespaces() -> impl Strategy<Value = Script> {
         3 => name().prop_map(|name| vec![b'i', name]),
         1 => name().prop_map(|member| vec![b'o', member]),
         5 => (with(b"jjjl"), name(), name()).prop_map(|(letter, member, room)| vec![letter, member, room]),
-        1 => (with(b"JL"), target(), name(), 0_u8..2).prop_map(|(letter, target, room, remote)| [&[letter][..], &target, &[room, remote]].concat()),
+        1 => (with(b"JL"), target(), name()).prop_map(|(letter, target, room)| [&[letter][..], &target, &[room]].concat()),
         5 => target().prop_map(|target| [&b"s"[..], &target].concat()),
         2 => (with(b"pu"), any::<u8>()).prop_map(|(letter, cost)| vec![letter, cost]),
-        2 => with(b"ddrpe").prop_map(|letter| vec![letter, 1]),
-        1 => (target(), 0_u8..2).prop_map(|(target, clustered)| [&b"g"[..], &target, &[clustered]].concat()),
-        3 => (with(b"aaxNAR"), name()).prop_map(|(letter, name)| vec![letter, name]),
+        2 => with(b"ddrp").prop_map(|letter| vec![letter, 1]),
     ];
     vec(op, 5..80).prop_map(|ops| Script(ops.concat()))
+}
+
+/// A node that asks few others, most of which respond.
+fn nodes() -> impl Strategy<Value = Script> {
+    let few = || b'0'..b'4';
+    let node = || select(b"0012".to_vec());
+    let op = prop_oneof![
+        1 => (select(b"iio".to_vec()), few()).prop_map(|(letter, node)| vec![letter, node]),
+        2 => (few(), any::<u8>()).prop_map(|(kind, patience)| vec![b'q', kind, patience]),
+        15 => (node(), few(), few(), few()).prop_map(|(a, b, c, d)| vec![b'r', a, b, c, d]),
+        1 => (select(b"ct".to_vec()), few()).prop_map(|(letter, n)| vec![letter, n]),
+        1 => Just(vec![b'p']),
+    ];
+    vec(op, 20..100).prop_map(|ops| Script([&b"i0"[..], &ops.concat()].concat()))
 }
 
 proptest! {
@@ -101,6 +113,11 @@ proptest! {
     #[test]
     fn connection_does_what_its_model_says(script in connections()) {
         sio_connection::run(&script.0);
+    }
+
+    #[test]
+    fn cluster_does_what_its_model_says(script in nodes()) {
+        sio_cluster::run(&script.0);
     }
 
     #[test]
@@ -118,6 +135,12 @@ fn most_scripts_connect_and_exchange() {
 fn most_scripts_select_members() {
     let found = share(namespaces(), |script| sio_adapter::run(script) > 0);
     assert!(found > 65, "{found}");
+}
+
+#[test]
+fn most_scripts_have_requests_answered() {
+    let found = share(nodes(), |script| sio_cluster::run(script) > 0);
+    assert!(found > 50, "{found}");
 }
 
 /// The client is connected to `/` and `/a`.

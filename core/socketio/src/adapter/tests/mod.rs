@@ -1,9 +1,7 @@
 //! Tests of the adapter.
 
-mod ack_group;
 mod cost;
 mod model;
-mod operation;
 mod recovery;
 mod recovery_model;
 mod rooms;

@@ -1,17 +1,12 @@
 //! Operations that all nodes of a cluster carry out, as plain values without a format.
 
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 
-use super::Target;
 use crate::{
+    adapter::Target,
     id::{Room, SocketId},
     payload::{Args, Payload},
 };
-
-/// Error of a queue that has no room. It gives the item back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the queue is full")]
-pub struct Full<T>(pub T);
 
 /// Operation on members of a namespace that all nodes of a cluster carry out.
 ///
@@ -113,62 +108,3 @@ pub struct SocketInfo<P = Payload> {
 /// Number of a request to other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
-
-/// Queue of operations that other nodes must be told of.
-///
-/// Without a cluster there is none, and nothing is queued.
-#[derive(Debug)]
-pub struct Outbox<E = Args, P = Payload> {
-    queue: VecDeque<(Operation<E, P>, usize)>,
-    queued: usize,
-    limit: usize,
-    last_request: u64,
-}
-
-impl<E, P> Outbox<E, P> {
-    /// Creates a queue that holds operations up to a total cost of `limit`.
-    ///
-    /// Costs are bytes by convention.
-    pub const fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), queued: 0, limit, last_request: 0 }
-    }
-
-    /// Returns a number for a request.
-    pub const fn next_request(&mut self) -> RequestId {
-        self.last_request += 1;
-        RequestId(self.last_request)
-    }
-
-    /// Queues an operation.
-    ///
-    /// # Errors
-    ///
-    /// [`Full`] gives it back if the queue has no room for its cost.
-    pub fn push(
-        &mut self,
-        operation: Operation<E, P>,
-        cost: usize,
-    ) -> Result<(), Full<Operation<E, P>>> {
-        if cost > self.limit.saturating_sub(self.queued) {
-            return Err(Full(operation));
-        }
-        self.queued += cost;
-        self.queue.push_back((operation, cost));
-        Ok(())
-    }
-
-    /// Returns the next operation to tell other nodes, the oldest first.
-    pub fn poll(&mut self) -> Option<Operation<E, P>> {
-        let (operation, cost) = self.queue.pop_front()?;
-        self.queued -= cost;
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
-        }
-        Some(operation)
-    }
-
-    /// Returns the total cost of the queued operations.
-    pub const fn queued(&self) -> usize {
-        self.queued
-    }
-}

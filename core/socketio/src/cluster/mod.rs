@@ -1,0 +1,471 @@
+//! One node among others: what it tells them, what it asks of them, and what they ask of it.
+//!
+//! A [`Cluster`] is a plain value without I/O, clock or format. Whoever owns it carries [`Message`]s to the other nodes
+//! and back, by whatever bus. The owner of the namespaces tells it what they do, and carries out what it gives:
+//!
+//! ```
+//! use core::time::Duration;
+//! use std::sync::Arc;
+//!
+//! use enginewire::Time;
+//! use enginewire_socketio::{
+//!     adapter::Target,
+//!     cluster::{Cluster, ClusterEvent, NodeId, Operation, Response},
+//! };
+//!
+//! let [one, two] = [NodeId(1), NodeId(2)];
+//! let (mut first, mut second) = (Cluster::<(), ()>::new(1 << 20), Cluster::<(), ()>::new(1 << 20));
+//! first.insert_node(two);
+//! second.insert_node(one);
+//!
+//! // The first node asks for the sockets of all nodes. Those of its own it knows.
+//! let namespace: Arc<str> = "/".into();
+//! let deadline = Time::ZERO + Duration::from_secs(5);
+//! let request = first.fetch_sockets(deadline, &namespace, Target::all(), 100)?;
+//!
+//! // A message goes to all nodes, or to one.
+//! let message = first.poll_message().unwrap();
+//! assert_eq!(message.to, None);
+//! second.handle_message(one, message.namespace, message.operation);
+//!
+//! // The second node carries out what it is asked for, and responds.
+//! let Some(ClusterEvent::Operation { from, namespace, operation }) = second.poll_event() else { panic!() };
+//! let Operation::FetchSockets { request: asked, .. } = operation else { panic!() };
+//! second.respond(from, &namespace, asked, Response::Sockets(vec![]), 10)?;
+//!
+//! let message = second.poll_message().unwrap();
+//! first.handle_message(two, message.namespace, message.operation);
+//! assert_eq!(first.poll_event(), Some(ClusterEvent::Response(request, two, Response::Sockets(vec![]))));
+//! assert!(matches!(first.poll_event(), Some(ClusterEvent::Completed(of, missing)) if of == request && missing.is_none()));
+//! # Ok::<(), enginewire_socketio::cluster::QueueFull>(())
+//! ```
+
+mod operation;
+#[cfg(test)]
+mod tests;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+use core::fmt;
+
+use enginewire::Time;
+
+use crate::{
+    adapter::Target,
+    payload::{Args, Payload},
+};
+
+pub use self::operation::{Broadcast, Operation, RequestId, Response, SocketInfo};
+
+/// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u64);
+
+/// Message for other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<E = Args, P = Payload> {
+    /// The node that it is for, or `None` for all.
+    pub to: Option<NodeId>,
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The operation.
+    pub operation: Operation<E, P>,
+}
+
+/// Event of a [`Cluster`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterEvent<E = Args, P = Payload> {
+    /// An operation of another node, to be carried out here.
+    ///
+    /// If it has a [`RequestId`], [`Cluster::respond`] responds.
+    Operation {
+        /// The node.
+        from: NodeId,
+        /// The namespace.
+        namespace: Arc<str>,
+        /// The operation, which is never [`Operation::Respond`].
+        operation: Operation<E, P>,
+    },
+    /// A response of another node to a request.
+    Response(RequestId, NodeId, Response<E, P>),
+    /// The end of a request. All responses that came were told before.
+    Completed(RequestId, Missing),
+}
+
+/// Responses to a request that did not come, because a node was lost or the deadline has passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Nodes that have not responded at all.
+    pub nodes: usize,
+    /// Acknowledgements that nodes have announced, and that did not come.
+    pub acks: usize,
+}
+
+impl Missing {
+    /// Returns whether every response came.
+    pub const fn is_none(&self) -> bool {
+        self.nodes == 0 && self.acks == 0
+    }
+}
+
+/// Error of a cluster whose messages are not carried: its queue has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{queued} bytes wait for other nodes, at most {max} may")]
+#[non_exhaustive]
+pub struct QueueFull {
+    /// Bytes that wait.
+    pub queued: usize,
+    /// The limit.
+    pub max: usize,
+}
+
+/// One node of a cluster: the messages that wait for others, and the requests that wait for their responses.
+///
+/// `E` is the arguments of an event with its name first, `P` a payload.
+///
+/// # Order
+///
+/// Messages leave in the order of the calls. What becomes of them is the bus's: across nodes there is no order.
+///
+/// # Requests
+///
+/// A request waits for all nodes that are known when it is made. It ends when each of them has responded, is removed,
+/// or at its deadline. Responses that came stay valid whatever the others do.
+pub struct Cluster<E = Args, P = Payload> {
+    nodes: BTreeSet<NodeId>,
+    messages: VecDeque<(Message<E, P>, usize)>,
+    /// The sum of the costs of the messages.
+    queued: usize,
+    max_queued: usize,
+    requests: BTreeMap<RequestId, Request>,
+    last_request: u64,
+    events: VecDeque<ClusterEvent<E, P>>,
+}
+
+/// Responses that a request expects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Sockets,
+    Acks,
+    Event,
+}
+
+impl Expected {
+    fn matches<E, P>(self, response: &Response<E, P>) -> bool {
+        self == match response {
+            Response::Sockets(_) => Self::Sockets,
+            Response::Clients(_) | Response::Ack(_) => Self::Acks,
+            Response::Event(_) => Self::Event,
+        }
+    }
+}
+
+/// A request that is not complete.
+struct Request {
+    expected: Expected,
+    deadline: Time,
+    /// Nodes that have more to respond.
+    waiting: BTreeMap<NodeId, Progress>,
+    missing: Missing,
+}
+
+/// The responses of one node to a request.
+#[derive(Clone, Copy)]
+struct Progress {
+    /// The number that is to come, once it is known.
+    announced: Option<usize>,
+    came: usize,
+}
+
+impl Progress {
+    fn is_complete(self) -> bool {
+        self.announced.is_some_and(|announced| self.came >= announced)
+    }
+}
+
+impl<E, P> Cluster<E, P> {
+    /// Creates a node that knows no others. Messages up to a total cost of `max_queued` wait to be carried.
+    ///
+    /// Costs are bytes by convention.
+    pub const fn new(max_queued: usize) -> Self {
+        Self {
+            nodes: BTreeSet::new(),
+            messages: VecDeque::new(),
+            queued: 0,
+            max_queued,
+            requests: BTreeMap::new(),
+            last_request: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Adds another node, which later requests wait for. Returns false if it is known.
+    pub fn insert_node(&mut self, node: NodeId) -> bool {
+        self.nodes.insert(node)
+    }
+
+    /// Removes a node that was lost. Requests no longer wait for it. Returns false if it is not known.
+    pub fn remove_node(&mut self, node: NodeId) -> bool {
+        let removed = self.nodes.remove(&node);
+        let requests: VecDeque<_> = self.requests.keys().copied().collect();
+        for id in requests {
+            self.settle(id, |request| {
+                if let Some(progress) = request.waiting.remove(&node) {
+                    request.miss(progress);
+                }
+            });
+        }
+        removed
+    }
+
+    /// Returns the number of other nodes.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Tells all other nodes of an operation that expects no response.
+    ///
+    /// # Errors
+    ///
+    /// The queue has no room for its cost.
+    pub fn tell(
+        &mut self,
+        namespace: &Arc<str>,
+        operation: Operation<E, P>,
+        cost: usize,
+    ) -> Result<(), QueueFull> {
+        self.push(None, namespace, operation, cost)
+    }
+
+    /// Asks all other nodes for the sockets that a target selects.
+    ///
+    /// Each responds with [`Response::Sockets`].
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn fetch_sockets(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        target: Target,
+        cost: usize,
+    ) -> Result<RequestId, QueueFull> {
+        let operation = |request| Operation::FetchSockets { target, request };
+        self.request(deadline, namespace, operation, Expected::Sockets, cost)
+    }
+
+    /// Sends an event to sockets of all other nodes, which are to acknowledge it.
+    ///
+    /// Each node responds with [`Response::Clients`], and with [`Response::Ack`] for each acknowledgement. The
+    /// [`Broadcast::request`] that is given is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn broadcast_with_ack(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        broadcast: Broadcast<E>,
+        cost: usize,
+    ) -> Result<RequestId, QueueFull> {
+        let operation =
+            |request| Operation::Broadcast(Broadcast { request: Some(request), ..broadcast });
+        self.request(deadline, namespace, operation, Expected::Acks, cost)
+    }
+
+    /// Hands an event to the applications of all other nodes, which are to answer it.
+    ///
+    /// Each responds with [`Response::Event`].
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn server_side_emit_with_ack(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        event: E,
+        cost: usize,
+    ) -> Result<RequestId, QueueFull> {
+        let operation = |request| Operation::ServerSideEmit { event, request: Some(request) };
+        self.request(deadline, namespace, operation, Expected::Event, cost)
+    }
+
+    /// Forgets a request. What comes for it is ignored.
+    pub fn cancel(&mut self, request: RequestId) {
+        self.requests.remove(&request);
+        self.events.retain(|event| match event {
+            ClusterEvent::Operation { .. } => true,
+            ClusterEvent::Response(of, ..) | ClusterEvent::Completed(of, _) => *of != request,
+        });
+    }
+
+    /// Responds to a request of another node.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn respond(
+        &mut self,
+        to: NodeId,
+        namespace: &Arc<str>,
+        request: RequestId,
+        response: Response<E, P>,
+        cost: usize,
+    ) -> Result<(), QueueFull> {
+        self.push(Some(to), namespace, Operation::Respond { request, response }, cost)
+    }
+
+    /// Handles a message of another node.
+    ///
+    /// A node that is not known has its operations carried out, too: it may have come this moment.
+    pub fn handle_message(
+        &mut self,
+        from: NodeId,
+        namespace: Arc<str>,
+        operation: Operation<E, P>,
+    ) {
+        match operation {
+            Operation::Respond { request, response } => {
+                self.handle_response(from, request, response);
+            }
+            operation => {
+                self.events.push_back(ClusterEvent::Operation { from, namespace, operation });
+            }
+        }
+    }
+
+    /// Ends the requests whose deadline has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let due = self.requests.iter().filter(|(_, request)| request.deadline <= now);
+        let due: VecDeque<_> = due.map(|(&id, _)| id).collect();
+        for id in due {
+            self.settle(id, |request| {
+                while let Some((_, progress)) = request.waiting.pop_first() {
+                    request.miss(progress);
+                }
+            });
+        }
+    }
+
+    /// Returns the next deadline. [`handle_timeout`](Self::handle_timeout) is due then.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.requests.values().map(|request| request.deadline).min()
+    }
+
+    /// Returns the next message for other nodes.
+    pub fn poll_message(&mut self) -> Option<Message<E, P>> {
+        let (message, cost) = self.messages.pop_front()?;
+        self.queued -= cost;
+        if self.messages.is_empty() {
+            self.messages = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    /// Returns the next event.
+    pub fn poll_event(&mut self) -> Option<ClusterEvent<E, P>> {
+        self.events.pop_front()
+    }
+
+    /// Returns the total cost of the messages that wait.
+    pub const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    fn push(
+        &mut self,
+        to: Option<NodeId>,
+        namespace: &Arc<str>,
+        operation: Operation<E, P>,
+        cost: usize,
+    ) -> Result<(), QueueFull> {
+        if cost > self.max_queued.saturating_sub(self.queued) {
+            return Err(QueueFull { queued: self.queued, max: self.max_queued });
+        }
+        self.queued += cost;
+        let message = Message { to, namespace: Arc::clone(namespace), operation };
+        self.messages.push_back((message, cost));
+        Ok(())
+    }
+
+    /// Queues a request. Each node responds once, or says how often.
+    fn request(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        operation: impl FnOnce(RequestId) -> Operation<E, P>,
+        expected: Expected,
+        cost: usize,
+    ) -> Result<RequestId, QueueFull> {
+        let id = RequestId(self.last_request + 1);
+        self.push(None, namespace, operation(id), cost)?;
+        self.last_request = id.0;
+        let announced = if expected == Expected::Acks { None } else { Some(1) };
+        let progress = Progress { announced, came: 0 };
+        let waiting = self.nodes.iter().map(|&node| (node, progress)).collect();
+        let request = Request { expected, deadline, waiting, missing: Missing::default() };
+        self.requests.insert(id, request);
+        self.settle(id, |_| {});
+        Ok(id)
+    }
+
+    fn handle_response(&mut self, from: NodeId, id: RequestId, response: Response<E, P>) {
+        // Of an unknown request, of another kind, or more than were to come.
+        let request = self.requests.get_mut(&id);
+        let request = request.filter(|request| request.expected.matches(&response));
+        let Some(progress) = request.and_then(|request| request.waiting.get_mut(&from)) else {
+            return;
+        };
+        match (&response, progress.announced) {
+            (Response::Clients(count), None) => progress.announced = Some(*count),
+            (Response::Clients(_), Some(_)) => return,
+            _ => progress.came += 1,
+        }
+        let is_complete = progress.is_complete();
+        self.events.push_back(ClusterEvent::Response(id, from, response));
+        if is_complete {
+            self.settle(id, |request| _ = request.waiting.remove(&from));
+        }
+    }
+
+    /// Changes a request, and tells if it is complete.
+    fn settle(&mut self, id: RequestId, change: impl FnOnce(&mut Request)) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        change(request);
+        if request.waiting.is_empty() {
+            let missing = request.missing;
+            self.requests.remove(&id);
+            self.events.push_back(ClusterEvent::Completed(id, missing));
+        }
+    }
+}
+
+impl Request {
+    /// Counts what a node has not responded.
+    fn miss(&mut self, Progress { announced, came }: Progress) {
+        match announced.filter(|_| self.expected == Expected::Acks) {
+            Some(announced) => {
+                let acks = announced.saturating_sub(came);
+                self.missing.acks = self.missing.acks.saturating_add(acks);
+            }
+            None => self.missing.nodes += 1,
+        }
+    }
+}
+
+impl<E, P> fmt::Debug for Cluster<E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("nodes", &self.nodes.len())
+            .field("messages", &self.messages.len())
+            .field("queued", &self.queued)
+            .field("requests", &self.requests.len())
+            .finish_non_exhaustive()
+    }
+}
