@@ -101,7 +101,7 @@ theme("disconnecting", () => {
     assert.equal(await world.reasonOf(player.id), "client namespace disconnect");
     await settled(observer);
     assert.deepEqual(observer.of("last words"), range(50).map((i) => [i]));
-  }, { differs: "an event is handed over two ticks after its packet, and not to a socket that has left by then" });
+  }, { varies: "an event is handed over two ticks after its packet, and not to a socket that has left by then" });
 
   everywhere("the reason of a socket that nobody knows is null", async (world) => {
     const player = await world.connect();
