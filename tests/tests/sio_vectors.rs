@@ -9,7 +9,7 @@ use bytes::Bytes;
 use enginewire::{Encoded, Message};
 use enginewire_socketio::{
     Args, Packet, PacketData, Spread,
-    parser::{Decoder, Encoder, PacketError, Parser, ParserLimits, msgpack},
+    parser::{Decoder, Encoder, NamedEvent, PacketError, Parser, ParserLimits, msgpack},
 };
 use serde_json::{Map, Value, json};
 
@@ -295,7 +295,8 @@ fn sent(packet: &Packet) -> Option<Encoded> {
         PacketData::Event { ack, args } => {
             let values = args.to_values().unwrap();
             let name = values[0].as_str()?;
-            encoder.event(&Parser::Json, namespace, *ack, name, &Spread(&values[1..]), Vec::new())
+            let payload = Spread(&values[1..]);
+            encoder.event(&Parser::Json, namespace, *ack, &NamedEvent::new(name, &payload))
         }
         PacketData::Ack { id, args } => {
             let values = args.to_values().unwrap();

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use enginewire::Time;
-//! use enginewire_socketio::{adapter::Target, hub::{Hub, HubConfig, Output, Typed}};
+//! use enginewire_socketio::{adapter::Target, hub::{Hub, HubConfig, Output}, parser::EnumEvent};
 //! use serde::{Deserialize, Serialize};
 //!
 //! /// The name of a variant is the name of the event, a single field is its argument.
@@ -32,7 +32,7 @@
 //!         }
 //!         Output::Event(_, event) => {
 //!             let FromClient::Say(text) = event.parse()?;
-//!             hub.publish("/", &Target::all().to("chat"), &Typed::new(&ToClient::Said { text: &text }))?;
+//!             hub.publish("/", &Target::all().to("chat"), &EnumEvent::new(&ToClient::Said { text: &text }))?;
 //!         }
 //!         _ => {} // The event loop's, or of no interest here.
 //!     }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,7 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use enginewire_socketio::{Event, adapter::Target};
+use enginewire_socketio::{
+    Event,
+    adapter::Target,
+    parser::{EnumEvent, NamedEvent, Outgoing},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -18,7 +23,6 @@ use super::{
     acks::{AckStream, Group, OpenGroup},
     namespace::NamespaceShared,
     order::{How, Publishing},
-    outgoing::{Named, Outgoing, Typed},
     rooms::Rooms,
     socket::SocketShared,
 };
@@ -109,15 +113,17 @@ impl Broadcast {
     ///
     /// Of many sockets, 1024 at a time have it, and other tasks run in between. Dropping the future takes nothing back:
     /// it reaches the rest at once.
-    pub fn emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Publish {
-        Publish::new(self.begin(&self.named(name, payload), None))
+    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Publish {
+        let event = self.named(name, payload);
+        Publish::new(self.begin(&event, None))
     }
 
     /// Sends a variant of an enum as the event of its name. See [`emit`](Self::emit).
     ///
     /// Its fields are the arguments.
-    pub fn emit_event<E: Serialize + ?Sized>(self, event: &E) -> Publish {
-        let event = Typed { event, attachments: &self.attachments };
+    pub fn emit_event<E: Serialize + ?Sized>(mut self, event: &E) -> Publish {
+        let attachments = mem::take(&mut self.attachments);
+        let event = EnumEvent::new(event).with_attachments(attachments);
         Publish::new(self.begin(&event, None))
     }
 
@@ -127,20 +133,26 @@ impl Broadcast {
     /// # Errors
     ///
     /// The payload cannot be encoded, or too many bytes wait to be delivered.
-    pub fn try_emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Result<(), EmitError> {
-        self.begin(&self.named(name, payload), None).map(drop)
+    pub fn try_emit<P: Serialize + ?Sized>(
+        mut self,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
+        let event = self.named(name, payload);
+        self.begin(&event, None).map(drop)
     }
 
     /// Sends an event to all of them, and returns their acknowledgements.
     ///
     /// Each has until the deadline. Acknowledgements that came are kept whatever the others do.
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
-        self,
+        mut self,
         name: &str,
         payload: &P,
     ) -> AckStream<A> {
         let group = Group::new();
-        let begun = self.begin(&self.named(name, payload), Some(&group));
+        let event = self.named(name, payload);
+        let begun = self.begin(&event, Some(&group));
         AckStream::new(group, begun)
     }
 
@@ -149,8 +161,12 @@ impl Broadcast {
         Publish::new(self.begin(event, None))
     }
 
-    const fn named<'a, P: ?Sized>(&'a self, name: &'a str, payload: &'a P) -> Named<'a, P> {
-        Named { name, payload, attachments: self.attachments.as_slice() }
+    fn named<'a, P: Serialize + ?Sized>(
+        &mut self,
+        name: &'a str,
+        payload: &'a P,
+    ) -> NamedEvent<'a, P> {
+        NamedEvent::new(name, payload).with_attachments(mem::take(&mut self.attachments))
     }
 
     /// Returns the sockets that are connected to this server.

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::poll_fn,
     marker::PhantomData,
+    mem,
     net::SocketAddr,
     ops::Deref,
     pin::Pin,
@@ -21,7 +22,7 @@ use enginewire::{Encoded, LayerContext, TransportKind};
 use enginewire_socketio::{
     AckId, Args, DisconnectReason, EncodeError, EventError, PrivateId, SocketId, TryEmitError,
     adapter::{MemberKey, Target},
-    parser::Parser,
+    parser::{EnumEvent, NamedEvent, Parser},
     payload::{DecodeError, Payload},
 };
 use futures_core::Stream;
@@ -35,7 +36,7 @@ use super::{
     event::Event,
     layer::SocketIoLayer,
     namespace::{Namespace, NamespaceShared},
-    outgoing::{Body, Named, Typed},
+    outgoing::Body,
     rooms::Rooms,
 };
 use crate::{
@@ -431,7 +432,7 @@ impl<D> SocketRef<D> {
     ///
     /// Its fields are the arguments. See [`emit`](Self::emit) and [`Event::parse`].
     pub fn emit_event<E: Serialize + ?Sized>(&self, event: &E) -> Emit {
-        let event = Typed { event, attachments: &[] };
+        let event = EnumEvent::new(event);
         Emit::new(&self.shared, self.shared.namespace.encode(&event, None), Mode::Event)
     }
 
@@ -577,17 +578,18 @@ impl Emitter<'_> {
     }
 
     fn encode<P: Serialize + ?Sized>(
-        &self,
+        &mut self,
         ack: Option<AckId>,
         name: &str,
         payload: &P,
     ) -> Result<Body, EncodeError> {
-        let event = Named { name, payload, attachments: &self.attachments };
+        let attachments = mem::take(&mut self.attachments);
+        let event = NamedEvent::new(name, payload).with_attachments(attachments);
         self.shared.namespace.encode(&event, ack)
     }
 
     /// Sends an event, see [`SocketRef::emit`]. One that is volatile is sent at once or fails.
-    pub fn emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Emit {
+    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Emit {
         let message = self.encode(None, name, payload);
         let mode = if self.volatile { Mode::Volatile } else { Mode::Event };
         Emit::new(self.shared, message, mode)
@@ -598,7 +600,11 @@ impl Emitter<'_> {
     /// # Errors
     ///
     /// As [`SocketRef::try_emit`]; [`EmitError::NotIdle`] for a volatile event that would have had to wait.
-    pub fn try_emit<P: Serialize + ?Sized>(self, name: &str, payload: &P) -> Result<(), EmitError> {
+    pub fn try_emit<P: Serialize + ?Sized>(
+        mut self,
+        name: &str,
+        payload: &P,
+    ) -> Result<(), EmitError> {
         match self.encode(None, name, payload)? {
             Body::Args(args) => self.shared.try_publish(args, self.volatile),
             Body::Message(message) if self.volatile => self.shared.emit_or_drop(message),
@@ -626,7 +632,7 @@ impl Emitter<'_> {
     }
 
     fn ask<A, P: Serialize + ?Sized>(
-        self,
+        mut self,
         name: &str,
         payload: &P,
         decode: fn(&Args) -> Result<A, DecodeError>,

@@ -6,7 +6,8 @@ use enginewire::Time;
 use enginewire_socketio::{
     EmitError, EncodeError,
     adapter::Target,
-    hub::{Hub, Output, SocketKey, Typed},
+    hub::{Hub, Output, SocketKey},
+    parser::EnumEvent,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,6 @@ impl Chat {
 fn tell(hub: &mut Hub, socket: SocketKey, event: &ToClient<'_>) -> Result<(), EncodeError> {
     let Some(id) = hub.id(socket) else { return Ok(()) };
     let others = Target::all().except(id);
-    hub.publish("/", &others, &Typed::new(event))?;
+    hub.publish("/", &others, &EnumEvent::new(event))?;
     Ok(())
 }

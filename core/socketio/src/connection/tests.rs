@@ -14,7 +14,7 @@ use enginewire::{
 };
 
 use super::*;
-use crate::parser::{Encoder, Parser};
+use crate::parser::{Encoder, NamedEvent, Parser};
 
 mod acks;
 mod bounds;
@@ -190,7 +190,7 @@ impl World {
 }
 
 fn event(name: &str, ack: Option<AckId>) -> Encoded {
-    Encoder::new().event(&Parser::Json, "/", ack, name, &(), Vec::new()).unwrap()
+    Encoder::new().event(&Parser::Json, "/", ack, &NamedEvent::new(name, &())).unwrap()
 }
 
 fn id() -> SocketId {

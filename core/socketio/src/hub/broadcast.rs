@@ -6,13 +6,11 @@ use enginewire::{Encoded, Time};
 use serde::Serialize;
 use slab::Slab;
 
-use super::{
-    Client, Delivered, GroupId, Hub, Named, Outgoing, Output, Overflow, SocketKey, emit::encode,
-    layer::Token,
-};
+use super::{Client, Delivered, GroupId, Hub, Output, Overflow, SocketKey, layer::Token};
 use crate::{
     AckError, AckId, Args, DisconnectReason, EmitError, EncodeError, Event, SocketId,
     adapter::{Selection, Target},
+    parser::{NamedEvent, Outgoing},
 };
 
 /// Broadcasts whose acknowledgements have not all come.
@@ -86,7 +84,7 @@ impl Hub {
         name: &str,
         payload: &P,
     ) -> Result<Delivered, EncodeError> {
-        self.publish(namespace, target, &Named::new(name, payload))
+        self.publish(namespace, target, &NamedEvent::new(name, payload))
     }
 
     /// Queues an event for the sockets that can take it at once.
@@ -101,7 +99,7 @@ impl Hub {
         name: &str,
         payload: &P,
     ) -> Result<Delivered, EncodeError> {
-        self.publish_volatile(namespace, target, &Named::new(name, payload))
+        self.publish_volatile(namespace, target, &NamedEvent::new(name, payload))
     }
 
     /// Queues an event that each socket is to acknowledge within `timeout`.
@@ -121,7 +119,7 @@ impl Hub {
         payload: &P,
         timeout: Duration,
     ) -> Result<GroupId, EncodeError> {
-        self.publish_with_ack(now, namespace, target, &Named::new(name, payload), timeout)
+        self.publish_with_ack(now, namespace, target, &NamedEvent::new(name, payload), timeout)
     }
 
     /// Queues a received event for many sockets as it came. Nothing is decoded.
@@ -196,7 +194,8 @@ impl Hub {
         let encoded = namespace.map(|namespace| {
             let number = namespace.adapter.next_ack();
             let parser = &connection.parser;
-            let message = encode(encoder, parser, &namespace.name, Some(number), event)?;
+            let message = encoder.event(parser, &namespace.name, Some(number), event)?;
+            encoder.shrink();
             Ok::<_, EncodeError>((number, message.into_shared()))
         });
         let encoded = encoded.transpose()?;

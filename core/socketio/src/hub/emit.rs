@@ -8,14 +8,14 @@ use enginewire::{Encoded, Time};
 use serde::Serialize;
 
 use super::{
-    AskId, Client, Hub, Named, Outgoing, SocketKey, Typed,
+    AskId, Client, Hub, SocketKey,
     layer::Token,
     sockets::{Membership, Socket},
 };
 use crate::{
     AckId, EmitError, EncodeError, Event,
     adapter::Target,
-    parser::{Encoder, Parser},
+    parser::{EnumEvent, NamedEvent, Outgoing},
 };
 
 /// Events for one socket.
@@ -34,7 +34,7 @@ impl Hub {
         name: &str,
         payload: &P,
     ) -> Result<(), EmitError> {
-        self.send(key, &Named::new(name, payload))
+        self.send(key, &NamedEvent::new(name, payload))
     }
 
     /// Queues an event for a socket if it can be sent at once.
@@ -50,7 +50,7 @@ impl Hub {
         name: &str,
         payload: &P,
     ) -> Result<(), EmitError> {
-        self.send_volatile(key, &Named::new(name, payload))
+        self.send_volatile(key, &NamedEvent::new(name, payload))
     }
 
     /// Queues a variant of an enum as the event of its name. Its fields are the arguments.
@@ -63,7 +63,7 @@ impl Hub {
         key: SocketKey,
         event: &E,
     ) -> Result<(), EmitError> {
-        self.send(key, &Typed::new(event))
+        self.send(key, &EnumEvent::new(event))
     }
 
     /// Queues a received event for a socket as it came. Nothing is decoded.
@@ -91,7 +91,7 @@ impl Hub {
         payload: &P,
         timeout: Duration,
     ) -> Result<AskId, EmitError> {
-        self.send_with_ack(now, key, &Named::new(name, payload), timeout)
+        self.send_with_ack(now, key, &NamedEvent::new(name, payload), timeout)
     }
 
     /// Queues an event of any kind for a socket, with its attachments.
@@ -166,7 +166,7 @@ impl Hub {
         };
         let number = namespace.adapter.next_ack();
         let parser = &connection.parser;
-        let message = event.message(encoder, parser, &namespace.name, Some(number))?;
+        let message = encoder.event(parser, &namespace.name, Some(number), event)?;
         encoder.shrink();
         let (slot, deadline) = (socket.slot, self.now + timeout);
         let ask = AskId { socket: key, number };
@@ -256,7 +256,9 @@ impl Hub {
             false => {
                 let Self { namespaces, encoder, connection, .. } = self;
                 let namespace = namespaces.get(member.namespace).ok_or(EmitError::Disconnected)?;
-                encode(encoder, &connection.parser, &namespace.name, None, event)?
+                let message = encoder.event(&connection.parser, &namespace.name, None, event)?;
+                encoder.shrink();
+                message
             }
         };
         Ok((member, message))
@@ -273,24 +275,14 @@ impl Hub {
         let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
         let parser = &connection.parser;
         if recovery.is_none() {
-            return encode(encoder, parser, &namespace.name, None, event);
+            let message = encoder.event(parser, &namespace.name, None, event)?;
+            encoder.shrink();
+            return Ok(message);
         }
-        let args = event.args(encoder, parser)?;
+        let args = encoder.args(parser, event)?;
         let message = namespace.encode_with_offset(encoder, parser, &args, is_volatile)?;
         encoder.shrink();
         // The log keeps it as well.
         Ok(if is_volatile { message } else { message.into_shared() })
     }
-}
-
-pub(super) fn encode(
-    encoder: &mut Encoder,
-    parser: &Parser,
-    namespace: &str,
-    ack: Option<AckId>,
-    event: &impl Outgoing,
-) -> Result<Encoded, EncodeError> {
-    let message = event.message(encoder, parser, namespace, ack);
-    encoder.shrink();
-    message
 }

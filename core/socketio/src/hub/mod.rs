@@ -79,7 +79,6 @@ mod emit;
 mod io;
 mod layer;
 mod namespaces;
-mod outgoing;
 mod output;
 mod sockets;
 #[cfg(test)]
@@ -102,7 +101,6 @@ use self::{
 };
 pub use self::{
     config::{HubConfig, Overflow},
-    outgoing::{Named, Outgoing, Typed},
     output::{AskId, Delivered, GroupId, Output, SocketKey},
 };
 use crate::{

@@ -8,6 +8,7 @@ mod error;
 mod head;
 mod json;
 pub mod msgpack;
+mod outgoing;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,12 @@ use serde::Serialize;
 pub use self::{
     custom::{CustomDecoder, CustomParser},
     error::PacketError,
+    outgoing::{EnumEvent, NamedEvent, Outgoing},
 };
 use self::{head::Kind, json::JsonDecoder};
 use crate::{
     packet::{AckId, Packet, PacketData},
-    payload::{self, Args, EncodeError, Payload, Value},
+    payload::{self, Args, EncodeError, Value},
 };
 
 /// Format of packets. Default [`Json`](Self::Json).
@@ -185,64 +187,19 @@ impl Encoder {
         Self { scratch: Vec::new() }
     }
 
-    /// Encodes an event. A tuple is several arguments, `()` none, anything else one.
-    ///
-    /// [`Attachment`](crate::Attachment)s in the payload stand for `attachments`.
+    /// Encodes an event: a [`NamedEvent`], an [`EnumEvent`], or a received [`Event`](crate::Event).
     ///
     /// # Errors
     ///
     /// The payload cannot be encoded, or the name is reserved.
-    pub fn event<P: Serialize + ?Sized>(
+    pub fn event(
         &mut self,
         parser: &Parser,
         namespace: &str,
         ack: Option<AckId>,
-        name: &str,
-        payload: &P,
-        attachments: Vec<Bytes>,
+        event: &impl Outgoing,
     ) -> Result<Encoded, EncodeError> {
-        if is_reserved(name) {
-            return Err(EncodeError::reserved(name));
-        }
-        match parser {
-            Parser::Json => self.json(namespace, EVENT, ack, attachments, |out, attachments| {
-                payload::write_event(out, attachments, name, payload)
-            }),
-            _ => {
-                let args = payload::event_values(name, payload, &attachments)?;
-                parser.values(namespace, ack, args)
-            }
-        }
-    }
-
-    /// Encodes a variant of an enum as the event of its name.
-    ///
-    /// Its fields are the arguments.
-    ///
-    /// # Errors
-    ///
-    /// The payload is not an enum, cannot be encoded, or has a reserved name.
-    pub fn enum_event<E: Serialize + ?Sized>(
-        &mut self,
-        parser: &Parser,
-        namespace: &str,
-        ack: Option<AckId>,
-        event: &E,
-        attachments: Vec<Bytes>,
-    ) -> Result<Encoded, EncodeError> {
-        match parser {
-            Parser::Json => self.json(namespace, EVENT, ack, attachments, |out, attachments| {
-                let name = payload::write_enum_event(out, attachments, event)?;
-                if is_reserved(name) { Err(EncodeError::reserved(name)) } else { Ok(()) }
-            }),
-            _ => {
-                let (name, args) = payload::enum_event_values(event, &attachments)?;
-                if is_reserved(name) {
-                    return Err(EncodeError::reserved(name));
-                }
-                parser.values(namespace, ack, args)
-            }
-        }
+        event.message(self, parser, namespace, ack)
     }
 
     /// Makes the name and the arguments of an event, to be encoded by [`forward`](Self::forward).
@@ -252,45 +209,8 @@ impl Encoder {
     /// # Errors
     ///
     /// As [`event`](Self::event).
-    pub fn args<P: Serialize + ?Sized>(
-        &mut self,
-        parser: &Parser,
-        name: &str,
-        payload: &P,
-        mut attachments: Vec<Bytes>,
-    ) -> Result<Args, EncodeError> {
-        if is_reserved(name) {
-            return Err(EncodeError::reserved(name));
-        }
-        if !matches!(parser, Parser::Json) {
-            return payload::event_values(name, payload, &attachments).map(Args::from_values);
-        }
-        self.scratch.clear();
-        payload::write_event(&mut self.scratch, &mut attachments, name, payload)?;
-        Ok(Args::from_payload(Payload::from_json(json::text(&self.scratch), 0, attachments)))
-    }
-
-    /// Makes the name and the arguments of a variant of an enum, see [`args`](Self::args).
-    ///
-    /// # Errors
-    ///
-    /// As [`enum_event`](Self::enum_event).
-    pub fn enum_args<E: Serialize + ?Sized>(
-        &mut self,
-        parser: &Parser,
-        event: &E,
-        mut attachments: Vec<Bytes>,
-    ) -> Result<Args, EncodeError> {
-        let (name, args) = if matches!(parser, Parser::Json) {
-            self.scratch.clear();
-            let name = payload::write_enum_event(&mut self.scratch, &mut attachments, event)?;
-            let payload = Payload::from_json(json::text(&self.scratch), 0, attachments);
-            (name, Args::from_payload(payload))
-        } else {
-            let (name, values) = payload::enum_event_values(event, &attachments)?;
-            (name, Args::from_values(values))
-        };
-        if is_reserved(name) { Err(EncodeError::reserved(name)) } else { Ok(args) }
+    pub fn args(&mut self, parser: &Parser, event: &impl Outgoing) -> Result<Args, EncodeError> {
+        event.args(self, parser)
     }
 
     /// Encodes an acknowledgement. A tuple is several arguments, `()` none, anything else one.

@@ -410,7 +410,7 @@ mod encoding {
     use super::*;
 
     fn encode(name: &str, payload: &(impl Serialize + ?Sized)) -> Result<Encoded, EncodeError> {
-        Encoder::new().event(&Parser::Json, "/", None, name, payload, Vec::new())
+        Encoder::new().event(&Parser::Json, "/", None, &NamedEvent::new(name, payload))
     }
 
     #[test]
@@ -418,7 +418,7 @@ mod encoding {
         let mut encoder = Encoder::new();
         let mut event = |namespace, ack: Option<u128>| {
             let ack = ack.map(AckId);
-            text(&encoder.event(&Parser::Json, namespace, ack, "a", &1, Vec::new()).unwrap())
+            text(&encoder.event(&Parser::Json, namespace, ack, &NamedEvent::new("a", &1)).unwrap())
         };
         assert_eq!(event("/", None), *"2[\"a\",1]");
         assert_eq!(event("/", Some(0)), *"20[\"a\",1]");
@@ -452,8 +452,14 @@ mod encoding {
         let mut encoder = Encoder::new();
         let given = vec![bytes.clone()];
         let payload = (Attachment::new(0), Bytes::from_static(b"copied"));
-        let encoded =
-            encoder.event(&Parser::Json, "/b", Some(AckId(3)), "a", &payload, given).unwrap();
+        let encoded = encoder
+            .event(
+                &Parser::Json,
+                "/b",
+                Some(AckId(3)),
+                &NamedEvent::new("a", &payload).with_attachments(given),
+            )
+            .unwrap();
         let text = r#"52-/b,3["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
         assert_eq!(parts(&encoded), binary(text, &[b"shared", b"copied"]));
         let Message::Binary(first) = &parts(&encoded)[1] else { panic!("it is binary") };
@@ -475,11 +481,11 @@ mod encoding {
         for parser in [Parser::Json, Parser::MessagePack] {
             let mut encoder = Encoder::new();
             let error =
-                encoder.event(&parser, "/", None, "disconnect", &1, Vec::new()).unwrap_err();
+                encoder.event(&parser, "/", None, &NamedEvent::new("disconnect", &1)).unwrap_err();
             assert_eq!(error.event(), Some("disconnect"));
-            let error = encoder.enum_event(&parser, "/", None, &Own::NewListener(1), Vec::new());
+            let error = encoder.event(&parser, "/", None, &EnumEvent::new(&Own::NewListener(1)));
             assert_eq!(error.unwrap_err().event(), Some("newListener"));
-            let encoded = encoder.enum_event(&parser, "/", None, &Own::Other(1), Vec::new());
+            let encoded = encoder.event(&parser, "/", None, &EnumEvent::new(&Own::Other(1)));
             assert!(encoded.is_ok());
         }
     }
@@ -489,9 +495,10 @@ mod encoding {
         let mut encoder = Encoder::new();
         let missing = Attachment::new(0);
         for _ in 0..2 {
-            let error = encoder.event(&Parser::Json, "/", None, "a", &missing, Vec::new());
+            let error = encoder.event(&Parser::Json, "/", None, &NamedEvent::new("a", &missing));
             assert_eq!(error.unwrap_err().event(), Some("a"));
-            let encoded = encoder.event(&Parser::Json, "/", None, "a", &1, Vec::new()).unwrap();
+            let encoded =
+                encoder.event(&Parser::Json, "/", None, &NamedEvent::new("a", &1)).unwrap();
             assert_eq!(text(&encoded), *"2[\"a\",1]");
         }
     }
@@ -513,7 +520,7 @@ mod encoding {
         let mut encoder = Encoder::new();
         for (length, kept) in [(10, true), (KEPT * 2, false)] {
             let long = "x".repeat(length);
-            encoder.event(&Parser::Json, "/", None, "a", &long, Vec::new()).unwrap();
+            encoder.event(&Parser::Json, "/", None, &NamedEvent::new("a", &long)).unwrap();
             encoder.shrink();
             assert_eq!(encoder.scratch.capacity() > 0, kept);
         }
@@ -650,8 +657,14 @@ mod other_formats {
         let mut encoder = Encoder::new();
         let payload = (Attachment::new(0), 1);
         let given = vec![Bytes::from_static(b"x")];
-        let event_message =
-            encoder.event(&parser, "/b", Some(AckId(3)), "a", &payload, given).unwrap();
+        let event_message = encoder
+            .event(
+                &parser,
+                "/b",
+                Some(AckId(3)),
+                &NamedEvent::new("a", &payload).with_attachments(given),
+            )
+            .unwrap();
         let ack_message = encoder.ack(&parser, "/b", AckId(3), &(1, 2), Vec::new()).unwrap();
         let mut decoder = Decoder::new(&parser, ParserLimits::default());
         let mut read = |encoded: &Encoded| {
@@ -721,12 +734,12 @@ mod other_formats {
         let parser = Parser::Custom(Arc::new(Lines));
         assert_eq!(format!("{parser:?}"), "Custom(..)");
         let mut encoder = Encoder::new();
-        let sent = encoder.event(&parser, "/b", None, "a", &("x", "y"), Vec::new()).unwrap();
+        let sent = encoder.event(&parser, "/b", None, &NamedEvent::new("a", &("x", "y"))).unwrap();
         assert_eq!(parts(&sent), ["/b", "a\nx\ny"].map(Message::from));
         let json = args("2[\"a\",\"z\"]");
         let forwarded = encoder.forward(&parser, "/b", None, &json, Some("offset")).unwrap();
         assert_eq!(parts(&forwarded), ["/b", "a\nz\noffset"].map(Message::from));
-        let list = encoder.event(&parser, "/", None, "a", &Spread(&["x", "y"]), Vec::new());
+        let list = encoder.event(&parser, "/", None, &NamedEvent::new("a", &Spread(&["x", "y"])));
         assert_eq!(parts(&list.unwrap()), ["/", "a\nx\ny"].map(Message::from));
 
         let mut decoder =

@@ -1,7 +1,10 @@
 //! Rooms, and the order in which broadcasts reach their members.
 
 use super::*;
-use crate::Spread;
+use crate::{
+    Spread,
+    parser::{EnumEvent, NamedEvent},
+};
 
 #[test]
 fn broadcast_reaches_each_member_once() {
@@ -92,9 +95,9 @@ fn events_of_all_kinds_are_encoded() {
     world.hub.emit_event(peer.key, &Move::Walk(1, 2)).unwrap();
     world.hub.emit_event(peer.key, &Move::Rename { name: "b" }).unwrap();
     let photo = Move::Photo(crate::Attachment::new(0));
-    world.hub.send(peer.key, &Typed::new(&photo).attach(&b"png"[..])).unwrap();
+    world.hub.send(peer.key, &EnumEvent::new(&photo).attach(&b"png"[..])).unwrap();
     let photo = crate::Attachment::new(0);
-    let named = Named::new("photo", &photo).attach(&b"gif"[..]);
+    let named = NamedEvent::new("photo", &photo).attach(&b"gif"[..]);
     world.hub.publish("/", &Target::all(), &named).unwrap();
     world.hub.emit(peer.key, "list", &Spread(&[1, 2])).unwrap();
     assert!(world.hub.emit(peer.key, "connect", &()).is_err(), "the name is reserved");
