@@ -19,7 +19,7 @@ use enginewire_socketio::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    EmitError, SocketRef,
+    Delivered, EmitError, SocketRef,
     acks::{AckStream, Group, OpenGroup},
     namespace::NamespaceShared,
     order::{How, Publishing},
@@ -46,21 +46,6 @@ pub struct Broadcast {
     volatile: bool,
     timeout: Option<Duration>,
     attachments: Vec<Bytes>,
-}
-
-/// Numbers of sockets that a broadcast went to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Delivered {
-    /// Sockets that have it queued.
-    pub sockets: usize,
-    /// Sockets that were passed by.
-    ///
-    /// They had no room, or could not take a volatile event at once.
-    pub skipped: usize,
-    /// Sockets without room whose clients were disconnected for it, see
-    /// [`Overflow::Disconnect`](super::Overflow::Disconnect).
-    pub disconnected: usize,
 }
 
 impl Broadcast {
@@ -250,7 +235,7 @@ impl Future for Publish {
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
         pending.retain(|publishing| match publishing.poll(cx) {
-            Poll::Ready(Delivered { sockets, skipped, disconnected }) => {
+            Poll::Ready(Delivered { sockets, skipped, disconnected, .. }) => {
                 delivered.sockets += sockets;
                 delivered.skipped += skipped;
                 delivered.disconnected += disconnected;

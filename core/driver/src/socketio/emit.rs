@@ -12,9 +12,8 @@ use enginewire::{Encoded, LayerContext, Time};
 use enginewire_socketio::{AckId, Args, EncodeError, TryEmitError, adapter::Target};
 
 use super::{
-    EmitError,
+    Delivered, EmitError,
     acks::Answer,
-    broadcast::Delivered,
     layer::SocketIoLayer,
     order::{How, Publishing},
     outgoing::Body,

@@ -21,6 +21,7 @@ use enginewire_socketio::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    Overflow,
     acks::AckStream,
     broadcast::{Broadcast, Publish},
     namespace::{AllowHook, Dynamic, Namespace, NamespaceRequest, NamespaceShared},
@@ -47,17 +48,6 @@ pub struct Io {
 pub struct IoBuilder {
     config: ConnectionConfig,
     options: Options,
-}
-
-/// Policy for a socket that has no room for a broadcast.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// Its client is disconnected. It can come back, and ask anew or recover: no gap goes unnoticed.
-    #[default]
-    Disconnect,
-    /// It is passed by, and misses the event.
-    Skip,
 }
 
 /// Options of a Socket.IO server besides those of its connections.

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicBool};
 use enginewire::{Encoded, Revision};
 use enginewire_socketio::{
     ConnectError, DisconnectReason, PrivateId, Room, Slot, SocketId,
-    adapter::{Kept, RecoveryConfig, Restored},
+    adapter::{Claim, Kept, RecoveryConfig, Restored},
     payload::Payload,
 };
-use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{
     io::NamespaceUse,
@@ -29,26 +28,6 @@ struct Joining {
     /// Events that its client missed.
     missed: Vec<Encoded>,
     is_recovered: bool,
-}
-
-/// The part of a client's payload by which it comes back.
-#[derive(Deserialize)]
-struct Claim {
-    #[serde(deserialize_with = "private_id")]
-    pid: PrivateId,
-    #[serde(default)]
-    offset: Option<String>,
-}
-
-impl Claim {
-    fn of(request: &ConnectRequest) -> Option<Self> {
-        request.auth.as_ref()?.decode().ok()
-    }
-}
-
-fn private_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PrivateId, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    PrivateId::parse(&text).ok_or_else(|| D::Error::custom("no private id"))
 }
 
 impl Session {
@@ -74,7 +53,7 @@ impl Session {
 
     /// Connects a client that has come back, with what it had. Returns false if it is not one.
     fn recover(&mut self, slot: Slot, request: &ConnectRequest) -> bool {
-        let Some(claim) = Claim::of(request) else { return false };
+        let Some(claim) = request.auth.as_ref().and_then(Claim::of) else { return false };
         // One that no longer waits must not take out what it may come back for.
         let connecting = self
             .cell

@@ -58,6 +58,7 @@ pub use enginewire_socketio::{
     Args, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError, EncodeError,
     EventError, SocketId, Spread, Value,
     adapter::RecoveryConfig,
+    hub::{Delivered, Overflow},
     parser::{CustomDecoder, CustomParser, Parser},
     pattern::InvalidPattern,
 };
@@ -65,11 +66,11 @@ pub use enginewire_socketio::{
 use self::io::IoShared;
 pub use self::{
     acks::{AckError, AckFuture, AckResponses, AckStream},
-    broadcast::{Broadcast, Delivered, Publish},
+    broadcast::{Broadcast, Publish},
     emit::Emit,
     event::{Ack, Event},
     handlers::{Data, EventName, Reply, Routes, State, TryData, concurrent},
-    io::{Io, IoBuilder, Overflow},
+    io::{Io, IoBuilder},
     namespace::{ConnectRequest, Namespace, NamespaceRequest},
     rooms::Rooms,
     socket::{Emitter, Socket, SocketRef, UnknownEvent},

@@ -16,10 +16,8 @@ use enginewire_socketio::{
 };
 
 use super::{
-    EmitError,
+    Delivered, EmitError, Overflow,
     acks::{Answer, OpenGroup},
-    broadcast::Delivered,
-    io::Overflow,
     namespace::NamespaceShared,
     outgoing::{Body, with_encoder},
     session::caught,

@@ -34,7 +34,7 @@ use crate::{
 
 pub use self::{
     members::Removed,
-    recovery::{Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
+    recovery::{Claim, Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
     selection::{Selection, SelectionIter, Target},
     sequencer::{Full, Sequencer},
 };

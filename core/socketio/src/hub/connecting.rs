@@ -1,15 +1,13 @@
 //! How clients come into a namespace, how they leave, and how they come back.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use enginewire::{Revision, Time, hub::SessionId};
-use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{Client, Hub, Output, SocketKey, sockets::Membership};
 use crate::{
     ConnectError, ConnectRequest, DisconnectReason, PrivateId, SocketId,
-    adapter::{Kept, Restored},
-    payload::Payload,
+    adapter::{Claim, Kept, Restored},
 };
 
 /// Responses to clients that ask to connect, and ends of sockets.
@@ -244,24 +242,4 @@ impl Hub {
         }
         self.outputs.push_back(Output::Disconnected(key, reason, rooms));
     }
-}
-
-/// The part of a client's payload by which it comes back.
-#[derive(Deserialize)]
-struct Claim {
-    #[serde(deserialize_with = "private_id")]
-    pid: PrivateId,
-    #[serde(default)]
-    offset: Option<String>,
-}
-
-impl Claim {
-    fn of(auth: &Payload) -> Option<Self> {
-        auth.decode().ok()
-    }
-}
-
-fn private_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PrivateId, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    PrivateId::parse(&text).ok_or_else(|| D::Error::custom("no private id"))
 }

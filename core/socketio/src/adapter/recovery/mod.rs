@@ -1,5 +1,6 @@
 //! Recovery of connections: sockets that come back, and the events that they missed.
 
+mod claim;
 mod history;
 mod log;
 mod offset;
@@ -11,7 +12,7 @@ use enginewire::{Entropy, Time};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-pub use self::offset::Offset;
+pub use self::{claim::Claim, offset::Offset};
 use self::{history::History, log::Log};
 use super::{Target, storage::Churn};
 use crate::id::{PrivateId, Room, SocketId};
