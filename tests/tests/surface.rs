@@ -133,6 +133,67 @@ const _: () = {
     );
 };
 
+/// Those of Socket.IO, compiled as well.
+const _: () = {
+    /// It may not be sent anywhere, which names and acknowledgements do not mind.
+    type Local = *const u8;
+
+    all!(
+        any: enginewire_socketio::AckError,
+        enginewire_socketio::AckId,
+        enginewire_socketio::Args,
+        enginewire_socketio::Asking<Local, Local>,
+        enginewire_socketio::Attachment,
+        enginewire_socketio::ConnectError,
+        enginewire_socketio::ConnectRequest,
+        enginewire_socketio::ConnectionConfig,
+        enginewire_socketio::ConnectionEvent<()>,
+        enginewire_socketio::DecodeError,
+        enginewire_socketio::DisconnectReason,
+        enginewire_socketio::EmitError,
+        enginewire_socketio::EncodeError,
+        enginewire_socketio::Event,
+        enginewire_socketio::EventError,
+        enginewire_socketio::Fault,
+        enginewire_socketio::Named<Local>,
+        enginewire_socketio::Packet,
+        enginewire_socketio::PacketData,
+        enginewire_socketio::Payload,
+        enginewire_socketio::PrivateId,
+        enginewire_socketio::Room,
+        enginewire_socketio::Slot,
+        enginewire_socketio::SocketId,
+        enginewire_socketio::Spread<'static, u8>,
+        enginewire_socketio::TryEmitError,
+        enginewire_socketio::Value,
+    );
+    // The decoder of a custom parser need not be shared.
+    all!(sent: enginewire_socketio::Connection<()>, enginewire_socketio::hub::Hub);
+    all!(
+        any: driver::socketio::Ack,
+        driver::socketio::AckError,
+        driver::socketio::AckFuture<Local>,
+        driver::socketio::AckOf<Local>,
+        driver::socketio::AckResponses<()>,
+        driver::socketio::AckStream<Local>,
+        driver::socketio::Broadcast,
+        driver::socketio::ConnectRequest,
+        driver::socketio::Delivered,
+        driver::socketio::Emit,
+        driver::socketio::Emitter<'static>,
+        driver::socketio::Event,
+        driver::socketio::Io,
+        driver::socketio::IoBuilder,
+        driver::socketio::Namespace<Local>,
+        driver::socketio::NamespaceRequest,
+        driver::socketio::Publish,
+        driver::socketio::Routes<Local, Local>,
+        driver::socketio::Socket<Local>,
+        driver::socketio::SocketRef<Local>,
+        driver::socketio::UnknownEvent,
+    );
+};
+
 /// The futures of all handles can be spawned. Never called.
 #[expect(dead_code, reason = "compiled, which is the test")]
 fn futures_of_handles_are_send<R: Runtime + Default>(
@@ -185,6 +246,25 @@ fn every_public_type_of_the_core_is_asserted() {
     let others = ["HttpRequest", "HttpResponse", "Entropy", "IntoEncoded", "LayerContext"];
     for name in types.filter(|name| !others.contains(name)) {
         assert!(surface.contains(&format!("enginewire::{name}")), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn every_public_type_of_socketio_is_asserted() {
+    let (source, surface) =
+        (include_str!("../../core/socketio/src/lib.rs"), include_str!("surface.rs"));
+    let exports = source.lines().skip_while(|line| !line.starts_with("pub use "));
+    // Traits, and what is only ever borrowed for a call.
+    let others = ["AskName", "EncodeAs", "Name", "Session"];
+    for line in exports {
+        let names = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let types = names.filter(|name| name.starts_with(char::is_uppercase));
+        for name in types.filter(|name| !others.contains(name)) {
+            let asserted = format!("enginewire_socketio::{name}");
+            let mut found = surface.match_indices(&asserted);
+            let whole = |at: usize| !surface[at..].starts_with(char::is_alphanumeric);
+            assert!(found.any(|(at, _)| whole(at + asserted.len())), "{name} is not in the list");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::{
+    name::Named,
     packet::AckId,
     payload::{Args, Attachment, DecodeError, EventError},
 };
@@ -58,6 +59,20 @@ impl Event {
     /// The arguments are of another shape. The error names the event, the argument and the place.
     pub fn data<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
         self.args.decode(1).map_err(|error| error.with_event(self.name()))
+    }
+
+    /// Decodes the arguments of an event with this name. `None` if it has another name.
+    ///
+    /// The name is a [`Named`] or an [`Asking`](crate::Asking).
+    ///
+    /// # Errors
+    ///
+    /// As [`data`](Self::data).
+    pub fn data_of<'de, P: Deserialize<'de>>(
+        &'de self,
+        name: impl Into<Named<P>>,
+    ) -> Option<Result<P, DecodeError>> {
+        (self.name() == name.into().name()).then(|| self.data())
     }
 
     /// Decodes the event as the variant of an enum that has its name.

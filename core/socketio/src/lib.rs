@@ -75,6 +75,7 @@
 //! |---|---|
 //! | a server for an event loop of your own, a simulation or a test | [`hub::Hub`] |
 //! | what events carry: serde types, binary at any depth | [`payload`], [`Event`], [`Args`], [`Attachment`] |
+//! | names of events as constants that say what the events carry | [`Named`], [`Asking`] |
 //! | namespaces by pattern, rooms and who is in them | [`pattern`], [`adapter`] |
 //! | one node of several: what they tell and ask each other | [`cluster`] |
 //! | JSON, MessagePack or an encoding of your own | [`parser`] |
@@ -92,6 +93,7 @@ extern crate alloc;
 mod connection;
 mod event;
 mod id;
+mod name;
 mod packet;
 mod reason;
 
@@ -108,6 +110,7 @@ pub use connection::{
 };
 pub use event::Event;
 pub use id::{PrivateId, Room, SocketId};
+pub use name::{AskName, Asking, EncodeAs, Name, Named};
 pub use packet::{AckId, Packet, PacketData};
 pub use payload::{Args, Attachment, DecodeError, EncodeError, EventError, Payload, Spread, Value};
 pub use reason::DisconnectReason;

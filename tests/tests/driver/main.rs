@@ -46,6 +46,7 @@ mod seams;
 mod session_handlers;
 mod sio_broadcasts;
 mod sio_handlers;
+mod sio_names;
 mod sio_stats;
 mod sockets;
 #[cfg(target_os = "linux")]

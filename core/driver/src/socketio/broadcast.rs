@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use enginewire_socketio::{
-    Event,
+    AskName, Event, Name,
     adapter::Target,
     parser::{EnumEvent, NamedEvent, Outgoing},
 };
@@ -98,8 +98,8 @@ impl Broadcast {
     ///
     /// Of many sockets, 1024 at a time have it, and other tasks run in between. Dropping the future takes nothing back:
     /// it reaches the rest at once.
-    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Publish {
-        let event = self.named(name, payload);
+    pub fn emit<P: Serialize + ?Sized>(mut self, name: impl Name<P>, payload: &P) -> Publish {
+        let event = self.named(name.name(), payload);
         Publish::new(self.begin(&event, None))
     }
 
@@ -120,10 +120,10 @@ impl Broadcast {
     /// The payload cannot be encoded, or too many bytes wait to be delivered.
     pub fn try_emit<P: Serialize + ?Sized>(
         mut self,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
-        let event = self.named(name, payload);
+        let event = self.named(name.name(), payload);
         self.begin(&event, None).map(drop)
     }
 
@@ -132,11 +132,11 @@ impl Broadcast {
     /// Each has until the deadline. Acknowledgements that came are kept whatever the others do.
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         mut self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> AckStream<A> {
         let group = Group::new();
-        let event = self.named(name, payload);
+        let event = self.named(name.name(), payload);
         let begun = self.begin(&event, Some(&group));
         AckStream::new(group, begun)
     }

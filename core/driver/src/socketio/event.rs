@@ -1,9 +1,9 @@
 //! Events of a client, and their acknowledgement.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use enginewire::Encoded;
-use enginewire_socketio::{AckId, EncodeError, EventError};
+use enginewire_socketio::{AckId, Asking, EncodeAs, EncodeError, EventError};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -32,6 +32,14 @@ impl Event {
     pub fn ack(&mut self) -> Ack {
         let id = self.event.ack().filter(|_| !std::mem::replace(&mut self.is_answered, true));
         Ack { id, socket: Arc::clone(&self.socket), is_counted: true }
+    }
+
+    /// Takes the acknowledgement that belongs to the name of the event. See [`ack`](Self::ack).
+    ///
+    /// It can only be sent with what the name says. Whether the event has this name is not looked at: that is for
+    /// [`data_of`](enginewire_socketio::Event::data_of), [`parse`](Self::parse) or a `match` of the application.
+    pub fn ack_for<P: ?Sized, A>(&mut self, _name: Asking<P, A>) -> AckOf<A> {
+        self.ack().into()
     }
 
     /// Returns the acknowledgement whether or not it was taken, for handlers that take it from the event.
@@ -129,9 +137,72 @@ impl Drop for Ack {
     }
 }
 
+/// Acknowledgement of an event that says what it is acknowledged with, to be sent once.
+///
+/// [`Event::ack_for`] takes it out of an event. Handlers have it as an extractor. See [`Ack`].
+///
+/// ```
+/// # use enginewire_driver::socketio::{Asking, Socket};
+/// const SUM: Asking<(u32, u32), u32> = Asking::new("sum");
+///
+/// async fn calculate(mut socket: Socket) {
+///     while let Some(mut event) = socket.recv().await {
+///         if let Some(Ok((a, b))) = event.data_of(SUM) {
+///             let _ = event.ack_for(SUM).send(&(a + b)).await;
+///         }
+///     }
+/// }
+/// ```
+#[must_use = "the client waits for the acknowledgement"]
+pub struct AckOf<A> {
+    ack: Ack,
+    response: PhantomData<fn(A)>,
+}
+
+impl<A> AckOf<A> {
+    /// Returns whether the client expects an acknowledgement.
+    pub const fn is_expected(&self) -> bool {
+        self.ack.is_expected()
+    }
+
+    /// Sends the acknowledgement, waiting for room. See [`Ack::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Ack::send`].
+    pub fn send<T: EncodeAs<A> + Serialize + ?Sized>(self, payload: &T) -> Emit {
+        self.ack.send(payload)
+    }
+
+    /// Sends the acknowledgement if there is room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ack::try_send`].
+    pub fn try_send<T: EncodeAs<A> + Serialize + ?Sized>(
+        self,
+        payload: &T,
+    ) -> Result<(), EmitError> {
+        self.ack.try_send(payload)
+    }
+}
+
+/// For applications that know what the event is acknowledged with.
+impl<A> From<Ack> for AckOf<A> {
+    fn from(ack: Ack) -> Self {
+        Self { ack, response: PhantomData }
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.event.fmt(f)
+    }
+}
+
+impl<A> fmt::Debug for AckOf<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AckOf").field("id", &self.ack.id).finish_non_exhaustive()
     }
 }
 

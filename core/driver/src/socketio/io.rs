@@ -13,7 +13,7 @@ use std::{
 };
 
 use enginewire_socketio::{
-    ConnectionConfig, Event,
+    AskName, ConnectionConfig, Event, Name,
     adapter::RecoveryConfig,
     parser::Parser,
     pattern::{InvalidPattern, Parameters, Pattern},
@@ -207,14 +207,14 @@ impl Io {
     }
 
     /// Sends an event to all sockets of `/`. See [`Broadcast::emit`].
-    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Publish {
+    pub fn emit<P: Serialize + ?Sized>(&self, name: impl Name<P>, payload: &P) -> Publish {
         self.broadcast().emit(name, payload)
     }
 
     /// Sends an event to all sockets of `/`, and returns their acknowledgements. See [`Broadcast::emit_with_ack`].
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> AckStream<A> {
         self.broadcast().emit_with_ack(name, payload)

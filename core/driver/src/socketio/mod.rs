@@ -36,6 +36,27 @@
 //! }
 //! ```
 //!
+//! # Names of events
+//!
+//! The name of an event is a string, or a constant that says what the event carries. A payload of another type does not
+//! compile then, on either side that uses the constant:
+//!
+//! ```
+//! use enginewire_driver::socketio::{Asking, Named, Socket};
+//!
+//! const SAY: Asking<String, usize> = Asking::new("say");
+//! const SAID: Named<(String, String)> = Named::new("said");
+//!
+//! async fn talk(mut socket: Socket) {
+//!     while let Some(mut event) = socket.recv().await {
+//!         let Some(Ok(text)) = event.data_of(SAY) else { continue };
+//!         // Borrowed strings are encoded as the constant's own.
+//!         let sent = socket.broadcast().emit(SAID, &("Ann", &text)).await;
+//!         let _ = event.ack_for(SAY).send(&sent.map_or(0, |sent| sent.sockets)).await;
+//!     }
+//! }
+//! ```
+//!
 //! The crate for a runtime has these types under its own name: `enginewire_tokio::socketio`.
 
 mod acks;
@@ -55,8 +76,8 @@ mod socket;
 mod stats;
 
 pub use enginewire_socketio::{
-    Args, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError, EncodeError,
-    EventError, SocketId, Spread, Value,
+    Args, AskName, Asking, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError,
+    EncodeAs, EncodeError, EventError, Name, Named, SocketId, Spread, Value,
     adapter::RecoveryConfig,
     hub::{Delivered, Overflow},
     parser::{CustomDecoder, CustomParser, Parser},
@@ -68,7 +89,7 @@ pub use self::{
     acks::{AckError, AckFuture, AckResponses, AckStream},
     broadcast::{Broadcast, Publish},
     emit::Emit,
-    event::{Ack, Event},
+    event::{Ack, AckOf, Event},
     handlers::{Data, EventName, Reply, Routes, State, TryData, concurrent},
     io::{Io, IoBuilder},
     namespace::{ConnectRequest, Namespace, NamespaceRequest},

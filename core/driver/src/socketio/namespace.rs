@@ -14,7 +14,7 @@ use std::{
 };
 
 use enginewire_socketio::{
-    AckId, ConnectError, ConnectionConfig, Event,
+    AckId, AskName, ConnectError, ConnectionConfig, Event, Name,
     adapter::{Adapter, Target},
     parser::Parser,
     pattern::{Parameters, Pattern},
@@ -307,7 +307,7 @@ impl<D> Namespace<D> {
     }
 
     /// Sends an event to all sockets of the namespace. See [`Broadcast::emit`].
-    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Publish {
+    pub fn emit<P: Serialize + ?Sized>(&self, name: impl Name<P>, payload: &P) -> Publish {
         self.broadcast().emit(name, payload)
     }
 
@@ -321,7 +321,7 @@ impl<D> Namespace<D> {
     /// See [`Broadcast::emit_with_ack`].
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> AckStream<A> {
         self.broadcast().emit_with_ack(name, payload)

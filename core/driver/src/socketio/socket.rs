@@ -20,7 +20,8 @@ use std::{
 use bytes::Bytes;
 use enginewire::{Encoded, LayerContext, TransportKind};
 use enginewire_socketio::{
-    AckId, Args, DisconnectReason, EncodeError, EventError, PrivateId, SocketId, TryEmitError,
+    AckId, Args, AskName, DisconnectReason, EncodeError, EventError, Name, PrivateId, SocketId,
+    TryEmitError,
     adapter::{MemberKey, Target},
     parser::{EnumEvent, NamedEvent, Parser},
     payload::{DecodeError, Payload},
@@ -411,7 +412,7 @@ impl<D> SocketRef<D> {
     /// # Errors
     ///
     /// The payload cannot be encoded, or the socket is disconnected.
-    pub fn emit<P: Serialize + ?Sized>(&self, name: &str, payload: &P) -> Emit {
+    pub fn emit<P: Serialize + ?Sized>(&self, name: impl Name<P>, payload: &P) -> Emit {
         self.emitter().emit(name, payload)
     }
 
@@ -422,7 +423,7 @@ impl<D> SocketRef<D> {
     /// There is no room, the payload cannot be encoded, or the socket is disconnected.
     pub fn try_emit<P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
         self.emitter().try_emit(name, payload)
@@ -445,7 +446,7 @@ impl<D> SocketRef<D> {
     #[doc(alias = "call")]
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> AckFuture<A> {
         self.emitter().emit_with_ack(name, payload)
@@ -589,8 +590,8 @@ impl Emitter<'_> {
     }
 
     /// Sends an event, see [`SocketRef::emit`]. One that is volatile is sent at once or fails.
-    pub fn emit<P: Serialize + ?Sized>(mut self, name: &str, payload: &P) -> Emit {
-        let message = self.encode(None, name, payload);
+    pub fn emit<P: Serialize + ?Sized>(mut self, name: impl Name<P>, payload: &P) -> Emit {
+        let message = self.encode(None, name.name(), payload);
         let mode = if self.volatile { Mode::Volatile } else { Mode::Event };
         Emit::new(self.shared, message, mode)
     }
@@ -602,10 +603,10 @@ impl Emitter<'_> {
     /// As [`SocketRef::try_emit`]; [`EmitError::NotIdle`] for a volatile event that would have had to wait.
     pub fn try_emit<P: Serialize + ?Sized>(
         mut self,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
-        match self.encode(None, name, payload)? {
+        match self.encode(None, name.name(), payload)? {
             Body::Args(args) => self.shared.try_publish(args, self.volatile),
             Body::Message(message) if self.volatile => self.shared.emit_or_drop(message),
             Body::Message(message) => self.shared.emit_message(message),
@@ -616,19 +617,19 @@ impl Emitter<'_> {
     #[doc(alias = "call")]
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> AckFuture<A> {
-        self.ask(name, payload, |args| args.decode(0))
+        self.ask(name.name(), payload, |args| args.decode(0))
     }
 
     /// Sends an event, and waits for its acknowledgement as it comes. See [`SocketRef::emit_with_ack`].
     pub fn emit_with_ack_args<P: Serialize + ?Sized>(
         self,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> AckFuture<Args> {
-        self.ask(name, payload, |args| Ok(args.clone()))
+        self.ask(name.name(), payload, |args| Ok(args.clone()))
     }
 
     fn ask<A, P: Serialize + ?Sized>(

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::{Client, Delivered, GroupId, Hub, Output, Overflow, SocketKey, layer::Token};
 use crate::{
-    AckError, AckId, Args, DisconnectReason, EmitError, EncodeError, Event, SocketId,
+    AckError, AckId, Args, DisconnectReason, EmitError, EncodeError, Event, Name, SocketId,
     adapter::{Selection, Target},
     parser::{NamedEvent, Outgoing},
 };
@@ -81,10 +81,10 @@ impl Hub {
         &mut self,
         namespace: &str,
         target: &Target,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<Delivered, EncodeError> {
-        self.publish(namespace, target, &NamedEvent::new(name, payload))
+        self.publish(namespace, target, &NamedEvent::new(name.name(), payload))
     }
 
     /// Queues an event for the sockets that can take it at once.
@@ -96,10 +96,10 @@ impl Hub {
         &mut self,
         namespace: &str,
         target: &Target,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<Delivered, EncodeError> {
-        self.publish_volatile(namespace, target, &NamedEvent::new(name, payload))
+        self.publish_volatile(namespace, target, &NamedEvent::new(name.name(), payload))
     }
 
     /// Queues an event that each socket is to acknowledge within `timeout`.
@@ -115,11 +115,17 @@ impl Hub {
         now: Time,
         namespace: &str,
         target: &Target,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
         timeout: Duration,
     ) -> Result<GroupId, EncodeError> {
-        self.publish_with_ack(now, namespace, target, &NamedEvent::new(name, payload), timeout)
+        self.publish_with_ack(
+            now,
+            namespace,
+            target,
+            &NamedEvent::new(name.name(), payload),
+            timeout,
+        )
     }
 
     /// Queues a received event for many sockets as it came. Nothing is decoded.

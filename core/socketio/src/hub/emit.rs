@@ -13,7 +13,7 @@ use super::{
     sockets::{Membership, Socket},
 };
 use crate::{
-    AckId, EmitError, EncodeError, Event,
+    AckId, Asking, EmitError, EncodeAs, EncodeError, Event, Name,
     adapter::Target,
     parser::{EnumEvent, NamedEvent, Outgoing},
 };
@@ -31,10 +31,10 @@ impl Hub {
     pub fn emit<P: Serialize + ?Sized>(
         &mut self,
         key: SocketKey,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
-        self.send(key, &NamedEvent::new(name, payload))
+        self.send(key, &NamedEvent::new(name.name(), payload))
     }
 
     /// Queues an event for a socket if it can be sent at once.
@@ -47,10 +47,10 @@ impl Hub {
     pub fn emit_volatile<P: Serialize + ?Sized>(
         &mut self,
         key: SocketKey,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
-        self.send_volatile(key, &NamedEvent::new(name, payload))
+        self.send_volatile(key, &NamedEvent::new(name.name(), payload))
     }
 
     /// Queues a variant of an enum as the event of its name. Its fields are the arguments.
@@ -87,11 +87,11 @@ impl Hub {
         &mut self,
         now: Time,
         key: SocketKey,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
         timeout: Duration,
     ) -> Result<AskId, EmitError> {
-        self.send_with_ack(now, key, &NamedEvent::new(name, payload), timeout)
+        self.send_with_ack(now, key, &NamedEvent::new(name.name(), payload), timeout)
     }
 
     /// Queues an event of any kind for a socket, with its attachments.
@@ -205,6 +205,21 @@ impl Hub {
         payload: &P,
     ) -> Result<(), EmitError> {
         self.acknowledge_with(key, ack, payload, Vec::new())
+    }
+
+    /// Queues the acknowledgement that belongs to the name of an event.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
+    pub fn acknowledge_for<P: ?Sized, A, T: EncodeAs<A> + Serialize + ?Sized>(
+        &mut self,
+        key: SocketKey,
+        _name: Asking<P, A>,
+        ack: AckId,
+        payload: &T,
+    ) -> Result<(), EmitError> {
+        self.acknowledge(key, ack, payload)
     }
 
     /// Queues the acknowledgement of an event.

@@ -303,15 +303,15 @@ pub(crate) fn check_name(args: &Args) -> Result<(), PacketError> {
 /// Returns whether an event must not have this name.
 ///
 /// Applications would take it for an event of their own library. It is the reference's list.
-pub fn is_reserved(name: &str) -> bool {
+pub const fn is_reserved(name: &str) -> bool {
     matches!(
-        name,
-        "connect"
-            | "connect_error"
-            | "disconnect"
-            | "disconnecting"
-            | "newListener"
-            | "removeListener"
+        name.as_bytes(),
+        b"connect"
+            | b"connect_error"
+            | b"disconnect"
+            | b"disconnecting"
+            | b"newListener"
+            | b"removeListener"
     )
 }
 

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use super::parts::{ConnectParts, DisconnectParts, EventParts, FromParts, Rejection};
-use crate::socketio::{Ack, DecodeError, DisconnectReason, Event, Io, SocketRef};
+use crate::socketio::{Ack, AckOf, DecodeError, DisconnectReason, Event, Io, SocketRef};
 
 /// Extractor of an event's arguments. A tuple takes them one by one.
 ///
@@ -113,6 +113,12 @@ impl<S, D, T: DeserializeOwned> FromParts<ConnectParts<D>, S> for TryData<T> {
 impl<S, D> FromParts<EventParts<D>, S> for Ack {
     fn from_parts(parts: &mut EventParts<D>, _: &S) -> Result<Self, Rejection> {
         Ok(parts.event.ack())
+    }
+}
+
+impl<S, D, A> FromParts<EventParts<D>, S> for AckOf<A> {
+    fn from_parts(parts: &mut EventParts<D>, _: &S) -> Result<Self, Rejection> {
+        Ok(parts.event.ack().into())
     }
 }
 

@@ -26,8 +26,8 @@ use crate::{
     message = "`{Self}` is not a handler",
     label = "not a handler of `{P}`",
     note = "a handler is an `async fn`, or an async closure that captures nothing, of at most 8 extractors",
-    note = "extractors are `SocketRef<D>`, `Data<T>`, `TryData<T>`, `State<T>` and `Io`, of events also `Ack`, `Event` \
-            and `EventName`, of disconnections also `DisconnectReason`",
+    note = "extractors are `SocketRef<D>`, `Data<T>`, `TryData<T>`, `State<T>` and `Io`, of events also `Ack`, \
+            `AckOf<A>`, `Event` and `EventName`, of disconnections also `DisconnectReason`",
     note = "`Data<T>` needs `T: DeserializeOwned`, `State<T>` needs `T: FromRef<S>`; `S` and `D` are those of \
             `Routes<S, D>`"
 )]

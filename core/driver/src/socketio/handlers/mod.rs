@@ -57,6 +57,7 @@
 //! | [`TryData<T>`](TryData) | the same, or the error | events; connecting |
 //! | [`State<T>`](State) | the state, or a part of it | all handlers |
 //! | [`Ack`](super::Ack) | the acknowledgement, to be sent once | events |
+//! | [`AckOf<A>`](super::AckOf) | the acknowledgement with an `A` | events |
 //! | [`Event`](super::Event) | the event, to borrow from it or to forward it | events |
 //! | [`EventName`] | the name of the event | events |
 //! | [`DisconnectReason`](super::DisconnectReason) | the reason of the end | disconnecting |

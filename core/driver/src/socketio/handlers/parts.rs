@@ -27,7 +27,7 @@ use crate::socketio::{DecodeError, DisconnectReason, Event, SocketRef};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be extracted from `{P}`",
     note = "`Data<T>` and `TryData<T>` need `T: DeserializeOwned`, `State<T>` needs `T: FromRef<S>`",
-    note = "`Ack`, `Event` and `EventName` are of events, `DisconnectReason` is of disconnections",
+    note = "`Ack`, `AckOf<A>`, `Event` and `EventName` are of events, `DisconnectReason` is of disconnections",
     note = "`S` and the `D` of `SocketRef<D>` are those of `Routes<S, D>`"
 )]
 pub trait FromParts<P, S>: Sized {

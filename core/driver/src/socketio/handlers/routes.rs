@@ -47,17 +47,22 @@ impl<S: 'static, D: 'static> Routes<S, D> {
 
     /// Adds a handler for the events of this name.
     ///
+    /// The name is a string, a [`Named`] or an [`Asking`]. What the event carries is said by the extractors alone.
+    ///
     /// Events of one socket are handled in order, one after the other. With [`concurrent`](super::concurrent) the next
     /// need not wait.
     ///
     /// # Panics
     ///
     /// The name has a handler, or is reserved.
-    pub fn on<M: 'static, H>(mut self, name: &str, handler: H) -> Self
+    ///
+    /// [`Named`]: crate::socketio::Named
+    /// [`Asking`]: crate::socketio::Asking
+    pub fn on<M: 'static, H>(mut self, name: impl AsRef<str>, handler: H) -> Self
     where
         H: Handler<EventParts<D>, S, M, Future: Future<Output: IntoAnswer> + Send>,
     {
-        self.insert(name, Entry::new(handler));
+        self.insert(name.as_ref(), Entry::new(handler));
         self
     }
 
