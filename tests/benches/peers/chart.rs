@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::table::{Column, Figures, MEASURE, USER, WHOLE};
+use crate::table::{Column, Figures, USER, WHOLE};
 
 /// The chart as a page by itself.
 pub(crate) fn html(figures: &Figures) -> String {
@@ -36,7 +36,7 @@ pub(crate) fn svg(figures: &Figures) -> String {
          <text x=\"42\" y=\"63\" fill=\"{NOTE}\">user</text>\n\
          <rect x=\"86\" y=\"52\" width=\"12\" height=\"12\" fill=\"{LIGHT}\"/>\
          <text x=\"104\" y=\"63\" fill=\"{NOTE}\">kernel (or all, where user could not be told apart); \
-         ratios are to {MEASURE}; shorter is better</text>\n{body}</svg>\n"
+         ratios are to engineioxide or socketioxide; shorter is better</text>\n{body}</svg>\n"
     )
 }
 
@@ -63,7 +63,7 @@ fn panel(column: &Column, unit: &str, y: usize, to: &mut String) -> usize {
         let top = y + 10 + nth * ROW;
         let (bar, base) = (top + 3, top + 15);
         let length = |figure: f64| figure / most * LONGEST;
-        let ours = name.starts_with("enginewire") || ["hub", "uring"].contains(name);
+        let ours = ["enginewire", "hub", "uring"].iter().any(|ours| name.starts_with(ours));
         let ours = if ours { "600" } else { "400" };
         let _ = writeln!(
             to,
@@ -107,7 +107,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-const TITLE: &str = "Engine.IO servers: CPU per message, heap per session";
+const TITLE: &str = "Engine.IO and Socket.IO servers: CPU per message, heap per session";
 
 const WIDTH: usize = 960;
 const ROW: usize = 20;

@@ -69,7 +69,7 @@ impl Server {
             work()?;
             self.ask("mark")?;
             let counted = self.callgrind.as_ref().map_or(Ok(0), Callgrind::read)?;
-            return Ok(Figure { whole: counted as f64 / count as f64, user: None });
+            return Ok(Figure { whole: counted as f64 / count as f64, user: None, early: 0.0 });
         }
         let before = self.cpu()?;
         work()?;
@@ -77,7 +77,7 @@ impl Server {
         let each = |spent: Duration| spent.as_secs_f64() * 1e6 / count as f64;
         let user = each(after.user.saturating_sub(before.user));
         let kernel = each(after.kernel.saturating_sub(before.kernel));
-        Ok(Figure { whole: user + kernel, user: Some(user) })
+        Ok(Figure { whole: user + kernel, user: Some(user), early: 0.0 })
     }
 
     /// CPU time that the server has used since its start, of all its threads.

@@ -5,9 +5,6 @@ use std::fmt::Write;
 use crate::loads::{Figure, Load};
 use crate::servers::Peer;
 
-/// Every other server's ratio is to this one.
-pub(crate) const MEASURE: &str = "engineioxide";
-
 /// One figure for each load, server and round, in the order in which they were run.
 #[derive(Default)]
 pub(crate) struct Figures {
@@ -28,7 +25,7 @@ pub(crate) struct Cell {
     failure: Option<String>,
 }
 
-/// The median of the rounds, and of their ratios to those of [`MEASURE`] if that one ran.
+/// The median of the rounds, and of their ratios to those of the load's [`peer`](Load::peer) if that one ran.
 pub(crate) struct Summary {
     pub(crate) figure: f64,
     pub(crate) ratio: Option<f64>,
@@ -75,17 +72,22 @@ impl Figures {
             true => "of instructions in user space",
             false => "of user CPU, and of the whole",
         };
-        let mut text = format!("\nratio to {MEASURE}: {parts}\n\n{:<20}", "");
-        for column in &self.columns {
-            text += &format!("{:>14}", column.load.name);
-        }
-        for server in servers {
-            text += &format!("\n{:<20}", server.name);
-            for column in &self.columns {
-                text += &format!("{:>14}", column.ratios(server));
+        let mut text = String::new();
+        for columns in self.columns.chunk_by(|one, next| one.load.peer == next.load.peer) {
+            let peer = columns[0].load.peer;
+            let _ = write!(text, "\nratio to {peer}: {parts}\n\n{:<20}", "");
+            for column in columns {
+                let _ = write!(text, "{:>14}", column.load.name);
             }
+            let has = |server: &Peer| columns.iter().any(|column| column.load.suits(server));
+            for server in servers.iter().filter(|server| has(server)) {
+                let _ = write!(text, "\n{:<20}", server.name);
+                for column in columns {
+                    let _ = write!(text, "{:>14}", column.ratios(server));
+                }
+            }
+            text.push('\n');
         }
-        text.push('\n');
         for column in &self.columns {
             let load = column.load;
             let _ = writeln!(text, "\n{}: {}; {}", load.name, load.what, self.unit(load));
@@ -124,6 +126,13 @@ impl Figures {
         if self.is_coarse() {
             text.push_str(COARSE);
         }
+        for (load, peer, early) in self.early() {
+            let percent = 100.0 * early;
+            let _ = writeln!(
+                text,
+                "\n{load} of {peer}: {percent:.0} % of the answers came before one to an earlier message"
+            );
+        }
         for (load, peer, reason) in self.failures() {
             let _ = writeln!(text, "\n{load} of {peer} could not run: {reason}");
         }
@@ -147,6 +156,16 @@ impl Figures {
         self.columns.iter().any(|column| {
             column.cells.iter().any(|cell| {
                 column.rounds(cell.peer.name, USER).is_some_and(|rounds| median(&rounds) == 0.0)
+            })
+        })
+    }
+
+    /// Load and server of answers without order, and the median of their share.
+    fn early(&self) -> impl Iterator<Item = (&str, &str, f64)> {
+        self.columns.iter().flat_map(|column| {
+            column.cells.iter().filter(|cell| cell.ran()).filter_map(|cell| {
+                let early: Vec<_> = cell.rounds.iter().map(|figure| figure.early).collect();
+                Some((column.load.name, cell.peer.name, median(&early))).filter(|of| of.2 > 0.0)
             })
         })
     }
@@ -185,7 +204,8 @@ impl Column {
     /// A figure of zero was not: no tick of the kernel fell into most rounds.
     pub(crate) fn summary(&self, name: &str, part: Part) -> Option<Summary> {
         let rounds = self.rounds(name, part)?;
-        let ratio = self.rounds(MEASURE, part).and_then(|measure| median_ratio(&rounds, &measure));
+        let ratio =
+            self.rounds(self.load.peer, part).and_then(|measure| median_ratio(&rounds, &measure));
         let figure = median(&rounds);
         (figure != 0.0).then_some(Summary { figure, ratio })
     }

@@ -1,25 +1,23 @@
 //! One message in, the same message out to everybody. The next one is sent when all have it.
 
 use super::echo::{Connection, Shape};
-use super::{Drive, Figure, SMALL, client, cost_of};
+use super::{Drive, Figure, client, cost_of};
 use crate::Result;
 use crate::args::Scale;
 use crate::patience::SILENCE;
 use crate::process::Server;
-use crate::servers::Speaks;
 
 const RECIPIENTS: usize = 1_000;
 const BROADCASTS: usize = 200;
 
-pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
+pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<Figure> {
     let recipients = scale.of(RECIPIENTS);
-    let shape = Shape { connections: recipients, ..SMALL };
     let mut drive = Drive::new(SILENCE)?;
     let mut connections = Vec::new();
     for name in 0..recipients {
-        let client = client::open(server.address, server.peer.speaks == Speaks::EngineIo)?;
+        let client = client::open(server.address, server.peer.speaks)?;
         // All expect the messages of the first one.
-        let mut connection = Connection::new(client, server.peer.speaks, 0, &shape)?;
+        let mut connection = Connection::new(client, server.peer, 0, &shape)?;
         drive.add(&mut connection.stream, name)?;
         connections.push(connection);
     }

@@ -3,7 +3,9 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use super::events;
 use crate::patience::SILENCE;
+use crate::servers::Speaks;
 use crate::{Result, frame};
 
 /// A blocking connection with what was read too far.
@@ -110,13 +112,17 @@ impl Client {
 }
 
 /// A WebSocket with all that comes before the first message done: over Engine.IO also the open
-/// packet.
-pub(super) fn open(address: SocketAddr, engine_io: bool) -> Result<Client> {
+/// packet, over Socket.IO the namespace.
+pub(super) fn open(address: SocketAddr, speaks: Speaks) -> Result<Client> {
     let mut client = Client::connect(address)?;
     client.send(web_socket(None).as_bytes())?;
     client.switched()?;
-    if engine_io {
+    if speaks.has_sessions() {
         sid(&client.text()?)?;
+    }
+    if speaks == Speaks::SocketIo {
+        client.send(&frame::from_client(frame::TEXT, events::CONNECT.as_bytes()))?;
+        events::connected(&client.text()?)?;
     }
     Ok(client)
 }

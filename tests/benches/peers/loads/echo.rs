@@ -6,18 +6,20 @@ use std::ops::Range;
 use mio::net::TcpStream;
 
 use super::client::{self, Client};
+use super::disorder::Disorder;
+use super::events::{Exchange, Message};
 use super::{Drive, Figure, cost_of};
 use crate::args::Scale;
 use crate::patience::SILENCE;
 use crate::process::Server;
-use crate::servers::Speaks;
+use crate::servers::{Peer, Speaks};
 use crate::{Result, frame};
 
 pub(super) struct Shape {
     pub(super) connections: usize,
-    /// Bytes of a message.
+    /// What a message is, and how many bytes its text or data has.
+    pub(super) message: Message,
     pub(super) size: usize,
-    pub(super) binary: bool,
     /// Messages sent and not yet back, per connection.
     pub(super) in_flight: usize,
     /// In total, in a full run.
@@ -30,9 +32,9 @@ pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<Fig
     for name in 0..shape.connections {
         let stream = match server.peer.speaks {
             Speaks::Bytes => Client::connect(server.address)?,
-            speaks => client::open(server.address, speaks == Speaks::EngineIo)?,
+            speaks => client::open(server.address, speaks)?,
         };
-        let mut connection = Connection::new(stream, server.peer.speaks, name, &shape)?;
+        let mut connection = Connection::new(stream, server.peer, name, &shape)?;
         drive.add(&mut connection.stream, name)?;
         connections.push(connection);
     }
@@ -44,10 +46,16 @@ pub(super) fn run(server: &mut Server, scale: Scale, shape: Shape) -> Result<Fig
         }
         drive.until(each * shape.connections, |name| connections[name].ready(&mut buffer))
     })?;
+    let (mut early, mut answers) = (0, 0);
     for connection in &mut connections {
         connection.is_quiet()?;
+        if let Some(disorder) = &connection.disorder {
+            let (here, of) = disorder.early();
+            early += here;
+            answers += of;
+        }
     }
-    Ok(figure)
+    Ok(Figure { early: early as f64 / answers.max(1) as f64, ..figure })
 }
 
 /// A connection that sends the same few messages in turn, so that both what it sends and what it
@@ -56,9 +64,11 @@ pub(super) struct Connection {
     pub(super) stream: TcpStream,
     /// The frames of all messages twice over: any number of them from any one is one slice.
     frames: Vec<u8>,
+    /// Bytes of the frames of one message.
     frame: usize,
     /// The echoes of all messages once.
     echoes: Vec<u8>,
+    /// Bytes of the frames of one echo.
     echo: usize,
     /// The number of different messages.
     turn: usize,
@@ -73,6 +83,8 @@ pub(super) struct Connection {
     /// Where in `echoes` the next byte to come is.
     at: usize,
     heartbeat: Heartbeat,
+    /// There if answers may come in any order. They are of one frame then.
+    disorder: Option<Disorder>,
 }
 
 /// The first byte of a whole text from the server.
@@ -90,22 +102,28 @@ enum Heartbeat {
 }
 
 impl Connection {
-    pub(super) fn new(client: Client, speaks: Speaks, name: usize, shape: &Shape) -> Result<Self> {
+    pub(super) fn new(client: Client, peer: &Peer, name: usize, shape: &Shape) -> Result<Self> {
+        let speaks = peer.speaks;
         let turn = shape.in_flight.max(4);
         let (mut frames, mut echoes) = (Vec::new(), Vec::new());
         for message in 0..turn {
             // Not padded by a format, whose widths end at 65535.
             let mut text = format!("connection {name} message {message} ");
             text.push_str(&"-".repeat(shape.size.saturating_sub(text.len())));
-            let text =
-                if speaks == Speaks::EngineIo && !shape.binary { format!("4{text}") } else { text };
-            let opcode = if shape.binary { frame::BINARY } else { frame::TEXT };
-            let frame = frame::from_client(opcode, text.as_bytes());
-            match speaks {
-                Speaks::Bytes => echoes.extend_from_slice(&frame),
-                _ => echoes.extend(frame::from_server(opcode, text.as_bytes())),
+            let Exchange { message, answer } =
+                shape.message.exchange(text, speaks == Speaks::EngineIo);
+            for (opcode, payload) in message {
+                let frame = frame::from_client(opcode, payload.as_bytes());
+                if speaks == Speaks::Bytes {
+                    echoes.extend_from_slice(&frame);
+                }
+                frames.extend(frame);
             }
-            frames.extend(frame);
+            if speaks != Speaks::Bytes {
+                for (opcode, payload) in answer {
+                    echoes.extend(frame::from_server(opcode, payload.as_bytes()));
+                }
+            }
         }
         let (stream, early) = client.into_parts()?;
         let mut connection = Self {
@@ -121,6 +139,7 @@ impl Connection {
             held: 0,
             at: 0,
             heartbeat: Heartbeat::Idle,
+            disorder: (peer.disorders && shape.in_flight > 1).then(Disorder::default),
         };
         connection.compare(&early)?;
         Ok(connection)
@@ -155,6 +174,14 @@ impl Connection {
 
     /// Returns how many echoes end in `bytes`.
     fn compare(&mut self, mut bytes: &[u8]) -> Result<usize> {
+        if let Some(disorder) = &mut self.disorder {
+            let answer = |message| &self.echoes[message * self.echo..][..self.echo];
+            let found = disorder.take(bytes, answer)?;
+            if found.pinged {
+                self.heartbeat = Heartbeat::Pinged;
+            }
+            return Ok(found.answers);
+        }
         let mut complete = 0;
         while !bytes.is_empty() {
             if self.heartbeat == Heartbeat::Begun {
@@ -222,6 +249,10 @@ impl Connection {
                     return Ok(());
                 }
                 let messages = self.due.min(self.turn);
+                if let Some(disorder) = &mut self.disorder {
+                    let sent = self.next..self.next + messages;
+                    sent.for_each(|message| disorder.sent(message % self.turn));
+                }
                 let start = self.next * self.frame;
                 self.sending = start..start + messages * self.frame;
                 self.next = (self.next + messages) % self.turn;

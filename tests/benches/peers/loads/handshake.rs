@@ -2,7 +2,7 @@
 //! blocks still gives the server several to do at a time.
 
 use super::client::{self, Client};
-use super::{Figure, cost_of};
+use super::{Figure, cost_of, events};
 use crate::args::Scale;
 use crate::process::Server;
 use crate::servers::Speaks;
@@ -11,16 +11,21 @@ use crate::{Result, frame};
 const BATCH: usize = 16;
 const SESSIONS: usize = 1_600;
 
-/// Connect, handshake, open packet, close.
+/// Connect, handshake, open packet, close. Over Socket.IO the namespace is connected, too.
 pub(super) fn web_socket(server: &mut Server, scale: Scale) -> Result<Figure> {
-    let (address, engine_io) = (server.address, server.peer.speaks == Speaks::EngineIo);
+    let (address, speaks) = (server.address, server.peer.speaks);
+    let join = frame::from_client(frame::TEXT, events::CONNECT.as_bytes());
     let request = client::web_socket(None);
     batches(server, scale, || {
         let mut clients = connect(address)?;
         each(&mut clients, |client| client.send(request.as_bytes()))?;
         each(&mut clients, Client::switched)?;
-        if engine_io {
+        if speaks.has_sessions() {
             each(&mut clients, |client| client::sid(&client.text()?).map(drop))?;
+        }
+        if speaks == Speaks::SocketIo {
+            each(&mut clients, |client| client.send(&join))?;
+            each(&mut clients, |client| events::connected(&client.text()?))?;
         }
         close(clients)
     })

@@ -4,16 +4,14 @@ use super::{Figure, client};
 use crate::Result;
 use crate::args::Scale;
 use crate::process::Server;
-use crate::servers::Speaks;
 
 const SESSIONS: usize = 2_000;
 const WARM_UP: usize = 50;
 
 pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
-    let engine_io = server.peer.speaks == Speaks::EngineIo;
-    let address = server.address;
+    let (address, speaks) = (server.address, server.peer.speaks);
     let open =
-        |count| (0..count).map(|_| client::open(address, engine_io)).collect::<Result<Vec<_>>>();
+        |count| (0..count).map(|_| client::open(address, speaks)).collect::<Result<Vec<_>>>();
 
     // What is allocated once is allocated now.
     drop(open(WARM_UP)?);
@@ -22,5 +20,5 @@ pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     let sessions = open(count)?;
     let after = server.settled_heap()?;
     drop(sessions);
-    Ok(Figure { whole: (after - before) as f64 / count as f64, user: None })
+    Ok(Figure { whole: (after - before) as f64 / count as f64, user: None, early: 0.0 })
 }

@@ -2,13 +2,16 @@
 
 mod broadcast;
 mod client;
+mod disorder;
 mod drive;
 mod echo;
+mod events;
 mod handshake;
 mod idle;
 pub(crate) mod polling;
 
 pub(crate) use self::drive::Drive;
+use self::events::Message;
 
 use crate::Result;
 use crate::args::Scale;
@@ -25,6 +28,8 @@ pub(crate) struct Load {
     pub(crate) broadcasts: bool,
     /// A load with fewer connections, by name: the table has the ratio to it.
     pub(crate) beside: Option<&'static str>,
+    /// The server that the ratios are to.
+    pub(crate) peer: &'static str,
     takes: &'static [Speaks],
     measure: fn(&mut Server, Scale) -> Result<Figure>,
 }
@@ -35,6 +40,8 @@ pub(crate) struct Figure {
     pub(crate) whole: f64,
     /// The part of a CPU time that was not spent in the kernel; none of a count.
     pub(crate) user: Option<f64>,
+    /// The share of answers that came before one to an earlier message of the same connection.
+    pub(crate) early: f64,
 }
 
 pub(crate) const ALL: &[Load] = &[
@@ -42,33 +49,24 @@ pub(crate) const ALL: &[Load] = &[
         name: "echo64x1",
         what: "64-byte texts over 32 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
-        measure: |server, scale| {
-            echo::run(server, scale, echo::Shape { in_flight: 1, messages: 50_000, ..SMALL })
-        },
+        measure: |server, scale| echo::run(server, scale, SMALL),
+        ..ENGINE_IO
     },
     Load {
         name: "echo64x16",
         what: "64-byte texts over 32 WebSockets, 16 in flight on each",
         unit: "us of CPU per message",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             echo::run(server, scale, echo::Shape { in_flight: 16, messages: 200_000, ..SMALL })
         },
+        ..ENGINE_IO
     },
     Load {
         name: "echo4kx4",
         what: "texts of 4 KiB over 32 WebSockets, 4 in flight on each",
         unit: "us of CPU per message",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             echo::run(
@@ -77,27 +75,24 @@ pub(crate) const ALL: &[Load] = &[
                 echo::Shape { size: 4096, in_flight: 4, messages: 50_000, ..SMALL },
             )
         },
+        ..ENGINE_IO
     },
     Load {
         name: "binary64k",
         what: "binary messages of 64 KiB over 32 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
             let shape =
-                echo::Shape { size: 65_536, binary: true, in_flight: 1, messages: 10_000, ..SMALL };
+                echo::Shape { message: Message::Binary, size: 65_536, messages: 10_000, ..SMALL };
             echo::run(server, scale, shape)
         },
+        ..ENGINE_IO
     },
     Load {
         name: "crowd",
         what: "64-byte texts over 8000 WebSockets, 1 in flight on each",
         unit: "us of CPU per message",
-        counts_heap: false,
-        broadcasts: false,
         beside: Some("echo64x1"),
         takes: &[Speaks::EngineIo, Speaks::WebSocket, Speaks::Bytes],
         measure: |server, scale| {
@@ -105,71 +100,150 @@ pub(crate) const ALL: &[Load] = &[
             let messages = 80_000;
             echo::run(server, scale, echo::Shape { connections, in_flight: 1, messages, ..SMALL })
         },
+        ..ENGINE_IO
     },
     Load {
         name: "polling",
         what: "POST and the waiting GET that brings the echo, 32 sessions of two connections",
         unit: "us of CPU per round trip",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::FixedPolling],
         measure: polling::texts,
+        ..ENGINE_IO
     },
     Load {
         name: "polling16k",
         what: "as polling, with 16 binary packets of 1 KiB in each POST",
         unit: "us of CPU per round trip",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
-        takes: &[Speaks::EngineIo],
         measure: polling::binaries,
+        ..ENGINE_IO
     },
     Load {
         name: "broadcast",
         what: "64-byte texts, each to all of 1000 WebSockets",
         unit: "us of CPU per recipient",
-        counts_heap: false,
         broadcasts: true,
-        beside: None,
-        takes: &[Speaks::EngineIo],
-        measure: broadcast::run,
+        measure: |server, scale| broadcast::run(server, scale, SMALL),
+        ..ENGINE_IO
     },
     Load {
         name: "handshake",
         what: "connect, WebSocket handshake, open packet, close; 16 at a time",
         unit: "us of CPU per session",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket],
         measure: handshake::web_socket,
+        ..ENGINE_IO
     },
     Load {
         name: "upgrade",
         what: "GET, WebSocket handshake, probe, upgrade, one echo, close; 16 at a time",
         unit: "us of CPU per session",
-        counts_heap: false,
-        broadcasts: false,
-        beside: None,
-        takes: &[Speaks::EngineIo],
         measure: handshake::upgrade,
+        ..ENGINE_IO
     },
     Load {
         name: "idle",
         what: "2000 open WebSockets in silence",
         unit: "bytes of heap per session",
         counts_heap: true,
-        broadcasts: false,
-        beside: None,
         takes: &[Speaks::EngineIo, Speaks::WebSocket],
         measure: idle::run,
+        ..ENGINE_IO
+    },
+    Load {
+        name: "sio-echo64x1",
+        what: "events with 64-byte texts over 32 WebSockets, 1 in flight on each",
+        unit: "us of CPU per event",
+        measure: |server, scale| echo::run(server, scale, EVENT),
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-echo64x16",
+        what: "events with 64-byte texts over 32 WebSockets, 16 in flight on each",
+        unit: "us of CPU per event",
+        measure: |server, scale| {
+            echo::run(server, scale, echo::Shape { in_flight: 16, messages: 200_000, ..EVENT })
+        },
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-binary1k",
+        what: "events with 1 KiB of binary data over 32 WebSockets, 1 in flight on each",
+        unit: "us of CPU per event",
+        measure: |server, scale| {
+            let message = Message::BinaryEvent("echo_bin");
+            echo::run(server, scale, echo::Shape { message, size: 1024, ..EVENT })
+        },
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-ack64x1",
+        what: "events with 64-byte texts that are acknowledged with them, 32 WebSockets, 1 in flight on each",
+        unit: "us of CPU per event",
+        measure: |server, scale| {
+            echo::run(server, scale, echo::Shape { message: Message::Ack("ack"), ..EVENT })
+        },
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-polling",
+        what: "as polling, with events of 64-byte texts",
+        unit: "us of CPU per round trip",
+        measure: polling::events,
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-broadcast",
+        what: "events with 64-byte texts, each to all of 1000 WebSockets",
+        unit: "us of CPU per recipient",
+        measure: |server, scale| {
+            let message = Message::Event("broadcast");
+            broadcast::run(server, scale, echo::Shape { message, ..EVENT })
+        },
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-handshake",
+        what: "connect, WebSocket handshake, open packet, namespace, close; 16 at a time",
+        unit: "us of CPU per session",
+        measure: handshake::web_socket,
+        ..SOCKET_IO
+    },
+    Load {
+        name: "sio-idle",
+        what: "2000 open WebSockets in silence, each connected to a namespace",
+        unit: "bytes of heap per session",
+        counts_heap: true,
+        measure: idle::run,
+        ..SOCKET_IO
     },
 ];
 
-const SMALL: echo::Shape =
-    echo::Shape { connections: 32, size: 64, binary: false, in_flight: 1, messages: 0 };
+/// What most loads of Engine.IO have in common.
+const ENGINE_IO: Load = Load {
+    name: "",
+    what: "",
+    unit: "us of CPU per message",
+    counts_heap: false,
+    broadcasts: false,
+    beside: None,
+    peer: "engineioxide",
+    takes: &[Speaks::EngineIo],
+    measure: |server, scale| echo::run(server, scale, SMALL),
+};
+
+/// What most loads of Socket.IO have in common.
+const SOCKET_IO: Load = Load { peer: "socketioxide", takes: &[Speaks::SocketIo], ..ENGINE_IO };
+
+const SMALL: echo::Shape = echo::Shape {
+    connections: 32,
+    message: Message::Text,
+    size: 64,
+    in_flight: 1,
+    messages: 50_000,
+};
+
+/// Events of Socket.IO.
+const EVENT: echo::Shape = echo::Shape { message: Message::Event("echo"), ..SMALL };
 
 pub(crate) fn named(name: &str) -> Result<&'static Load> {
     let found = ALL.iter().find(|load| load.name == name);

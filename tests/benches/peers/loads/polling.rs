@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use mio::net::TcpStream;
 
 use super::client::{self, Client, Response};
-use super::{Drive, Figure, cost_of};
+use super::{Drive, Figure, cost_of, events};
 use crate::Result;
 use crate::args::Scale;
 use crate::patience::SILENCE;
@@ -31,9 +31,16 @@ const ROUND_TRIPS: usize = 10_000;
 
 /// A text of 64 bytes each way.
 pub(super) fn texts(server: &mut Server, scale: Scale) -> Result<Figure> {
-    run(server, scale.of(ROUND_TRIPS), |name, turn| {
-        vec![format!("4{:-<MESSAGE$}", format!("session {name} message {turn} "))]
-    })
+    run(server, scale.of(ROUND_TRIPS), |name, turn| vec![format!("4{}", text(name, turn))])
+}
+
+/// An event with a text of 64 bytes each way.
+pub(super) fn events(server: &mut Server, scale: Scale) -> Result<Figure> {
+    run(server, scale.of(ROUND_TRIPS), |name, turn| vec![events::event("echo", &text(name, turn))])
+}
+
+fn text(name: usize, turn: usize) -> String {
+    format!("{:-<MESSAGE$}", format!("session {name} message {turn} "))
 }
 
 /// 16 binary packets of 1 KiB each way. Their echoes may come with several GETs.
@@ -104,20 +111,41 @@ struct Connection {
 
 impl ServerSession {
     fn open(server: &Server, packets: impl Fn(usize) -> Vec<String>) -> Result<Self> {
-        let mut get = Client::connect(server.address)?;
+        let (mut get, mut post) =
+            (Client::connect(server.address)?, Client::connect(server.address)?);
         get.send(client::get(None).as_bytes())?;
         let sid = client::sid(&get.body()?)?;
+        let poll = client::get(Some(&sid));
+        let mut pinged = false;
+        if server.peer.speaks == Speaks::SocketIo {
+            post.send(client::post(&sid, events::CONNECT).as_bytes())?;
+            if post.body()? != b"ok" {
+                return Err("POST: not taken".into());
+            }
+            get.send(poll.as_bytes())?;
+            let mut payload = get.body()?;
+            // engineioxide sends a ping right after its open packet.
+            if payload.starts_with(b"2") {
+                pinged = true;
+                payload.drain(..payload.len().min("2\x1e".len()));
+            }
+            if payload.is_empty() {
+                get.send(poll.as_bytes())?;
+                payload = get.body()?;
+            }
+            events::connected(&payload)?;
+        }
         let messages: Vec<_> = (0..8).map(packets).collect();
-        let post = |packets: &Vec<String>| client::post(&sid, &packets.join(SEPARATOR));
+        let request = |packets: &Vec<String>| client::post(&sid, &packets.join(SEPARATOR));
         Ok(Self {
             get: Connection::new(get)?,
-            post: Connection::new(Client::connect(server.address)?)?,
-            poll: client::get(Some(&sid)),
-            posts: messages.iter().map(post).collect(),
+            post: Connection::new(post)?,
+            poll,
+            posts: messages.iter().map(request).collect(),
             messages,
             sid,
             fixed: server.peer.speaks == Speaks::FixedPolling,
-            pinged: false,
+            pinged,
             turn: 0,
             echoed: 0,
             left: 0,

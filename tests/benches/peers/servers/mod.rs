@@ -8,6 +8,9 @@ mod fastwebsockets;
 mod faulty;
 mod hub;
 mod hyper;
+mod socketio;
+mod socketio_hub;
+mod socketioxide;
 mod tokio_tcp;
 mod tokio_tungstenite;
 
@@ -27,8 +30,10 @@ pub(crate) struct Peer {
     pub(crate) speaks: Speaks,
     /// Runs the server as an echo; returns only if it fails.
     pub(crate) serve: Serve,
-    /// The same, but each message goes to all sessions.
+    /// The same, but each message goes to all sessions. Events of Socket.IO say so themselves.
     pub(crate) broadcast: Option<Serve>,
+    /// Answers to messages of one connection come in any order.
+    pub(crate) disorders: bool,
 }
 
 impl Peer {
@@ -49,12 +54,21 @@ pub(crate) type Serve = fn(Ready) -> Result<()>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
     EngineIo,
+    /// Socket.IO on top: `echo` and `echo_bin` come back, `ack` is acknowledged, `broadcast` goes to all.
+    SocketIo,
     /// WebSocket without Engine.IO: no open packet, and an upgrade is nothing that it knows.
     WebSocket,
     /// Every byte comes back as it went.
     Bytes,
     /// The polling exchanges of Engine.IO with fixed answers of the right length.
     FixedPolling,
+}
+
+impl Speaks {
+    /// Whether there are sessions of Engine.IO, which begin with an open packet.
+    pub(crate) fn has_sessions(self) -> bool {
+        matches!(self, Self::EngineIo | Self::SocketIo)
+    }
 }
 
 /// Where a server says at which address it listens.
@@ -67,6 +81,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: |ready| on_tokio(engineioxide::serve(ready)),
         broadcast: Some(|ready| on_tokio(engineioxide::broadcast(ready))),
+        disorders: false,
     },
     Peer {
         name: "enginewire",
@@ -74,6 +89,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: enginewire::tokio,
         broadcast: Some(enginewire::tokio_broadcast),
+        disorders: false,
     },
     Peer {
         name: "enginewire-handler",
@@ -81,6 +97,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: enginewire::tokio_handler,
         broadcast: Some(enginewire::tokio_handler_broadcast),
+        disorders: false,
     },
     Peer {
         name: "enginewire-smol",
@@ -88,6 +105,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: enginewire::smol,
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "enginewire-async-std",
@@ -95,6 +113,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: enginewire::async_std,
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "hub",
@@ -102,6 +121,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: hub::epoll,
         broadcast: Some(hub::epoll_broadcast),
+        disorders: false,
     },
     #[cfg(target_os = "linux")]
     Peer {
@@ -110,6 +130,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: hub::io_uring,
         broadcast: Some(hub::io_uring_broadcast),
+        disorders: false,
     },
     Peer {
         name: "tokio-tungstenite",
@@ -117,6 +138,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::WebSocket,
         serve: |ready| on_tokio(tokio_tungstenite::serve(ready)),
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "fastwebsockets",
@@ -124,6 +146,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::WebSocket,
         serve: |ready| on_tokio(fastwebsockets::serve(ready)),
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "tokio-tcp",
@@ -131,6 +154,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(tokio_tcp::serve(ready)),
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "hyper",
@@ -138,6 +162,7 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::FixedPolling,
         serve: |ready| on_tokio(hyper::serve(ready)),
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "epoll",
@@ -145,17 +170,51 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: epoll::serve,
         broadcast: Some(epoll::broadcast),
+        disorders: false,
+    },
+    Peer {
+        name: "socketioxide",
+        what: "socketioxide 0.18 on axum and tokio: the measure of all that speak Socket.IO",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketioxide::serve(ready)),
+        broadcast: None,
+        disorders: true,
+    },
+    Peer {
+        name: "enginewire-sio",
+        what: "ours, on tokio, a task for the events of each socket",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::stream(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "enginewire-routes",
+        what: "ours, on tokio, with a table of handlers",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::handlers(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "hub-sio",
+        what: "ours, as one value in an event loop on epoll",
+        speaks: Speaks::SocketIo,
+        serve: socketio_hub::serve,
+        broadcast: None,
+        disorders: false,
     },
 ];
 
 /// Servers that are wrong, to see that the load generator notices.
-pub(crate) const FAULTY: &[Peer] = &[
+const FAULTY: &[Peer] = &[
     Peer {
         name: "corrupts",
         what: "changes one byte",
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(faulty::corrupts(ready)),
         broadcast: None,
+        disorders: false,
     },
     Peer {
         name: "loses",
@@ -163,6 +222,23 @@ pub(crate) const FAULTY: &[Peer] = &[
         speaks: Speaks::Bytes,
         serve: |ready| on_tokio(faulty::loses(ready)),
         broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "misnames",
+        what: "sends another event",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::misnames(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "refuses",
+        what: "refuses the namespace",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::refuses(ready)),
+        broadcast: None,
+        disorders: false,
     },
 ];
 
