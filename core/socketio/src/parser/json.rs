@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     packet::{AckId, Packet, PacketData},
-    payload::{Args, EncodeError, Payload, Shape, check_placeholders, validate_json},
+    payload::{Args, EncodeError, Payload, Shape, validate_json},
 };
 
 /// Puts packets and their attachments together.
@@ -74,34 +74,34 @@ fn packet(text: Text, head: Head, attachments: Vec<Bytes>) -> Result<Packet, Pac
         "" => None,
         json => Some(validate_json(json).map_err(|error| PacketError::Syntax(error.to_string()))?),
     };
-    if !attachments.is_empty() && !check_placeholders(json, attachments.len()) {
-        return Err(PacketError::UnknownAttachment);
-    }
     let namespace = match &head.namespace {
         range if range.len() <= 1 => Text::from_static("/"),
         range => text.slice(range.clone()),
     };
-    let payload = || Payload::from_json(text, head.payload, attachments);
+    let payload = || {
+        let payload = Payload::from_checked_json(text, head.payload, attachments);
+        payload.ok_or(PacketError::UnknownAttachment)
+    };
     // The reference takes events and acknowledgements without a payload for those without arguments.
     let data = match (head.kind, shape) {
         (Kind::Connect, None) => PacketData::Connect(None),
-        (Kind::Connect, Some(Shape::Object)) => PacketData::Connect(Some(payload())),
+        (Kind::Connect, Some(Shape::Object)) => PacketData::Connect(Some(payload()?)),
         (Kind::Disconnect, None) => PacketData::Disconnect,
         (Kind::Event | Kind::BinaryEvent, None) => {
             PacketData::Event { ack: head.ack, args: Args::empty() }
         }
         (Kind::Event | Kind::BinaryEvent, Some(Shape::Array)) => {
-            let args = Args::from_payload(payload());
+            let args = Args::from_payload(payload()?);
             check_name(&args)?;
             PacketData::Event { ack: head.ack, args }
         }
         (Kind::Ack | Kind::BinaryAck, None | Some(Shape::Array)) => {
             let id = head.ack.ok_or(PacketError::InvalidAckId)?;
-            let args = if shape.is_some() { Args::from_payload(payload()) } else { Args::empty() };
+            let args = if shape.is_some() { Args::from_payload(payload()?) } else { Args::empty() };
             PacketData::Ack { id, args }
         }
         (Kind::ConnectError, Some(Shape::Object | Shape::String)) => {
-            PacketData::ConnectError(payload())
+            PacketData::ConnectError(payload()?)
         }
         _ => return Err(PacketError::InvalidPayload),
     };

@@ -10,10 +10,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Args, Attachment, DecodeError, EncodeError, EventError, Payload, Repr,
+    Args, Attachment, DecodeError, EncodeError, EventError, Payload, Placeholders, Repr,
     arguments::{ArgumentsReader, JsonArguments, ValueArguments},
     encode::{write_args, write_event},
-    placeholders,
     reader::Reader,
     scan, string, typed_event,
     value::{Leaves, Number, Value},
@@ -93,13 +92,19 @@ impl Args {
 
     /// Returns whether there are no arguments, nor a name.
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        match self.iter().0 {
+            Elements::Json(elements) => elements.is_empty(),
+            Elements::Values(elements) => elements.as_slice().is_empty(),
+        }
     }
 
     /// Returns the name of an event: the first argument, a string or a number.
     ///
     /// It is borrowed if it has no escapes. `None` if there is no name.
     pub fn name(&self) -> Option<Cow<'_, str>> {
+        if let Some(name) = self.0.as_json().and_then(scan::plain_name) {
+            return Some(Cow::Borrowed(name));
+        }
         match self.iter().next()? {
             Argument::Json(json) => match json.strip_prefix('"') {
                 Some(rest) => {
@@ -162,9 +167,9 @@ impl Args {
     /// If an argument is missing or does not have the type. Add the event's name with [`DecodeError::with_event`].
     pub fn decode<'de, T: Deserialize<'de>>(&'de self, skip: usize) -> Result<T, DecodeError> {
         match &self.0.0 {
-            Repr::Json { message, start, attachments } => {
+            Repr::Json { message, start, attachments, only } => {
                 let json = &message[*start..];
-                let placeholders = placeholders(json, attachments)?;
+                let placeholders = Placeholders::find(json, attachments, *only)?;
                 let reader = Reader::new(json, &placeholders, attachments.as_slice());
                 T::deserialize(ArgumentsReader(JsonArguments::new(reader, skip)?))
             }
@@ -192,9 +197,10 @@ impl Args {
     ) -> Result<E, EventError> {
         let malformed = |error| EventError::Malformed { event: (), error };
         match &self.0.0 {
-            Repr::Json { message, start, attachments } => {
+            Repr::Json { message, start, attachments, only } => {
                 let json = &message[*start..];
-                let placeholders = placeholders(json, attachments).map_err(malformed)?;
+                let placeholders =
+                    Placeholders::find(json, attachments, *only).map_err(malformed)?;
                 let reader = Reader::new(json, &placeholders, attachments.as_slice());
                 typed_event::read(name, JsonArguments::new(reader, 1).map_err(malformed)?)
             }

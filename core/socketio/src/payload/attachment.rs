@@ -37,7 +37,7 @@ impl Attachment {
 impl Serialize for Attachment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut placeholder = serializer.serialize_struct(NAME, 2)?;
-        placeholder.serialize_field("_placeholder", &true)?;
+        placeholder.serialize_field(PLACEHOLDER, &true)?;
         placeholder.serialize_field(NUMBER, &self.0)?;
         placeholder.end()
     }
@@ -45,7 +45,7 @@ impl Serialize for Attachment {
 
 impl<'de> Deserialize<'de> for Attachment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(NAME, &["_placeholder", NUMBER], NumberVisitor)
+        deserializer.deserialize_struct(NAME, &[PLACEHOLDER, NUMBER], NumberVisitor)
     }
 }
 
@@ -66,5 +66,7 @@ impl Visitor<'_> for NumberVisitor {
 
 /// By which our serializers and deserializers recognize an [`Attachment`].
 pub(super) const NAME: &str = "$enginewire::Attachment";
+/// The member by which a placeholder is one.
+pub(super) const PLACEHOLDER: &str = "_placeholder";
 /// The member of the placeholder that has the number.
 pub(super) const NUMBER: &str = "num";

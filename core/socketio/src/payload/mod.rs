@@ -40,6 +40,7 @@ mod value;
 mod writer;
 
 use alloc::{sync::Arc, vec::Vec};
+use core::{num::NonZeroU32, ops::Deref};
 
 use bytes::Bytes;
 use enginewire::Text;
@@ -72,7 +73,9 @@ pub struct Payload(Repr);
 #[derive(Clone, Debug)]
 enum Repr {
     /// Valid JSON, from the byte `start` of `message` to its end. Placeholders in it stand for `attachments`.
-    Json { message: Text, start: usize, attachments: Attachments },
+    ///
+    /// `only` is where the only one stands, if there is one, and it was looked for.
+    Json { message: Text, start: usize, attachments: Attachments, only: Option<Only> },
     /// Of a parser that has values of its own. The `attachments` are its binary data, in the order of writing.
     Value { value: Arc<Value>, attachments: Attachments },
 }
@@ -110,7 +113,25 @@ impl Payload {
     /// If `start` is past the end or not at the start of a character.
     pub fn from_json(message: Text, start: usize, attachments: Vec<Bytes>) -> Self {
         assert!(message.is_char_boundary(start), "{start} is not a character boundary");
-        Self(Repr::Json { message, start, attachments: attachments.into() })
+        Self(Repr::Json { message, start, attachments: attachments.into(), only: None })
+    }
+
+    /// Takes valid JSON as [`from_json`](Self::from_json) does. `None` if a placeholder stands for no attachment.
+    ///
+    /// Without attachments nothing is a placeholder.
+    pub(crate) fn from_checked_json(
+        message: Text,
+        start: usize,
+        attachments: Vec<Bytes>,
+    ) -> Option<Self> {
+        let mut payload = Self::from_json(message, start, attachments);
+        if let Repr::Json { message, attachments, only, .. } = &mut payload.0
+            && !matches!(attachments, Attachments::None)
+        {
+            let all = scan::placeholders(&message[start..], attachments.as_slice().len())?;
+            *only = Only::of(&all);
+        }
+        Some(payload)
     }
 
     /// Takes a value, for parsers of other formats than JSON.
@@ -163,9 +184,9 @@ impl Payload {
     /// If the payload does not have the type.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
         match &self.0 {
-            Repr::Json { message, start, attachments } => {
+            Repr::Json { message, start, attachments, only } => {
                 let json = &message[*start..];
-                let placeholders = placeholders(json, attachments)?;
+                let placeholders = Placeholders::find(json, attachments, *only)?;
                 T::deserialize(&mut Reader::new(json, &placeholders, attachments.as_slice()))
             }
             Repr::Value { value, .. } => {
@@ -181,9 +202,9 @@ impl Payload {
     /// If it is JSON that is nested too deeply, or has a number or a surrogate that values cannot have.
     pub fn to_value(&self) -> Result<Value, DecodeError> {
         match &self.0 {
-            Repr::Json { message, start, attachments } => {
+            Repr::Json { message, start, attachments, only } => {
                 let json = &message[*start..];
-                let placeholders = placeholders(json, attachments)?;
+                let placeholders = Placeholders::find(json, attachments, *only)?;
                 Reader::new(json, &placeholders, attachments.as_slice()).value()
             }
             Repr::Value { value, .. } => Ok((**value).clone()),
@@ -204,7 +225,7 @@ impl Payload {
     ) -> Result<(), EncodeError> {
         debug_assert!(attachments.is_empty(), "the numbers in the payload begin with 0");
         match &self.0 {
-            Repr::Json { message, start, attachments: own } => {
+            Repr::Json { message, start, attachments: own, .. } => {
                 out.extend_from_slice(&message.as_bytes()[*start..]);
                 attachments.extend_from_slice(own.as_slice());
                 Ok(())
@@ -231,12 +252,65 @@ impl Payload {
     }
 }
 
+/// Where the only placeholder of a text stands, which is that of the first attachment.
+///
+/// Kept small, since it is moved with each event.
+#[derive(Clone, Copy, Debug)]
+struct Only {
+    start: u32,
+    /// Behind its brace.
+    end: NonZeroU32,
+}
+
+impl Only {
+    fn of(placeholders: &[Placeholder]) -> Option<Self> {
+        match *placeholders {
+            [Placeholder { start, end, number: 0 }] => {
+                let end = u32::try_from(end).ok().and_then(NonZeroU32::new)?;
+                Some(Self { start: start.try_into().ok()?, end })
+            }
+            _ => None,
+        }
+    }
+
+    fn placeholder(self) -> Placeholder {
+        let Self { start, end } = self;
+        Placeholder { start: start as usize, end: end.get() as usize, number: 0 }
+    }
+}
+
 /// The placeholders in received JSON, of which there are none without attachments.
-fn placeholders(json: &str, attachments: &Attachments) -> Result<Vec<Placeholder>, DecodeError> {
-    match attachments.as_slice() {
-        [] => Ok(Vec::new()),
-        all => scan::placeholders(json, all.len())
-            .ok_or_else(|| DecodeError::new("a placeholder stands for no attachment")),
+enum Placeholders {
+    None,
+    One([Placeholder; 1]),
+    Many(Vec<Placeholder>),
+}
+
+impl Placeholders {
+    fn find(
+        json: &str,
+        attachments: &Attachments,
+        only: Option<Only>,
+    ) -> Result<Self, DecodeError> {
+        match (attachments.as_slice(), only) {
+            ([], _) => Ok(Self::None),
+            (_, Some(only)) => Ok(Self::One([only.placeholder()])),
+            (all, None) => scan::placeholders(json, all.len())
+                .map(Self::Many)
+                .ok_or_else(|| DecodeError::new("a placeholder stands for no attachment")),
+        }
+    }
+}
+
+impl Deref for Placeholders {
+    type Target = [Placeholder];
+
+    fn deref(&self) -> &[Placeholder] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => one,
+            Self::Many(all) => all,
+        }
     }
 }
 

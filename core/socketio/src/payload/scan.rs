@@ -63,18 +63,21 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
     // Objects that are open. An array is a number in the object around it, which bounds the
     // memory by the size of the text.
     let mut open: Vec<Object> = Vec::new();
+    // That around `at`. At the top there is one that nobody asks about.
     let mut object = Object::default();
+    let mut is_inside = false;
     let mut at = skip_space(text, 0);
     while let Some(&byte) = text.get(at) {
         let start = at;
         match byte {
             b'{' => {
                 object.member(Member::Other);
-                let found = found.len();
-                open.push(core::mem::replace(
-                    &mut object,
-                    Object { start, found, ..Object::default() },
-                ));
+                let inner = Object { start, found: found.len(), ..Object::default() };
+                let outer = core::mem::replace(&mut object, inner);
+                // Most are not inside of another, and need no memory.
+                if core::mem::replace(&mut is_inside, true) {
+                    open.push(outer);
+                }
                 at += 1;
             }
             b'}' => {
@@ -85,7 +88,9 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
                     let number = object.number as usize;
                     found.push(Placeholder { start: object.start, end: at, number });
                 }
-                object = open.pop().unwrap_or_default();
+                let outer = open.pop();
+                is_inside = outer.is_some();
+                object = outer.unwrap_or_default();
             }
             b'[' => {
                 object.member(Member::Other);
@@ -109,10 +114,7 @@ pub(super) fn placeholders(json: &str, attachments: usize) -> Option<Vec<Placeho
             b',' | b':' | b' ' | b'\n' | b'\r' | b'\t' => at += 1,
             _ => {
                 at = scalar_end(text, at);
-                object.member(match &json[start..at] {
-                    "true" => Member::True,
-                    other => other.parse().map_or(Member::Other, Member::Number),
-                });
+                object.member(Member::Scalar(&json[start..at]));
             }
         }
     }
@@ -147,24 +149,24 @@ enum Key {
     Other,
 }
 
-enum Member {
-    True,
-    Number(f64),
+enum Member<'a> {
+    /// A number or a word.
+    Scalar(&'a str),
     Other,
 }
 
 impl Object {
     /// Of two members with the same key the last counts.
-    fn member(&mut self, value: Member) {
+    fn member(&mut self, value: Member<'_>) {
         if self.arrays > 0 {
             return;
         }
         match self.key {
-            Key::Placeholder => self.is_placeholder = matches!(value, Member::True),
+            Key::Placeholder => self.is_placeholder = matches!(value, Member::Scalar("true")),
             Key::Number => {
                 self.number = match value {
-                    Member::Number(number) => index(number),
-                    _ => NO_NUMBER,
+                    Member::Scalar(text) => index(text),
+                    Member::Other => NO_NUMBER,
                 }
             }
             Key::Other => {}
@@ -193,7 +195,11 @@ impl Key {
 }
 
 /// The number as an index, as `buffers[num]` takes it in JavaScript: `1.0`, `1e0` and `-0` are integers.
-fn index(number: f64) -> u32 {
+fn index(text: &str) -> u32 {
+    if let [digit @ b'0'..=b'9'] = text.as_bytes() {
+        return u32::from(digit - b'0');
+    }
+    let Ok(number) = text.parse::<f64>() else { return NO_NUMBER };
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -220,6 +226,21 @@ impl<'a> Elements<'a> {
         let is_array = text.as_bytes().get(start) == Some(&b'[');
         Self { text, at: if is_array { start + 1 } else { text.len() } }
     }
+}
+
+impl Elements<'_> {
+    /// Returns whether none is left.
+    pub(super) fn is_empty(&self) -> bool {
+        let text = self.text.as_bytes();
+        matches!(text.get(skip_space(text, self.at)), None | Some(b']'))
+    }
+}
+
+/// The first element of an array, if it is a string that is written as most are: at once, without escapes.
+pub(super) fn plain_name(json: &str) -> Option<&str> {
+    let rest = json.strip_prefix("[\"")?;
+    let end = string::plain_end(rest.as_bytes(), 0);
+    if rest.as_bytes().get(end) == Some(&b'"') { rest.get(..end) } else { None }
 }
 
 impl<'a> Iterator for Elements<'a> {

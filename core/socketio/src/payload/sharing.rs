@@ -12,7 +12,7 @@ static EMPTY_OBJECT: Payload = constant("{}");
 
 const fn constant(json: &'static str) -> Payload {
     let message = Text::from_static(json);
-    Payload(Repr::Json { message, start: 0, attachments: Attachments::None })
+    Payload(Repr::Json { message, start: 0, attachments: Attachments::None, only: None })
 }
 
 impl Payload {
@@ -46,7 +46,7 @@ impl Args {
     /// Such events are the same on their way to a server and from it.
     pub(crate) fn as_message(&self) -> Option<&Text> {
         match &self.0.0 {
-            Repr::Json { message, start: 1, attachments: Attachments::None }
+            Repr::Json { message, start: 1, attachments: Attachments::None, .. }
                 if message.starts_with('2') =>
             {
                 Some(message)

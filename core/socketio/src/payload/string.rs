@@ -9,6 +9,18 @@ use alloc::{string::String, vec::Vec};
 pub(super) fn plain_end(text: &[u8], start: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let mut at = start;
+    // A loop of fixed length without a way out is a few instructions where there are wide registers.
+    #[cfg(any(target_feature = "sse2", target_feature = "neon"))]
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let found = chunk.iter().fold(0, |found, &byte| {
+            let least = (byte ^ b'"').min(byte ^ b'\\').min(byte & !0x1f);
+            found | u8::from(least == 0)
+        });
+        if found != 0 {
+            break;
+        }
+        at += chunk.len();
+    }
     // Eight bytes at a time. A borrow may mark bytes above the first one that is meant, never below.
     while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);
@@ -139,4 +151,34 @@ fn unit_of_escape(bytes: &[u8], at: usize) -> Option<u32> {
 fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at + 2..at + 6)?;
     digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    #[test]
+    fn plain_end_is_the_first_special_byte_wherever_it_stands() {
+        // More than two of the widest steps, and a text that ends anywhere in them.
+        for length in 0..70 {
+            let mut text = vec![b'x'; length];
+            assert_eq!(plain_end(&text, 0), length);
+            for at in 0..length {
+                for byte in [b'"', b'\\', 0, 0x1f, b'\n'] {
+                    text[at] = byte;
+                    for start in [0, at / 2, at] {
+                        assert_eq!(plain_end(&text, start), at, "{byte} in {length} from {start}");
+                    }
+                    assert_eq!(plain_end(&text, at + 1), length);
+                }
+                for byte in [0x20, b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff] {
+                    text[at] = byte;
+                    assert_eq!(plain_end(&text, 0), length, "{byte} at {at} of {length}");
+                }
+                text[at] = b'x';
+            }
+        }
+    }
 }

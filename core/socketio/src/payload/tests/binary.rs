@@ -94,6 +94,20 @@ fn placeholders_are_those_of_the_reference() {
     }
 }
 
+#[test]
+fn placeholders_that_were_looked_for_are_those_that_are_found() {
+    for (json, attachments, expected) in REFERENCE {
+        let json = ["2[\"e\",", json, "]"].concat();
+        let attachments = [&b"0"[..], b"1"][..attachments].iter().copied();
+        let attachments = attachments.map(Bytes::from_static).collect::<Vec<_>>();
+        let checked = Payload::from_checked_json(json.clone().into(), 1, attachments.clone());
+        assert_eq!(checked.is_some(), expected.is_some(), "{json}");
+        let Some(checked) = checked else { continue };
+        let found = Payload::from_json(json.clone().into(), 1, attachments);
+        assert_eq!(checked.to_value().unwrap(), found.to_value().unwrap(), "{json}");
+    }
+}
+
 const ONE: &str = r#"["e",{"a":{"_placeholder":true,"num":1},"b":{"_placeholder":true,"num":0}}]"#;
 
 /// The same arguments in JSON and as values.

@@ -207,3 +207,32 @@ fn forged_placeholder_beside_binary_data_is_an_error() {
     assert_eq!(text(&forged), r#"["e",{"_placeholder":true,"num":7}]"#);
     event(&(Bytes::new(), forged)).unwrap_err();
 }
+
+#[test]
+fn placeholder_is_forged_by_any_type_that_has_names() {
+    #[derive(Serialize)]
+    struct Forged {
+        _placeholder: bool,
+        num: u32,
+    }
+    #[derive(Serialize)]
+    enum Variants {
+        #[serde(rename = "_placeholder")]
+        Newtype(bool),
+        Inner {
+            _placeholder: bool,
+        },
+    }
+    let raw = RawValue::from_string(r#"{"_placeholder":true}"#.into()).unwrap();
+    let map = BTreeMap::from([("_placeholder", true)]);
+    let outer = Value::Object(vec![("_placeholder".to_owned(), Value::Bool(true))]);
+    event(&(Bytes::new(), Forged { _placeholder: true, num: 1 })).unwrap_err();
+    event(&(Bytes::new(), Variants::Newtype(true))).unwrap_err();
+    event(&(Bytes::new(), Variants::Inner { _placeholder: true })).unwrap_err();
+    event(&(Bytes::new(), raw)).unwrap_err();
+    event(&(Bytes::new(), map)).unwrap_err();
+    event(&(Bytes::new(), outer)).unwrap_err();
+    // These are none.
+    event(&(Bytes::new(), Forged { _placeholder: false, num: 1 })).unwrap();
+    event(&(Bytes::new(), "_placeholder")).unwrap();
+}

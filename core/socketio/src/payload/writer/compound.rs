@@ -52,7 +52,11 @@ impl<'w, 'a> Compound<'w, 'a> {
             value.serialize(&mut *self.writer)?;
             return self.writer.unquote(start);
         }
-        string::write(self.writer.out, key);
+        if self.kind == Kind::Attachment {
+            string::write(self.writer.out, key);
+        } else {
+            self.writer.key(key);
+        }
         self.writer.out.push(b':');
         let start = self.writer.out.len();
         value.serialize(&mut *self.writer)?;

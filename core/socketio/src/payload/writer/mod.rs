@@ -20,13 +20,20 @@ pub(super) struct Writer<'a> {
     /// A comma goes before the next argument.
     comma: bool,
     arguments: usize,
+    /// Something of the application may look like a placeholder.
+    imitates: bool,
 }
 
 type Result<T> = core::result::Result<T, EncodeError>;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>, attachments: &'a mut Vec<Bytes>) -> Self {
-        Self { out, attachments, comma: false, arguments: 0 }
+        Self { out, attachments, comma: false, arguments: 0, imitates: false }
+    }
+
+    /// Returns whether something of the application may look like a placeholder.
+    pub(super) fn imitates(&self) -> bool {
+        self.imitates
     }
 
     /// The argument that was begun last, if one was.
@@ -54,8 +61,13 @@ impl<'a> Writer<'a> {
     /// `{"variant":`
     fn variant(&mut self, variant: &str) {
         self.out.push(b'{');
-        string::write(self.out, variant);
+        self.key(variant);
         self.out.push(b':');
+    }
+
+    fn key(&mut self, key: &str) {
+        self.imitates |= key == attachment::PLACEHOLDER;
+        string::write(self.out, key);
     }
 
     fn placeholder(&mut self, bytes: Bytes) -> Result<()> {
@@ -76,6 +88,7 @@ impl<'a> Writer<'a> {
 
     /// Takes a JSON string that stands from `start` on out of its quotes and escapes.
     fn unquote(&mut self, start: usize) -> Result<()> {
+        self.imitates = true;
         let quoted = core::str::from_utf8(&self.out[start..]).unwrap_or_default();
         let content = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let mut text = alloc::string::String::new();
@@ -303,7 +316,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
 
 impl KeySink for &mut Writer<'_> {
     fn write_key(self, key: &str) {
-        string::write(self.out, key);
+        self.key(key);
     }
 }
 
