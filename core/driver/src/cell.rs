@@ -237,6 +237,23 @@ impl SessionCell {
         result
     }
 
+    /// Calls `f`, which takes something of the layer or waits for it, as [`with_layer`](Self::with_layer) does.
+    ///
+    /// `f` needs no time, and nothing of it is for other tasks unless the session was throttled.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn take_from_layer<L: Layer, T>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&mut L, &mut LayerContext<'_>) -> T,
+    ) -> Option<T> {
+        let mut guard = self.lock();
+        let Guard { inner, wakes, settled, .. } = &mut guard;
+        // Otherwise the peer may have to be read again.
+        *settled = inner.entry.session().is_receiving();
+        let (result, notified) = inner.entry.with_layer(wakes, f);
+        guard.notify(notified);
+        result
+    }
+
     /// Has the task that polls woken when the layer notifies, or the session ends.
     pub(crate) fn wait_for_layer(self: &Arc<Self>, cx: &Context<'_>) {
         lock(&self.inner).waiters.receive(cx);

@@ -274,17 +274,21 @@ impl<D> Socket<D> {
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let shared = &self.handle.shared;
-        let polled =
-            shared.with(|layer, lcx| match layer.connection.take_event(shared.slot, lcx.session) {
-                Some(event) => Poll::Ready(Some(event)),
-                None if shared.reason.get().is_some() => Poll::Ready(None),
-                None => {
-                    layer.wait_for_event(shared.slot, cx);
-                    Poll::Pending
-                }
-            });
-        let event = std::task::ready!(polled.unwrap_or(Poll::Ready(None)));
-        Poll::Ready(event.map(|event| Event::new(event, Arc::clone(shared))))
+        // An event is large: it is moved out of the queue to here, and not through results.
+        let mut event = None;
+        let waits = shared.cell.take_from_layer(|layer: &mut SocketIoLayer, lcx| {
+            event = layer.connection.take_event(shared.slot, lcx.session);
+            let waits = event.is_none() && shared.reason.get().is_none();
+            if waits {
+                layer.wait_for_event(shared.slot, cx);
+            }
+            waits
+        });
+        match event {
+            Some(event) => Poll::Ready(Some(Event::new(event, Arc::clone(shared)))),
+            None if waits == Some(true) => Poll::Pending,
+            None => Poll::Ready(None),
+        }
     }
 }
 
