@@ -8,6 +8,7 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     backtrace::Backtrace,
     cell::Cell,
+    future::Future,
     hint::black_box,
     net::SocketAddr,
     sync::{
@@ -26,7 +27,7 @@ use enginewire::{
 use enginewire_tests::client::Client;
 use enginewire_tokio::{
     ServerBuilder, Socket, Tokio,
-    socketio::{self, Io},
+    socketio::{self, Data, Io, Routes, SocketRef, State},
 };
 use tokio::task::JoinSet;
 
@@ -85,12 +86,22 @@ fn event_of_a_kibibyte_costs_two_allocations() {
 }
 
 #[test]
+fn broadcast_costs_nothing_per_recipient() {
+    let [(few, few_bytes), (many, many_bytes)] = [1, 64].map(cost_of_broadcasts);
+    // Not even one allocation more for 63 recipients more, nor one copy of the text.
+    assert!(few >= BROADCASTS && many < few + BROADCASTS, "{few} and {many} allocations");
+    let more = many_bytes.saturating_sub(few_bytes);
+    assert!(more < 1024 * BROADCASTS, "{few_bytes} and {many_bytes} bytes");
+}
+
+#[test]
 fn a_session_that_says_nothing_costs_little() {
-    let limits: [(&str, Server, &Speech, _); 4] = [
+    let limits: [(&str, Server, &Speech, _); 5] = [
         ("tokio", on_tokio, &MESSAGE, 3200),
         ("tokio with a handler", on_tokio_with_a_handler, &MESSAGE, 3200),
         ("hub", on_a_hub, &MESSAGE, 2560),
         ("Socket.IO on tokio", on_socketio, &EVENT, 5120),
+        ("Socket.IO with handlers", on_socketio_with_handlers, &EVENT, 5120),
     ];
     for (name, server, speech, limit) in limits {
         let each = heap_of_a_session(server, speech);
@@ -154,6 +165,30 @@ fn spend(
     drop(clients);
     server.join().unwrap();
     meter
+}
+
+/// Has one of so many sockets send events that go to all of them. What that cost a server that is warm: allocations,
+/// and their bytes.
+fn cost_of_broadcasts(recipients: usize) -> (usize, usize) {
+    let meter: &Meter = Box::leak(Box::default());
+    let (ready, address) = mpsc::channel();
+    let server = thread::spawn(move || on_socketio_to_all(meter, recipients, echo, ready));
+    let address = address.recv().unwrap();
+    let mut clients: Vec<_> = (0..recipients).map(|_| (EVENT.open)(address)).collect();
+    for broadcast in 0..2 * BROADCASTS {
+        if broadcast == BROADCASTS {
+            meter.counting.store(true, SeqCst);
+        }
+        let text = (EVENT.text)(broadcast);
+        clients[0].write(Client::frame(&text));
+        for client in &mut clients {
+            assert_eq!(client.text(), text);
+        }
+    }
+    meter.counting.store(false, SeqCst);
+    drop(clients);
+    server.join().unwrap();
+    (meter.allocations.load(SeqCst), meter.bytes.load(SeqCst))
 }
 
 /// Bytes of the server's heap that one more WebSocket session takes, which has said nothing yet.
@@ -279,6 +314,72 @@ fn on_socketio(
     _: Application,
     ready: mpsc::Sender<SocketAddr>,
 ) {
+    run_socketio(meter, sessions, ready, |io, ended| {
+        let session = move |mut socket: socketio::Socket| {
+            let ended = ended.clone();
+            async move {
+                while let Some(event) = socket.recv().await {
+                    let text: &str = event.data().unwrap();
+                    socket.emit("echo", text).await.unwrap();
+                }
+                ended.send(()).unwrap();
+            }
+        };
+        let namespace = io.namespace("/");
+        async move { namespace.serve(session).await }
+    });
+}
+
+/// Each event goes to all sockets.
+fn on_socketio_to_all(
+    meter: &'static Meter,
+    sessions: usize,
+    _: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    run_socketio(meter, sessions, ready, |io, ended| {
+        let session = move |mut socket: socketio::Socket| {
+            let ended = ended.clone();
+            async move {
+                while let Some(event) = socket.recv().await {
+                    let text: &str = event.data().unwrap();
+                    socket.namespace().emit("echo", text).await.unwrap();
+                }
+                ended.send(()).unwrap();
+            }
+        };
+        let namespace = io.namespace("/");
+        async move { namespace.serve(session).await }
+    });
+}
+
+fn on_socketio_with_handlers(
+    meter: &'static Meter,
+    sessions: usize,
+    _: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    run_socketio(meter, sessions, ready, |io, ended| {
+        let routes = Routes::new()
+            .on("echo", async |socket: SocketRef, Data(text): Data<String>| {
+                socket.emit("echo", &text).await
+            })
+            .on_disconnect(async |State(ended): State<Ended>| ended.send(()).unwrap())
+            .with_state(ended);
+        io.mount("/", routes)
+    });
+}
+
+/// Told for each session that has ended.
+type Ended = tokio::sync::mpsc::UnboundedSender<()>;
+
+/// A server of Socket.IO that ends with the last of its sessions.
+fn run_socketio<F: Future<Output = ()> + Send + 'static>(
+    meter: &'static Meter,
+    sessions: usize,
+    ready: mpsc::Sender<SocketAddr>,
+    serve: impl FnOnce(&Io, Ended) -> F,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     METER.set(Some(meter));
     runtime.unwrap().block_on(async {
@@ -287,20 +388,7 @@ fn on_socketio(
         let builder = ServerBuilder::on(Tokio::default()).ping_interval(Duration::from_secs(3600));
         let builder = builder.socketio(&io).path("/engine.io/");
         let server = builder.bind("127.0.0.1:0").await.unwrap();
-        let namespace = io.namespace("/");
-        let serving = tokio::spawn(async move {
-            let session = move |mut socket: socketio::Socket| {
-                let ended = ended.clone();
-                async move {
-                    while let Some(event) = socket.recv().await {
-                        let text: &str = event.data().unwrap();
-                        socket.emit("echo", text).await.unwrap();
-                    }
-                    ended.send(()).unwrap();
-                }
-            };
-            namespace.serve(session).await;
-        });
+        let serving = tokio::spawn(serve(&io, ended));
         // The namespace is served from the first socket on.
         tokio::task::yield_now().await;
         ready.send(server.local_addr()).unwrap();
@@ -324,6 +412,8 @@ struct Meter {
     counting: AtomicBool,
     /// Allocations and reallocations while counting.
     allocations: AtomicUsize,
+    /// Their bytes.
+    bytes: AtomicUsize,
     /// Bytes allocated less bytes freed, counting or not.
     live: AtomicIsize,
     /// Where the first of them was.
@@ -366,6 +456,7 @@ impl Counting {
             return;
         }
         meter.allocations.fetch_add(1, SeqCst);
+        meter.bytes.fetch_add(bytes, SeqCst);
         // What the backtrace allocates is not the server's.
         METER.set(None);
         meter.first.get_or_init(Backtrace::force_capture);
@@ -406,6 +497,8 @@ unsafe impl GlobalAlloc for Counting {
 const WARM_UP: usize = 800;
 
 const MESSAGES: usize = 10_000;
+
+const BROADCASTS: usize = 200;
 
 /// Sessions over which the heap of one is averaged, the room included that lists have left after they
 /// have grown.

@@ -91,7 +91,11 @@ impl Host for Tokio {
         static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
             // So little stack that whoever lets a peer use it up is found out.
             let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.thread_stack_size(512 * 1024).enable_all().build().unwrap()
+            // And with one worker alone nothing could overtake anything.
+            let workers =
+                std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+            builder.worker_threads(workers).thread_stack_size(512 * 1024);
+            builder.enable_all().build().unwrap()
         });
         let _context = RUNTIME.enter();
         work()

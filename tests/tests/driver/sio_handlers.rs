@@ -126,7 +126,7 @@ fn events_of_a_socket_are_handled_in_order_however_long_each_takes<R: Host>() {
 }
 
 fn pipelined_events_are_handled_in_order_and_none_is_lost<R: Host>() {
-    const EVENTS: u32 = 2_000;
+    const EVENTS: u32 = 20_000;
     let handler = async |s: SocketRef, Data(n): Data<u32>| {
         turns(n % 3).await;
         s.emit("n", &n).await

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::Write as _,
+    io::{Read as _, Write as _},
     sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
@@ -43,6 +43,7 @@ on_every_runtime!(
     client_that_takes_its_place_does_so_in_each_namespace,
     data_of_sockets_that_never_come_back_may_do_anything_when_dropped,
     flood_is_handled_in_order,
+    long_flood_is_echoed_without_a_loss,
     namespace_that_nothing_accepts_gets_broadcasts,
     handle_without_data_is_one_of_any_socket,
     name_that_matches_a_pattern_is_authorized_as_such,
@@ -657,6 +658,37 @@ fn flood_is_handled_in_order<R: Host>() {
         assert_eq!(client.text(), format!(r#"42["n",{n}]"#));
     }
     flood.join().unwrap();
+}
+
+fn long_flood_is_echoed_without_a_loss<R: Host>() {
+    const EVENTS: u32 = 200_000;
+    let io = Io::new();
+    run::<R, _>(&io, "/", |mut socket| async move {
+        while let Some(event) = socket.recv().await {
+            handle(&socket, event).await;
+        }
+    });
+    // No ping comes between the echoes.
+    let server = serve::<R>(|builder| {
+        builder.socketio(&io).path("/engine.io/").ping_interval(Duration::from_secs(3600))
+    });
+    let client = connect(&server, "/");
+    let events = || (0..EVENTS).map(|n| format!(r#"42["n",{n}]"#));
+    let frames: Vec<u8> = events().flat_map(|event| Client::frame(&event)).collect();
+    // They are short: a frame from the server is an opcode, a length and the text.
+    let echo = |event: String| {
+        let head = [0x81, u8::try_from(event.len()).unwrap()];
+        [&head, event.as_bytes()].concat()
+    };
+    let expected: Vec<u8> = events().flat_map(echo).collect();
+    let mut echoes = vec![0; expected.len()];
+    thread::scope(|scope| {
+        let mut stream = client.stream();
+        scope.spawn(move || stream.write_all(&frames).unwrap());
+        client.stream().read_exact(&mut echoes).unwrap();
+    });
+    let differs = echoes.iter().zip(&expected).position(|(echo, expected)| echo != expected);
+    assert_eq!(differs, None, "the first byte that is another");
 }
 
 async fn handle(socket: &Socket, event: Event) {
