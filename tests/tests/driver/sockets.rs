@@ -56,8 +56,11 @@ pub(crate) fn serve_io<R: Host>(io: &Io) -> Server {
 }
 
 /// Runs `session` for the sockets of a namespace until the server closes.
-fn run<R: Host, F>(io: &Io, namespace: &str, session: impl Fn(Socket) -> F + Send + Sync + 'static)
-where
+pub(crate) fn run<R: Host, F>(
+    io: &Io,
+    namespace: &str,
+    session: impl Fn(Socket) -> F + Send + Sync + 'static,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
     let namespace = io.namespace(namespace);
@@ -72,7 +75,7 @@ pub(crate) fn connect(server: &Server, namespace: &str) -> Client {
 }
 
 /// Connects to one more namespace. Returns the id of the socket.
-fn join(client: &mut Client, namespace: &str) -> String {
+pub(crate) fn join(client: &mut Client, namespace: &str) -> String {
     let head = head(namespace);
     client.send(&format!("40{head}"));
     let text = client.text();
