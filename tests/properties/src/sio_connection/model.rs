@@ -10,7 +10,7 @@ use enginewire::{CloseReason, Encoded, Message, Revision, SendError, Time, TrySe
 use enginewire_socketio::{
     AckError, AckId, ConnectError, Connection, ConnectionConfig, ConnectionEvent, DisconnectReason,
     EmitError, Packet, PacketData, Session, Slot, SocketId,
-    parser::{Decoder, Encoder, Parser},
+    parser::{Decoder, Encoder, NamedEvent, Parser},
 };
 
 use crate::Reached;
@@ -448,8 +448,8 @@ impl Model {
         self.tokens += 1;
         let namespace = at.map_or("/", |at| &*self.sockets[at].namespace);
         let ack = id.map(|id| AckId(id.into()));
-        let event = Encoder::new().event(&Parser::Json, namespace, ack, "n", &self.tokens, vec![]);
-        let event = event.unwrap();
+        let event = NamedEvent::new("n", &self.tokens);
+        let event = Encoder::new().event(&Parser::Json, namespace, ack, &event).unwrap();
         let text = text(&event);
         (event, text)
     }

@@ -98,8 +98,10 @@ fn placeholders_are_those_of_the_reference() {
 fn placeholders_that_were_looked_for_are_those_that_are_found() {
     for (json, attachments, expected) in REFERENCE {
         let json = ["2[\"e\",", json, "]"].concat();
-        let attachments = [&b"0"[..], b"1"][..attachments].iter().copied();
-        let attachments = attachments.map(Bytes::from_static).collect::<Vec<_>>();
+        let attachments: Vec<_> = ["0", "1"][..attachments]
+            .iter()
+            .map(|text| Bytes::from_static(text.as_bytes()))
+            .collect();
         let checked = Payload::from_checked_json(json.clone().into(), 1, attachments.clone());
         assert_eq!(checked.is_some(), expected.is_some(), "{json}");
         let Some(checked) = checked else { continue };
