@@ -725,6 +725,8 @@ fn handle_without_data_is_one_of_any_socket<R: Host>() {
     assert_eq!((any.data(), any.id()), (&(), socket.id()));
     let of_broadcast = &named.broadcast().sockets()[0];
     assert_eq!(of_broadcast.data(), &());
+    assert_eq!(of_broadcast.downcast::<Name>().unwrap().data().0, "ada");
+    assert!(of_broadcast.downcast::<String>().is_none());
 }
 
 fn name_that_matches_a_pattern_is_authorized_as_such<R: Host>() {

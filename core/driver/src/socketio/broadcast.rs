@@ -154,7 +154,7 @@ impl Broadcast {
         NamedEvent::new(name, payload).with_attachments(mem::take(&mut self.attachments))
     }
 
-    /// Returns the sockets that are connected to this server.
+    /// Returns the sockets that are connected to this server. See [`SocketRef::downcast`] for their data.
     pub fn sockets(&self) -> Vec<SocketRef> {
         self.members().into_iter().map(SocketRef::of_any).collect()
     }

@@ -333,6 +333,13 @@ impl SocketRef {
     pub(super) const fn of_any(shared: Arc<SocketShared>) -> Self {
         Self { shared, data: PhantomData }
     }
+
+    /// Returns a handle that knows the socket's data. `None` if they are of another type.
+    ///
+    /// Handles of [`Broadcast::sockets`] know nothing of them.
+    pub fn downcast<D: Any + Send + Sync>(&self) -> Option<SocketRef<D>> {
+        SocketRef::new(Arc::clone(&self.shared))
+    }
 }
 
 impl<D> SocketRef<D> {
