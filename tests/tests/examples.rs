@@ -1,5 +1,5 @@
 //! The examples of the core, driven by the official client on each transport, or against the official
-//! server; those of the tokio crate by a raw client.
+//! server; those of the runtime crates by the official client of Socket.IO, or by a raw client.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -137,8 +137,8 @@ fn graceful_example_lets_its_clients_go_when_it_is_asked_to_end() {
 }
 
 #[test]
-fn auth_example_opens_sessions_of_known_users_only() {
-    let (_server, address) = listening("auth");
+fn engine_auth_example_opens_sessions_of_known_users_only() {
+    let (_server, address) = listening("engine_auth");
     let path = "/engine.io/?EIO=4&transport=polling";
     let mut client = Client::connect(address);
     for (query, message) in [("", "no token"), ("&token=x", "unknown token")] {
@@ -156,4 +156,49 @@ fn auth_example_opens_sessions_of_known_users_only() {
     assert_eq!(client.answer().status, 101);
     assert!(client.text().starts_with("0{"));
     assert_eq!(client.text(), "4hello, ada");
+}
+
+#[test]
+fn auth_example_knows_users_in_all_their_windows_and_kicks_them() {
+    talks("auth");
+}
+
+#[test]
+fn rooms_example_tells_members_who_comes_and_goes() {
+    talks("rooms");
+}
+
+#[test]
+fn binary_example_shares_files_as_they_were() {
+    talks("binary");
+}
+
+#[test]
+fn typed_example_draws_and_explains_what_it_does_not_know() {
+    talks("typed");
+}
+
+#[test]
+fn handlers_example_is_a_chat() {
+    talks("handlers");
+}
+
+/// Has an example of the tokio crate talk to official clients.
+fn talks(name: &str) {
+    let (_server, address) = listening(name);
+    succeed(script("examples.mjs").args([name, &format!("http://{address}")]));
+}
+
+#[test]
+fn chat_example_serves_its_page_and_the_events_of_the_official_one_on_each_runtime() {
+    for (package, name) in [
+        ("enginewire-tokio", "chat"),
+        ("enginewire-smol", "chat-smol"),
+        ("enginewire-async-std", "chat-async-std"),
+    ] {
+        let mut server = Running::start(example(package, name).arg("0"));
+        let line = server.line().expect("an address");
+        let url = line.strip_prefix("open ").expect("the example prints its address");
+        succeed(script("examples.mjs").args(["chat", url]));
+    }
 }
