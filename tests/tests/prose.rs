@@ -87,6 +87,8 @@ fn vague_first_words_and_long_first_sentences_are_found() {
     assert_eq!(violations(exported), [(1, "begins with `What`".to_owned())]);
     let module = "//! Nobody knows.\n\nuse std::io;\n";
     assert_eq!(violations(module), [(1, "begins with `Nobody`".to_owned())]);
+    let page = "//! Nobody knows.\n";
+    assert_eq!(violations(page), [(1, "begins with `Nobody`".to_owned())]);
 }
 
 #[test]
@@ -142,7 +144,8 @@ fn violations(source: &str) -> Vec<(usize, String)> {
     // The line that ends the public enum or trait around this one.
     let mut end: Option<String> = None;
     let mut exported = false;
-    for (number, line) in (1..).zip(source.lines()) {
+    // The docs of a module may be all that a file has: an empty line ends them.
+    for (number, line) in (1..).zip(source.lines().chain([""])) {
         if end.as_deref() == Some(line) {
             end = None;
         }
