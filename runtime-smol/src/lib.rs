@@ -1,4 +1,36 @@
-//! Engine.IO on smol: server and client, the transport under Socket.IO.
+//! Socket.IO and Engine.IO, the transport under it, on smol.
+//!
+//! A Socket.IO server: what one client says, all others hear.
+//!
+//! ```no_run
+//! use enginewire_smol::{ServerBuilder, socketio::{Io, Socket}};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     smol::block_on(async {
+//!         let io = Io::new();
+//!         let clients = io.namespace("/");
+//!         let server = ServerBuilder::new().socketio(&io).bind("127.0.0.1:3000").await?;
+//!         println!("http://{}", server.local_addr());
+//!         clients.serve(talk).await;
+//!         Ok(())
+//!     })
+//! }
+//!
+//! async fn talk(mut socket: Socket) {
+//!     while let Some(event) = socket.recv().await {
+//!         // As it came. Fails only if too many broadcasts wait to be delivered.
+//!         if let Err(error) = socket.broadcast().forward(&event).await {
+//!             eprintln!("{error}");
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! The [guide](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/) in the docs of `enginewire-tokio` has a
+//! recipe for each task; here only `main` and timers differ. [`socketio`] is the module of all that,
+//! [`Routes`](socketio::Routes) the same with handlers.
+//!
+//! An Engine.IO server, the channel alone:
 //!
 //! ```no_run
 //! use enginewire_smol::ServerBuilder;

@@ -1,4 +1,34 @@
-//! Engine.IO on tokio: server and client, the transport under Socket.IO.
+//! Socket.IO and Engine.IO, the transport under it, on tokio.
+//!
+//! A Socket.IO server: what one client says, all others hear.
+//!
+//! ```no_run
+//! use enginewire_tokio::{ServerBuilder, socketio::{Io, Socket}};
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let io = Io::new();
+//!     let clients = io.namespace("/");
+//!     let server = ServerBuilder::new().socketio(&io).bind("127.0.0.1:3000").await?;
+//!     println!("http://{}", server.local_addr());
+//!     clients.serve(talk).await;
+//!     Ok(())
+//! }
+//!
+//! async fn talk(mut socket: Socket) {
+//!     while let Some(event) = socket.recv().await {
+//!         // As it came. Fails only if too many broadcasts wait to be delivered.
+//!         if let Err(error) = socket.broadcast().forward(&event).await {
+//!             eprintln!("{error}");
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! The [guide] has a recipe for each task, and tables for those who come from Node.js or socketioxide.
+//! [`socketio`] is the module of all that, [`Routes`](socketio::Routes) the same with handlers.
+//!
+//! An Engine.IO server, the channel alone:
 //!
 //! ```no_run
 //! use enginewire_tokio::ServerBuilder;
@@ -46,6 +76,9 @@
 //! # Features
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+
+#[cfg(feature = "socketio")]
+pub mod guide;
 
 use std::{
     io,

@@ -24,7 +24,7 @@
 //!             }
 //!             "say" => {
 //!                 let Ok((room, text)) = event.data::<(String, String)>() else { continue };
-//!                 // An error means that this client is gone, of which `recv` tells next.
+//!                 // Fails only if too many broadcasts wait to be delivered.
 //!                 let _ = socket.to(room).emit("said", &text).await;
 //!             }
 //!             _ => {}
@@ -57,7 +57,8 @@
 //! }
 //! ```
 //!
-//! The crate for a runtime has these types under its own name: `enginewire_tokio::socketio`.
+//! The crate for a runtime has these types under its own name: `enginewire_tokio::socketio`. The
+//! [guide](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/) has a recipe for each task.
 
 mod acks;
 mod broadcast;

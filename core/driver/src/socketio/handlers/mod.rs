@@ -74,25 +74,9 @@
 //!
 //! A handler that panics disconnects its socket. Other sockets go on, also those of the same client.
 //!
-//! # Coming from socketioxide
-//!
-//! | socketioxide | here |
-//! |---|---|
-//! | `SocketIo`, `SocketRef<A>` | [`Io`](super::Io), [`SocketRef<D>`](super::SocketRef): no adapter in any signature |
-//! | `Data`, `TryData`, `State` | the same; a missing state does not compile |
-//! | `AckSender` | [`Ack`](super::Ack), or a returned [`Reply`] |
-//! | `Event` extractor | [`EventName`], or the [`Event`](super::Event) as it came |
-//! | `io.ns("/", \|s\| s.on(..))` | `io.mount("/", Routes::new().on(..))`, once and not for each socket |
-//! | `handler.with(middleware)` | [`Namespace::authorize`], which returns the data of the socket |
-//! | `s.extensions`, `Extension<T>` | [`SocketRef::data`](super::SocketRef::data) |
-//! | `s.req_parts()` | [`SocketRef::handshake`](super::SocketRef::handshake) |
-//! | `s.emit("x", &data).ok()` | `s.emit("x", &data).await?`, or `try_emit`, which does not wait |
-//! | `s.emit_with_ack::<_, T>(..)?.await` | `s.emit_with_ack::<T, _>(..).await` |
-//! | `io.dyn_ns("/p/{id}", ..)` | `io.namespaces("/p/{id}")?.mount(..)`, [`SocketRef::param`](super::SocketRef::param) |
-//! | `s.on_fallback` | [`Routes::fallback`] |
-//! | a `MessageHandler` of one's own | [`Routes::before`] |
-//! | `s.on_disconnect` | [`Routes::on_disconnect`], with the rooms still there |
-//! | a task for each event | one after the other, or [`concurrent`] |
+//! Tables for those who know another server are in the guide:
+//! [Coming from Node.js](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/from_nodejs/),
+//! [Coming from socketioxide](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/from_socketioxide/).
 //!
 //! [`Namespace::authorize`]: super::Namespace::authorize
 

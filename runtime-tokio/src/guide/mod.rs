@@ -1,0 +1,33 @@
+//! Guide to Socket.IO: recipes, and tables for those who know another server.
+//!
+//! - The [cookbook]: one short piece of code for each task.
+//! - [Coming from Node.js](from_nodejs): its API and ours, side by side.
+//! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.
+//!
+//! Whole programs are in `runtime-tokio/examples/` of the repository: `chat` with a page for the browser, `auth`,
+//! `rooms`, `binary`, `typed` and `handlers`. The README of this crate has a line about each.
+//!
+//! The guide holds on smol and async-std too. Their crates have the same modules; only `main` and timers differ.
+//!
+//! # Three ideas
+//!
+//! **A socket is a stream of events.** A [`Socket`] is one client in one namespace. Its events come in the order in which
+//! the client sent them. A task receives them in a loop, and state of a client is a variable of that task. When the loop
+//! ends, the client has left.
+//!
+//! **Sending waits.** `emit` completes when there is room for the event: a slow client costs no memory without end.
+//! Receiving waits as well: events that the task does not take are not read from the network, and TCP slows the client
+//! down.
+//!
+//! **Broadcasts do not wait.** They go through one order for all sockets of a namespace. A client that has no room for
+//! one is disconnected, see [`Overflow`].
+//!
+//! Functions in a table are the other way to write a server: see [`Routes`], and the recipes that use it.
+//!
+//! [`Socket`]: crate::socketio::Socket
+//! [`Overflow`]: crate::socketio::Overflow
+//! [`Routes`]: crate::socketio::Routes
+
+pub mod cookbook;
+pub mod from_nodejs;
+pub mod from_socketioxide;
