@@ -151,6 +151,39 @@
 //! waits for the tasks of sockets too, at most as long as
 //! [`shutdown_timeout`](crate::ServerBuilder::shutdown_timeout) says. Dropping the server loses what is queued.
 //!
+//! ## Deploy without all clients coming back at once
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use enginewire_tokio::{Server, socketio::{Namespace, Socket}};
+//! # async fn talk(_: Socket) {}
+//! # async fn asked_to_end() {}
+//! # async fn example(server: Server, clients: Namespace) {
+//! let end = async {
+//!     asked_to_end().await;
+//!     server.drain(Duration::from_secs(30)).await;
+//! };
+//! tokio::join!(end, clients.serve(talk));
+//! # }
+//! ```
+//!
+//! New sessions are refused with status 503 from the beginning, so that they go to another server. Those that are there
+//! are closed one after the other, evenly spread over the time. The example `graceful` does it at SIGTERM.
+//!
+//! ## Watch what is there and what is lost
+//!
+//! ```no_run
+//! # use enginewire_tokio::socketio::Io;
+//! # fn example(io: Io) {
+//! let stats = io.stats();
+//! println!("{} sockets, {} bytes wait for them", stats.sockets, stats.queued);
+//! println!("{} clients were too slow, {} acknowledgements too late", stats.overflows, stats.ack_timeouts);
+//! # }
+//! ```
+//!
+//! [`Namespace::stats`](crate::socketio::Namespace::stats) counts for one namespace, or for all of a pattern. It visits
+//! every socket: once a second is fine, once an event is not. The feature `tracing` tells of single sockets.
+//!
 //! ## Serve clients of Socket.IO 2.x
 //!
 //! ```no_run
@@ -223,6 +256,27 @@
 //!
 //! The compiler says which event is forgotten. To acknowledge events, or to borrow from them, call [`recv`](crate::socketio::Socket::recv)
 //! and [`Event::parse`].
+//!
+//! ## Say in one place what an event carries
+//!
+//! ```no_run
+//! use enginewire_tokio::socketio::{Asking, Named, Socket};
+//!
+//! const RENAME: Asking<String, bool> = Asking::new("rename");
+//! const RENAMED: Named<(String, String)> = Named::new("renamed");
+//!
+//! # async fn example(mut socket: Socket) {
+//! while let Some(mut event) = socket.recv().await {
+//!     if let Some(Ok(name)) = event.data_of(RENAME) {
+//!         let _ = socket.broadcast().emit(RENAMED, &("ada", &name)).await;
+//!         let _ = event.ack_for(RENAME).send(&true).await;
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! The constants are names wherever a name is taken, and another payload does not compile. A reserved name does not
+//! either. What is borrowed is taken for what is owned: `&str` for `String`.
 //!
 //! ## Handle events with functions in a table
 //!

@@ -55,7 +55,7 @@
 //! | `io.of((name, auth, next) => ..)` | [`Io::namespaces_by`] |
 //! | `io.use((socket, next) => ..)` | [`Namespace::authorize`] |
 //! | `next(new Error("no"))`, `error.data` | `Err(ConnectError::new("no").with_data(..))` |
-//! | `io.close()` | `server.close().await` |
+//! | `io.close()` | `server.close().await`, or `server.drain(over).await` |
 //! | `io.serverSideEmit(..)` | not there |
 //!
 //! # Sockets
@@ -111,8 +111,8 @@
 //! `try_emit` fails. Await it, or the event is not sent.
 //!
 //! **Broadcasts.** The event is sent when `emit` is called. Awaiting it tells when all recipients have it queued, not
-//! that they have received it; for that there are acknowledgements. It fails if 16 MiB of broadcasts wait. A client that has no room is disconnected, see
-//! [`Overflow`].
+//! that they have received it; for that there are acknowledgements. It fails if 16 MiB of broadcasts wait. A client that
+//! has no room is disconnected, see [`Overflow`].
 //!
 //! **Acknowledgements.** One that never comes never fails in Node.js, unless there is a `timeout`. Here it fails after
 //! 10 seconds, and at once when the client is gone. Of a broadcast, answers that came are kept with the ids of their
@@ -128,7 +128,8 @@
 //! **The end of a client.** Events that came before the end are still received; Node.js drops them. Rooms are known for
 //! as long as a handle is kept.
 //!
-//! **Closing.** `server.close()` sends what is queued and waits for the tasks of sockets.
+//! **Closing.** `server.close()` sends what is queued and waits for the tasks of sockets. `server.drain(over)` spreads
+//! that over a time.
 //!
 //! **Arguments.** A tuple or an array `[T; N]` is several arguments, a `Vec` is one. A `Vec<u8>` is an array of numbers:
 //! for a `Buffer` take `Bytes`. `undefined` at the end is an `Option`.
