@@ -20,6 +20,7 @@ pub mod session;
 pub mod sio_adapter;
 pub mod sio_cluster;
 pub mod sio_connection;
+pub mod sio_hub;
 pub mod sio_packets;
 pub mod sio_payloads;
 pub mod stream;

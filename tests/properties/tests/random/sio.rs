@@ -1,6 +1,6 @@
 //! Clients of Socket.IO that mostly do as they should, and members of a namespace that come and go.
 
-use enginewire_properties::{sio_adapter, sio_cluster, sio_connection};
+use enginewire_properties::{sio_adapter, sio_cluster, sio_connection, sio_hub};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{
@@ -107,6 +107,45 @@ fn nodes() -> impl Strategy<Value = Script> {
     vec(op, 20..100).prop_map(|ops| Script([&b"i0"[..], &ops.concat()].concat()))
 }
 
+/// Several clients of a hub, mostly connected to a few namespaces and in a few rooms.
+fn hubs() -> impl Strategy<Value = Script> {
+    let start = select(vec![MEMBERS, MEMBERS, MEMBERS, "oc00y0", "Oy0", ""]);
+    (options(HUB_OPTIONS), start, vec(hub_op(), 0..60)).prop_map(|(letters, start, ops)| {
+        Script([letters.as_bytes(), b":", start.as_bytes(), &ops.concat()].concat())
+    })
+}
+
+fn hub_op() -> BoxedStrategy<Vec<u8>> {
+    let n = || b'0'..b'5';
+    let few = || b'0'..b'3';
+    // None of the rooms as often as one of them.
+    let room = || b'0'..b'6';
+    let with = |letters: &'static [u8]| select(letters.to_vec());
+    let wild = (n(), packet()).prop_map(|(on, packet)| {
+        let mut script = vec![b'm', on];
+        line(&mut script, packet.as_bytes());
+        script
+    });
+    prop_oneof![
+        2 => with(b"oooO").prop_map(|letter| vec![letter]),
+        3 => (n(), few()).prop_map(|(on, namespace)| vec![b'c', on, namespace, b'y', b'0']),
+        8 => (with(b"iiI"), n(), b'0'..b'2').prop_map(|(letter, on, namespace)| vec![letter, on, namespace]),
+        4 => (with(b"ccLf"), n(), few()).prop_map(|(letter, on, namespace)| vec![letter, on, namespace]),
+        4 => (with(b"jjJ"), n(), few()).prop_map(|(letter, on, room)| vec![letter, on, room]),
+        9 => (with(b"sssvaaAAyx"), n()).prop_map(|(letter, on)| vec![letter, on]),
+        8 => (with(b"BBV"), few(), room(), room()).prop_map(|(letter, namespace, to, except)| vec![letter, namespace, to, except]),
+        3 => (n(), any::<u8>()).prop_map(|(on, millis)| vec![b'q', on, millis]),
+        2 => (few(), room(), room(), any::<u8>()).prop_map(|(namespace, to, except, millis)| vec![b'Q', namespace, to, except, millis]),
+        5 => (with(b"lkkkWWWpPPPPge"), n()).prop_map(|(letter, on)| vec![letter, on]),
+        3 => (n(), 0..80_u8).prop_map(|(on, room)| vec![b'w', on, room]),
+        2 => with(b"1EE").prop_map(|letter| vec![letter]),
+        2 => (with(b"++*"), any::<u8>()).prop_map(|(letter, k)| vec![letter, k]),
+        1 => wild,
+        1 => operation(HUB),
+    ]
+    .boxed()
+}
+
 proptest! {
     #![proptest_config(config(4000))]
 
@@ -124,6 +163,20 @@ proptest! {
     fn adapter_does_what_its_model_says(script in namespaces()) {
         sio_adapter::run(&script.0);
     }
+}
+
+proptest! {
+    #![proptest_config(config(2000))]
+
+    #[test]
+    fn hub_does_what_its_model_says(script in hubs()) {
+        sio_hub::run(&script.0);
+    }
+}
+
+#[test]
+fn most_scripts_exchange_over_a_hub() {
+    assert_worth(hubs(), sio_hub::run, [75, 40, 55, 0]);
 }
 
 #[test]
@@ -147,6 +200,35 @@ fn most_scripts_have_requests_answered() {
 const BOTH: &str = "m0\nEy0m0/a,\nEy0";
 
 const OPTIONS: &[(char, u8)] = &[('3', 6), ('n', 5), ('k', 5), ('a', 20), ('s', 40)];
+
+/// Three clients are connected, two of them to two namespaces, and in rooms.
+const MEMBERS: &str = "ooOc00c01c10c11y0y0y0y0y0j00j10j11j21";
+
+const HUB_OPTIONS: &[(char, u8)] = &[
+    ('r', 2),
+    ('A', 2),
+    ('3', 2),
+    ('u', 4),
+    ('S', 4),
+    ('Q', 4),
+    ('t', 5),
+    ('z', 6),
+    ('M', 8),
+    ('N', 8),
+    ('R', 8),
+    ('K', 8),
+];
+
+const HUB: &[(&str, &str)] = &[
+    ("oO1ECX", ""),
+    ("AelWkyxsvgadDpP", "n"),
+    ("cLiIjJf", "nn"),
+    ("wq", "nk"),
+    ("BV", "nnn"),
+    ("Q", "nnnk"),
+    ("mb", "nt"),
+    ("+*", "k"),
+];
 
 const CONNECTION: &[(&str, &str)] =
     &[("eEw!iT", ""), ("yYxsvrRdlf", "n"), ("qg", "nk"), ("mb", "t"), ("+*", "k"), ("cCAz", "")];
