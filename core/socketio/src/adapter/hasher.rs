@@ -9,6 +9,7 @@ use foldhash::{SharedSeed, quality::FoldHasher};
 ///
 /// The shared seeds are part of the key. With known ones a client could find names that cancel the other half: the
 /// hash multiplies words of the name that it has combined with these seeds.
+#[derive(Clone)]
 pub(super) struct NameHasher {
     seed: u64,
     shared: SharedSeed,

@@ -9,6 +9,7 @@
 //! All of them are plain values that know no I/O, no clock and no format of packets. Their owner keeps those of one
 //! namespace under one lock, and sends to members after unlocking.
 
+mod fingerprint;
 mod hasher;
 mod members;
 mod recovery;
@@ -60,6 +61,7 @@ pub use self::{
 ///
 /// Storage is given back after bursts: what is kept is at most a few times what is in use. A room that was selected
 /// keeps a list of its members until one joins or leaves.
+#[derive(Clone)]
 pub struct Adapter<M> {
     members: Slab<Member<M>>,
     /// Indices of members by their id.
@@ -86,6 +88,7 @@ pub struct MemberKey {
     serial: u64,
 }
 
+#[derive(Clone)]
 struct Member<M> {
     id: SocketId,
     serial: u64,
@@ -103,6 +106,7 @@ struct Membership {
     position: u32,
 }
 
+#[derive(Clone)]
 struct RoomEntry<M> {
     name: Room,
     occupants: Vec<Occupant>,

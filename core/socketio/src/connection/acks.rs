@@ -1,8 +1,9 @@
 //! Events of this side that are still to be acknowledged.
 
 use alloc::collections::VecDeque;
+use core::hash::{Hash, Hasher};
 
-use enginewire::Time;
+use enginewire::{Fingerprint, Time};
 
 use crate::packet::AckId;
 
@@ -73,6 +74,20 @@ impl<T> Acks<T> {
     /// Returns when to call [`expire`](Self::expire), which may be too early.
     pub(super) fn next(&self) -> Option<Time> {
         self.next.filter(|&next| next != Time::MAX)
+    }
+
+    /// Feeds what the future depends on into `into`.
+    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
+    where
+        T: Hash,
+    {
+        let Self { pending, next } = self;
+        into.push(&pending.len());
+        for Pending { id, deadline, token } in pending {
+            into.push(&(id, token));
+            into.push_time(now, Some(*deadline));
+        }
+        into.push_time(now, *next);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 /// Something that a [`Connection`](crate::Connection) has for the server around it.
 ///
 /// `T` says who waits for an acknowledgement.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionEvent<T> {
     /// The client asks to connect to a namespace.

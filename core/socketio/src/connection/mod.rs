@@ -7,6 +7,7 @@ mod acks;
 mod config;
 mod error;
 mod event;
+mod fork;
 mod parameters;
 mod session;
 
@@ -80,6 +81,7 @@ pub struct Connection<T> {
 }
 
 /// One namespace of the client.
+#[derive(Clone)]
 struct Entry<T> {
     serial: u32,
     namespace: Text,
@@ -89,7 +91,7 @@ struct Entry<T> {
     acks: Acks<T>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum State {
     /// The client waits for a response.
     Connecting,

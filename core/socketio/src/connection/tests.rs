@@ -21,6 +21,7 @@ mod bounds;
 mod connecting;
 mod ending;
 mod events;
+mod fork;
 
 /// A session: what was sent on it, and what happened to it.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use super::PacketError;
 use crate::packet::AckId;
 
 /// Type of a packet, as the digit that it begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Connect,
     Disconnect,
@@ -39,7 +39,7 @@ impl Kind {
 }
 
 /// Head of a packet in text. Positions are those of bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Head {
     pub(super) kind: Kind,
     /// Number of binary messages that follow.

@@ -15,13 +15,13 @@ use crate::{
 };
 
 /// Puts packets and their attachments together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct JsonDecoder {
     /// A packet whose attachments are still to come.
     waiting: Option<Box<Waiting>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Waiting {
     text: Text,
     head: Head,

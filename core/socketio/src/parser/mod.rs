@@ -5,6 +5,7 @@
 
 mod custom;
 mod error;
+mod fork;
 mod head;
 mod json;
 pub mod msgpack;

@@ -1,13 +1,14 @@
 //! History of one socket: which events of the log were for it.
 
 use alloc::{collections::VecDeque, vec::Vec};
+use core::hash::Hasher;
 
-use enginewire::Time;
+use enginewire::{Fingerprint, Time};
 
 use crate::id::Room;
 
 /// Rooms that a socket has joined and left, by the numbers of events.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
     /// The client has all of its events up to this one.
     pub(super) received: u64,
@@ -20,7 +21,7 @@ pub(super) struct History {
 }
 
 /// A room that a socket was in for the events behind `after`, up to `until`.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Stay {
     room: Room,
     after: u64,
@@ -67,5 +68,11 @@ impl History {
                 .left
                 .iter()
                 .any(|stay| stay.room == *room && (stay.after + 1..=stay.until).contains(&number))
+    }
+    /// Feeds all that the future depends on into `into`.
+    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        let Self { received, resent, joined, left } = self;
+        into.push(&(received, resent.map(|(number, _)| number), joined, left));
+        into.push_time(now, resent.map(|(_, at)| at));
     }
 }

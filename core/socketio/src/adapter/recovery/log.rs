@@ -1,13 +1,16 @@
 //! Log of events, bounded in time, number and bytes.
 
 use alloc::collections::VecDeque;
-use core::time::Duration;
+use core::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
-use enginewire::Time;
+use enginewire::{Fingerprint, Time};
 
 use crate::adapter::Target;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Log<E> {
     events: VecDeque<Event<E>>,
     /// The number of the last event. The first one of all has 1.
@@ -17,7 +20,7 @@ pub(super) struct Log<E> {
     cut_at: Option<Time>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Event<E> {
     at: Time,
     pub(super) target: Target,
@@ -98,5 +101,18 @@ impl<E> Log<E> {
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+    /// Feeds all that the future depends on into `into`.
+    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
+    where
+        E: Hash,
+    {
+        let Self { events, last, bytes, cut_at } = self;
+        into.push(&(last, bytes, events.len()));
+        into.push_time(now, *cut_at);
+        for Event { at, target, payload, cost } in events {
+            into.push_time(now, Some(*at));
+            into.push(&(&target.rooms, &target.except, payload, cost));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Recovery of connections: sockets that come back, and the events that they missed.
 
 mod claim;
+mod fingerprint;
 mod history;
 mod log;
 mod offset;
@@ -85,6 +86,7 @@ impl Default for RecoveryConfig {
 ///   cut off too, as long as they are older than [`max_delay`](RecoveryConfig::max_delay).
 /// - *Events of rooms that the client was not in*: the rooms are those at the time of the event, not those at the end.
 ///   Of the rooms that a socket has left, the last 64 are known.
+#[derive(Clone)]
 pub struct Recovery<D, E> {
     config: RecoveryConfig,
     epoch: u64,
@@ -101,12 +103,13 @@ pub struct Recovery<D, E> {
     waiting_churn: Churn,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Living {
     id: SocketId,
     history: History,
 }
 
+#[derive(Clone)]
 struct Waiting<D> {
     at: Time,
     socket: Living,

@@ -1,6 +1,7 @@
 //! Tests of the adapter.
 
 mod cost;
+mod fingerprint;
 mod model;
 mod recovery;
 mod recovery_model;
