@@ -18,6 +18,8 @@
 //!
 //! And two more bound what would not end: so many faults of the network, and so many moves of a clock
 //! while something else could happen.
+//!
+//! [`socketio`] does the same with Socket.IO: one server, one client with two namespaces.
 
 mod arrivals;
 mod network;
@@ -25,6 +27,7 @@ mod outputs;
 mod rules;
 mod scenario;
 mod search;
+pub mod socketio;
 mod states;
 mod words;
 mod world;
@@ -32,6 +35,6 @@ mod world;
 pub use crate::{
     rules::RULES,
     scenario::{Move, Sabotage, Scenario, Side},
-    search::{Change, Report, explore},
+    search::{Change, Report, System, explore},
     world::World,
 };

@@ -1,34 +1,51 @@
-//! Explores what the tests explore, with as many faults and moves of the clocks as wanted, and prints
-//! figures and rules: `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]`.
+//! Explores what the tests explore, to the full depth, and prints figures and rules.
+//!
+//! `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]` is about sessions of Engine.IO, with as many faults and
+//! moves of the clocks as wanted; `enginewire-exploration socketio` about Socket.IO on top of them.
 
 use std::{process::ExitCode, time::Instant};
 
 use enginewire::Revision;
-use enginewire_exploration::{RULES, Scenario, Side, explore};
+use enginewire_exploration::{RULES, Scenario, Side, System, World, explore, socketio};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = || arguments.next().and_then(|argument| argument.parse().ok());
-    let (faults, ticks) = (number().unwrap_or(1), number().unwrap_or(2));
-    let fine = arguments.next().is_some_and(|grain| grain == "fine");
-    let calm = arguments.next().is_some_and(|heartbeat| heartbeat == "calm");
-    for revision in [Revision::V4, Revision::V3] {
-        for closer in [None, Some(Side::Client), Some(Side::Server)] {
-            let start = Instant::now();
-            let scenario =
-                Scenario { faults, ticks, fine, calm, ..Scenario::new(revision, closer) };
-            let report = explore(scenario, None);
-            let seconds = start.elapsed().as_secs_f32();
-            let closer = closer.map_or_else(|| String::from("nobody"), |side| side.to_string());
-            println!("{revision:?}, {closer} closes: {report} ({seconds:.1} s)");
-            if report.counter_example.is_some() {
-                return ExitCode::FAILURE;
-            }
-        }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let is_socketio = arguments.first().is_some_and(|subject| subject == "socketio");
+    let holds = if is_socketio { explore_socketio() } else { explore_sessions(&arguments) };
+    if !holds {
+        return ExitCode::FAILURE;
     }
     println!("What holds in each of these states:");
-    for rule in RULES {
+    for rule in if is_socketio { socketio::RULES } else { RULES } {
         println!("- {rule}");
     }
     ExitCode::SUCCESS
+}
+
+fn explore_sessions(arguments: &[String]) -> bool {
+    let number = |nth: usize| arguments.get(nth).and_then(|argument| argument.parse().ok());
+    let is = |nth: usize, word| arguments.get(nth).is_some_and(|argument| argument == word);
+    let (faults, ticks) = (number(0).unwrap_or(1), number(1).unwrap_or(2));
+    let (fine, calm) = (is(2, "fine"), is(3, "calm"));
+    [Revision::V4, Revision::V3].into_iter().all(|revision| {
+        [None, Some(Side::Client), Some(Side::Server)].into_iter().all(|closer| {
+            let scenario =
+                Scenario { faults, ticks, fine, calm, ..Scenario::new(revision, closer) };
+            let closer = closer.map_or_else(|| String::from("nobody"), |side| side.to_string());
+            holds(&format!("{revision:?}, {closer} closes"), &World::new(scenario))
+        })
+    })
+}
+
+fn explore_socketio() -> bool {
+    let mut scenarios = socketio::full().into_iter();
+    scenarios.all(|(name, scenario)| holds(name, &socketio::World::new(scenario)))
+}
+
+/// Explores all states behind this one. Returns whether all rules hold in each of them.
+fn holds<S: System>(name: &str, first: &S) -> bool {
+    let start = Instant::now();
+    let report = explore(first, None);
+    println!("{name}: {report} ({:.1} s)", start.elapsed().as_secs_f32());
+    report.counter_example.is_none()
 }

@@ -5,7 +5,7 @@
 
 use enginewire::{CloseReason, TransportFault};
 
-use crate::{network::Kind, scenario::Side, world::World};
+use crate::{network::Kind, scenario::Side, search::System, world::World};
 
 /// What holds in every state of an exploration that finds no counter-example.
 pub const RULES: &[&str] = &[

@@ -9,11 +9,40 @@ use std::{
 use enginewire::Fingerprint;
 use enginewire_progress::Progress;
 
-use crate::{
-    rules,
-    scenario::{Move, Scenario, Side},
-    world::World,
-};
+use crate::scenario::Side;
+
+/// State of everything that is explored, and what leads from one to the next.
+pub trait System: Clone {
+    /// Something that can happen.
+    type Move: Copy;
+
+    /// What the states have in common that [`is_marked`](Self::is_marked) tells of.
+    const MARK: &'static str;
+
+    /// All that can happen next.
+    fn moves(&self) -> Vec<Self::Move>;
+
+    /// Makes a move, one of [`moves`](Self::moves).
+    fn make(&mut self, step: Self::Move);
+
+    /// The move in words.
+    fn describe(&self, step: Self::Move) -> String;
+
+    /// What the future depends on.
+    fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>);
+
+    /// The rule that the state breaks, if it breaks one.
+    fn broken(&self) -> Option<String>;
+
+    /// Whether there is nothing more to come.
+    fn is_final(&self) -> bool;
+
+    /// Whether the state is one of those that are counted apart, to see that there are some.
+    fn is_marked(&self) -> bool;
+
+    /// Notes what a move has changed that is documented in a table.
+    fn note_changes(&self, _after: &Self, _changes: &mut BTreeSet<Change>) {}
+}
 
 /// What came of an exploration.
 #[derive(Debug, Default)]
@@ -24,8 +53,10 @@ pub struct Report {
     pub transitions: usize,
     /// Moves to the state that is farthest away.
     pub depth: usize,
-    /// States in which both sides have moved to the WebSocket.
-    pub upgraded: usize,
+    /// States that are counted apart, and what they have in common.
+    pub marked: usize,
+    /// See `marked`.
+    pub mark: &'static str,
     /// States with nothing more to come.
     pub finals: usize,
     /// Changes of a session's state.
@@ -39,18 +70,18 @@ pub struct Report {
 /// Change of a session's state: whose, from which if there was one, to which. By their names in the session's docs.
 pub type Change = (Side, Option<&'static str>, &'static str);
 
-/// Visits all states that `scenario` can lead to, or those that are at most `max_depth` moves away, up
-/// to the first one that breaks a rule.
+/// Visits all states that `first` can lead to, or those that are at most `max_depth` moves away, up to the
+/// first one that breaks a rule.
 ///
 /// The memory it takes is that of the states of one depth and some twenty bytes for each state. Two
 /// states that differ are taken for one if the 64 bits of their fingerprints are equal: among ten
 /// million, with a probability of one to a few hundred thousand.
-pub fn explore(scenario: Scenario, max_depth: Option<usize>) -> Report {
-    let first = World::new(scenario);
+pub fn explore<S: System>(first: &S, max_depth: Option<usize>) -> Report {
     let mut search = Search::default();
+    search.report.mark = S::MARK;
     let mut level = Vec::new();
     let mut progress = Progress::stderr();
-    search.visit(first, (0, 0), &mut level);
+    search.visit(first.clone(), (0, 0), &mut level);
     while !level.is_empty() && search.report.counter_example.is_none() {
         if max_depth == Some(search.report.depth) {
             return search.report;
@@ -68,10 +99,10 @@ pub fn explore(scenario: Scenario, max_depth: Option<usize>) -> Report {
                 search.report.transitions += 1;
                 let mut after = world.clone();
                 after.make(step);
-                search.note_changes(&world, &after);
+                world.note_changes(&after, &mut search.report.changes);
                 if let Some(broken) = search.visit(after, (place, nth), &mut next) {
                     search.report.depth += 1;
-                    let moves = search.moves_to(scenario);
+                    let moves = search.moves_to(first);
                     search.report.counter_example = Some((broken, moves));
                     return search.report;
                 }
@@ -94,15 +125,15 @@ struct Search {
 
 impl Search {
     /// Looks at a state, if it is a new one. Gives the rule that it breaks.
-    fn visit(
+    fn visit<S: System>(
         &mut self,
-        world: World,
+        world: S,
         origin: (u32, u8),
-        level: &mut Vec<(World, u32)>,
+        level: &mut Vec<(S, u32)>,
     ) -> Option<String> {
         let mut fingerprint = Fingerprint::new(DefaultHasher::new());
         world.fingerprint(&mut fingerprint);
-        let broken = rules::broken(&world);
+        let broken = world.broken();
         if !self.known.insert(fingerprint.finish()) && broken.is_none() {
             return None;
         }
@@ -110,23 +141,14 @@ impl Search {
         let place = u32::try_from(self.origins.len()).expect("fewer than 2^32 states");
         self.origins.push(origin);
         self.report.states += 1;
-        self.report.upgraded += usize::from(world.is_upgraded());
+        self.report.marked += usize::from(world.is_marked());
         self.report.finals += usize::from(world.is_final());
         level.push((world, place));
         broken
     }
 
-    fn note_changes(&mut self, before: &World, after: &World) {
-        for side in [Side::Client, Side::Server] {
-            let (before, after) = (before.state_name(side), after.state_name(side));
-            if let (true, Some(after)) = (before != after, after) {
-                self.report.changes.insert((side, before, after));
-            }
-        }
-    }
-
     /// The moves to the state that was found last.
-    fn moves_to(&self, scenario: Scenario) -> Vec<String> {
+    fn moves_to<S: System>(&self, first: &S) -> Vec<String> {
         let mut place = self.origins.len() - 1;
         let mut choices = Vec::new();
         while place > 0 {
@@ -134,10 +156,10 @@ impl Search {
             choices.push(usize::from(nth));
             place = origin as usize;
         }
-        let mut world = World::new(scenario);
+        let mut world = first.clone();
         let mut words = Vec::new();
         for nth in choices.into_iter().rev() {
-            let step: Move = world.moves()[nth];
+            let step = world.moves()[nth];
             words.push(world.describe(step));
             world.make(step);
         }
@@ -147,10 +169,10 @@ impl Search {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, transitions, depth, upgraded, finals, .. } = self;
+        let Self { states, transitions, depth, marked, mark, finals, .. } = self;
         let Self { complete, counter_example, .. } = self;
         let all = if *complete { "all" } else { "stopped" };
-        write!(f, "{states} states ({all}), {upgraded} of them upgraded, {finals} ends; ")?;
+        write!(f, "{states} states ({all}), {marked} of them {mark}, {finals} ends; ")?;
         write!(f, "{transitions} moves, depth {depth}")?;
         if let Some((broken, moves)) = counter_example {
             write!(f, "\n{broken}, after {} moves:", moves.len())?;

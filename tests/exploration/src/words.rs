@@ -10,7 +10,7 @@ use crate::{
 
 impl World {
     /// The move in words.
-    pub fn describe(&self, step: Move) -> String {
+    pub(crate) fn in_words(&self, step: Move) -> String {
         let what = |place: usize| {
             let Connection { name, kind, .. } = &self.connections[place];
             format!("{kind:?} {name}")

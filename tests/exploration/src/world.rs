@@ -1,6 +1,6 @@
 //! The state of everything, and the moves that lead from one to the next.
 
-use std::{hash::Hasher, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, hash::Hasher, sync::Arc, time::Duration};
 
 use enginewire::{
     ClientConfig, ClientSession, ClientTimerKind, CloseReason, Fingerprint, Message, Response,
@@ -9,7 +9,9 @@ use enginewire::{
 
 use crate::{
     network::{Connection, Down},
+    rules,
     scenario::{Move, Sabotage, Scenario, Side},
+    search::{Change, System},
     states,
 };
 
@@ -33,6 +35,107 @@ pub struct World {
     /// What the cache of [`Sabotage::Cache`] holds.
     pub(crate) cached: Option<Response>,
     pub(crate) broken: Option<String>,
+}
+
+impl System for World {
+    type Move = Move;
+
+    const MARK: &'static str = "upgraded";
+
+    fn moves(&self) -> Vec<Move> {
+        let mut moves = self.steps();
+        if self.faults < self.scenario.faults {
+            for (place, connection) in self.connections.iter().enumerate() {
+                if !connection.cut {
+                    moves.push(Move::Cut(place));
+                }
+                if connection.is_socket() && !connection.accepted && !connection.left_by_client {
+                    moves.push(Move::Refuse(place));
+                }
+            }
+        }
+        if self.ticks < self.scenario.ticks || self.is_idle() {
+            for side in [Side::Client, Side::Server] {
+                if self.has_deadline(side) {
+                    moves.push(Move::Tick(side));
+                }
+            }
+        }
+        moves
+    }
+
+    fn make(&mut self, step: Move) {
+        match step {
+            Move::Send(side) => self.send(side),
+            Move::Close(Side::Client) => {
+                self.client_app.has_closed = true;
+                self.client.close(self.client_time);
+            }
+            Move::Close(Side::Server) => {
+                self.server_app.has_closed = true;
+                if let Some(server) = &mut self.server {
+                    server.close(self.server_time);
+                }
+            }
+            Move::Arrive(Side::Server, place) => self.arrive_at_server(place),
+            Move::Arrive(Side::Client, place) => self.arrive_at_client(place),
+            Move::Write(side, place) => self.write(side, place),
+            Move::Cut(place) => {
+                self.faults += 1;
+                // Until the client moves there a WebSocket is only a probe.
+                self.excused |= !self.connections[place].is_socket();
+                self.connections[place].cut();
+            }
+            Move::Refuse(place) => {
+                self.faults += 1;
+                let connection = &mut self.connections[place];
+                connection.leave_server();
+                connection.to_client.push_back(Down::Refused(BAD_GATEWAY));
+            }
+            Move::Tick(side) => self.tick(side),
+        }
+        self.settle();
+    }
+
+    fn describe(&self, step: Move) -> String {
+        self.in_words(step)
+    }
+
+    fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        let Self { scenario: _, router: _, client, server, client_time, server_time, .. } = self;
+        let Self { connections, client_app, server_app, excused, faults, ticks, .. } = self;
+        into.push(&(client_app, server_app, excused, faults, ticks, &self.cached));
+        client.fingerprint(*client_time, into);
+        into.push(&server.is_some());
+        if let Some(server) = server {
+            server.fingerprint(*server_time, into);
+        }
+        into.push(&connections.len());
+        for connection in connections {
+            connection.fingerprint(into);
+        }
+    }
+
+    fn broken(&self) -> Option<String> {
+        rules::broken(self)
+    }
+
+    fn is_final(&self) -> bool {
+        self.steps().is_empty() && !self.is_idle()
+    }
+
+    fn is_marked(&self) -> bool {
+        self.is_upgraded()
+    }
+
+    fn note_changes(&self, after: &Self, changes: &mut BTreeSet<Change>) {
+        for side in [Side::Client, Side::Server] {
+            let (before, after) = (self.state_name(side), after.state_name(side));
+            if let (true, Some(after)) = (before != after, after) {
+                changes.insert((side, before, after));
+            }
+        }
+    }
 }
 
 /// How far an application is.
@@ -85,29 +188,6 @@ impl World {
         world
     }
 
-    /// All that can happen next.
-    pub fn moves(&self) -> Vec<Move> {
-        let mut moves = self.steps();
-        if self.faults < self.scenario.faults {
-            for (place, connection) in self.connections.iter().enumerate() {
-                if !connection.cut {
-                    moves.push(Move::Cut(place));
-                }
-                if connection.is_socket() && !connection.accepted && !connection.left_by_client {
-                    moves.push(Move::Refuse(place));
-                }
-            }
-        }
-        if self.ticks < self.scenario.ticks || self.is_idle() {
-            for side in [Side::Client, Side::Server] {
-                if self.has_deadline(side) {
-                    moves.push(Move::Tick(side));
-                }
-            }
-        }
-        moves
-    }
-
     /// What can happen next without a fault and without time.
     fn steps(&self) -> Vec<Move> {
         let mut moves = Vec::new();
@@ -148,62 +228,6 @@ impl World {
     fn is_idle(&self) -> bool {
         let due = self.has_deadline(Side::Client) || self.has_deadline(Side::Server);
         due && self.steps().is_empty() && (self.is_half_closed() || !self.only_heartbeats())
-    }
-
-    /// Whether all has been said and done: nothing is on its way, and nothing is due but heartbeats of
-    /// two sessions that live.
-    pub(crate) fn is_final(&self) -> bool {
-        self.steps().is_empty() && !self.is_idle()
-    }
-
-    /// Makes a move, one of [`moves`](Self::moves).
-    pub fn make(&mut self, step: Move) {
-        match step {
-            Move::Send(side) => self.send(side),
-            Move::Close(Side::Client) => {
-                self.client_app.has_closed = true;
-                self.client.close(self.client_time);
-            }
-            Move::Close(Side::Server) => {
-                self.server_app.has_closed = true;
-                if let Some(server) = &mut self.server {
-                    server.close(self.server_time);
-                }
-            }
-            Move::Arrive(Side::Server, place) => self.arrive_at_server(place),
-            Move::Arrive(Side::Client, place) => self.arrive_at_client(place),
-            Move::Write(side, place) => self.write(side, place),
-            Move::Cut(place) => {
-                self.faults += 1;
-                // Until the client moves there a WebSocket is only a probe.
-                self.excused |= !self.connections[place].is_socket();
-                self.connections[place].cut();
-            }
-            Move::Refuse(place) => {
-                self.faults += 1;
-                let connection = &mut self.connections[place];
-                connection.leave_server();
-                connection.to_client.push_back(Down::Refused(BAD_GATEWAY));
-            }
-            Move::Tick(side) => self.tick(side),
-        }
-        self.settle();
-    }
-
-    /// What the future depends on.
-    pub(crate) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
-        let Self { scenario: _, router: _, client, server, client_time, server_time, .. } = self;
-        let Self { connections, client_app, server_app, excused, faults, ticks, .. } = self;
-        into.push(&(client_app, server_app, excused, faults, ticks, &self.cached));
-        client.fingerprint(*client_time, into);
-        into.push(&server.is_some());
-        if let Some(server) = server {
-            server.fingerprint(*server_time, into);
-        }
-        into.push(&connections.len());
-        for connection in connections {
-            connection.fingerprint(into);
-        }
     }
 
     pub(crate) const fn app(&self, side: Side) -> &App {

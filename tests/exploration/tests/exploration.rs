@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use enginewire::Revision;
-use enginewire_exploration::{Change, Report, Sabotage, Scenario, Side, explore};
+use enginewire_exploration::{Change, Report, Sabotage, Scenario, Side, World, explore};
 
 /// Explores all that there is, with both revisions and either side closing, or none.
 fn explore_all(change: impl Fn(&mut Scenario)) -> BTreeSet<Change> {
@@ -18,10 +18,10 @@ fn explore_with(revisions: &[Revision], change: impl Fn(&mut Scenario)) -> BTree
         for closer in [None, Some(Side::Client), Some(Side::Server)] {
             let mut scenario = Scenario::new(revision, closer);
             change(&mut scenario);
-            let report = explore(scenario, None);
+            let report = explore(&World::new(scenario), None);
             assert!(report.counter_example.is_none(), "{scenario:?}\n{report}");
             assert!(report.complete && report.finals > 0, "{scenario:?}\n{report}");
-            assert!(report.upgraded > 0, "{scenario:?}\n{report}");
+            assert!(report.marked > 0, "{scenario:?}\n{report}");
             println!("{scenario:?}: {report}");
             changes.extend(report.changes);
         }
@@ -79,7 +79,7 @@ fn a_timer_may_fire_at_any_moment_around_a_fault() {
 fn sabotaged(sabotage: Sabotage, closer: Option<Side>) -> Report {
     let mut scenario = Scenario::new(Revision::V4, closer);
     scenario.sabotage = Some(sabotage);
-    explore(scenario, None)
+    explore(&World::new(scenario), None)
 }
 
 #[track_caller]
