@@ -46,8 +46,6 @@ enum ToClient<'a> {
 async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".into());
     let io = Io::new();
-    let server = ServerBuilder::new().socketio(&io).bind(address).await?;
-    println!("listening on {}", server.local_addr());
     let routes = Routes::new()
         .before(known)
         .on("add user", add_user)
@@ -56,9 +54,12 @@ async fn main() -> io::Result<()> {
         .on("stop typing", stop_typing)
         .on_disconnect(left)
         .with_state(Users::default());
-    let chat = io.namespace("/").authorize(async |_| Ok(Me::default()));
+    // Before the server listens: the first client finds it then.
+    let chat = io.namespace("/").authorize(async |_| Ok(Me::default())).mount(routes);
+    let server = ServerBuilder::new().socketio(&io).bind(address).await?;
+    println!("listening on {}", server.local_addr());
     tokio::select! {
-        () = chat.mount(routes) => {}
+        () = chat => {}
         _ = tokio::signal::ctrl_c() => {}
     }
     server.close().await;

@@ -8,9 +8,11 @@
 //!
 //! async fn run<R: Runtime>(builder: ServerBuilder<R>) -> std::io::Result<()> {
 //!     let io = Io::new();
+//!     // Before the server listens: the first client finds it then.
+//!     let clients = io.namespace("/");
 //!     let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
 //!     println!("http://{}", server.local_addr());
-//!     io.namespace("/").serve(talk).await;
+//!     clients.serve(talk).await;
 //!     Ok(())
 //! }
 //!

@@ -14,15 +14,17 @@
 //!
 //! async fn run<R: Runtime>(builder: ServerBuilder<R>) -> std::io::Result<()> {
 //!     let io = Io::new();
-//!     let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
-//!     println!("http://{}", server.local_addr());
 //!     let routes = Routes::new()
 //!         .on("join", async |s: SocketRef, Data(room): Data<String>| s.join(room))
 //!         .on("say", say)
 //!         .on("count", count)
 //!         .on_disconnect(left)
 //!         .with_state(Messages::default());
-//!     io.mount("/", routes).await;
+//!     // Before the server listens: the first client finds it then.
+//!     let clients = io.mount("/", routes);
+//!     let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
+//!     println!("http://{}", server.local_addr());
+//!     clients.await;
 //!     Ok(())
 //! }
 //!
