@@ -3,7 +3,7 @@
 //! [`Routes`] is the shape that you know: handlers with extractors. It is mounted on a namespace once, and not
 //! registered for each socket:
 //!
-//! ```ignore
+//! ```text
 //! io.ns("/", async |s: SocketRef| {
 //!     s.on("say", async |s: SocketRef, Data((room, text)): Data<(String, String)>, ack: AckSender| {
 //!         s.to(room).emit("said", &text).await.ok();
