@@ -48,6 +48,7 @@ on_every_runtime!(
     handle_without_data_is_one_of_any_socket,
     name_that_matches_a_pattern_is_authorized_as_such,
     one_serve_that_ends_leaves_another_alone,
+    events_are_received_as_an_enum_or_named_in_the_error,
 );
 
 /// A server of `io`, whose raw clients know one path only.
@@ -758,4 +759,43 @@ fn one_serve_that_ends_leaves_another_alone<R: Host>() {
     let mut client = connect(&server, "/");
     client.send(r#"42["b"]"#);
     assert_eq!(client.text(), r#"42["b"]"#);
+}
+
+#[derive(Debug, serde::Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum FromClient {
+    Clear,
+    Say(String),
+    Move(i32, i32),
+    Draw { color: String },
+}
+
+fn events_are_received_as_an_enum_or_named_in_the_error<R: Host>() {
+    let io = Io::new();
+    let server = serve_io::<R>(&io);
+    let namespace = io.namespace("/");
+    let mut client = connect(&server, "/");
+    let mut socket = soon("a socket", namespace.accept()).unwrap();
+    for (sent, expected) in [
+        (r#"["clear"]"#, Ok(FromClient::Clear)),
+        (r#"["say","hi"]"#, Ok(FromClient::Say("hi".into()))),
+        (r#"["move",1,-2]"#, Ok(FromClient::Move(1, -2))),
+        (r#"["draw",{"color":"teal"}]"#, Ok(FromClient::Draw { color: "teal".into() })),
+        (r#"["pa\nint",1]"#, Err("unknown event `pa\\nint`")),
+        (r#"["say",7]"#, Err("event `say`, argument 0: ")),
+    ] {
+        client.send(&format!("42{sent}"));
+        match (soon("an event", socket.recv_as()).unwrap(), expected) {
+            (Ok(event), expected) => assert_eq!(Ok(event), expected),
+            (Err(error), Err(message)) => {
+                assert!(error.to_string().starts_with(message), "{error}")
+            }
+            (Err(error), Ok(event)) => panic!("{error} instead of {event:?}"),
+        }
+    }
+    // One that is not understood can still be acknowledged.
+    client.send(r#"420["paint"]"#);
+    let mut unknown = soon("an event", socket.recv_as::<FromClient>()).unwrap().unwrap_err();
+    soon("room", unknown.event.ack().send("no")).unwrap();
+    assert_eq!(client.text(), r#"430["no"]"#);
 }

@@ -304,7 +304,13 @@ pub struct UnknownEvent {
 
 impl fmt::Display for UnknownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        match &self.error {
+            EventError::Unknown(()) => {
+                write!(f, "unknown event `{}`", self.event.name().escape_debug())
+            }
+            // It names the event.
+            error => error.fmt(f),
+        }
     }
 }
 
