@@ -154,7 +154,7 @@ impl ServerHandle {
         self.finished().await;
     }
 
-    /// Closes the sessions one after the other, evenly spread over a time, and then the server.
+    /// Closes the sessions evenly spread over a time, and then the server.
     ///
     /// For deployments: clients come back to another server, not all at the same moment. New sessions are refused with
     /// status 503 from the beginning, and other sessions go on until it is their turn. Their queues are drained. The

@@ -98,6 +98,10 @@ impl Broadcast {
     ///
     /// Of many sockets, 1024 at a time have it, and other tasks run in between. Dropping the future takes nothing back:
     /// it reaches the rest at once.
+    ///
+    /// # Errors
+    ///
+    /// The payload cannot be encoded, or 16 MiB of broadcasts wait in the namespace.
     pub fn emit<P: Serialize + ?Sized>(mut self, name: impl Name<P>, payload: &P) -> Publish {
         let event = self.named(name.name(), payload);
         Publish::new(self.begin(&event, None))
@@ -106,6 +110,10 @@ impl Broadcast {
     /// Sends a variant of an enum as the event of its name. See [`emit`](Self::emit).
     ///
     /// Its fields are the arguments.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
     pub fn emit_event<E: Serialize + ?Sized>(mut self, event: &E) -> Publish {
         let attachments = mem::take(&mut self.attachments);
         let event = EnumEvent::new(event).with_attachments(attachments);
@@ -142,6 +150,10 @@ impl Broadcast {
     }
 
     /// Sends an event on as it came, with its name and arguments. Nothing is decoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`emit`](Self::emit).
     pub fn forward(self, event: &Event) -> Publish {
         Publish::new(self.begin(event, None))
     }

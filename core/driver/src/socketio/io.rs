@@ -116,7 +116,8 @@ impl Io {
 
     /// Returns the namespace of this name. The first call makes it.
     ///
-    /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made. A name that
+    /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made: make all
+    /// of them before the server listens, the namespace `/` too. A name that
     /// matches a pattern is a namespace of that, see [`namespaces`](Self::namespaces).
     pub fn namespace(&self, name: &str) -> Namespace {
         let name = match name.starts_with('/') {
@@ -509,8 +510,10 @@ impl<R: Runtime> ServerBuilder<R> {
     /// # use enginewire_driver::{Runtime, ServerBuilder, socketio::Io};
     /// # async fn example<R: Runtime>(builder: ServerBuilder<R>) -> std::io::Result<()> {
     /// let io = Io::new();
+    /// // A client that asks for a namespace that was not made is refused.
+    /// let clients = io.namespace("/");
     /// let server = builder.socketio(&io).bind("127.0.0.1:3000").await?;
-    /// io.namespace("/")
+    /// clients
     ///     .serve(|mut socket| async move {
     ///         while let Some(event) = socket.recv().await {
     ///             let _ = socket.broadcast().forward(&event).await;

@@ -1,4 +1,4 @@
-//! One node among others: what it tells them, what it asks of them, and what they ask of it.
+//! One node of a cluster: what it tells the others, and what they ask each other.
 //!
 //! A [`Cluster`] is a plain value without I/O, clock or format. Whoever owns it carries [`Message`]s to the other nodes
 //! and back, by whatever bus. The owner of the namespaces tells it what they do, and carries out what it gives:
@@ -95,7 +95,9 @@ pub enum ClusterEvent<E = Args, P = Payload> {
     Completed(RequestId, Missing),
 }
 
-/// Responses to a request that did not come, because a node was lost or the deadline has passed.
+/// Responses to a request that did not come.
+///
+/// A node was lost, or the deadline has passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// Nodes that have not responded at all.
@@ -122,7 +124,7 @@ pub struct QueueFull {
     pub max: usize,
 }
 
-/// One node of a cluster: the messages that wait for others, and the requests that wait for their responses.
+/// One node of a cluster: its messages for others, and its requests.
 ///
 /// `E` is the arguments of an event with its name first, `P` a payload.
 ///
