@@ -181,6 +181,7 @@ fn socket_acknowledges_a_broadcast_to_its_id<R: Host>() {
     // Of an id that nobody has, or has any more, there is none, and nothing is waited for.
     clients[1].send("41");
     soon("the end", socket.closed());
+    until("one member", || io.namespace("/").len() == 1);
     for id in [socket.id().as_str(), "nobody"] {
         let all = soon("nothing", io.to(id).emit_with_ack::<u64, _>("ask", &1).all()).unwrap();
         assert!(all.responses.is_empty() && all.failed.is_empty(), "{all:?}");
