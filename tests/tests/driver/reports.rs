@@ -15,7 +15,7 @@ use ::tokio::sync::Semaphore;
 use bytes::Bytes;
 use enginewire_driver::{
     Limits,
-    socketio::{ConnectError, DisconnectReason, EmitError, Io, Socket, SocketRef},
+    socketio::{ConnectError, DisconnectReason, EmitError, Io, RecoveryConfig, Socket, SocketRef},
 };
 
 use crate::{
@@ -40,6 +40,7 @@ on_every_runtime!(
     attachments_of_concurrent_events_are_not_mixed,
     volatile_broadcasts_reach_rooms_and_all,
     members_join_and_leave_during_broadcasts,
+    event_with_more_attachments_than_clients_take_is_refused,
     events_wait_for_room_and_none_is_lost,
     lost_connection_is_told_to_the_application,
 );
@@ -422,6 +423,28 @@ fn numbers_until_the_end(mut client: Client) -> Vec<u32> {
         seen.push(number.unwrap_or_else(|| panic!("{text}")).parse().unwrap());
     }
     seen
+}
+
+fn event_with_more_attachments_than_clients_take_is_refused<R: Host>() {
+    for recovers in [false, true] {
+        let io = match recovers {
+            false => Io::builder(),
+            true => Io::builder().recovery(RecoveryConfig::default()),
+        };
+        let io = io.build();
+        let sockets = sockets::<R>(&io);
+        let server = serve_io::<R>(&io);
+        let mut client = connect(&server, "/");
+        let socket = sockets.recv().unwrap();
+        let parts: Vec<_> = (0..11_u8).map(|n| Bytes::from(vec![n])).collect();
+        let refused = |result| matches!(result, Err(EmitError::Encode(_)));
+        assert!(refused(soon("an error", socket.emit("n", &parts))));
+        assert!(refused(socket.try_emit("n", &parts)));
+        assert!(refused(soon("an error", io.emit("n", &parts)).map(drop)));
+        assert!(refused(soon("an error", io.emit_with_ack::<(), _>("n", &parts).all()).map(drop)));
+        soon("ten attachments", socket.emit("n", &parts[1..])).unwrap();
+        assert!(client.text().starts_with(r#"4510-["n",["#));
+    }
 }
 
 fn events_wait_for_room_and_none_is_lost<R: Host>() {

@@ -125,7 +125,10 @@ impl Ack {
     ) -> Option<Result<Encoded, EncodeError>> {
         let (id, socket) = (self.id.take()?, &self.socket);
         let (parser, namespace) = (socket.parser(), socket.namespace.name());
-        Some(with_encoder(|encoder| encoder.ack(parser, namespace, id, payload, Vec::new())))
+        let config = socket.namespace.config();
+        Some(with_encoder(config, |encoder| {
+            encoder.ack(parser, namespace, id, payload, Vec::new())
+        }))
     }
 }
 

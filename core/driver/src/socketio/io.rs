@@ -274,7 +274,9 @@ impl IoBuilder {
         self
     }
 
-    /// Limit on the attachments of a packet. Default 10, as the reference's.
+    /// Limit on the attachments of a packet, received or sent. Default 10, as the reference's.
+    ///
+    /// An event with more is an error. Official clients cannot raise theirs: they close the connection at the eleventh.
     pub const fn max_attachments(mut self, attachments: usize) -> Self {
         self.config.limits.max_attachments = attachments;
         self

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use enginewire::Encoded;
 use enginewire_socketio::{
-    AckId, Args, EncodeError,
+    AckId, Args, ConnectionConfig, EncodeError,
     parser::{Encoder, Outgoing},
 };
 
@@ -23,7 +23,7 @@ impl NamespaceShared {
         event: &impl Outgoing,
         ack: Option<AckId>,
     ) -> Result<Body, EncodeError> {
-        with_encoder(|encoder| match ack {
+        with_encoder(self.config(), |encoder| match ack {
             None if self.is_recovering() => encoder.args(self.parser(), event).map(Body::Args),
             _ => encoder.event(self.parser(), self.name(), ack, event).map(Body::Message),
         })
@@ -31,17 +31,24 @@ impl NamespaceShared {
 }
 
 /// Calls `encode` with the encoder of this thread, which keeps its buffer.
-pub(super) fn with_encoder<T>(encode: impl FnOnce(&mut Encoder) -> T) -> T {
+pub(super) fn with_encoder<T>(
+    config: &ConnectionConfig,
+    encode: impl FnOnce(&mut Encoder) -> T,
+) -> T {
     thread_local! {
         static ENCODER: RefCell<Encoder> = const { RefCell::new(Encoder::new()) };
     }
+    let limited = |encoder: &mut Encoder| {
+        encoder.set_max_attachments(config.limits.max_attachments);
+        encode(encoder)
+    };
     ENCODER.with(|encoder| match encoder.try_borrow_mut() {
         Ok(mut encoder) => {
-            let result = encode(&mut encoder);
+            let result = limited(&mut encoder);
             encoder.shrink();
             result
         }
         // A payload that emits while it is being encoded.
-        Err(_) => encode(&mut Encoder::new()),
+        Err(_) => limited(&mut Encoder::new()),
     })
 }

@@ -154,13 +154,15 @@ impl Hub {
         sessions: impl Entropy + Send + 'static,
         sockets: impl Entropy + Send + 'static,
     ) -> Self {
+        let mut encoder = Encoder::new();
+        encoder.set_max_attachments(config.connection.limits.max_attachments);
         Self {
             engine: ServerHub::new(config.engine, sessions),
             connection: Arc::new(config.connection),
             overflow: config.overflow,
             recovery: config.recovery,
             entropy: Box::new(sockets),
-            encoder: Encoder::new(),
+            encoder,
             sockets: Sockets::default(),
             namespaces: Namespaces::default(),
             groups: Groups::default(),

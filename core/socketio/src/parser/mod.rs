@@ -14,7 +14,7 @@ mod outgoing;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -45,13 +45,15 @@ pub enum Parser {
     Custom(Arc<dyn CustomParser>),
 }
 
-/// Limits on a packet that a peer sends.
+/// Limits on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParserLimits {
-    /// Limit on the attachments of a packet. Default 10, as the reference's.
+    /// Limit on the attachments of a packet, received or sent. Default 10, as the reference's.
+    ///
+    /// Official clients cannot raise theirs: they close the connection at the eleventh.
     pub max_attachments: usize,
-    /// Limit on a packet and its attachments together, in bytes. Default 10 000 000.
+    /// Limit on a packet and its attachments together, received, in bytes. Default 10 000 000.
     pub max_size: usize,
 }
 
@@ -177,15 +179,21 @@ impl Parser {
 /// Buffer for the events and acknowledgements of any number of sockets.
 ///
 /// Each is written here, and copied out at its exact size: one allocation for a message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
     scratch: Vec<u8>,
+    max_attachments: usize,
 }
 
 impl Encoder {
-    /// Creates an empty buffer.
+    /// Creates an empty buffer, without a limit on attachments.
     pub const fn new() -> Self {
-        Self { scratch: Vec::new() }
+        Self { scratch: Vec::new(), max_attachments: usize::MAX }
+    }
+
+    /// Limits the attachments of a payload, see [`ParserLimits::max_attachments`].
+    pub const fn set_max_attachments(&mut self, max: usize) {
+        self.max_attachments = max;
     }
 
     /// Encodes an event: a [`NamedEvent`], an [`EnumEvent`], or a received [`Event`](crate::Event).
@@ -281,7 +289,28 @@ impl Encoder {
         attachments: Vec<Bytes>,
         write: impl FnOnce(&mut Vec<u8>, &mut Vec<Bytes>) -> Result<(), EncodeError>,
     ) -> Result<Encoded, EncodeError> {
+        let max = self.max_attachments;
+        let write = |out: &mut Vec<u8>, attachments: &mut Vec<Bytes>| {
+            write(out, attachments)?;
+            check_attachments(attachments, max)
+        };
         json::encode_args(&mut self.scratch, namespace, kinds, ack, attachments, write)
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn check_attachments(attachments: &[Bytes], max: usize) -> Result<(), EncodeError> {
+    match attachments.len() {
+        n if n > max => {
+            let error = format!("{n} attachments, at most {max} are allowed");
+            Err(serde::ser::Error::custom(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use enginewire::Encoded;
 use serde::Serialize;
 
-use super::{EVENT, Encoder, Parser, is_reserved, json};
+use super::{EVENT, Encoder, Parser, check_attachments, is_reserved, json};
 use crate::{
     Event,
     packet::AckId,
@@ -102,6 +102,9 @@ pub(super) mod sealed {
 trait Write {
     fn attachments(&self) -> &[Bytes];
 
+    /// Adds the name of the event to an error, if it is known.
+    fn named(&self, error: EncodeError) -> EncodeError;
+
     /// Appends the name and the arguments as JSON, and the binary data in them to `attachments`.
     fn write(&self, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) -> Result<(), EncodeError>;
 
@@ -112,6 +115,10 @@ trait Write {
 impl<P: Serialize + ?Sized> Write for NamedEvent<'_, P> {
     fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    fn named(&self, error: EncodeError) -> EncodeError {
+        error.with_event(self.name)
     }
 
     fn write(&self, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) -> Result<(), EncodeError> {
@@ -128,6 +135,10 @@ impl<P: Serialize + ?Sized> Write for NamedEvent<'_, P> {
 impl<E: Serialize + ?Sized> Write for EnumEvent<'_, E> {
     fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    fn named(&self, error: EncodeError) -> EncodeError {
+        error
     }
 
     fn write(&self, out: &mut Vec<u8>, attachments: &mut Vec<Bytes>) -> Result<(), EncodeError> {
@@ -152,9 +163,9 @@ impl<T: Write> sealed::Encode for T {
             return parser.values(namespace, ack, self.values()?);
         }
         let attachments = self.attachments().to_vec();
-        encoder.json(namespace, EVENT, ack, attachments, |out, attachments| {
-            self.write(out, attachments)
-        })
+        let write = |out: &mut _, attachments: &mut _| self.write(out, attachments);
+        let encoded = encoder.json(namespace, EVENT, ack, attachments, write);
+        encoded.map_err(|error| self.named(error))
     }
 
     fn args(&self, encoder: &mut Encoder, parser: &Parser) -> Result<Args, EncodeError> {
@@ -164,6 +175,8 @@ impl<T: Write> sealed::Encode for T {
         let mut attachments = self.attachments().to_vec();
         encoder.scratch.clear();
         self.write(&mut encoder.scratch, &mut attachments)?;
+        let checked = check_attachments(&attachments, encoder.max_attachments);
+        checked.map_err(|error| self.named(error))?;
         let json = json::text(&encoder.scratch);
         Ok(Args::from_payload(Payload::from_json(json, 0, attachments)))
     }

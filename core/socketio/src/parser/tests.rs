@@ -556,6 +556,41 @@ mod forwarding {
     }
 
     #[test]
+    fn payload_with_more_attachments_than_are_allowed_is_an_error() {
+        #[derive(serde::Serialize)]
+        enum Sent<'a> {
+            Parts(&'a [Bytes]),
+        }
+
+        let parts = [const { Bytes::from_static(b"x") }; 3];
+        let mut encoder = Encoder::new();
+        encoder.set_max_attachments(2);
+        for (allowed, parts) in [(true, &parts[..2]), (false, &parts[..])] {
+            let given = parts.to_vec();
+            let (json, named) = (&Parser::Json, NamedEvent::new("Parts", parts));
+            let sent = Sent::Parts(parts);
+            let variant = EnumEvent::new(&sent);
+            let outcomes = [
+                encoder.event(json, "/", None, &named).err(),
+                encoder
+                    .event(json, "/", None, &NamedEvent::new("Parts", &()).with_attachments(given))
+                    .err(),
+                encoder.event(json, "/", None, &variant).err(),
+                encoder.args(json, &named).err(),
+                encoder.args(json, &variant).err(),
+                encoder.ack(json, "/", AckId(1), parts, Vec::new()).err(),
+            ];
+            for error in outcomes {
+                let message = error.map(|error| String::from(error.message()));
+                let refused = Some(String::from("3 attachments, at most 2 are allowed"));
+                assert_eq!(message, refused.filter(|_| !allowed));
+            }
+            // Binary data are values there.
+            assert!(encoder.event(&Parser::MessagePack, "/", None, &named).is_ok());
+        }
+    }
+
+    #[test]
     fn event_of_the_first_namespace_goes_out_as_it_came() {
         let message = Text::from("2[\"a\" , 1]");
         let (.., args) = event(decode(message.clone()).unwrap().unwrap());

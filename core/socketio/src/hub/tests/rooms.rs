@@ -118,3 +118,23 @@ fn events_of_all_kinds_are_encoded() {
     );
     world.end();
 }
+
+#[test]
+fn event_with_more_attachments_than_clients_take_is_refused_before_it_is_sent() {
+    let mut world = World::new();
+    let peer = world.connect("/");
+    let parts = [const { bytes::Bytes::from_static(b"x") }; 11];
+    assert!(matches!(world.hub.emit(peer.key, "n", &parts[..]), Err(EmitError::Encode(_))));
+    assert!(world.hub.broadcast("/", &Target::all(), "n", &parts[..]).is_err());
+    world.says(peer.on, r#"27["ask"]"#);
+    let refused = world.hub.acknowledge(peer.key, crate::AckId(7), &parts[..]);
+    assert!(matches!(refused, Err(EmitError::Encode(_))));
+    world.hub.emit(peer.key, "n", &parts[1..]).unwrap();
+    assert_eq!(world.messages(peer.on).len(), 11, "ten are as many as a client takes");
+    // One that sends to other clients may allow more.
+    let mut world = World::with(|config| config.connection.limits.max_attachments = 11);
+    let peer = world.connect("/");
+    world.hub.emit(peer.key, "n", &parts[..]).unwrap();
+    assert_eq!(world.messages(peer.on).len(), 12);
+    world.end();
+}
