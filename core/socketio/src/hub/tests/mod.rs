@@ -1,5 +1,6 @@
 //! The hub through its public API, on a virtual clock and with bytes of WebSockets.
 
+mod abuse;
 mod acks;
 mod connecting;
 mod determinism;
