@@ -9,3 +9,4 @@ import "./rooms.mjs";
 import "./ends.mjs";
 import "./recovery.mjs";
 import "./wire.mjs";
+import "./reports.mjs";

@@ -180,6 +180,7 @@ theme("malformed packets close the connection", () => {
     "a DISCONNECT with a payload": ["1{}"],
     "a CONNECT_ERROR": ['4{"message":"x"}'],
     "a CONNECT_ERROR with a text": ['4"x"'],
+    "a CONNECT_ERROR with a number and an array": ['42["message",1]'],
     "CONNECT twice": ["0"],
     "a CONNECT with an array": ["0/custom,[]"],
     "a CONNECT with a text": ['0/custom,"x"'],
@@ -195,6 +196,7 @@ theme("malformed packets close the connection", () => {
     "no attachment": ['50-["message"]'],
     "no number of attachments": ['5-["message"]'],
     "no dash behind the attachments": ['51["message"]'],
+    "a binary event that is nothing but its type": ["5"],
     "a letter as number of attachments": ['5x-["message"]'],
     "a placeholder of an attachment that there is not": ['51-["message",{"_placeholder":true,"num":1}]', bytes],
     "a placeholder with a negative number": ['51-["message",{"_placeholder":true,"num":-1}]', bytes],
@@ -265,6 +267,13 @@ theme("packets that are accepted", () => {
     const [, id] = /^3(\d+)\[1\]$/.exec(await wire.next("an ack"));
     // Clients look acks up by number.
     assert.equal(Number(id), 99999999999999999999);
+  });
+
+  each("hundreds of packets in one payload", async ({ connected }) => {
+    const wire = await connected();
+    await wire.send(...Array.from({ length: 500 }, (_, i) => `2["echo",${i}]`));
+    for (let i = 0; i < 500; i++) assert.equal(await wire.next("an event"), `2["echo",${i}]`);
+    await wire.served();
   });
 
   each("heartbeats may stand between attachments", async ({ connected }) => {
