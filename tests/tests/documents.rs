@@ -65,3 +65,33 @@ fn every_part_of_the_core_and_every_file_of_the_driver_is_in_the_architecture() 
         assert!(minor || named.contains(&&*name), "{name} is not named");
     }
 }
+
+#[test]
+fn tests_of_the_reports_exist() {
+    let page = read("tests/README.md");
+    let (_, section) = page.split_once("\n## Reports\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows: Vec<_> = section.lines().filter(|line| line.contains("` `")).collect();
+    for row in &rows {
+        let mut source = None;
+        for span in spans(row) {
+            if is_path(span) {
+                let places = ["tests", ""].map(|place| root().join(place).join(span));
+                let place = places.iter().find(|place| place.is_file());
+                let place = place.unwrap_or_else(|| panic!("{span} does not exist: {row}"));
+                source = Some(fs::read_to_string(place).unwrap());
+                continue;
+            }
+            let source = source.as_ref().unwrap_or_else(|| panic!("no file before {span}: {row}"));
+            let is_test = [
+                format!("fn {span}("),
+                format!("fn {span}<"),
+                format!("{span}\""),
+                format!("{span} ("),
+            ];
+            let exists = is_test.iter().any(|text| source.contains(text));
+            assert!(exists, "there is no test {span}: {row}");
+        }
+    }
+    assert!(rows.len() > 45, "only {} rows were found", rows.len());
+}
