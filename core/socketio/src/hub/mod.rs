@@ -59,6 +59,9 @@
 //!
 //! The duties of the loop are those of [`enginewire::hub`]. The example `mio_chat` is a whole program.
 //!
+//! Commands without a `now` happen at the latest time that the hub was told. A loop that wakes up for a reason of its own
+//! calls [`Hub::handle_timeout`] first: recovery counts its time from there.
+//!
 //! # Order
 //!
 //! Events of a socket come in the order in which its client sent them, and before [`Output::Disconnected`].

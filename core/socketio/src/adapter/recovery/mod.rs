@@ -37,6 +37,9 @@ pub struct RecoveryConfig {
     /// A broken connection is noticed when a heartbeat fails, 45 seconds later with the usual settings. Events that
     /// were logged longer than this before that have reached the client, unless it reads very slowly. They are kept
     /// in the log for this time and the window.
+    ///
+    /// It must be longer than such a heartbeat, `ping_interval` and `ping_timeout` together. Otherwise a client that
+    /// comes back can miss events without notice, because the log takes them for received.
     pub max_delay: Duration,
 }
 
