@@ -118,6 +118,11 @@
 //! compares the two [`Log`]s: of everything that either state machine did, was told and asked for, and
 //! of every byte on the network.
 //!
+//! # Socket.IO
+//!
+//! [`socketio`] has worlds of the same kind with a whole server of Socket.IO in them, on the same network and clock. Its
+//! rules are those of sockets: order, rooms, acknowledgements, recovery.
+//!
 //! # A failure
 //!
 //! It prints its seed and a command to have it again. With `LOG` in the environment it prints what
@@ -134,6 +139,7 @@ mod random;
 mod repeater;
 mod replay;
 mod schedule;
+pub mod socketio;
 mod world;
 
 pub use self::{

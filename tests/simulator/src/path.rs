@@ -102,6 +102,13 @@ impl Path {
         self
     }
 
+    /// This path without the proxy that sends requests twice, which polling cannot tell.
+    #[must_use]
+    pub(crate) fn without_repeats(mut self) -> Self {
+        self.faults.retain(|(_, fault)| !matches!(fault, Fault::Repeat(_)));
+        self
+    }
+
     /// A path to a server that is not there.
     pub fn refused() -> Self {
         Self { refused: true, ..Self::default() }

@@ -550,7 +550,7 @@ impl<A: Application> World<A> {
 }
 
 /// The moment for which a timer is to be armed, if that is none that one is armed for already.
-fn rearm(armed: &mut Option<Time>, next: Option<Time>) -> Option<Time> {
+pub(crate) fn rearm(armed: &mut Option<Time>, next: Option<Time>) -> Option<Time> {
     let next = next.filter(|&next| armed.is_none_or(|armed| next < armed))?;
     *armed = Some(next);
     Some(next)
@@ -584,7 +584,7 @@ const LIFE: &str = "life";
 /// Classes of events at the same moment.
 pub(crate) const NETWORK_CLASS: u8 = 1;
 const TIMERS_FIRST: u8 = 0;
-const TIMERS_LAST: u8 = 2;
+pub(crate) const TIMERS_LAST: u8 = 2;
 
 /// Events at the same moment that show that they make each other happen without end.
 const MAX_AT_ONCE: u64 = 1_000_000;
@@ -594,4 +594,4 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 /// After this time nothing is left of clients that have closed or are gone: the longest heartbeat that
 /// scenarios use, closing, and a connection that is kept.
-const ALL_TIMEOUTS: Duration = Duration::from_secs(300);
+pub(crate) const ALL_TIMEOUTS: Duration = Duration::from_secs(300);
