@@ -1,7 +1,8 @@
 //! Explores what the tests explore, to the full depth, and prints figures and rules.
 //!
 //! `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]` is about sessions of Engine.IO, with as many faults and
-//! moves of the clocks as wanted; `enginewire-exploration socketio` about Socket.IO on top of them.
+//! moves of the clocks as wanted; `enginewire-exploration socketio [NAME]` about Socket.IO on top of them, in all scenarios
+//! or in those whose name has this in it.
 
 use std::{process::ExitCode, time::Instant};
 
@@ -11,7 +12,8 @@ use enginewire_exploration::{RULES, Scenario, Side, System, World, explore, sock
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let is_socketio = arguments.first().is_some_and(|subject| subject == "socketio");
-    let holds = if is_socketio { explore_socketio() } else { explore_sessions(&arguments) };
+    let holds =
+        if is_socketio { explore_socketio(arguments.get(1)) } else { explore_sessions(&arguments) };
     if !holds {
         return ExitCode::FAILURE;
     }
@@ -37,9 +39,12 @@ fn explore_sessions(arguments: &[String]) -> bool {
     })
 }
 
-fn explore_socketio() -> bool {
-    let mut scenarios = socketio::full().into_iter();
-    scenarios.all(|(name, scenario)| holds(name, &socketio::World::new(scenario)))
+fn explore_socketio(name: Option<&String>) -> bool {
+    let is_wanted = |scenario: &str| name.is_none_or(|name| scenario.contains(&**name));
+    let scenarios = socketio::full().into_iter();
+    scenarios
+        .filter(|(name, _)| is_wanted(name))
+        .all(|(name, scenario)| holds(name, &socketio::World::new(scenario)))
 }
 
 /// Explores all states behind this one. Returns whether all rules hold in each of them.

@@ -1,4 +1,4 @@
-//! Copies of connections, and whether two are the same, for programs that walk through all states.
+//! Copies and fingerprints of connections, for programs that walk through all states.
 
 use alloc::{format, sync::Arc};
 use core::{

@@ -1,4 +1,4 @@
-//! Copies of decoders, and whether two are the same, for programs that walk through all states.
+//! Copies and fingerprints of decoders, for programs that walk through all states.
 
 use core::hash::Hasher;
 

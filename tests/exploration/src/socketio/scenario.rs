@@ -166,28 +166,18 @@ pub fn full() -> Vec<(&'static str, Scenario)> {
         ),
         (
             "slow",
-            Scenario { broadcasts: 4, volatile: 2, requests: 1, kicks: 1, room: Some(1), ..two },
+            Scenario { broadcasts: 3, volatile: 1, requests: 1, kicks: 1, room: Some(1), ..two },
         ),
-        ("coming back", Scenario { connects: 4, broadcasts: 3, questions: 1, cuts: 2, ..back }),
-        ("coming back too late", Scenario { broadcasts: 2, questions: 1, ticks: 3, ..back }),
+        ("coming back", Scenario { broadcasts: 3, questions: 1, cuts: 2, ..back }),
+        ("coming back too late", Scenario { broadcasts: 2, questions: 1, ticks: 2, ..back }),
         (
             "coming back when accepted",
-            Scenario {
-                connects: 4,
-                broadcasts: 2,
-                refusals: 1,
-                cuts: 2,
-                recovery: Some(false),
-                ..back
-            },
+            Scenario { broadcasts: 2, refusals: 1, cuts: 2, recovery: Some(false), ..back },
         ),
-        (
-            "coming back to what was left",
-            Scenario { broadcasts: 2, kicks: 1, leaves: 1, questions: 1, ..back },
-        ),
+        ("coming back to what was left", Scenario { broadcasts: 2, kicks: 1, leaves: 1, ..back }),
         (
             "coming back from an overflow",
-            Scenario { broadcasts: 4, volatile: 1, closes: 1, room: Some(2), ..back },
+            Scenario { broadcasts: 3, closes: 1, room: Some(1), ..back },
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! What makes two adapters, and what makes two recoveries the same.
+//! Fingerprints of adapters and of recoveries: which are the same.
 
 use core::time::Duration;
 use std::hash::DefaultHasher;
