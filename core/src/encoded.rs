@@ -251,15 +251,18 @@ mod tests {
 
     #[test]
     fn clones_of_a_shared_message_share_one_base64_form() {
-        let encoded = Encoded::shared(&b"\x01\x02\x03\x04"[..]);
-        let clone = encoded.clone();
-        let first = encoded.part(0).unwrap().typed_base64();
-        let second = clone.part(0).unwrap().typed_base64();
-        assert_eq!(first, "4AQIDBA==");
-        assert_eq!(first.as_ptr(), second.as_ptr());
-        let mut out = Vec::new();
-        clone.part(0).unwrap().write_base64(&mut out);
-        assert_eq!(out, b"AQIDBA==");
+        let binary = &b"\x01\x02\x03\x04"[..];
+        let group = Encoded::group([Message::from("a"), Message::from(binary)]);
+        for (encoded, index) in [(Encoded::shared(binary), 0), (group.into_shared(), 1)] {
+            let clone = encoded.clone();
+            let first = encoded.part(index).unwrap().typed_base64();
+            let second = clone.part(index).unwrap().typed_base64();
+            assert_eq!(first, "4AQIDBA==");
+            assert_eq!(first.as_ptr(), second.as_ptr());
+            let mut out = Vec::new();
+            clone.part(index).unwrap().write_base64(&mut out);
+            assert_eq!(out, b"AQIDBA==");
+        }
     }
 
     #[test]
