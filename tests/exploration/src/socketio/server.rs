@@ -7,7 +7,7 @@ use enginewire_socketio::{
     AckError, AckId, ConnectRequest, ConnectionEvent, DisconnectReason, EmitError, Event,
     PrivateId, Slot, SocketId, TryEmitError,
     adapter::{Adapter, Kept, MemberKey, Recovery, Target},
-    parser::{Encoder, Parser},
+    parser::{Encoder, NamedEvent, Parser},
 };
 
 use super::{
@@ -63,7 +63,7 @@ impl Space {
     /// Encodes an event with its offset, if there is one.
     fn encode(&self, name: &str, number: u8, is_volatile: bool) -> Option<Encoded> {
         let mut encoder = Encoder::new();
-        let args = encoder.args(&Parser::Json, "e", &number, Vec::new()).ok()?;
+        let args = encoder.args(&Parser::Json, &NamedEvent::new("e", &number)).ok()?;
         let offset = self.recovery.as_ref().map(|recovery| match is_volatile {
             true => recovery.latest().to_string(),
             false => recovery.upcoming().to_string(),
@@ -355,8 +355,12 @@ impl World {
         let number = space.next;
         space.next += 1;
         let ack = space.adapter.next_ack();
-        let event =
-            Encoder::new().event(&Parser::Json, NAMES[place], Some(ack), "e", &number, Vec::new());
+        let event = Encoder::new().event(
+            &Parser::Json,
+            NAMES[place],
+            Some(ack),
+            &NamedEvent::new("e", &number),
+        );
         let Ok(event) = event else {
             return self.accuse(String::from("an event cannot be encoded"));
         };
