@@ -1,4 +1,4 @@
-//! One node of a cluster: what it tells the others, and what they ask each other.
+//! One node of a cluster: its messages for others, and the requests between them.
 //!
 //! A [`Cluster`] is a plain value without I/O, clock or format. Whoever owns it carries [`Message`]s to the other nodes
 //! and back, by whatever bus. The owner of the namespaces tells it what they do, and carries out what it gives:
