@@ -2,17 +2,27 @@
 
 use std::{
     fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, Time, TransportKind, Url};
+use futures_io::{AsyncRead, AsyncWrite};
 
-use super::Client;
-use crate::{connect_error::ConnectError, runtime::Runtime, socket::Socket};
+use super::{Client, stream::ConnectHook};
+use crate::{
+    connect_error::ConnectError,
+    runtime::{BoxedStream, Runtime},
+    socket::Socket,
+};
 
 /// Sets up a [`Client`]. Everything has a default, which is the reference's where it has one.
 pub struct ClientBuilder<R> {
     runtime: R,
+    connector: Option<ConnectHook>,
     /// The configuration, or the error that [`ClientBuilder::build`] returns.
     config: Result<(Url, ClientConfig), ConnectError>,
     reconnect: Reconnect,
@@ -25,7 +35,7 @@ impl<R: Runtime> ClientBuilder<R> {
             let config = ClientConfig::new(&url);
             (url, config)
         });
-        Self { runtime, config, reconnect: Reconnect::default() }
+        Self { runtime, connector: None, config, reconnect: Reconnect::default() }
     }
 
     /// Builds the client, without opening a session.
@@ -36,11 +46,11 @@ impl<R: Runtime> ClientBuilder<R> {
     /// [`ConnectError::Subprotocol`] and [`ConnectError::Request`].
     pub fn build(self) -> Result<Client<R>, ConnectError> {
         let (url, mut config) = self.config?;
-        if url.is_secure() && !R::TLS {
+        if url.is_secure() && !R::TLS && self.connector.is_none() {
             return Err(ConnectError::Tls);
         }
         config.wall_clock = config.wall_clock.or_else(|| wall_clock(self.runtime.clock().now()));
-        Client::new(self.runtime, url, config, self.reconnect)
+        Client::new(self.runtime, self.connector, url, config, self.reconnect)
     }
 
     /// Builds the client, and opens a session.
@@ -52,6 +62,42 @@ impl<R: Runtime> ClientBuilder<R> {
     /// [`ConnectError`].
     pub async fn connect(self) -> Result<Socket, ConnectError> {
         self.build()?.open().await
+    }
+
+    /// Opens connections with `connect`. Default: TCP connections of the runtime.
+    ///
+    /// It is for TLS, proxies, Unix sockets and streams in memory. `connect` is called for each connection of a
+    /// session, of which polling and upgrade need several. It gets the URL of the server, which may have redirected, and
+    /// returns a stream and the address at its other end. The stream is used as it is: `connect` encrypts it if
+    /// [`Url::is_secure`]. Small writes must go out at once, or when they are flushed.
+    ///
+    /// A future that is dropped must drop its attempt. An error counts as a server that is not there. Costs one
+    /// allocation more than a connection of the runtime.
+    ///
+    /// ```
+    /// # use std::{io, net::SocketAddr};
+    /// # use enginewire_driver::{ClientBuilder, Runtime, Stream};
+    /// # async fn tunnel(host: &str, port: u16) -> io::Result<(Box<dyn Stream>, SocketAddr)> {
+    /// #     Err(io::ErrorKind::Unsupported.into())
+    /// # }
+    /// # fn example<R: Runtime>(builder: ClientBuilder<R>) -> ClientBuilder<R> {
+    /// builder.connector(|url| async move { tunnel(url.host(), url.port()).await })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn connector<S, F>(mut self, connect: impl Fn(Url) -> F + Send + Sync + 'static) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        F: Future<Output = io::Result<(S, SocketAddr)>> + Send + 'static,
+    {
+        self.connector = Some(Arc::new(move |url| {
+            let connecting = connect(url);
+            Box::pin(async move {
+                let (stream, peer_addr) = connecting.await?;
+                Ok((BoxedStream::new(stream), peer_addr))
+            })
+        }));
+        self
     }
 
     /// Changes the protocol's configuration. The methods below change parts of it.

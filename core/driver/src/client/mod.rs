@@ -3,6 +3,7 @@
 mod builder;
 mod connect;
 mod sessions;
+mod stream;
 mod task;
 
 use std::{
@@ -15,8 +16,8 @@ use std::{
 
 use enginewire::{ClientConfig, Reconnect, Time, Url, wire::http::RequestHead};
 
-use self::sessions::Connector;
 pub use self::{builder::ClientBuilder, sessions::Sessions};
+use self::{sessions::Connector, stream::ConnectHook};
 use crate::{
     client_cell::{ClientCell, ClientState},
     connect_error::ConnectError,
@@ -34,6 +35,8 @@ pub struct Client<R: Runtime> {
 
 struct Shared<R: Runtime> {
     runtime: R,
+    /// Opens connections, in place of the runtime.
+    connector: Option<ConnectHook>,
     url: Url,
     config: Arc<ClientConfig>,
     reconnect: Reconnect,
@@ -64,6 +67,7 @@ impl<R: Runtime + Default> Client<R> {
 impl<R: Runtime> Client<R> {
     fn new(
         runtime: R,
+        connector: Option<ConnectHook>,
         url: Url,
         config: ClientConfig,
         reconnect: Reconnect,
@@ -78,7 +82,7 @@ impl<R: Runtime> Client<R> {
         let websocket_worked = AtomicBool::new(false);
         let config = Arc::new(config);
         let state = Arc::new(ClientState { clock: runtime.clock(), head, websocket_worked });
-        let shared = Shared { runtime, url, config, reconnect, state };
+        let shared = Shared { runtime, connector, url, config, reconnect, state };
         Ok(Self { shared: Arc::new(shared) })
     }
 

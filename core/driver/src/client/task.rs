@@ -18,7 +18,7 @@ use enginewire::{
 };
 use futures_io::AsyncWrite;
 
-use super::{Shared, connect::connect};
+use super::{Shared, connect::connect, stream::ClientStream};
 use crate::{
     client_cell::ClientCell,
     reader::Reader,
@@ -82,9 +82,9 @@ struct Connection<R: Runtime> {
 type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<(S, SocketAddr)>> + Send>>;
 
 enum State<R: Runtime> {
-    Connecting(Connecting<R::Stream>),
+    Connecting(Connecting<ClientStream<R::Stream>>),
     Open {
-        stream: R::Stream,
+        stream: ClientStream<R::Stream>,
         reader: Reader,
         outbox: Outbox,
         /// The connection cannot be written any more. Data that the server has sent before may
@@ -429,12 +429,17 @@ impl<R: Runtime> Drop for Task<R> {
 async fn connect_to<R: Runtime>(
     shared: &Shared<R>,
     to: &Url,
-) -> io::Result<(R::Stream, SocketAddr)> {
+) -> io::Result<(ClientStream<R::Stream>, SocketAddr)> {
+    if let Some(connector) = &shared.connector {
+        let (stream, peer_addr) = connector(to.clone()).await?;
+        return Ok((ClientStream::Brought(stream), peer_addr));
+    }
     if to.is_secure() && !R::TLS {
         let why = "the server redirects to https, and this runtime brings no TLS";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
-    connect(&shared.runtime, to).await
+    let (stream, peer_addr) = connect(&shared.runtime, to).await?;
+    Ok((ClientStream::Runtime(stream), peer_addr))
 }
 
 /// Random bytes, fetched in bulk.
