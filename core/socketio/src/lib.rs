@@ -80,10 +80,12 @@
 //! | one node of several: what they tell and ask each other | [`cluster`] |
 //! | JSON, MessagePack or an encoding of your own | [`parser`] |
 //! | one client's session, for a driver with locks and tasks | [`Connection`] |
+//! | a test on a virtual clock, with the feature of that name | `testing::Pair` |
 //!
 //! # Features
 //!
-//! `std` (default) makes dependencies faster; the API is the same without it.
+//! `std` (default) makes dependencies faster; the API is the same without it. `testing` adds the module `testing`: a
+//! server and its clients on a virtual clock, to test applications.
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-socketio/latest")]
 #![no_std]
@@ -105,6 +107,8 @@ pub mod hub;
 pub mod parser;
 pub mod pattern;
 pub mod payload;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use connection::{
     AckError, ConnectError, ConnectRequest, Connection, ConnectionConfig, ConnectionEvent,

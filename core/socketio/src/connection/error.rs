@@ -58,6 +58,11 @@ impl ConnectError {
         &self.message
     }
 
+    /// Returns the data, if there are any.
+    pub const fn data(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+
     /// Returns what clients of Socket.IO 2.x expect: the data, or else the message alone.
     ///
     /// Of a namespace that does not exist they are told as all others are.

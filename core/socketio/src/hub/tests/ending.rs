@@ -120,7 +120,7 @@ fn closing_hub_ends_sockets_and_lets_what_is_queued_out() {
     assert_eq!(world.seen(), [format!("#1 left []: {left}"), format!("#2 left []: {left}")]);
     world.pass(60 * SECOND);
     assert!(world.hub.is_finished());
-    world.sockets.clear();
+    world.wires.0.clear();
     world.end();
 }
 
@@ -133,7 +133,7 @@ fn aborted_hub_is_finished_at_once() {
     world.drain();
     assert_eq!(world.seen(), ["#1 left []: server shutting down"]);
     assert!(world.hub.is_finished());
-    world.sockets.clear();
+    world.wires.0.clear();
     world.end();
 }
 

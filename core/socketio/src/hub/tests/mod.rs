@@ -11,7 +11,6 @@ mod rooms;
 
 use alloc::{
     boxed::Box,
-    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -21,7 +20,11 @@ use core::time::Duration;
 use enginewire::hub::ConnectionId;
 
 use super::*;
-use crate::{AckError, Args, ConnectError, EmitError, Event, payload::Payload};
+use crate::{
+    AckError, Args, ConnectError, EmitError, Event,
+    payload::Payload,
+    testing::wires::{Wire, Wires, counting},
+};
 
 /// It can be owned by another thread than the one that made it, or be behind a lock.
 const _: fn(Hub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
@@ -30,7 +33,7 @@ const _: fn(Hub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
 struct World {
     hub: Hub,
     now: Time,
-    sockets: BTreeMap<ConnectionId, Buffer>,
+    wires: Wires,
     /// Outputs for the application since the last look.
     seen: Vec<String>,
     /// Sockets that ask to connect and have no response.
@@ -40,15 +43,6 @@ struct World {
     /// The application polls nothing.
     is_stuck: bool,
     events: Vec<(SocketKey, Event)>,
-}
-
-/// The loop's side of a connection.
-#[derive(Default)]
-struct Buffer {
-    written: Vec<u8>,
-    /// How much more can be written, if there is a limit.
-    room: Option<usize>,
-    is_closed: bool,
 }
 
 /// A client with one session over one WebSocket.
@@ -69,16 +63,10 @@ impl World {
         // Nothing but the deadlines of the test.
         config.engine.protocol.ping_interval = Duration::from_secs(100_000);
         change(&mut config);
-        let counting = |mut last: u8| {
-            move |buffer: &mut [u8]| {
-                last = last.wrapping_add(1);
-                buffer.fill(last);
-            }
-        };
         Self {
-            hub: Hub::new(config, counting(0), counting(100)),
+            hub: Hub::new(config, counting(0), counting(1 << 32)),
             now: Time::from_millis(1),
-            sockets: BTreeMap::new(),
+            wires: Wires::default(),
             seen: Vec::new(),
             asking: Vec::new(),
             accepts: true,
@@ -93,8 +81,7 @@ impl World {
     }
 
     fn open_with(&mut self, query: &str) -> ConnectionId {
-        let on = self.hub.handle_accepted(self.now);
-        self.sockets.insert(on, Buffer::default());
+        let on = self.wires.accept(&mut self.hub, self.now);
         self.bytes(
             on,
             format!(
@@ -103,7 +90,7 @@ impl World {
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             ),
         );
-        let written = core::mem::take(&mut self.buffer(on).written);
+        let written = core::mem::take(&mut self.wire(on).written);
         assert!(written.starts_with(b"HTTP/1.1 101 "), "{}", written.escape_ascii());
         on
     }
@@ -139,14 +126,13 @@ impl World {
     }
 
     fn lose(&mut self, on: ConnectionId) {
-        self.hub.handle_lost(self.now, on);
-        self.sockets.remove(&on);
+        self.wires.lose(&mut self.hub, self.now, on);
         self.drain();
     }
 
     /// Everything ends, and nothing is left of it.
     fn end(mut self) {
-        for on in self.sockets.keys().copied().collect::<Vec<_>>() {
+        for on in self.wires.0.keys().copied().collect::<Vec<_>>() {
             self.lose(on);
         }
         // Sockets and events that were kept for clients that come back.
@@ -172,27 +158,9 @@ impl World {
     /// Does everything that the hub asks for.
     fn drain(&mut self) {
         while !self.is_stuck
-            && let Some(output) = self.hub.poll()
+            && let Some(output) = self.wires.poll(&mut self.hub, self.now)
         {
-            match output {
-                Output::Write(on) => {
-                    let Self { hub, sockets, now, .. } = self;
-                    let Some(buffer) = sockets.get_mut(&on) else { continue };
-                    hub.transmit(*now, on, |bytes| {
-                        let n = bytes.len().min(buffer.room.unwrap_or(usize::MAX));
-                        buffer.written.extend_from_slice(&bytes[..n]);
-                        buffer.room = buffer.room.map(|room| room - n);
-                        n
-                    });
-                }
-                Output::Close(on) => {
-                    if let Some(buffer) = self.sockets.get_mut(&on) {
-                        buffer.is_closed = true;
-                    }
-                }
-                Output::Read(_) | Output::Shutdown(_) => {}
-                output => self.handle(output),
-            }
+            self.handle(output);
         }
     }
 
@@ -216,7 +184,7 @@ impl World {
     /// Messages that were written since the last look, without the type of their Engine.IO packet.
     fn messages(&mut self, on: ConnectionId) -> Vec<String> {
         self.drain();
-        let written = core::mem::take(&mut self.buffer(on).written);
+        let written = core::mem::take(&mut self.wire(on).written);
         let mut rest = &written[..];
         let mut messages = Vec::new();
         while let [kind, n, behind @ ..] = rest {
@@ -245,17 +213,14 @@ impl World {
         messages.remove(0)
     }
 
-    fn buffer(&mut self, on: ConnectionId) -> &mut Buffer {
-        self.sockets.get_mut(&on).unwrap()
+    fn wire(&mut self, on: ConnectionId) -> &mut Wire {
+        self.wires.0.get_mut(&on).unwrap()
     }
 
     /// Blocks the socket of a connection, or lets it take everything.
     fn set_blocked(&mut self, on: ConnectionId, is_blocked: bool) {
-        self.buffer(on).room = is_blocked.then_some(0);
-        if !is_blocked {
-            self.hub.handle_writable(self.now, on);
-            self.drain();
-        }
+        self.wires.set_room(&mut self.hub, self.now, on, is_blocked.then_some(0));
+        self.drain();
     }
 }
 

@@ -73,7 +73,7 @@ fn broadcast_disconnects_a_client_without_room() {
     assert_eq!(delivered, Delivered { sockets: 1, skipped: 0, disconnected: 1 });
     world.drain();
     assert_eq!(world.seen(), ["#1 left []: overflow"]);
-    assert!(world.buffer(slow.on).is_closed || world.hub.session(slow.key).is_none());
+    assert!(world.wire(slow.on).is_closed || world.hub.session(slow.key).is_none());
     assert_eq!(world.messages(fast.on), [r#"2["all"]"#]);
     world.end();
 }
