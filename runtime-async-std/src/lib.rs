@@ -58,7 +58,8 @@
 //! ```
 //!
 //! Cancel safety and back-pressure are the driver's: see [`Socket`]. The
-//! feature `tracing` gives a span per connection and events, without session ids.
+//! feature `tracing` gives a span per connection and events, without session ids. The feature `testing` gives the module
+//! `testing`, to test applications on memory instead of sockets.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
 //! those of `enginewire-smol` serve, and one reactor drives all.
@@ -72,6 +73,15 @@ use enginewire_smol::Smol;
 pub use enginewire;
 #[cfg(feature = "socketio")]
 pub use enginewire_driver::socketio;
+
+/// Tests of applications without ports and sockets. See [`enginewire_driver::testing`].
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use enginewire_driver::testing::*;
+
+    /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
+    pub type TestLink = enginewire_driver::testing::TestLink<crate::AsyncStd>;
+}
 
 enginewire_driver::exports!(AsyncStd);
 

@@ -70,7 +70,8 @@
 //!
 //! # Features
 //!
-//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
+//! `testing`, to test applications on memory instead of sockets.
 
 use std::{
     io,
@@ -92,6 +93,15 @@ use futures_io::{AsyncRead, AsyncWrite};
 pub use enginewire;
 #[cfg(feature = "socketio")]
 pub use enginewire_driver::socketio;
+
+/// Tests of applications without ports and sockets. See [`enginewire_driver::testing`].
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use enginewire_driver::testing::*;
+
+    /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
+    pub type TestLink = enginewire_driver::testing::TestLink<crate::Smol>;
+}
 
 enginewire_driver::exports!(Smol);
 

@@ -75,7 +75,8 @@
 //!
 //! # Features
 //!
-//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
+//! `testing`, to test applications on memory instead of sockets.
 
 #[cfg(feature = "socketio")]
 pub mod guide;
@@ -99,6 +100,9 @@ use tokio::{
 pub use enginewire;
 #[cfg(feature = "socketio")]
 pub use enginewire_driver::socketio;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 enginewire_driver::exports!(Tokio);
 

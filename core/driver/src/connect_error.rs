@@ -11,7 +11,8 @@ pub enum ConnectError {
     /// The address is no valid URL.
     #[error("the address is invalid: {0}")]
     Url(#[from] InvalidUrl),
-    /// The address asks for TLS, and the runtime's streams have none; see [`Runtime::TLS`](crate::Runtime::TLS).
+    /// The address asks for TLS, and the runtime's streams have none; see [`Runtime::TLS`](crate::Runtime::TLS) and
+    /// [`ClientBuilder::connector`](crate::ClientBuilder::connector).
     #[error("the address asks for TLS, which this runtime does not bring")]
     Tls,
     /// A header field is malformed, or one that the client writes itself.

@@ -18,7 +18,8 @@
 //!
 //! # Features
 //!
-//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids.
+//! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
+//! `testing`, with servers and clients that are connected by memory.
 
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-driver/latest")]
@@ -46,6 +47,8 @@ mod socket;
 #[cfg(feature = "socketio")]
 pub mod socketio;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timers;
 mod trace;
 mod waiters;

@@ -38,6 +38,9 @@ pub struct ServerBuilder<R: Runtime> {
     /// Called when the server begins to close.
     on_close: Option<CloseHook>,
     listeners: Vec<R::Listener>,
+    /// Of the Socket.IO server, for its clients in a test.
+    #[cfg(all(feature = "socketio", feature = "testing"))]
+    parser: enginewire_socketio::parser::Parser,
 }
 
 impl<R: Runtime + Default> ServerBuilder<R> {
@@ -67,6 +70,8 @@ impl<R: Runtime> ServerBuilder<R> {
             handler: None,
             on_close: None,
             listeners: Vec::new(),
+            #[cfg(all(feature = "socketio", feature = "testing"))]
+            parser: enginewire_socketio::parser::Parser::default(),
         }
     }
 
@@ -495,6 +500,29 @@ impl<R: Runtime> ServerBuilder<R> {
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;
+        self
+    }
+}
+
+/// What the clients of a test need to know.
+#[cfg(feature = "testing")]
+impl<R: Runtime> ServerBuilder<R> {
+    pub(crate) const fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    pub(crate) const fn protocol(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    #[cfg(feature = "socketio")]
+    pub(crate) const fn parser(&self) -> &enginewire_socketio::parser::Parser {
+        &self.parser
+    }
+
+    #[cfg(feature = "socketio")]
+    pub(crate) fn with_parser(mut self, parser: enginewire_socketio::parser::Parser) -> Self {
+        self.parser = parser;
         self
     }
 }

@@ -46,8 +46,8 @@ struct Shared<R: Runtime> {
 
 impl<R: Runtime + Default> Client<R> {
     /// Starts to set up a client for the server at `url`. Its scheme is `http` or `ws`, and also
-    /// `https` or `wss` with a runtime that brings TLS. A path other than `/` takes the place of
-    /// `/engine.io/`.
+    /// `https` or `wss` with a runtime or a [connector](ClientBuilder::connector) that brings TLS. A path
+    /// other than `/` takes the place of `/engine.io/`.
     pub fn builder(url: &str) -> ClientBuilder<R> {
         ClientBuilder::new(R::default(), url)
     }

@@ -530,7 +530,11 @@ impl<R: Runtime> ServerBuilder<R> {
     pub fn socketio(self, io: &Io) -> Self {
         let shared = Arc::clone(&io.shared);
         let serving = ServingIo::new(&shared);
-        self.path("/socket.io/")
+        #[cfg(feature = "testing")]
+        let this = self.with_parser(shared.config.parser.clone());
+        #[cfg(not(feature = "testing"))]
+        let this = self;
+        this.path("/socket.io/")
             .on_close(move || serving.close())
             .handler(move |socket, _| Session::new(Arc::clone(&shared), socket))
     }

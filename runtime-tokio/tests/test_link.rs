@@ -1,0 +1,138 @@
+//! An application of Socket.IO on virtual time: real clients and a real server, connected by memory.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use enginewire_tokio::{
+    ServerBuilder, TransportKind,
+    socketio::{AckError, DisconnectReason, Io, Socket},
+    testing::{TestLink, TestSocket},
+};
+use tokio::time::{Instant, timeout};
+
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The application under test: it passes events on, and reports who leaves.
+async fn talk(mut socket: Socket) {
+    while let Some(event) = socket.recv().await {
+        let _ = socket.broadcast().forward(&event).await;
+    }
+    let reason = socket.reason().map_or("none", DisconnectReason::as_str);
+    let _ = socket.broadcast().emit("left", reason).await;
+}
+
+fn start() -> (Io, TestLink) {
+    let io = Io::new();
+    let link = TestLink::new(&io);
+    let chat = io.namespace("/");
+    tokio::spawn(async move { chat.serve(talk).await });
+    (io, link)
+}
+
+async fn on_websocket(link: &TestLink) -> TestSocket {
+    let open = link.open_with(|client| client.transports([TransportKind::WebSocket]));
+    open.await.unwrap().connect("/").await.unwrap()
+}
+
+async fn left(socket: &mut TestSocket) -> String {
+    let event = socket.recv().await.unwrap();
+    assert_eq!(event.name(), "left");
+    event.data().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_client_is_reported_at_the_exact_time_of_the_heartbeat() {
+    let (_, link) = start();
+    let mut anna = on_websocket(&link).await;
+    let laptop = link.another();
+    let real = std::time::Instant::now();
+    let start = Instant::now();
+    let mut bert = on_websocket(&laptop).await;
+    assert_eq!(start.elapsed(), Duration::ZERO, "a handshake takes no time");
+    laptop.freeze();
+    assert_eq!(left(&mut anna).await, "ping timeout");
+    assert_eq!(start.elapsed(), PING_INTERVAL + PING_TIMEOUT);
+    assert!(bert.recv().await.is_none());
+    assert_eq!(bert.reason(), Some(DisconnectReason::PingTimeout));
+    assert!(real.elapsed() < Duration::from_secs(20), "it took {:?}", real.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_are_there_are_kept_for_a_day() {
+    let (io, link) = start();
+    let polling = link.open_with(|client| client.transports([TransportKind::Polling]));
+    let polling = polling.await.unwrap().connect("/").await.unwrap();
+    let (mut websocket, upgraded) = (on_websocket(&link).await, link.connect("/").await.unwrap());
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(upgraded.client().transport(), TransportKind::WebSocket);
+    assert_eq!(io.namespace("/").len(), 3);
+    polling.emit("say", &"still here").await.unwrap();
+    assert_eq!(websocket.recv().await.unwrap().data::<&str>().unwrap(), "still here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_is_thawed_before_its_deadline_stays() {
+    let (io, link) = start();
+    let laptop = link.another();
+    let (anna, mut bert) = (on_websocket(&link).await, on_websocket(&laptop).await);
+    for _ in 0..10 {
+        laptop.freeze();
+        tokio::time::sleep(PING_TIMEOUT - Duration::from_millis(1)).await;
+        laptop.thaw();
+        anna.emit("say", &"hello").await.unwrap();
+        assert_eq!(bert.recv().await.unwrap().data::<&str>().unwrap(), "hello");
+    }
+    assert_eq!(io.namespace("/").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn question_to_a_frozen_client_ends_at_its_deadline() {
+    let (io, link) = start();
+    let anna = on_websocket(&link).await;
+    let socket = io.namespace("/").socket(anna.id()).unwrap();
+    link.freeze();
+    let start = Instant::now();
+    let error = socket.emit_with_ack::<u8, _>("age?", &()).await.unwrap_err();
+    assert!(matches!(error, AckError::Timeout), "{error}");
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_network_delays_by_the_bytes_that_it_carries() {
+    let (_, link) = start();
+    let slow = link.another();
+    let (mut anna, bert) = (on_websocket(&link).await, on_websocket(&slow).await);
+    slow.slow(100);
+    let start = Instant::now();
+    // Event and frame add 20 bytes.
+    bert.emit("say", &"x".repeat(980)).await.unwrap();
+    anna.recv().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    slow.full_speed();
+    slow.delay(Duration::from_secs(3));
+    let start = Instant::now();
+    anna.emit("say", &"hello").await.unwrap();
+    let mut bert = bert;
+    bert.recv().await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_asks_for_nothing_is_closed_after_the_connect_timeout() {
+    let (_, link) = start();
+    let start = Instant::now();
+    let mut silent = link.client().connect().await.unwrap();
+    assert_eq!(silent.recv().await, None);
+    assert_eq!(start.elapsed(), Duration::from_secs(45));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_over_a_frozen_network_is_given_up_in_time() {
+    let link = TestLink::with(ServerBuilder::new());
+    link.freeze();
+    let start = Instant::now();
+    let opening = link.client().open_timeout(Duration::from_secs(7)).connect();
+    assert!(timeout(Duration::from_secs(60), opening).await.unwrap().is_err());
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+}
