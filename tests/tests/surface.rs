@@ -98,6 +98,20 @@ const _: () = {
         wire::http::RequestHead,
         wire::http::ResponseHead,
     );
+    all!(
+        any: driver::testing::TestClient,
+        driver::testing::TestConnectError,
+        driver::testing::TestEvent,
+        driver::testing::TestLink<Tokio>,
+        driver::testing::TestLink<Smol>,
+        driver::testing::TestLink<AsyncStd>,
+        driver::testing::TestSocket,
+        enginewire_socketio::testing::ClientId,
+        enginewire_socketio::testing::ServerFault,
+        enginewire_socketio::testing::Update,
+    );
+    // They own parsers of applications and entropy sources.
+    all!(sent: enginewire_socketio::testing::Client, enginewire_socketio::testing::Pair);
     // It owns an entropy source and layers, which need not be shared.
     all!(sent: enginewire::ServerHub, Box<dyn enginewire::Layer>);
     all!(
@@ -233,6 +247,22 @@ fn futures_of_handles_are_send<R: Runtime + Default>(
     future(driver::Client::<R>::connect("http://localhost"));
     future(driver::Client::<R>::builder("http://localhost").connect());
     future(sessions.next());
+}
+
+/// So can those of the test kit. Never called.
+#[expect(dead_code, reason = "compiled, which is the test")]
+fn futures_of_the_test_kit_are_send<R: Runtime>(
+    link: &driver::testing::TestLink<R>,
+    socket: &mut driver::testing::TestSocket,
+) {
+    future(link.open());
+    future(link.connect("/"));
+    future(link.connect_with("/", &1));
+    future(socket.client().connect("/"));
+    future(socket.emit("a", &1));
+    future(socket.emit_with_ack::<u8, _>("a", &1));
+    future(socket.disconnect());
+    future(socket.recv());
 }
 
 #[test]

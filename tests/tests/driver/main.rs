@@ -57,6 +57,7 @@ mod stops;
 mod strict;
 #[cfg(target_os = "linux")]
 mod terminate;
+mod test_link;
 mod timeouts;
 
 use std::sync::{Arc, LazyLock};
