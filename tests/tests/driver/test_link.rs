@@ -198,7 +198,7 @@ fn cut_is_noticed_by_both_sides_and_a_new_session_opens<R: Host>() {
     assert!(reason.starts_with("transport "), "{reason}");
     let error = soon("an error", bert.emit("late", &())).unwrap_err();
     assert_eq!(error, EmitError::Disconnected);
-    let error = soon("an error", bert.client().connect("/b")).unwrap_err();
+    let error = soon("an error", bert.client().connect("/")).unwrap_err();
     assert!(matches!(error, TestConnectError::Disconnected(_)), "{error}");
 
     let bert = connect(&other);

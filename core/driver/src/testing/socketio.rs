@@ -181,7 +181,7 @@ impl TestClient {
         let session = &self.session;
         let (handle, message) = {
             let mut state = lock(&session.state);
-            if state.client.has(&namespace) {
+            if state.client.has(&namespace) && state.engine.close_reason().is_none() {
                 return Err(TestConnectError::Connected);
             }
             let message = state.client.connect(&namespace, auth)?;
