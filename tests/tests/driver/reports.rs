@@ -433,17 +433,31 @@ fn event_with_more_attachments_than_clients_take_is_refused<R: Host>() {
         };
         let io = io.build();
         let sockets = sockets::<R>(&io);
+        let parts: Vec<_> = (0..11_u8).map(|n| Bytes::from(vec![n])).collect();
+        let refused = |result| matches!(result, Err(EmitError::Encode(_)));
+        let acknowledged = parts.clone();
+        run::<R, _>(&io, "/acks", move |mut socket| {
+            let parts = acknowledged.clone();
+            async move {
+                while let Some(mut event) = socket.recv().await {
+                    assert!(refused(event.ack().send(&parts).await));
+                    let _ = socket.emit("refused", &()).await;
+                }
+            }
+        });
         let server = serve_io::<R>(&io);
         let mut client = connect(&server, "/");
         let socket = sockets.recv().unwrap();
-        let parts: Vec<_> = (0..11_u8).map(|n| Bytes::from(vec![n])).collect();
-        let refused = |result| matches!(result, Err(EmitError::Encode(_)));
         assert!(refused(soon("an error", socket.emit("n", &parts))));
         assert!(refused(socket.try_emit("n", &parts)));
         assert!(refused(soon("an error", io.emit("n", &parts)).map(drop)));
         assert!(refused(soon("an error", io.emit_with_ack::<(), _>("n", &parts).all()).map(drop)));
         soon("ten attachments", socket.emit("n", &parts[1..])).unwrap();
         assert!(client.text().starts_with(r#"4510-["n",["#));
+        // Nor is an event acknowledged so.
+        let mut client = connect(&server, "/acks");
+        client.send(r#"42/acks,1["ask"]"#);
+        assert!(client.text().starts_with(r#"42/acks,["refused""#));
     }
 }
 
