@@ -247,19 +247,18 @@ impl NamespaceShared {
         how: How,
     ) -> Result<Publishing, EmitError> {
         let done = Arc::new(Done::default());
-        let (mut order, selection, message) = match body {
-            Body::Message(message) => {
-                let selection = lock(&self.adapter).select(target);
-                (self.lock_room()?, selection, message.into_shared())
-            }
+        // Dropped behind the lock: what it holds may be the last of a socket, and the application's.
+        let selection;
+        let mut order = self.lock_room()?;
+        // Under the lock of the order, as clients become members: one that knows that it is connected is one.
+        selection = lock(&self.adapter).select(target);
+        let message = match body {
+            Body::Message(message) => message.into_shared(),
             // Selected and logged at one moment: whoever is not a member yet finds it in the log.
             Body::Args(args) => {
-                let mut order = self.lock_room()?;
-                let selection = lock(&self.adapter).select(target);
                 let now = selection.iter().next().map(|(_, member)| member.cell.now());
                 order.set_now(now.unwrap_or(Time::ZERO));
-                let message = order.stamp(self, target, &args, how.volatile)?;
-                (order, selection, message)
+                order.stamp(self, target, &args, how.volatile)?
             }
         };
         let (cost, delivered) = (message.len(), Delivered::default());

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AckId, Args, ConnectError, EmitError, EncodeError, Event, Packet, PacketData, Payload,
     SocketId, Value,
-    parser::{Decoder, Encoder, PacketError, Parser, ParserLimits},
+    parser::{Decoder, Encoder, NamedEvent, PacketError, Parser, ParserLimits},
 };
 
 /// Client of Socket.IO 3 and later, as a codec that knows its namespaces.
@@ -222,7 +222,7 @@ impl Client {
     ) -> Result<Encoded, EmitError> {
         self.connected(namespace)?;
         let Self { encoder, parser, .. } = self;
-        Ok(encoder.event(parser, &full_name(namespace), ack, name, payload, Vec::new())?)
+        Ok(encoder.event(parser, &full_name(namespace), ack, &NamedEvent::new(name, payload))?)
     }
 
     fn connected(&mut self, namespace: &str) -> Result<&mut Namespace, EmitError> {

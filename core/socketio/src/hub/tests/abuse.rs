@@ -61,7 +61,7 @@ fn random_packets_harm_nobody_else() {
             0 => world.says_binary(on, &packet),
             _ => world.says(on, core::str::from_utf8(&packet).unwrap()),
         }
-        if world.buffer(on).is_closed || random.below(20) == 0 {
+        if world.wire(on).is_closed || random.below(20) == 0 {
             world.lose(on);
             on = world.open();
         }
