@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use enginewire_driver::{
     Client, CloseReason, ConnectError, Limits, ServerBuilder, TransportFault, TransportKind,
-    socketio::{AckError, DisconnectReason, EmitError, Io, Parser, Socket},
+    socketio::{AckError, DisconnectReason, EmitError, Io, Parser, Socket, SocketRef},
     testing::{TestConnectError, TestLink, TestSocket},
 };
 
@@ -24,6 +24,7 @@ on_every_runtime!(
     namespaces_share_a_session_and_may_refuse,
     session_uses_the_transports_that_it_is_told,
     parser_of_the_server_is_that_of_its_clients,
+    client_that_knows_that_it_is_connected_misses_no_broadcast,
     cut_is_noticed_by_both_sides_and_a_new_session_opens,
     frozen_client_is_reported_by_the_heartbeat,
     thawed_client_has_lost_nothing,
@@ -40,6 +41,16 @@ on_every_runtime!(
 /// What every test waits for a client with.
 fn connect<R: Host>(link: &TestLink<R>) -> TestSocket {
     soon("a connection", link.connect("/")).unwrap()
+}
+
+/// The server's side of a socket, which it has soon after the client has its own.
+fn of_server(io: &Io, socket: &TestSocket) -> SocketRef {
+    let mut found = None;
+    until("a socket", || {
+        found = io.namespace(socket.namespace()).socket(socket.id());
+        found.is_some()
+    });
+    found.unwrap()
 }
 
 /// Runs `session` for the sockets of a namespace until the server closes.
@@ -95,7 +106,7 @@ fn events_and_acknowledgements_go_both_ways<R: Host>() {
     assert!(bert.client().engine().close_reason().is_none());
 
     // The server asks.
-    let socket = io.namespace("/").socket(anna.id()).unwrap();
+    let socket = of_server(&io, &anna);
     let asking = socket.emit_with_ack::<u8, _>("age?", &());
     let (asked, answer) = mpsc::channel();
     R::default().spawn(async move { asked.send(asking.await).unwrap() });
@@ -180,6 +191,19 @@ fn parser_of_the_server_is_that_of_its_clients<R: Host>() {
     assert_eq!(recv(&mut anna), ("say".into(), "hello".into()));
 }
 
+fn client_that_knows_that_it_is_connected_misses_no_broadcast<R: Host>() {
+    let io = Io::new();
+    let link = TestLink::<R>::new(&io);
+    io.namespace("/");
+    for _ in 0..300 {
+        let client = link.open_with(|client| client.transports([TransportKind::WebSocket]));
+        let client = soon("a session", client).unwrap();
+        let mut socket = soon("a connection", client.connect("/")).unwrap();
+        soon("a broadcast", io.emit("news", &"a")).unwrap();
+        assert_eq!(recv(&mut socket), ("news".into(), "a".into()));
+    }
+}
+
 fn cut_is_noticed_by_both_sides_and_a_new_session_opens<R: Host>() {
     let io = Io::new();
     run::<R, _>(&io, "/", chat);
@@ -187,7 +211,9 @@ fn cut_is_noticed_by_both_sides_and_a_new_session_opens<R: Host>() {
     let mut anna = connect(&link);
     let other = link.another();
     let mut bert = connect(&other);
-    until("an upgrade", || bert.client().transport() == TransportKind::WebSocket);
+    // The server must know as well, or it waits for the next poll.
+    let socket = of_server(&io, &bert);
+    until("an upgrade", || socket.transport() == TransportKind::WebSocket);
     other.cut();
     assert!(matches!(
         end(&mut bert),
@@ -298,7 +324,7 @@ fn client_that_does_not_receive_is_a_slow_one<R: Host>() {
     let client = soon("a session", client).unwrap();
     let mut slow = soon("a connection", client.connect("/")).unwrap();
     let payload = "x".repeat(1000);
-    let socket = io.namespace("/").socket(slow.id()).unwrap();
+    let socket = of_server(&io, &slow);
     // More than the queue holds, less than the network does.
     for _ in 0..50 {
         soon("room", socket.emit("one", &payload)).unwrap();
@@ -323,7 +349,8 @@ fn dropped_handles_leave_as_a_page_does<R: Host>() {
     run::<R, _>(&io, "/", chat);
     let link = TestLink::<R>::new(&io);
     let (mut anna, bert) = (connect(&link), connect(&link));
-    until("an upgrade", || bert.client().transport() == TransportKind::WebSocket);
+    let socket = of_server(&io, &bert);
+    until("an upgrade", || socket.transport() == TransportKind::WebSocket);
     let client = bert.client();
     drop(bert);
     assert_eq!(io.namespace("/").len(), 2, "its session is there");
