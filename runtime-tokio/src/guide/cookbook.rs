@@ -851,6 +851,14 @@
 //! volatile ones and those to be acknowledged. The log is bounded in time, number and bytes, and is lost with the
 //! process.
 //!
+//! # Tests
+//!
+//! ## Test an application without ports and without waiting
+//!
+//! The feature `testing` has `testing::TestLink`: real clients, the real server, and a network in memory that can be cut,
+//! frozen and slowed down. With `#[tokio::test(start_paused = true)]` a heartbeat of 45 seconds passes in microseconds. The
+//! docs of that [module](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/testing/) begin with such a test.
+//!
 //! # Not there yet
 //!
 //! There is no Socket.IO client: a program in Rust cannot connect to these servers except over Engine.IO. There are no
