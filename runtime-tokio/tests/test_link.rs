@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enginewire_tokio::{
     ServerBuilder, TransportKind,
-    socketio::{AckError, DisconnectReason, Io, Socket},
+    socketio::{AckError, DisconnectReason, Io, RecoveryConfig, Socket},
     testing::{TestLink, TestSocket},
 };
 use tokio::time::{Instant, timeout};
@@ -56,6 +56,29 @@ async fn silent_client_is_reported_at_the_exact_time_of_the_heartbeat() {
     assert!(bert.recv().await.is_none());
     assert_eq!(bert.reason(), Some(DisconnectReason::PingTimeout));
     assert!(real.elapsed() < Duration::from_secs(20), "it took {:?}", real.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_whose_loss_is_noticed_late_misses_nothing_whatever_delay_is_configured() {
+    let mut recovery = RecoveryConfig::default();
+    (recovery.window, recovery.max_delay) = (Duration::from_secs(10), Duration::from_secs(1));
+    let io = Io::builder().recovery(recovery).build();
+    let (link, namespace) = (TestLink::new(&io), io.namespace("/"));
+    let laptop = link.another();
+    let mut client = laptop.client().connect().await.unwrap();
+    client.send("0").await.unwrap();
+    let connected = client.recv().await.unwrap().as_text().unwrap().to_owned();
+    laptop.freeze();
+    io.emit("missed", &1).await.unwrap();
+    tokio::time::sleep(PING_INTERVAL + PING_TIMEOUT + Duration::from_secs(8)).await;
+    assert!(namespace.is_empty(), "its loss is noticed");
+
+    let mut client = link.client().connect().await.unwrap();
+    let pid = connected.split('"').nth(7).unwrap();
+    client.send(format!(r#"0{{"pid":"{pid}"}}"#)).await.unwrap();
+    let missed = client.recv().await.unwrap();
+    assert!(missed.as_text().unwrap().starts_with(r#"2["missed",1,"#), "{missed:?}");
+    assert_eq!(client.recv().await.unwrap().as_text(), Some(&*connected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -176,6 +176,10 @@ impl Session {
         if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
             && !is_recovered
         {
+            recovery.expect_heartbeat(socket.cell.look(|session| {
+                let config = session.config();
+                config.ping_interval.saturating_add(config.ping_timeout)
+            }));
             recovery.connected(pid, socket.id.clone());
             rooms.iter().for_each(|room| recovery.joined(&pid, room));
         }

@@ -159,11 +159,16 @@ impl Hub {
     ) -> Self {
         let mut encoder = Encoder::new();
         encoder.set_max_attachments(config.connection.limits.max_attachments);
+        let mut recovery = config.recovery;
+        if let Some(recovery) = &mut recovery {
+            let protocol = &config.engine.protocol;
+            recovery.expect_heartbeat(protocol.ping_interval.saturating_add(protocol.ping_timeout));
+        }
         Self {
             engine: ServerHub::new(config.engine, sessions),
             connection: Arc::new(config.connection),
             overflow: config.overflow,
-            recovery: config.recovery,
+            recovery,
             entropy: Box::new(sockets),
             encoder,
             sockets: Sockets::default(),

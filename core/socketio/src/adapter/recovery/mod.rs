@@ -38,9 +38,18 @@ pub struct RecoveryConfig {
     /// were logged longer than this before that have reached the client, unless it reads very slowly. They are kept
     /// in the log for this time and the window.
     ///
-    /// It must be longer than such a heartbeat, `ping_interval` and `ping_timeout` together. Otherwise a client that
-    /// comes back can miss events without notice, because the log takes them for received.
+    /// The hub and the drivers raise it to [twice the heartbeat](Self::expect_heartbeat).
     pub max_delay: Duration,
+}
+
+impl RecoveryConfig {
+    /// Raises [`max_delay`](Self::max_delay) to twice the time after which a heartbeat fails.
+    ///
+    /// That is `ping_interval` and `ping_timeout` together. With less a client that comes back could miss events without
+    /// notice: those that were sent while its loss was not noticed would be taken for received.
+    pub fn expect_heartbeat(&mut self, heartbeat: Duration) {
+        self.max_delay = self.max_delay.max(heartbeat.saturating_mul(2));
+    }
 }
 
 impl Default for RecoveryConfig {
@@ -187,6 +196,11 @@ impl<D, E: Clone> Recovery<D, E> {
             living_churn: Churn::default(),
             waiting_churn: Churn::default(),
         }
+    }
+
+    /// Tells how soon a broken connection is noticed, see [`RecoveryConfig::expect_heartbeat`].
+    pub fn expect_heartbeat(&mut self, heartbeat: Duration) {
+        self.config.expect_heartbeat(heartbeat);
     }
 
     /// Returns the configuration.

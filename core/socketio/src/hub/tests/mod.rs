@@ -136,7 +136,7 @@ impl World {
             self.lose(on);
         }
         // Sockets and events that were kept for clients that come back.
-        self.pass(Duration::from_secs(600));
+        self.pass(Duration::from_secs(500_000));
         let Self { hub, .. } = &mut self;
         assert_eq!((hub.sockets.len(), hub.namespaces.len(), hub.groups.len()), (0, 0, 0));
         assert!(hub.readable.is_empty() && hub.outputs.is_empty() && hub.retired.is_none());

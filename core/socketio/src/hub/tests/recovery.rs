@@ -254,3 +254,23 @@ fn namespace_is_kept_while_something_can_be_recovered() {
     assert_eq!(world.hub.namespaces().count(), 0);
     world.end();
 }
+
+#[test]
+fn client_whose_loss_is_noticed_late_misses_nothing_whatever_delay_is_configured() {
+    let mut world = World::with(|config| {
+        config.engine.protocol.ping_interval = Duration::from_secs(25);
+        config.engine.protocol.ping_timeout = Duration::from_secs(20);
+        let mut recovery = RecoveryConfig::default();
+        (recovery.window, recovery.max_delay) = (WINDOW, Duration::from_secs(1));
+        config.recovery = Some(recovery);
+    });
+    let (_, pid) = connect(&mut world);
+    world.hub.broadcast("/", &Target::all(), "missed", &1).unwrap();
+    // It answers no ping.
+    world.pass(Duration::from_secs(46));
+    assert_eq!(world.seen(), ["#1 left []: ping timeout"]);
+    world.pass(Duration::from_secs(8));
+    let on = come_back(&mut world, &pid, None);
+    assert_eq!(event(&world.messages(on)[0]), r#"2["missed",1]"#);
+    world.end();
+}
