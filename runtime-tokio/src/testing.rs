@@ -48,7 +48,8 @@
 //! }
 //! ```
 
-pub use enginewire_driver::testing::*;
+#[cfg(feature = "socketio")]
+pub use enginewire_driver::testing::{TestClient, TestConnectError, TestEvent, TestSocket};
 
 /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
 pub type TestLink = enginewire_driver::testing::TestLink<crate::Tokio>;
