@@ -506,7 +506,8 @@ impl World {
     pub(super) fn forward(&mut self, n: usize, namespace: usize) {
         self.drain();
         let Some(socket) = self.socket(n) else { return };
-        let Some((event, serial)) = self.sockets[socket].last.clone() else { return };
+        // Once, so that a number that comes says which of the events it is.
+        let Some((event, serial)) = self.sockets[socket].last.take() else { return };
         let namespace = NAMESPACES[namespace % NAMESPACES.len()];
         self.publish(namespace, &Target::all(), serial, true, |hub, target| {
             hub.forward_to(namespace, target, &event).unwrap()
