@@ -62,7 +62,7 @@ struct Line {
     color: String,
 }
 
-/// What is drawn, which all sockets share.
+/// Drawing that all sockets share.
 #[derive(Clone, Default)]
 struct Board(Arc<Mutex<Vec<Line>>>);
 

@@ -35,7 +35,7 @@ fn assert_same_memory(written: &Written) {
 struct World {
     hub: Hub,
     now: Time,
-    /// What was written last.
+    /// Bytes that were written last.
     text: Vec<u8>,
     large: Written,
 }

@@ -147,7 +147,7 @@ const _: () = {
     );
 };
 
-/// Those of Socket.IO, compiled as well.
+/// Types of Socket.IO, compiled as well.
 const _: () = {
     /// It may not be sent anywhere, which names and acknowledgements do not mind.
     type Local = *const u8;

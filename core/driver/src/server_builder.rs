@@ -504,7 +504,7 @@ impl<R: Runtime> ServerBuilder<R> {
     }
 }
 
-/// What the clients of a test need to know.
+/// Options that the clients of a test need to know.
 #[cfg(feature = "testing")]
 impl<R: Runtime> ServerBuilder<R> {
     pub(crate) const fn runtime(&self) -> &R {

@@ -16,7 +16,7 @@ pub trait System: Clone {
     /// Something that can happen.
     type Move: Copy;
 
-    /// What the states have in common that [`is_marked`](Self::is_marked) tells of.
+    /// Property of the states that [`is_marked`](Self::is_marked) tells of.
     const MARK: &'static str;
 
     /// All that can happen next.
@@ -28,7 +28,7 @@ pub trait System: Clone {
     /// The move in words.
     fn describe(&self, step: Self::Move) -> String;
 
-    /// What the future depends on.
+    /// Hash of all that the future depends on.
     fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>);
 
     /// The rule that the state breaks, if it breaks one.

@@ -59,7 +59,7 @@ struct Asked {
     id: RequestId,
     kind: u8,
     deadline: Time,
-    /// What each node has announced, and how much of it came.
+    /// The number that each node has announced, and how many of it came.
     waiting: BTreeMap<u64, (Option<usize>, usize)>,
     missing: Missing,
     has_response: bool,

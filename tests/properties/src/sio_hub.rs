@@ -170,7 +170,7 @@ fn step(world: &mut World, script: &mut Script<'_>) {
 mod tests {
     use super::*;
 
-    /// What went in and out of a script.
+    /// Numbers of events in and out of a script.
     fn exchanged(script: &str) -> (usize, usize) {
         let Reached { received, sent, .. } = run(script.as_bytes());
         (received, sent)

@@ -38,7 +38,7 @@ on_every_runtime!(
     connector_may_encrypt,
 );
 
-/// What every test waits for a client with.
+/// Waits for a client, as every test does.
 fn connect<R: Host>(link: &TestLink<R>) -> TestSocket {
     soon("a connection", link.connect("/")).unwrap()
 }

@@ -268,5 +268,5 @@ const THREAD: usize = 3 * 64 * 1024;
 /// A socket with its session and its connection, idle (`tests/tests/allocations.rs`).
 const SOCKET: usize = 5120;
 
-/// What is asked of the operating system for the clients of a test, at both ends.
+/// Open files for the clients of a test, at both ends.
 const FILES: u64 = 4000;

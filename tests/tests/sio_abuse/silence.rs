@@ -24,7 +24,7 @@ const TEXT: usize = 32 * 1024;
 /// More broadcasts than a queue has room for and the kernel takes.
 const BROADCASTS: usize = 60;
 
-/// What is held for all of them together: each broadcast once, and its place in each queue.
+/// Memory that is held for all of them together: each broadcast once, and its place in each queue.
 fn bound() -> usize {
     let places = Limits::default().max_queued / TEXT + 1;
     BROADCASTS * (TEXT + 1000)

@@ -69,7 +69,7 @@ struct DoneState {
     waiter: Waiter,
 }
 
-/// Who waits for a [`Work`], and can take the turn to deliver it.
+/// Waiter for a [`Work`], which can take the turn to deliver it.
 #[derive(Default)]
 enum Waiter {
     /// A future that was not polled yet.

@@ -47,7 +47,7 @@ struct State {
 /// One connection.
 #[derive(Default)]
 struct Pipe {
-    /// What the end of the same number has written.
+    /// Bytes that the end of the same number has written.
     flows: [Flow; 2],
     /// Ends that were dropped.
     dropped: [bool; 2],

@@ -91,7 +91,7 @@ impl Pair {
 
     /// Returns the next output of the hub for the application.
     ///
-    /// Those for the event loop are done: bytes are moved until there is an output, or nothing moves.
+    /// Outputs for the event loop are done: bytes are moved until there is another, or nothing moves.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {

@@ -15,7 +15,7 @@ pub(super) struct Disorder {
     early: usize,
 }
 
-/// What was found in received bytes.
+/// Findings in received bytes.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) answers: usize,

@@ -17,7 +17,7 @@ use crate::{Result, frame};
 
 pub(super) struct Shape {
     pub(super) connections: usize,
-    /// What a message is, and how many bytes its text or data has.
+    /// Kind of a message, and the bytes of its text or data.
     pub(super) message: Message,
     pub(super) size: usize,
     /// Messages sent and not yet back, per connection.

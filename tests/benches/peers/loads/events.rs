@@ -5,7 +5,7 @@ use crate::{Result, frame};
 /// The request to connect to the namespace `/`.
 pub(super) const CONNECT: &str = "40";
 
-/// What a client says, and what it has to get back.
+/// Packets of a client, and those that it has to get back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
     /// A text, without Socket.IO.

@@ -218,7 +218,7 @@ pub(crate) const ALL: &[Load] = &[
     },
 ];
 
-/// What most loads of Engine.IO have in common.
+/// Settings of most loads of Engine.IO.
 const ENGINE_IO: Load = Load {
     name: "",
     what: "",
@@ -231,7 +231,7 @@ const ENGINE_IO: Load = Load {
     measure: |server, scale| echo::run(server, scale, SMALL),
 };
 
-/// What most loads of Socket.IO have in common.
+/// Settings of most loads of Socket.IO.
 const SOCKET_IO: Load = Load { peer: "socketioxide", takes: &[Speaks::SocketIo], ..ENGINE_IO };
 
 const SMALL: echo::Shape = echo::Shape {

@@ -1,4 +1,4 @@
-//! What a driver does with what comes from the network, and with what connections put out.
+//! The work of a driver: it handles what comes from the network, and what connections put out.
 
 use enginewire::{CloseReason, Encoded, TransportFault};
 use enginewire_socketio::Connection;

@@ -1,4 +1,4 @@
-//! What each socket is to get, and what it got.
+//! Books of each socket: what it is to get, and what it got.
 
 use enginewire::Time;
 use enginewire_socketio::Slot;

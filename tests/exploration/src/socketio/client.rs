@@ -25,7 +25,7 @@ pub(super) struct Part {
     pub(super) asked: Vec<u8>,
     /// Events of the server that it has not acknowledged.
     pub(super) owes: Vec<(u8, u8)>,
-    /// What it has acknowledged last.
+    /// The event that it has acknowledged last.
     pub(super) replied: Option<(u8, u8)>,
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Carrier {
     /// There was no room, and the connection was not told of any since.
     pub(super) is_full: bool,
     pub(super) is_closed: bool,
-    /// What messages count for that nobody has given back.
+    /// Credit of messages that nobody has given back.
     pub(super) unread: usize,
     /// More was given back than there was.
     pub(super) is_overdrawn: bool,

@@ -1,6 +1,6 @@
-//! What holds in every state, and what holds once there is nothing more to come.
+//! Rules of every state, and of those after which nothing more comes.
 //!
-//! What a single move can break is looked at where the move is made.
+//! Rules that a single move can break are looked at where the move is made.
 
 use super::{
     books::Life,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::search::System;
 
-/// What holds in every state of an exploration that finds no counter-example.
+/// Rules that hold in every state of an exploration without a counter-example.
 pub const RULES: &[&str] = &[
     "a socket gets the events that were sent to it, in order, and none of them twice",
     "it gets no event that was sent before it was connected, or is not for it, and none before CONNECT unless it \

@@ -1,4 +1,4 @@
-//! What is explored, and in what steps.
+//! Scenarios that are explored, and their steps.
 
 use enginewire_socketio::Slot;
 
@@ -44,7 +44,7 @@ pub struct Scenario {
 /// A rule broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// What arrives at the client arrives twice.
+    /// Messages that arrive at the client arrive twice.
     Twice,
     /// Of two messages on their way to the client the second overtakes the first.
     Overtaking,
@@ -58,7 +58,7 @@ pub enum Sabotage {
     Mute,
 }
 
-/// What leads from one state to the next. Namespaces and links go by their place, sockets and requests by their link
+/// Step from one state to the next. Namespaces and links go by their place, sockets and requests by their link
 /// and slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
@@ -92,9 +92,9 @@ pub enum Move {
     Kick(u8, Slot),
     /// The server disconnects a client.
     Close(u8),
-    /// What is next on this link arrives at the server.
+    /// The next message on this link arrives at the server.
     ArriveAtServer(usize),
-    /// What is next on this link arrives at the client.
+    /// The next message on this link arrives at the client.
     ArriveAtClient(usize),
     /// The session of this link sends what has waited longest.
     Write(usize),

@@ -1,4 +1,4 @@
-//! What stands around connections in a server: who is in which namespace, and what comes of their outputs.
+//! The server around connections: who is in which namespace, and what comes of their outputs.
 
 use std::{collections::BTreeMap, hash::Hasher};
 
@@ -37,7 +37,7 @@ pub(super) struct Seat {
     pid: Option<PrivateId>,
     /// Events of the client that have come.
     pub(super) taken: u8,
-    /// Those that are to be acknowledged, and were not.
+    /// Events that are to be acknowledged, and were not.
     pub(super) asked: Vec<(AckId, u8)>,
 }
 

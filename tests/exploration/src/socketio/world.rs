@@ -36,7 +36,7 @@ pub struct World {
     /// Events that are not logged, as they are to be acknowledged.
     pub(super) unlogged: BTreeSet<u8>,
     pub(super) drawn: Drawn,
-    /// What is still to be done, see [`Scenario`].
+    /// Work that is still to be done, see [`Scenario`].
     left: Scenario,
     pub(super) broken: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Entropy for Drawn {
 }
 
 impl World {
-    /// Nothing has happened yet.
+    /// Creates the state before the first step.
     pub fn new(scenario: Scenario) -> Self {
         let mut drawn = Drawn(0);
         let mut config = RecoveryConfig::default();
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// What can happen next without a fault and without time.
+    /// Steps that are possible next without a fault and without time.
     fn steps(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         self.steps_of_client(&mut moves);

@@ -86,7 +86,7 @@ impl Packet {
     }
 }
 
-/// What a client knows of a namespace that it is connected to.
+/// State of a client in a namespace that it is connected to.
 pub(super) struct Connected {
     /// The number of its socket.
     pub(super) socket: usize,

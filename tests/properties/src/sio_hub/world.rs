@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct World {
     hub: Hub,
     now: Time,
-    /// Those whose connection is gone, too.
+    /// Also links whose connection is gone.
     links: Vec<Link>,
     /// In the order in which they asked, or came back.
     sockets: Vec<Socket>,
@@ -48,7 +48,7 @@ pub(super) struct World {
 struct Link {
     on: ConnectionId,
     client: Client,
-    /// What was sent and not read, and the event in it.
+    /// Bytes that were sent and not read, and the event in them.
     unread: VecDeque<(Vec<u8>, Option<Said>)>,
     /// Bytes that the client takes, if there is a limit.
     room: Option<usize>,
@@ -80,15 +80,15 @@ struct Socket {
     rooms: BTreeSet<Room>,
     /// The client knows that it is connected.
     is_told: bool,
-    /// What the client is to get.
+    /// Packets that the client is to get.
     out: VecDeque<Entry>,
-    /// What the application is to get, and whether it must.
+    /// Events that the application is to get, and whether it must.
     incoming: VecDeque<(u64, bool)>,
     /// Events that the application is to acknowledge.
     unanswered: VecDeque<(AckId, u64)>,
     last: Option<(Event, u64)>,
     last_ask: Option<AskId>,
-    /// What the client knows: the secret to come back with, and the last offset.
+    /// Secret to come back with, and the last offset, as the client knows them.
     pid: Option<String>,
     offset: Option<String>,
     return_of: Option<usize>,
@@ -134,7 +134,7 @@ struct Group {
     deadline: Time,
 }
 
-/// What an event asks of whoever gets it.
+/// Response that an event asks for.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
     Nothing,
@@ -198,7 +198,7 @@ impl World {
     }
 }
 
-/// What clients do.
+/// Moves of clients.
 impl World {
     pub(super) fn open(&mut self, revision: u8) {
         self.open_link(revision);
@@ -382,7 +382,7 @@ impl World {
     }
 }
 
-/// What the application does. It knows all that has happened.
+/// Moves of the application. It knows all that has happened.
 impl World {
     pub(super) fn decide(&mut self, n: usize, accepts: bool) {
         self.drain();
@@ -592,7 +592,7 @@ impl World {
     }
 }
 
-/// What the loop does.
+/// Moves of the event loop.
 impl World {
     fn settle(&mut self) {
         if !self.is_late {
@@ -678,7 +678,7 @@ impl World {
         }
     }
 
-    /// Whoever takes everything has everything.
+    /// Checks that a link which takes everything has everything.
     fn check_delivered(&self, socket: &Socket) {
         let Link { room, has_ended, is_gone, is_deserted, is_wild, .. } = &self.links[socket.link];
         let has_left = self.links[socket.link].client.left.contains(&socket.namespace);
@@ -718,7 +718,7 @@ impl World {
     }
 }
 
-/// What the application hears.
+/// Outputs for the application.
 impl World {
     fn find(&self, key: SocketKey) -> Option<usize> {
         self.sockets.iter().position(|socket| socket.key == key)
@@ -903,7 +903,7 @@ impl World {
     }
 }
 
-/// What clients hear.
+/// Packets for clients.
 impl World {
     fn receive(&mut self, link: usize, packet: Packet) {
         if self.links[link].is_deserted {

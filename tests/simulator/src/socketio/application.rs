@@ -1,4 +1,4 @@
-//! What the application of the server and the clients do, at random.
+//! Random moves of the server's application and of the clients.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
     world::{NAMESPACES, Sabotage, SocketWorld},
 };
 
-/// What the application does later.
+/// Moves of the application that come later.
 #[derive(Clone, Copy)]
 pub(super) enum Late {
     /// It responds to a client that asks.
@@ -152,7 +152,7 @@ impl SocketWorld {
     }
 }
 
-/// What is done of its own accord.
+/// Moves that nothing asks for.
 impl SocketWorld {
     pub(super) fn act_late(&mut self) {
         while let Some(entry) = self.late.first_entry()

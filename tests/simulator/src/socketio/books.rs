@@ -1,4 +1,4 @@
-//! What each socket is to get, who is where, and what is to be acknowledged.
+//! Books: what each socket is to get, who is where, and what is to be acknowledged.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,7 +28,7 @@ pub(super) struct Books {
     pub(super) totals: Totals,
 }
 
-/// What has come of a world.
+/// Outcome of a world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Sockets that were accepted.
@@ -98,7 +98,7 @@ struct Owed {
     kind: Kind,
 }
 
-/// What is promised of an event.
+/// Promise about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// It comes, also after a recovery.

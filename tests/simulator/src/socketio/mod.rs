@@ -6,7 +6,7 @@
 //!
 //! # What is checked
 //!
-//! What is sent to a socket is written down together with its rooms, by rules of the books' own, and compared when it
+//! Events for a socket are written down together with its rooms, by rules of the books' own, and compared when it
 //! arrives:
 //!
 //! - A socket gets what was sent to it or to its rooms, in the order in which it was sent, nothing twice and nothing

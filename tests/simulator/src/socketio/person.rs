@@ -45,7 +45,7 @@ pub(super) struct Part {
     early: Vec<Event>,
     /// Events that it has sent over this connection.
     sent: u64,
-    /// Those that were not acknowledged.
+    /// Events that were not acknowledged.
     asked: BTreeSet<u64>,
     /// Numbers of the server's events that it has not acknowledged.
     owes: Vec<u64>,

@@ -39,7 +39,7 @@ pub struct SocketWorld {
     pub(super) random: Random,
     pub(super) log: Log,
     pub(super) manner: Manner,
-    /// What the application does later.
+    /// Moves of the application that come later.
     pub(super) late: BTreeMap<(Time, u64), Late>,
     pub(super) asking: BTreeSet<SocketKey>,
     /// Sockets that could not be accepted or refused: an output tells that they do not ask any more.
@@ -50,12 +50,12 @@ pub struct SocketWorld {
     same_moment: u64,
 }
 
-/// What happens in a world, and how often. Without anything set, nothing but connecting.
+/// Moves of a world, and how often they come. Without anything set, nothing but connecting.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
-    /// What the application does in each moment of 50 ms: it sends, asks, joins and leaves.
+    /// Moves of the application in each moment of 50 ms: it sends, asks, joins and leaves.
     pub acts: usize,
-    /// What clients do in each such moment: they send, answer, leave.
+    /// Moves of clients in each such moment: they send, answer, leave.
     pub talks: usize,
     /// Out of a thousand acts, how many disconnect a socket or a client.
     pub kicks: u64,
@@ -70,7 +70,7 @@ pub struct Manner {
 /// A rule broken on purpose, to see that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// What a client gets comes twice.
+    /// Packets come to a client twice.
     Twice,
     /// Some of what a client gets is lost.
     Lost,
@@ -288,7 +288,7 @@ impl SocketWorld {
         (self.log, self.books.totals)
     }
 
-    /// What has come of the world so far.
+    /// Outcome of the world so far.
     pub const fn totals(&self) -> Totals {
         self.books.totals
     }
