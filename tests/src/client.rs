@@ -201,10 +201,15 @@ impl Client {
         client
     }
 
-    /// A masked text frame. A mask of zeros leaves the payload as it is.
+    /// A masked text frame.
     pub fn frame(text: &str) -> Vec<u8> {
-        let mut frame = vec![0x81];
-        match text.len() {
+        Self::frame_of(1, text.as_bytes())
+    }
+
+    /// A masked frame. A mask of zeros leaves the payload as it is.
+    pub fn frame_of(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
             n @ ..126 => frame.push(0x80 | u8::try_from(n).unwrap()),
             n @ ..0x1_0000 => {
                 frame.push(0x80 | 126);
@@ -216,7 +221,7 @@ impl Client {
             }
         }
         frame.extend([0; 4]);
-        frame.extend(text.as_bytes());
+        frame.extend(payload);
         frame
     }
 

@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     backtrace::Backtrace,
     cell::Cell,
     future::Future,
@@ -24,7 +23,10 @@ use enginewire::{
     Event, Message, ServerHub as Hub,
     hub::{Output, ServerHubConfig},
 };
-use enginewire_tests::client::Client;
+use enginewire_tests::{
+    client::Client,
+    heap::{Count, Counting},
+};
 use enginewire_tokio::{
     ServerBuilder, Socket, Tokio,
     socketio::{self, Data, Io, Routes, SocketRef, State},
@@ -438,18 +440,19 @@ thread_local! {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting<Metered> = Counting(Metered);
 
-struct Counting;
+struct Metered;
 
-impl Counting {
-    fn free(bytes: usize) {
+// What counting allocates is not counted: the meter is taken away meanwhile.
+impl Count for Metered {
+    fn freed(&self, bytes: usize) {
         if let Some(meter) = METER.get() {
             meter.live.fetch_sub(bytes.cast_signed(), SeqCst);
         }
     }
 
-    fn count(bytes: usize) {
+    fn allocated(&self, bytes: usize) {
         let Some(meter) = METER.get() else { return };
         meter.live.fetch_add(bytes.cast_signed(), SeqCst);
         if !meter.counting.load(SeqCst) {
@@ -461,35 +464,6 @@ impl Counting {
         METER.set(None);
         meter.first.get_or_init(Backtrace::force_capture);
         METER.set(Some(meter));
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the only way to see every allocation; each call is passed on as it came"
-)]
-// SAFETY: every method hands its arguments unchanged to `System`, whose contract is the same, and
-// counting does not unwind; it allocates only after it has stopped counting itself.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::count(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::count(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        Self::free(layout.size());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::free(layout.size());
-        Self::count(new_size);
-        unsafe { System.realloc(block, layout, new_size) }
     }
 }
 

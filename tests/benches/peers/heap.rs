@@ -1,7 +1,8 @@
 //! The live heap of this process, in bytes as requested.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
+
+use enginewire_tests::heap::{Count, Counting};
 
 /// Counts from now on. Only processes that serve the heap load do, so that in all the others an
 /// allocation costs one predictable branch more and servers that allocate much are not punished.
@@ -18,11 +19,11 @@ static COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting<Live> = Counting(Live);
 
-struct Counting;
+struct Live;
 
-impl Counting {
+impl Live {
     fn add(bytes: isize) {
         if COUNTING.load(Relaxed) {
             LIVE.fetch_add(bytes, Relaxed);
@@ -30,30 +31,12 @@ impl Counting {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the only way to see every allocation; each call is passed on as it came"
-)]
-// SAFETY: every method hands its arguments unchanged to `System`, whose contract is the same, and
-// the counters neither allocate nor unwind.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc(layout) }
+impl Count for Live {
+    fn allocated(&self, bytes: usize) {
+        Self::add(bytes.cast_signed());
     }
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        Self::add(-layout.size().cast_signed());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::add(new_size.cast_signed() - layout.size().cast_signed());
-        unsafe { System.realloc(block, layout, new_size) }
+    fn freed(&self, bytes: usize) {
+        Self::add(-bytes.cast_signed());
     }
 }

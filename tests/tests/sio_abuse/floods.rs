@@ -8,7 +8,7 @@ use enginewire_tests::{
 };
 use std::{io::Write as _, thread};
 
-use crate::{Abused, BINARY, FILES, Host, SOCKET, TEXT, connect_all, frame, kept, try_write};
+use crate::{Abused, BINARY, FILES, Host, SOCKET, TEXT, connect_all, kept, try_write};
 
 on_every_runtime!(
     random_packets_harm_nobody_else,
@@ -76,7 +76,10 @@ fn random_packets_harm_nobody_else<R: Host>() {
                     let mut bytes = message.as_bytes().to_vec();
                     mutate(&mut random, &mut bytes);
                     let is_text = (i == 0) != (random.below(20) == 0);
-                    try_write(client, &frame(if is_text { TEXT } else { BINARY }, &bytes));
+                    try_write(
+                        client,
+                        &Client::frame_of(if is_text { TEXT } else { BINARY }, &bytes),
+                    );
                 }
             }
             abused.still_serves();

@@ -1,9 +1,8 @@
 //! The heap of this process, in bytes as requested. Clients are a part of it, a small one.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicIsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
+
+use enginewire_tests::heap::{Count, Counting};
 
 /// The heap since it was looked at first. One at a time: a new one starts the peak anew.
 pub(crate) struct Heap {
@@ -38,43 +37,17 @@ static LIVE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting<Live> = Counting(Live);
 
-struct Counting;
+struct Live;
 
-impl Counting {
-    fn add(bytes: isize) {
-        let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
-        if bytes > 0 {
-            PEAK.fetch_max(live, Relaxed);
-        }
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the only way to see every allocation; each call is passed on as it came"
-)]
-// SAFETY: every method hands its arguments unchanged to `System`, whose contract is the same, and
-// the counters neither allocate nor unwind.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc(layout) }
+impl Count for Live {
+    fn allocated(&self, bytes: usize) {
+        let live = LIVE.fetch_add(bytes.cast_signed(), Relaxed) + bytes.cast_signed();
+        PEAK.fetch_max(live, Relaxed);
     }
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        Self::add(-layout.size().cast_signed());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::add(new_size.cast_signed() - layout.size().cast_signed());
-        unsafe { System.realloc(block, layout, new_size) }
+    fn freed(&self, bytes: usize) {
+        LIVE.fetch_sub(bytes.cast_signed(), Relaxed);
     }
 }

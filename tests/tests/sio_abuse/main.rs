@@ -189,25 +189,6 @@ fn try_write(client: &Client, bytes: &[u8]) {
     let _ = client.stream().write_all(bytes);
 }
 
-/// A masked frame. A mask of zeros leaves the payload as it is.
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match payload.len() {
-        n @ ..126 => frame.push(0x80 | u8::try_from(n).unwrap()),
-        n @ ..0x1_0000 => {
-            frame.push(0x80 | 126);
-            frame.extend(u16::try_from(n).unwrap().to_be_bytes());
-        }
-        n => {
-            frame.push(0x80 | 127);
-            frame.extend(u64::try_from(n).unwrap().to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
-}
-
 /// Opcodes of frames.
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;

@@ -4,7 +4,7 @@ use enginewire_driver::socketio::Io;
 use enginewire_tests::client::Client;
 
 use crate::{
-    Abused, BINARY, Host, SOCKET, connect, connect_all, frame, kept, texts_until_closed, try_write,
+    Abused, BINARY, Host, SOCKET, connect, connect_all, kept, texts_until_closed, try_write,
 };
 
 on_every_runtime!(
@@ -24,7 +24,7 @@ fn attachments_that_never_come_are_held_up_to_the_limit<R: Host>() {
     let io = Io::builder().max_packet(MAX_PACKET).build();
     let mut abused = Abused::start::<R>(io, |builder| builder);
     let mut clients = connect_all(&abused.server, CLIENTS);
-    let attachment = frame(BINARY, &[7; ATTACHMENT]);
+    let attachment = Client::frame_of(BINARY, &[7; ATTACHMENT]);
     // Nine of ten.
     let announced = Client::frame(&format!(r#"4510-["say",{PLACEHOLDER}]"#));
     for client in &mut clients {
@@ -52,7 +52,7 @@ fn attachments_beyond_the_limit_close_their_client<R: Host>() {
     const ATTACHMENT: usize = 150_000;
     let io = Io::builder().max_packet(MAX_PACKET).build();
     let mut abused = Abused::start::<R>(io, |builder| builder);
-    let attachment = frame(BINARY, &[7; ATTACHMENT]);
+    let attachment = Client::frame_of(BINARY, &[7; ATTACHMENT]);
     for _ in 0..10 {
         let mut client = connect(&abused.server);
         client.send(&format!(r#"4510-["say",{PLACEHOLDER}]"#));
@@ -80,7 +80,7 @@ fn deep_json_is_passed_on_and_decoded_without_recursion<R: Host>() {
         let send = |client: &mut Client, event: &str| {
             client.send(event);
             if attached == "51-" {
-                client.write(frame(BINARY, b"x"));
+                client.write(Client::frame_of(BINARY, b"x"));
             }
         };
         // It goes on as it came.
