@@ -48,6 +48,7 @@ mod session_handlers;
 mod sio_broadcasts;
 mod sio_handlers;
 mod sio_names;
+mod sio_recovery;
 mod sio_stats;
 mod sockets;
 #[cfg(target_os = "linux")]
