@@ -218,6 +218,8 @@ impl World {
                     self.get(link, socket, &packet);
                 } else if comes_back
                     && client.asking.get(&namespace).is_some_and(|&asking| asking > 0)
+                    // That it asks again, having left, is another matter: these are still the old socket's.
+                    && !client.left.contains(&namespace)
                 {
                     client.early.entry(namespace).or_default().push(packet);
                 } else {
