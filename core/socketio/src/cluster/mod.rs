@@ -47,6 +47,7 @@ mod tests;
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    vec::Vec,
 };
 use core::fmt;
 
@@ -212,7 +213,7 @@ impl<E, P> Cluster<E, P> {
     /// Removes a node that was lost. Requests no longer wait for it. Returns false if it is not known.
     pub fn remove_node(&mut self, node: NodeId) -> bool {
         let removed = self.nodes.remove(&node);
-        let requests: VecDeque<_> = self.requests.keys().copied().collect();
+        let requests: Vec<_> = self.requests.keys().copied().collect();
         for id in requests {
             self.settle(id, |request| {
                 if let Some(progress) = request.waiting.remove(&node) {
@@ -325,7 +326,8 @@ impl<E, P> Cluster<E, P> {
 
     /// Handles a message of another node.
     ///
-    /// A node that is not known has its operations carried out, too: it may have come this moment.
+    /// A node that is not known has its operations carried out, too: it may have come this moment. Poll all events
+    /// behind each message: they are not bounded otherwise.
     pub fn handle_message(
         &mut self,
         from: NodeId,
@@ -345,7 +347,7 @@ impl<E, P> Cluster<E, P> {
     /// Ends the requests whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Time) {
         let due = self.requests.iter().filter(|(_, request)| request.deadline <= now);
-        let due: VecDeque<_> = due.map(|(&id, _)| id).collect();
+        let due: Vec<_> = due.map(|(&id, _)| id).collect();
         for id in due {
             self.settle(id, |request| {
                 while let Some((_, progress)) = request.waiting.pop_first() {
