@@ -86,10 +86,7 @@ impl Channel {
     #[inline]
     pub(crate) fn deliver(&mut self, message: Message, limits: &Limits) {
         self.deliver_unthrottled(message);
-        if self.unread >= limits.max_unread {
-            self.throttled = true;
-            self.was_throttled = true;
-        }
+        self.hold(0, limits);
     }
 
     /// The same, of a peer that is not slowed down.
@@ -164,6 +161,15 @@ impl Channel {
     #[inline]
     pub(crate) const fn give_back(&mut self, cost: usize) {
         self.unread = self.unread.saturating_sub(cost);
+    }
+
+    /// The application has something to take that no message of this channel stands for.
+    pub(crate) const fn hold(&mut self, cost: usize, limits: &Limits) {
+        self.unread = self.unread.saturating_add(cost);
+        if self.unread >= limits.max_unread {
+            self.throttled = true;
+            self.was_throttled = true;
+        }
     }
 
     /// Nobody will take the events that wait.

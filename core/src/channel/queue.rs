@@ -163,6 +163,11 @@ impl Queue {
         *self = Self::default();
     }
 
+    /// Returns the messages that wait. One of which some parts are already out counts.
+    pub(crate) fn messages(&self) -> usize {
+        self.packets.iter().filter(|packet| matches!(packet, Queued::Message(_))).count()
+    }
+
     /// Whether a binary message waits.
     pub(crate) fn has_binary(&self) -> bool {
         self.packets.iter().any(|packet| match packet {

@@ -115,6 +115,8 @@ pub struct ClientSession {
     was_closed: bool,
     /// When a closing session ends, whatever is still queued.
     close_by: Time,
+    /// Messages that were queued when the session ended.
+    undelivered: usize,
     polling: Polling,
     probe: Option<Probe>,
     /// The WebSocket that was opened last, and the subprotocol that the server has chosen for it.
@@ -209,6 +211,7 @@ impl ClientSession {
             refusal: None,
             was_closed: false,
             close_by: Time::MAX,
+            undelivered: 0,
             polling: Polling::default(),
             probe: None,
             subprotocol: None,
@@ -374,8 +377,13 @@ impl ClientSession {
 
     /// Ends the session now. What is queued is lost, and on polling the server is not told.
     pub fn abort(&mut self) {
+        self.abort_with(CloseReason::ForcedClose);
+    }
+
+    /// Ends the session as [`abort`](Self::abort) does, for a reason of the application's.
+    pub fn abort_with(&mut self, reason: CloseReason) {
         self.was_closed |= self.state != State::Closed;
-        self.finish(CloseReason::ForcedClose);
+        self.finish(reason);
     }
 }
 
@@ -410,6 +418,30 @@ impl ClientSession {
             self.channel.resume();
         }
         Some(event)
+    }
+
+    /// Takes the next event as [`poll_event`](Self::poll_event) does, but keeps counting a message as unread.
+    ///
+    /// Its [`cost`](Message::cost) is given back with [`release`](Self::release), as on a
+    /// [server](crate::ServerSession::take_event).
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.channel.take_event()
+    }
+
+    /// Gives back what messages from [`take_event`](Self::take_event) count for.
+    pub fn release(&mut self, cost: usize) {
+        self.channel.give_back(cost);
+        if self.channel.has_caught_up(&self.config.limits) {
+            self.channel.resume();
+        }
+    }
+
+    /// Counts `cost` as unread, until it is given back with [`release`](Self::release).
+    ///
+    /// For messages of an earlier session that the application has not taken: all sessions of one client together
+    /// keep within [`Limits::max_unread`](crate::Limits::max_unread) then.
+    pub fn hold(&mut self, cost: usize) {
+        self.channel.hold(cost, &self.config.limits);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and what for. Changes with any other
@@ -521,6 +553,13 @@ impl ClientSession {
         self.channel.queue.bytes()
     }
 
+    /// Returns the messages that were queued when the session ended, and have not left.
+    ///
+    /// Of those that have left, the last may not have arrived. Zero while the session lives.
+    pub const fn undelivered(&self) -> usize {
+        self.undelivered
+    }
+
     /// Whether [`send`](Self::send) would find room.
     pub fn has_room(&self) -> bool {
         self.queued() < self.config.limits.max_queued
@@ -569,6 +608,7 @@ impl ClientSession {
             refusal,
             was_closed,
             close_by,
+            undelivered,
             polling,
             probe,
             subprotocol,
@@ -581,7 +621,7 @@ impl ClientSession {
             next_id: _,
         } = self;
         into.push(&(stamp, state, others, handshake, lost, was_closed, upgrade_due));
-        into.push(&(channel, progress, excused, refusal));
+        into.push(&(channel, progress, excused, refusal, undelivered));
         place.fingerprint(into);
         cookies.fingerprint(now, into);
         into.push_name(match transport {
@@ -757,6 +797,7 @@ impl ClientSession {
         self.timers.stop_all();
         self.leave_transport();
         self.upgrade_due = false;
+        self.undelivered = self.channel.queue.messages();
         self.channel.finish(reason);
     }
 }

@@ -269,8 +269,23 @@ impl ClientHub {
 
     /// As [`ClientSession::abort`]. All connections can be closed as they are.
     pub fn abort(&mut self) {
+        self.abort_with(CloseReason::ForcedClose);
+    }
+
+    /// As [`ClientSession::abort_with`].
+    pub fn abort_with(&mut self, reason: CloseReason) {
         self.close_by = None;
-        self.session.abort();
+        self.session.abort_with(reason);
+    }
+
+    /// As [`ClientSession::release`].
+    pub fn release(&mut self, cost: usize) {
+        self.session.release(cost);
+    }
+
+    /// As [`ClientSession::hold`].
+    pub fn hold(&mut self, cost: usize) {
+        self.session.hold(cost);
     }
 }
 
@@ -328,6 +343,11 @@ impl ClientHub {
     /// Returns the next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
+    }
+
+    /// As [`ClientSession::take_event`].
+    pub fn take_event(&mut self) -> Option<Event> {
+        self.session.take_event()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout). Changes with any other call.

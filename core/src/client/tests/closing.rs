@@ -51,6 +51,19 @@ fn close_for_a_reason_of_the_application_shows_it_unless_the_session_ends_otherw
 }
 
 #[test]
+fn session_that_ends_tells_the_messages_that_have_not_left() {
+    let mut host = Host::polling();
+    for message in ["a", "b", "c"] {
+        host.send(message);
+    }
+    assert_eq!((host.posted(), host.session.undelivered()), ("4a", 0));
+    host.session.abort_with(CloseReason::Application("banned"));
+    host.drain();
+    assert_eq!(host.session.undelivered(), 2);
+    assert_eq!(host.closed(), CloseReason::Application("banned"));
+}
+
+#[test]
 fn whatever_the_server_makes_of_the_last_post_the_session_was_closed_by_us() {
     for outcome in 0..4 {
         let mut host = Host::polling();

@@ -150,6 +150,26 @@ fn an_application_that_is_slow_keeps_the_next_get_waiting() {
 }
 
 #[test]
+fn messages_of_a_layer_and_of_an_earlier_session_count_as_unread_until_they_are_released() {
+    let cost = Limits::MESSAGE_OVERHEAD + 1;
+    let mut host = Host::new(|config| config.limits.max_unread = 4 * cost);
+    host.answer_get(&open("[]"));
+    host.events();
+    host.session.hold(2 * cost);
+    host.answer_get("4a");
+    assert!(host.session.is_receiving());
+    host.answer_get("4b");
+    assert!(!host.session.is_receiving());
+    assert_eq!(host.session.take_event(), Some(message("a")));
+    assert_eq!(host.session.take_event(), Some(message("b")));
+    assert!(!host.session.is_receiving(), "both are taken, and not released");
+    host.session.release(cost);
+    assert!(!host.session.is_receiving());
+    host.session.release(cost);
+    assert!(host.session.is_receiving(), "half of the room is free");
+}
+
+#[test]
 fn requests_may_have_a_time_limit() {
     for (method, answered) in [("GET", "POST"), ("POST", "GET")] {
         let mut host = Host::new(|config| config.request_timeout = Some(secs(5)));
