@@ -94,9 +94,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod acks;
 mod connection;
 mod event;
 mod id;
+mod manager;
 mod name;
 mod packet;
 mod reason;
@@ -116,6 +118,7 @@ pub use connection::{
 };
 pub use event::Event;
 pub use id::{PrivateId, Room, SocketId};
+pub use manager::{Auth, EndReason, Manager, ManagerConfig, ManagerEvent, Offline, Update};
 pub use name::{AskName, Asking, EncodeAs, Name, Named};
 pub use packet::{AckId, Packet, PacketData};
 pub use payload::{Args, Attachment, DecodeError, EncodeError, EventError, Payload, Spread, Value};

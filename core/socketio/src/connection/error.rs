@@ -21,6 +21,9 @@ pub enum AckError {
     /// The socket was disconnected.
     #[error("the socket was disconnected: {0}")]
     Disconnected(DisconnectReason),
+    /// The event was dropped before it was sent. Only clients drop events.
+    #[error("the event was not sent")]
+    NotSent,
 }
 
 /// Response to a client that is refused: a message, and data if there is any.
@@ -51,6 +54,18 @@ impl ConnectError {
             Err(error) => panic!("data of a connect error: {error}"),
         }
         self
+    }
+
+    /// Reads the response of a server. Those of Socket.IO 2 send any value: text is the message, all else is data.
+    pub(crate) fn from_payload(payload: &Payload) -> Self {
+        let value = payload.to_value().unwrap_or(Value::Null);
+        let message = value.get("message").unwrap_or(&value).as_str().unwrap_or_default();
+        let data = match &value {
+            Value::Object(_) if value.get("message").is_some() => value.get("data").cloned(),
+            Value::String(_) | Value::Null => None,
+            _ => Some(value.clone()),
+        };
+        Self { message: message.into(), data }
     }
 
     /// Returns the message.
@@ -152,6 +167,12 @@ pub enum Fault {
     /// The client takes no responses, and asks for more and more.
     #[error("the client takes no responses")]
     TakesNoResponses,
+    /// The server has not responded in time to a request to connect to a namespace.
+    #[error("the server has not responded to a request to connect")]
+    NoResponse,
+    /// The payload with which a server connects a client has another shape.
+    #[error("the response to a request to connect has another shape")]
+    Response,
 }
 
 /// The reference's words, for which clients look.

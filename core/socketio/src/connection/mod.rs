@@ -3,7 +3,6 @@
 //! A [`Connection`] is fed by the messages of one Engine.IO session. It knows the namespaces that the client is
 //! connected to, one slot for each, and nothing of other clients: rooms are the [`adapter`](crate::adapter)'s.
 
-mod acks;
 mod config;
 mod error;
 mod event;
@@ -12,7 +11,7 @@ mod parameters;
 mod session;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
@@ -23,7 +22,7 @@ use enginewire::{
 };
 use serde::Serialize;
 
-use self::{acks::Acks, parameters::auth_of_query};
+use self::parameters::auth_of_query;
 pub use self::{
     config::ConnectionConfig,
     error::{AckError, ConnectError, EmitError, Fault, TryEmitError},
@@ -31,6 +30,7 @@ pub use self::{
     session::Session,
 };
 use crate::{
+    acks::Acks,
     event::Event,
     id::{PrivateId, SocketId},
     packet::{AckId, Packet, PacketData},
@@ -39,11 +39,11 @@ use crate::{
     reason::DisconnectReason,
 };
 
-/// Name of a socket of a [`Connection`]. It is not used twice by one.
+/// Name of a socket of a [`Connection`] or a [`Manager`](crate::Manager). It is not used twice by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    index: usize,
-    serial: u32,
+    pub(crate) index: usize,
+    pub(crate) serial: u32,
 }
 
 /// One client's session with its sockets, on the server.

@@ -1,10 +1,13 @@
 //! The Engine.IO session under a connection.
 
-use enginewire::{CloseReason, Encoded, ServerSession, Time, TrySendError};
+use enginewire::{
+    ClientHub, ClientSession, CloseReason, Encoded, SendError, ServerSession, Time, TrySendError,
+};
 
-/// Session that carries a [`Connection`](super::Connection).
+/// Session that carries a [`Connection`](super::Connection) or a [`Manager`](crate::Manager).
 ///
-/// It is implemented for [`ServerSession`]. Tests and other carriers implement it themselves.
+/// It is implemented for [`ServerSession`], [`ClientSession`] and [`ClientHub`]. Tests and other carriers implement it
+/// themselves. `None` is a session that is not there: it is closed.
 pub trait Session {
     /// Queues a message, or several that no other comes between.
     ///
@@ -54,5 +57,76 @@ impl Session for ServerSession {
 
     fn abort(&mut self, reason: CloseReason) {
         self.abort_with(reason);
+    }
+}
+
+/// Methods that a session of a client and the hub around one have in common.
+macro_rules! client {
+    ($type:ty, $session:ident => $inner:expr) => {
+        impl Session for $type {
+            fn send(&mut self, message: Encoded) -> Result<(), TrySendError> {
+                self.send(message)
+            }
+
+            fn is_idle(&self) -> bool {
+                let $session = self;
+                $inner.is_idle()
+            }
+
+            fn queued(&self) -> (usize, usize) {
+                let $session = self;
+                ($inner.queued(), $inner.config().limits.max_queued)
+            }
+
+            fn release(&mut self, cost: usize) {
+                self.release(cost);
+            }
+
+            fn close(&mut self, now: Time) {
+                self.close(now);
+            }
+
+            fn abort(&mut self, reason: CloseReason) {
+                self.abort_with(reason);
+            }
+        }
+    };
+}
+
+client!(ClientSession, session => session);
+client!(ClientHub, hub => hub.session());
+
+impl<S: Session> Session for Option<S> {
+    fn send(&mut self, message: Encoded) -> Result<(), TrySendError> {
+        match self {
+            Some(session) => session.send(message),
+            None => Err(TrySendError { message, reason: SendError::Closed }),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.as_ref().is_some_and(Session::is_idle)
+    }
+
+    fn queued(&self) -> (usize, usize) {
+        self.as_ref().map(Session::queued).unwrap_or_default()
+    }
+
+    fn release(&mut self, cost: usize) {
+        if let Some(session) = self {
+            session.release(cost);
+        }
+    }
+
+    fn close(&mut self, now: Time) {
+        if let Some(session) = self {
+            session.close(now);
+        }
+    }
+
+    fn abort(&mut self, reason: CloseReason) {
+        if let Some(session) = self {
+            session.abort(reason);
+        }
     }
 }

@@ -25,14 +25,30 @@ mod fork;
 
 /// A session: what was sent on it, and what happened to it.
 #[derive(Default)]
-pub(super) struct Wire {
-    sent: Vec<Encoded>,
+pub(crate) struct Wire {
+    pub(crate) sent: Vec<Encoded>,
     /// Messages that still have room.
-    room: Option<usize>,
-    is_busy: bool,
-    released: usize,
-    closed_at: Option<Time>,
-    aborted: Option<CloseReason>,
+    pub(crate) room: Option<usize>,
+    pub(crate) is_busy: bool,
+    pub(crate) released: usize,
+    pub(crate) closed_at: Option<Time>,
+    pub(crate) aborted: Option<CloseReason>,
+}
+
+impl Wire {
+    /// What was sent since the last look. Attachments are in brackets.
+    pub(crate) fn sent(&mut self) -> Vec<String> {
+        let sent = core::mem::take(&mut self.sent);
+        let parts = |message: &Encoded| {
+            let parts = (0..message.parts()).filter_map(|index| message.part(index));
+            let text = |message: &Message| match message {
+                Message::Text(text) => text.to_string(),
+                Message::Binary(bytes) => format!("{bytes:?}"),
+            };
+            parts.map(|part| text(part.message())).collect::<Vec<_>>().join(" ")
+        };
+        sent.iter().map(parts).collect()
+    }
 }
 
 impl Session for Wire {
@@ -127,18 +143,8 @@ impl World {
         self.connection.handle_timeout(self.now, &mut self.wire);
     }
 
-    /// What was sent since the last look. Attachments are in brackets.
     fn sent(&mut self) -> Vec<String> {
-        let sent = core::mem::take(&mut self.wire.sent);
-        let parts = |message: &Encoded| {
-            let parts = (0..message.parts()).filter_map(|index| message.part(index));
-            let text = |message: &Message| match message {
-                Message::Text(text) => text.to_string(),
-                Message::Binary(bytes) => format!("{bytes:?}"),
-            };
-            parts.map(|part| text(part.message())).collect::<Vec<_>>().join(" ")
-        };
-        sent.iter().map(parts).collect()
+        self.wire.sent()
     }
 
     /// What happened since the last look.

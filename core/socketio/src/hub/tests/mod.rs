@@ -261,6 +261,7 @@ fn shown(result: &Result<Args, AckError>) -> String {
         Ok(args) => args.payload().as_json().unwrap().into(),
         Err(AckError::Timeout) => "timeout".into(),
         Err(AckError::Disconnected(reason)) => reason.to_string(),
+        Err(error) => error.to_string(),
     }
 }
 

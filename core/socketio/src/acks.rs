@@ -1,6 +1,6 @@
 //! Events of this side that are still to be acknowledged.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 use core::hash::{Hash, Hasher};
 
 use enginewire::{Fingerprint, Time};
@@ -9,7 +9,7 @@ use crate::packet::AckId;
 
 /// Acknowledgements that one socket waits for. `T` says who waits.
 #[derive(Clone, Debug)]
-pub(super) struct Acks<T> {
+pub(crate) struct Acks<T> {
     /// In the order of their numbers, which grow with time.
     pending: VecDeque<Pending<T>>,
     /// At most the earliest deadline.
@@ -24,22 +24,22 @@ struct Pending<T> {
 }
 
 impl<T> Acks<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { pending: VecDeque::new(), next: None }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.pending.len()
     }
 
-    pub(super) fn insert(&mut self, id: AckId, deadline: Time, token: T) {
+    pub(crate) fn insert(&mut self, id: AckId, deadline: Time, token: T) {
         // Nearly always the last: two tasks may have drawn their numbers in another order.
         let at = self.pending.partition_point(|pending| pending.id < id);
         self.pending.insert(at, Pending { id, deadline, token });
         self.next = Some(self.next.map_or(deadline, |next| next.min(deadline)));
     }
 
-    pub(super) fn remove(&mut self, id: AckId) -> Option<T> {
+    pub(crate) fn remove(&mut self, id: AckId) -> Option<T> {
         let at = self.pending.binary_search_by_key(&id, |pending| pending.id).ok()?;
         let pending = self.pending.remove(at)?;
         if self.pending.is_empty() {
@@ -49,7 +49,7 @@ impl<T> Acks<T> {
     }
 
     /// Removes those whose deadline has passed.
-    pub(super) fn expire(&mut self, now: Time, mut expired: impl FnMut(AckId, T)) {
+    pub(crate) fn expire(&mut self, now: Time, mut expired: impl FnMut(AckId, T)) {
         if self.next.is_none_or(|next| next > now) {
             return;
         }
@@ -65,19 +65,34 @@ impl<T> Acks<T> {
         self.next = next;
     }
 
+    /// Removes all but those with these numbers, which are in order. Returns them in the order of their numbers.
+    pub(crate) fn drain_but(&mut self, kept: &[AckId]) -> Vec<(AckId, T)> {
+        let (mut removed, mut next) = (Vec::new(), None);
+        for pending in core::mem::take(&mut self.pending) {
+            if kept.binary_search(&pending.id).is_err() {
+                removed.push((pending.id, pending.token));
+            } else {
+                next = Some(next.map_or(pending.deadline, |next: Time| next.min(pending.deadline)));
+                self.pending.push_back(pending);
+            }
+        }
+        self.next = next;
+        removed
+    }
+
     /// Removes all, in the order of their numbers.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (AckId, T)> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (AckId, T)> {
         self.next = None;
         core::mem::take(&mut self.pending).into_iter().map(|pending| (pending.id, pending.token))
     }
 
     /// Returns when to call [`expire`](Self::expire), which may be too early.
-    pub(super) fn next(&self) -> Option<Time> {
+    pub(crate) fn next(&self) -> Option<Time> {
         self.next.filter(|&next| next != Time::MAX)
     }
 
     /// Feeds what the future depends on into `into`.
-    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
+    pub(crate) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
     where
         T: Hash,
     {
@@ -93,7 +108,7 @@ impl<T> Acks<T> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{vec, vec::Vec};
+    use alloc::vec;
 
     use super::*;
 
@@ -131,6 +146,15 @@ mod tests {
         let rest: Vec<_> = acks.drain().collect();
         assert_eq!(rest, vec![(AckId(1), 1), (AckId(3), 3)]);
         assert_eq!(acks.next(), None);
+    }
+
+    #[test]
+    fn those_that_have_not_left_are_kept_with_their_deadlines() {
+        let mut acks = acks(&[(0, 10), (1, 20), (2, 30), (3, 40)]);
+        let removed = acks.drain_but(&[AckId(1), AckId(3), AckId(7)]);
+        assert_eq!(removed, vec![(AckId(0), 0), (AckId(2), 2)]);
+        assert_eq!(acks.next(), Some(Time::from_millis(20)));
+        assert_eq!(expire(&mut acks, 40), [1, 3]);
     }
 
     #[test]

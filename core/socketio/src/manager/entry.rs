@@ -1,0 +1,290 @@
+//! One socket of a manager: its state, what waits to be sent, and what waits to be taken.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::time::Duration;
+
+use enginewire::{Backoff, Encoded, Limits, Text, Time};
+
+use super::{Auth, EndReason, Update, recovery::Place};
+use crate::{acks::Acks, id::SocketId, packet::AckId};
+
+/// One socket: a namespace that the client wants to be connected to.
+pub(super) struct Entry<T> {
+    pub(super) serial: u32,
+    pub(super) namespace: Text,
+    /// Parameters behind the name, which only clients of Socket.IO 2 send.
+    pub(super) query: Text,
+    pub(super) auth: Auth,
+    pub(super) state: State,
+    /// Times that it was connected.
+    pub(super) connection: u32,
+    pub(super) id: Option<SocketId>,
+    pub(super) place: Place,
+    /// It was connected on this session before, of which packets may still come.
+    pub(super) is_stale: bool,
+    /// The application has let go of it.
+    pub(super) is_released: bool,
+    pub(super) end: Option<EndReason>,
+    /// Requests in a row that were refused.
+    pub(super) refusals: Backoff,
+    pub(super) next_ack: u128,
+    pub(super) acks: Acks<T>,
+    pub(super) offline: Waiting,
+    pub(super) retries: Retries<T>,
+    /// Somebody waits for room.
+    pub(super) is_full: bool,
+    /// What was not taken, with what each counts for.
+    pub(super) updates: VecDeque<(Update, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    /// It neither is connected nor is to be.
+    Idle,
+    /// It waits for a session.
+    Waiting,
+    /// The application is asked for a payload.
+    Asking,
+    /// It waits for the response of the server, until the deadline.
+    Connecting(Time),
+    Connected,
+    /// It was disconnected while it waited for the response: when that comes, the server is told.
+    Leaving,
+    /// It was refused, and asks again then.
+    Refused(Time),
+    /// The place is free.
+    Free,
+}
+
+impl State {
+    /// Returns whether a session is needed.
+    pub(super) const fn is_active(self) -> bool {
+        !matches!(self, Self::Idle | Self::Leaving | Self::Free)
+    }
+}
+
+/// Events that wait for a connection.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Waiting {
+    events: VecDeque<(Encoded, Option<AckId>)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, event: Encoded, ack: Option<AckId>) {
+        self.bytes += cost(&event);
+        self.events.push_back((event, ack));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Encoded, Option<AckId>)> {
+        let (event, ack) = self.events.pop_front()?;
+        self.bytes -= cost(&event);
+        if self.events.is_empty() {
+            *self = Self::default();
+        }
+        Some((event, ack))
+    }
+
+    /// Puts one back that found no room.
+    pub(super) fn push_front(&mut self, event: Encoded, ack: Option<AckId>) {
+        self.bytes += cost(&event);
+        self.events.push_front((event, ack));
+    }
+
+    /// Drops those whose acknowledgements have expired. The numbers are in order.
+    pub(super) fn expire(&mut self, expired: &[AckId]) {
+        if expired.is_empty() || self.events.is_empty() {
+            return;
+        }
+        let bytes = &mut self.bytes;
+        self.events.retain(|(event, ack)| {
+            let is_expired = ack.is_some_and(|id| expired.binary_search(&id).is_ok());
+            if is_expired {
+                *bytes -= cost(event);
+            }
+            !is_expired
+        });
+    }
+
+    /// Returns the numbers of those that are to be acknowledged, in order.
+    pub(super) fn acks(&self) -> Vec<AckId> {
+        let mut acks: Vec<_> = self.events.iter().filter_map(|(_, ack)| *ack).collect();
+        acks.sort_unstable();
+        acks
+    }
+}
+
+/// Events that are sent until they are acknowledged, one at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Retries<T> {
+    events: VecDeque<Retry<T>>,
+    /// The first has left, and is to be acknowledged until then.
+    sent_until: Option<Time>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Retry<T> {
+    pub(super) event: Encoded,
+    pub(super) id: AckId,
+    /// Times that it may still be sent.
+    pub(super) left: u32,
+    pub(super) timeout: Duration,
+    pub(super) token: T,
+}
+
+impl<T> Retries<T> {
+    pub(super) const fn new() -> Self {
+        Self { events: VecDeque::new(), sent_until: None, bytes: 0 }
+    }
+
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(super) fn push(&mut self, retry: Retry<T>) {
+        self.bytes += cost(&retry.event);
+        self.events.push_back(retry);
+    }
+
+    /// Returns the event that is to be sent next.
+    pub(super) fn unsent(&self) -> Option<&Encoded> {
+        if self.sent_until.is_some() {
+            return None;
+        }
+        self.events.front().map(|retry| &retry.event)
+    }
+
+    /// Notes that the first was sent.
+    pub(super) fn sent(&mut self, now: Time) {
+        if let Some(retry) = self.events.front_mut() {
+            retry.left = retry.left.saturating_sub(1);
+            self.sent_until = Some(now + retry.timeout);
+        }
+    }
+
+    /// Takes the first, if it was acknowledged.
+    pub(super) fn acknowledge(&mut self, id: AckId) -> Option<T> {
+        // One that was sent before, and comes late, counts as well.
+        self.events.front().filter(|retry| retry.id == id)?;
+        self.pop().map(|retry| retry.token)
+    }
+
+    /// Notes that the first is not acknowledged any more. Takes it if it is not to be sent again.
+    pub(super) fn fail(&mut self) -> Option<T> {
+        self.sent_until.take()?;
+        self.events.front().filter(|retry| retry.left == 0)?;
+        self.pop().map(|retry| retry.token)
+    }
+
+    /// Returns when the first must have been acknowledged.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.sent_until.filter(|&deadline| deadline != Time::MAX)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Retry<T>> {
+        let retry = self.events.pop_front()?;
+        self.bytes -= cost(&retry.event);
+        self.sent_until = None;
+        if self.events.is_empty() {
+            *self = Self::new();
+        }
+        Some(retry)
+    }
+}
+
+impl<T> Entry<T> {
+    pub(super) fn new(serial: u32, name: Text, auth: Auth, refusals: Backoff) -> Self {
+        let (namespace, query) = match name.find('?') {
+            Some(mark) => (name.slice(0..mark), name.slice_from(mark + 1)),
+            None => (name, Text::EMPTY),
+        };
+        Self {
+            serial,
+            namespace,
+            query,
+            auth,
+            state: State::Idle,
+            connection: 0,
+            id: None,
+            place: Place::default(),
+            is_stale: false,
+            is_released: false,
+            end: None,
+            refusals,
+            next_ack: 0,
+            acks: Acks::new(),
+            offline: Waiting::default(),
+            retries: Retries::new(),
+            is_full: false,
+            updates: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.state == State::Connected
+    }
+
+    /// The response came that a socket waited for which is to leave.
+    pub(super) const fn arrive(&mut self) {
+        self.state = if self.is_released { State::Free } else { State::Idle };
+    }
+
+    /// Returns the bytes that wait to be sent.
+    pub(super) const fn queued(&self) -> usize {
+        self.offline.bytes() + self.retries.bytes()
+    }
+
+    /// Queues a change. Of those that wait, old ones go.
+    pub(super) fn push_change(&mut self, update: Update) {
+        let is_attempt =
+            |update: &Update| matches!(update, Update::Failed(_) | Update::Waiting { .. });
+        if let Update::Failed(_) = update {
+            // Only the last attempt in a row is of interest.
+            while self.updates.back().is_some_and(|(last, _)| is_attempt(last)) {
+                self.updates.pop_back();
+            }
+        }
+        let is_change = |update: &Update| !matches!(update, Update::Event { .. });
+        let changes = self.updates.iter().filter(|(update, _)| is_change(update)).count();
+        if changes >= MAX_CHANGES
+            && let Some(oldest) = self.updates.iter().position(|(update, _)| is_change(update))
+        {
+            self.updates.remove(oldest);
+        }
+        self.updates.push_back((update, 0));
+    }
+
+    /// Returns the earliest deadline.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let state = match self.state {
+            State::Connecting(deadline) | State::Refused(deadline) => Some(deadline),
+            _ => None,
+        };
+        [state, self.acks.next(), self.retries.deadline()].into_iter().flatten().min()
+    }
+}
+
+/// What an event counts for, as in the queue of a session.
+pub(super) fn cost(event: &Encoded) -> usize {
+    event.len() + event.parts() * Limits::MESSAGE_OVERHEAD
+}
+
+/// Changes that wait to be taken.
+const MAX_CHANGES: usize = 64;

@@ -1,0 +1,436 @@
+//! The sockets of a client, on one connection to a server, over all its sessions.
+//!
+//! A [`Manager`] is fed by the messages of one Engine.IO session at a time, and outlives it: it asks for the next one,
+//! connects its sockets again, and sends what was emitted meanwhile. What it has no use for are bytes of a socket, a
+//! clock, or a runtime.
+
+mod commands;
+mod config;
+mod entry;
+mod event;
+mod inputs;
+mod recovery;
+mod sending;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::fmt;
+
+use enginewire::{Encoded, Reconnect, Reconnector, Revision, Sid, Time};
+
+pub use self::{
+    config::{Auth, ManagerConfig, Offline},
+    event::{EndReason, ManagerEvent, Update},
+};
+use self::{
+    entry::{Entry, State},
+    recovery::Place,
+};
+use crate::{
+    connection::{AckError, Fault, Session, Slot},
+    id::SocketId,
+    packet::{Packet, PacketData},
+    parser::Decoder,
+    payload::Payload,
+    reason::DisconnectReason,
+};
+
+/// The sockets of a client, on one connection to a server, over all its sessions.
+///
+/// Methods come in the four families of [`Connection`](crate::Connection), its counterpart on a server: `handle_*` take
+/// what came, commands of the application fail only for its own mistakes and limits, `poll_*` and
+/// [`take_update`](Self::take_update) give outputs, getters look. Most take the session; without one that is `None`.
+///
+/// `T` says who waits for an acknowledgement. It comes back with the result.
+///
+/// # Loop
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use enginewire::{ClientConfig, ClientSession, Event, Time, Url};
+/// use enginewire_socketio::{Auth, Manager, ManagerConfig, ManagerEvent};
+///
+/// let url = Url::parse("http://localhost:3000")?;
+/// let engine = Arc::new(ClientConfig::new(&url));
+/// let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
+/// let mut manager = Manager::<()>::new(Arc::new(ManagerConfig::default()));
+/// let mut session: Option<ClientSession> = None;
+/// let now = Time::ZERO;
+///
+/// let chat = manager.open("/chat", Auth::None).expect("it is the first of this namespace");
+/// manager.connect(now, chat, &mut session);
+/// while let Some(event) = manager.poll_event() {
+///     match event {
+///         ManagerEvent::Open => {
+///             session = Some(ClientSession::new(now, Arc::clone(&engine), false, &mut entropy));
+///         }
+///         // A driver wakes the task that waits: updates, room, an acknowledgement.
+///         _ => {}
+///     }
+/// }
+/// // The events of the session go to the manager, the last one with what has not left.
+/// if let Some(open) = &mut session {
+///     while let Some(event) = open.take_event() {
+///         match event {
+///             Event::Opened => {
+///                 open.hold(manager.unread());
+///                 manager.handle_opened(now, None, open);
+///             }
+///             Event::Message(message) => manager.handle_message(now, message, open),
+///             Event::Writable => manager.handle_writable(now, open),
+///             Event::Closed(reason) => {
+///                 manager.handle_closed(now, &reason, open.undelivered(), &mut entropy);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Order
+///
+/// Events of a socket leave in the order of the calls, also those that wait for a connection. Events with retries have
+/// an order of their own. What comes is told in the order in which it came, with the changes of the connection between.
+///
+/// # Loss
+///
+/// Without retries an event is sent at most once. One that was taken by a session which is lost may be lost as well:
+/// [`Update::Disconnected`] tells how many have not left. With retries it is sent at least once, as often as it takes
+/// to be acknowledged, and no more often than allowed.
+///
+/// # Bounds
+///
+/// What waits for a connection is bounded by [`ManagerConfig::max_offline`] for each socket, what waits on one by the
+/// queue of the session. Events that were not taken count as unread for the session, those of earlier sessions too.
+pub struct Manager<T> {
+    config: Arc<ManagerConfig>,
+    decoder: Decoder,
+    link: Link,
+    /// `None` if a lost connection is not tried again.
+    reconnector: Option<Reconnector>,
+    entries: Vec<Entry<T>>,
+    /// Names given to slots so far.
+    serial: u32,
+    /// Packets that found no room in the session. Nothing overtakes them.
+    waiting: VecDeque<Control>,
+    /// Bytes that the parts of an incomplete packet count for.
+    partial: usize,
+    /// Bytes that events which were not taken count for.
+    unread: usize,
+    /// When the session is closed that no socket needs, whatever waits.
+    close_by: Option<Time>,
+    readable: VecDeque<Slot>,
+    outputs: VecDeque<ManagerEvent<T>>,
+    fault: Option<Fault>,
+    /// The id of the session, towards a server of Socket.IO 2.
+    sid: Option<Sid>,
+    is_closed: bool,
+    /// Events that were not sent, of sockets that were disconnected.
+    unsent: usize,
+}
+
+/// The session of Engine.IO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Link {
+    /// There is none.
+    Down,
+    /// It was asked for.
+    Opening,
+    Open,
+    /// It is being closed, for want of sockets.
+    Closing,
+}
+
+/// Packet that found no room.
+#[derive(Clone, Debug, Hash)]
+struct Control {
+    message: Encoded,
+    /// It is an event of the application.
+    is_event: bool,
+}
+
+impl<T> Manager<T> {
+    /// Creates a manager without sockets. It asks for a session once a socket needs one.
+    pub fn new(config: Arc<ManagerConfig>) -> Self {
+        Self {
+            decoder: Decoder::new(&config.parser, config.limits),
+            link: Link::Down,
+            reconnector: config.reconnect.clone().map(Reconnector::new),
+            entries: Vec::new(),
+            serial: 0,
+            waiting: VecDeque::new(),
+            partial: 0,
+            unread: 0,
+            close_by: None,
+            readable: VecDeque::new(),
+            outputs: VecDeque::new(),
+            fault: None,
+            sid: None,
+            is_closed: false,
+            unsent: 0,
+            config,
+        }
+    }
+}
+
+/// Outputs.
+impl<T> Manager<T> {
+    /// Returns the next thing that happened. Updates come before everything else.
+    pub fn poll_event(&mut self) -> Option<ManagerEvent<T>> {
+        if let Some(slot) = self.readable.pop_front() {
+            return Some(ManagerEvent::Readable(slot));
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Takes the next update of a socket, and gives back what an event counts for.
+    pub fn take_update(&mut self, slot: Slot, session: &mut impl Session) -> Option<Update> {
+        let entry = self.entry(slot)?;
+        let (update, cost) = entry.updates.pop_front()?;
+        if entry.updates.is_empty() && entry.updates.capacity() > KEPT {
+            entry.updates = VecDeque::new();
+        }
+        self.give_back(cost, session);
+        Some(update)
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). It may be too early, never too late.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let reconnect = self.reconnector.as_ref().and_then(Reconnector::poll_timeout);
+        let entries = self.entries.iter().filter_map(Entry::deadline);
+        entries.chain(reconnect).chain(self.close_by).min()
+    }
+}
+
+/// Getters.
+impl<T> Manager<T> {
+    /// Returns whether [`poll_event`](Self::poll_event) has something.
+    pub fn has_events(&self) -> bool {
+        !self.readable.is_empty() || !self.outputs.is_empty()
+    }
+
+    /// Returns whether updates of a socket wait to be taken.
+    pub fn is_readable(&self, slot: Slot) -> bool {
+        self.find_entry(slot).is_some_and(|entry| !entry.updates.is_empty())
+    }
+
+    /// Returns whether the server has connected a socket.
+    pub fn is_connected(&self, slot: Slot) -> bool {
+        self.find_entry(slot).is_some_and(Entry::is_connected)
+    }
+
+    /// Returns whether a socket is connected, or tries to be.
+    pub fn is_active(&self, slot: Slot) -> bool {
+        self.find_entry(slot).is_some_and(|entry| entry.state.is_active())
+    }
+
+    /// Returns why a socket is not [active](Self::is_active). `None` before it is connected the first time.
+    pub fn end_reason(&self, slot: Slot) -> Option<&EndReason> {
+        self.find_entry(slot)?.end.as_ref()
+    }
+
+    /// Returns the id that a socket has on the server, while it is connected.
+    pub fn id(&self, slot: Slot) -> Option<&SocketId> {
+        self.find_entry(slot)?.id.as_ref()
+    }
+
+    /// Returns the namespace of a socket.
+    pub fn namespace(&self, slot: Slot) -> Option<&str> {
+        self.find_entry(slot).map(|entry| &*entry.namespace)
+    }
+
+    /// Returns the bytes of a socket that wait for a connection, or to be acknowledged with retries.
+    pub fn queued(&self, slot: Slot) -> usize {
+        self.find_entry(slot).map_or(0, Entry::queued)
+    }
+
+    /// Returns the bytes that events which were not taken count for.
+    ///
+    /// The next session is to [hold](enginewire::ClientSession::hold) them.
+    pub const fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Returns the fault of the server for which the last session was closed.
+    pub const fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &ManagerConfig {
+        &self.config
+    }
+}
+
+impl<T> Manager<T> {
+    fn find(&self, namespace: &str) -> Option<usize> {
+        let is_it = |entry: &Entry<T>| entry.state != State::Free && entry.namespace == *namespace;
+        self.entries.iter().position(is_it)
+    }
+
+    fn find_entry(&self, slot: Slot) -> Option<&Entry<T>> {
+        let entry = self.entries.get(slot.index)?;
+        (entry.serial == slot.serial && !entry.is_released).then_some(entry)
+    }
+
+    fn entry(&mut self, slot: Slot) -> Option<&mut Entry<T>> {
+        let entry = self.entries.get_mut(slot.index)?;
+        (entry.serial == slot.serial && !entry.is_released).then_some(entry)
+    }
+
+    fn slot(&self, index: usize) -> Slot {
+        Slot { index, serial: self.entries[index].serial }
+    }
+
+    fn policy(&self) -> Reconnect {
+        self.config.reconnect.clone().unwrap_or_default()
+    }
+
+    fn new_reconnector(&self) -> Option<Reconnector> {
+        self.config.reconnect.clone().map(Reconnector::new)
+    }
+
+    /// Returns whether any socket needs the session.
+    fn is_needed(&self) -> bool {
+        self.entries.iter().any(|entry| entry.state.is_active())
+    }
+
+    /// Asks for a session, if it is time for one.
+    fn ask_open(&mut self) {
+        let is_due = match &mut self.reconnector {
+            Some(reconnector) => reconnector.poll_open(),
+            None => true,
+        };
+        if self.link == Link::Down && is_due {
+            self.link = Link::Opening;
+            self.outputs.push_back(ManagerEvent::Open);
+        }
+    }
+
+    /// Asks to connect a socket, or first for its payload.
+    fn begin(&mut self, now: Time, index: usize, session: &mut impl Session) {
+        match self.entries[index].auth.clone() {
+            Auth::None => self.request(now, index, None, session),
+            Auth::Payload(auth) => self.request(now, index, Some(&auth), session),
+            Auth::Ask => {
+                self.entries[index].state = State::Asking;
+                let slot = self.slot(index);
+                self.outputs.push_back(ManagerEvent::Auth(slot));
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        now: Time,
+        index: usize,
+        auth: Option<&Payload>,
+        session: &mut impl Session,
+    ) {
+        let timeout = self.config.response_timeout;
+        let entry = &mut self.entries[index];
+        entry.state = State::Connecting(now + timeout);
+        let namespace = match &*entry.query {
+            "" => entry.namespace.clone(),
+            query => [&*entry.namespace, "?", query].concat().into(),
+        };
+        if self.config.revision == Revision::V3 {
+            // Its servers connect everybody to `/`.
+            if namespace != *"/" {
+                self.control(&Packet { namespace, data: PacketData::Connect(None) }, session);
+            }
+            return;
+        }
+        // One that cannot be read is sent as it is, without the place.
+        let auth = entry.place.add_to(auth).unwrap_or_else(|_| auth.cloned());
+        self.control(&Packet { namespace, data: PacketData::Connect(auth) }, session);
+    }
+
+    fn push_change(&mut self, index: usize, update: Update) {
+        self.note_readable(index);
+        self.entries[index].push_change(update);
+    }
+
+    fn note_readable(&mut self, index: usize) {
+        if self.entries[index].updates.is_empty() {
+            let slot = self.slot(index);
+            self.readable.push_back(slot);
+        }
+    }
+
+    fn give_back(&mut self, cost: usize, session: &mut impl Session) {
+        if cost > 0 {
+            self.unread = self.unread.saturating_sub(cost);
+            session.release(cost);
+        }
+    }
+
+    fn fail_all(&mut self, slot: Slot, tokens: impl IntoIterator<Item = T>, error: AckError) {
+        let failed =
+            tokens.into_iter().map(|token| ManagerEvent::Acknowledged(slot, token, Err(error)));
+        self.outputs.extend(failed);
+    }
+
+    fn fail_retries(&mut self, index: usize, error: AckError) {
+        let slot = self.slot(index);
+        while let Some(retry) = self.entries[index].retries.pop() {
+            self.fail_all(slot, [retry.token], error);
+        }
+    }
+
+    /// The connection of a socket is gone. Acknowledgements of what has left will not come.
+    fn drop_connection(&mut self, index: usize, reason: DisconnectReason, unsent: usize) {
+        let (slot, error) = (self.slot(index), AckError::Disconnected(reason));
+        let entry = &mut self.entries[index];
+        entry.id = None;
+        let waiting = entry.offline.acks();
+        let lost = entry.acks.drain_but(&waiting);
+        let given_up = entry.retries.fail();
+        let tokens = lost.into_iter().map(|(_, token)| token).chain(given_up);
+        let failed = tokens.map(|token| ManagerEvent::Acknowledged(slot, token, Err(error)));
+        self.outputs.extend(failed);
+        self.push_change(index, Update::Disconnected { reason, unsent });
+    }
+
+    /// A socket is not to be connected any more.
+    fn end(&mut self, now: Time, index: usize, reason: EndReason, session: &mut impl Session) {
+        let entry = &mut self.entries[index];
+        entry.state = match entry.state {
+            // Some servers close the connection if a socket leaves that is not connected yet.
+            State::Connecting(_) | State::Leaving if reason == EndReason::Left => State::Leaving,
+            _ => State::Idle,
+        };
+        entry.is_stale = true;
+        if matches!(reason, EndReason::Left | EndReason::ServerLeft) {
+            // Nothing is missed by one that is not there.
+            entry.place = Place::default();
+        }
+        entry.end.get_or_insert(reason);
+        self.tell_room(index);
+        self.close_unneeded(now, session);
+    }
+
+    fn tell_closed(&mut self) {
+        let unsent = core::mem::take(&mut self.unsent);
+        self.outputs.push_back(ManagerEvent::Closed { unsent });
+    }
+}
+
+impl<T> fmt::Debug for Manager<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let connected = self.entries.iter().filter(|entry| entry.is_connected()).count();
+        f.debug_struct("Manager")
+            .field("link", &self.link)
+            .field("sockets", &self.entries.len())
+            .field("connected", &connected)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Places of queues that are kept when they are empty.
+const KEPT: usize = 16;

@@ -1,0 +1,115 @@
+//! Acknowledgements both ways.
+
+use super::*;
+
+#[test]
+fn acknowledgement_comes_or_its_deadline() {
+    let (mut world, slot) = World::connected();
+    world.ask(slot, "a", SECOND).unwrap();
+    world.ask(slot, "b", 2 * SECOND).unwrap();
+    assert_eq!(world.sent(), [r#"20["a"]"#, r#"21["b"]"#]);
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + SECOND));
+    world.server_sends("31[\"yes\"]");
+    world.pass(2 * SECOND);
+    assert_eq!(
+        world.events(),
+        [r#"ack 1 ["yes"]"#, "no ack 0: the peer has not acknowledged in time"]
+    );
+    // Late, twice, and never asked for.
+    for packet in ["30[]", "31[]", "39[]"] {
+        world.server_sends(packet);
+    }
+    assert!(world.events().is_empty());
+}
+
+#[test]
+fn acknowledgements_fail_with_the_connection_unless_their_events_have_not_left() {
+    let mut world = World::new();
+    let slot = world.socket("/");
+    world.ask(slot, "a", 10 * SECOND).unwrap();
+    world.open();
+    world.server_connects("/");
+    world.sent();
+    world.lose(&lost(), 0);
+    world.ask(slot, "b", 10 * SECOND).unwrap();
+    assert_eq!(world.events(), ["no ack 0: the socket was disconnected: transport error"]);
+    world.pass(SECOND);
+    world.open();
+    world.sent();
+    world.server_connects("/");
+    assert_eq!(world.sent(), [r#"21["b"]"#]);
+    world.server_sends("31[2]");
+    assert_eq!(world.events(), ["ack 1 [2]"]);
+}
+
+#[test]
+fn event_that_has_not_left_by_its_deadline_does_not_leave() {
+    let mut world = World::new();
+    let slot = world.socket("/");
+    world.emit(slot, "a").unwrap();
+    world.ask(slot, "b", SECOND).unwrap();
+    world.emit(slot, "c").unwrap();
+    let before = world.manager.queued(slot);
+    world.pass(SECOND);
+    assert_eq!(world.events(), ["open", "no ack 0: the peer has not acknowledged in time"]);
+    assert!(world.manager.queued(slot) < before);
+    world.opened();
+    world.server_connects("/");
+    assert_eq!(world.sent(), ["0", r#"2["a"]"#, r#"2["c"]"#]);
+}
+
+#[test]
+fn numbers_go_on_over_all_connections() {
+    let (mut world, slot) = World::connected();
+    world.ask(slot, "a", SECOND).unwrap();
+    world.lose(&lost(), 0);
+    world.pass(SECOND);
+    world.open();
+    world.server_connects("/");
+    world.events();
+    world.ask(slot, "b", SECOND).unwrap();
+    // That of the connection before is not taken for it.
+    world.server_sends("30[]");
+    assert!(world.events().is_empty());
+}
+
+#[test]
+fn acknowledgement_that_was_forgotten_is_not_told() {
+    let (mut world, slot) = World::connected();
+    world.ask(slot, "a", SECOND).unwrap();
+    assert_eq!(world.manager.forget_ack(slot, AckId(0)), Some(0));
+    world.server_sends("30[]");
+    world.pass(SECOND);
+    assert!(world.events().is_empty());
+}
+
+#[test]
+fn server_owes_no_more_acknowledgements_than_allowed() {
+    let mut world = World::with(|config| config.max_pending_acks = 1);
+    let slot = world.socket("/");
+    world.ask(slot, "a", SECOND).unwrap();
+    assert_eq!(world.ask(slot, "b", SECOND), Err(EmitError::TooManyAcks { max: 1 }));
+    world.pass(SECOND);
+    world.ask(slot, "c", SECOND).unwrap();
+}
+
+#[test]
+fn events_of_the_server_are_acknowledged_on_their_own_connection_alone() {
+    let (mut world, slot) = World::connected();
+    let ack = || Encoder::new().ack(&Parser::Json, "/", AckId(7), &"ok", vec![]).unwrap();
+    world.server_sends("27[\"a\"]");
+    assert_eq!(world.updates(slot), [r#"1:7["a"]"#]);
+    world.manager.acknowledge(slot, 1, ack(), &mut world.session).unwrap();
+    assert_eq!(world.sent(), [r#"37["ok"]"#]);
+    world.server_sends("27[\"b\"]");
+    world.lose(&lost(), 0);
+    let refused = world.manager.acknowledge(slot, 1, ack(), &mut world.session).unwrap_err();
+    assert_eq!(refused.reason, EmitError::Disconnected);
+    world.pass(SECOND);
+    world.open();
+    world.server_connects("/");
+    world.sent();
+    assert!(world.manager.acknowledge(slot, 1, ack(), &mut world.session).is_err());
+    world.manager.acknowledge(slot, 2, ack(), &mut world.session).unwrap();
+    assert_eq!(world.sent(), [r#"37["ok"]"#]);
+}

@@ -1,0 +1,192 @@
+//! Ends of sockets and of the manager, in every state.
+
+use super::*;
+
+#[test]
+fn disconnecting_is_final_in_every_state() {
+    // Before it is connected, with a session on its way, open, asked for, connected, lost.
+    for state in 0..6 {
+        let mut world = World::new();
+        let slot = world.manager.open("/", Auth::None).unwrap();
+        if state > 0 {
+            world.connect(slot);
+        }
+        if state > 1 {
+            assert_eq!(world.events(), ["open"]);
+            world.session = Some(Wire::default());
+        }
+        if state > 2 {
+            world.manager.handle_opened(world.now, None, &mut world.session);
+        }
+        if state > 3 {
+            world.server_connects("/");
+        }
+        if state > 4 {
+            world.lose(&lost(), 0);
+        }
+        world.updates(slot);
+        world.disconnect(slot);
+        assert_eq!(world.disconnect(slot), 0, "once is enough");
+        assert_eq!(world.manager.end_reason(slot), Some(&EndReason::Left), "{state}");
+        assert!(!world.manager.is_active(slot));
+        let told =
+            if state == 4 { vec!["disconnected: client namespace disconnect"] } else { vec![] };
+        assert_eq!(world.updates(slot), told, "{state}");
+        if world.session.is_some() {
+            assert!(world.is_closing(), "{state}");
+            world.lose(&CloseReason::ForcedClose, 0);
+        }
+        world.pass(1000 * SECOND);
+        assert!(world.events().is_empty(), "{state}");
+        assert_eq!(world.emit(slot, "a"), Err(EmitError::Disconnected));
+        // Until the application wants otherwise.
+        world.connect(slot);
+        assert_eq!(world.events(), ["open"], "{state}");
+        assert_eq!(world.manager.end_reason(slot), None);
+    }
+}
+
+#[test]
+fn what_was_queued_leaves_before_the_server_is_told() {
+    let (mut world, slot) = World::connected();
+    world.lose(&lost(), 0);
+    world.emit(slot, "a").unwrap();
+    world.pass(SECOND);
+    world.open();
+    world.wire().room = Some(0);
+    world.server_connects("/");
+    assert_eq!(world.sent(), ["0"]);
+    assert_eq!(world.disconnect(slot), 0, "it is on its way");
+    assert!(!world.is_closing());
+    world.set_room(None);
+    assert_eq!(world.sent(), [r#"2["a"]"#, "1"]);
+    assert!(world.is_closing());
+}
+
+#[test]
+fn session_that_takes_nothing_is_closed_in_the_end() {
+    let (mut world, slot) = World::connected();
+    world.wire().room = Some(0);
+    world.disconnect(slot);
+    assert!(!world.is_closing());
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + 10 * SECOND));
+    world.pass(10 * SECOND);
+    assert!(world.is_closing());
+    assert_eq!(world.manager.poll_timeout(), None);
+}
+
+#[test]
+fn socket_that_leaves_before_the_response_tells_the_server_afterwards() {
+    let (mut world, _root) = World::connected();
+    let slot = world.socket("/a");
+    world.sent();
+    world.disconnect(slot);
+    assert!(world.sent().is_empty(), "some servers close the connection for it");
+    world.server_sends("2/a,[\"early\"]");
+    world.server_connects("/a");
+    assert_eq!(world.sent(), ["1/a,"]);
+    assert!(world.updates(slot).is_empty());
+}
+
+#[test]
+fn socket_that_leaves_and_comes_back_before_the_response_takes_that() {
+    for releases in [false, true] {
+        let (mut world, _root) = World::connected();
+        let mut slot = world.socket("/a");
+        world.sent();
+        if releases {
+            world.manager.release(world.now, slot, &mut world.session);
+            assert_eq!(world.manager.namespace(slot), None);
+            slot = world.manager.open("/a", Auth::None).unwrap();
+        } else {
+            world.disconnect(slot);
+        }
+        world.connect(slot);
+        assert!(world.sent().is_empty());
+        world.server_connects("/a");
+        assert_eq!(world.updates(slot), ["connected id"]);
+    }
+}
+
+#[test]
+fn server_may_disconnect_a_socket_which_then_stays_so() {
+    let (mut world, root) = World::connected();
+    let slot = world.connected_to("/a");
+    world.ask(slot, "a", SECOND).unwrap();
+    world.server_sends("1/a,");
+    assert_eq!(world.updates(slot), ["disconnected: server namespace disconnect"]);
+    let failed = "no ack 0: the socket was disconnected: server namespace disconnect";
+    assert_eq!(world.events(), [failed]);
+    assert_eq!(world.manager.end_reason(slot), Some(&EndReason::ServerLeft));
+    assert!(world.manager.is_connected(root) && !world.is_closing());
+    // Late packets of the socket that was.
+    world.server_sends("2/a,[\"late\"]");
+    world.server_sends("1/a,");
+    assert!(world.updates(slot).is_empty());
+    world.lose(&lost(), 0);
+    world.pass(SECOND);
+    world.open();
+    assert_eq!(world.sent(), ["0"], "only the other comes back");
+}
+
+#[test]
+fn socket_that_was_disconnected_and_connects_again_gets_nothing_of_the_one_before() {
+    let (mut world, _root) = World::connected();
+    let slot = world.connected_to("/a");
+    world.disconnect(slot);
+    world.connect(slot);
+    assert_eq!(world.sent(), ["1/a,", "0/a,"]);
+    world.server_sends("2/a,[\"late\"]");
+    world.server_connects("/a");
+    world.server_sends("2/a,[\"new\"]");
+    assert_eq!(world.updates(slot)[1..], ["connected id", r#"2:["new"]"#]);
+    assert_eq!(world.released(), world.cost);
+}
+
+#[test]
+fn manager_closes_all_and_tells_what_has_not_left() {
+    let (mut world, root) = World::connected();
+    let slot = world.socket("/a");
+    for name in ["a", "b"] {
+        world.emit(slot, name).unwrap();
+    }
+    world.retry(slot, "c").unwrap();
+    world.sent();
+    world.close();
+    assert_eq!(world.sent(), ["1"]);
+    assert!(world.is_closing());
+    world.lose(&CloseReason::ForcedClose, 4);
+    let failed = "no ack 0: the event was not sent";
+    assert_eq!(world.events(), [failed, "closed, 7 unsent"]);
+    for slot in [root, slot] {
+        world.connect(slot);
+        assert_eq!(world.emit(slot, "d"), Err(EmitError::Disconnected));
+    }
+    assert!(world.manager.open("/b", Auth::None).is_none());
+    world.close();
+    world.pass(100 * SECOND);
+    assert!(world.events().is_empty());
+}
+
+#[test]
+fn manager_without_a_session_is_closed_at_once() {
+    let mut world = World::new();
+    let slot = world.socket("/");
+    world.emit(slot, "a").unwrap();
+    // The session was asked for, and nobody has looked.
+    world.close();
+    assert_eq!(world.events(), ["closed, 1 unsent"]);
+}
+
+#[test]
+fn socket_that_was_released_leaves_its_place_and_its_name() {
+    let (mut world, slot) = World::connected();
+    world.server_sends("2[\"unread\"]");
+    world.manager.release(world.now, slot, &mut world.session);
+    assert_eq!(world.released(), world.cost);
+    assert!(world.updates(slot).is_empty());
+    assert_eq!(world.emit(slot, "a"), Err(EmitError::Disconnected));
+    let next = world.manager.open("/", Auth::None).unwrap();
+    assert_ne!(next, slot);
+    assert!(world.manager.id(slot).is_none());
+}
