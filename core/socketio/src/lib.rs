@@ -74,12 +74,14 @@
 //! | for | take |
 //! |---|---|
 //! | a server for an event loop of your own, a simulation or a test | [`hub::Hub`] |
+//! | a client for an event loop of your own | [`client_hub::ClientHub`] |
 //! | what events carry: serde types, binary at any depth | [`payload`], [`Event`], [`Args`], [`Attachment`] |
 //! | names of events as constants that say what the events carry | [`Named`], [`Asking`] |
 //! | namespaces by pattern, rooms and who is in them | [`pattern`], [`adapter`] |
 //! | one node of several: what they tell and ask each other | [`cluster`] |
 //! | JSON, MessagePack or an encoding of your own | [`parser`] |
-//! | one client's session, for a driver with locks and tasks | [`Connection`] |
+//! | one client's session, for a driver with locks and tasks | [`Connection`], on a server |
+//! | the sockets of a client over all its sessions, for a driver | [`Manager`] |
 //! | a test on a virtual clock, with the feature of that name | `testing::Pair` |
 //!
 //! # Features
@@ -104,6 +106,7 @@ mod packet;
 mod reason;
 
 pub mod adapter;
+pub mod client_hub;
 pub mod cluster;
 pub mod hub;
 pub mod parser;

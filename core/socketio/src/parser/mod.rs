@@ -29,7 +29,7 @@ pub use self::{
 use self::{head::Kind, json::JsonDecoder};
 use crate::{
     packet::{AckId, Packet, PacketData},
-    payload::{self, Args, EncodeError, Value},
+    payload::{self, Args, EncodeError, Payload, Value},
 };
 
 /// Format of packets. Default [`Json`](Self::Json).
@@ -161,6 +161,18 @@ impl Parser {
             },
             Self::MessagePack => Ok(Encoded::new(msgpack::encode(packet))),
             Self::Custom(parser) => Ok(Encoded::group(parser.encode(packet))),
+        }
+    }
+
+    /// Makes a payload in this format, such as that of a request to connect.
+    ///
+    /// # Errors
+    ///
+    /// The payload cannot be encoded.
+    pub fn payload<P: Serialize + ?Sized>(&self, payload: &P) -> Result<Payload, EncodeError> {
+        match self {
+            Self::Json => Payload::new(payload),
+            _ => Value::from_serialize(payload).map(Payload::from_value),
         }
     }
 

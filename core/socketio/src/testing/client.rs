@@ -90,11 +90,7 @@ impl Client {
         auth: Option<&A>,
     ) -> Result<Encoded, EncodeError> {
         let namespace = full_name(namespace);
-        let auth = match (auth, &self.parser) {
-            (None, _) => None,
-            (Some(auth), Parser::Json) => Some(Payload::new(auth)?),
-            (Some(auth), _) => Some(Payload::from_value(Value::from_serialize(auth)?)),
-        };
+        let auth = auth.map(|auth| self.parser.payload(auth)).transpose()?;
         let data = PacketData::Connect(auth);
         let message = self.parser.packet(&Packet { namespace: namespace.clone(), data })?;
         self.namespaces.insert((*namespace).into(), Namespace::default());

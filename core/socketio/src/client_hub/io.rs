@@ -1,0 +1,98 @@
+//! Connections of a client.
+
+use enginewire::{ClientHub as Engine, Time, Url};
+
+use super::{ClientHub, ConnectionId};
+
+/// Network inputs. A name that the hub has forgotten is ignored.
+impl ClientHub {
+    /// Handles a connection that was asked for, and is there.
+    ///
+    /// Returns false if it is not wanted any more and can be closed.
+    pub fn handle_connected(&mut self, now: Time, on: ConnectionId) -> bool {
+        self.set_now(now);
+        self.engine_of(on).is_some_and(|engine| engine.handle_connected(now, on.id))
+    }
+
+    /// Handles a connection that was asked for, and is not to be had. The name is forgotten.
+    pub fn handle_refused(&mut self, now: Time, on: ConnectionId) {
+        self.with_engine(now, on, |engine| engine.handle_refused(now, on.id));
+    }
+
+    /// Handles bytes that came. They may be changed.
+    pub fn handle_bytes(&mut self, now: Time, on: ConnectionId, bytes: &mut [u8]) {
+        self.with_engine(now, on, |engine| engine.handle_bytes(now, on.id, bytes));
+    }
+
+    /// Handles that the server has closed its side of the connection, which can be closed.
+    pub fn handle_eof(&mut self, now: Time, on: ConnectionId) {
+        self.with_engine(now, on, |engine| engine.handle_eof(now, on.id));
+    }
+
+    /// Handles a connection that has failed. The name is forgotten.
+    pub fn handle_lost(&mut self, now: Time, on: ConnectionId) {
+        self.with_engine(now, on, |engine| engine.handle_lost(now, on.id));
+    }
+
+    /// Handles a connection that takes bytes again.
+    pub fn handle_writable(&mut self, now: Time, on: ConnectionId) {
+        self.with_engine(now, on, |engine| engine.handle_writable(now, on.id));
+    }
+
+    /// Handles deadlines that have passed. Does nothing before that of [`poll_timeout`](Self::poll_timeout).
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.set_now(now);
+        let past = self.ending.iter_mut().map(|(_, engine)| engine);
+        self.engine.iter_mut().chain(past).for_each(|engine| engine.handle_timeout(now));
+        // A session that has ended by now is told first: it may be what a socket waits for.
+        self.take_engine_events();
+        self.manager.handle_timeout(now, &mut self.engine);
+    }
+}
+
+/// Connections.
+impl ClientHub {
+    /// Writes what is queued for a connection, see [`ClientHub::transmit`](Engine::transmit) of Engine.IO.
+    ///
+    /// # Panics
+    ///
+    /// If `write` claims to have taken more than it was given.
+    pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
+        self.with_engine(now, on, |engine| engine.transmit(now, on.id, write));
+    }
+
+    /// Returns the address to which a connection goes. `None` if the hub has forgotten the name.
+    pub fn address(&self, on: ConnectionId) -> Option<&Url> {
+        self.find_engine(on)?.address(on.id)
+    }
+
+    /// Returns whether a connection should be read.
+    ///
+    /// Not while the application has too much to catch up with.
+    pub fn is_reading(&self, on: ConnectionId) -> bool {
+        self.find_engine(on).is_some_and(|engine| engine.is_reading(on.id))
+    }
+
+    fn engine_of(&mut self, on: ConnectionId) -> Option<&mut Engine> {
+        if on.serial == self.serial && self.engine.is_some() {
+            return self.engine.as_mut();
+        }
+        let mut ending = self.ending.iter_mut();
+        ending.find(|(serial, _)| *serial == on.serial).map(|(_, engine)| engine)
+    }
+
+    fn find_engine(&self, on: ConnectionId) -> Option<&Engine> {
+        if on.serial == self.serial && self.engine.is_some() {
+            return self.engine.as_ref();
+        }
+        let mut ending = self.ending.iter();
+        ending.find(|(serial, _)| *serial == on.serial).map(|(_, engine)| engine)
+    }
+
+    fn with_engine(&mut self, now: Time, on: ConnectionId, f: impl FnOnce(&mut Engine)) {
+        self.set_now(now);
+        if let Some(engine) = self.engine_of(on) {
+            f(engine);
+        }
+    }
+}
