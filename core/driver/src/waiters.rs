@@ -134,15 +134,25 @@ impl Waiters {
     /// Wakes the first task in line, which passes the turn on; at the end of the session all of them.
     fn wake_for_room(&mut self, session: &impl Duplex, wakes: &mut Wakes) {
         if !session.is_open() {
-            let all = std::mem::take(&mut self.room);
-            return wakes.extend(all.into_values().map(|waiter| waiter.waker));
+            self.wake_all_for_room(wakes);
+        } else if session.is_writable() {
+            self.wake_first_for_room(wakes);
         }
+    }
+
+    /// Wakes the first task in line for room, unless it knows that it is its turn.
+    pub(crate) fn wake_first_for_room(&mut self, wakes: &mut Wakes) {
         if let Some(mut first) = self.room.first_entry()
-            && session.is_writable()
             && !std::mem::replace(&mut first.get_mut().woken, true)
         {
             wakes.push(first.get().waker.clone());
         }
+    }
+
+    /// Wakes all tasks that wait for room: there will be none.
+    pub(crate) fn wake_all_for_room(&mut self, wakes: &mut Wakes) {
+        let all = std::mem::take(&mut self.room);
+        wakes.extend(all.into_values().map(|waiter| waiter.waker));
     }
 
     /// Wakes the task in `recv`.

@@ -46,6 +46,7 @@ mod resets;
 mod seams;
 mod session_handlers;
 mod sio_broadcasts;
+mod sio_client;
 mod sio_handlers;
 mod sio_names;
 mod sio_recovery;

@@ -2,9 +2,10 @@
 
 mod builder;
 mod connect;
+pub(crate) mod host;
 mod sessions;
 mod stream;
-mod task;
+pub(crate) mod task;
 
 use std::{
     fmt,
@@ -33,15 +34,15 @@ pub struct Client<R: Runtime> {
     shared: Arc<Shared<R>>,
 }
 
-struct Shared<R: Runtime> {
+pub(crate) struct Shared<R: Runtime> {
     runtime: R,
     /// Opens connections, in place of the runtime.
     connector: Option<ConnectHook>,
     url: Url,
-    config: Arc<ClientConfig>,
-    reconnect: Reconnect,
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) reconnect: Reconnect,
     /// The part that the handles of sessions need, which know no runtime.
-    state: Arc<ClientState>,
+    pub(crate) state: Arc<ClientState>,
 }
 
 impl<R: Runtime + Default> Client<R> {
@@ -96,6 +97,11 @@ impl<R: Runtime> Client<R> {
     pub fn sessions(&self) -> Sessions {
         let policy = self.shared.reconnect.clone();
         Sessions::new(Box::new(self.clone()), policy, self.shared.state.clock.clone())
+    }
+
+    #[cfg(feature = "socketio")]
+    pub(crate) const fn shared(&self) -> &Arc<Shared<R>> {
+        &self.shared
     }
 
     /// Where the server is.

@@ -13,12 +13,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{
-    ClientConnectionId, ClientHub, ClientHubAction, Time, Url, carrier::Outbox, wire::Output,
-};
+use enginewire::{ClientHub, Time, Url, carrier::Outbox, wire::Output};
 use futures_io::AsyncWrite;
 
-use super::{Shared, connect::connect, stream::ClientStream};
+use super::{
+    Shared,
+    connect::connect,
+    host::{Host, HostAction, HostCell, HostGuard},
+    stream::ClientStream,
+};
 use crate::{
     client_cell::ClientCell,
     reader::Reader,
@@ -40,25 +43,29 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell> {
     });
     let cell = ClientCell::new(&shared.state, hub);
     let span = Span::session(cell.id(), &shared.url);
-    let task = Task {
+    spawn(shared, &cell, span);
+    cell
+}
+
+/// Starts the task of a client.
+pub(crate) fn spawn<R: Runtime, C: HostCell>(shared: &Arc<Shared<R>>, cell: &Arc<C>, span: Span) {
+    shared.runtime.spawn(Task {
         shared: Arc::clone(shared),
-        cell: Arc::clone(&cell),
+        cell: Arc::clone(cell),
         connections: Vec::new(),
         due: None,
         finished: false,
         sleep: None,
         waker: None,
         span,
-    };
-    shared.runtime.spawn(task);
-    cell
+    });
 }
 
 /// Does what the session asks for until it is closed and all its connections have ended.
-struct Task<R: Runtime> {
+struct Task<R: Runtime, C: HostCell> {
     shared: Arc<Shared<R>>,
-    cell: Arc<ClientCell>,
-    connections: Vec<Connection<R>>,
+    cell: Arc<C>,
+    connections: Vec<Connection<R, Id<C>>>,
     /// The session's next deadline.
     due: Option<Time>,
     /// The session is closed and wants no connection.
@@ -69,9 +76,12 @@ struct Task<R: Runtime> {
     span: Span,
 }
 
+/// Name of a connection of a client.
+type Id<C> = <<C as HostCell>::Host as Host>::Id;
+
 /// One connection.
-struct Connection<R: Runtime> {
-    id: ClientConnectionId,
+struct Connection<R: Runtime, I> {
+    id: I,
     state: State<R>,
     /// The session wants to have it read.
     reads: bool,
@@ -108,16 +118,16 @@ enum Input {
 }
 
 /// The result of one lock on the session.
-struct Exchanged {
+struct Exchanged<I> {
     /// A connection that has something to write.
-    write: Option<ClientConnectionId>,
+    write: Option<I>,
     /// A connection is to be read again, after it was not.
     resumed: bool,
     /// The session may ask for more.
     more: bool,
 }
 
-impl<R: Runtime> Task<R> {
+impl<R: Runtime, C: HostCell> Task<R, C> {
     /// One round: what came on all connections, then the clock and what the session wants. Returns whether another
     /// is worth it.
     ///
@@ -165,15 +175,15 @@ impl<R: Runtime> Task<R> {
         let id = connections[at].id;
         let ended = matches!(input, Input::Refused(_) | Input::Failed(_));
         let mut guard = cell.lock_by_task();
-        guard.handle(now, id, input, scratch);
-        let hub = &guard.inner.hosted.hub;
+        let hub = guard.host();
+        handle(hub, now, id, input, scratch);
         for connection in connections.iter_mut() {
             connection.reads = hub.is_reading(connection.id);
             connection.probed = hub.is_probing(connection.id);
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
-        let wants = hub.has_actions() || hub.session().is_closed();
+        let wants = hub.has_actions() || hub.is_ending();
         guard.settle_task(*due, throttled, false);
         drop(guard);
         if ended {
@@ -247,18 +257,18 @@ impl<R: Runtime> Task<R> {
         now: Time,
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
-    ) -> Exchanged {
+    ) -> Exchanged<Id<C>> {
         let Self { shared, cell, connections, due, finished, .. } = self;
         let mut closed = Vec::new();
         let mut guard = cell.lock_by_task();
-        let hub = &mut guard.inner.hosted.hub;
+        let hub = guard.host();
         if hub.poll_timeout().is_some_and(|due| due <= now) {
             hub.handle_timeout(now);
         }
         let mut write = None;
         while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.entropy)) {
             match action {
-                ClientHubAction::Connect(id) => {
+                HostAction::Connect(id) => {
                     let Some(url) = hub.address(id).cloned() else { continue };
                     let shared = Arc::clone(shared);
                     let connecting = Box::pin(async move { connect_to(&shared, &url).await });
@@ -267,12 +277,12 @@ impl<R: Runtime> Task<R> {
                     // To be polled, so that it wakes the task.
                     cx.waker().wake_by_ref();
                 }
-                ClientHubAction::Close(id) => {
+                HostAction::Close(id) => {
                     if let Some(at) = connections.iter().position(|it| it.id == id) {
                         closed.push(connections.swap_remove(at));
                     }
                 }
-                ClientHubAction::Write(id) => {
+                HostAction::Write(id) => {
                     let connection = connections.iter_mut().find(|it| it.id == id);
                     if let Some(Connection { state, .. }) = connection
                         && let State::Open { outbox, broken, .. } = state
@@ -290,7 +300,7 @@ impl<R: Runtime> Task<R> {
             }
         }
         // Once it is closed, the task tells so when everything has been written.
-        let more = write.is_some() && (hub.has_actions() || hub.session().is_closed());
+        let more = write.is_some() && (hub.has_actions() || hub.is_ending());
         let mut resumed = false;
         for connection in connections.iter_mut() {
             let reads = hub.is_reading(connection.id);
@@ -312,13 +322,7 @@ impl<R: Runtime> Task<R> {
     }
 
     /// Writes what the session has handed out for a connection.
-    fn write(
-        &mut self,
-        id: ClientConnectionId,
-        now: Time,
-        cx: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) {
+    fn write(&mut self, id: Id<C>, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) {
         let connection = self.connections.iter_mut().find(|connection| connection.id == id);
         let Some(Connection { state: State::Open { stream, outbox, broken, .. }, .. }) = connection
         else {
@@ -329,11 +333,11 @@ impl<R: Runtime> Task<R> {
             Ok(true) => {}
             Ok(false) => {
                 let left = outbox.len();
-                self.cell.lock_by_task().inner.hosted.hub.handle_blocked(now, id, left);
+                self.cell.lock_by_task().host().handle_blocked(now, id, left);
             }
             Err(error) => {
                 *broken = true;
-                self.cell.lock_by_task().inner.error = Some(error);
+                self.cell.lock_by_task().host().note_error(error);
             }
         }
     }
@@ -355,39 +359,27 @@ impl<R: Runtime> Task<R> {
     }
 }
 
-impl crate::client_cell::Guard<'_> {
-    /// Hands what became of a connection to the session.
-    fn handle(&mut self, now: Time, id: ClientConnectionId, input: Input, scratch: &mut Scratch) {
-        let inner = &mut *self.inner;
-        let hub = &mut inner.hosted.hub;
-        match input {
-            Input::Connected(peer_addr) => {
-                // Until the session is open, the server may send it elsewhere.
-                if hub.session().handshake().is_none() {
-                    inner.peer_addr = Some(peer_addr);
-                }
-                hub.handle_connected(now, id);
-            }
-            Input::Bytes(n) => hub.handle_bytes(now, id, &mut scratch.input[..n]),
-            Input::Eof => hub.handle_eof(now, id),
-            Input::Written(0) => hub.handle_writable(now, id),
-            Input::Written(left) => hub.handle_blocked(now, id, left),
-            Input::Broken(error) => inner.error = Some(error),
-            Input::Refused(error) => {
-                trace!(DEBUG, error = %error, "connection failed");
-                inner.error = Some(error);
-                hub.handle_refused(now, id);
-            }
-            Input::Failed(error) => {
-                trace!(DEBUG, error = %error, "connection failed");
-                inner.error = Some(error);
-                hub.handle_lost(now, id);
-            }
+/// Hands what became of a connection to the client.
+fn handle<H: Host>(hub: &mut H, now: Time, id: H::Id, input: Input, scratch: &mut Scratch) {
+    match input {
+        Input::Connected(peer_addr) => hub.handle_connected(now, id, peer_addr),
+        Input::Bytes(n) => hub.handle_bytes(now, id, &mut scratch.input[..n]),
+        Input::Eof => hub.handle_eof(now, id),
+        Input::Written(0) => hub.handle_writable(now, id),
+        Input::Written(left) => hub.handle_blocked(now, id, left),
+        Input::Broken(error) => hub.note_error(error),
+        Input::Refused(error) => {
+            trace!(DEBUG, error = %error, "connection failed");
+            hub.handle_refused(now, id, error);
+        }
+        Input::Failed(error) => {
+            trace!(DEBUG, error = %error, "connection failed");
+            hub.handle_lost(now, id, error);
         }
     }
 }
 
-impl<R: Runtime> Future for Task<R> {
+impl<R: Runtime, C: HostCell> Future for Task<R, C> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -396,6 +388,7 @@ impl<R: Runtime> Future for Task<R> {
             this.cell.register_task(cx.waker());
             this.waker = Some(cx.waker().clone());
         }
+        this.cell.poll_application(cx);
         for _ in 0..ROUNDS {
             let now = this.shared.state.clock.now();
             let span = std::mem::take(&mut this.span);
@@ -419,7 +412,7 @@ impl<R: Runtime> Future for Task<R> {
 }
 
 /// Without its task a session has no connections: a runtime that shuts down ends it.
-impl<R: Runtime> Drop for Task<R> {
+impl<R: Runtime, C: HostCell> Drop for Task<R, C> {
     fn drop(&mut self) {
         self.cell.finish();
     }

@@ -13,7 +13,7 @@ use enginewire_socketio::{AckId, Args, DecodeError, DisconnectReason, SocketId};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{EmitError, emit::Emit, layer::AckResult, order::Publishing, socket::SocketShared};
+use super::{EmitError, emit::Emit, layer::AckResult, order::Publishing};
 use crate::sync::lock;
 
 /// Reason why an event has no acknowledgement.
@@ -21,7 +21,7 @@ use crate::sync::lock;
 #[non_exhaustive]
 pub enum AckError {
     /// The deadline has passed.
-    #[error("the client has not acknowledged in time")]
+    #[error("the event was not acknowledged in time")]
     Timeout,
     /// The socket was disconnected.
     #[error("the socket was disconnected: {0}")]
@@ -29,7 +29,10 @@ pub enum AckError {
     /// The acknowledgement is of another shape.
     #[error("acknowledgement of another shape: {0}")]
     Decode(#[from] DecodeError),
-    /// The event was not sent.
+    /// The event was dropped before it was sent. Only clients drop events.
+    #[error("the event was not sent")]
+    NotSent,
+    /// The event could not be queued.
     #[error(transparent)]
     Emit(#[from] EmitError),
 }
@@ -38,6 +41,7 @@ impl From<enginewire_socketio::AckError> for AckError {
     fn from(error: enginewire_socketio::AckError) -> Self {
         match error {
             enginewire_socketio::AckError::Disconnected(reason) => Self::Disconnected(reason),
+            enginewire_socketio::AckError::NotSent => Self::NotSent,
             _ => Self::Timeout,
         }
     }
@@ -79,29 +83,33 @@ struct PendingState {
 ///
 /// Dropped, it forgets the acknowledgement. The event is sent if the future was polled and there was room.
 #[must_use = "futures do nothing unless polled"]
-pub struct AckFuture<A> {
-    emit: Emit,
+pub struct AckFuture<A, E: Asks = Emit> {
+    emit: E,
     pending: Arc<Pending>,
     id: AckId,
-    socket: Arc<SocketShared>,
     is_sent: bool,
     is_done: bool,
     decode: fn(&Args) -> Result<A, DecodeError>,
 }
 
-impl<A> AckFuture<A> {
+/// Future that sends an event which is to be acknowledged.
+pub trait Asks: Future<Output = Result<(), EmitError>> + Unpin {
+    /// Forgets the acknowledgement with this number.
+    fn forget_ack(&self, id: AckId);
+}
+
+impl<A, E: Asks> AckFuture<A, E> {
     pub(super) const fn new(
-        emit: Emit,
+        emit: E,
         pending: Arc<Pending>,
         id: AckId,
-        socket: Arc<SocketShared>,
         decode: fn(&Args) -> Result<A, DecodeError>,
     ) -> Self {
-        Self { emit, pending, id, socket, is_sent: false, is_done: false, decode }
+        Self { emit, pending, id, is_sent: false, is_done: false, decode }
     }
 }
 
-impl<A> Future for AckFuture<A> {
+impl<A, E: Asks> Future for AckFuture<A, E> {
     type Output = Result<A, AckError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -128,10 +136,10 @@ impl<A> Future for AckFuture<A> {
     }
 }
 
-impl<A> Drop for AckFuture<A> {
+impl<A, E: Asks> Drop for AckFuture<A, E> {
     fn drop(&mut self) {
         if self.is_sent && !self.is_done {
-            self.socket.forget_ack(self.id);
+            self.emit.forget_ack(self.id);
         }
     }
 }
@@ -283,7 +291,7 @@ impl<A> Stream for AckStream<A> {
     }
 }
 
-impl<A> fmt::Debug for AckFuture<A> {
+impl<A, E: Asks> fmt::Debug for AckFuture<A, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AckFuture").field("is_sent", &self.is_sent).finish_non_exhaustive()
     }

@@ -13,7 +13,7 @@ use enginewire_socketio::{AckId, Args, EncodeError, TryEmitError, adapter::Targe
 
 use super::{
     Delivered, EmitError,
-    acks::Answer,
+    acks::{Answer, Asks},
     layer::SocketIoLayer,
     order::{How, Publishing},
     outgoing::Body,
@@ -161,6 +161,12 @@ impl SocketShared {
             Delivered { skipped: 1.., .. } if volatile => Err(EmitError::NotIdle),
             _ => Err(EmitError::Disconnected),
         }
+    }
+}
+
+impl Asks for Emit {
+    fn forget_ack(&self, id: AckId) {
+        self.socket.forget_ack(id);
     }
 }
 

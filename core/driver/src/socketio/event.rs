@@ -125,8 +125,8 @@ impl Ack {
     ) -> Option<Result<Encoded, EncodeError>> {
         let (id, socket) = (self.id.take()?, &self.socket);
         let (parser, namespace) = (socket.parser(), socket.namespace.name());
-        let config = socket.namespace.config();
-        Some(with_encoder(config, |encoder| {
+        let limits = &socket.namespace.config().limits;
+        Some(with_encoder(limits, |encoder| {
             encoder.ack(parser, namespace, id, payload, Vec::new())
         }))
     }

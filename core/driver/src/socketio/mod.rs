@@ -64,6 +64,7 @@
 
 mod acks;
 mod broadcast;
+mod client;
 mod emit;
 mod event;
 pub mod handlers;
@@ -80,7 +81,7 @@ mod stats;
 
 pub use enginewire_socketio::{
     Args, AskName, Asking, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError,
-    EncodeAs, EncodeError, EventError, Name, Named, SocketId, Spread, Value,
+    EncodeAs, EncodeError, EventError, Name, Named, Offline, SocketId, Spread, Value,
     adapter::RecoveryConfig,
     hub::{Delivered, Overflow},
     parser::{CustomDecoder, CustomParser, Parser},
@@ -91,6 +92,10 @@ use self::io::IoShared;
 pub use self::{
     acks::{AckError, AckFuture, AckResponses, AckStream},
     broadcast::{Broadcast, Publish},
+    client::{
+        Client, ClientAck, ClientAckFuture, ClientBuilder, ClientEmit, ClientEmitter, ClientError,
+        ClientEvent, ClientRef, ClientSocket, SocketBuilder, Update,
+    },
     emit::Emit,
     event::{Ack, AckOf, Event},
     handlers::{Data, EventName, Reply, Routes, State, TryData, concurrent},

@@ -181,13 +181,13 @@ impl Order {
         volatile: bool,
     ) -> Result<Encoded, EncodeError> {
         let Some(recovery) = &mut self.recovery else {
-            return with_encoder(namespace.config(), |encoder| {
+            return with_encoder(&namespace.config().limits, |encoder| {
                 encoder.forward(namespace.parser(), namespace.name(), None, args, None)
             });
         };
         let offset = if volatile { recovery.latest() } else { recovery.upcoming() };
         let offset = offset.to_string();
-        let message = with_encoder(namespace.config(), |encoder| {
+        let message = with_encoder(&namespace.config().limits, |encoder| {
             encoder.forward(namespace.parser(), namespace.name(), None, args, Some(&offset))
         });
         let message = message?.into_shared();

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use enginewire::Encoded;
 use enginewire_socketio::{
-    AckId, Args, ConnectionConfig, EncodeError,
-    parser::{Encoder, Outgoing},
+    AckId, Args, EncodeError,
+    parser::{Encoder, Outgoing, ParserLimits},
 };
 
 use super::namespace::NamespaceShared;
@@ -23,7 +23,7 @@ impl NamespaceShared {
         event: &impl Outgoing,
         ack: Option<AckId>,
     ) -> Result<Body, EncodeError> {
-        with_encoder(self.config(), |encoder| match ack {
+        with_encoder(&self.config().limits, |encoder| match ack {
             None if self.is_recovering() => encoder.args(self.parser(), event).map(Body::Args),
             _ => encoder.event(self.parser(), self.name(), ack, event).map(Body::Message),
         })
@@ -31,15 +31,12 @@ impl NamespaceShared {
 }
 
 /// Calls `encode` with the encoder of this thread, which keeps its buffer.
-pub(super) fn with_encoder<T>(
-    config: &ConnectionConfig,
-    encode: impl FnOnce(&mut Encoder) -> T,
-) -> T {
+pub(super) fn with_encoder<T>(limits: &ParserLimits, encode: impl FnOnce(&mut Encoder) -> T) -> T {
     thread_local! {
         static ENCODER: RefCell<Encoder> = const { RefCell::new(Encoder::new()) };
     }
     let limited = |encoder: &mut Encoder| {
-        encoder.set_max_attachments(config.limits.max_attachments);
+        encoder.set_max_attachments(limits.max_attachments);
         encode(encoder)
     };
     ENCODER.with(|encoder| match encoder.try_borrow_mut() {

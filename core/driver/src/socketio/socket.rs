@@ -293,16 +293,19 @@ impl<D> Socket<D> {
 }
 
 /// Event that [`Socket::recv_as`] could not decode. It can still be acknowledged.
+///
+/// That of a client, from [`ClientSocket::recv_as`](super::ClientSocket::recv_as), has a
+/// [`ClientEvent`](super::ClientEvent).
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct UnknownEvent {
+pub struct UnknownEvent<E = Event> {
     /// The event.
-    pub event: Event,
+    pub event: E,
     /// The reason.
     pub error: EventError,
 }
 
-impl fmt::Display for UnknownEvent {
+impl<E: Deref<Target = enginewire_socketio::Event>> fmt::Display for UnknownEvent<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
             EventError::Unknown(()) => {
@@ -314,7 +317,10 @@ impl fmt::Display for UnknownEvent {
     }
 }
 
-impl std::error::Error for UnknownEvent {}
+impl<E: Deref<Target = enginewire_socketio::Event> + fmt::Debug> std::error::Error
+    for UnknownEvent<E>
+{
+}
 
 impl<D: Any + Send + Sync> SocketRef<D> {
     pub(super) fn new(shared: Arc<SocketShared>) -> Option<Self> {
@@ -663,7 +669,7 @@ impl Emitter<'_> {
         let pending = Arc::new(Pending::default());
         let answer = Answer::One(Arc::clone(&pending));
         let mode = Mode::Ack { id, deadline, answer, volatile: self.volatile };
-        AckFuture::new(Emit::new(shared, message, mode), pending, id, Arc::clone(shared), decode)
+        AckFuture::new(Emit::new(shared, message, mode), pending, id, decode)
     }
 }
 

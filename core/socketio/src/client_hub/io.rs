@@ -34,6 +34,13 @@ impl ClientHub {
         self.with_engine(now, on, |engine| engine.handle_lost(now, on.id));
     }
 
+    /// Handles a connection that did not take the last `left` bytes handed out, for loops that keep those.
+    ///
+    /// See [`ClientHub::handle_blocked`](Engine::handle_blocked) of Engine.IO.
+    pub fn handle_blocked(&mut self, now: Time, on: ConnectionId, left: usize) {
+        self.with_engine(now, on, |engine| engine.handle_blocked(now, on.id, left));
+    }
+
     /// Handles a connection that takes bytes again.
     pub fn handle_writable(&mut self, now: Time, on: ConnectionId) {
         self.with_engine(now, on, |engine| engine.handle_writable(now, on.id));
@@ -71,6 +78,13 @@ impl ClientHub {
     /// Not while the application has too much to catch up with.
     pub fn is_reading(&self, on: ConnectionId) -> bool {
         self.find_engine(on).is_some_and(|engine| engine.is_reading(on.id))
+    }
+
+    /// Returns whether a connection is a WebSocket that may become the session's transport.
+    ///
+    /// It is best read before others, see [`ClientHub::is_probing`](Engine::is_probing) of Engine.IO.
+    pub fn is_probing(&self, on: ConnectionId) -> bool {
+        self.find_engine(on).is_some_and(|engine| engine.is_probing(on.id))
     }
 
     fn engine_of(&mut self, on: ConnectionId) -> Option<&mut Engine> {

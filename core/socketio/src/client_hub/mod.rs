@@ -74,7 +74,7 @@ mod output;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use enginewire::{
@@ -90,7 +90,7 @@ pub use self::{
 use crate::{
     EncodeError, SocketId,
     connection::{Fault, Slot},
-    manager::{Auth, EndReason, Manager, ManagerEvent},
+    manager::{Auth, EndReason, Manager, ManagerEvent, Update},
     parser::Encoder,
 };
 
@@ -116,6 +116,7 @@ pub struct ClientHub {
     ending: Vec<(u32, Engine)>,
     /// A WebSocket has worked, and nothing has failed since.
     websocket_worked: bool,
+    refusal: Option<String>,
     encoder: Encoder,
     /// Sockets with updates. Some may be paused.
     readable: VecDeque<Slot>,
@@ -143,6 +144,7 @@ impl ClientHub {
             serial: 0,
             ending: Vec::new(),
             websocket_worked: false,
+            refusal: None,
             encoder,
             readable: VecDeque::new(),
             paused: Vec::new(),
@@ -239,29 +241,61 @@ impl ClientHub {
 impl ClientHub {
     /// Returns the next task for the event loop, or the next event for the application.
     pub fn poll(&mut self) -> Option<ClientOutput> {
-        loop {
-            self.take_engine_events();
-            if let Some(event) = self.manager.poll_event() {
-                match event {
-                    ManagerEvent::Open => self.open_session(),
-                    ManagerEvent::Readable(socket) => self.readable.push_back(socket),
-                    ManagerEvent::Auth(socket) => return Some(ClientOutput::Auth(socket)),
-                    ManagerEvent::Writable(socket) => return Some(ClientOutput::Writable(socket)),
-                    ManagerEvent::Acknowledged(_, ask, result) => {
-                        return Some(ClientOutput::Acknowledged(ask, result));
-                    }
-                    ManagerEvent::Closed { unsent } => {
-                        self.is_closed = true;
-                        return Some(ClientOutput::Closed { unsent });
-                    }
+        while let Some(event) = self.poll_event() {
+            return Some(match event {
+                ManagerEvent::Readable(socket) => {
+                    self.readable.push_back(socket);
+                    continue;
                 }
-                continue;
-            }
-            if let Some(output) = self.next_update() {
-                return Some(output);
-            }
-            return self.next_action();
+                ManagerEvent::Auth(socket) => ClientOutput::Auth(socket),
+                ManagerEvent::Writable(socket) => ClientOutput::Writable(socket),
+                ManagerEvent::Acknowledged(_, ask, result) => {
+                    ClientOutput::Acknowledged(ask, result)
+                }
+                ManagerEvent::Closed { unsent } => ClientOutput::Closed { unsent },
+            });
         }
+        self.next_update().or_else(|| self.poll_action())
+    }
+
+    /// Returns the next event for the application, without the updates of sockets.
+    ///
+    /// For drivers whose sockets are tasks: [`ManagerEvent::Readable`] tells which has
+    /// [updates](Self::take_update), and [`poll_action`](Self::poll_action) gives the tasks for connections. Together
+    /// they are what [`poll`](Self::poll) gives.
+    pub fn poll_event(&mut self) -> Option<ManagerEvent<ClientAskId>> {
+        self.take_engine_events();
+        let event = self.manager.poll_event()?;
+        self.is_closed |= matches!(event, ManagerEvent::Closed { .. });
+        Some(event)
+    }
+
+    /// Takes the next update of a socket.
+    pub fn take_update(&mut self, socket: Slot) -> Option<Update> {
+        self.manager.take_update(socket, &mut self.engine)
+    }
+
+    /// Returns the next task for connections: of the session, or of those that are over.
+    pub fn poll_action(&mut self) -> Option<ClientOutput> {
+        self.take_engine_events();
+        if self.manager.poll_open() {
+            self.open_session();
+        }
+        let Self { engine, ending, serial, entropy, now, .. } = self;
+        let current = engine.iter_mut().map(|engine| (*serial, engine));
+        let past = ending.iter_mut().map(|(serial, engine)| (*serial, engine));
+        let action = past.chain(current).find_map(|(serial, engine)| {
+            let action = engine.poll_action(*now, &mut **entropy)?;
+            Some(match action {
+                ClientHubAction::Connect(id) => ClientOutput::Connect(ConnectionId { serial, id }),
+                ClientHubAction::Write(id) => ClientOutput::Write(ConnectionId { serial, id }),
+                ClientHubAction::Close(id) => ClientOutput::Close(ConnectionId { serial, id }),
+            })
+        });
+        if action.is_none() {
+            ending.retain(|(_, engine)| !engine.is_finished());
+        }
+        action
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). It may be too early, never too late.
@@ -315,6 +349,54 @@ impl ClientHub {
         self.engine.as_ref()
     }
 
+    /// Returns the first line of the response that refused the last session.
+    ///
+    /// `None` if there was no such response, or no text in it. See [`Update::Failed`].
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// Returns whether updates of a socket wait to be taken.
+    pub fn is_readable(&self, socket: Slot) -> bool {
+        self.manager.is_readable(socket)
+    }
+
+    /// Returns whether [`emit`](Self::emit) would take an event of a socket.
+    pub fn has_room(&self, socket: Slot) -> bool {
+        self.manager.has_room(socket, &self.engine)
+    }
+
+    /// Returns whether [`poll_action`](Self::poll_action) may have something.
+    pub fn has_actions(&self) -> bool {
+        let past = self.ending.iter().map(|(_, engine)| engine);
+        self.manager.wants_open() || self.engine.iter().chain(past).any(Engine::has_actions)
+    }
+
+    /// Returns whether more is read: the application has not too much to catch up with.
+    pub fn is_receiving(&self) -> bool {
+        self.engine.as_ref().is_none_or(|engine| engine.session().is_receiving())
+    }
+
+    /// Returns whether a session has ended that has connections still.
+    pub const fn is_ending(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// Returns whether the client was closed. It may not be [finished](Self::is_finished).
+    pub const fn is_closing(&self) -> bool {
+        self.manager.is_closed()
+    }
+
+    /// Returns why the last session has ended or could not be opened, unless a socket was connected since.
+    pub const fn last_failure(&self) -> Option<&CloseReason> {
+        self.manager.last_failure()
+    }
+
+    /// Returns the manager and its session, for drivers that encode events before they lock a client.
+    pub const fn parts(&mut self) -> (&mut Manager<ClientAskId>, &mut Option<Engine>) {
+        (&mut self.manager, &mut self.engine)
+    }
+
     /// Returns whether the client was closed, and all its connections are.
     pub fn is_finished(&self) -> bool {
         self.is_closed && self.engine.is_none() && self.ending.is_empty()
@@ -341,7 +423,7 @@ impl ClientHub {
             match event {
                 EngineEvent::Opened => {
                     engine.hold(manager.unread());
-                    let sid = engine.session().sid().map(alloc::string::String::from);
+                    let sid = engine.session().sid().map(String::from);
                     manager.handle_opened(*now, sid.as_deref(), engine);
                 }
                 EngineEvent::Message(message) => manager.handle_message(*now, message, engine),
@@ -353,6 +435,7 @@ impl ClientHub {
                     let failed = matches!(reason, CloseReason::TransportError(_));
                     self.websocket_worked = (self.websocket_worked || worked) && !failed;
                     let undelivered = session.undelivered();
+                    self.refusal = session.refusal().map(String::from);
                     manager.handle_closed(*now, &reason, undelivered, &mut **entropy);
                     self.ending.extend(self.engine.take().map(|engine| (self.serial, engine)));
                 }
@@ -368,25 +451,6 @@ impl ClientHub {
         let &socket = readable.front()?;
         let update = manager.take_update(socket, engine)?;
         Some(ClientOutput::Update(socket, update))
-    }
-
-    /// Takes the next task for the event loop, of the session or of those that are over.
-    fn next_action(&mut self) -> Option<ClientOutput> {
-        let Self { engine, ending, serial, entropy, now, .. } = self;
-        let current = engine.iter_mut().map(|engine| (*serial, engine));
-        let past = ending.iter_mut().map(|(serial, engine)| (*serial, engine));
-        let action = past.chain(current).find_map(|(serial, engine)| {
-            let action = engine.poll_action(*now, &mut **entropy)?;
-            Some(match action {
-                ClientHubAction::Connect(id) => ClientOutput::Connect(ConnectionId { serial, id }),
-                ClientHubAction::Write(id) => ClientOutput::Write(ConnectionId { serial, id }),
-                ClientHubAction::Close(id) => ClientOutput::Close(ConnectionId { serial, id }),
-            })
-        });
-        if action.is_none() {
-            ending.retain(|(_, engine)| !engine.is_finished());
-        }
-        action
     }
 }
 

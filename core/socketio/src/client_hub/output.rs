@@ -25,6 +25,11 @@ pub struct ClientAskId {
 }
 
 impl ClientAskId {
+    /// Makes the id of an event that was given to the [manager](super::ClientHub::parts) itself.
+    pub const fn new(socket: Slot, number: AckId) -> Self {
+        Self { socket, number }
+    }
+
     /// Returns the socket that has sent the event.
     pub const fn socket(self) -> Slot {
         self.socket

@@ -75,7 +75,7 @@ impl<T> Manager<T> {
         match self.link {
             Link::Open => self.begin(now, slot.index, session),
             Link::Down => self.ask_open(),
-            Link::Opening | Link::Closing => {}
+            Link::Wanted | Link::Opening | Link::Closing => {}
         }
     }
 
@@ -301,7 +301,7 @@ impl<T> Manager<T> {
 
     /// Closes the session now. What is queued is lost. Sockets go on with the next one.
     pub fn abort(&mut self, session: &mut impl Session) {
-        if self.link != Link::Down {
+        if !matches!(self.link, Link::Down | Link::Wanted) {
             session.abort(CloseReason::ForcedClose);
         }
     }

@@ -18,11 +18,6 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ManagerEvent<T> {
-    /// A session of Engine.IO is to be opened.
-    ///
-    /// [`handle_opened`](super::Manager::handle_opened) or [`handle_closed`](super::Manager::handle_closed) tells the
-    /// outcome.
-    Open,
     /// The application is asked for a payload of a socket: [`authorize`](super::Manager::authorize), at any later time.
     Auth(Slot),
     /// Updates wait in a slot that had none: [`take_update`](super::Manager::take_update).

@@ -177,6 +177,7 @@ impl<T> Manager<T> {
             reconnector.handle_lost(now, entropy);
             Some((reconnector.attempts(), reconnector.poll_timeout()?))
         });
+        self.failure = Some(reason.clone());
         if next.is_none() {
             // The application may connect again.
             self.reconnector = self.new_reconnector();
@@ -274,6 +275,7 @@ impl<T> Manager<T> {
         if let Some(reconnector) = &mut self.reconnector {
             reconnector.handle_opened();
         }
+        self.failure = None;
         let Response { sid: id, pid } = response;
         let entry = &mut self.entries[index];
         entry.state = State::Connected;

@@ -18,7 +18,7 @@ mod tests;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
-use enginewire::{Encoded, Reconnect, Reconnector, Revision, Sid, Time};
+use enginewire::{CloseReason, Encoded, Reconnect, Reconnector, Revision, Sid, Time};
 
 pub use self::{
     config::{Auth, ManagerConfig, Offline},
@@ -51,7 +51,7 @@ use crate::{
 /// use std::sync::Arc;
 ///
 /// use enginewire::{ClientConfig, ClientSession, Event, Time, Url};
-/// use enginewire_socketio::{Auth, Manager, ManagerConfig, ManagerEvent};
+/// use enginewire_socketio::{Auth, Manager, ManagerConfig};
 ///
 /// let url = Url::parse("http://localhost:3000")?;
 /// let engine = Arc::new(ClientConfig::new(&url));
@@ -62,15 +62,11 @@ use crate::{
 ///
 /// let chat = manager.open("/chat", Auth::None).expect("it is the first of this namespace");
 /// manager.connect(now, chat, &mut session);
-/// while let Some(event) = manager.poll_event() {
-///     match event {
-///         ManagerEvent::Open => {
-///             session = Some(ClientSession::new(now, Arc::clone(&engine), false, &mut entropy));
-///         }
-///         // A driver wakes the task that waits: updates, room, an acknowledgement.
-///         _ => {}
-///     }
+/// if manager.poll_open() {
+///     session = Some(ClientSession::new(now, Arc::clone(&engine), false, &mut entropy));
 /// }
+/// // For the application: updates, room, an acknowledgement.
+/// while let Some(_event) = manager.poll_event() {}
 /// // The events of the session go to the manager, the last one with what has not left.
 /// if let Some(open) = &mut session {
 ///     while let Some(event) = open.take_event() {
@@ -126,6 +122,8 @@ pub struct Manager<T> {
     readable: VecDeque<Slot>,
     outputs: VecDeque<ManagerEvent<T>>,
     fault: Option<Fault>,
+    /// The end of the last session, if no socket was connected since.
+    failure: Option<CloseReason>,
     /// The id of the session, towards a server of Socket.IO 2.
     sid: Option<Sid>,
     is_closed: bool,
@@ -138,7 +136,9 @@ pub struct Manager<T> {
 enum Link {
     /// There is none.
     Down,
-    /// It was asked for.
+    /// It is to be opened.
+    Wanted,
+    /// It is being opened.
     Opening,
     Open,
     /// It is being closed, for want of sockets.
@@ -169,6 +169,7 @@ impl<T> Manager<T> {
             readable: VecDeque::new(),
             outputs: VecDeque::new(),
             fault: None,
+            failure: None,
             sid: None,
             is_closed: false,
             unsent: 0,
@@ -179,6 +180,17 @@ impl<T> Manager<T> {
 
 /// Outputs.
 impl<T> Manager<T> {
+    /// Returns true, once, if a session of Engine.IO is to be opened.
+    ///
+    /// [`handle_opened`](Self::handle_opened) or [`handle_closed`](Self::handle_closed) tells the outcome.
+    pub fn poll_open(&mut self) -> bool {
+        let is_wanted = self.wants_open();
+        if is_wanted {
+            self.link = Link::Opening;
+        }
+        is_wanted
+    }
+
     /// Returns the next thing that happened. Updates come before everything else.
     pub fn poll_event(&mut self) -> Option<ManagerEvent<T>> {
         if let Some(slot) = self.readable.pop_front() {
@@ -211,6 +223,21 @@ impl<T> Manager<T> {
     /// Returns whether [`poll_event`](Self::poll_event) has something.
     pub fn has_events(&self) -> bool {
         !self.readable.is_empty() || !self.outputs.is_empty()
+    }
+
+    /// Returns whether [`poll_open`](Self::poll_open) would return true.
+    pub fn wants_open(&self) -> bool {
+        self.link == Link::Wanted
+    }
+
+    /// Returns whether the manager was closed.
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Returns why the last session has ended or could not be opened, unless a socket was connected since.
+    pub const fn last_failure(&self) -> Option<&CloseReason> {
+        self.failure.as_ref()
     }
 
     /// Returns whether updates of a socket wait to be taken.
@@ -246,6 +273,16 @@ impl<T> Manager<T> {
     /// Returns the bytes of a socket that wait for a connection, or to be acknowledged with retries.
     pub fn queued(&self, slot: Slot) -> usize {
         self.find_entry(slot).map_or(0, Entry::queued)
+    }
+
+    /// Returns whether [`emit`](Self::emit) would take an event of a socket, be it on the connection or for the next.
+    pub fn has_room(&self, slot: Slot, session: &impl Session) -> bool {
+        let Some(entry) = self.find_entry(slot) else { return false };
+        if !entry.is_connected() {
+            return entry.end.is_none() && entry.queued() <= self.config.max_offline / 2;
+        }
+        let (queued, max) = session.queued();
+        self.waiting.is_empty() && entry.offline.is_empty() && queued < max
     }
 
     /// Returns the bytes that events which were not taken count for.
@@ -306,8 +343,7 @@ impl<T> Manager<T> {
             None => true,
         };
         if self.link == Link::Down && is_due {
-            self.link = Link::Opening;
-            self.outputs.push_back(ManagerEvent::Open);
+            self.link = Link::Wanted;
         }
     }
 

@@ -151,14 +151,12 @@ impl<T> Manager<T> {
         if self.is_needed() {
             return;
         }
-        let is_open = |event: &ManagerEvent<T>| matches!(event, ManagerEvent::Open);
-        // Nobody has seen yet that it is asked for.
-        if let (Link::Opening, Some(at)) = (self.link, self.outputs.iter().position(is_open)) {
-            self.outputs.remove(at);
-            self.link = Link::Down;
-        }
         match self.link {
-            Link::Down => return self.reconnector = self.new_reconnector(),
+            Link::Down | Link::Wanted => {
+                self.link = Link::Down;
+                self.reconnector = self.new_reconnector();
+                return;
+            }
             Link::Closing => return,
             Link::Opening | Link::Open => {}
         }

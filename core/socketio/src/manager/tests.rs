@@ -142,9 +142,11 @@ impl World {
     /// What happened since the last look.
     fn events(&mut self) -> Vec<String> {
         let mut events = Vec::new();
+        if self.manager.poll_open() {
+            events.push("open".into());
+        }
         while let Some(event) = self.manager.poll_event() {
             events.push(match event {
-                ManagerEvent::Open => "open".into(),
                 ManagerEvent::Auth(_) => "auth".into(),
                 ManagerEvent::Readable(_) => continue,
                 ManagerEvent::Writable(_) => "writable".into(),

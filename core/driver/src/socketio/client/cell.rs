@@ -1,0 +1,670 @@
+//! A client behind a lock, and the tasks that wait for it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    io, mem,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use enginewire::{CloseReason, Encoded, Entropy, Time, TransportFault, Url};
+use enginewire_socketio::{
+    AckId, Auth, EmitError, EncodeError, EndReason, ManagerEvent, Payload, Slot, TryEmitError,
+    client_hub::{ClientAskId, ClientHub, ClientOutput, ConnectionId},
+    parser::{Parser, ParserLimits},
+};
+
+use super::{error::ClientError, event::Update};
+use crate::{
+    client::host::{Host, HostAction, HostCell, HostGuard},
+    clock::Clock,
+    connect_error::ConnectError,
+    socketio::{
+        acks::{Answer, Pending},
+        session::{caught, poll_task},
+    },
+    sync::lock,
+    waiters::{Ticket, Waiters},
+    wakers::{WakerKey, WakerSet},
+    wakes::{Wakes, register},
+};
+
+/// Makes the payload of a request to connect.
+pub(super) type AuthHook = Arc<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + Send>> + Send + Sync,
+>;
+
+/// Options of a client besides those of its hub.
+pub(super) struct Options {
+    pub(super) parser: Parser,
+    pub(super) limits: ParserLimits,
+    pub(super) ack_timeout: Duration,
+    pub(super) retries: u32,
+}
+
+/// A client, shared by the task that has its connections and the handles of the application.
+pub(super) struct ClientCell {
+    clock: Clock,
+    /// Host and port of the server.
+    to: String,
+    pub(super) options: Options,
+    inner: Mutex<Inner>,
+    /// Payloads that the application is making. The task polls them.
+    authorizing: Mutex<Vec<(Slot, Authorizing)>>,
+}
+
+type Authorizing = Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + Send>>;
+
+pub(super) struct Inner {
+    hub: ClientHub,
+    sockets: BTreeMap<Slot, SocketState>,
+    acks: HashMap<ClientAskId, Arc<Pending>>,
+    /// Sockets that need a payload.
+    due: Vec<Slot>,
+    /// The task that has the connections.
+    task: Option<Waker>,
+    /// That task was woken, and has not taken the lock since.
+    woken: bool,
+    /// When that task wakes by itself.
+    armed: Option<Time>,
+    /// It has stopped reading until the application catches up.
+    throttled: bool,
+    /// The last error of the operating system on a connection.
+    error: Option<io::Error>,
+    /// Events that were not sent, once the client is closed.
+    unsent: Option<usize>,
+    closing: WakerSet,
+    /// The task has ended.
+    is_done: bool,
+}
+
+/// What waits for one socket.
+#[derive(Default)]
+struct SocketState {
+    waiters: Waiters,
+    /// Tasks that wait for a change of its connection.
+    changes: WakerSet,
+    /// Whether it was connected, and whether it tried to be, when those were last woken.
+    seen: (bool, bool),
+    auth: Option<AuthHook>,
+}
+
+/// A client that the caller has to itself. Settles when dropped.
+pub(super) struct Guard<'a> {
+    inner: MutexGuard<'a, Inner>,
+    /// It acts when it is dropped, which is after `inner` has been: fields go in order.
+    wakes: Wakes,
+    /// The task itself holds the guard, which need not be woken.
+    by_task: bool,
+}
+
+/// Delivery that an event asks for.
+pub(super) enum Mode {
+    Event,
+    Volatile,
+    Ack {
+        id: AckId,
+        deadline: Time,
+        pending: Arc<Pending>,
+    },
+    Retries {
+        id: AckId,
+        retries: u32,
+        timeout: Duration,
+        pending: Arc<Pending>,
+    },
+    /// It acknowledges an event of this connection.
+    Acknowledgement(u32),
+}
+
+impl ClientCell {
+    pub(super) fn new(hub: ClientHub, options: Options, clock: Clock, to: &str) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            to: to.to_owned(),
+            options,
+            inner: Mutex::new(Inner {
+                hub,
+                sockets: BTreeMap::new(),
+                acks: HashMap::new(),
+                due: Vec::new(),
+                task: None,
+                woken: false,
+                armed: None,
+                throttled: false,
+                error: None,
+                unsent: None,
+                closing: WakerSet::default(),
+                is_done: false,
+            }),
+            authorizing: Mutex::default(),
+        })
+    }
+
+    /// Returns host and port of the server.
+    pub(super) fn to(&self) -> &str {
+        &self.to
+    }
+
+    pub(super) const fn parser(&self) -> &Parser {
+        &self.options.parser
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn lock(&self) -> Guard<'_> {
+        Guard { inner: lock(&self.inner), wakes: Wakes::default(), by_task: false }
+    }
+
+    /// Makes a socket that is to be connected. Returns its namespace, too.
+    pub(super) fn open(
+        &self,
+        namespace: &str,
+        auth: Auth,
+        hook: Option<AuthHook>,
+    ) -> Result<(Slot, String), ClientError> {
+        let now = self.now();
+        let mut guard = self.lock();
+        let Inner { hub, sockets, is_done, unsent, .. } = &mut *guard.inner;
+        if *is_done || unsent.is_some() {
+            return Err(ClientError::Closed);
+        }
+        let Some(slot) = hub.open(namespace, auth) else {
+            return Err(match hub.is_closing() {
+                true => ClientError::Closed,
+                false => ClientError::NamespaceTaken { namespace: namespace.to_owned() },
+            });
+        };
+        sockets.insert(slot, SocketState { auth: hook, ..SocketState::default() });
+        hub.connect(now, slot);
+        let namespace = hub.namespace(slot).unwrap_or_default().to_owned();
+        Ok((slot, namespace))
+    }
+
+    pub(super) fn connect(&self, slot: Slot) {
+        let now = self.now();
+        self.lock().inner.hub.connect(now, slot);
+    }
+
+    pub(super) fn disconnect(&self, slot: Slot) -> usize {
+        let now = self.now();
+        self.lock().inner.hub.disconnect(now, slot)
+    }
+
+    pub(super) fn release(&self, slot: Slot) {
+        let now = self.now();
+        let mut guard = self.lock();
+        guard.inner.hub.release(now, slot);
+        guard.settle();
+        // Tasks that wait for it have been woken. Its hook is the application's.
+        let state = guard.inner.sockets.remove(&slot);
+        drop(guard);
+        drop(state);
+    }
+
+    pub(super) fn forget_offline(&self, slot: Slot) -> usize {
+        self.lock().inner.hub.forget_offline(slot)
+    }
+
+    pub(super) fn forget_ack(&self, slot: Slot, id: AckId) {
+        let ask = ClientAskId::new(slot, id);
+        let mut guard = self.lock();
+        guard.inner.hub.forget(ask);
+        let pending = guard.inner.acks.remove(&ask);
+        drop(guard);
+        drop(pending);
+    }
+
+    /// Looks at the client.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&ClientHub) -> T) -> T {
+        look(&lock(&self.inner).hub)
+    }
+
+    pub(super) fn close(&self) {
+        let now = self.now();
+        self.lock().inner.hub.close(now);
+    }
+
+    /// Waits until the client is closed. Returns the events that were not sent.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>, key: &mut WakerKey) -> Poll<usize> {
+        let mut guard = self.lock();
+        let Inner { unsent, is_done, closing, .. } = &mut *guard.inner;
+        match (*unsent, *is_done) {
+            (Some(unsent), _) => Poll::Ready(unsent),
+            (None, true) => Poll::Ready(0),
+            (None, false) => {
+                closing.register(key, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(super) fn stop_waiting_for_close(&self, key: WakerKey) {
+        lock(&self.inner).closing.remove(key);
+    }
+
+    /// Takes the next update of a socket. `None` once none will come.
+    pub(super) fn poll_update(&self, cx: &Context<'_>, slot: Slot) -> Poll<Option<Taken>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard.inner;
+        if let Some(update) = inner.hub.take_update(slot) {
+            return Poll::Ready(Some(inner.tell(update, &self.to)));
+        }
+        let is_over = inner.is_done || inner.hub.end_reason(slot).is_some();
+        match inner.sockets.get_mut(&slot) {
+            Some(state) if !is_over => {
+                state.waiters.receive(cx);
+                Poll::Pending
+            }
+            _ => Poll::Ready(None),
+        }
+    }
+
+    /// Waits until a socket is connected, or not to be any more.
+    ///
+    /// With `first` a failed attempt is the end as well.
+    pub(super) fn poll_connected(
+        &self,
+        cx: &Context<'_>,
+        slot: Slot,
+        key: &mut WakerKey,
+        first: bool,
+    ) -> Poll<Result<(), ClientError>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard.inner;
+        if inner.hub.is_connected(slot) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = inner.hub.end_reason(slot) {
+            return Poll::Ready(Err(match reason {
+                EndReason::Failed(reason) => inner.connect_error(reason.clone(), &self.to).into(),
+                reason => ClientError::of(reason, &self.to),
+            }));
+        }
+        if inner.is_done {
+            return Poll::Ready(Err(ClientError::Closed));
+        }
+        if first && let Some(reason) = inner.hub.last_failure().cloned() {
+            return Poll::Ready(Err(inner.connect_error(reason, &self.to).into()));
+        }
+        if let Some(state) = inner.sockets.get_mut(&slot) {
+            state.changes.register(key, cx.waker());
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn stop_waiting_for_change(&self, slot: Slot, key: WakerKey) {
+        if let Some(state) = lock(&self.inner).sockets.get_mut(&slot) {
+            state.changes.remove(key);
+        }
+    }
+
+    /// Takes an event out of its place once there is room and it is the turn of `ticket`.
+    pub(super) fn poll_emit(
+        &self,
+        cx: &Context<'_>,
+        slot: Slot,
+        ticket: &mut Ticket,
+        place: &mut Option<Encoded>,
+        mode: &Mode,
+    ) -> Poll<Result<(), EmitError>> {
+        let Some(message) = place.take() else { return Poll::Ready(Ok(())) };
+        let now = self.now();
+        let mut guard = self.lock();
+        let inner = &mut *guard.inner;
+        if inner.is_done {
+            return Poll::Ready(Err(EmitError::Disconnected));
+        }
+        let Some(state) = inner.sockets.get_mut(&slot) else {
+            return Poll::Ready(Err(EmitError::Disconnected));
+        };
+        let waits = !matches!(mode, Mode::Volatile);
+        if waits && !state.waiters.is_first(ticket) && inner.hub.end_reason(slot).is_none() {
+            *place = Some(message);
+            state.waiters.wait_for_room(ticket, cx);
+            return Poll::Pending;
+        }
+        let sent = send(&mut inner.hub, &mut inner.acks, now, slot, message, mode);
+        match sent {
+            Err(TryEmitError { message, reason: EmitError::Full { .. } }) if waits => {
+                *place = Some(message);
+                state.waiters.wait_for_room(ticket, cx);
+                Poll::Pending
+            }
+            result => {
+                state.waiters.leave(ticket);
+                Poll::Ready(result.map_err(|error| error.reason))
+            }
+        }
+    }
+
+    /// Queues an event if there is room that no task waits for.
+    pub(super) fn try_emit(
+        &self,
+        slot: Slot,
+        message: Encoded,
+        mode: &Mode,
+    ) -> Result<(), EmitError> {
+        let now = self.now();
+        let mut guard = self.lock();
+        let Inner { hub, sockets, acks, is_done, .. } = &mut *guard.inner;
+        let Some(state) = sockets.get(&slot).filter(|_| !*is_done) else {
+            return Err(EmitError::Disconnected);
+        };
+        if state.waiters.is_awaited() && hub.end_reason(slot).is_none() {
+            let (queued, max) = (hub.queued(slot), hub.parts().0.config().max_offline);
+            return Err(EmitError::Full { queued, max });
+        }
+        send(hub, acks, now, slot, message, mode).map_err(|error| error.reason)
+    }
+
+    /// Gives up the place of a future that was dropped.
+    pub(super) fn leave_room(&self, slot: Slot, ticket: &mut Ticket) {
+        if let Some(state) = self.lock().inner.sockets.get_mut(&slot) {
+            state.waiters.leave(ticket);
+        }
+    }
+}
+
+/// An update, and the connection that an event came on.
+pub(super) enum Taken {
+    Event(enginewire_socketio::Event, u32),
+    Other(Update),
+}
+
+impl Inner {
+    /// Makes an update of the application's.
+    fn tell(&mut self, update: enginewire_socketio::Update, to: &str) -> Taken {
+        use enginewire_socketio::Update as Told;
+        Taken::Other(match update {
+            Told::Event { event, connection } => return Taken::Event(event, connection),
+            Told::Connected { id, recovered } => Update::Connected { id, recovered },
+            Told::Disconnected { reason, unsent } => Update::Disconnected { reason, unsent },
+            Told::Refused(error) => Update::Refused(error),
+            Told::Failed(reason) => Update::Failed(self.connect_error(reason, to)),
+            Told::Waiting { attempt, delay } => Update::Waiting { attempt, delay },
+            // All that the core has are above.
+            _ => Update::Waiting { attempt: 0, delay: Duration::ZERO },
+        })
+    }
+
+    fn connect_error(&mut self, reason: CloseReason, to: &str) -> ConnectError {
+        // Otherwise it belongs to another connection.
+        let is_of_connection = matches!(
+            reason,
+            CloseReason::TransportError(
+                TransportFault::Unreachable | TransportFault::ConnectionLost
+            )
+        );
+        let source = self.error.take().filter(|_| is_of_connection);
+        let body = self.hub.refusal().map(str::to_owned);
+        ConnectError::Session { to: to.to_owned(), reason, body, source }
+    }
+
+    /// Wakes the tasks that wait for a socket, if something has happened to it.
+    fn wake_socket(&mut self, slot: Slot, wakes: &mut Wakes) {
+        let Self { hub, sockets, is_done, .. } = self;
+        let Some(state) = sockets.get_mut(&slot) else { return };
+        let is_over = *is_done || hub.end_reason(slot).is_some();
+        let now = (hub.is_connected(slot), is_over);
+        if mem::replace(&mut state.seen, now) != now || hub.last_failure().is_some() {
+            wakes.extend(state.changes.drain());
+            if is_over {
+                state.waiters.wake_receiver(wakes);
+            }
+        }
+        if state.waiters.is_awaited() {
+            if is_over {
+                state.waiters.wake_all_for_room(wakes);
+            } else if hub.has_room(slot) {
+                state.waiters.wake_first_for_room(wakes);
+            }
+        }
+    }
+}
+
+fn send(
+    hub: &mut ClientHub,
+    acks: &mut HashMap<ClientAskId, Arc<Pending>>,
+    now: Time,
+    slot: Slot,
+    message: Encoded,
+    mode: &Mode,
+) -> Result<(), TryEmitError> {
+    let (manager, session) = hub.parts();
+    match mode {
+        Mode::Event => manager.emit(slot, message, session),
+        Mode::Volatile => manager.emit_volatile(slot, message, session),
+        Mode::Acknowledgement(connection) => {
+            manager.acknowledge(slot, *connection, message, session)
+        }
+        Mode::Ack { id, deadline, pending } => {
+            let ask = ClientAskId::new(slot, *id);
+            manager.emit_with_ack(slot, message, *id, *deadline, ask, session)?;
+            acks.insert(ask, Arc::clone(pending));
+            Ok(())
+        }
+        Mode::Retries { id, retries, timeout, pending } => {
+            let ask = ClientAskId::new(slot, *id);
+            manager.emit_with_retries(now, slot, message, *id, *retries, *timeout, ask, session)?;
+            acks.insert(ask, Arc::clone(pending));
+            Ok(())
+        }
+    }
+}
+
+impl Guard<'_> {
+    fn settle(&mut self) {
+        let Self { inner, wakes, by_task } = self;
+        let inner = &mut **inner;
+        while let Some(event) = inner.hub.poll_event() {
+            match event {
+                ManagerEvent::Readable(slot) => {
+                    if let Some(state) = inner.sockets.get_mut(&slot) {
+                        state.waiters.wake_receiver(wakes);
+                    }
+                }
+                ManagerEvent::Auth(slot) => inner.due.push(slot),
+                ManagerEvent::Acknowledged(_, ask, result) => {
+                    if let Some(pending) = inner.acks.remove(&ask) {
+                        wakes.extend(Answer::One(pending).complete(result));
+                    }
+                }
+                ManagerEvent::Closed { unsent } => {
+                    inner.unsent = Some(unsent);
+                    wakes.extend(inner.closing.drain());
+                }
+                // Room is looked at below. Sessions are opened by the hub.
+                _ => {}
+            }
+        }
+        let slots: Vec<_> = inner.sockets.keys().copied().collect();
+        slots.into_iter().for_each(|slot| inner.wake_socket(slot, wakes));
+        let due = inner.hub.poll_timeout();
+        let sooner = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
+        let resumes = inner.throttled && inner.hub.is_receiving();
+        let ends = inner.hub.is_finished();
+        let wants = sooner || resumes || ends || inner.hub.has_actions();
+        let is_due = !inner.due.is_empty();
+        if is_due || (!*by_task && !inner.woken && wants) {
+            inner.woken = true;
+            wakes.extend(inner.task.clone());
+        }
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl HostCell for ClientCell {
+    type Host = Inner;
+    type Guard<'a> = Guard<'a>;
+
+    fn lock_by_task(&self) -> Guard<'_> {
+        let mut guard = self.lock();
+        guard.by_task = true;
+        guard
+    }
+
+    fn register_task(&self, waker: &Waker) {
+        register(&mut lock(&self.inner).task, waker);
+    }
+
+    fn poll_application(&self, cx: &mut Context<'_>) {
+        let due = mem::take(&mut lock(&self.inner).due);
+        let mut authorizing = mem::take(&mut *lock(&self.authorizing));
+        for slot in due {
+            let hook = lock(&self.inner).sockets.get(&slot).and_then(|state| state.auth.clone());
+            if let Some(future) = hook.and_then(|hook| caught(|| hook())) {
+                authorizing.push((slot, future));
+            }
+        }
+        authorizing.retain_mut(|(slot, future)| match poll_task(future, cx) {
+            Poll::Pending => true,
+            Poll::Ready(auth) => {
+                let now = self.now();
+                let mut guard = self.lock_by_task();
+                let (manager, session) = guard.inner.hub.parts();
+                match auth {
+                    Some(Ok(auth)) => drop(manager.authorize(now, *slot, Some(auth), session)),
+                    // It has panicked, or makes what cannot be encoded: a fault that does not pass.
+                    _ => drop(manager.disconnect(now, *slot, session)),
+                }
+                false
+            }
+        });
+        *lock(&self.authorizing) = authorizing;
+    }
+
+    fn finish(&self) {
+        let mut guard = self.lock_by_task();
+        guard.inner.is_done = true;
+        guard.inner.hub.abort();
+        let Guard { inner, wakes, .. } = &mut guard;
+        let pending: Vec<_> = inner.acks.drain().map(|(_, pending)| pending).collect();
+        for pending in pending {
+            let reason = enginewire_socketio::DisconnectReason::ForcedClose;
+            let result = Err(enginewire_socketio::AckError::Disconnected(reason));
+            wakes.extend(Answer::One(pending).complete(result));
+        }
+        wakes.extend(inner.closing.drain());
+        drop(guard);
+        drop(mem::take(&mut *lock(&self.authorizing)));
+    }
+}
+
+impl HostGuard for Guard<'_> {
+    type Host = Inner;
+
+    fn host(&mut self) -> &mut Inner {
+        &mut self.inner
+    }
+
+    fn settle_task(&mut self, due: Option<Time>, throttled: bool, _idle: bool) {
+        let Inner { woken, armed, throttled: is_throttled, .. } = &mut *self.inner;
+        (*woken, *armed, *is_throttled) = (false, due, throttled);
+    }
+}
+
+impl Host for Inner {
+    type Id = ConnectionId;
+
+    fn handle_connected(&mut self, now: Time, id: ConnectionId, _peer_addr: SocketAddr) {
+        self.hub.handle_connected(now, id);
+    }
+
+    fn handle_bytes(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8]) {
+        self.hub.handle_bytes(now, id, bytes);
+    }
+
+    fn handle_eof(&mut self, now: Time, id: ConnectionId) {
+        self.hub.handle_eof(now, id);
+    }
+
+    fn handle_refused(&mut self, now: Time, id: ConnectionId, error: io::Error) {
+        self.error = Some(error);
+        self.hub.handle_refused(now, id);
+    }
+
+    fn handle_lost(&mut self, now: Time, id: ConnectionId, error: io::Error) {
+        self.error = Some(error);
+        self.hub.handle_lost(now, id);
+    }
+
+    fn handle_writable(&mut self, now: Time, id: ConnectionId) {
+        self.hub.handle_writable(now, id);
+    }
+
+    fn handle_blocked(&mut self, now: Time, id: ConnectionId, left: usize) {
+        self.hub.handle_blocked(now, id, left);
+    }
+
+    fn note_error(&mut self, error: io::Error) {
+        self.error = Some(error);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.hub.handle_timeout(now);
+    }
+
+    fn poll_action(
+        &mut self,
+        _now: Time,
+        _entropy: &mut dyn Entropy,
+    ) -> Option<HostAction<ConnectionId>> {
+        Some(match self.hub.poll_action()? {
+            ClientOutput::Connect(id) => HostAction::Connect(id),
+            ClientOutput::Close(id) => HostAction::Close(id),
+            ClientOutput::Write(id) => HostAction::Write(id),
+            _ => return None,
+        })
+    }
+
+    fn transmit(&mut self, now: Time, id: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
+        self.hub.transmit(now, id, write);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.hub.poll_timeout()
+    }
+
+    fn address(&self, id: ConnectionId) -> Option<&Url> {
+        self.hub.address(id)
+    }
+
+    fn is_reading(&self, id: ConnectionId) -> bool {
+        self.hub.is_reading(id)
+    }
+
+    fn is_probing(&self, id: ConnectionId) -> bool {
+        self.hub.is_probing(id)
+    }
+
+    fn has_actions(&self) -> bool {
+        self.hub.has_actions()
+    }
+
+    fn is_ending(&self) -> bool {
+        self.hub.is_ending()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.hub.is_finished()
+    }
+}
+
+impl fmt::Debug for ClientCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCell").field("to", &self.to).finish_non_exhaustive()
+    }
+}
