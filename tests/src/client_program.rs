@@ -9,7 +9,7 @@ use enginewire_driver::{Client, ClientBuilder, ConnectError, Runtime, Socket};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::script::counting_bytes;
+use crate::{script::counting_bytes, sio_client_program};
 
 /// Exit status for arguments that are none.
 const USAGE: u8 = 2;
@@ -25,9 +25,12 @@ pub async fn run<R: Runtime>(runtime: R) -> ExitCode {
         return ExitCode::from(USAGE);
     };
     let words: Vec<_> = scenario.split('-').collect();
+    if words.first() == Some(&"sio") {
+        let done = sio_client_program::run(runtime, url, &words).await;
+        return done.unwrap_or_else(|| no_such(scenario));
+    }
     let Some(builder) = configure(ClientBuilder::new(runtime, url), &words) else {
-        eprintln!("there is no scenario {scenario}");
-        return ExitCode::from(USAGE);
+        return no_such(scenario);
     };
     let result = match builder.build() {
         Ok(client) => session(&client, words.contains(&"early")).await,
@@ -40,15 +43,24 @@ pub async fn run<R: Runtime>(runtime: R) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn no_such(scenario: &str) -> ExitCode {
+    eprintln!("there is no scenario {scenario}");
+    ExitCode::from(USAGE)
+}
+
+/// The transports that the second word of a scenario's name asks for.
+pub(crate) fn transports(words: &[&str]) -> Option<&'static [TransportKind]> {
+    Some(match words {
+        ["eio" | "sio", "polling", ..] => &[TransportKind::Polling],
+        ["eio" | "sio", "websocket", ..] => &[TransportKind::WebSocket],
+        ["eio" | "sio", "upgrade", ..] => &[TransportKind::Polling, TransportKind::WebSocket],
+        _ => return None,
+    })
+}
+
 /// The options that the words of a scenario's name ask for.
 fn configure<R: Runtime>(builder: ClientBuilder<R>, words: &[&str]) -> Option<ClientBuilder<R>> {
-    let transports: &[_] = match words {
-        ["eio", "polling", ..] => &[TransportKind::Polling],
-        ["eio", "websocket", ..] => &[TransportKind::WebSocket],
-        ["eio", "upgrade", ..] => &[TransportKind::Polling, TransportKind::WebSocket],
-        _ => return None,
-    };
-    let mut builder = builder.transports(transports);
+    let mut builder = builder.transports(transports(words)?);
     if words.contains(&"options") {
         builder = builder.path("/custom/").query("foo", "bar baz").query("u", "€");
         builder = builder.header("X-Test", "held");
@@ -193,7 +205,7 @@ fn described(message: &Message) -> Value {
 }
 
 /// Prints a line at once, for whoever reads along.
-fn report(line: &Value) {
+pub(crate) fn report(line: &Value) {
     let mut out = std::io::stdout().lock();
     // Nobody reads any more: then nobody misses it.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -11,6 +11,7 @@ pub mod pusher;
 pub mod random;
 pub mod runtimes;
 pub mod script;
+mod sio_client_program;
 pub mod sio_contract;
 pub mod sio_program;
 

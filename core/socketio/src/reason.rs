@@ -50,6 +50,15 @@ impl DisconnectReason {
         }
     }
 
+    /// Returns the reference's name, from the point of view of a client.
+    pub const fn as_str_of_client(self) -> &'static str {
+        match self {
+            Self::ClientLeft => "io client disconnect",
+            Self::ServerLeft => "io server disconnect",
+            other => other.as_str(),
+        }
+    }
+
     /// Returns whether the client may come back and recover what it missed.
     ///
     /// So it is if the connection was lost, and not if one of the two sides left, or the client sent nonsense. A client
@@ -114,6 +123,13 @@ mod tests {
         ] {
             assert_eq!(DisconnectReason::from(&reason).as_str(), name);
         }
+    }
+
+    #[test]
+    fn client_has_its_own_names_for_those_who_leave() {
+        use DisconnectReason::{ClientLeft, PingTimeout, ServerLeft};
+        let names = [ServerLeft, ClientLeft, PingTimeout].map(DisconnectReason::as_str_of_client);
+        assert_eq!(names, ["io server disconnect", "io client disconnect", "ping timeout"]);
     }
 
     #[test]

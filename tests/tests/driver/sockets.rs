@@ -10,7 +10,7 @@ use std::{
 
 use ::tokio::sync::Semaphore;
 use enginewire_driver::{
-    Limits, Server,
+    Limits, Server, ServerBuilder,
     socketio::{AckError, ConnectError, DisconnectReason, Event, Io, Socket, SocketRef},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 
 on_every_runtime!(
     events_come_in_order_and_are_acknowledged,
+    server_that_cannot_be_bound_ends_no_namespace,
     nothing_is_lost_before_the_application_accepts,
     application_decides_who_connects,
     other_namespaces_go_on_while_one_decides,
@@ -113,6 +114,25 @@ fn events_come_in_order_and_are_acknowledged<R: Host>() {
     drop(client);
     until_empty(&server);
     until("an empty namespace", || io.namespace("/").is_empty());
+}
+
+fn server_that_cannot_be_bound_ends_no_namespace<R: Host>() {
+    let io = Io::new();
+    let sockets = sockets::<R>(&io);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let builder = ServerBuilder::on(R::default()).socketio(&io);
+    assert!(soon("an error", builder.bind(&address)).is_err());
+    let accepted = soon("no end", async {
+        let clients = io.namespace("/other");
+        let mut accept = std::pin::pin!(clients.accept());
+        std::future::poll_fn(|cx| std::task::Poll::Ready(accept.as_mut().poll(cx))).await
+    });
+    assert!(accepted.is_pending());
+    // The application tries another address.
+    let server = serve_io::<R>(&io);
+    let _client = connect(&server, "/");
+    assert!(sockets.recv().is_ok());
 }
 
 fn nothing_is_lost_before_the_application_accepts<R: Host>() {

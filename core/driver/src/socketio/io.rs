@@ -443,10 +443,12 @@ impl ServingIo {
     }
 }
 
-/// One that was never bound, too.
+/// A server that was never bound, such as one whose address is taken, has served nothing that could have closed.
 impl Drop for ServingIo {
     fn drop(&mut self) {
-        self.close();
+        if !*self.is_closed.get_mut() {
+            self.io.servers.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 

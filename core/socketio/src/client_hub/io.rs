@@ -107,6 +107,8 @@ impl ClientHub {
         self.set_now(now);
         if let Some(engine) = self.engine_of(on) {
             f(engine);
+            // What follows from it may be actions of the same connection.
+            self.take_engine_events();
         }
     }
 }

@@ -297,6 +297,11 @@ impl ClientRef {
         self.shared.handle.cell.look(|hub| hub.is_connected(self.shared.slot))
     }
 
+    /// Returns whether the socket is connected, or tries to be.
+    pub fn is_active(&self) -> bool {
+        self.shared.handle.cell.look(|hub| hub.is_active(self.shared.slot))
+    }
+
     /// Returns why the socket is not connected, and does not try to be. `None` while it does.
     pub fn end_reason(&self) -> Option<ClientError> {
         let cell = &self.shared.handle.cell;
