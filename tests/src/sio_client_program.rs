@@ -224,9 +224,10 @@ impl<R: Runtime> Program<R> {
     ) -> Option<Next> {
         // Of two at one time the first comes first.
         let at = (0..due.len()).min_by_key(|&at| due[at].0);
+        let until = at.map(|at| due[at].0);
         let mut sleep = pin!(async {
-            match at {
-                Some(at) => drop(self.runtime.sleep_until(due[at].0).await),
+            match until {
+                Some(until) => drop(self.runtime.sleep_until(until).await),
                 None => std::future::pending().await,
             }
         });
