@@ -7,47 +7,28 @@ use alloc::{borrow::Cow, string::String, vec::Vec};
 /// `+` and `%20` are spaces; an escape that is none stays as it is; bytes that are not UTF-8 once
 /// decoded become U+FFFD. Where a key comes twice, Engine.IO goes by the last.
 pub fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let is_escaped = memchr::memchr2(b'%', b'+', query.as_bytes()).is_some();
+    let decode = move |text| if is_escaped { decode(text) } else { Cow::Borrowed(text) };
     let mut rest = query;
     core::iter::from_fn(move || {
-        rest = rest.trim_start_matches('&');
-        if rest.is_empty() {
-            return None;
+        loop {
+            let (pair, behind) = split_at_byte(rest, b'&').unwrap_or((rest, ""));
+            rest = behind;
+            if !pair.is_empty() {
+                let (key, value) = split_at_byte(pair, b'=').unwrap_or((pair, ""));
+                return Some((decode(key), decode(value)));
+            }
+            if rest.is_empty() {
+                return None;
+            }
         }
-        let Shape { end, equals, escaped } = Shape::of_first_pair(rest.as_bytes());
-        // All three are at ASCII characters, or the end.
-        let (pair, behind) = rest.split_at(end);
-        rest = behind;
-        let (key, value) = equals.map_or((pair, ""), |at| (&pair[..at], &pair[at + 1..]));
-        let decode = |text| if escaped { decode(text) } else { Cow::Borrowed(text) };
-        Some((decode(key), decode(value)))
     })
 }
 
-/// Result of one look at each byte of a pair.
-struct Shape {
-    end: usize,
-    /// Where the key ends.
-    equals: Option<usize>,
-    /// Something in it is to be decoded.
-    escaped: bool,
-}
-
-impl Shape {
-    fn of_first_pair(query: &[u8]) -> Self {
-        let mut shape = Self { end: query.len(), equals: None, escaped: false };
-        for (at, byte) in query.iter().enumerate() {
-            match byte {
-                b'&' => {
-                    shape.end = at;
-                    break;
-                }
-                b'=' if shape.equals.is_none() => shape.equals = Some(at),
-                b'%' | b'+' => shape.escaped = true,
-                _ => {}
-            }
-        }
-        shape
-    }
+/// Splits `text` around the first `byte`, which is ASCII.
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// The value of `key`, decoded; the last one if there are several.

@@ -237,7 +237,10 @@ fn push(lines: &mut HeaderLines, name: &str, value: &str) {
 
 /// Whose script filter broke JSON answers; as the reference.
 fn is_old_internet_explorer(user_agent: &[u8]) -> bool {
-    let contains = |needle: &[u8]| memchr::memmem::find(user_agent, needle).is_some();
+    // Neither needle's first byte is in it often.
+    let contains = |needle: &[u8]| {
+        memchr::memchr_iter(needle[0], user_agent).any(|at| user_agent[at..].starts_with(needle))
+    };
     contains(b";MSIE") || contains(b"Trident/")
 }
 
