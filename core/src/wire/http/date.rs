@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use core::{
+    ops::Range,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -62,7 +63,10 @@ impl Eq for WallClock {}
 
 /// Date and time in the form of HTTP, IMF-fixdate (RFC 9110 section 5.6.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpDate([u8; 29]);
+pub struct HttpDate {
+    /// The whole line of the field, as every response has it.
+    line: [u8; 37],
+}
 
 impl HttpDate {
     /// The date of a second since 1970. A handful of divisions by constants, some 20 ns: less than it
@@ -71,7 +75,8 @@ impl HttpDate {
     fn new(seconds: u64) -> Self {
         let (days, second) = (seconds / DAY, (seconds % DAY) as u32);
         let (year, month, day) = civil(days as u32);
-        let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+        let mut line = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        let text = &mut line[TEXT];
         // 1970-01-01 was a Thursday.
         text[..3].copy_from_slice(name(WEEKDAYS, (days % 7) as u32));
         put(&mut text[5..7], day);
@@ -81,13 +86,18 @@ impl HttpDate {
         put(&mut text[17..19], second / 3600);
         put(&mut text[20..22], second / 60 % 60);
         put(&mut text[23..25], second % 60);
-        Self(text)
+        Self { line }
     }
 
     /// The date as it stands in the header.
     pub fn as_str(&self) -> &str {
         // It is made of names and digits.
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        core::str::from_utf8(&self.line[TEXT]).unwrap_or_default()
+    }
+
+    /// The header field, with its CRLF.
+    pub(super) const fn as_line(&self) -> &[u8] {
+        &self.line
     }
 }
 
@@ -119,6 +129,8 @@ fn name(names: &'static [u8], index: u32) -> &'static [u8] {
     &names[start..start + 3]
 }
 
+/// Where the date is in the line of its field.
+const TEXT: Range<usize> = 6..35;
 const DAY: u64 = 86_400;
 const ERA: u32 = 146_097;
 const WEEKDAYS: &[u8] = b"ThuFriSatSunMonTueWed";

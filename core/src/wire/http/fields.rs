@@ -1,14 +1,25 @@
 //! Header fields of either role.
 
 use alloc::boxed::Box;
+use core::ops::Range;
 
 use bytes::Bytes;
+
+use crate::text::Text;
 
 /// The bytes of one head and where its fields are in them.
 #[derive(Clone)]
 pub(super) struct Fields {
-    raw: Bytes,
+    raw: Raw,
     fields: Box<[Field]>,
+}
+
+/// The bytes of one head. Nearly all are text, which is validated once and not at each look.
+#[derive(Clone)]
+enum Raw {
+    Text(Text),
+    /// A value is in another encoding.
+    Bytes(Bytes),
 }
 
 /// Eight bytes per field; this is why a head is at most 64 KiB long.
@@ -35,7 +46,8 @@ impl Fields {
             name: Span::of(raw, header.name.as_bytes()),
             value: Span::of(raw, header.value),
         };
-        Self { raw: Bytes::copy_from_slice(raw), fields: headers.iter().map(field).collect() }
+        let raw = Text::from_utf8(Bytes::copy_from_slice(raw)).map_or_else(Raw::Bytes, Raw::Text);
+        Self { raw, fields: headers.iter().map(field).collect() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,7 +56,10 @@ impl Fields {
 
     /// A part of the head that the parser found to be ASCII.
     pub(super) fn text(&self, span: Span) -> &str {
-        core::str::from_utf8(self.bytes(span)).unwrap_or_default()
+        match &self.raw {
+            Raw::Text(text) => text.get(span.range()).unwrap_or_default(),
+            Raw::Bytes(_) => core::str::from_utf8(self.bytes(span)).unwrap_or_default(),
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
@@ -68,8 +83,11 @@ impl Fields {
     }
 
     fn bytes(&self, span: Span) -> &[u8] {
-        let start = usize::from(span.start);
-        &self.raw[start..start + usize::from(span.len)]
+        let raw = match &self.raw {
+            Raw::Text(text) => text.as_bytes(),
+            Raw::Bytes(bytes) => bytes,
+        };
+        &raw[span.range()]
     }
 }
 
@@ -86,6 +104,11 @@ impl Span {
 
     pub(super) const fn is_empty(self) -> bool {
         self.len == 0
+    }
+
+    fn range(self) -> Range<usize> {
+        let start = usize::from(self.start);
+        start..start + usize::from(self.len)
     }
 }
 

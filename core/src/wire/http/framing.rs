@@ -24,6 +24,8 @@ pub(super) struct Framing {
     unknown_coding: bool,
     close: bool,
     keep_alive: bool,
+    /// The connection goes on in another protocol, if the other side agrees.
+    pub(super) upgrade: bool,
 }
 
 impl Framing {
@@ -71,6 +73,7 @@ impl Framing {
         for option in list(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
         }
     }
 

@@ -8,7 +8,7 @@ use httparse::Status;
 use super::{
     diagnose::{diagnose, is_version},
     fault::Fault,
-    fields::{FEW_HEADERS, Fields, Span, most_headers},
+    fields::{FEW_HEADERS, Fields, Span, list, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
     start_line::RequestLine,
@@ -32,6 +32,7 @@ pub struct RequestHead {
     http_1_0: bool,
     keep_alive: bool,
     expects_continue: bool,
+    is_upgrade: bool,
 }
 
 impl RequestHead {
@@ -52,7 +53,32 @@ impl RequestHead {
         }
     }
 
-    /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
+    /// Parses the head of at most `max` bytes that `bytes` begin with. Returns its length, too.
+    ///
+    /// A shortcut for the common case, in one pass. `None` leaves anything else to [`Scan`] and
+    /// [`parse_found`](Self::parse_found), which would have found the same head.
+    pub(super) fn parse_front(
+        bytes: &[u8],
+        max: usize,
+        max_headers: usize,
+    ) -> Option<(Self, usize)> {
+        // The parser skips any number of empty lines.
+        if matches!(bytes.first(), None | Some(b'\r' | b'\n')) {
+            return None;
+        }
+        let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
+        let mut request = httparse::Request::new(&mut []);
+        let slots = &mut few[..max_headers.min(FEW_HEADERS)];
+        let parsed = request.parse_with_uninit_headers(bytes, slots);
+        let Ok(Status::Complete(len)) = parsed else { return None };
+        let raw = &bytes[..len];
+        if len > max || has_bare_line_feed(raw) {
+            return None;
+        }
+        Some((Self::new(raw, &request).ok()?, len))
+    }
+
+    /// Parses a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
     /// feed in it follows a carriage return.
     pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, Fault> {
         let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
@@ -75,6 +101,11 @@ impl RequestHead {
                 return Err(fault.unwrap_or_else(|line| request_line_fault(line, error)));
             }
         }
+        Self::new(raw, &request)
+    }
+
+    /// Checks a head that was parsed.
+    fn new(raw: &[u8], request: &httparse::Request<'_, '_>) -> Result<Self, Fault> {
         let (Some(method), Some(target), Some(version)) =
             (request.method, request.path, request.version)
         else {
@@ -106,6 +137,7 @@ impl RequestHead {
             http_1_0,
             keep_alive: framing.keep_alive(http_1_0),
             expects_continue: wishes.to_continue && !http_1_0,
+            is_upgrade: wishes.websocket && framing.upgrade,
             fields: Fields::new(raw, request.headers),
         })
     }
@@ -195,6 +227,10 @@ impl HttpRequest for RequestHead {
     fn has_token(&self, name: &str, token: &str) -> bool {
         self.has_token(name, token)
     }
+
+    fn is_upgrade(&self) -> bool {
+        self.is_upgrade
+    }
 }
 
 impl fmt::Debug for RequestHead {
@@ -213,6 +249,7 @@ struct Wishes {
     has_host: bool,
     to_continue: bool,
     something_else: bool,
+    websocket: bool,
 }
 
 impl Wishes {
@@ -231,6 +268,9 @@ impl Wishes {
                 self.to_continue |= to_continue;
                 self.something_else |= !to_continue;
             }
+            7 if name.eq_ignore_ascii_case("upgrade") => {
+                self.websocket |= list(value).any(|to| to.eq_ignore_ascii_case(b"websocket"));
+            }
             _ => {}
         }
         Ok(())
@@ -244,11 +284,11 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, &'a str),
     if method == "CONNECT" {
         return Err(Fault::Connect);
     }
-    if !target.is_ascii() || target.contains('#') {
+    if !target.is_ascii() || memchr::memchr(b'#', target.as_bytes()).is_some() {
         return Err(Fault::Target);
     }
     if target.starts_with('/') {
-        return Ok(target.split_once('?').unwrap_or((target, &target[target.len()..])));
+        return Ok(split_query(target));
     }
     if target == "*" && method == "OPTIONS" {
         return Ok((target, &target[1..]));
@@ -262,7 +302,20 @@ fn split_target<'a>(method: &str, target: &'a str) -> Result<(&'a str, &'a str),
     if authority.is_empty() || !authority.bytes().all(is_authority) {
         return Err(Fault::Target);
     }
-    Ok(rest.split_once('?').unwrap_or((rest, &rest[rest.len()..])))
+    Ok(split_query(rest))
+}
+
+/// Whether a line feed of a head follows anything but a carriage return. None is its first byte.
+fn has_bare_line_feed(raw: &[u8]) -> bool {
+    // Without a branch for each byte.
+    let pairs = raw.iter().zip(&raw[1..]);
+    pairs.fold(false, |bare, (&before, &byte)| bare | ((byte == b'\n') & (before != b'\r')))
+}
+
+/// Path and query of a target in ASCII. A query that is missing is empty.
+fn split_query(target: &str) -> (&str, &str) {
+    let path = memchr::memchr(b'?', target.as_bytes()).unwrap_or(target.len());
+    (&target[..path], &target[target.len().min(path + 1)..])
 }
 
 /// Returns whether host and port may contain `byte` (RFC 3986 section 3.2). User information is not

@@ -71,9 +71,7 @@ impl Response {
         debug_assert!(self.headers.is_empty() || self.headers.ends_with(b"\r\n"));
         write_status_line(self.status, out);
         if let Some(date) = date {
-            out.put_slice(b"Date: ");
-            out.put_slice(date.as_str().as_bytes());
-            out.put_slice(b"\r\n");
+            out.put_slice(date.as_line());
         }
         if let Some(content_type) = self.content_type {
             out.put_slice(b"Content-Type: ");
@@ -145,6 +143,9 @@ pub(super) enum Connection {
 
 /// Writes the status line of `status`.
 pub(super) fn write_status_line(status: u16, out: &mut Output) {
+    if status == 200 {
+        return out.put_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     out.put_slice(b"HTTP/1.1 ");
     write_decimal(usize::from(status), out);
     out.put_slice(b" ");

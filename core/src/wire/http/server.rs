@@ -338,6 +338,10 @@ impl Server {
         let (max, max_headers) = (self.config.head_limit(), self.config.max_headers);
         // The common case: a whole head in one read is parsed where it is.
         if self.held.is_empty() {
+            if let Some((head, len)) = RequestHead::parse_front(input.rest(), max, max_headers) {
+                input.take(len);
+                return Ok(Some(self.begin_exchange(head)));
+            }
             if let Some(found) = self.scan.find(input.rest(), max)? {
                 let head = RequestHead::parse_found(&input.take(found.end)[found], max_headers)?;
                 return Ok(Some(self.begin_exchange(head)));

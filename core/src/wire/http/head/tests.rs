@@ -317,3 +317,40 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn head_at_the_front_is_the_one_that_a_scan_finds() {
+    let rest = "\r\n\r\nGET";
+    for head in
+        [BROWSER, "GET / HTTP/1.0\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nA: \u{e9}\r\n\r\n"]
+    {
+        let bytes = format!("{head}{rest}");
+        let (front, len) = RequestHead::parse_front(bytes.as_bytes(), head.len(), 64).unwrap();
+        assert_eq!(len, head.len());
+        let found = parse(head).unwrap();
+        assert!(front.headers().eq(found.headers()));
+        assert_eq!((front.target(), front.query()), (found.target(), found.query()));
+    }
+}
+
+#[test]
+fn anything_but_a_head_in_order_is_left_to_the_scan() {
+    let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let is_left = |bytes: &[u8], max| RequestHead::parse_front(bytes, max, 1).is_none();
+    assert!(!is_left(head.as_bytes(), head.len()));
+    assert!(is_left(head.as_bytes(), head.len() - 1));
+    for len in 0..head.len() {
+        assert!(is_left(&head.as_bytes()[..len], head.len()), "{len} bytes");
+    }
+    for bytes in [
+        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n",
+    ] {
+        assert!(is_left(bytes.as_bytes(), 100), "{bytes:?}");
+    }
+}
