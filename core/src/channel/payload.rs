@@ -28,9 +28,16 @@ pub(crate) fn packets(
 ) -> impl Iterator<Item = Result<Packet, DecodeError>> {
     let size = body.len();
     PayloadDecoder::new(form, body, max).map(move |packet| match packet {
-        Ok(Packet::Message(message)) => Ok(Packet::Message(unpin(message, size))),
+        Ok(Packet::Message(message)) if is_slice(form, &message) => {
+            Ok(Packet::Message(unpin(message, size)))
+        }
         packet => packet,
     })
+}
+
+/// Whether a message of a payload is a slice of it. Base64 was decoded to storage of its own.
+const fn is_slice(form: PayloadForm, message: &Message) -> bool {
+    matches!(message, Message::Text(_)) || matches!(form, PayloadForm::V3Binary)
 }
 
 /// A message that does not keep the whole body alive of which it is a small part: an application may
@@ -76,6 +83,24 @@ mod tests {
         let body = 8 * SMALL_BODY;
         assert!(!pins(body / 4, behind(body / 4, body)));
         assert!(pins(body / 4 + 1, behind(body / 4 + 1, body)));
+    }
+
+    #[test]
+    fn decoded_base64_is_not_copied_again() {
+        for (form, body) in [
+            (PayloadForm::V4, format!("bYWJj\u{1e}4{}", "b".repeat(SMALL_BODY))),
+            (
+                PayloadForm::V3Text,
+                format!("6:b4YWJj{}:4{}", SMALL_BODY + 1, "b".repeat(SMALL_BODY)),
+            ),
+        ] {
+            let decode = || PayloadDecoder::new(form, Bytes::from(body.clone()), 2);
+            let Packet::Message(message) = decode().next().unwrap().unwrap() else {
+                panic!("a message")
+            };
+            assert_eq!(message, Message::from(b"abc"));
+            assert!(!is_slice(form, &message), "{form:?}");
+        }
     }
 
     #[test]

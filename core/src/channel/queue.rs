@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 use crate::{
-    codec::{Frame, PacketRef, PayloadEncoder, encode_frame, message_frame},
+    codec::{Frame, PacketRef, PayloadEncoder, base64, encode_frame, message_frame},
     encoded::Encoded,
     limits::Limits,
     packet::{Message, Revision},
@@ -205,6 +205,10 @@ impl Queue {
 
     /// Takes as many packets as the payload has room for.
     pub(crate) fn fill(&mut self, payload: &mut PayloadEncoder) {
+        if self.packets.len() > 1 {
+            // A single one has an allocation of exactly its size.
+            payload.reserve(self.packets.iter().map(encoded_len).sum());
+        }
         while let Some((packet, last)) = self.front() {
             if !payload.push(packet) {
                 break;
@@ -255,6 +259,20 @@ impl Queue {
         }
     }
 }
+
+/// Length of a packet in a payload, or a little more.
+fn encoded_len(packet: &Queued) -> usize {
+    let Queued::Message(message) = packet else { return 0 };
+    let parts = (0..message.parts()).filter_map(|index| message.part(index));
+    let len = |message: &Message| match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) => base64::encoded_len(bytes.len()),
+    };
+    parts.map(|part| len(part.message()) + AROUND).sum()
+}
+
+/// Bytes around a packet of a payload: its type and the separator, or its length.
+const AROUND: usize = 2;
 
 /// What a message counts for.
 fn cost(message: &Encoded) -> usize {

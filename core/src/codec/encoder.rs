@@ -84,6 +84,11 @@ impl PayloadEncoder {
         true
     }
 
+    /// Makes room for packets of about `len` bytes at once, within the limit.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        self.body.reserve(len.min(self.max));
+    }
+
     /// Whether no packet was pushed.
     pub const fn is_empty(&self) -> bool {
         // Every packet is at least its type.
