@@ -20,9 +20,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Size of a read in bytes. A socket's default receive buffer holds as much when a peer
-    /// streams. A whole poll fits in it.
-    const INPUT: usize = 64 * 1024;
+    /// Size of a read in bytes. A socket's default receive buffer holds 64 KiB when a peer streams. Files are sent in
+    /// pieces of as many, so a message of that size is to come in one read with the heads around it.
+    const INPUT: usize = 65 * 1024;
 
     /// Storage of the output that a thread keeps between polls.
     const KEPT_OUTPUT: usize = 256 * 1024;
