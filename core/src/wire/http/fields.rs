@@ -91,6 +91,16 @@ impl Fields {
     }
 }
 
+/// Whether a field has the name `lower`, which is of lower-case letters and hyphens, in whatever case.
+///
+/// Without a branch for each byte. A name is a token, so a bit more tells letters alone apart.
+#[inline]
+pub(super) fn is_named(name: &str, lower: &str) -> bool {
+    let pairs = name.bytes().zip(lower.bytes());
+    name.len() == lower.len()
+        && pairs.fold(0, |difference, (byte, lower)| difference | ((byte | 0x20) ^ lower)) == 0
+}
+
 impl Span {
     /// Where `part`, a slice of `raw`, is in it. Both are no longer than [`Fields::MAX_LEN`].
     pub(super) fn of(raw: &[u8], part: &[u8]) -> Self {
@@ -137,9 +147,31 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
+    use alloc::{string::String, vec::Vec};
 
     use super::*;
+    use crate::exchange::is_token;
+
+    #[test]
+    fn a_name_has_any_case_and_no_other_token_is_it() {
+        for name in ["connection", "Connection", "CONNECTION", "cOnNeCtIoN"] {
+            assert!(is_named(name, "connection"), "{name}");
+        }
+        for name in ["", "connectio", "connections", "connectiom"] {
+            assert!(!is_named(name, "connection"), "{name}");
+        }
+        let tokens = (0..=u8::MAX).filter(|&byte| is_token(byte)).map(char::from);
+        for (token, lower) in
+            tokens.flat_map(|token| ('a'..='z').chain(['-']).map(move |lower| (token, lower)))
+        {
+            let (token, lower) = (String::from(token), String::from(lower));
+            assert_eq!(
+                is_named(&token, &lower),
+                token.eq_ignore_ascii_case(&lower),
+                "{token} {lower}"
+            );
+        }
+    }
 
     #[test]
     fn a_list_has_members_without_white_space_and_none_that_are_empty() {

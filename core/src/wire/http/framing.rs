@@ -1,6 +1,9 @@
 //! Length of a body and persistence of the connection. The rules are those that both roles share.
 
-use super::{fault::Fault, fields::list};
+use super::{
+    fault::Fault,
+    fields::{is_named, list},
+};
 
 /// How the length of a body is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +36,9 @@ impl Framing {
     pub(super) fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Fault> {
         // Few fields have these lengths, so most are passed over without a comparison.
         match name.len() {
-            10 if name.eq_ignore_ascii_case("connection") => self.connection(value),
-            14 if name.eq_ignore_ascii_case("content-length") => self.content_length(value)?,
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.coding(value)?,
+            10 if is_named(name, "connection") => self.connection(value),
+            14 if is_named(name, "content-length") => self.content_length(value)?,
+            17 if is_named(name, "transfer-encoding") => self.coding(value)?,
             _ => {}
         }
         Ok(())

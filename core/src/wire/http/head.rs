@@ -8,7 +8,7 @@ use httparse::Status;
 use super::{
     diagnose::{diagnose, is_version},
     fault::Fault,
-    fields::{FEW_HEADERS, Fields, Span, list, most_headers},
+    fields::{FEW_HEADERS, Fields, Span, is_named, list, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
     start_line::RequestLine,
@@ -255,7 +255,7 @@ struct Wishes {
 impl Wishes {
     fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Fault> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
+            4 if is_named(name, "host") => {
                 if core::mem::replace(&mut self.has_host, true) {
                     return Err(Fault::RepeatedHost);
                 }
@@ -263,12 +263,12 @@ impl Wishes {
                     return Err(Fault::InvalidHost);
                 }
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            6 if is_named(name, "expect") => {
                 let to_continue = value.eq_ignore_ascii_case(b"100-continue");
                 self.to_continue |= to_continue;
                 self.something_else |= !to_continue;
             }
-            7 if name.eq_ignore_ascii_case("upgrade") => {
+            7 if is_named(name, "upgrade") => {
                 self.websocket |= list(value).any(|to| to.eq_ignore_ascii_case(b"websocket"));
             }
             _ => {}
