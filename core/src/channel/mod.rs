@@ -113,8 +113,8 @@ impl Channel {
             (CloseReason::ForcedClose, Some(reason)) => reason,
             (reason, _) => Box::new(reason),
         };
-        self.close_reason = Some(reason.clone());
-        self.tell(Event::Closed(*reason));
+        self.tell(Event::Closed((*reason).clone()));
+        self.close_reason = Some(reason);
     }
 
     /// Why the session is over, once it is.

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 use crate::{
-    codec::{Frame, PacketRef, PayloadEncoder, base64, encode_frame, message_frame},
+    codec::{Frame, PacketRef, PayloadEncoder, base64, encode_frame, message_frame, open_frame},
     encoded::Encoded,
     limits::Limits,
     packet::{Message, Revision},
@@ -183,6 +183,12 @@ impl Queue {
     pub(crate) fn pop_frame(&mut self, revision: Revision, base64: bool) -> Option<Frame> {
         if let Some(message) = self.pop_single(base64) {
             return Some(message_frame(revision, message));
+        }
+        if let Some(Queued::Open(_)) = self.packets.front()
+            && let Some(Queued::Open(handshake)) = self.packets.pop_front()
+        {
+            self.moved = true;
+            return Some(open_frame(handshake));
         }
         let (packet, last) = self.front()?;
         let frame = encode_frame(revision, packet, base64);

@@ -70,6 +70,12 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
     }
 }
 
+/// The WebSocket message for the packet that opens a session, without a copy.
+pub(crate) fn open_frame(handshake: Text) -> Frame {
+    let prefix = Some(PacketRef::Open("").type_digit());
+    Frame { binary: false, prefix, payload: handshake.into_bytes() }
+}
+
 /// The WebSocket message for `message`, as it is.
 #[inline]
 pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
