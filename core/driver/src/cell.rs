@@ -280,6 +280,16 @@ impl Shareable for SessionCell {
         work(entry.session_mut(), waiters, settled)
     }
 
+    /// In a burst, the first message has woken everything that there is to wake.
+    fn queue<T>(self: &Arc<Self>, work: impl FnOnce(&mut ServerSession, &mut Waiters) -> T) -> T {
+        let mut guard = self.lock();
+        let Guard { inner, settled, .. } = &mut guard;
+        let Inner { entry, waiters, .. } = &mut **inner;
+        let result = work(entry.session_mut(), waiters);
+        *settled = entry.is_expected() && !waiters.is_awaited();
+        result
+    }
+
     fn look<T>(&self, look: impl FnOnce(&ServerSession) -> T) -> T {
         look(lock(&self.inner).entry.session())
     }

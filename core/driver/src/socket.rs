@@ -374,7 +374,7 @@ impl Sender {
         let mut message = Some(message.into_encoded());
         let mut place = Place::of(&self.cell);
         poll_fn(|cx| {
-            each!(self.cell, cell => cell.with(|session, waiters, _| {
+            each!(self.cell, cell => cell.queue(|session, waiters| {
                 waiters.poll_send(session, cx, &mut place.ticket, &mut message)
             }))
         })
@@ -391,7 +391,7 @@ impl Sender {
     /// [`SendError::Full`] if there is none, or [`SendError::Closed`], and the message.
     pub fn try_send(&self, message: impl IntoEncoded) -> Result<(), TrySendError> {
         let message = message.into_encoded();
-        each!(self.cell, cell => cell.with(|session, waiters, _| waiters.try_send(session, message)))
+        each!(self.cell, cell => cell.queue(|session, waiters| waiters.try_send(session, message)))
     }
 
     /// Waits until [`try_send`](Self::try_send), having found no room, is worth another try.

@@ -51,6 +51,11 @@ pub(crate) trait Shareable {
         work: impl FnOnce(&mut Self::Session, &mut Waiters, &mut bool) -> T,
     ) -> T;
 
+    /// Queues a message with `work`, which changes nothing else.
+    fn queue<T>(self: &Arc<Self>, work: impl FnOnce(&mut Self::Session, &mut Waiters) -> T) -> T {
+        self.with(|session, waiters, _| work(session, waiters))
+    }
+
     /// Looks at the session.
     fn look<T>(&self, look: impl FnOnce(&Self::Session) -> T) -> T;
 

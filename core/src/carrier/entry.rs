@@ -147,6 +147,14 @@ impl<W: Clone> Entry<W> {
         }
     }
 
+    /// Returns whether the only connection has been woken, and will take what is queued.
+    ///
+    /// A further message in the queue is then nothing to [`settle`](Self::settle).
+    #[inline]
+    pub fn is_expected(&self) -> bool {
+        matches!(&*self.carriers, [carrier] if carrier.woken) && !self.session.has_actions()
+    }
+
     /// Hands the session's actions to connections and its events to the layer.
     ///
     /// Collects the connections to be woken in `wakes`, but not that of the carrier `by`.

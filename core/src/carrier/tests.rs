@@ -384,6 +384,33 @@ fn tasks_that_a_layer_wakes_are_left_to_whoever_has_the_lock() {
 }
 
 #[test]
+fn entry_expects_its_only_connection_from_when_it_was_woken_until_it_comes() {
+    let (mut server, mut socket, mut output) = websocket(ServerConfig::default());
+    let mut wakes = Vec::new();
+    let entry = server.entry.as_mut().unwrap();
+    assert!(!entry.is_expected());
+    entry.session_mut().send("a").unwrap();
+    assert!(!entry.is_expected(), "the connection does not know of it");
+    let _ = entry.settle(None, &mut wakes);
+    assert!(entry.is_expected() && wakes.len() == 1);
+    entry.session_mut().send("b").unwrap();
+    let _ = entry.settle(None, &mut wakes);
+    assert!(entry.is_expected() && wakes.len() == 1);
+    // A second connection, as in an upgrade, is not looked at.
+    entry.attach(99, Nobody);
+    assert!(!entry.is_expected());
+    entry.detach(99);
+    assert!(entry.is_expected());
+    // An action is for a connection that may not know of it.
+    let mut closing = server.entry.take().unwrap();
+    closing.session_mut().abort();
+    assert!(!closing.is_expected());
+    server.entry = Some(closing);
+    pass(&mut server, &mut socket, second(1), &mut [], true, &mut output);
+    assert!(!server.entry.as_ref().unwrap().is_expected());
+}
+
+#[test]
 fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
     let mut config = ServerConfig::default();
     config.limits.max_queued = 100 * WRITE_CHUNK;
