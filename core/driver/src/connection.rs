@@ -248,15 +248,12 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         let Self { shared, state, peer_addr, id, .. } = self;
         let now = shared.sessions.clock.now();
-        let mut host = ServerHost {
-            shared,
-            peer_addr: *peer_addr,
-            cx: &mut Context::from_waker(Waker::noop()),
-            entropy: &mut EntropyPool::new(),
-            slot: None,
-        };
-        // Nothing to do if the connection has come to its end by itself.
-        state.lose(now, WebSocketEnd::Closed, &mut host, &mut carrier::Scratch::new());
+        Scratch::with(|Scratch { connection: scratch, entropy, .. }| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            let mut host = ServerHost { shared, peer_addr: *peer_addr, cx, entropy, slot: None };
+            // Nothing to do if the connection has come to its end by itself.
+            state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
+        });
         let due = || Due::Connection(Waker::noop().clone());
         let timer = shared.sessions.timers.rearm(id, &mut state.alarm, None, due);
         debug_assert!(timer.is_none());
