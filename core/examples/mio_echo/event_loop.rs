@@ -45,7 +45,8 @@ impl EventLoop {
             events: Events::with_capacity(1024),
             listener: Listener::new(listener),
             sockets: Sockets::default(),
-            buffer: vec![0; 64 * 1024].into_boxed_slice(),
+            // A message of 64 KiB comes in one read with the heads around it.
+            buffer: vec![0; 65 * 1024].into_boxed_slice(),
             crowded: 0,
         })
     }
