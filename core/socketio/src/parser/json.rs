@@ -91,7 +91,7 @@ fn packet(text: Text, head: Head, attachments: Vec<Bytes>) -> Result<Packet, Pac
             PacketData::Event { ack: head.ack, args: Args::empty() }
         }
         (Kind::Event | Kind::BinaryEvent, Some(Shape::Array)) => {
-            let args = Args::from_payload(payload()?);
+            let args = Args::from_payload(payload()?).with_name();
             check_name(&args)?;
             PacketData::Event { ack: head.ack, args }
         }

@@ -102,7 +102,11 @@ impl Args {
     ///
     /// It is borrowed if it has no escapes. `None` if there is no name.
     pub fn name(&self) -> Option<Cow<'_, str>> {
-        if let Some(name) = self.0.as_json().and_then(scan::plain_name) {
+        let plain = match &self.0.0 {
+            Repr::Json { name: Some(_), .. } => self.name_range().map(|range| self.part(range)),
+            _ => self.0.as_json().and_then(scan::plain_name),
+        };
+        if let Some(name) = plain {
             return Some(Cow::Borrowed(name));
         }
         match self.iter().next()? {
@@ -167,11 +171,11 @@ impl Args {
     /// If an argument is missing or does not have the type. Add the event's name with [`DecodeError::with_event`].
     pub fn decode<'de, T: Deserialize<'de>>(&'de self, skip: usize) -> Result<T, DecodeError> {
         match &self.0.0 {
-            Repr::Json { message, start, attachments, only } => {
+            Repr::Json { message, start, attachments, only, name } => {
                 let json = &message[*start..];
                 let placeholders = Placeholders::find(json, attachments, *only)?;
                 let reader = Reader::new(json, &placeholders, attachments.as_slice());
-                T::deserialize(ArgumentsReader(JsonArguments::new(reader, skip)?))
+                T::deserialize(ArgumentsReader(JsonArguments::new(reader, *name, skip)?))
             }
             Repr::Value { value, .. } => {
                 let leaves = Leaves::new(value);
@@ -197,12 +201,13 @@ impl Args {
     ) -> Result<E, EventError> {
         let malformed = |error| EventError::Malformed { event: (), error };
         match &self.0.0 {
-            Repr::Json { message, start, attachments, only } => {
+            Repr::Json { message, start, attachments, only, name: first } => {
                 let json = &message[*start..];
                 let placeholders =
                     Placeholders::find(json, attachments, *only).map_err(malformed)?;
                 let reader = Reader::new(json, &placeholders, attachments.as_slice());
-                typed_event::read(name, JsonArguments::new(reader, 1).map_err(malformed)?)
+                let arguments = JsonArguments::new(reader, *first, 1).map_err(malformed)?;
+                typed_event::read(name, arguments)
             }
             Repr::Value { value, .. } => {
                 let leaves = Leaves::new(value);

@@ -8,6 +8,7 @@ use serde::{
 use super::{
     error::DecodeError,
     reader::{RAW_VALUE, Reader},
+    sharing::BEFORE_NAME,
     value::{Leaves, Value, ValueReader},
 };
 
@@ -30,11 +31,20 @@ pub(super) struct JsonArguments<'de, 'p> {
 }
 
 impl<'de, 'p> JsonArguments<'de, 'p> {
-    /// Behind the first `skip` elements of the array that `reader` is at.
-    pub(super) fn new(mut reader: Reader<'de, 'p>, skip: usize) -> Result<Self> {
-        reader.enter_array()?;
-        let mut arguments = Self { reader, is_first: true };
-        for _ in 0..skip {
+    /// Behind the first `skip` elements of the array that `reader` is at the start of.
+    ///
+    /// `name` is the length of the first, if it is known to be a plain string.
+    pub(super) fn new(mut reader: Reader<'de, 'p>, name: Option<u32>, skip: usize) -> Result<Self> {
+        let mut left = skip;
+        match name {
+            Some(len) if skip > 0 => {
+                reader.skip_to(BEFORE_NAME + len as usize + 1);
+                left -= 1;
+            }
+            _ => reader.enter_array()?,
+        }
+        let mut arguments = Self { reader, is_first: left == skip };
+        for _ in 0..left {
             match arguments.next_argument()? {
                 Some(reader) => reader.skip_value(),
                 None => break,

@@ -74,8 +74,15 @@ pub struct Payload(Repr);
 enum Repr {
     /// Valid JSON, from the byte `start` of `message` to its end. Placeholders in it stand for `attachments`.
     ///
-    /// `only` is where the only one stands, if there is one, and it was looked for.
-    Json { message: Text, start: usize, attachments: Attachments, only: Option<Only> },
+    /// `only` is where the only one stands, if there is one, and it was looked for. `name` is the length of an event's
+    /// name, if that was looked for, and is the first element, at once and without escapes.
+    Json {
+        message: Text,
+        start: usize,
+        attachments: Attachments,
+        only: Option<Only>,
+        name: Option<u32>,
+    },
     /// Of a parser that has values of its own. The `attachments` are its binary data, in the order of writing.
     Value { value: Arc<Value>, attachments: Attachments },
 }
@@ -113,7 +120,8 @@ impl Payload {
     /// If `start` is past the end or not at the start of a character.
     pub fn from_json(message: Text, start: usize, attachments: Vec<Bytes>) -> Self {
         assert!(message.is_char_boundary(start), "{start} is not a character boundary");
-        Self(Repr::Json { message, start, attachments: attachments.into(), only: None })
+        let attachments = attachments.into();
+        Self(Repr::Json { message, start, attachments, only: None, name: None })
     }
 
     /// Takes valid JSON as [`from_json`](Self::from_json) does. `None` if a placeholder stands for no attachment.
@@ -184,7 +192,7 @@ impl Payload {
     /// If the payload does not have the type.
     pub fn decode<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
         match &self.0 {
-            Repr::Json { message, start, attachments, only } => {
+            Repr::Json { message, start, attachments, only, .. } => {
                 let json = &message[*start..];
                 let placeholders = Placeholders::find(json, attachments, *only)?;
                 T::deserialize(&mut Reader::new(json, &placeholders, attachments.as_slice()))
@@ -202,7 +210,7 @@ impl Payload {
     /// If it is JSON that is nested too deeply, or has a number or a surrogate that values cannot have.
     pub fn to_value(&self) -> Result<Value, DecodeError> {
         match &self.0 {
-            Repr::Json { message, start, attachments, only } => {
+            Repr::Json { message, start, attachments, only, .. } => {
                 let json = &message[*start..];
                 let placeholders = Placeholders::find(json, attachments, *only)?;
                 Reader::new(json, &placeholders, attachments.as_slice()).value()

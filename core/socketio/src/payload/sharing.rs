@@ -6,13 +6,17 @@ use core::ops::Range;
 use enginewire::Text;
 use serde::Serialize;
 
-use super::{Args, Attachments, EncodeError, Payload, Repr, Value};
+use super::{Args, Attachments, EncodeError, Payload, Repr, Value, scan};
+
+/// Bytes of an array before a name that is its first element.
+pub(super) const BEFORE_NAME: usize = r#"[""#.len();
 
 static EMPTY_OBJECT: Payload = constant("{}");
 
 const fn constant(json: &'static str) -> Payload {
     let message = Text::from_static(json);
-    Payload(Repr::Json { message, start: 0, attachments: Attachments::None, only: None })
+    let attachments = Attachments::None;
+    Payload(Repr::Json { message, start: 0, attachments, only: None, name: None })
 }
 
 impl Payload {
@@ -55,9 +59,22 @@ impl Args {
         }
     }
 
+    /// Finds the name of an event once, if it is written as most are.
+    pub(crate) fn with_name(mut self) -> Self {
+        if let Repr::Json { message, start, name, .. } = &mut self.0.0 {
+            let found = scan::plain_name(&message[*start..]);
+            *name = found.and_then(|found| found.len().try_into().ok());
+        }
+        self
+    }
+
     /// Returns where in the message the name of an event stands, if it is there as it is.
     pub(crate) fn name_range(&self) -> Option<Range<usize>> {
-        let Repr::Json { message, .. } = &self.0.0 else { return None };
+        let Repr::Json { message, start, name, .. } = &self.0.0 else { return None };
+        if let Some(len) = name {
+            let start = start + BEFORE_NAME;
+            return Some(start..start + *len as usize);
+        }
         let Cow::Borrowed(name) = self.name()? else { return None };
         let start = (name.as_ptr() as usize).checked_sub(message.as_ptr() as usize)?;
         let range = start..start.checked_add(name.len())?;
@@ -82,6 +99,8 @@ impl EncodeError {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::{
         PacketData,
@@ -103,6 +122,19 @@ mod tests {
         let (_, args) = event(r#"2/a,["chat",1]"#);
         assert_eq!(args.name_range(), Some(6..10));
         assert_eq!(args.part(6..10), "chat");
+        let looked_for = Args(Payload::from_json(r#"2/a,["chat",1]"#.into(), 4, Vec::new()));
+        assert_eq!(looked_for.name_range(), Some(6..10));
+        assert_eq!(looked_for.name(), args.name());
+        assert_eq!(looked_for.decode::<u8>(1).unwrap(), args.decode::<u8>(1).unwrap());
+        for (message, second) in
+            [(r#"2[ "a" , 1 ]"#, 1), (r#"2["","b",2]"#, 2), (r#"2["a"  ,3]"#, 3)]
+        {
+            let (_, args) = event(message);
+            let last = args.len() - 1;
+            assert_eq!(args.decode::<u8>(last).unwrap(), second, "{message}");
+        }
+        let (_, args) = event(r#"2["only"]"#);
+        assert_eq!(args.decode::<Option<u8>>(1).unwrap(), None);
         let (_, args) = event(r#"2["ch\u0061t"]"#);
         assert_eq!(args.name_range(), None);
     }

@@ -80,6 +80,11 @@ impl<'de, 'p> Reader<'de, 'p> {
         self.origin = self.at;
     }
 
+    /// Moves to the byte `at`, behind a value that is known to end there.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// Moves behind the next value.
     pub(super) fn skip_value(&mut self) {
         let text = self.text.as_bytes();
