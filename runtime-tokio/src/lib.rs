@@ -98,8 +98,26 @@ use tokio::{
 };
 
 pub use enginewire;
+/// Socket.IO: servers and clients. The types are those of [`enginewire_driver::socketio`].
+///
+/// An [`Io`](socketio::Io) is a server. A client has a socket for each namespace:
+///
+/// ```no_run
+/// use enginewire_tokio::socketio::{self, ClientError};
+///
+/// async fn run() -> Result<(), ClientError> {
+///     let mut socket = socketio::connect("http://localhost:3000/chat").await?;
+///     socket.emit("join", "lobby").await.ok();
+///     while let Some(event) = socket.recv().await {
+///         println!("{}", event.name());
+///     }
+///     Ok(())
+/// }
+/// ```
 #[cfg(feature = "socketio")]
-pub use enginewire_driver::socketio;
+pub mod socketio {
+    enginewire_driver::socketio_exports!(crate::Tokio);
+}
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -98,6 +98,31 @@ macro_rules! exports {
     };
 }
 
+/// The names under which a crate for a runtime offers Socket.IO.
+#[cfg(feature = "socketio")]
+#[macro_export]
+macro_rules! socketio_exports {
+    ($runtime:ty) => {
+        #[doc(inline)]
+        pub use $crate::socketio::*;
+
+        /// Sets up a [`Client`] on this runtime. See [`enginewire_driver::socketio::ClientBuilder`].
+        pub type ClientBuilder = $crate::socketio::ClientBuilder<$runtime>;
+
+        /// Connects a socket to the server at `url`, with the defaults.
+        ///
+        /// The path of the URL is the namespace.         /// The first attempt counts. A connection that is lost later is tried again. Cancel safe: if the future is
+        /// dropped, the socket is disconnected.
+        ///
+        /// # Errors
+        ///
+        /// [`ClientError`].
+        pub async fn connect(url: &str) -> Result<ClientSocket, ClientError> {
+            ClientBuilder::new(url).connect().await
+        }
+    };
+}
+
 /// The README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,4 +1,4 @@
-//! A client as its task drives it: one session, or all those of a client of Socket.IO.
+//! Clients as their task drives them: one session, or all those of Socket.IO.
 
 use std::{
     io,

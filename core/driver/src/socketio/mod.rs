@@ -1,4 +1,6 @@
-//! Socket.IO: namespaces, rooms, acknowledgements and broadcast on top of sessions.
+//! Socket.IO on top of sessions: servers with namespaces, rooms and broadcast, and clients.
+//!
+//! # Servers
 //!
 //! An [`Io`] is the server. Its [`Namespace`]s are what clients connect to; a [`Socket`] is one client in one
 //! namespace. Sockets receive events in order, one after the other:
@@ -56,6 +58,36 @@
 //!         let sent = socket.broadcast().emit(SAID, &("Ann", &text)).await;
 //!         let _ = event.ack_for(SAY).send(&sent.map_or(0, |sent| sent.sockets)).await;
 //!     }
+//! }
+//! ```
+//!
+//! # Clients
+//!
+//! A [`Client`] is a connection to a server, which is made anew when it is lost. A [`ClientSocket`] is one namespace on
+//! it. What is emitted while there is no connection waits, bounded; what happens to the connection comes in one stream
+//! with the events:
+//!
+//! ```no_run
+//! use enginewire_driver::{Runtime, socketio::{ClientBuilder, ClientError, Update}};
+//!
+//! async fn run<R: Runtime>(builder: ClientBuilder<R>) -> Result<(), ClientError> {
+//!     let mut socket = builder.build()?.socket("/chat").auth(&("token", "secret")).open()?;
+//!     // It waits until the socket is connected.
+//!     socket.emit("join", "lobby").await.ok();
+//!     while let Some(update) = socket.next().await {
+//!         match update {
+//!             Update::Event(mut event) => {
+//!                 // Does nothing for an event that expects no acknowledgement.
+//!                 event.ack().send(&"seen").await.ok();
+//!             }
+//!             Update::Connected { recovered: false, .. } => println!("a new socket on the server"),
+//!             Update::Failed(error) => println!("{error}"),
+//!             _ => {}
+//!         }
+//!     }
+//!     // Disconnected by either side, refused, or given up.
+//!     println!("{:?}", socket.end_reason());
+//!     Ok(())
 //! }
 //! ```
 //!

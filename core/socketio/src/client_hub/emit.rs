@@ -94,7 +94,9 @@ impl ClientHub {
         sent.map(|()| ask).map_err(|error| error.reason)
     }
 
-    /// Queues an event of any kind that is sent until the server acknowledges it, up to `retries` times again.
+    /// Queues an event of any kind that is sent up to `retries` times again.
+    ///
+    /// It is, until the server acknowledges it.
     ///
     /// See [`Manager::emit_with_retries`](crate::Manager::emit_with_retries).
     /// [`ClientOutput::Acknowledged`](super::ClientOutput::Acknowledged) follows, once.

@@ -34,7 +34,9 @@ impl ClientHub {
         self.with_engine(now, on, |engine| engine.handle_lost(now, on.id));
     }
 
-    /// Handles a connection that did not take the last `left` bytes handed out, for loops that keep those.
+    /// Handles a connection that did not take the last `left` bytes handed out.
+    ///
+    /// It is for loops that keep those.
     ///
     /// See [`ClientHub::handle_blocked`](Engine::handle_blocked) of Engine.IO.
     pub fn handle_blocked(&mut self, now: Time, on: ConnectionId, left: usize) {

@@ -334,7 +334,9 @@ impl ClientHub {
         self.manager.namespace(socket)
     }
 
-    /// Returns the bytes of a socket that wait for a connection, or to be acknowledged with retries.
+    /// Returns the bytes of a socket that wait.
+    ///
+    /// They wait for a connection, or to be acknowledged with retries.
     pub fn queued(&self, socket: Slot) -> usize {
         self.manager.queued(socket)
     }
@@ -387,12 +389,16 @@ impl ClientHub {
         self.manager.is_closed()
     }
 
-    /// Returns why the last session has ended or could not be opened, unless a socket was connected since.
+    /// Returns why the last session has ended or could not be opened.
+    ///
+    /// `None` if a socket was connected since.
     pub const fn last_failure(&self) -> Option<&CloseReason> {
         self.manager.last_failure()
     }
 
-    /// Returns the manager and its session, for drivers that encode events before they lock a client.
+    /// Returns the manager and its session.
+    ///
+    /// They are for drivers that encode events before they lock a client.
     pub const fn parts(&mut self) -> (&mut Manager<ClientAskId>, &mut Option<Engine>) {
         (&mut self.manager, &mut self.engine)
     }

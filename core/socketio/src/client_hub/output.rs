@@ -58,7 +58,7 @@ pub enum ClientOutput {
     Update(Slot, Update),
     /// The server has acknowledged an event, or will not.
     Acknowledged(ClientAskId, Result<Args, AckError>),
-    /// There is room again for a socket that had none for an event, or its state has changed.
+    /// There is room again for a socket that had none, or its state has changed.
     Writable(Slot),
     /// A client that was closed has no session any more.
     Closed {

@@ -1,4 +1,4 @@
-//! A client and a server, each as one value, on a virtual clock and a network that can be cut.
+//! Client and server as values, on a virtual clock and a network that fails.
 
 use alloc::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! What the application asks for.
+//! Commands of the application.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -177,7 +177,7 @@ impl<T> Manager<T> {
         Ok(())
     }
 
-    /// Queues an event that is sent until the server acknowledges it: once, and up to `retries` times again.
+    /// Queues an event that is sent up to `retries` times again, until it is acknowledged.
     ///
     /// Such events leave one after the other, in the order of the calls: the next when the last is acknowledged, or
     /// given up. A lost connection does not end them, but each time that it is sent counts. `timeout` is for each time.

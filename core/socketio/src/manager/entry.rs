@@ -1,4 +1,4 @@
-//! One socket of a manager: its state, what waits to be sent, and what waits to be taken.
+//! One socket of a manager: its state, and what waits in either direction.
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;

@@ -22,7 +22,7 @@ pub enum ManagerEvent<T> {
     Auth(Slot),
     /// Updates wait in a slot that had none: [`take_update`](super::Manager::take_update).
     Readable(Slot),
-    /// There is room for events of a socket that had none, or its state has changed: try again.
+    /// There is room for a socket that had none, or its state has changed.
     Writable(Slot),
     /// The server has acknowledged an event, or will not.
     Acknowledged(Slot, T, Result<Args, AckError>),
@@ -33,7 +33,7 @@ pub enum ManagerEvent<T> {
     },
 }
 
-/// What happens to a socket: its events, and the changes of its connection, in one order.
+/// Event of a socket, or change of its connection. They come in one order.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Update {
@@ -41,9 +41,9 @@ pub enum Update {
     Connected {
         /// The id that the socket has on the server.
         id: SocketId,
-        /// Whether the server has kept the socket: its id, rooms and data, and the events that it missed.
+        /// Whether the server has kept the socket: its id, rooms, data and missed events.
         ///
-        /// These come before this update.
+        /// Those events come before this update.
         recovered: bool,
     },
     /// The server has sent an event.
@@ -57,9 +57,9 @@ pub enum Update {
     Disconnected {
         /// The reason.
         reason: DisconnectReason,
-        /// Messages of all namespaces that had been sent, and had not left when the connection was lost.
+        /// Messages of all namespaces that had not left when the connection was lost.
         ///
-        /// They are lost. Of those that had left, the last may not have arrived.
+        /// They had been sent, and are lost. Of those that had left, the last may not have arrived.
         unsent: usize,
     },
     /// The server refuses to connect the socket.

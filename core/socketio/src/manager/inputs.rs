@@ -1,4 +1,4 @@
-//! What comes from the session and from the clock.
+//! Inputs of the session and of the clock.
 
 use alloc::{string::String, vec::Vec};
 

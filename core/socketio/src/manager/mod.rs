@@ -235,7 +235,9 @@ impl<T> Manager<T> {
         self.is_closed
     }
 
-    /// Returns why the last session has ended or could not be opened, unless a socket was connected since.
+    /// Returns why the last session has ended or could not be opened.
+    ///
+    /// `None` if a socket was connected since.
     pub const fn last_failure(&self) -> Option<&CloseReason> {
         self.failure.as_ref()
     }
@@ -270,12 +272,14 @@ impl<T> Manager<T> {
         self.find_entry(slot).map(|entry| &*entry.namespace)
     }
 
-    /// Returns the bytes of a socket that wait for a connection, or to be acknowledged with retries.
+    /// Returns the bytes of a socket that wait.
+    ///
+    /// They wait for a connection, or to be acknowledged with retries.
     pub fn queued(&self, slot: Slot) -> usize {
         self.find_entry(slot).map_or(0, Entry::queued)
     }
 
-    /// Returns whether [`emit`](Self::emit) would take an event of a socket, be it on the connection or for the next.
+    /// Returns whether [`emit`](Self::emit) would take an event of a socket.
     pub fn has_room(&self, slot: Slot, session: &impl Session) -> bool {
         let Some(entry) = self.find_entry(slot) else { return false };
         if !entry.is_connected() {

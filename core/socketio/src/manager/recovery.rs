@@ -1,4 +1,4 @@
-//! Recovery, as a client takes part in it: the secret id that it was given, and the offset of its last event.
+//! Recovery on the client's side: its secret id, and the offset of its last event.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::iter;

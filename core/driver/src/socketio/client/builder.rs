@@ -75,7 +75,9 @@ impl<R: Runtime> ClientBuilder<R> {
         Ok(Client { handle: Arc::new(Handle { cell, namespace }) })
     }
 
-    /// Builds the client, and connects a socket of the namespace that the path of the URL names.
+    /// Builds the client, and connects a socket.
+    ///
+    /// Its namespace is the path of the URL.
     ///
     /// # Errors
     ///
@@ -84,7 +86,7 @@ impl<R: Runtime> ClientBuilder<R> {
         self.build()?.connect().await
     }
 
-    /// Sets options of Engine.IO: timeouts, limits, cookies, a connector, and all that has no method here.
+    /// Sets options of Engine.IO: timeouts, limits, cookies, a connector, and all others.
     #[must_use]
     pub fn engine(mut self, change: impl FnOnce(EngineBuilder<R>) -> EngineBuilder<R>) -> Self {
         self.engine = change(self.engine);
@@ -145,9 +147,9 @@ impl<R: Runtime> ClientBuilder<R> {
         self.change(move |config| config.manager.max_offline = bytes)
     }
 
-    /// Limit on the times in a row that a refused socket asks again with a fresh payload. Default 0.
+    /// Limit on the times in a row that a refused socket asks again. Default 0.
     ///
-    /// Of use with [`SocketBuilder::auth_with`](super::SocketBuilder::auth_with).
+    /// It does so with a fresh payload.     /// Of use with [`SocketBuilder::auth_with`](super::SocketBuilder::auth_with).
     #[must_use]
     pub fn refused_attempts(self, attempts: u32) -> Self {
         self.change(move |config| config.manager.refused_attempts = attempts)

@@ -1,4 +1,4 @@
-//! What a socket of a client receives.
+//! Events and updates of a client's socket.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{cell::Mode, emit::ClientEmit, socket::SocketShared};
 use crate::socketio::outgoing::with_encoder;
 
-/// What happens to a socket: its events, and the changes of its connection, in one order.
+/// Event of a socket, or change of its connection. They come in one order.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Update {
@@ -19,9 +19,9 @@ pub enum Update {
     Connected {
         /// The id that the socket has on the server.
         id: SocketId,
-        /// Whether the server has kept the socket: its id, rooms and data, and the events that it missed.
+        /// Whether the server has kept the socket: its id, rooms, data and missed events.
         ///
-        /// These come before this update.
+        /// Those events come before this update.
         recovered: bool,
     },
     /// The server has sent an event.
@@ -30,9 +30,9 @@ pub enum Update {
     Disconnected {
         /// The reason.
         reason: DisconnectReason,
-        /// Messages of all namespaces that had been sent, and had not left when the connection was lost.
+        /// Messages of all namespaces that had not left when the connection was lost.
         ///
-        /// They are lost. Of those that had left, the last may not have arrived.
+        /// They had been sent, and are lost. Of those that had left, the last may not have arrived.
         unsent: usize,
     },
     /// The server refuses to connect the socket.

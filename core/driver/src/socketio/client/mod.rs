@@ -129,7 +129,9 @@ impl SocketBuilder {
         self
     }
 
-    /// Sets a function that makes the payload each time that the socket is to be connected: with a fresh token, for example.
+    /// Sets a function that makes the payload for each request to connect.
+    ///
+    /// It is for tokens that expire.
     ///
     /// Its future is polled by the task of the connections. It may wait, and meanwhile other namespaces go on.
     pub fn auth_with<A, F>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self

@@ -34,7 +34,9 @@ use crate::{
     wakers::WakerKey,
 };
 
-/// One socket of a client, for the task that receives: a namespace, over all connections to the server.
+/// One socket of a client, for the task that receives.
+///
+/// It is a namespace, over all connections to the server.
 ///
 /// It has the methods of a [`ClientRef`]. Dropping it disconnects it.
 ///
@@ -152,7 +154,7 @@ impl ClientSocket {
         None
     }
 
-    /// Receives the next event or change of the connection, in the order in which they happened.
+    /// Receives the next event or change of the connection, in their order.
     ///
     /// `None` as of [`recv`](Self::recv). Changes that nobody looks at do not pile up: the oldest go. Cancel safe.
     pub async fn next(&mut self) -> Option<Update> {

@@ -1,4 +1,4 @@
-//! What follows a loss.
+//! Attempts that follow a loss.
 
 use super::*;
 
