@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enginewire_tokio::{
     ServerBuilder, TransportKind,
-    socketio::{AckError, DisconnectReason, Io, RecoveryConfig, Socket},
+    socketio::{AckError, DisconnectReason, EmitError, Io, RecoveryConfig, Socket},
     testing::{TestLink, TestSocket},
 };
 use tokio::time::{Instant, timeout};
@@ -119,6 +119,24 @@ async fn question_to_a_frozen_client_ends_at_its_deadline() {
     let error = socket.emit_with_ack::<u8, _>("age?", &()).await.unwrap_err();
     assert!(matches!(error, AckError::Timeout), "{error}");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn broadcast_tells_why_each_client_was_not_asked() {
+    let io = Io::builder().max_pending_acks(1).build();
+    let (link, chat) = (TestLink::new(&io), io.namespace("/"));
+    tokio::spawn(async move { chat.serve(talk).await });
+    let (busy, gone) = (on_websocket(&link).await, on_websocket(&link).await);
+    // Kept: dropped, it would owe nothing.
+    let _owed = io.to(busy.id()).emit_with_ack::<u8, _>("age?", &());
+    // Its task, which takes it out of the namespace, has not run yet.
+    io.namespace("/").socket(gone.id()).unwrap().disconnect();
+    let failed = io.emit_with_ack::<u8, _>("age?", &()).all().await.unwrap().failed;
+    let [(of_busy, owes), (of_gone, left)] = &failed[..] else { panic!("{failed:?}") };
+    assert_eq!((of_busy, of_gone), (busy.id(), gone.id()));
+    assert!(matches!(owes, AckError::Emit(EmitError::TooManyAcks { max: 1 })), "{owes}");
+    assert!(matches!(left, AckError::Disconnected(DisconnectReason::ServerLeft)), "{left}");
+    assert!(io.namespace("/").socket(busy.id()).is_some(), "it is not slow on the wire");
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,7 @@ impl From<enginewire_socketio::AckError> for AckError {
         match error {
             enginewire_socketio::AckError::Disconnected(reason) => Self::Disconnected(reason),
             enginewire_socketio::AckError::NotSent => Self::NotSent,
+            enginewire_socketio::AckError::Emit(error) => Self::Emit(error),
             _ => Self::Timeout,
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use enginewire::{Encoded, Time};
 use enginewire_socketio::{
-    AckId, Args, DisconnectReason, EncodeError, TryEmitError,
+    AckError, AckId, Args, DisconnectReason, EncodeError, TryEmitError,
     adapter::{Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
 };
 
@@ -345,14 +345,7 @@ impl NamespaceShared {
         let mut delivered = work.delivered;
         for (_, member) in chunk.iter().filter(|(key, _)| Some(*key) != skipped) {
             // One that panics, such as a waker, must not keep the turn.
-            let result = caught(|| {
-                let result = member.deliver(work);
-                if disconnects && matches!(result, Err(EmitError::Full { .. })) {
-                    member.abort(DisconnectReason::Overflow);
-                }
-                result
-            });
-            match result {
+            match caught(|| member.deliver(work, disconnects)) {
                 Some(Ok(())) => delivered.sockets += 1,
                 Some(Err(EmitError::Full { .. })) if disconnects => delivered.disconnected += 1,
                 Some(Err(EmitError::Disconnected)) => {}
@@ -377,7 +370,28 @@ impl Work {
 }
 
 impl SocketShared {
-    fn deliver(&self, work: &Work) -> Result<(), EmitError> {
+    /// Delivers a broadcast. `disconnects` says that a client without room is disconnected.
+    fn deliver(&self, work: &Work, disconnects: bool) -> Result<(), EmitError> {
+        if let Some((_, _, group)) = &work.how.ack {
+            group.group().expect();
+        }
+        let sent = self.send(work);
+        let Err(error) = &sent else { return sent };
+        if disconnects && matches!(error, EmitError::Full { .. }) {
+            self.abort(DisconnectReason::Overflow);
+        }
+        if let Some((_, _, group)) = &work.how.ack {
+            let reason = self.reason.get().copied();
+            let error =
+                reason.map_or_else(|| AckError::Emit(error.clone()), AckError::Disconnected);
+            if let Some(waker) = group.group().complete(self.id.clone(), Err(error)) {
+                waker.wake();
+            }
+        }
+        sent
+    }
+
+    fn send(&self, work: &Work) -> Result<(), EmitError> {
         let message = work.message.clone();
         let Some((id, timeout, group)) = &work.how.ack else {
             return match work.how {
@@ -386,27 +400,15 @@ impl SocketShared {
                 _ => self.emit_message(message),
             };
         };
-        let (group, volatile) = (group.group(), work.how.volatile);
-        group.expect();
+        let volatile = work.how.volatile;
         let deadline = self.cell.now() + *timeout;
-        let answer = Answer::Many(Arc::clone(group), self.id.clone());
-        let sent = self.try_send(|layer, cx| {
+        let answer = Answer::Many(Arc::clone(group.group()), self.id.clone());
+        self.try_send(|layer, cx| {
             if volatile && !cx.session.is_idle() {
                 return Err(TryEmitError { message, reason: EmitError::NotIdle });
             }
             layer.connection.emit_with_ack(self.slot, message, *id, deadline, answer, cx.session)
-        });
-        if let Err(error) = &sent {
-            let reason = match error {
-                EmitError::Disconnected => DisconnectReason::TransportClose,
-                _ => DisconnectReason::Overflow,
-            };
-            let failed = Err(enginewire_socketio::AckError::Disconnected(reason));
-            if let Some(waker) = group.complete(self.id.clone(), failed) {
-                waker.wake();
-            }
-        }
-        sent
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reason why an event is not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AckError {
     /// The deadline has passed.
@@ -24,6 +24,9 @@ pub enum AckError {
     /// The event was dropped before it was sent. Only clients drop events.
     #[error("the event was not sent")]
     NotSent,
+    /// The event was not sent to this socket, which stays connected.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
 }
 
 /// Response to a client that is refused: a message, and data if there is any.

@@ -243,9 +243,7 @@ impl Hub {
     }
 
     fn deliver_to(&mut self, key: SocketKey, message: Encoded, how: How) -> Result<(), EmitError> {
-        // It was disconnected because of one before it.
-        let socket = self.sockets.get(key).filter(|socket| socket.member.is_some());
-        let Some(socket) = socket else { return Err(EmitError::Disconnected) };
+        let Some(socket) = self.sockets.get(key) else { return Err(EmitError::Disconnected) };
         let (session, slot) = (socket.session, socket.slot);
         let result = self.engine.with_layer(self.now, session, |client: &mut Client, cx| {
             let connection = &mut client.connection;
@@ -260,27 +258,30 @@ impl Hub {
             sent.map_err(|error| error.reason)
         });
         let result = result.unwrap_or(Err(EmitError::Disconnected));
-        if let How::Acknowledged(_, _, group) = how {
-            match &result {
-                Ok(()) => self.groups.expect(group),
-                Err(error) => {
-                    let reason = match error {
-                        EmitError::Disconnected => DisconnectReason::TransportClose,
-                        _ => DisconnectReason::Overflow,
-                    };
-                    if let Some(id) = self.id(key).cloned() {
-                        let result = Err(AckError::Disconnected(reason));
-                        self.outputs.push_back(Output::GroupAcknowledged(group, id, result));
-                    }
-                }
-            }
-        }
         if matches!(result, Err(EmitError::Full { .. })) && self.disconnects(how) {
             self.with_client(session, |client, cx| {
                 client.connection.abort(DisconnectReason::Overflow, cx.session);
             });
         }
+        if let How::Acknowledged(_, _, group) = how {
+            match &result {
+                Ok(()) => self.groups.expect(group),
+                Err(error) => self.group_missed(group, key, error.clone()),
+            }
+        }
         result
+    }
+
+    /// Tells why a socket, which was not sent the event of a group, will not acknowledge it.
+    fn group_missed(&mut self, group: GroupId, key: SocketKey, error: EmitError) {
+        // It may have been disconnected since the last poll.
+        if let Some(session) = self.sockets.get(key).map(|socket| socket.session) {
+            self.drain(session);
+        }
+        let Some(socket) = self.sockets.get(key) else { return };
+        let Some(id) = socket.id.clone() else { return };
+        let error = socket.reason.map_or(AckError::Emit(error), AckError::Disconnected);
+        self.outputs.push_back(Output::GroupAcknowledged(group, id, Err(error)));
     }
 
     pub(super) fn group_acknowledged(

@@ -226,6 +226,7 @@ impl Hub {
     pub(super) fn end(&mut self, key: SocketKey, reason: DisconnectReason) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let (member, pid) = (socket.member.take(), socket.pid);
+        socket.reason = Some(reason);
         let mut rooms = Vec::new();
         if let Some(member) = member {
             if let Some(namespace) = self.namespaces.get_mut(member.namespace) {

@@ -106,7 +106,7 @@ pub enum Output {
     Acknowledged(AskId, Result<Args, AckError>),
     /// One recipient has acknowledged a broadcast, or will not.
     ///
-    /// A recipient without room counts as disconnected by [`DisconnectReason::Overflow`].
+    /// One that could not be sent the event has [`AckError::Emit`], or the reason why it is disconnected.
     GroupAcknowledged(GroupId, SocketId, Result<Args, AckError>),
     /// All recipients have acknowledged a broadcast, or will not. The id is of no more use.
     GroupCompleted(GroupId),

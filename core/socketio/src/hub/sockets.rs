@@ -6,7 +6,10 @@ use enginewire::{Text, hub::SessionId, wire::http::RequestHead};
 use slab::Slab;
 
 use super::SocketKey;
-use crate::{ConnectRequest, PrivateId, Slot, SocketId, adapter::MemberKey, payload::Payload};
+use crate::{
+    ConnectRequest, DisconnectReason, PrivateId, Slot, SocketId, adapter::MemberKey,
+    payload::Payload,
+};
 
 /// Sockets by key, those that ask to connect among them.
 #[derive(Default)]
@@ -28,6 +31,8 @@ pub(super) struct Socket {
     /// There if the client may come back.
     pub(super) pid: Option<PrivateId>,
     pub(super) member: Option<Membership>,
+    /// Why it is disconnected, once the application is to be told.
+    pub(super) reason: Option<DisconnectReason>,
     /// It stands in the queue of sockets with events.
     pub(super) is_queued: bool,
     /// The application takes no events.
@@ -63,6 +68,7 @@ impl Socket {
             id: None,
             pid: None,
             member: None,
+            reason: None,
             is_queued: false,
             is_paused: false,
         }

@@ -124,7 +124,41 @@ fn client_owes_a_limited_number_of_acknowledgements() {
     assert_eq!(error, EmitError::TooManyAcks { max: 1 });
     world.hub.broadcast_with_ack(world.now, "/", &Target::all(), "q", &(), SECOND).unwrap();
     world.drain();
-    assert_eq!(world.seen(), ["group 1 #1 overflow", "group 1 completed"]);
+    assert_eq!(
+        world.seen(),
+        ["group 1 #1 the client has not acknowledged 1 events", "group 1 completed"]
+    );
     assert!(world.hub.is_connected(peer.key), "it is slow in its application, not on the wire");
     world.end();
+}
+
+#[test]
+fn broadcast_tells_the_reason_of_a_socket_that_has_just_left() {
+    let endings = [
+        ("client namespace disconnect", Some(frame(0x81, b"41"))),
+        ("transport close", Some(frame(0x88, b""))),
+        ("transport error", None),
+    ];
+    for (reason, end) in endings {
+        let mut world = World::new();
+        let (peer, other) = (world.connect("/"), world.connect("/"));
+        // The application polls nothing in between, and has not heard of it.
+        match end {
+            Some(mut bytes) => world.hub.handle_bytes(world.now, peer.on, &mut bytes),
+            None => world.hub.handle_lost(world.now, peer.on),
+        }
+        world.hub.broadcast_with_ack(world.now, "/", &Target::all(), "q", &(), SECOND).unwrap();
+        world.says(other.on, "30[]");
+        let expected = [
+            format!("#1 left []: {reason}"),
+            format!("group 1 gone {reason}"),
+            "group 1 #2 []".into(),
+            "group 1 completed".into(),
+        ];
+        assert_eq!(world.seen(), expected);
+        if reason == "transport error" {
+            world.wires.0.remove(&peer.on);
+        }
+        world.end();
+    }
 }
