@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use enginewire_tokio::{
     ServerBuilder, TransportKind,
-    socketio::{AckError, DisconnectReason, EmitError, Io, RecoveryConfig, Socket},
+    socketio::{AckError, Asking, DisconnectReason, EmitError, Io, Named, RecoveryConfig, Socket},
     testing::{TestLink, TestSocket},
 };
 use tokio::time::{Instant, timeout};
@@ -119,6 +119,34 @@ async fn question_to_a_frozen_client_ends_at_its_deadline() {
     let error = socket.emit_with_ack::<u8, _>("age?", &()).await.unwrap_err();
     assert!(matches!(error, AckError::Timeout), "{error}");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
+}
+
+const SAY: Named<String> = Named::new("say");
+const LENGTH: Asking<String, usize> = Asking::new("length");
+
+#[tokio::test(start_paused = true)]
+async fn names_type_what_a_client_of_a_test_sends_and_acknowledges() {
+    let io = Io::new();
+    let (link, chat) = (TestLink::new(&io), io.namespace("/"));
+    let serving = chat.clone();
+    let session = |mut socket: Socket| async move {
+        while let Some(mut event) = socket.recv().await {
+            if let Some(text) = event.data_of(LENGTH) {
+                let _ = event.ack_for(LENGTH).send(&text.unwrap().len()).await;
+            } else if let Some(text) = event.data_of(SAY) {
+                let _ = socket.emit(SAY, &text.unwrap()).await;
+            }
+        }
+    };
+    tokio::spawn(async move { serving.serve(session).await });
+    let mut anna = on_websocket(&link).await;
+    anna.emit(SAY, "hello").await.unwrap();
+    assert_eq!(anna.recv().await.unwrap().data_of(SAY).unwrap().unwrap(), "hello");
+    assert_eq!(anna.emit_with_ack(LENGTH, "hello").await.unwrap(), 5);
+
+    let asked = tokio::spawn(chat.socket(anna.id()).unwrap().emit_with_ack(LENGTH, "hi"));
+    anna.recv().await.unwrap().acknowledge_for(LENGTH, &2).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use std::{
 
 use enginewire::{CloseReason, SendError, Text, TransportKind};
 use enginewire_socketio::{
-    AckId, Args, Event,
+    AckId, Args, AskName, Asking, EncodeAs, Event, Name,
     testing::{Client, Update},
 };
 use futures_core::Stream;
@@ -239,7 +239,7 @@ impl TestSocket {
     /// The payload cannot be encoded, the name is reserved, or the socket is disconnected.
     pub async fn emit<P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
         let message = lock(&self.session().state).client.emit(&self.namespace, name, payload)?;
@@ -255,7 +255,7 @@ impl TestSocket {
     /// The event was not sent, the socket was disconnected, or the acknowledgement has another shape.
     pub async fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         &self,
-        name: &str,
+        name: impl AskName<P, A>,
         payload: &P,
     ) -> Result<A, AckError> {
         let Handle { session, slot } = &self.handle;
@@ -322,7 +322,7 @@ impl TestEvent {
     ///
     /// # Errors
     ///
-    /// There is no such variant, or the arguments are of another shape.
+    /// There is no such variant, or the arguments are of another shape. The error names the event.
     pub fn parse<'de, E: Deserialize<'de>>(&'de self) -> Result<E, EventError> {
         self.event.parse()
     }
@@ -336,6 +336,19 @@ impl TestEvent {
         let Some(id) = self.event.ack() else { return Ok(()) };
         let message = lock(&self.session.state).client.acknowledge(&self.namespace, id, payload)?;
         self.session.send(message).await
+    }
+
+    /// Acknowledges the event as its name says. See [`acknowledge`](Self::acknowledge).
+    ///
+    /// # Errors
+    ///
+    /// As [`acknowledge`](Self::acknowledge).
+    pub async fn acknowledge_for<P: ?Sized, A, T: EncodeAs<A> + Serialize + ?Sized>(
+        &self,
+        _name: Asking<P, A>,
+        payload: &T,
+    ) -> Result<(), EmitError> {
+        self.acknowledge(payload).await
     }
 }
 

@@ -10,7 +10,7 @@ use enginewire::{Encoded, Message, Text};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AckId, Args, ConnectError, EmitError, EncodeError, Event, Packet, PacketData, Payload,
+    AckId, Args, ConnectError, EmitError, EncodeError, Event, Name, Packet, PacketData, Payload,
     SocketId, Value,
     parser::{Decoder, Encoder, NamedEvent, PacketError, Parser, ParserLimits},
 };
@@ -105,10 +105,10 @@ impl Client {
     pub fn emit<P: Serialize + ?Sized>(
         &mut self,
         namespace: &str,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<Encoded, EmitError> {
-        self.event(namespace, None, name, payload)
+        self.event(namespace, None, name.name(), payload)
     }
 
     /// Makes an event that is to be acknowledged, and returns its number.
@@ -119,11 +119,11 @@ impl Client {
     pub fn emit_with_ack<P: Serialize + ?Sized>(
         &mut self,
         namespace: &str,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(AckId, Encoded), EmitError> {
         let ack = AckId(self.connected(namespace)?.next_ack);
-        let message = self.event(namespace, Some(ack), name, payload)?;
+        let message = self.event(namespace, Some(ack), name.name(), payload)?;
         let namespace = self.connected(namespace)?;
         namespace.next_ack += 1;
         namespace.pending.insert(ack);

@@ -14,7 +14,7 @@ use super::{
     wires::{Wires, counting},
 };
 use crate::{
-    AckId, EmitError,
+    AckId, EmitError, Name,
     hub::{Hub, HubConfig, Output},
     parser::Parser,
 };
@@ -209,7 +209,7 @@ impl Pair {
         &mut self,
         client: ClientId,
         namespace: &str,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<(), EmitError> {
         self.run(client, |client| Ok((client.emit(namespace, name, payload)?, ())))
@@ -224,7 +224,7 @@ impl Pair {
         &mut self,
         client: ClientId,
         namespace: &str,
-        name: &str,
+        name: impl Name<P>,
         payload: &P,
     ) -> Result<AckId, EmitError> {
         self.run(client, |client| {

@@ -12,7 +12,7 @@ use enginewire::{CloseReason, Message, TransportKind};
 
 use super::*;
 use crate::{
-    AckError, AckId, Attachment, ConnectError, DisconnectReason, EmitError,
+    AckError, AckId, Asking, Attachment, ConnectError, DisconnectReason, EmitError,
     adapter::Target,
     hub::{HubConfig, Output, SocketKey},
     parser::Parser,
@@ -301,6 +301,20 @@ fn silent_question_ends_at_its_deadline_and_a_late_answer_does_nothing() {
     assert!(matches!(pair.poll(), Some(Output::Acknowledged(_, Err(AckError::Timeout)))));
     pair.acknowledge(client, "/", ack, &()).unwrap();
     assert!(pair.poll().is_none());
+}
+
+#[test]
+fn names_type_what_clients_send() {
+    const AGE: Asking<String, u8> = Asking::new("age");
+    let mut pair = Pair::new(HubConfig::default());
+    let (client, key) = connected(&mut pair, "/");
+    pair.emit(client, "/", AGE, "Ann").unwrap();
+    let asked = pair.emit_with_ack(client, "/", AGE, "Bob").unwrap();
+    for (name, is_asked) in [("Ann", false), ("Bob", true)] {
+        let Some(Output::Event(from, event)) = pair.poll() else { panic!("no event of {name}") };
+        assert_eq!((from, &*event.data_of(AGE).unwrap().unwrap()), (key, name));
+        assert_eq!(event.ack(), is_asked.then_some(asked));
+    }
 }
 
 #[test]
