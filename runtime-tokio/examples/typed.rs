@@ -18,7 +18,7 @@ use std::{
 
 use enginewire_tokio::{
     ServerBuilder,
-    socketio::{EventError, Io, Socket},
+    socketio::{Io, Socket},
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,8 +96,7 @@ async fn talk(mut socket: Socket, board: Board) {
         // `recv_as` does both steps at once, for events that are not acknowledged.
         let answer = match event.parse() {
             Ok(event) => handle(&socket, &board, event).await,
-            Err(EventError::Unknown(())) => Answer::Error(format!("no event {:?}", event.name())),
-            // Of another shape. The error names the event, the argument and the place.
+            // Unknown, or of another shape. The error names the event, the argument and the place.
             Err(error) => Answer::Error(error.to_string()),
         };
         let _ = ack.send(&answer).await;

@@ -82,7 +82,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// There is no such variant, or the arguments are of another shape.
+    /// There is no such variant, or the arguments are of another shape. The error names the event.
     pub fn parse<'de, E: Deserialize<'de>>(&'de self) -> Result<E, EventError> {
         self.args.decode_event(self.name())
     }

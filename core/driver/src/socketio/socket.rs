@@ -307,13 +307,8 @@ pub struct UnknownEvent<E = Event> {
 
 impl<E: Deref<Target = enginewire_socketio::Event>> fmt::Display for UnknownEvent<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.error {
-            EventError::Unknown(()) => {
-                write!(f, "unknown event `{}`", self.event.name().escape_debug())
-            }
-            // It names the event.
-            error => error.fmt(f),
-        }
+        // It names the event.
+        self.error.fmt(f)
     }
 }
 

@@ -194,12 +194,13 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// [`EventError::Unknown`] if no variant has the name, [`EventError::Malformed`] if its arguments do not fit.
+    /// [`EventError::Unknown`] if no variant has the name, [`EventError::Malformed`] if its arguments do not fit. Both
+    /// name the event.
     pub fn decode_event<'de, E: Deserialize<'de>>(
         &'de self,
         name: &'de str,
     ) -> Result<E, EventError> {
-        let malformed = |error| EventError::Malformed { event: (), error };
+        let malformed = |error| EventError::of(name, error);
         match &self.0.0 {
             Repr::Json { message, start, attachments, only, name: first } => {
                 let json = &message[*start..];

@@ -25,22 +25,20 @@ pub struct EncodeError(Box<Place>);
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecodeError(Box<Place>);
 
-/// Error of an event that is none of a typed enum.
-///
-/// `T` is what the caller keeps of the event, to acknowledge it all the same.
+/// Error of an event that is none of a typed enum. It names the event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError<T = ()> {
+#[non_exhaustive]
+pub enum EventError {
     /// The enum has no variant with the event's name.
-    #[error("unknown event")]
-    Unknown(T),
-    /// The arguments do not have the types of the variant.
-    #[error("{error}")]
-    Malformed {
-        /// The event.
-        event: T,
-        /// The reason.
-        error: DecodeError,
+    #[error("unknown event `{}`", .name.escape_debug())]
+    #[non_exhaustive]
+    Unknown {
+        /// The name. A long one is cut off.
+        name: String,
     },
+    /// The arguments do not have the types of the variant.
+    #[error(transparent)]
+    Malformed(DecodeError),
 }
 
 /// Place and cause, which both errors know.
@@ -134,19 +132,17 @@ impl DecodeError {
         self
     }
 
-    pub(super) fn is_of_event_name(&self) -> bool {
+    fn is_of_event_name(&self) -> bool {
         self.0.unknown_event
     }
 }
 
-impl<T> EventError<T> {
-    /// Replaces the event that the error carries.
-    pub fn map_event<U>(self, event: impl FnOnce(T) -> U) -> EventError<U> {
-        match self {
-            Self::Unknown(old) => EventError::Unknown(event(old)),
-            Self::Malformed { event: old, error } => {
-                EventError::Malformed { event: event(old), error }
-            }
+impl EventError {
+    /// Makes the error of an event with this name. `error` is that of reading it.
+    pub(super) fn of(name: &str, error: DecodeError) -> Self {
+        match error.is_of_event_name() {
+            true => Self::Unknown { name: cut(name, MAX_NAME).into_owned() },
+            false => Self::Malformed(error.with_event(name)),
         }
     }
 }

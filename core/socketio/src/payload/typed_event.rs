@@ -18,12 +18,7 @@ pub(super) fn read<'de, E: Deserialize<'de>, A: Arguments<'de>>(
     name: &'de str,
     arguments: A,
 ) -> Result<E, EventError> {
-    E::deserialize(EventReader { name, arguments }).map_err(|error| {
-        if error.is_of_event_name() {
-            return EventError::Unknown(());
-        }
-        EventError::Malformed { event: (), error: error.with_event(name) }
-    })
+    E::deserialize(EventReader { name, arguments }).map_err(|error| EventError::of(name, error))
 }
 
 /// Writes the name of the enum's variant and its fields, and returns the name.

@@ -2,6 +2,7 @@
 
 use alloc::{
     borrow::ToOwned,
+    format,
     string::{String, ToString},
     vec,
     vec::Vec,
@@ -56,8 +57,8 @@ fn read<E: for<'de> Deserialize<'de>>(json: &str) -> Result<E, EventError> {
 
 fn error<E: for<'de> Deserialize<'de>>(json: &str) -> DecodeError {
     match read::<E>(json) {
-        Err(EventError::Malformed { error, .. }) => error,
-        Err(EventError::Unknown(())) => panic!("unknown"),
+        Err(EventError::Malformed(error)) => error,
+        Err(EventError::Unknown { name }) => panic!("unknown: {name}"),
         Ok(_) => panic!("it is well-formed"),
     }
 }
@@ -123,8 +124,10 @@ fn arguments_follow_the_rules_of_other_events() {
 
 #[test]
 fn unknown_event_is_told_apart_from_a_malformed_one() {
-    assert_eq!(read::<FromClient>(r#"["typing"]"#), Err(EventError::Unknown(())));
-    assert_eq!(read::<FromClient>(r#"[1]"#), Err(EventError::Unknown(())));
+    for (json, name) in [(r#"["typing"]"#, "typing"), ("[1]", "1")] {
+        let error = read::<FromClient>(json).unwrap_err();
+        assert_eq!(error, EventError::Unknown { name: name.into() });
+    }
 
     #[derive(Debug, PartialEq, Deserialize)]
     enum Outer {
@@ -202,10 +205,11 @@ fn error_in_a_field_names_the_event() {
 }
 
 #[test]
-fn event_can_be_kept_with_the_error() {
-    let error = read::<FromClient>(r#"["x"]"#).unwrap_err().map_event(|()| 7);
-    assert_eq!(error, EventError::Unknown(7));
-    assert_eq!(error.to_string(), "unknown event");
-    let error = read::<FromClient>(r#"["Pair"]"#).unwrap_err().map_event(|()| 7);
-    assert_eq!(error.to_string(), "event `Pair`, argument 0: missing argument");
+fn error_of_a_typed_event_names_the_event() {
+    let error = |json| read::<FromClient>(json).unwrap_err().to_string();
+    assert_eq!(error(r#"["x"]"#), "unknown event `x`");
+    assert_eq!(error(r#"["a\u0000b"]"#), r"unknown event `a\0b`");
+    assert_eq!(error(r#"["Pair"]"#), "event `Pair`, argument 0: missing argument");
+    let long = error(&format!(r#"["{}"]"#, "x".repeat(1000)));
+    assert!(long.starts_with("unknown event `xxx") && long.len() < 100, "{long}");
 }
