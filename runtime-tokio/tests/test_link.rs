@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use enginewire_tokio::{
     ServerBuilder, TransportKind,
-    socketio::{AckError, Asking, DisconnectReason, EmitError, Io, Named, RecoveryConfig, Socket},
+    socketio::{
+        AckError, Asking, Attachment, DisconnectReason, EmitError, Io, Named, RecoveryConfig,
+        Socket,
+    },
     testing::{TestLink, TestSocket},
 };
 use tokio::time::{Instant, timeout};
@@ -147,6 +151,32 @@ async fn names_type_what_a_client_of_a_test_sends_and_acknowledges() {
     let asked = tokio::spawn(chat.socket(anna.id()).unwrap().emit_with_ack(LENGTH, "hi"));
     anna.recv().await.unwrap().acknowledge_for(LENGTH, &2).await.unwrap();
     assert_eq!(asked.await.unwrap().unwrap(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledgement_carries_binary_data_without_a_copy() {
+    const PICTURE: Asking<(), (String, Attachment)> = Asking::new("picture");
+    let io = Io::new();
+    let (link, chat) = (TestLink::new(&io), io.namespace("/"));
+    let session = |mut socket: Socket| async move {
+        while let Some(mut event) = socket.recv().await {
+            let (png, payload) = (Bytes::from_static(b"png"), ("cat.png", Attachment::new(0)));
+            let _ = match event.name() {
+                "picture" => event.ack_for(PICTURE).attach(png).send(&payload).await,
+                "missing" => event.ack().send(&payload).await,
+                _ => event.ack().attach(png).try_send(&payload),
+            };
+        }
+    };
+    tokio::spawn(async move { chat.serve(session).await });
+    let anna = on_websocket(&link).await;
+    for name in ["any", "picture"] {
+        let picture = anna.emit_with_ack::<(String, Bytes), _>(name, &()).await.unwrap();
+        assert_eq!(picture, ("cat.png".into(), Bytes::from_static(b"png")));
+    }
+    // There is no attachment of this number: nothing is sent.
+    let missing = timeout(PING_TIMEOUT, anna.emit_with_ack::<(), _>("missing", &())).await;
+    assert!(missing.is_err(), "{missing:?}");
 }
 
 #[tokio::test(start_paused = true)]

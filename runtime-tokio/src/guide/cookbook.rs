@@ -437,6 +437,8 @@
 //! # }
 //! ```
 //!
+//! An acknowledgement takes them, too: `ack.attach(data).send(&Attachment::new(0))`, see [`Ack::attach`].
+//!
 //! An event has at most 10 attachments, see [`IoBuilder::max_attachments`]. A message has at most 1 000 000 bytes, see
 //! [`max_payload`](crate::ServerBuilder::max_payload).
 //!
@@ -864,6 +866,7 @@
 //! There is no Socket.IO client: a program in Rust cannot connect to these servers except over Engine.IO. There are no
 //! clusters: a broadcast reaches the clients of its own process, and there is no emitting from server to server.
 //!
+//! [`Ack::attach`]: crate::socketio::Ack::attach
 //! [`Event::parse`]: crate::socketio::Event::parse
 //! [`Io`]: crate::socketio::Io
 //! [`IoBuilder::ack_timeout`]: crate::socketio::IoBuilder::ack_timeout

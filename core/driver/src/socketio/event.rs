@@ -1,7 +1,8 @@
 //! Events of a client, and their acknowledgement.
 
-use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
+use std::{fmt, marker::PhantomData, mem, ops::Deref, sync::Arc};
 
+use bytes::Bytes;
 use enginewire::Encoded;
 use enginewire_socketio::{AckId, Asking, EncodeAs, EncodeError, EventError};
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,8 @@ impl Event {
 
     /// Takes the acknowledgement. The second does nothing, nor does that of an event that expects none.
     pub fn ack(&mut self) -> Ack {
-        let id = self.event.ack().filter(|_| !std::mem::replace(&mut self.is_answered, true));
-        Ack { id, socket: Arc::clone(&self.socket), is_counted: true }
+        let id = self.event.ack().filter(|_| !mem::replace(&mut self.is_answered, true));
+        Ack { id, socket: Arc::clone(&self.socket), is_counted: true, attachments: Vec::new() }
     }
 
     /// Takes the acknowledgement that belongs to the name of the event. See [`ack`](Self::ack).
@@ -44,7 +45,8 @@ impl Event {
 
     /// Returns the acknowledgement whether or not it was taken, for handlers that take it from the event.
     pub(super) fn ack_again(&self) -> Ack {
-        Ack { id: self.event.ack(), socket: Arc::clone(&self.socket), is_counted: false }
+        let (id, socket) = (self.event.ack(), Arc::clone(&self.socket));
+        Ack { id, socket, is_counted: false, attachments: Vec::new() }
     }
 
     /// Sets whether the acknowledgement counts as taken.
@@ -59,7 +61,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// There is no such variant, or the arguments are of another shape.
+    /// There is no such variant, or the arguments are of another shape. The error names the event.
     pub fn parse<'de, E: Deserialize<'de>>(&'de self) -> Result<E, EventError> {
         self.event.parse()
     }
@@ -84,12 +86,28 @@ pub struct Ack {
     id: Option<AckId>,
     socket: Arc<SocketShared>,
     is_counted: bool,
+    attachments: Vec<Bytes>,
 }
 
 impl Ack {
     /// Returns whether the client expects an acknowledgement.
     pub const fn is_expected(&self) -> bool {
         self.id.is_some()
+    }
+
+    /// Adds binary data that an [`Attachment`](enginewire_socketio::Attachment) of the payload stands for. Nothing is
+    /// copied.
+    ///
+    /// ```
+    /// # use bytes::Bytes;
+    /// # use enginewire_driver::socketio::{Attachment, EmitError, Event};
+    /// # async fn acknowledge(mut event: Event, picture: Bytes) -> Result<(), EmitError> {
+    /// event.ack().attach(picture).send(&("cat.png", Attachment::new(0))).await
+    /// # }
+    /// ```
+    pub fn attach(mut self, data: impl Into<Bytes>) -> Self {
+        self.attachments.push(data.into());
+        self
     }
 
     /// Sends the acknowledgement, waiting for room. A tuple is several arguments, `()` none.
@@ -126,8 +144,9 @@ impl Ack {
         let (id, socket) = (self.id.take()?, &self.socket);
         let (parser, namespace) = (socket.parser(), socket.namespace.name());
         let limits = &socket.namespace.config().limits;
+        let attachments = mem::take(&mut self.attachments);
         Some(with_encoder(limits, |encoder| {
-            encoder.ack(parser, namespace, id, payload, Vec::new())
+            encoder.ack(parser, namespace, id, payload, attachments)
         }))
     }
 }
@@ -166,6 +185,12 @@ impl<A> AckOf<A> {
     /// Returns whether the client expects an acknowledgement.
     pub const fn is_expected(&self) -> bool {
         self.ack.is_expected()
+    }
+
+    /// Adds binary data, see [`Ack::attach`].
+    pub fn attach(mut self, data: impl Into<Bytes>) -> Self {
+        self.ack = self.ack.attach(data);
+        self
     }
 
     /// Sends the acknowledgement, waiting for room. See [`Ack::send`].
