@@ -1,7 +1,7 @@
 //! An application of Socket.IO on virtual time: real clients and a real server, connected by memory.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use enginewire_tokio::{
@@ -177,6 +177,51 @@ async fn acknowledgement_carries_binary_data_without_a_copy() {
     // There is no attachment of this number: nothing is sent.
     let missing = timeout(PING_TIMEOUT, anna.emit_with_ack::<(), _>("missing", &())).await;
     assert!(missing.is_err(), "{missing:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_of_a_namespace_are_listed_with_their_sizes() {
+    let (io, link) = start();
+    let chat = io.namespace("/");
+    assert!(chat.rooms().is_empty());
+    let (anna, bert) = (on_websocket(&link).await, on_websocket(&link).await);
+    let [of_anna, of_bert] = [&anna, &bert].map(|client| chat.socket(client.id()).unwrap());
+    of_anna.join(["rust", "de"]);
+    of_bert.join("rust");
+    assert_eq!(chat.rooms(), BTreeMap::from([("de".into(), 1), ("rust".into(), 2)]));
+    assert_eq!(["rust", "none"].map(|room| chat.room_len(room)), [2, 0]);
+    assert_eq!(chat.room_len(anna.id()), 1, "its own room, which is not listed");
+    of_bert.join(anna.id());
+    assert_eq!(chat.rooms()[anna.id().as_str()], 2);
+    of_bert.disconnect();
+    of_bert.closed().await;
+    while chat.len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(chat.rooms(), BTreeMap::from([("de".into(), 1), ("rust".into(), 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_of_a_pattern_are_those_of_all_its_namespaces() {
+    let io = Io::new();
+    let (link, projects) = (TestLink::new(&io), io.namespaces("/project/{id}").unwrap());
+    let serving = projects.clone();
+    let session = |mut socket: Socket| async move {
+        socket.join("editors");
+        let _ = socket.emit("joined", &()).await;
+        while socket.recv().await.is_some() {}
+    };
+    tokio::spawn(async move { serving.serve(session).await });
+    let client = link.open().await.unwrap();
+    let mut sockets = Vec::new();
+    for name in ["/project/1", "/project/2"] {
+        let mut socket = client.connect(name).await.unwrap();
+        assert_eq!(socket.recv().await.unwrap().name(), "joined");
+        assert_eq!(io.find(name).unwrap().rooms(), BTreeMap::from([("editors".into(), 1)]));
+        sockets.push(socket);
+    }
+    assert_eq!(projects.rooms(), BTreeMap::from([("editors".into(), 2)]));
+    assert_eq!(projects.room_len("editors"), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -558,6 +558,8 @@
 //! # }
 //! ```
 //!
+//! [`Namespace::rooms`] lists all rooms with their sizes, [`Namespace::room_len`] is the size of one.
+//!
 //! A room is there while it has members. There is no limit on the rooms of a socket: set one where clients choose the
 //! names, as the example `rooms` does.
 //!
@@ -873,6 +875,8 @@
 //! [`IoBuilder::max_attachments`]: crate::socketio::IoBuilder::max_attachments
 //! [`IoBuilder::max_children`]: crate::socketio::IoBuilder::max_children
 //! [`Namespace::rejections`]: crate::socketio::Namespace::rejections
+//! [`Namespace::room_len`]: crate::socketio::Namespace::room_len
+//! [`Namespace::rooms`]: crate::socketio::Namespace::rooms
 //! [`Routes::before`]: crate::socketio::Routes::before
 //! [`Routes::fallback`]: crate::socketio::Routes::fallback
 //! [`Routes::with_state`]: crate::socketio::Routes::with_state

@@ -93,7 +93,7 @@
 //! | `io.timeout(1000).to("a").emitWithAck(..)` | `io.to("a").timeout(..).emit_with_ack(..).all().await` |
 //! | `io.in("a").fetchSockets()` | `io.to("a").sockets()` |
 //! | `io.in("a").socketsJoin("b")`, `socketsLeave`, `disconnectSockets(true)` | `io.to("a").join("b")`, `leave`, `disconnect_clients()` |
-//! | `io.of("/").adapter.rooms` | not there |
+//! | `io.of("/").adapter.rooms`, `.rooms.get("a").size` | `io.namespace("/").rooms()`, `.room_len("a")` |
 //! | `io.local.emit(..)`, `socket.compress(false)` | not there: there are neither clusters nor compression |
 //!
 //! # Differences that matter

@@ -50,7 +50,7 @@
 //! | `ack_timeout`, 5 s | [`IoBuilder::ack_timeout`], 10 s |
 //! | `ParserConfig::msgpack()` | `Parser::MessagePack`, see [`IoBuilder::parser`] |
 //! | `io.get_socket(id)`, `io.sockets()` | `namespace.socket(id)`, `io.broadcast().sockets()` |
-//! | `io.rooms()` | not there |
+//! | `io.rooms()` | `io.namespace("/").rooms()`, with the number of members of each |
 //! | `io.close()` | `server.close().await`, which sends what is queued |
 //! | `RedisAdapter`, `MongoDbAdapter`, `local()` | not there: there are no clusters |
 //!

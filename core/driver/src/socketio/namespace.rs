@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
     marker::PhantomData,
@@ -273,6 +274,43 @@ impl<D> Namespace<D> {
     /// Returns whether no socket is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns the rooms that were joined, each with its size.
+    ///
+    /// That is the number of its members on this server. The room of each socket's own id is left out, unless others
+    /// have joined it. Rooms of a pattern are those of all its namespaces: one that is in several has the members of
+    /// all. It visits every room, and not their members.
+    ///
+    /// ```
+    /// # use enginewire_driver::socketio::Namespace;
+    /// # fn example(chat: &Namespace) {
+    /// for (room, members) in chat.rooms() {
+    ///     println!("{room}: {members}");
+    /// }
+    /// println!("{} in the lobby", chat.room_len("lobby"));
+    /// # }
+    /// ```
+    pub fn rooms(&self) -> BTreeMap<String, usize> {
+        let mut rooms = BTreeMap::new();
+        for shared in self.shared.reached() {
+            // Names are copied and sorted behind the lock.
+            let listed: Vec<_> = {
+                let adapter = lock(&shared.adapter);
+                adapter.all_rooms().map(|(room, len)| (room.clone(), len)).collect()
+            };
+            for (room, len) in listed {
+                *rooms.entry(room.as_str().to_owned()).or_default() += len;
+            }
+        }
+        rooms
+    }
+
+    /// Returns the number of sockets in a room on this server. The id of a socket is a room, too.
+    ///
+    /// A pattern counts those of all its namespaces.
+    pub fn room_len(&self, room: &str) -> usize {
+        self.shared.reached().iter().map(|shared| lock(&shared.adapter).room_len(room)).sum()
     }
 
     /// Returns how often an extractor has rejected an event or a socket, see

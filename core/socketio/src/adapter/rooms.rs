@@ -47,11 +47,14 @@ impl<M: Clone> Adapter<M> {
         self.rooms.len()
     }
 
-    /// Returns all rooms in the order of their slots.
+    /// Returns all rooms that were joined, in the order of their slots.
     ///
-    /// With each comes the number of members that joined it.
+    /// With each comes the number of its members, as [`room_len`](Self::room_len) counts them.
     pub fn all_rooms(&self) -> impl Iterator<Item = (&Room, usize)> {
-        self.rooms.iter().map(|(_, entry)| (&entry.name, entry.occupants.len()))
+        self.rooms.iter().map(|(_, entry)| {
+            let has_owner = self.find_index(&entry.name).is_some();
+            (&entry.name, entry.occupants.len() + usize::from(has_owner))
+        })
     }
 
     pub(super) fn find_room(&self, name: &str) -> Option<u32> {

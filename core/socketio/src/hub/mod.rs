@@ -278,6 +278,22 @@ impl Hub {
         rooms.into_iter().flatten()
     }
 
+    /// Returns the rooms of a namespace that were joined, each with its size.
+    ///
+    /// The order depends on nothing but the calls before.
+    pub fn rooms_of(&self, namespace: &str) -> impl Iterator<Item = (&Room, usize)> {
+        let index = self.namespaces.find(namespace);
+        let namespace = index.and_then(|index| self.namespaces.get(index));
+        namespace.map(|namespace| namespace.adapter.all_rooms()).into_iter().flatten()
+    }
+
+    /// Returns the number of sockets in a room. The id of a socket is a room, too.
+    pub fn room_len(&self, namespace: &str, room: &str) -> usize {
+        let index = self.namespaces.find(namespace);
+        let namespace = index.and_then(|index| self.namespaces.get(index));
+        namespace.map_or(0, |namespace| namespace.adapter.room_len(room))
+    }
+
     /// Returns the sockets that a target selects, each once.
     pub fn sockets(&mut self, namespace: &str, target: &Target) -> Vec<SocketKey> {
         self.namespaces.select(namespace, target)

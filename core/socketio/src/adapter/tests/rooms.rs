@@ -66,6 +66,7 @@ fn own_room_is_there_without_an_entry_and_cannot_be_left() {
     // Somebody else may join it.
     assert!(adapter.join(keys[1], "s0"));
     assert_eq!(adapter.room_len("s0"), 2);
+    assert_eq!(adapter.all_rooms().map(|(room, len)| (room.as_str(), len)).next(), Some(("s0", 2)));
     adapter.remove(keys[0]);
     assert_eq!(adapter.room_len("s0"), 1);
     check(&adapter);

@@ -48,6 +48,33 @@ fn left_room_is_not_reached_and_rooms_are_told_at_the_end() {
 }
 
 #[test]
+fn rooms_of_a_namespace_are_listed_with_their_sizes() {
+    let mut world = World::new();
+    let peers: Vec<_> = (0..2).map(|_| world.connect("/")).collect();
+    let chat = world.connect_on(peers[0].on, "/chat");
+    for (key, room) in [(peers[0].key, "b"), (peers[1].key, "b"), (peers[0].key, "a"), (chat, "c")]
+    {
+        assert!(world.hub.join(key, room));
+    }
+    let listed = |world: &World, namespace: &str| -> Vec<(String, usize)> {
+        let rooms = world.hub.rooms_of(namespace);
+        rooms.map(|(room, len)| (room.as_str().into(), len)).collect()
+    };
+    assert_eq!(listed(&world, "/"), [("b".into(), 2), ("a".into(), 1)]);
+    assert_eq!(listed(&world, "/chat"), [("c".into(), 1)]);
+    assert_eq!(listed(&world, "/none"), []);
+    assert_eq!(
+        [("/", "b"), ("/", "c"), ("/none", "b")].map(|(of, room)| world.hub.room_len(of, room)),
+        [2, 0, 0]
+    );
+    let id = world.hub.id(peers[0].key).unwrap().clone();
+    assert_eq!(world.hub.room_len("/", &id), 1, "its own room, which is not listed");
+    world.says(peers[0].on, "1");
+    assert_eq!(listed(&world, "/"), [("b".into(), 1)]);
+    world.end();
+}
+
+#[test]
 fn all_sockets_get_broadcasts_and_events_in_the_order_of_the_calls() {
     let mut world = World::new();
     let (a, b) = (world.connect("/"), world.connect("/"));
