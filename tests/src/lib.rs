@@ -3,7 +3,6 @@
 pub mod client;
 pub mod client_program;
 pub mod echo;
-pub mod heap;
 pub mod process;
 pub mod profile;
 pub mod program;

@@ -23,10 +23,8 @@ use enginewire::{
     Event, Message, ServerHub as Hub,
     hub::{Output, ServerHubConfig},
 };
-use enginewire_tests::{
-    client::Client,
-    heap::{Count, Counting},
-};
+use enginewire_heap::{Count, Counting};
+use enginewire_tests::client::Client;
 use enginewire_tokio::{
     ServerBuilder, Socket, Tokio,
     socketio::{self, Data, Io, Routes, SocketRef, State},

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed};
 
-use enginewire_tests::heap::{Count, Counting};
+use enginewire_heap::{Count, Counting};
 
 /// Counts from now on. Only processes that serve the heap load do, so that in all the others an
 /// allocation costs one predictable branch more and servers that allocate much are not punished.

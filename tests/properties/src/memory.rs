@@ -1,9 +1,8 @@
 //! The heap of this thread, in bytes as requested: what a peer can make us hold.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-};
+use std::cell::Cell;
+
+use enginewire_heap::{Count, Counting};
 
 /// Looks at what this thread allocates from now on. One at a time: a new one starts the peak anew.
 pub(crate) struct Watch {
@@ -35,11 +34,11 @@ thread_local! {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting<Live> = Counting(Live);
 
-struct Counting;
+struct Live;
 
-impl Counting {
+impl Live {
     fn add(bytes: isize) {
         let live = LIVE.get() + bytes;
         LIVE.set(live);
@@ -47,31 +46,13 @@ impl Counting {
     }
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the only way to see every allocation; each call is passed on as it came"
-)]
-// SAFETY: every method hands its arguments unchanged to `System`, whose contract is the same, and
-// the counters neither allocate nor unwind.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc(layout) }
+impl Count for Live {
+    fn allocated(&self, bytes: usize) {
+        Self::add(bytes.cast_signed());
     }
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Self::add(layout.size().cast_signed());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        Self::add(-layout.size().cast_signed());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        Self::add(new_size.cast_signed() - layout.size().cast_signed());
-        unsafe { System.realloc(block, layout, new_size) }
+    fn freed(&self, bytes: usize) {
+        Self::add(-bytes.cast_signed());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 
-use enginewire_tests::heap::{Count, Counting};
+use enginewire_heap::{Count, Counting};
 
 /// The heap since it was looked at first. One at a time: a new one starts the peak anew.
 pub(crate) struct Heap {
