@@ -117,8 +117,9 @@ impl Io {
     /// Returns the namespace of this name. The first call makes it.
     ///
     /// A missing slash at the start is added. Clients are refused that ask for a namespace that was not made: make all
-    /// of them before the server listens, the namespace `/` too. A name that
-    /// matches a pattern is a namespace of that, see [`namespaces`](Self::namespaces).
+    /// of them before the server listens, the namespace `/` too. None is there by itself, as it would let in clients
+    /// before [`Namespace::authorize`] is called. A name that matches a pattern is a namespace of that, see
+    /// [`namespaces`](Self::namespaces).
     pub fn namespace(&self, name: &str) -> Namespace {
         let name = match name.starts_with('/') {
             true => name.to_owned(),
