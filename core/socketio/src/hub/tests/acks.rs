@@ -1,7 +1,7 @@
 //! Acknowledgements: both ways, of one and of many, in time and late.
 
 use super::*;
-use crate::AckId;
+use crate::{AckId, Asking};
 
 #[test]
 fn client_acknowledges_an_event_once() {
@@ -55,7 +55,8 @@ fn server_acknowledges_events_at_any_time() {
     world.says(peer.on, r#"27["a"]"#);
     world.says(peer.on, r#"2/chat,7["b"]"#);
     assert_eq!(world.seen(), [r#"#1 ["a"] ack 7"#, r#"#2 ["b"] ack 7"#]);
-    world.hub.acknowledge(chat, AckId(7), &("x", 1)).unwrap();
+    const PAIR: Asking<(), (String, u8)> = Asking::new("b");
+    world.hub.acknowledge_for(chat, PAIR, AckId(7), &("x", 1)).unwrap();
     let placeholder = crate::Attachment::new(0);
     let data = Vec::from([bytes::Bytes::from_static(b"png")]);
     world.hub.acknowledge_with(peer.key, AckId(7), &placeholder, data).unwrap();
@@ -95,7 +96,9 @@ fn acknowledgements_of_a_broadcast_come_one_by_one_and_then_its_end() {
         ["group 1 gone transport error", "#2 left []: transport error"],
         "a member that leaves fails at once"
     );
-    world.pass(SECOND);
+    world.pass(SECOND - Duration::from_nanos(1));
+    assert_eq!(world.seen(), [""; 0]);
+    world.pass(Duration::from_nanos(1));
     assert_eq!(world.seen(), ["group 1 #4 timeout", "group 1 completed"]);
     world.says(peers[3].on, r#"30["late"]"#);
     assert_eq!(world.seen(), [""; 0]);
@@ -145,7 +148,7 @@ fn broadcast_tells_the_reason_of_a_socket_that_has_just_left() {
         // The application polls nothing in between, and has not heard of it.
         match end {
             Some(mut bytes) => world.hub.handle_bytes(world.now, peer.on, &mut bytes),
-            None => world.hub.handle_lost(world.now, peer.on),
+            None => world.wires.lose(&mut world.hub, world.now, peer.on),
         }
         world.hub.broadcast_with_ack(world.now, "/", &Target::all(), "q", &(), SECOND).unwrap();
         world.says(other.on, "30[]");
@@ -156,9 +159,6 @@ fn broadcast_tells_the_reason_of_a_socket_that_has_just_left() {
             "group 1 completed".into(),
         ];
         assert_eq!(world.seen(), expected);
-        if reason == "transport error" {
-            world.wires.0.remove(&peer.on);
-        }
         world.end();
     }
 }

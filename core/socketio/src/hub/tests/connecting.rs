@@ -27,6 +27,18 @@ fn accepted_client_has_its_id_before_anything_that_is_emitted() {
 }
 
 #[test]
+fn hub_shows_its_numbers_and_no_secret() {
+    let mut world = World::new();
+    let peer = world.connect("/");
+    let shown = format!("{:?}", world.hub);
+    assert!(shown.starts_with("Hub { engine: "), "{shown}");
+    assert!(shown.ends_with("sockets: 1, namespaces: 1, .. }"), "{shown}");
+    let sid = world.hub.session(peer.key).unwrap().sid();
+    assert!(!shown.contains(sid.as_str()), "{shown}");
+    world.end();
+}
+
+#[test]
 fn refused_client_is_told_why_and_leaves_nothing() {
     let mut world = World::new();
     world.accepts = false;

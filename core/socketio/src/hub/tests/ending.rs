@@ -111,6 +111,7 @@ fn closing_hub_ends_sockets_and_lets_what_is_queued_out() {
     let mut world = World::new();
     let (a, b) = (world.connect("/"), world.connect("/chat"));
     let on = world.open();
+    assert!(!world.hub.is_finished());
     world.hub.emit(a.key, "last", &()).unwrap();
     world.hub.close(world.now);
     assert_eq!(world.hub.emit(b.key, "late", &()), Err(EmitError::Disconnected));
@@ -172,5 +173,15 @@ fn queues_are_given_back_after_a_burst_and_kept_otherwise() {
     assert!(world.hub.outputs.capacity() > 0 && world.hub.readable.capacity() > 0);
     peers.iter().for_each(|peer| world.lose(peer.on));
     assert!(world.hub.is_empty());
+    world.end();
+}
+
+#[test]
+fn client_that_ends_its_stream_has_closed_its_transport() {
+    let mut world = World::new();
+    let peer = world.connect("/");
+    world.hub.handle_eof(world.now, peer.on);
+    world.drain();
+    assert_eq!(world.seen(), ["#1 left []: transport close"]);
     world.end();
 }

@@ -5,6 +5,7 @@ mod acks;
 mod connecting;
 mod determinism;
 mod ending;
+mod http;
 mod pressure;
 mod recovery;
 mod rooms;
