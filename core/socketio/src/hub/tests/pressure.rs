@@ -42,7 +42,8 @@ fn socket_without_room_is_told_of_when_there_is_some() {
     let error = world.hub.emit(peer.key, "refused", &()).unwrap_err();
     assert!(matches!(error, EmitError::Full { .. }), "{error}");
     assert!(world.hub.acknowledge(peer.key, crate::AckId(0), &()).is_err());
-    assert_eq!(world.seen(), [""; 0]);
+    world.says(peer.on, r#"2["still there"]"#);
+    assert_eq!(world.seen(), [r#"#1 ["still there"]"#]);
     world.set_blocked(peer.on, false);
     assert_eq!(world.seen(), ["#1 writable"], "once, however often it was refused");
     world.hub.emit(peer.key, "more", &()).unwrap();
