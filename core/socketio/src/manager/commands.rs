@@ -243,7 +243,7 @@ impl<T> Manager<T> {
         let tokens: Vec<_> =
             waiting.acks().iter().filter_map(|&id| entry.acks.remove(id)).collect();
         self.fail_all(slot, tokens, AckError::NotSent);
-        self.fail_retries(slot.index, AckError::NotSent);
+        self.fail_retries(slot.index, &AckError::NotSent);
         self.tell_room(slot.index);
         unsent
     }

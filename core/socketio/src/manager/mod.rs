@@ -410,15 +410,16 @@ impl<T> Manager<T> {
     }
 
     fn fail_all(&mut self, slot: Slot, tokens: impl IntoIterator<Item = T>, error: AckError) {
-        let failed =
-            tokens.into_iter().map(|token| ManagerEvent::Acknowledged(slot, token, Err(error)));
+        let failed = tokens
+            .into_iter()
+            .map(|token| ManagerEvent::Acknowledged(slot, token, Err(error.clone())));
         self.outputs.extend(failed);
     }
 
-    fn fail_retries(&mut self, index: usize, error: AckError) {
+    fn fail_retries(&mut self, index: usize, error: &AckError) {
         let slot = self.slot(index);
         while let Some(retry) = self.entries[index].retries.pop() {
-            self.fail_all(slot, [retry.token], error);
+            self.fail_all(slot, [retry.token], error.clone());
         }
     }
 
@@ -431,7 +432,8 @@ impl<T> Manager<T> {
         let lost = entry.acks.drain_but(&waiting);
         let given_up = entry.retries.fail();
         let tokens = lost.into_iter().map(|(_, token)| token).chain(given_up);
-        let failed = tokens.map(|token| ManagerEvent::Acknowledged(slot, token, Err(error)));
+        let failed =
+            tokens.map(|token| ManagerEvent::Acknowledged(slot, token, Err(error.clone())));
         self.outputs.extend(failed);
         self.push_change(index, Update::Disconnected { reason, unsent });
     }
