@@ -158,6 +158,7 @@ const _: () = {
         enginewire_socketio::Args,
         enginewire_socketio::Asking<Local, Local>,
         enginewire_socketio::Attachment,
+        enginewire_socketio::Auth,
         enginewire_socketio::ConnectError,
         enginewire_socketio::ConnectRequest,
         enginewire_socketio::ConnectionConfig,
@@ -166,10 +167,14 @@ const _: () = {
         enginewire_socketio::DisconnectReason,
         enginewire_socketio::EmitError,
         enginewire_socketio::EncodeError,
+        enginewire_socketio::EndReason,
         enginewire_socketio::Event,
         enginewire_socketio::EventError,
         enginewire_socketio::Fault,
+        enginewire_socketio::ManagerConfig,
+        enginewire_socketio::ManagerEvent<()>,
         enginewire_socketio::Named<Local>,
+        enginewire_socketio::Offline,
         enginewire_socketio::Packet,
         enginewire_socketio::PacketData,
         enginewire_socketio::Payload,
@@ -179,10 +184,20 @@ const _: () = {
         enginewire_socketio::SocketId,
         enginewire_socketio::Spread<'static, u8>,
         enginewire_socketio::TryEmitError,
+        enginewire_socketio::Update,
         enginewire_socketio::Value,
+        enginewire_socketio::client_hub::ClientAskId,
+        enginewire_socketio::client_hub::ClientHubConfig,
+        enginewire_socketio::client_hub::ClientOutput,
+        enginewire_socketio::client_hub::ConnectionId,
     );
     // The decoder of a custom parser need not be shared.
-    all!(sent: enginewire_socketio::Connection<()>, enginewire_socketio::hub::Hub);
+    all!(
+        sent: enginewire_socketio::Connection<()>,
+        enginewire_socketio::Manager<()>,
+        enginewire_socketio::client_hub::ClientHub,
+        enginewire_socketio::hub::Hub,
+    );
     all!(
         any: driver::socketio::Ack,
         driver::socketio::AckError,
@@ -191,6 +206,15 @@ const _: () = {
         driver::socketio::AckResponses<()>,
         driver::socketio::AckStream<Local>,
         driver::socketio::Broadcast,
+        driver::socketio::Client,
+        driver::socketio::ClientAck,
+        driver::socketio::ClientAckFuture<Local>,
+        driver::socketio::ClientEmit,
+        driver::socketio::ClientEmitter<'static>,
+        driver::socketio::ClientError,
+        driver::socketio::ClientEvent,
+        driver::socketio::ClientRef,
+        driver::socketio::ClientSocket,
         driver::socketio::ConnectRequest,
         driver::socketio::Delivered,
         driver::socketio::Emit,
@@ -203,9 +227,13 @@ const _: () = {
         driver::socketio::Publish,
         driver::socketio::Routes<Local, Local>,
         driver::socketio::Socket<Local>,
+        driver::socketio::SocketBuilder,
         driver::socketio::SocketRef<Local>,
         driver::socketio::UnknownEvent,
+        driver::socketio::UnknownEvent<driver::socketio::ClientEvent>,
+        driver::socketio::Update,
     );
+    all!(sent: driver::socketio::ClientBuilder<Tokio>);
 };
 
 /// The futures of all handles can be spawned. Never called.
