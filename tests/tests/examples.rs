@@ -3,13 +3,16 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use enginewire_driver::{Runtime, Server};
+use enginewire_smol::{ServerBuilder, Smol, socketio::Io};
 
 #[cfg(unix)]
 use rustix::process::Signal;
 
 use enginewire_tests::{
-    client::Client,
+    client::{Client, soon, until},
     process::{Running, example, script, succeed},
 };
 
@@ -181,6 +184,76 @@ fn typed_example_draws_and_explains_what_it_does_not_know() {
 #[test]
 fn handlers_example_is_a_chat() {
     talks("handlers");
+}
+
+#[test]
+fn chat_client_example_talks_in_the_terminal() {
+    let mut server = Running::start(example("enginewire-tokio", "chat").arg("0"));
+    let line = server.line().expect("an address");
+    let url = line.strip_prefix("open ").expect("the example prints its address");
+    let join = |name| Running::start(example("enginewire-tokio", "chat_client").args([name, url]));
+    let mut ann = join("Ann");
+    assert_eq!(ann.line().as_deref(), Some("* 1 participant here"));
+    let mut bob = join("Bob");
+    assert_eq!(bob.line().as_deref(), Some("* 2 participants here"));
+    assert_eq!(ann.line().as_deref(), Some("* Bob joined, 2 participants here"));
+    ann.write("hello");
+    assert_eq!(bob.line().as_deref(), Some("Ann: hello"));
+    assert!(bob.end().success());
+    assert_eq!(ann.line().as_deref(), Some("* Bob left, 1 participant here"));
+    ann.write("/quit");
+    assert!(ann.end().success());
+}
+
+#[test]
+fn worker_example_survives_a_restart_of_its_server() {
+    let mut server = serve_jobs("127.0.0.1:0", 1);
+    let address = server.local_addr().to_string();
+    let url = format!("http://{address}");
+    let mut worker = Running::start(example("enginewire-tokio", "worker").arg(url));
+    for id in 1..3 {
+        assert_eq!(worker.line().as_deref(), Some("connected"));
+        assert_eq!(worker.line(), Some(format!("job {id}: {}", 10 * id)));
+        drop(server);
+        let line = worker.line().unwrap_or_default();
+        assert!(line.starts_with("lost: transport"), "{line}");
+        server = serve_jobs(&address, id + 1);
+    }
+}
+
+/// A server that gives each worker a job, and answers the result with ten times its id.
+fn serve_jobs(address: &str, id: u64) -> Server {
+    let io = Io::new();
+    let workers = io.namespace("/").authorize(|request| async move {
+        let token = request.auth::<BTreeMap<String, String>>();
+        match token.ok().and_then(|auth| auth.get("token").cloned()).as_deref() {
+            Some("secret") => Ok(()),
+            _ => Err("no token".into()),
+        }
+    });
+    let mut bound = None;
+    until("the address", || {
+        let builder = ServerBuilder::new().socketio(&io);
+        bound = soon("a listener", builder.bind(address)).ok();
+        bound.is_some()
+    });
+    Smol::default().spawn(async move {
+        workers
+            .serve(move |mut socket| async move {
+                let job = serde_json::json!({ "id": id, "numbers": [1, 2, 3] });
+                let taken = socket.emit_with_ack::<String, _>("job", &job);
+                assert_eq!(taken.await.expect("an acknowledgement"), "taken");
+                while let Some(mut event) = socket.recv().await {
+                    if event.name() == "result" {
+                        let result = event.data::<serde_json::Value>().expect("an object");
+                        assert_eq!(result["sum"], 6);
+                        drop(event.ack().send(&(10 * id).to_string()).await);
+                    }
+                }
+            })
+            .await;
+    });
+    bound.expect("it is bound")
 }
 
 /// Has an example of the tokio crate talk to official clients.
