@@ -9,6 +9,7 @@
 //! | `c`n | request n is cancelled |
 //! | `t`n | n passes |
 //! | `p` | a message is carried |
+//! | `d` | the bus is disconnected, or comes back |
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -20,8 +21,8 @@ use enginewire::Time;
 use enginewire_socketio::{
     adapter::Target,
     cluster::{
-        Broadcast, Cluster, ClusterEvent, Missing, NodeId, Operation, QueueFull, RequestId,
-        Response,
+        Broadcast, Cluster, ClusterEvent, Missing, NodeId, Operation, RequestId, Response,
+        TellError,
     },
 };
 
@@ -52,6 +53,7 @@ struct World {
     requests: Vec<Asked>,
     events: VecDeque<ClusterEvent<u8, ()>>,
     answered: usize,
+    is_connected: bool,
 }
 
 /// A request as the model has it.
@@ -77,11 +79,12 @@ impl World {
             requests: Vec::new(),
             events: VecDeque::new(),
             answered: 0,
+            is_connected: true,
         }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        const LETTERS: &[u8] = b"ioqrrctp";
+        const LETTERS: &[u8] = b"ioqrrctpd";
         let letter = match script.byte() {
             letter if LETTERS.contains(&letter) => letter,
             other => LETTERS[usize::from(other) % LETTERS.len()],
@@ -125,6 +128,10 @@ impl World {
                 self.requests.iter_mut().filter(due).for_each(Asked::expire);
                 self.settle();
             }
+            b'd' => {
+                self.is_connected ^= true;
+                self.cluster.set_connected(self.is_connected);
+            }
             _ => {
                 let message = self.cluster.poll_message();
                 assert_eq!(message.map(|message| message.to), self.messages.pop_front());
@@ -137,15 +144,19 @@ impl World {
         let result = match kind {
             0 => cluster.fetch_sockets(deadline, namespace, target, COST),
             1 => {
+                let (request, timeout, offset) = (None, None, None);
                 let broadcast =
-                    Broadcast { target, event: 1, volatile: false, request: None, offset: None };
+                    Broadcast { target, event: 1, volatile: false, request, timeout, offset };
                 cluster.broadcast_with_ack(deadline, namespace, broadcast, COST)
             }
             _ => cluster.server_side_emit_with_ack(deadline, namespace, 1, COST),
         };
+        if !self.is_connected {
+            assert_eq!(result, Err(TellError::Disconnected));
+            return;
+        }
         if self.messages.len() == ROOM {
-            let full = result.map_err(|QueueFull { queued, max, .. }| (queued, max));
-            assert_eq!(full, Err((COST * ROOM, COST * ROOM)));
+            assert_eq!(result, Err(TellError::Full { queued: COST * ROOM, max: COST * ROOM }));
             return;
         }
         self.messages.push_back(None);

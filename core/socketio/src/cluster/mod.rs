@@ -37,9 +37,11 @@
 //! first.handle_message(two, message.namespace, message.operation);
 //! assert_eq!(first.poll_event(), Some(ClusterEvent::Response(request, two, Response::Sockets(vec![]))));
 //! assert!(matches!(first.poll_event(), Some(ClusterEvent::Completed(of, missing)) if of == request && missing.is_none()));
-//! # Ok::<(), enginewire_socketio::cluster::QueueFull>(())
+//! # Ok::<(), enginewire_socketio::cluster::TellError>(())
 //! ```
 
+mod config;
+mod handshake;
 mod operation;
 #[cfg(test)]
 mod tests;
@@ -58,7 +60,11 @@ use crate::{
     payload::{Args, Payload},
 };
 
-pub use self::operation::{Broadcast, Operation, RequestId, Response, SocketInfo};
+pub use self::{
+    config::ClusterConfig,
+    handshake::HandshakeInfo,
+    operation::{Broadcast, Operation, RequestId, Response, SocketInfo, message_size},
+};
 
 /// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,15 +120,21 @@ impl Missing {
     }
 }
 
-/// Error of a cluster whose messages are not carried: its queue has no room.
+/// Error of an operation that other nodes are not told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{queued} bytes wait for other nodes, at most {max} may")]
 #[non_exhaustive]
-pub struct QueueFull {
-    /// Bytes that wait.
-    pub queued: usize,
-    /// The limit.
-    pub max: usize,
+pub enum TellError {
+    /// The queue of messages has no room.
+    #[error("{queued} bytes wait for other nodes, at most {max} may")]
+    Full {
+        /// Bytes that wait.
+        queued: usize,
+        /// The limit, [`ClusterConfig::max_queued`].
+        max: usize,
+    },
+    /// The bus carries no messages.
+    #[error("the bus of the cluster is disconnected")]
+    Disconnected,
 }
 
 /// One node of a cluster: its messages for others, and its requests.
@@ -139,6 +151,7 @@ pub struct QueueFull {
 /// or at its deadline. Responses that came stay valid whatever the others do.
 pub struct Cluster<E = Args, P = Payload> {
     nodes: BTreeSet<NodeId>,
+    is_connected: bool,
     messages: VecDeque<(Message<E, P>, usize)>,
     /// The sum of the costs of the messages.
     queued: usize,
@@ -196,6 +209,7 @@ impl<E, P> Cluster<E, P> {
     pub const fn new(max_queued: usize) -> Self {
         Self {
             nodes: BTreeSet::new(),
+            is_connected: true,
             messages: VecDeque::new(),
             queued: 0,
             max_queued,
@@ -229,17 +243,29 @@ impl<E, P> Cluster<E, P> {
         self.nodes.len()
     }
 
+    /// Sets whether the bus carries messages. It does at the beginning.
+    ///
+    /// While it does not, messages are refused. Those that are queued stay, and requests wait for their deadlines.
+    pub const fn set_connected(&mut self, is_connected: bool) {
+        self.is_connected = is_connected;
+    }
+
+    /// Returns whether the bus carries messages.
+    pub const fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
     /// Tells all other nodes of an operation that expects no response.
     ///
     /// # Errors
     ///
-    /// The queue has no room for its cost.
+    /// The queue has no room for its cost, or the bus is disconnected.
     pub fn tell(
         &mut self,
         namespace: &Arc<str>,
         operation: Operation<E, P>,
         cost: usize,
-    ) -> Result<(), QueueFull> {
+    ) -> Result<(), TellError> {
         self.push(None, namespace, operation, cost)
     }
 
@@ -256,7 +282,7 @@ impl<E, P> Cluster<E, P> {
         namespace: &Arc<str>,
         target: Target,
         cost: usize,
-    ) -> Result<RequestId, QueueFull> {
+    ) -> Result<RequestId, TellError> {
         let operation = |request| Operation::FetchSockets { target, request };
         self.request(deadline, namespace, operation, Expected::Sockets, cost)
     }
@@ -275,7 +301,7 @@ impl<E, P> Cluster<E, P> {
         namespace: &Arc<str>,
         broadcast: Broadcast<E>,
         cost: usize,
-    ) -> Result<RequestId, QueueFull> {
+    ) -> Result<RequestId, TellError> {
         let operation =
             |request| Operation::Broadcast(Broadcast { request: Some(request), ..broadcast });
         self.request(deadline, namespace, operation, Expected::Acks, cost)
@@ -294,7 +320,7 @@ impl<E, P> Cluster<E, P> {
         namespace: &Arc<str>,
         event: E,
         cost: usize,
-    ) -> Result<RequestId, QueueFull> {
+    ) -> Result<RequestId, TellError> {
         let operation = |request| Operation::ServerSideEmit { event, request: Some(request) };
         self.request(deadline, namespace, operation, Expected::Event, cost)
     }
@@ -320,7 +346,7 @@ impl<E, P> Cluster<E, P> {
         request: RequestId,
         response: Response<E, P>,
         cost: usize,
-    ) -> Result<(), QueueFull> {
+    ) -> Result<(), TellError> {
         self.push(Some(to), namespace, Operation::Respond { request, response }, cost)
     }
 
@@ -377,6 +403,11 @@ impl<E, P> Cluster<E, P> {
         self.events.pop_front()
     }
 
+    /// Returns whether a message waits.
+    pub fn has_message(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
     /// Returns the total cost of the messages that wait.
     pub const fn queued(&self) -> usize {
         self.queued
@@ -388,9 +419,12 @@ impl<E, P> Cluster<E, P> {
         namespace: &Arc<str>,
         operation: Operation<E, P>,
         cost: usize,
-    ) -> Result<(), QueueFull> {
+    ) -> Result<(), TellError> {
+        if !self.is_connected {
+            return Err(TellError::Disconnected);
+        }
         if cost > self.max_queued.saturating_sub(self.queued) {
-            return Err(QueueFull { queued: self.queued, max: self.max_queued });
+            return Err(TellError::Full { queued: self.queued, max: self.max_queued });
         }
         self.queued += cost;
         let message = Message { to, namespace: Arc::clone(namespace), operation };
@@ -406,7 +440,7 @@ impl<E, P> Cluster<E, P> {
         operation: impl FnOnce(RequestId) -> Operation<E, P>,
         expected: Expected,
         cost: usize,
-    ) -> Result<RequestId, QueueFull> {
+    ) -> Result<RequestId, TellError> {
         let id = RequestId(self.last_request + 1);
         self.push(None, namespace, operation(id), cost)?;
         self.last_request = id.0;

@@ -1,10 +1,12 @@
 //! Operations that all nodes of a cluster carry out, as plain values without a format.
 
 use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use crate::{
     adapter::Target,
     id::{Room, SocketId},
+    parser::check_name,
     payload::{Args, Payload},
 };
 
@@ -74,6 +76,10 @@ pub struct Broadcast<E = Args> {
     /// A node responds with [`Response::Clients`], and then with each [`Response::Ack`]. Towards clients the event has
     /// another number, which each node draws for itself.
     pub request: Option<RequestId>,
+    /// The time in which acknowledgements are of use, if the request tells.
+    ///
+    /// A node that knows it does not wait for its clients any longer.
+    pub timeout: Option<Duration>,
     /// The offset to append for recovery, if the cluster has one log. Its text is the cluster's.
     pub offset: Option<Arc<str>>,
 }
@@ -108,3 +114,51 @@ pub struct SocketInfo<P = Payload> {
 /// Number of a request to other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
+
+impl Operation {
+    /// Returns whether its event has a name that clients accept. Operations without an event are valid.
+    ///
+    /// Official clients close the connection at a reserved name.
+    pub fn is_valid(&self) -> bool {
+        match self {
+            Self::Broadcast(broadcast) => check_name(&broadcast.event).is_ok(),
+            Self::ServerSideEmit { event, .. } => event.name().is_some(),
+            _ => true,
+        }
+    }
+}
+
+impl Response {
+    /// Returns the bytes that it takes, about.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Clients(_) => 0,
+            Self::Ack(args) | Self::Event(args) => args.payload().size(),
+            Self::Sockets(sockets) => {
+                sockets.iter().map(SocketInfo::size).fold(0, usize::saturating_add)
+            }
+        }
+    }
+}
+
+impl SocketInfo {
+    fn size(&self) -> usize {
+        let rooms = self.rooms.iter().map(|room| room.len() + ROOM).sum::<usize>();
+        MESSAGE + rooms + self.handshake.size() + self.data.size()
+    }
+}
+
+/// Returns the bytes that a message takes, about: what [`Cluster`](super::Cluster) counts.
+///
+/// `payload` is the size of its event or response.
+pub fn message_size(namespace: &str, target: &Target, payload: usize) -> usize {
+    let rooms = target.rooms.iter().chain(&target.except);
+    let rooms = rooms.map(|room| room.len() + ROOM).sum::<usize>();
+    (MESSAGE + namespace.len() + rooms).saturating_add(payload)
+}
+
+/// Bytes that a message or a socket takes besides its parts.
+const MESSAGE: usize = 128;
+
+/// Bytes that a room takes besides its name.
+const ROOM: usize = 32;

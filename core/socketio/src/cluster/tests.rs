@@ -27,6 +27,7 @@ fn ask(node: &mut Node) -> RequestId {
         event: 'e',
         volatile: false,
         request: None,
+        timeout: None,
         offset: None,
     };
     node.broadcast_with_ack(DEADLINE, &namespace(), broadcast, 1).unwrap()
@@ -50,7 +51,7 @@ fn messages_leave_in_order_and_are_bounded() {
     let join = |room: &str| Operation::Join { target: Target::all(), rooms: vec![room.into()] };
     node.tell(&namespace(), join("a"), 6).unwrap();
     let full = node.fetch_sockets(DEADLINE, &namespace(), Target::all(), 5);
-    assert_eq!(full, Err(QueueFull { queued: 6, max: 10 }));
+    assert_eq!(full, Err(TellError::Full { queued: 6, max: 10 }));
     node.respond(NodeId(7), &namespace(), RequestId(1), Response::Clients(2), 4).unwrap();
     assert_eq!(node.queued(), 10);
     let mut next = || node.poll_message().map(|message| (message.to, message.operation));
@@ -62,6 +63,23 @@ fn messages_leave_in_order_and_are_bounded() {
     assert_eq!((node.queued(), node.poll_event()), (0, None));
     // One that found no room is not waited for.
     assert_eq!(node.poll_timeout(), None);
+}
+
+#[test]
+fn disconnected_bus_refuses_messages_and_keeps_those_that_are_queued() {
+    let mut node = node(1);
+    let request = ask(&mut node);
+    node.set_connected(false);
+    let operation = Operation::Join { target: Target::all(), rooms: vec![] };
+    assert_eq!(node.tell(&namespace(), operation, 1), Err(TellError::Disconnected));
+    let fetched = node.fetch_sockets(DEADLINE, &namespace(), Target::all(), 1);
+    assert_eq!(fetched, Err(TellError::Disconnected));
+    assert!(node.poll_message().is_some() && !node.has_message());
+    node.handle_timeout(DEADLINE);
+    assert_eq!(events(&mut node), [completed(request, 1, 0)]);
+    node.set_connected(true);
+    ask(&mut node);
+    assert!(node.has_message());
 }
 
 #[test]

@@ -178,6 +178,17 @@ impl Payload {
         }
     }
 
+    /// Returns the bytes of its texts and binary data, for limits on memory.
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Repr::Json { message, start, attachments, .. } => {
+                let attachments = attachments.as_slice().iter().map(Bytes::len);
+                attachments.fold(message.len() - start, usize::saturating_add)
+            }
+            Repr::Value { value, .. } => value.size(),
+        }
+    }
+
     /// Returns the data for which `attachment` stands, sharing their storage.
     pub fn attachment(&self, attachment: &Attachment) -> Option<Bytes> {
         self.attachments().get(attachment.number()).cloned()

@@ -103,6 +103,7 @@ fn nodes() -> impl Strategy<Value = Script> {
         15 => (node(), few(), few(), few()).prop_map(|(a, b, c, d)| vec![b'r', a, b, c, d]),
         1 => (select(b"ct".to_vec()), few()).prop_map(|(letter, n)| vec![letter, n]),
         1 => Just(vec![b'p']),
+        1 => (few(), any::<u8>()).prop_map(|(kind, n)| vec![b'd', b'q', kind, n, b'd']),
     ];
     vec(op, 20..100).prop_map(|ops| Script([&b"i0"[..], &ops.concat()].concat()))
 }

@@ -68,6 +68,20 @@ impl Value {
         ValueWriter::new(&[]).value(value)
     }
 
+    /// Returns the bytes of its texts and binary data, and a byte for everything else.
+    pub(super) fn size(&self) -> usize {
+        let sum = |sum: usize, size| sum.saturating_add(size);
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) => 1,
+            Self::String(text) => 1 + text.len(),
+            Self::Binary(bytes) => 1 + bytes.len(),
+            Self::Array(values) => values.iter().map(Self::size).fold(1, sum),
+            Self::Object(members) => {
+                members.iter().map(|(name, value)| name.len() + value.size()).fold(1, sum)
+            }
+        }
+    }
+
     /// Returns whether it is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
