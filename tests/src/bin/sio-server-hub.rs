@@ -133,7 +133,7 @@ impl Application {
                     None => group.has_failed = true,
                 }
             }
-            Output::GroupCompleted(id) => {
+            Output::GroupCompleted(id, _) => {
                 let Some(group) = self.groups.remove(&id) else { return };
                 let result = object([
                     ("err", Value::Bool(group.has_failed)),

@@ -6,10 +6,13 @@ use enginewire::{Encoded, Time};
 use serde::Serialize;
 use slab::Slab;
 
-use super::{Client, Delivered, GroupId, Hub, Output, Overflow, SocketKey, layer::Token};
+use super::{
+    Client, Delivered, GroupId, Hub, Output, Overflow, SocketKey, cluster::Asker, layer::Token,
+};
 use crate::{
     AckError, AckId, Args, DisconnectReason, EmitError, EncodeError, Event, Name, SocketId,
     adapter::{Selection, Target},
+    cluster::Missing,
     parser::{NamedEvent, Outgoing},
 };
 
@@ -25,33 +28,56 @@ struct Group {
     serial: u64,
     /// Recipients that have neither acknowledged nor failed.
     pending: usize,
+    origin: Origin,
+}
+
+/// The one that a group's acknowledgements are for.
+enum Origin {
+    /// The application, and what other nodes have not responded.
+    Here(Missing),
+    Node(Asker),
 }
 
 impl Groups {
-    /// Opens a group with one recipient.
+    /// Opens a group of the application with one recipient.
     fn open(&mut self) -> GroupId {
+        self.insert(Origin::Here(Missing::default()))
+    }
+
+    /// Opens a group of another node with one recipient.
+    pub(super) fn open_for(&mut self, asker: Asker) -> GroupId {
+        self.insert(Origin::Node(asker))
+    }
+
+    fn insert(&mut self, origin: Origin) -> GroupId {
         self.serial += 1;
         let serial = self.serial;
-        GroupId { index: self.slots.insert(Group { serial, pending: 1 }), serial }
+        GroupId { index: self.slots.insert(Group { serial, pending: 1, origin }), serial }
+    }
+
+    fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
+        self.slots.get_mut(id.index).filter(|group| group.serial == id.serial)
+    }
+
+    /// Returns the node that a group is for, if it is another.
+    fn asker(&mut self, id: GroupId) -> Option<&Asker> {
+        match &self.get_mut(id)?.origin {
+            Origin::Here(_) => None,
+            Origin::Node(asker) => Some(asker),
+        }
     }
 
     fn expect(&mut self, id: GroupId) {
-        if let Some(group) = self.slots.get_mut(id.index).filter(|group| group.serial == id.serial)
-        {
+        if let Some(group) = self.get_mut(id) {
             group.pending += 1;
         }
     }
 
-    /// Counts one recipient less. Returns whether it was the last.
-    fn settle(&mut self, id: GroupId) -> bool {
-        let group = self.slots.get_mut(id.index).filter(|group| group.serial == id.serial);
-        let Some(group) = group else { return false };
+    /// Counts one recipient less. Returns the origin of the group if it was the last.
+    fn settle(&mut self, id: GroupId) -> Option<Origin> {
+        let group = self.get_mut(id)?;
         group.pending -= 1;
-        let is_complete = group.pending == 0;
-        if is_complete {
-            self.slots.remove(id.index);
-        }
-        is_complete
+        (group.pending == 0).then(|| self.slots.remove(id.index).origin)
     }
 
     #[cfg(test)]
@@ -104,8 +130,8 @@ impl Hub {
 
     /// Queues an event that each socket is to acknowledge within `timeout`.
     ///
-    /// [`Output::GroupAcknowledged`] follows for each of them, and [`Output::GroupCompleted`] at the end. Those that
-    /// came stay valid whatever the others do.
+    /// [`Output::GroupAcknowledged`] follows for each of them, [`Output::RemoteAcknowledged`] for those of other nodes,
+    /// and [`Output::GroupCompleted`] at the end. Those that came stay valid whatever the others do.
     ///
     /// # Errors
     ///
@@ -153,15 +179,7 @@ impl Hub {
         target: &Target,
         event: &impl Outgoing,
     ) -> Result<Delivered, EncodeError> {
-        let Some(index) = self.namespaces.find(namespace) else { return Ok(Delivered::default()) };
-        let message = self.encode_with_offset(index, event, false)?.into_shared();
-        if let Some(namespace) = self.namespaces.get_mut(index)
-            && namespace.recovery.is_some()
-        {
-            namespace.log(self.now, target.clone(), &message);
-            self.namespaces.settle(index);
-        }
-        Ok(self.deliver(index, target, &message, How::Reliable))
+        self.publish_as(namespace, target, event, false)
     }
 
     /// Queues an event of any kind for the sockets that can take it at once.
@@ -175,9 +193,7 @@ impl Hub {
         target: &Target,
         event: &impl Outgoing,
     ) -> Result<Delivered, EncodeError> {
-        let Some(index) = self.namespaces.find(namespace) else { return Ok(Delivered::default()) };
-        let message = self.encode_with_offset(index, event, true)?.into_shared();
-        Ok(self.deliver(index, target, &message, How::Volatile))
+        self.publish_as(namespace, target, event, true)
     }
 
     /// Queues an event of any kind that each socket is to acknowledge.
@@ -195,28 +211,105 @@ impl Hub {
     ) -> Result<GroupId, EncodeError> {
         self.set_now(now);
         let index = self.namespaces.find(namespace);
-        let Self { namespaces, encoder, connection, .. } = self;
-        let namespace = index.and_then(|index| namespaces.get_mut(index));
-        let encoded = namespace.map(|namespace| {
-            let number = namespace.adapter.next_ack();
-            let parser = &connection.parser;
-            let message = encoder.event(parser, &namespace.name, Some(number), event)?;
-            encoder.shrink();
-            Ok::<_, EncodeError>((number, message.into_shared()))
-        });
-        let encoded = encoded.transpose()?;
+        let (args, encoded) = match self.has_others() {
+            true => {
+                let args = self.encoder.args(&self.connection.parser, event)?;
+                let event = Event::new(args.clone(), None);
+                let encoded = index.map(|index| self.encode_asking(index, &event)).transpose()?;
+                (Some(args), encoded)
+            }
+            false => (None, index.map(|index| self.encode_asking(index, event)).transpose()?),
+        };
         // It counts this call as a recipient, so that it is not complete before its end.
         let group = self.groups.open();
+        if let Some(args) = args {
+            self.groups.expect(group);
+            if let Err(missing) = self.ask_broadcast(namespace, target, args, timeout, group) {
+                self.settle_remote(group, missing);
+            }
+        }
         if let (Some(index), Some((number, message))) = (index, encoded) {
-            let how = How::Acknowledged(number, self.now + timeout, group);
-            self.deliver(index, target, &message, how);
+            let deadline = self.now + timeout;
+            self.deliver_acknowledged(index, target, message, number, deadline, group);
         }
         self.settle_group(group);
+        self.drain_cluster();
         Ok(group)
     }
 }
 
 impl Hub {
+    /// Publishes an event here and on other nodes.
+    fn publish_as(
+        &mut self,
+        namespace: &str,
+        target: &Target,
+        event: &impl Outgoing,
+        volatile: bool,
+    ) -> Result<Delivered, EncodeError> {
+        let index = self.namespaces.find(namespace);
+        if !self.has_others() {
+            let Some(index) = index else { return Ok(Delivered::default()) };
+            let message = self.encode_with_offset(index, event, volatile)?;
+            return Ok(self.deliver_message(index, target, message, volatile));
+        }
+        let args = self.encoder.args(&self.connection.parser, event)?;
+        let message = index.map(|index| self.encode_args(index, &args, volatile)).transpose()?;
+        let remote = self.tell_broadcast(namespace, target, args, volatile);
+        let delivered = match (index, message) {
+            (Some(index), Some(message)) => self.deliver_message(index, target, message, volatile),
+            _ => Delivered::default(),
+        };
+        Ok(Delivered { remote, ..delivered })
+    }
+
+    /// Encodes an event that sockets are to acknowledge under the number that this returns.
+    pub(super) fn encode_asking(
+        &mut self,
+        namespace: usize,
+        event: &impl Outgoing,
+    ) -> Result<(AckId, Encoded), EncodeError> {
+        let Self { namespaces, encoder, connection, .. } = self;
+        let Some(namespace) = namespaces.get_mut(namespace) else {
+            return Ok((AckId(0), Encoded::group([])));
+        };
+        let number = namespace.adapter.next_ack();
+        let message = encoder.event(&connection.parser, &namespace.name, Some(number), event)?;
+        encoder.shrink();
+        Ok((number, message.into_shared()))
+    }
+
+    /// Delivers an event, which is logged for recovery unless it is volatile.
+    pub(super) fn deliver_message(
+        &mut self,
+        index: usize,
+        target: &Target,
+        message: Encoded,
+        volatile: bool,
+    ) -> Delivered {
+        let message = message.into_shared();
+        if let Some(namespace) = self.namespaces.get_mut(index).filter(|_| !volatile)
+            && namespace.recovery.is_some()
+        {
+            namespace.log(self.now, target.clone(), &message);
+            self.namespaces.settle(index);
+        }
+        let how = if volatile { How::Volatile } else { How::Reliable };
+        self.deliver(index, target, &message, how)
+    }
+
+    pub(super) fn deliver_acknowledged(
+        &mut self,
+        index: usize,
+        target: &Target,
+        message: Encoded,
+        number: AckId,
+        deadline: Time,
+        group: GroupId,
+    ) -> Delivered {
+        self.deliver(index, target, &message, How::Acknowledged(number, deadline, group))
+    }
+
     fn deliver(
         &mut self,
         namespace: usize,
@@ -281,7 +374,7 @@ impl Hub {
         let Some(socket) = self.sockets.get(key) else { return };
         let Some(id) = socket.id.clone() else { return };
         let error = socket.reason.map_or(AckError::Emit(error), AckError::Disconnected);
-        self.outputs.push_back(Output::GroupAcknowledged(group, id, Err(error)));
+        self.tell_acknowledged(group, id, Err(error));
     }
 
     pub(super) fn group_acknowledged(
@@ -290,13 +383,43 @@ impl Hub {
         from: SocketId,
         result: Result<Args, AckError>,
     ) {
-        self.outputs.push_back(Output::GroupAcknowledged(group, from, result));
+        self.tell_acknowledged(group, from, result);
         self.settle_group(group);
     }
 
-    fn settle_group(&mut self, group: GroupId) {
-        if self.groups.settle(group) {
-            self.outputs.push_back(Output::GroupCompleted(group));
+    /// Tells the application or another node of an acknowledgement.
+    ///
+    /// Another node is told of those that came. Its deadline tells of the others.
+    fn tell_acknowledged(
+        &mut self,
+        group: GroupId,
+        from: SocketId,
+        result: Result<Args, AckError>,
+    ) {
+        match (self.groups.asker(group).cloned(), result) {
+            (None, result) => {
+                self.outputs.push_back(Output::GroupAcknowledged(group, from, result));
+            }
+            (Some(asker), Ok(ack)) => self.respond_ack(&asker, ack),
+            (Some(_), Err(_)) => {}
+        }
+    }
+
+    /// Ends the wait of a group for other nodes.
+    pub(super) fn settle_remote(&mut self, group: GroupId, missing: Missing) {
+        if let Some(Group { origin: Origin::Here(of_group), .. }) = self.groups.get_mut(group) {
+            *of_group = missing;
+        }
+        self.settle_group(group);
+    }
+
+    pub(super) fn settle_group(&mut self, group: GroupId) {
+        match self.groups.settle(group) {
+            Some(Origin::Here(missing)) => {
+                self.outputs.push_back(Output::GroupCompleted(group, missing));
+            }
+            Some(Origin::Node(_)) => self.end_answering(),
+            None => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use enginewire::hub::ServerHubConfig;
 
-use crate::{adapter::RecoveryConfig, connection::ConnectionConfig};
+use crate::{adapter::RecoveryConfig, cluster::ClusterConfig, connection::ConnectionConfig};
 
 /// Configuration of a [`Hub`](super::Hub).
 ///
@@ -25,6 +25,8 @@ pub struct HubConfig {
     pub overflow: Overflow,
     /// Connection state recovery. Default `None`: clients that come back get new sockets.
     pub recovery: Option<RecoveryConfig>,
+    /// Other nodes that share the namespaces. Default `None`: there are none.
+    pub cluster: Option<ClusterConfig>,
 }
 
 impl Default for HubConfig {
@@ -36,6 +38,7 @@ impl Default for HubConfig {
             connection: ConnectionConfig::default(),
             overflow: Overflow::default(),
             recovery: None,
+            cluster: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     sockets::{Membership, Socket},
 };
 use crate::{
-    AckId, Asking, EmitError, EncodeAs, EncodeError, Event, Name,
+    AckId, Args, Asking, EmitError, EncodeAs, EncodeError, Event, Name,
     adapter::Target,
     parser::{EnumEvent, NamedEvent, Outgoing},
 };
@@ -287,15 +287,28 @@ impl Hub {
         is_volatile: bool,
     ) -> Result<Encoded, EncodeError> {
         let Self { namespaces, encoder, connection, recovery, .. } = self;
-        let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
         let parser = &connection.parser;
         if recovery.is_none() {
+            let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
             let message = encoder.event(parser, &namespace.name, None, event)?;
             encoder.shrink();
             return Ok(message);
         }
         let args = encoder.args(parser, event)?;
-        let message = namespace.encode_with_offset(encoder, parser, &args, is_volatile)?;
+        self.encode_args(namespace, &args, is_volatile)
+    }
+
+    /// Encodes the arguments of an event with its offset in the log of a namespace, if there is one.
+    pub(super) fn encode_args(
+        &mut self,
+        namespace: usize,
+        args: &Args,
+        is_volatile: bool,
+    ) -> Result<Encoded, EncodeError> {
+        let Self { namespaces, encoder, connection, .. } = self;
+        let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
+        let parser = &connection.parser;
+        let message = namespace.encode_with_offset(encoder, parser, args, is_volatile)?;
         encoder.shrink();
         // The log keeps it as well.
         Ok(if is_volatile { message } else { message.into_shared() })

@@ -59,6 +59,7 @@ impl Hub {
         self.set_now(now);
         self.engine.handle_timeout(now);
         self.namespaces.handle_timeout(now);
+        self.handle_cluster_timeout();
     }
 }
 

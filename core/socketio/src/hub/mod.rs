@@ -68,6 +68,13 @@
 //! Acknowledgements do not wait for events that were sent before them. Broadcasts reach all sockets of a namespace in
 //! the order of the calls.
 //!
+//! # Several nodes
+//!
+//! With [`HubConfig::cluster`] broadcasts and operations on many sockets reach those of other nodes, too. The loop
+//! carries messages between them: what [`Hub::poll_cluster_message`] gives to the others, and what they give to
+//! [`Hub::handle_cluster_message`]. It tells which nodes there are with [`Hub::insert_node`] and [`Hub::remove_node`].
+//! Broadcasts of one node keep their order if the bus does. Across nodes there is none.
+//!
 //! # Bounds
 //!
 //! Events stay in the connection of their client until they are polled. They count as unread there, and
@@ -76,6 +83,7 @@
 //! [`EmitError::Full`](crate::EmitError::Full). [`Output::Writable`] follows.
 
 mod broadcast;
+mod cluster;
 mod config;
 mod connecting;
 mod emit;
@@ -98,11 +106,13 @@ use enginewire::{
 
 use self::{
     broadcast::Groups,
+    cluster::Node,
     layer::{Change, Client, Token},
     namespaces::Namespaces,
     sockets::Sockets,
 };
 pub use self::{
+    cluster::{AnswerId, ClusterOutput, ServerSideEmitError},
     config::{HubConfig, Overflow},
     output::{AskId, Delivered, GroupId, Output, SocketKey},
 };
@@ -135,6 +145,8 @@ pub struct Hub {
     sockets: Sockets,
     namespaces: Namespaces,
     groups: Groups,
+    /// The other nodes, if there is a cluster.
+    node: Option<Box<Node>>,
     outputs: VecDeque<Output>,
     /// Sockets with events that were not taken. Some may be stale or paused.
     readable: VecDeque<SocketKey>,
@@ -174,6 +186,7 @@ impl Hub {
             sockets: Sockets::default(),
             namespaces: Namespaces::default(),
             groups: Groups::default(),
+            node: config.cluster.map(Node::new),
             outputs: VecDeque::new(),
             readable: VecDeque::new(),
             retired: None,
@@ -232,7 +245,8 @@ impl Hub {
     /// Changes with any other call.
     pub fn poll_timeout(&mut self) -> Option<Time> {
         let recovery = self.namespaces.poll_timeout();
-        self.engine.poll_timeout().into_iter().chain(recovery).min()
+        let cluster = self.node.as_ref().and_then(|node| node.poll_timeout());
+        self.engine.poll_timeout().into_iter().chain(recovery).chain(cluster).min()
     }
 }
 

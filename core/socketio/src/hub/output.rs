@@ -9,7 +9,11 @@ use enginewire::{
     wire::http::RequestHead,
 };
 
-use crate::{AckError, AckId, Args, ConnectRequest, DisconnectReason, Event, Room, SocketId};
+use super::ClusterOutput;
+use crate::{
+    AckError, AckId, Args, ConnectRequest, DisconnectReason, Event, Room, SocketId,
+    cluster::{Missing, TellError},
+};
 
 /// Key of a socket of a [`Hub`](super::Hub): one client in one namespace.
 ///
@@ -108,8 +112,12 @@ pub enum Output {
     ///
     /// One that could not be sent the event has [`AckError::Emit`], or the reason why it is disconnected.
     GroupAcknowledged(GroupId, SocketId, Result<Args, AckError>),
+    /// A recipient on another node has acknowledged a broadcast. Which one, the other node does not tell.
+    RemoteAcknowledged(GroupId, Args),
     /// All recipients have acknowledged a broadcast, or will not. The id is of no more use.
-    GroupCompleted(GroupId),
+    ///
+    /// Acknowledgements of other nodes that did not come are counted.
+    GroupCompleted(GroupId, Missing),
     /// There is room again for a socket that had none for an event.
     Writable(SocketKey),
     /// A socket is disconnected. It was in these rooms, besides its own.
@@ -121,13 +129,15 @@ pub enum Output {
     Disconnected(SocketKey, DisconnectReason, Vec<Room>),
     /// A socket that could have come back no longer can. What the application has kept under its key may go.
     Forgotten(SocketKey),
+    /// Other nodes have something for the application. Only with [`HubConfig::cluster`](super::HubConfig::cluster).
+    Cluster(ClusterOutput),
 }
 
-/// Numbers of sockets that a broadcast went to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Numbers of sockets and nodes that an operation went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// Sockets that have it queued.
+    /// Sockets of this node that have it queued.
     pub sockets: usize,
     /// Sockets that were passed by.
     ///
@@ -136,4 +146,12 @@ pub struct Delivered {
     /// Sockets without room whose clients were disconnected for it, see
     /// [`Overflow::Disconnect`](super::Overflow::Disconnect).
     pub disconnected: usize,
+    /// Other nodes that are told, or why none is. 0 without a cluster.
+    pub remote: Result<usize, TellError>,
+}
+
+impl Default for Delivered {
+    fn default() -> Self {
+        Self { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(0) }
+    }
 }

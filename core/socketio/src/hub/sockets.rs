@@ -1,6 +1,6 @@
 //! The sockets of a hub.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 
 use enginewire::{Text, hub::SessionId, wire::http::RequestHead};
 use slab::Slab;
@@ -26,6 +26,8 @@ pub(super) struct Socket {
     pub(super) namespace: Text,
     pub(super) head: Arc<RequestHead>,
     pub(super) auth: Option<Payload>,
+    /// What other nodes are given when they ask for it.
+    pub(super) data: Option<Box<Payload>>,
     /// There from the acceptance on.
     pub(super) id: Option<SocketId>,
     /// There if the client may come back.
@@ -65,6 +67,7 @@ impl Socket {
             namespace,
             head: Arc::clone(head),
             auth: request.auth.clone(),
+            data: None,
             id: None,
             pid: None,
             member: None,

@@ -53,7 +53,7 @@ impl SocketWorld {
             Output::GroupAcknowledged(group, id, result) => {
                 self.books.group_acknowledged(group, &id, result.err());
             }
-            Output::GroupCompleted(group) => self.books.group_completed(group),
+            Output::GroupCompleted(group, _) => self.books.group_completed(group),
             Output::Disconnected(key, reason, rooms) => {
                 self.say(format_args!("{key:?} is over: {reason}"));
                 self.books.check_rooms(key, rooms.iter());

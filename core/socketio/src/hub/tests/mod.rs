@@ -2,6 +2,7 @@
 
 mod abuse;
 mod acks;
+mod cluster;
 mod connecting;
 mod determinism;
 mod ending;
@@ -23,6 +24,7 @@ use enginewire::hub::ConnectionId;
 use super::*;
 use crate::{
     AckError, Args, ConnectError, EmitError, Event,
+    cluster::Missing,
     payload::Payload,
     testing::wires::{Wire, Wires, counting},
 };
@@ -246,7 +248,15 @@ fn describe(hub: &Hub, output: &Output) -> String {
             let from = hub.find("/", from).map_or_else(|| "gone".into(), |key| name(&key));
             format!("group {} {from} {}", group.serial, shown(result))
         }
-        Output::GroupCompleted(group) => format!("group {} completed", group.serial),
+        Output::RemoteAcknowledged(group, args) => {
+            format!("group {} elsewhere {}", group.serial, args.payload().as_json().unwrap())
+        }
+        Output::GroupCompleted(group, missing) if missing.is_none() => {
+            format!("group {} completed", group.serial)
+        }
+        Output::GroupCompleted(group, Missing { nodes, acks }) => {
+            format!("group {} completed without {nodes} nodes, {acks} acks", group.serial)
+        }
         Output::Writable(key) => format!("{} writable", name(key)),
         Output::Forgotten(key) => format!("{} forgotten", name(key)),
         Output::Disconnected(key, reason, rooms) => {

@@ -287,7 +287,7 @@ impl World {
                     Err(_) => {}
                 }
             }
-            Output::GroupCompleted(id) => {
+            Output::GroupCompleted(id, _) => {
                 let group = self.groups.remove(&id).expect("the group is open");
                 assert!(group.pending.is_empty(), "{:?} are open", group.pending);
             }
