@@ -105,6 +105,13 @@ impl Event {
     }
 }
 
+/// Takes arguments with a name first. The event expects no acknowledgement.
+impl From<Args> for Event {
+    fn from(args: Args) -> Self {
+        Self::new(args, None)
+    }
+}
+
 /// Without the arguments, which may be long and private.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -238,6 +238,11 @@ impl<E, P> Cluster<E, P> {
         removed
     }
 
+    /// Returns the other nodes in order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.iter().copied()
+    }
+
     /// Returns the number of other nodes.
     pub fn nodes(&self) -> usize {
         self.nodes.len()

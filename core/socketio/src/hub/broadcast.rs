@@ -214,7 +214,7 @@ impl Hub {
         let (args, encoded) = match self.has_others() {
             true => {
                 let args = self.encoder.args(&self.connection.parser, event)?;
-                let event = Event::new(args.clone(), None);
+                let event = Event::from(args.clone());
                 let encoded = index.map(|index| self.encode_asking(index, &event)).transpose()?;
                 (Some(args), encoded)
             }

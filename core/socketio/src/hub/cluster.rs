@@ -228,7 +228,7 @@ impl Hub {
         true
     }
 
-    /// Hands an event to the applications of all other nodes. Returns their number.
+    /// Hands an event to the applications of all other nodes. Returns their number, 0 without a cluster.
     ///
     /// # Errors
     ///
@@ -239,7 +239,7 @@ impl Hub {
         event: &impl Outgoing,
     ) -> Result<usize, ServerSideEmitError> {
         let (event, cost) = self.server_side_event(namespace, event)?;
-        let node = self.node.as_mut().ok_or(TellError::Disconnected)?;
+        let Some(node) = &mut self.node else { return Ok(0) };
         let operation = Operation::ServerSideEmit { event, request: None };
         node.cluster.tell(&namespace.into(), operation, cost)?;
         Ok(node.cluster.nodes())
@@ -490,7 +490,7 @@ impl Hub {
                 let answer = request.map(|request| {
                     AnswerId(Asker { node: from, namespace: Arc::clone(&namespace), request })
                 });
-                let event = Event::new(event, None);
+                let event = Event::from(event);
                 let output = ClusterOutput::Event(from, namespace, event, answer);
                 self.outputs.push_back(Output::Cluster(output));
             }
@@ -514,7 +514,7 @@ impl Hub {
         let asker = Asker { node: from, namespace, request };
         let mut clients = 0;
         if let Some(index) = index
-            && let Ok((number, message)) = self.encode_asking(index, &Event::new(event, None))
+            && let Ok((number, message)) = self.encode_asking(index, &Event::from(event))
         {
             clients = self.deliver_asking(index, &target, number, message, &asker, timeout);
         }
