@@ -274,7 +274,7 @@ async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut e
             match close {
                 Some(true) => kicked.disconnect_clients(),
                 _ => kicked.disconnect(),
-            }
+            };
         }
         "sockets-join" => {
             let Ok((rooms, room)) = event.data::<(Vec<String>, String)>() else { return };

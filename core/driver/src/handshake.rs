@@ -23,6 +23,11 @@ impl Handshake {
         Self { head, peer_addr, extensions: Mutex::new(Vec::new()) }
     }
 
+    #[cfg(feature = "socketio")]
+    pub(crate) const fn head(&self) -> &RequestHead {
+        &self.head
+    }
+
     /// The path, not decoded.
     pub fn path(&self) -> &str {
         self.head.path()

@@ -36,6 +36,8 @@ pub(crate) struct Lifecycle {
     phase: AtomicU8,
     /// Connections, sessions and accept loops, all of which the end waits for.
     alive: AtomicUsize,
+    /// The tasks among them that go on until nothing else is left.
+    last: AtomicUsize,
     /// The sessions among them.
     sessions: AtomicUsize,
     /// Handlers, which the end waits for unless the server is aborting.
@@ -51,6 +53,7 @@ impl Lifecycle {
         Self {
             phase: AtomicU8::new(Phase::Running as u8),
             alive: AtomicUsize::new(0),
+            last: AtomicUsize::new(0),
             sessions: AtomicUsize::new(0),
             handlers: AtomicUsize::new(0),
             watchers: Mutex::default(),
@@ -83,19 +86,48 @@ impl Lifecycle {
         }
     }
 
+    /// Returns whether the server ends at once, without a grace period.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn is_aborting(&self) -> bool {
+        self.phase() == Phase::Aborting
+    }
+
     /// Returns whether nothing is left that the end waits for.
     pub(crate) fn is_finished(&self) -> bool {
+        self.are_left(0)
+    }
+
+    /// Returns whether only tasks are left that go on until then.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.are_left(self.last.load(Ordering::SeqCst))
+    }
+
+    /// Returns whether the end waits for so many tasks alone.
+    fn are_left(&self, tasks: usize) -> bool {
         let handlers = match self.phase() {
             Phase::Running | Phase::Draining => return false,
             Phase::Closing => self.handlers.load(Ordering::SeqCst),
             Phase::Aborting => 0,
         };
-        handlers == 0 && self.alive.load(Ordering::SeqCst) == 0
+        handlers == 0 && self.alive.load(Ordering::SeqCst) == tasks
     }
 
     /// Counts a task that the end waits for.
     pub(crate) fn enter(&self) {
         self.alive.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a task that goes on until nothing else [is left](Self::is_idle).
+    #[cfg(feature = "socketio")]
+    pub(crate) fn enter_last(&self) {
+        self.last.fetch_add(1, Ordering::SeqCst);
+        self.enter();
+    }
+
+    /// Counts a task of [`enter_last`](Self::enter_last) that ends. [`leave`](Self::leave) follows.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn leave_last(&self) {
+        self.last.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Counts a task that has ended. Returns whether the server is finished with it.
@@ -116,10 +148,10 @@ impl Lifecycle {
         self.tell_end()
     }
 
-    /// Wakes the watchers if the server is finished, and returns whether it is.
+    /// Wakes the watchers if the server is finished, or may be soon, and returns whether it is.
     fn tell_end(&self) -> bool {
         let finished = self.is_finished();
-        if finished {
+        if finished || self.is_idle() {
             self.wake_watchers();
         }
         finished

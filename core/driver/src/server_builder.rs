@@ -37,11 +37,18 @@ pub struct ServerBuilder<R: Runtime> {
     handler: Option<Box<dyn FnOnce(Weak<Shared>) -> HandlerHook + Send>>,
     /// Called when the server begins to close.
     on_close: Option<CloseHook>,
+    /// Called when the server starts.
+    #[cfg(feature = "socketio")]
+    on_start: Option<StartHook<R>>,
     listeners: Vec<R::Listener>,
     /// Of the Socket.IO server, for its clients in a test.
     #[cfg(all(feature = "socketio", feature = "testing"))]
     parser: enginewire_socketio::parser::Parser,
 }
+
+/// Called when a server starts.
+#[cfg(feature = "socketio")]
+type StartHook<R> = Box<dyn FnOnce(&R, &Arc<Sessions>) + Send>;
 
 impl<R: Runtime + Default> ServerBuilder<R> {
     /// Starts to set up a server.
@@ -69,6 +76,8 @@ impl<R: Runtime> ServerBuilder<R> {
             fallback: None,
             handler: None,
             on_close: None,
+            #[cfg(feature = "socketio")]
+            on_start: None,
             listeners: Vec::new(),
             #[cfg(all(feature = "socketio", feature = "testing"))]
             parser: enginewire_socketio::parser::Parser::default(),
@@ -151,6 +160,10 @@ impl<R: Runtime> ServerBuilder<R> {
         for listener in listeners {
             sessions.lifecycle.enter();
             runtime.spawn(accept_connections(runtime.clone(), Arc::clone(&shared), listener));
+        }
+        #[cfg(feature = "socketio")]
+        if let Some(on_start) = self.on_start {
+            on_start(&runtime, &sessions);
         }
         runtime.spawn(limit_shutdown(runtime.clone(), Arc::clone(&shared)));
         Ok(Server { handle: ServerHandle { shared } })
@@ -430,6 +443,16 @@ impl<R: Runtime> ServerBuilder<R> {
     #[cfg(feature = "socketio")]
     pub(crate) fn on_close(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_close = Some(Box::new(hook));
+        self
+    }
+
+    /// Calls `hook` when the server starts.
+    #[cfg(feature = "socketio")]
+    pub(crate) fn on_start(
+        mut self,
+        hook: impl FnOnce(&R, &Arc<Sessions>) + Send + 'static,
+    ) -> Self {
+        self.on_start = Some(Box::new(hook));
         self
     }
 

@@ -9,11 +9,20 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire_socketio::{AckId, Args, DecodeError, DisconnectReason, SocketId};
+use enginewire_socketio::{
+    AckId, Args, DecodeError, DisconnectReason, SocketId,
+    cluster::{Missing, TellError},
+};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{EmitError, emit::Emit, layer::AckResult, order::Publishing};
+use super::{
+    EmitError,
+    cluster::{Asker, Request},
+    emit::Emit,
+    layer::AckResult,
+    order::Publishing,
+};
 use crate::sync::lock;
 
 /// Reason why an event has no acknowledgement.
@@ -147,7 +156,11 @@ impl<A, E: Asks> Drop for AckFuture<A, E> {
 
 /// Acknowledgements of a broadcast.
 #[derive(Debug)]
-pub(crate) struct Group(Mutex<GroupState>);
+pub(crate) struct Group {
+    state: Mutex<GroupState>,
+    /// The node that they are for, if it is another.
+    asker: Option<Asker>,
+}
 
 #[derive(Debug, Default)]
 struct GroupState {
@@ -155,28 +168,59 @@ struct GroupState {
     expected: usize,
     /// Deliveries that may still add sockets.
     open: usize,
-    results: VecDeque<(SocketId, AckResult)>,
+    /// Results and their sockets, of which other nodes do not tell.
+    results: VecDeque<(Option<SocketId>, AckResult)>,
+    /// Responses of other nodes that did not come.
+    missing: Missing,
     waker: Option<Waker>,
 }
 
 impl Group {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::default()))
+        Arc::new(Self { state: Mutex::default(), asker: None })
+    }
+
+    /// Creates the group of a broadcast of another node.
+    pub(super) fn for_node(asker: Asker) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), asker: Some(asker) })
     }
 
     /// Expects one more socket.
     pub(super) fn expect(&self) {
-        lock(&self.0).expected += 1;
+        lock(&self.state).expected += 1;
     }
 
     pub(super) fn complete(&self, id: SocketId, result: AckResult) -> Option<Waker> {
-        let mut state = lock(&self.0);
-        state.results.push_back((id, result));
+        if let Some(asker) = &self.asker {
+            return asker.respond(result);
+        }
+        let mut state = lock(&self.state);
+        state.results.push_back((Some(id), result));
         state.waker.take()
     }
 
-    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(SocketId, AckResult)>> {
-        let mut state = lock(&self.0);
+    /// Adds the acknowledgement of a socket of another node.
+    pub(super) fn complete_remote(&self, ack: Args) -> Option<Waker> {
+        let mut state = lock(&self.state);
+        state.expected += 1;
+        state.results.push_back((None, Ok(ack)));
+        state.waker.take()
+    }
+
+    /// Counts responses of other nodes that do not come.
+    pub(super) fn miss(&self, Missing { nodes, acks }: Missing) {
+        let missing = &mut lock(&self.state).missing;
+        // Those of several namespaces are the same nodes.
+        missing.nodes = missing.nodes.max(nodes);
+        missing.acks = missing.acks.saturating_add(acks);
+    }
+
+    fn missing(&self) -> Missing {
+        lock(&self.state).missing
+    }
+
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<(Option<SocketId>, AckResult)>> {
+        let mut state = lock(&self.state);
         if let Some(result) = state.results.pop_front() {
             state.expected -= 1;
             return Poll::Ready(Some(result));
@@ -195,7 +239,7 @@ pub(crate) struct OpenGroup(Arc<Group>);
 
 impl OpenGroup {
     pub(super) fn new(group: &Arc<Group>) -> Self {
-        lock(&group.0).open += 1;
+        lock(&group.state).open += 1;
         Self(Arc::clone(group))
     }
 
@@ -206,7 +250,7 @@ impl OpenGroup {
 
 impl Drop for OpenGroup {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.0);
+        let mut state = lock(&self.0.state);
         state.open -= 1;
         let waker = if state.open == 0 { state.waker.take() } else { None };
         drop(state);
@@ -218,6 +262,8 @@ impl Drop for OpenGroup {
 
 /// Acknowledgements of a broadcast, as they come: a stream of sockets and their results.
 ///
+/// Of other nodes those come that there are, without their sockets. [`missing`](Self::missing) counts the others.
+///
 /// [`all`](Self::all) waits for every one of them, at most until the deadline.
 #[must_use = "streams do nothing unless polled"]
 pub struct AckStream<A> {
@@ -225,6 +271,9 @@ pub struct AckStream<A> {
     error: Option<EmitError>,
     /// Namespaces where the event is not delivered yet.
     pending: Vec<Publishing>,
+    /// Acknowledgements of other nodes, which are awaited for as long as these are there.
+    _requests: Vec<Request>,
+    remote: Result<usize, TellError>,
     decode: fn(&Args) -> Result<A, DecodeError>,
 }
 
@@ -232,20 +281,28 @@ pub struct AckStream<A> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AckResponses<A> {
-    /// The sockets that have acknowledged, in the order in which they did.
+    /// The sockets of this node that have acknowledged, in the order in which they did.
     pub responses: Vec<(SocketId, A)>,
-    /// The sockets that have not, and why.
+    /// The sockets of this node that have not, and why.
     pub failed: Vec<(SocketId, AckError)>,
+    /// Acknowledgements of other nodes, which do not tell whose they are.
+    pub others: Vec<Result<A, AckError>>,
+    /// Other nodes that were asked, or why none was. 0 without a cluster.
+    pub remote: Result<usize, TellError>,
+    /// Nodes that have not responded, and acknowledgements of others that did not come.
+    pub missing: Missing,
 }
 
 impl<A: DeserializeOwned> AckStream<A> {
     pub(super) fn new(group: Arc<Group>, published: Result<Vec<Publishing>, EmitError>) -> Self {
         let decode = |args: &Args| args.decode(0);
-        let (pending, error) = match published {
+        let (mut pending, error) = match published {
             Ok(pending) => (pending, None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        Self { group, error, pending, decode }
+        let _requests = pending.iter_mut().filter_map(Publishing::take_request).collect();
+        let remote = Publishing::all_remote(&pending);
+        Self { group, error, pending, _requests, remote, decode }
     }
 
     /// Waits for the acknowledgements of all sockets. Those that came are kept whatever the others do.
@@ -257,26 +314,39 @@ impl<A: DeserializeOwned> AckStream<A> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let mut all = AckResponses { responses: Vec::new(), failed: Vec::new() };
+        let mut all = AckResponses {
+            responses: Vec::new(),
+            failed: Vec::new(),
+            others: Vec::new(),
+            remote: self.remote,
+            missing: Missing::default(),
+        };
         while let Some((id, result)) = self.next().await {
-            match result {
-                Ok(response) => all.responses.push((id, response)),
-                Err(error) => all.failed.push((id, error)),
+            match (id, result) {
+                (Some(id), Ok(response)) => all.responses.push((id, response)),
+                (Some(id), Err(error)) => all.failed.push((id, error)),
+                (None, result) => all.others.push(result),
             }
         }
+        all.missing = self.missing();
         Ok(all)
     }
 
-    /// Waits for the next acknowledgement. `None` after the last.
+    /// Returns what did not come of other nodes, once the stream has ended.
+    pub fn missing(&self) -> Missing {
+        self.group.missing()
+    }
+
+    /// Waits for the next acknowledgement. `None` after the last. One of another node comes without its socket.
     ///
     /// Cancel safe.
-    pub async fn next(&mut self) -> Option<(SocketId, Result<A, AckError>)> {
+    pub async fn next(&mut self) -> Option<(Option<SocketId>, Result<A, AckError>)> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
 impl<A> Stream for AckStream<A> {
-    type Item = (SocketId, Result<A, AckError>);
+    type Item = (Option<SocketId>, Result<A, AckError>);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.error.is_some() {

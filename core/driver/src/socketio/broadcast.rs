@@ -26,9 +26,12 @@ use super::{
     rooms::Rooms,
     socket::SocketShared,
 };
-use crate::sync::lock;
 
 /// Operator for many sockets of a namespace: whom, and how. One verb ends it.
+///
+/// In a [cluster](super::IoBuilder::cluster) it reaches the sockets of all nodes, also by the id of one, unless it is
+/// [`local`](Self::local). That of a [pattern](super::Io::namespaces) reaches the namespaces that exist on this node,
+/// each of them on all nodes: one that exists on other nodes alone is not reached.
 ///
 /// ```no_run
 /// # use enginewire_driver::socketio::Io;
@@ -41,17 +44,20 @@ use crate::sync::lock;
 #[must_use = "an operator does nothing by itself"]
 #[derive(Clone)]
 pub struct Broadcast {
-    namespace: Arc<NamespaceShared>,
-    target: Target,
+    pub(super) namespace: Arc<NamespaceShared>,
+    pub(super) target: Target,
     volatile: bool,
-    timeout: Option<Duration>,
+    /// Other nodes are told nothing.
+    pub(super) local: bool,
+    pub(super) timeout: Option<Duration>,
     attachments: Vec<Bytes>,
 }
 
 impl Broadcast {
     pub(super) fn new(namespace: &Arc<NamespaceShared>, target: Target) -> Self {
         let namespace = Arc::clone(namespace);
-        Self { namespace, target, volatile: false, timeout: None, attachments: Vec::new() }
+        let (volatile, local, timeout, attachments) = (false, false, None, Vec::new());
+        Self { namespace, target, volatile, local, timeout, attachments }
     }
 
     /// Adds rooms. A socket that is in several of them gets the event once.
@@ -78,7 +84,7 @@ impl Broadcast {
         self
     }
 
-    /// Sets the deadline for acknowledgements. Default: [`IoBuilder::ack_timeout`](super::IoBuilder::ack_timeout).
+    /// Sets the deadline for acknowledgements, and for [`fetch_sockets`](Self::fetch_sockets). Default: [`IoBuilder::ack_timeout`](super::IoBuilder::ack_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -171,37 +177,9 @@ impl Broadcast {
         self.members().into_iter().map(SocketRef::of_any).collect()
     }
 
-    /// Has all of them join rooms.
-    pub fn join(&self, rooms: impl Rooms) {
-        for member in self.members() {
-            SocketRef::of_any(member).join(&rooms);
-        }
-    }
-
-    /// Has all of them leave rooms.
-    pub fn leave(&self, rooms: impl Rooms) {
-        for member in self.members() {
-            SocketRef::of_any(member).leave(&rooms);
-        }
-    }
-
-    /// Disconnects all of them from the namespace, see [`SocketRef::disconnect`].
-    pub fn disconnect(&self) {
-        self.members().iter().for_each(|member| member.disconnect_as(false));
-    }
-
-    /// Disconnects the clients of all of them, see [`SocketRef::disconnect_client`].
-    pub fn disconnect_clients(&self) {
-        self.members().iter().for_each(|member| member.disconnect_as(true));
-    }
-
-    fn members(&self) -> Vec<Arc<SocketShared>> {
-        let mut members = Vec::new();
-        for namespace in self.namespace.reached() {
-            let selection = lock(&namespace.adapter).select(&self.target);
-            members.extend(selection.iter().map(|(_, member)| Arc::clone(member)));
-        }
-        members
+    pub(super) fn members(&self) -> Vec<Arc<SocketShared>> {
+        let reached = self.namespace.reached().into_iter();
+        reached.flat_map(|namespace| namespace.select(&self.target)).collect()
     }
 
     /// Publishes an event in each namespace. Returns the outcomes, to be waited for.
@@ -215,8 +193,8 @@ impl Broadcast {
         let publish = |namespace: Arc<NamespaceShared>| {
             let timeout = self.timeout.unwrap_or(namespace.options().ack_timeout);
             let ack = group.map(|group| (namespace.next_ack(), timeout, OpenGroup::new(group)));
-            let body = namespace.encode(event, ack.as_ref().map(|(id, ..)| *id))?;
-            let how = How { volatile: self.volatile, direct: false, ack };
+            let mut how = How { volatile: self.volatile, ack, ..How::default() };
+            let body = namespace.encode_broadcast(event, self.local, &mut how, group)?;
             namespace.publish(&self.target, body, how)
         };
         self.namespace.reached().into_iter().map(publish).collect()
@@ -233,7 +211,11 @@ pub struct Publish {
 
 impl Publish {
     fn new(pending: Result<Vec<Publishing>, EmitError>) -> Self {
-        Self { pending, delivered: Delivered::default() }
+        let mut delivered = Delivered::default();
+        if let Ok(pending) = &pending {
+            delivered.remote = Publishing::all_remote(pending);
+        }
+        Self { pending, delivered }
     }
 }
 

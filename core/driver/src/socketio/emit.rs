@@ -149,7 +149,7 @@ impl SocketShared {
 
     /// Delivers an event to this socket alone, in the order of the namespace's broadcasts.
     pub(super) fn publish(&self, args: Args, volatile: bool) -> Result<Publishing, EmitError> {
-        let how = How { volatile, direct: true, ack: None };
+        let how = How { volatile, direct: true, ..How::default() };
         let target = Target::all().to(self.id.to_room());
         self.namespace.publish(&target, Body::Args(args), how)
     }

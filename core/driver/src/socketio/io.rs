@@ -15,6 +15,7 @@ use std::{
 use enginewire_socketio::{
     AskName, ConnectionConfig, Event, Name,
     adapter::RecoveryConfig,
+    cluster::ClusterConfig,
     parser::Parser,
     pattern::{InvalidPattern, Parameters, Pattern},
 };
@@ -24,6 +25,7 @@ use super::{
     Overflow,
     acks::AckStream,
     broadcast::{Broadcast, Publish},
+    cluster::{Bus, ClusterShared, pump},
     namespace::{AllowHook, Dynamic, Namespace, NamespaceRequest, NamespaceShared},
     rooms::Rooms,
     session::Session,
@@ -43,11 +45,13 @@ pub struct Io {
 /// Sets up an [`Io`].
 ///
 /// Options of Engine.IO, such as timeouts and limits, are those of [`ServerBuilder`](crate::ServerBuilder).
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing by itself"]
 pub struct IoBuilder {
     config: ConnectionConfig,
     options: Options,
+    bus: Option<Box<dyn Bus>>,
+    cluster: ClusterConfig,
 }
 
 /// Options of a Socket.IO server besides those of its connections.
@@ -78,6 +82,7 @@ impl Default for Options {
 pub(crate) struct IoShared {
     pub(super) config: Arc<ConnectionConfig>,
     pub(super) options: Arc<Options>,
+    pub(super) cluster: Option<Arc<ClusterShared>>,
     namespaces: Mutex<HashMap<Arc<str>, Arc<NamespaceShared>>>,
     dynamic: Mutex<Vec<Arc<Dynamic>>>,
     /// Servers that serve it, and those of them that are closing.
@@ -190,6 +195,7 @@ impl Io {
             all.extend(reached);
         }
         stats.queued = Stats::queued(&all);
+        stats.nodes = self.shared.cluster.as_ref().map_or(0, |cluster| cluster.nodes());
         stats
     }
 
@@ -241,6 +247,7 @@ impl IoBuilder {
             shared: Arc::new(IoShared {
                 config: Arc::new(self.config),
                 options: Arc::new(self.options),
+                cluster: self.bus.map(|bus| ClusterShared::new(bus, self.cluster)),
                 namespaces: Mutex::default(),
                 dynamic: Mutex::default(),
                 servers: AtomicUsize::new(0),
@@ -329,6 +336,33 @@ impl IoBuilder {
         self
     }
 
+    /// Shares the namespaces with other nodes, whose messages `bus` carries. Default: there are none.
+    ///
+    /// Broadcasts, [`join`](Broadcast::join), [`leave`](Broadcast::leave) and [`disconnect`](Broadcast::disconnect) reach
+    /// the sockets of all nodes. [`Broadcast::fetch_sockets`] returns them, and acknowledgements come from all of them.
+    /// A server that is bound polls the bus until it has closed.
+    ///
+    /// While the bus is down or its queue is full, everything stays on this node:
+    /// [`Delivered::remote`](super::Delivered::remote) and [`Stats::cluster_dropped`] say so.
+    pub fn cluster(mut self, bus: impl Bus) -> Self {
+        self.bus = Some(Box::new(bus));
+        self
+    }
+
+    /// Limit on the messages that wait for the bus of the [cluster](Self::cluster), in bytes. Default 16 MiB.
+    pub const fn max_cluster_queue(mut self, bytes: usize) -> Self {
+        self.cluster.max_queued = bytes;
+        self
+    }
+
+    /// Limit on the broadcasts of other nodes whose acknowledgements are awaited. Default 1024.
+    ///
+    /// Clients get further ones, but their acknowledgements are not sent to the other node, whose deadline tells.
+    pub const fn max_cluster_requests(mut self, requests: usize) -> Self {
+        self.cluster.max_requests = requests;
+        self
+    }
+
     /// Sets whether namespaces of patterns are kept when their last socket leaves. Default false.
     pub const fn keep_empty_namespaces(mut self, keep: bool) -> Self {
         self.options.keep_empty_namespaces = keep;
@@ -356,6 +390,18 @@ impl IoShared {
         });
         namespace.is_pinned.store(true, Ordering::Relaxed);
         Arc::clone(namespace)
+    }
+
+    /// Returns the namespace that exists under a name.
+    pub(super) fn of_name(&self, name: &str) -> Option<Arc<NamespaceShared>> {
+        lock(&self.namespaces).get(name).cloned()
+    }
+
+    /// Returns what stands for the namespaces of a pattern.
+    pub(super) fn pattern(&self, pattern: &str) -> Option<Arc<NamespaceShared>> {
+        let dynamic = lock(&self.dynamic);
+        let mut parents = dynamic.iter().map(|dynamic| dynamic.parent());
+        parents.find(|parent| parent.name() == pattern).cloned()
     }
 
     /// Finds the namespace that a client asks for.
@@ -421,7 +467,10 @@ impl IoShared {
 
     /// Wakes the tasks that wait for sockets.
     fn wake_all(&self) {
-        self.hosts().iter().for_each(|namespace| namespace.backlog.wake_all());
+        for host in self.hosts() {
+            host.backlog.wake_all();
+            host.reached().iter().for_each(|namespace| namespace.side.wake_all());
+        }
     }
 }
 
@@ -537,9 +586,29 @@ impl<R: Runtime> ServerBuilder<R> {
         let this = self.with_parser(shared.config.parser.clone());
         #[cfg(not(feature = "testing"))]
         let this = self;
+        let this = match (&shared.cluster, Arc::clone(&shared)) {
+            (None, _) => this,
+            (Some(cluster), io) => {
+                let cluster = Arc::clone(cluster);
+                this.on_start(move |runtime: &R, sessions| {
+                    let sessions = Arc::clone(sessions);
+                    runtime.spawn(pump(runtime.clone(), sessions, io, cluster));
+                })
+            }
+        };
         this.path("/socket.io/")
             .on_close(move || serving.close())
             .handler(move |socket, _| Session::new(Arc::clone(&shared), socket))
+    }
+}
+
+impl fmt::Debug for IoBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoBuilder")
+            .field("config", &self.config)
+            .field("options", &self.options)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
     }
 }
 

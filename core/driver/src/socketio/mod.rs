@@ -97,6 +97,7 @@
 mod acks;
 mod broadcast;
 mod client;
+mod cluster;
 mod emit;
 mod event;
 pub mod handlers;
@@ -115,7 +116,8 @@ pub use enginewire_socketio::{
     Args, AskName, Asking, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError,
     EncodeAs, EncodeError, EventError, Name, Named, Offline, SocketId, Spread, Value,
     adapter::RecoveryConfig,
-    hub::{Delivered, Overflow},
+    cluster::{Message, Missing, NodeId, Operation, TellError},
+    hub::{Delivered, Overflow, ServerSideEmitError},
     parser::{CustomDecoder, CustomParser, Parser},
     pattern::InvalidPattern,
 };
@@ -127,6 +129,10 @@ pub use self::{
     client::{
         Client, ClientAck, ClientAckFuture, ClientBuilder, ClientEmit, ClientEmitter, ClientError,
         ClientEvent, ClientRef, ClientSocket, SocketBuilder, Update,
+    },
+    cluster::{
+        Bus, BusEvent, FetchedSockets, RemoteSocket, ServerAck, ServerAnswers, ServerEvent,
+        ServerEvents,
     },
     emit::Emit,
     event::{Ack, AckOf, Event},

@@ -27,6 +27,7 @@ use super::{
     Io, IoShared, Socket, SocketRef,
     acks::AckStream,
     broadcast::{Broadcast, Publish},
+    cluster::ClusterSide,
     io::Options,
     order::Order,
     rooms::Rooms,
@@ -63,7 +64,7 @@ pub(super) struct Serving {
 
 /// A namespace, as the server has it.
 pub(crate) struct NamespaceShared {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     io: Weak<IoShared>,
     config: Arc<ConnectionConfig>,
     options: Arc<Options>,
@@ -88,6 +89,7 @@ pub(crate) struct NamespaceShared {
     /// It stands for the namespaces that match a pattern, and has no sockets of its own.
     is_pattern: bool,
     pub(super) counters: Arc<Counters>,
+    pub(super) side: ClusterSide,
 }
 
 /// Request of a client to connect to a namespace, as [`Namespace::authorize`] gets it.
@@ -143,6 +145,7 @@ impl NamespaceShared {
             clients: AtomicUsize::new(0),
             is_pattern: false,
             counters: counters.unwrap_or_default(),
+            side: ClusterSide::new(io.cluster.clone()),
             options,
         }
     }
@@ -186,7 +189,7 @@ impl NamespaceShared {
     ///
     /// Sockets of a namespace that nothing accepts stay where they are.
     pub(super) fn hand_over(&self, socket: &Arc<SocketShared>) -> Option<Serving> {
-        let host = self.parent.as_deref().unwrap_or(self);
+        let host = self.host();
         let serve = lock(&host.serve).clone();
         if let Some(serve) = serve.filter(|_| socket.hand_over()) {
             return caught(|| serve(Arc::clone(socket))).flatten();
@@ -246,7 +249,12 @@ impl NamespaceShared {
         lock(&self.children).push(Arc::downgrade(child));
     }
 
-    fn is_closed(&self) -> bool {
+    /// Returns the namespace where the application has set what holds here.
+    pub(super) fn host(&self) -> &Self {
+        self.parent.as_deref().unwrap_or(self)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
         self.io.upgrade().is_none_or(|io| io.is_closed())
     }
 }

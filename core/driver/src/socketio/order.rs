@@ -13,17 +13,19 @@ use enginewire::{Encoded, Time};
 use enginewire_socketio::{
     AckError, AckId, Args, DisconnectReason, EncodeError, TryEmitError,
     adapter::{Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
+    cluster::TellError,
 };
 
 use super::{
     Delivered, EmitError, Overflow,
     acks::{Answer, OpenGroup},
+    cluster::{Request, Tell, Told},
     namespace::NamespaceShared,
     outgoing::{Body, with_encoder},
     session::caught,
     socket::SocketShared,
 };
-use crate::{sync::lock, waiters::Shareable};
+use crate::{sync::lock, waiters::Shareable, wakes::Wakes};
 
 /// The application's data of a socket.
 pub(super) type SocketData = Arc<dyn Any + Send + Sync>;
@@ -57,6 +59,8 @@ pub(super) struct How {
     /// It goes to one socket alone, which had room.
     pub(super) direct: bool,
     pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
+    /// What other nodes are told of it.
+    pub(super) tell: Option<Tell>,
 }
 
 /// The outcome of a [`Work`], and who waits for it.
@@ -127,9 +131,22 @@ impl Done {
 pub(super) struct Publishing {
     namespace: Arc<NamespaceShared>,
     done: Arc<Done>,
+    told: Told,
 }
 
 impl Publishing {
+    /// Returns the number of other nodes that are told of an event in several namespaces.
+    ///
+    /// They are the same nodes.
+    pub(super) fn all_remote(all: &[Self]) -> Result<usize, TellError> {
+        all.iter().try_fold(0, |most, publishing| Ok(publishing.told.remote?.max(most)))
+    }
+
+    /// Takes the acknowledgements of other nodes that are awaited.
+    pub(super) const fn take_request(&mut self) -> Option<Request> {
+        self.told.request.take()
+    }
+
     /// Waits for the delivery, and takes part in it if no other task does.
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Delivered> {
         // The task is registered before it looks for the turn: whoever gives that up afterwards wakes it.
@@ -244,9 +261,11 @@ impl NamespaceShared {
         self: &Arc<Self>,
         target: &Target,
         body: Body,
-        how: How,
+        mut how: How,
     ) -> Result<Publishing, EmitError> {
         let done = Arc::new(Done::default());
+        // Woken behind the lock.
+        let mut wakes = Wakes::default();
         // Dropped behind the lock: what it holds may be the last of a socket, and the application's.
         let selection;
         let mut order = self.lock_room()?;
@@ -261,14 +280,17 @@ impl NamespaceShared {
                 order.stamp(self, target, &args, how.volatile)?
             }
         };
+        // Before the next broadcast, so that both leave in this order.
+        let told = self.tell(target, how.volatile, how.tell.take(), &mut wakes);
         let (cost, delivered) = (message.len(), Delivered::default());
         let work = Work { selection, visited: 0, delivered, message, how, done: Arc::clone(&done) };
         let turn = order.sequencer.push(work, cost);
         drop(order);
+        drop(wakes);
         if let Some(work) = turn.map_err(|Full(_)| FULL)? {
             self.deliver_from(work);
         }
-        Ok(Publishing { namespace: Arc::clone(self), done })
+        Ok(Publishing { namespace: Arc::clone(self), done, told })
     }
 
     /// Locks the order once it has room for another broadcast.

@@ -1,6 +1,6 @@
 //! Names of rooms, as applications have them.
 
-use enginewire_socketio::SocketId;
+use enginewire_socketio::{Room, SocketId};
 
 /// One room or several: `&str`, `String`, [`SocketId`], and arrays, slices and vectors of them.
 ///
@@ -27,6 +27,12 @@ impl Rooms for String {
 }
 
 impl Rooms for SocketId {
+    fn each(&self, room: &mut dyn FnMut(&str)) {
+        room(self.as_str());
+    }
+}
+
+impl Rooms for Room {
     fn each(&self, room: &mut dyn FnMut(&str)) {
         room(self.as_str());
     }

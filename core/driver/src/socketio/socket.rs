@@ -173,7 +173,7 @@ impl SocketShared {
     }
 
     /// Tells the log of the namespace which rooms the socket is in, beside the adapter.
-    fn change_rooms(&self, rooms: impl Rooms, joins: bool) {
+    pub(super) fn change_rooms(&self, rooms: impl Rooms, joins: bool) {
         let Some(&member) = self.member.get() else { return };
         let mut order = self.pid.as_ref().map(|pid| (pid, self.namespace.lock_order()));
         let mut adapter = lock(&self.namespace.adapter);

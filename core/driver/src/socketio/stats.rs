@@ -47,6 +47,12 @@ pub struct Stats {
     ///
     /// See [`Routes::on_rejection`](super::Routes::on_rejection).
     pub rejections: u64,
+    /// Other nodes of the cluster. 0 for a single namespace.
+    pub nodes: usize,
+    /// Operations for or of other nodes that were dropped.
+    ///
+    /// The bus was down, its queue was full, or too many broadcasts or server-side events waited here.
+    pub cluster_dropped: u64,
 }
 
 /// The counters of a namespace. Those of a pattern are shared by its namespaces.
@@ -58,6 +64,7 @@ pub(super) struct Counters {
     pub(super) ack_timeouts: Counter,
     pub(super) acks_dropped: Counter,
     pub(super) rejections: Counter,
+    pub(super) cluster_dropped: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +92,7 @@ impl Stats {
             ack_timeouts: counters.ack_timeouts.get(),
             acks_dropped: counters.acks_dropped.get(),
             rejections: counters.rejections.get(),
+            cluster_dropped: counters.cluster_dropped.get(),
             ..Self::default()
         };
         for namespace in namespaces.iter().filter(|namespace| !namespace.is_pattern()) {
@@ -107,6 +115,7 @@ impl Stats {
         self.ack_timeouts += other.ack_timeouts;
         self.acks_dropped += other.acks_dropped;
         self.rejections += other.rejections;
+        self.cluster_dropped += other.cluster_dropped;
     }
 
     /// Counts the bytes that wait for the clients of these namespaces, each client once.

@@ -1,0 +1,59 @@
+//! The interface of a bus, which carries messages between the nodes of a cluster.
+
+use std::{
+    error::Error,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use enginewire_socketio::cluster::{Message, NodeId, Operation};
+
+/// Carrier of messages between the nodes of a cluster.
+///
+/// [`IoBuilder::cluster`](super::super::IoBuilder::cluster) takes it. A task of the server polls it, from the start of the server to its end. Messages of one node should arrive in the
+/// order in which they were sent. Messages that are lost or come twice are lost, or come twice, for the sockets as well.
+/// No node gets its own messages.
+///
+/// A bus holds few messages itself. What it does not take waits within
+/// [`IoBuilder::max_cluster_queue`](super::super::IoBuilder::max_cluster_queue).
+pub trait Bus: Send + 'static {
+    /// Completes when the bus takes a message. The task is woken when it may.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Takes a message. Called after [`poll_ready`](Self::poll_ready) has completed, once for each time.
+    fn send(&mut self, message: Message);
+
+    /// Completes with the next event. The task is woken when there may be one.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent>;
+
+    /// Completes when everything that was sent is on its way.
+    ///
+    /// The other nodes should then know that this one leaves. The server waits at most a second for it, and then drops the bus. Default: completes at once.
+    fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// Event of a [`Bus`].
+#[derive(Debug)]
+#[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "moved once, and nearly all are messages")]
+pub enum BusEvent {
+    /// Another node is there. Requests wait for it from now on.
+    Joined(NodeId),
+    /// Another node has left, or was lost. Requests no longer wait for it.
+    Lost(NodeId),
+    /// Another node has sent a message.
+    Message {
+        /// The node.
+        from: NodeId,
+        /// The namespace.
+        namespace: Arc<str>,
+        /// The operation.
+        operation: Operation,
+    },
+    /// The bus carries no messages for now. Operations stay on this node until [`Up`](Self::Up).
+    Down(Box<dyn Error + Send + Sync>),
+    /// The bus carries messages again, as it does at the beginning.
+    Up,
+}

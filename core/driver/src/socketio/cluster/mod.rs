@@ -1,0 +1,265 @@
+//! Other nodes that share the namespaces of a server.
+//!
+//! The [`Cluster`] says what is told to whom. Its lock is taken under that of a namespace's order: broadcasts leave in
+//! the order in which they are delivered here. Nothing else is locked under it but groups of acknowledgements. The
+//! [`pump`] carries its messages to the bus and back, and carries out what others ask for.
+
+mod bus;
+mod fetch;
+mod operations;
+mod pump;
+mod requests;
+mod server_events;
+mod tell;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex},
+    task::Waker,
+};
+
+use enginewire::Time;
+use enginewire_socketio::cluster::{
+    Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId, Response,
+    TellError,
+};
+
+use self::requests::Waiting;
+pub use self::{
+    bus::{Bus, BusEvent},
+    fetch::{FetchedSockets, RemoteSocket},
+    server_events::{ServerAck, ServerAnswers, ServerEvent, ServerEvents},
+};
+pub(super) use self::{
+    pump::pump,
+    requests::{Asker, Request},
+    server_events::ClusterSide,
+    tell::{Tell, Told},
+};
+use crate::{
+    clock::Clock,
+    sync::lock,
+    wakers::{WakerKey, WakerSet},
+    wakes::{Wakes, register},
+};
+
+/// The other nodes, as all namespaces of a server share them.
+pub(crate) struct ClusterShared {
+    config: ClusterConfig,
+    state: Mutex<State>,
+    slot: Mutex<BusSlot>,
+}
+
+struct State {
+    cluster: Cluster,
+    /// That of the server whose task has the bus.
+    clock: Option<Clock>,
+    /// Requests of this node, and who waits for them.
+    waiting: HashMap<RequestId, Waiting>,
+    /// Broadcasts of other nodes whose acknowledgements are awaited.
+    answering: usize,
+    /// Operations of other nodes that are still to be carried out.
+    operations: VecDeque<(NodeId, Arc<str>, Operation)>,
+    /// The task that has the bus.
+    pump: Option<Waker>,
+}
+
+/// The bus while no task has it.
+struct BusSlot {
+    bus: Option<Box<dyn Bus>>,
+    is_down: bool,
+    /// Tasks of servers that would take it.
+    servers: WakerSet,
+}
+
+impl ClusterShared {
+    pub(super) fn new(bus: Box<dyn Bus>, config: ClusterConfig) -> Arc<Self> {
+        let mut cluster = Cluster::new(config.max_queued);
+        // Until a server starts.
+        cluster.set_connected(false);
+        Arc::new(Self {
+            config,
+            state: Mutex::new(State {
+                cluster,
+                clock: None,
+                waiting: HashMap::new(),
+                answering: 0,
+                operations: VecDeque::new(),
+                pump: None,
+            }),
+            slot: Mutex::new(BusSlot {
+                bus: Some(bus),
+                is_down: false,
+                servers: WakerSet::default(),
+            }),
+        })
+    }
+
+    /// Returns the number of other nodes.
+    pub(super) fn nodes(&self) -> usize {
+        lock(&self.state).cluster.nodes()
+    }
+
+    /// Calls `f`, hands out what came of it, and wakes the task of the bus if there is something for it.
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        // Called behind the lock.
+        let mut wakes = Wakes::default();
+        self.with_wakes(&mut wakes, f)
+    }
+
+    /// As [`with`](Self::with), but leaves it to the caller to wake tasks.
+    fn with_wakes<T>(&self, wakes: &mut Wakes, f: impl FnOnce(&mut State) -> T) -> T {
+        // Dropped behind the lock: it may be the last of a broadcast.
+        let mut ended = Vec::new();
+        let mut state = lock(&self.state);
+        let result = f(&mut state);
+        state.settle(wakes, &mut ended);
+        if state.cluster.has_message() || !state.operations.is_empty() {
+            wakes.extend(state.pump.take());
+        }
+        drop(state);
+        result
+    }
+
+    /// Responds to a request of another node. Without room the deadline of that tells.
+    fn respond(&self, asker: &requests::AskerId, response: Response) {
+        let _ = self.with(|state| state.respond(asker, response));
+    }
+
+    /// Takes the bus, unless the task of another server has it.
+    ///
+    /// The caller is then woken when it is free. One that ends no longer waits for it.
+    fn take_bus(
+        &self,
+        clock: &Clock,
+        key: &mut WakerKey,
+        waker: &Waker,
+        ends: bool,
+    ) -> Option<Box<dyn Bus>> {
+        let mut slot = lock(&self.slot);
+        let bus = slot.bus.take();
+        if bus.is_some() || ends {
+            slot.servers.remove(key.take());
+        } else {
+            slot.servers.register(key, waker);
+        }
+        let is_connected = !slot.is_down;
+        drop(slot);
+        let bus = bus?;
+        self.with(|state| {
+            state.clock = Some(clock.clone());
+            state.cluster.set_connected(is_connected);
+        });
+        Some(bus)
+    }
+
+    /// Returns whether another server waits for the bus.
+    fn has_successor(&self) -> bool {
+        lock(&self.slot).servers.len() > 0
+    }
+
+    /// Leaves the bus to another server. Gives it back if none waits for it.
+    fn leave_bus(&self, bus: Box<dyn Bus>) -> Result<(), Box<dyn Bus>> {
+        let mut wakes = Wakes::default();
+        let mut slot = lock(&self.slot);
+        if slot.servers.len() == 0 {
+            return Err(bus);
+        }
+        // Nothing is locked under the state but groups.
+        let mut state = lock(&self.state);
+        let pump = state.pump.take();
+        slot.is_down = !state.cluster.is_connected();
+        state.cluster.set_connected(false);
+        drop(state);
+        slot.bus = Some(bus);
+        slot.servers.wake_all(&mut wakes);
+        drop(slot);
+        drop(pump);
+        Ok(())
+    }
+
+    /// Ends the cluster: no bus carries anything any more.
+    fn end(&self) {
+        self.with(|state| {
+            state.pump = None;
+            state.cluster.set_connected(false);
+            let nodes: Vec<_> = state.cluster.node_ids().collect();
+            for node in nodes {
+                state.cluster.remove_node(node);
+            }
+            while state.cluster.poll_message().is_some() {}
+            state.operations.clear();
+        });
+    }
+
+    fn stop_waiting(&self, key: WakerKey) {
+        lock(&self.slot).servers.remove(key);
+    }
+
+    /// Has the task of the bus woken when there is something for it.
+    fn register(&self, waker: &Waker) {
+        register(&mut lock(&self.state).pump, waker);
+    }
+
+    fn poll_message(&self) -> Option<Message> {
+        lock(&self.state).cluster.poll_message()
+    }
+
+    fn has_message(&self) -> bool {
+        lock(&self.state).cluster.has_message()
+    }
+
+    fn poll_operation(&self) -> Option<(NodeId, Arc<str>, Operation)> {
+        lock(&self.state).operations.pop_front()
+    }
+
+    /// Ends what is due. Returns the next deadline.
+    fn handle_timeout(&self, now: Time) -> Option<Time> {
+        self.with(|state| {
+            state.cluster.handle_timeout(now);
+            state.cluster.poll_timeout().filter(|&deadline| deadline < Time::MAX)
+        })
+    }
+}
+
+impl State {
+    fn now(&self) -> Time {
+        self.clock.as_ref().map_or(Time::ZERO, Clock::now)
+    }
+
+    fn respond(&mut self, asker: &requests::AskerId, response: Response) -> Result<(), TellError> {
+        let size = asker.size(&response);
+        self.cluster.respond(asker.node, &asker.namespace, asker.request, response, size)
+    }
+
+    /// Hands out the events of the cluster.
+    fn settle(&mut self, wakes: &mut Wakes, ended: &mut Vec<Waiting>) {
+        while let Some(event) = self.cluster.poll_event() {
+            match event {
+                ClusterEvent::Operation { from, namespace, operation } => {
+                    self.operations.push_back((from, namespace, operation));
+                }
+                ClusterEvent::Response(request, from, response) => {
+                    if let Some(waiting) = self.waiting.get(&request) {
+                        wakes.extend(waiting.respond(from, response));
+                    }
+                }
+                ClusterEvent::Completed(request, missing) => {
+                    if let Some(waiting) = self.waiting.remove(&request) {
+                        wakes.extend(waiting.complete(missing));
+                        ended.push(waiting);
+                    }
+                }
+                // There are no others in this version.
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ClusterShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterShared").field("nodes", &self.nodes()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! The task that carries messages between the cluster of a server and its bus.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use enginewire::Time;
+
+use super::{Bus, BusEvent, ClusterShared, operations::Delivering};
+use crate::{
+    cell::Sessions,
+    runtime::Runtime,
+    socketio::{IoShared, session::caught},
+    trace::trace,
+    wakers::WakerKey,
+};
+
+/// Carries messages between the other nodes and `io`, from the start of a server to its end.
+///
+/// Of several servers of one `io` one does so. Another takes its place when it ends.
+pub(in crate::socketio) fn pump<R: Runtime>(
+    runtime: R,
+    sessions: Arc<Sessions>,
+    io: Arc<IoShared>,
+    cluster: Arc<ClusterShared>,
+) -> impl Future<Output = ()> + Send {
+    // Until the task has ended, the server has not.
+    sessions.lifecycle.enter_last();
+    let mut pump = Pump {
+        runtime,
+        sessions,
+        io,
+        cluster,
+        bus: None,
+        server_key: None,
+        end_key: None,
+        delivering: Vec::new(),
+        sleep: None,
+        closes_at: None,
+    };
+    std::future::poll_fn(move |cx| pump.poll(cx))
+}
+
+/// What becomes of the bus at the end of a server.
+enum Then {
+    /// Another server goes on with it.
+    Leave,
+    Close,
+}
+
+struct Pump<R: Runtime> {
+    runtime: R,
+    sessions: Arc<Sessions>,
+    io: Arc<IoShared>,
+    cluster: Arc<ClusterShared>,
+    /// There while this is the server that has it.
+    bus: Option<Box<dyn Bus>>,
+    server_key: WakerKey,
+    end_key: WakerKey,
+    /// Broadcasts of other nodes to more sockets than are reached at a time.
+    delivering: Vec<Delivering>,
+    sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+    /// When the bus is dropped that is closing.
+    closes_at: Option<Time>,
+}
+
+impl<R: Runtime> Pump<R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sessions.lifecycle.watch(&mut self.end_key, cx.waker());
+        let ends = self.sessions.lifecycle.is_idle();
+        let Self { sessions, cluster, server_key, .. } = self;
+        if self.bus.is_none() {
+            self.bus = cluster.take_bus(&sessions.clock, server_key, cx.waker(), ends);
+        }
+        let Some(mut bus) = self.bus.take() else {
+            return if ends { Poll::Ready(()) } else { Poll::Pending };
+        };
+        // The bus is the application's.
+        let polled = caught(|| self.poll_bus(&mut *bus, cx, ends));
+        match polled {
+            Some(Poll::Pending) => {
+                self.bus = Some(bus);
+                Poll::Pending
+            }
+            Some(Poll::Ready(Then::Leave)) => match self.cluster.leave_bus(bus) {
+                Ok(()) => Poll::Ready(()),
+                Err(bus) => {
+                    // It has ended at this moment.
+                    self.bus = Some(bus);
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
+            Some(Poll::Ready(Then::Close)) => {
+                self.end(bus);
+                Poll::Ready(())
+            }
+            None => {
+                trace!(ERROR, "the bus of a cluster has panicked, and is dropped");
+                self.end(bus);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Carries what there is. Completes when the server has ended and everything has left.
+    fn poll_bus(&mut self, bus: &mut dyn Bus, cx: &mut Context<'_>, ends: bool) -> Poll<Then> {
+        // Before the look, so that nothing which comes behind it is missed.
+        self.cluster.register(cx.waker());
+        let mut is_busy = false;
+        let Self { cluster, delivering, .. } = self;
+        delivering.retain(|delivering| delivering.poll(cluster, cx).is_pending());
+        if !ends {
+            is_busy |= self.receive(bus, cx);
+        }
+        is_busy |= self.send(bus, cx);
+        let next = self.cluster.handle_timeout(self.sessions.clock.now());
+        if is_busy {
+            // Other tasks have their turn.
+            cx.waker().wake_by_ref();
+        }
+        if !ends {
+            return self.poll_sleep(next, cx);
+        }
+        if self.cluster.has_successor() {
+            return Poll::Ready(Then::Leave);
+        }
+        let now = self.sessions.clock.now();
+        let closes_at = *self.closes_at.get_or_insert(now + CLOSE_TIMEOUT);
+        if self.sessions.lifecycle.is_aborting() || now >= closes_at {
+            return Poll::Ready(Then::Close);
+        }
+        if self.cluster.has_message() {
+            return self.poll_sleep(Some(closes_at), cx);
+        }
+        match bus.poll_close(cx) {
+            Poll::Ready(()) => Poll::Ready(Then::Close),
+            Poll::Pending => self.poll_sleep(Some(closes_at), cx),
+        }
+    }
+
+    /// Takes events of the bus, and carries them out. Returns whether there may be more.
+    fn receive(&mut self, bus: &mut dyn Bus, cx: &mut Context<'_>) -> bool {
+        let mut left = TURN;
+        while left > 0 {
+            left -= 1;
+            if let Some((from, namespace, operation)) = self.cluster.poll_operation() {
+                let delivering = self.io.carry_out(&self.cluster, from, namespace, operation);
+                let Some(delivering) = delivering else { continue };
+                match delivering.poll(&self.cluster, cx) {
+                    Poll::Ready(sockets) => left = left.saturating_sub(sockets / SOCKETS),
+                    Poll::Pending => self.delivering.push(delivering),
+                }
+                continue;
+            }
+            // What is not taken waits in the bus, and there in the other node.
+            if self.delivering.len() >= MAX_DELIVERING {
+                return false;
+            }
+            let Poll::Ready(event) = bus.poll_event(cx) else { return false };
+            self.handle(event);
+        }
+        true
+    }
+
+    fn handle(&self, event: BusEvent) {
+        self.cluster.with(|state| match event {
+            BusEvent::Joined(node) => {
+                trace!(DEBUG, node = node.0, "a node has joined the cluster");
+                state.cluster.insert_node(node);
+            }
+            BusEvent::Lost(node) => {
+                trace!(DEBUG, node = node.0, "a node of the cluster is lost");
+                state.cluster.remove_node(node);
+            }
+            BusEvent::Message { from, namespace, operation } => {
+                state.cluster.handle_message(from, namespace, operation);
+            }
+            BusEvent::Down(_error) => {
+                trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
+                state.cluster.set_connected(false);
+            }
+            BusEvent::Up => state.cluster.set_connected(true),
+        });
+    }
+
+    /// Gives messages to the bus. Returns whether there may be more.
+    fn send(&self, bus: &mut dyn Bus, cx: &mut Context<'_>) -> bool {
+        for _ in 0..TURN {
+            if !self.cluster.has_message() || bus.poll_ready(cx).is_pending() {
+                return false;
+            }
+            if let Some(message) = self.cluster.poll_message() {
+                bus.send(message);
+            }
+        }
+        true
+    }
+
+    /// Ends the cluster. The bus is the application's.
+    fn end(&self, bus: Box<dyn Bus>) {
+        self.cluster.end();
+        caught(|| drop(bus));
+    }
+
+    /// Sleeps until the next deadline.
+    fn poll_sleep(&mut self, next: Option<Time>, cx: &mut Context<'_>) -> Poll<Then> {
+        let Some(next) = next else { return Poll::Pending };
+        let Self { sleep, runtime, .. } = self;
+        let (_, timer) = match sleep {
+            Some(current) if current.0 == next => current,
+            other => other.insert((next, Box::pin(runtime.sleep_until(next)))),
+        };
+        ready!(timer.as_mut().poll(cx).map(drop));
+        self.sleep = None;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<R: Runtime> Drop for Pump<R> {
+    fn drop(&mut self) {
+        self.cluster.stop_waiting(self.server_key);
+        self.sessions.lifecycle.unwatch(self.end_key);
+        // The runtime may have dropped it at any time.
+        if let Some(bus) = self.bus.take() {
+            self.end(bus);
+        }
+        self.sessions.lifecycle.leave_last();
+        self.sessions.leave();
+    }
+}
+
+/// Messages that are carried before other tasks have their turn.
+const TURN: usize = 128;
+
+/// Recipients of a broadcast that count as a message.
+const SOCKETS: usize = 16;
+
+/// Broadcasts of other nodes that are delivered at a time.
+const MAX_DELIVERING: usize = 64;
+
+/// Time that a bus has to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
