@@ -96,7 +96,9 @@ pub mod socketio {
 #[cfg(feature = "testing")]
 pub mod testing {
     #[cfg(feature = "socketio")]
-    pub use enginewire_driver::testing::{TestClient, TestConnectError, TestEvent, TestSocket};
+    pub use enginewire_driver::testing::{
+        MemoryBus, MemoryNetwork, TestClient, TestConnectError, TestEvent, TestSocket,
+    };
 
     /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
     pub type TestLink = enginewire_driver::testing::TestLink<crate::AsyncStd>;

@@ -49,7 +49,9 @@
 //! ```
 
 #[cfg(feature = "socketio")]
-pub use enginewire_driver::testing::{TestClient, TestConnectError, TestEvent, TestSocket};
+pub use enginewire_driver::testing::{
+    MemoryBus, MemoryNetwork, TestClient, TestConnectError, TestEvent, TestSocket,
+};
 
 /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
 pub type TestLink = enginewire_driver::testing::TestLink<crate::Tokio>;

@@ -99,7 +99,9 @@ const _: () = {
         wire::http::ResponseHead,
     );
     all!(
-        any: driver::testing::TestClient,
+        any: driver::testing::MemoryBus,
+        driver::testing::MemoryNetwork,
+        driver::testing::TestClient,
         driver::testing::TestConnectError,
         driver::testing::TestEvent,
         driver::testing::TestLink<Tokio>,
@@ -220,12 +222,17 @@ const _: () = {
         driver::socketio::Emit,
         driver::socketio::Emitter<'static>,
         driver::socketio::Event,
+        driver::socketio::FetchedSockets,
         driver::socketio::Io,
-        driver::socketio::IoBuilder,
         driver::socketio::Namespace<Local>,
         driver::socketio::NamespaceRequest,
         driver::socketio::Publish,
+        driver::socketio::RemoteSocket,
         driver::socketio::Routes<Local, Local>,
+        driver::socketio::ServerAck,
+        driver::socketio::ServerAnswers<()>,
+        driver::socketio::ServerEvent,
+        driver::socketio::ServerEvents,
         driver::socketio::Socket<Local>,
         driver::socketio::SocketBuilder,
         driver::socketio::SocketRef<Local>,
@@ -234,6 +241,15 @@ const _: () = {
         driver::socketio::Update,
     );
     all!(sent: driver::socketio::ClientBuilder<Tokio>);
+    // It owns a bus, which need not be shared.
+    all!(sent: driver::socketio::IoBuilder, driver::socketio::BusEvent);
+    all!(
+        any: enginewire_socketio::cluster::Cluster,
+        enginewire_socketio::cluster::ClusterConfig,
+        enginewire_socketio::cluster::ClusterEvent,
+        enginewire_socketio::cluster::HandshakeInfo<'static>,
+        enginewire_socketio::cluster::Message,
+    );
 };
 
 /// The futures of all handles can be spawned. Never called.
@@ -275,6 +291,17 @@ fn futures_of_handles_are_send<R: Runtime + Default>(
     future(driver::Client::<R>::connect("http://localhost"));
     future(driver::Client::<R>::builder("http://localhost").connect());
     future(sessions.next());
+}
+
+/// So can those of Socket.IO on several nodes. Never called.
+#[expect(dead_code, reason = "compiled, which is the test")]
+fn futures_of_a_cluster_are_send(
+    namespace: &driver::socketio::Namespace,
+    events: &mut driver::socketio::ServerEvents,
+) {
+    future(namespace.broadcast().fetch_sockets());
+    future(namespace.server_side_emit_with_ack::<u8, _>("a", &1));
+    future(events.recv());
 }
 
 /// So can those of the test kit. Never called.

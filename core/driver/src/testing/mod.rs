@@ -21,13 +21,20 @@
 //! }
 //! ```
 //!
+//! Several nodes of a cluster in one process have a `MemoryNetwork` between them, whose messages can be held, lost and
+//! doubled.
+//!
 //! A test without any runtime has `enginewire_socketio::testing::Pair`, whose steps are all the test's.
 
 mod link;
+#[cfg(feature = "socketio")]
+mod memory_bus;
 mod network;
 #[cfg(feature = "socketio")]
 mod socketio;
 
 pub use self::link::TestLink;
+#[cfg(feature = "socketio")]
+pub use self::memory_bus::{MemoryBus, MemoryNetwork};
 #[cfg(feature = "socketio")]
 pub use self::socketio::{TestClient, TestConnectError, TestEvent, TestSocket};
