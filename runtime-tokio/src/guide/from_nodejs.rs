@@ -91,10 +91,13 @@
 //! | `io.in("a").emit(..)` | `io.to("a").emit(..).await`; from a socket `socket.within("a")` |
 //! | `io.to("a").to("b").except("c")` | the same |
 //! | `io.timeout(1000).to("a").emitWithAck(..)` | `io.to("a").timeout(..).emit_with_ack(..).all().await` |
-//! | `io.in("a").fetchSockets()` | `io.to("a").sockets()` |
+//! | `io.in("a").fetchSockets()` | `io.to("a").fetch_sockets().await`; those of this node `io.to("a").sockets()` |
 //! | `io.in("a").socketsJoin("b")`, `socketsLeave`, `disconnectSockets(true)` | `io.to("a").join("b")`, `leave`, `disconnect_clients()` |
 //! | `io.of("/").adapter.rooms`, `.rooms.get("a").size` | `io.namespace("/").rooms()`, `.room_len("a")` |
-//! | `io.local.emit(..)`, `socket.compress(false)` | not there: there are neither clusters nor compression |
+//! | `io.local.emit(..)` | `io.broadcast().local().emit(..).await` |
+//! | `io.serverSideEmit("a", 1)`, `io.on("a", ..)` | `namespace.server_side_emit("a", &1)`, `namespace.server_events()` |
+//! | `adapter: createAdapter(..)` | `Io::builder().cluster(bus)`; there is no bus over Redis yet |
+//! | `socket.compress(false)` | not there: there is no compression |
 //!
 //! # Differences that matter
 //!

@@ -52,7 +52,8 @@
 //! | `io.get_socket(id)`, `io.sockets()` | `namespace.socket(id)`, `io.broadcast().sockets()` |
 //! | `io.rooms()` | `io.namespace("/").rooms()`, with the number of members of each |
 //! | `io.close()` | `server.close().await`, which sends what is queued |
-//! | `RedisAdapter`, `MongoDbAdapter`, `local()` | not there: there are no clusters |
+//! | `local()` | the same |
+//! | `RedisAdapter`, `MongoDbAdapter` | `Io::builder().cluster(bus)`, without a type parameter; there is no such bus yet |
 //!
 //! # Handlers
 //!
