@@ -76,11 +76,21 @@ impl Drop for Running {
 
 /// An example, built and ready to run.
 pub fn example(package: &str, example: &str) -> Command {
-    let build = ["build", "--quiet", "-p", package, "--example", example];
-    let cargo = env::var_os("CARGO").expect("a test run by cargo");
-    let built = Command::new(cargo).args(build).current_dir(folder()).status().unwrap();
-    assert!(built.success(), "the example does not build");
+    build(&["-p", package, "--example", example]);
     Command::new(beside("examples").join(example))
+}
+
+/// The folder of the libraries for other languages that a package makes, built.
+pub fn libraries(package: &str) -> PathBuf {
+    build(&["-p", package, "--lib"]);
+    beside("")
+}
+
+fn build(what: &[&str]) {
+    let cargo = env::var_os("CARGO").expect("a test run by cargo");
+    let build =
+        Command::new(cargo).args(["build", "--quiet"]).args(what).current_dir(folder()).status();
+    assert!(build.unwrap().success(), "{what:?} does not build");
 }
 
 /// A script of `tests/js`, to be run by Node.js, version 20 or later.

@@ -17,9 +17,10 @@ use std::{env, fs, io};
 const BASE: &str = "77756e7";
 
 /// Where published docs come from.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "core/src",
     "core/socketio/src",
+    "core/ffi/src",
     "core/driver/src",
     "runtime-tokio/src",
     "runtime-smol/src",

@@ -61,6 +61,13 @@ pub struct RequestId {
     pub(super) serial: u64,
 }
 
+impl RequestId {
+    /// Returns the connection that the request came on.
+    pub const fn connection(self) -> ConnectionId {
+        self.on
+    }
+}
+
 /// A task or an event from [`ServerHub::poll`](super::ServerHub::poll).
 #[derive(Clone, Debug)]
 pub enum Output {

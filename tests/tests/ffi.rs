@@ -1,0 +1,164 @@
+//! The C ABI: its header, its examples in C and Python with the official clients, and its misuse.
+//!
+//! Needs `cc` with AddressSanitizer, which gcc and clang have, and `python3`. `UPDATE_HEADER=1` writes the header.
+#![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use enginewire_tests::process::{self, Running, script, succeed};
+use rustix::process::Signal;
+
+#[test]
+fn header_is_that_of_the_source() {
+    let config = cbindgen::Config::from_file(folder().join("cbindgen.toml")).unwrap();
+    let mut header = Vec::new();
+    cbindgen::generate_with_config(folder(), config).unwrap().write(&mut header);
+    let path = folder().join("include/enginewire.h");
+    if env::var_os("UPDATE_HEADER").is_some() {
+        fs::write(&path, &header).unwrap();
+    }
+    let committed = fs::read(&path).unwrap();
+    assert!(committed == header, "the header is old: run this test with UPDATE_HEADER=1");
+}
+
+#[test]
+fn header_is_valid_in_c_and_cpp() {
+    let source = scratch("header.c");
+    fs::write(&source, "#include \"enginewire.h\"\n#include \"enginewire.h\"\n").unwrap();
+    for language in [["-xc", "-std=c99"], ["-xc++", "-std=c++11"]] {
+        succeed(compiler().args(language).args(["-pedantic", "-fsyntax-only"]).arg(&source));
+    }
+}
+
+#[test]
+fn program_of_the_readme_opens_a_session() {
+    let readme = fs::read_to_string(folder().join("README.md")).unwrap();
+    let (_, program) = readme.split_once("```c\n").unwrap();
+    let (program, _) = program.split_once("```\n").unwrap();
+    let source = scratch("readme.c");
+    fs::write(&source, program).unwrap();
+    let output = Command::new(compile(&source)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let response = String::from_utf8_lossy(&output.stdout);
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    assert!(response.contains(r#""pingInterval":10000"#), "{response}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "next deadline after 10 s\n");
+}
+
+#[test]
+fn misuse_gives_codes() {
+    let misuse = compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("c/misuse.c"));
+    succeed(&mut Command::new(misuse));
+}
+
+#[test]
+fn c_server_echoes_messages_over_each_transport() {
+    echoes(c_server("engine"));
+}
+
+#[test]
+fn c_server_is_a_chat_over_each_transport() {
+    chats(c_server("socketio"));
+}
+
+#[test]
+fn python_server_echoes_messages_over_each_transport() {
+    echoes(python("server.py", "engine"));
+}
+
+#[test]
+fn python_server_is_a_chat_over_each_transport() {
+    chats(python("server.py", "socketio"));
+}
+
+#[test]
+fn python_client_has_its_messages_echoed_by_the_reference() {
+    let mut server = Running::start(script("reference-server.mjs").env("PORT", "0"));
+    let port = server.line().expect("a port");
+    let url = format!("http://127.0.0.1:{port}");
+    let mut client = Running::start(&mut python("client.py", &url));
+    assert_eq!(client.line().as_deref(), Some("connected"));
+    client.write("before");
+    // They may come in either order.
+    let mut lines = [client.line(), client.line()].map(Option::unwrap_or_default);
+    lines.sort();
+    assert_eq!(lines, ["before", "upgraded"]);
+    client.write("after €");
+    assert_eq!(client.line().as_deref(), Some("after €"));
+    assert!(client.end().success());
+}
+
+/// Has an echo server talk to the official client, and end in order.
+fn echoes(mut command: Command) {
+    let mut server = Running::start(&mut command);
+    let port = server.line().expect("a port");
+    // The harness wants to know of a server, and need not start it.
+    succeed(script("echoes.mjs").args(["--server", "true"]).env("PORT", port));
+    end(server);
+}
+
+/// The same of a chat server.
+fn chats(mut command: Command) {
+    let mut server = Running::start(&mut command);
+    let port = server.line().expect("a port");
+    succeed(script("ffi.mjs").arg(format!("http://127.0.0.1:{port}")));
+    end(server);
+}
+
+/// A sanitized program fails here if it leaks.
+fn end(server: Running) {
+    server.signal(Signal::TERM);
+    assert!(server.end().success(), "the server ends in order when it is asked to");
+}
+
+fn c_server(kind: &str) -> Command {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    let mut server =
+        Command::new(SERVER.get_or_init(|| compile(&folder().join("examples/server.c"))));
+    server.arg(kind);
+    server
+}
+
+fn python(name: &str, argument: &str) -> Command {
+    let mut python = Command::new("python3");
+    // Without leaving bytecode in the examples.
+    python.arg("-B").arg(folder().join("examples").join(name));
+    python.arg(libraries().join("libenginewire_ffi.so")).arg(argument);
+    python
+}
+
+/// Compiles a program with the static library and sanitizers.
+fn compile(source: &Path) -> PathBuf {
+    let program = scratch(source.file_stem().unwrap().to_str().unwrap());
+    let mut compiler = compiler();
+    compiler.args(["-std=c11", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+    compiler.arg(source).arg(libraries().join("libenginewire_ffi.a"));
+    succeed(compiler.args(["-lpthread", "-ldl", "-lm", "-o"]).arg(&program));
+    program
+}
+
+fn compiler() -> Command {
+    let mut compiler = Command::new("cc");
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-I"]).arg(folder().join("include"));
+    compiler
+}
+
+/// The folder of the libraries, built.
+fn libraries() -> &'static Path {
+    static LIBRARIES: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARIES.get_or_init(|| process::libraries("enginewire-ffi"))
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../core/ffi"))
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
