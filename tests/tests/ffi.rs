@@ -6,12 +6,16 @@
 
 use std::{
     env, fs,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
 };
 
-use enginewire_tests::process::{self, Running, script, succeed};
+use enginewire_tests::{
+    client::Client,
+    process::{self, Running, script, succeed},
+};
 use rustix::process::Signal;
 
 #[test]
@@ -98,9 +102,29 @@ fn python_client_has_its_messages_echoed_by_the_reference() {
 fn echoes(mut command: Command) {
     let mut server = Running::start(&mut command);
     let port = server.line().expect("a port");
+    delivers_what_had_no_room((Ipv4Addr::LOCALHOST, port.parse().unwrap()).into());
     // The harness wants to know of a server, and need not start it.
     succeed(script("echoes.mjs").args(["--server", "true"]).env("PORT", port));
     end(server);
+}
+
+/// The echo of a client that does not poll fills its queue. The third message has no room, the fourth waits behind it.
+fn delivers_what_had_no_room(address: SocketAddr) {
+    let mut client = Client::connect(address);
+    let sid = client.open_polling();
+    let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+    let messages = ["a", "b", "c", "d"].map(|letter| format!("4{}", letter.repeat(750_000)));
+    for message in &messages {
+        client.request("POST", &target, message);
+        assert_eq!(client.answer().status, 200);
+    }
+    for message in &messages {
+        // Not in the report of a failure, as it is long.
+        assert!(client.get(&target).body == *message, "each comes back, in order");
+    }
+    // Or the server would wait for it to poll when it ends.
+    client.request("POST", &target, "1");
+    assert_eq!(client.answer().status, 200);
 }
 
 /// The same of a chat server.

@@ -77,7 +77,7 @@ typedef int32_t ew_code;
 #endif // __cplusplus
 
 /**
- * Kind of an output: a task for the event loop, or an event for the application.
+ * Kind of an output: task for the event loop, or event for the application.
  */
 enum ew_output_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -188,7 +188,7 @@ typedef uint32_t ew_output_kind;
 #endif // __cplusplus
 
 /**
- * Bytes that belong to somebody else: to the caller in arguments, to the hub in outputs.
+ * Bytes that belong to the caller in arguments, and to the hub in outputs.
  *
  * Text is UTF-8, with a length and without a NUL. `data` may be null if `length` is zero.
  */
@@ -385,7 +385,7 @@ typedef struct {
    */
   uint64_t head_timeout_ms;
   /**
-   * Time that a client may take to send the body of a request, unless it moves. Default 60 000.
+   * Time that the body of a request may take, unless it moves. Default 60 000.
    */
   uint64_t body_timeout_ms;
   /**
@@ -459,32 +459,9 @@ typedef uint64_t ew_connection;
 typedef size_t (*ew_write)(void *context, const uint8_t *bytes, size_t length);
 
 /**
- * Recipients of a broadcast: the members of any of `rooms`, or all sockets of the namespace.
- *
- * The members of `except` are left out. The id of a socket is the name of its own room.
+ * Id of a Socket.IO socket: one client in one namespace. Zero is none.
  */
-typedef struct {
-  /**
-   * Namespace, with its leading slash.
-   */
-  ew_slice name_space;
-  /**
-   * Rooms whose members get the event.
-   */
-  const ew_slice *rooms;
-  /**
-   * Number of `rooms`. 0 stands for all sockets.
-   */
-  size_t room_count;
-  /**
-   * Rooms whose members do not get the event.
-   */
-  const ew_slice *except;
-  /**
-   * Number of `except`.
-   */
-  size_t except_count;
-} ew_target;
+typedef uint64_t ew_socket;
 
 /**
  * Event of Socket.IO with its arguments, received or to be sent.
@@ -510,29 +487,6 @@ typedef struct {
    */
   size_t attachment_count;
 } ew_event;
-
-/**
- * Numbers of recipients of a broadcast.
- */
-typedef struct {
-  /**
-   * Recipients that have it queued.
-   */
-  size_t sent;
-  /**
-   * Recipients that were passed by, for want of room.
-   */
-  size_t skipped;
-  /**
-   * Recipients without room that were disconnected for it.
-   */
-  size_t disconnected;
-} ew_delivered;
-
-/**
- * Id of a Socket.IO socket: one client in one namespace. Zero is none.
- */
-typedef uint64_t ew_socket;
 
 /**
  * Acknowledgement that a client waits for. Pass it on as it came.
@@ -640,9 +594,83 @@ typedef struct {
   ew_slice detail;
 } ew_output;
 
+/**
+ * Recipients of a broadcast.
+ *
+ * They are the members of any of `rooms`, or all sockets of the namespace if there are none. The members of `except` are left out. The id of a socket is the name of its own room.
+ */
+typedef struct {
+  /**
+   * Namespace, with its leading slash.
+   */
+  ew_slice name_space;
+  /**
+   * Rooms whose members get the event.
+   */
+  const ew_slice *rooms;
+  /**
+   * Number of `rooms`. 0 stands for all sockets.
+   */
+  size_t room_count;
+  /**
+   * Rooms whose members do not get the event.
+   */
+  const ew_slice *except;
+  /**
+   * Number of `except`.
+   */
+  size_t except_count;
+} ew_target;
+
+/**
+ * Numbers of recipients of a broadcast.
+ */
+typedef struct {
+  /**
+   * Recipients that have it queued.
+   */
+  size_t sent;
+  /**
+   * Recipients that were passed by, for want of room.
+   */
+  size_t skipped;
+  /**
+   * Recipients without room that were disconnected for it.
+   */
+  size_t disconnected;
+} ew_delivered;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/**
+ * Returns the text of the last error of this thread.
+ *
+ * It ends with a NUL. Empty if there was none. Valid until the next error of this thread.
+ */
+const char *ew_last_error(void);
+
+/**
+ * Returns the version of the library, such as `0.1.0`, with a NUL at its end.
+ */
+const char *ew_version(void);
+
+/**
+ * Returns a small number that no other id of its kind has meanwhile.
+ *
+ * It can be a place in a table of the application. It is used again after the id has ended.
+ */
+uint32_t ew_index(uint64_t id);
+
+/**
+ * Returns the text of a C string, without its NUL. Null is the empty text.
+ *
+ * # Safety
+ *
+ * `text` is null or ends with a NUL. It must outlive the slice.
+ */
+ew_slice ew_text(const char *text);
 
 /**
  * Sets the defaults.
@@ -671,18 +699,6 @@ ew_code ew_hub_new_client(uint64_t now_ns,
                           ew_session *session);
 
 /**
- * Returns the text of the last error of this thread, with a NUL at its end.
- *
- * Empty if there was none. Valid until the next error of this thread.
- */
-const char *ew_last_error(void);
-
-/**
- * Returns the version of the library, such as `0.1.0`, with a NUL at its end.
- */
-const char *ew_version(void);
-
-/**
  * Sets the defaults.
  *
  * # Safety
@@ -697,6 +713,31 @@ ew_code ew_server_config_default(ew_server_config *config);
  * The application closes the sockets that are left.
  */
 ew_code ew_hub_free(ew_hub hub);
+
+/**
+ * Creates an Engine.IO server without connections.
+ *
+ * `config` may be null, for the defaults. It is not used after the call. In production `entropy` is the operating
+ * system's, because ids of sessions are secrets.
+ *
+ * # Safety
+ *
+ * Pointers are as the rules in `README.md` say, and `entropy` for as long as the hub.
+ */
+ew_code ew_hub_new_server(const ew_server_config *config,
+                          ew_entropy entropy,
+                          ew_hub *hub);
+
+/**
+ * Creates a Socket.IO server without connections.
+ *
+ * Arguments are those of `ew_hub_new_server`.
+ *
+ * # Safety
+ *
+ * As `ew_hub_new_server`.
+ */
+ew_code ew_hub_new_socketio(const ew_server_config *config, ew_entropy entropy, ew_hub *hub);
 
 /**
  * Handles a connection that was accepted. Servers only.
@@ -733,7 +774,7 @@ ew_code ew_hub_receive(ew_hub hub,
                        size_t length);
 
 /**
- * Handles that the peer has closed its side of a connection: there is nothing more to read.
+ * Handles that the peer has closed its side of a connection. There is nothing more to read.
  */
 ew_code ew_hub_eof(ew_hub hub, uint64_t now_ns, ew_connection connection);
 
@@ -773,14 +814,15 @@ ew_code ew_hub_transmit(ew_hub hub,
 ew_code ew_hub_timeout(ew_hub hub, uint64_t now_ns);
 
 /**
- * Writes when to call `ew_hub_timeout`: a time as `now_ns`, or `EW_NEVER`. Any other call changes it.
+ * Writes when to call `ew_hub_timeout`: a time as `now_ns`, or `EW_NEVER`.
+ *
+ * Any other call changes it.
  *
  * # Safety
  *
  * `deadline_ns` is null or a number can be written there.
  */
-ew_code ew_hub_deadline(ew_hub hub,
-                        uint64_t *deadline_ns);
+ew_code ew_hub_deadline(ew_hub hub, uint64_t *deadline_ns);
 
 /**
  * Sets the wall clock: at `now_ns`, so many milliseconds have passed since 1970. Servers only.
@@ -823,46 +865,9 @@ ew_code ew_hub_close(ew_hub hub, uint64_t now_ns);
 ew_code ew_hub_abort(ew_hub hub, uint64_t now_ns);
 
 /**
- * Returns a small number that no other id of its kind has at the same time.
+ * Writes a pointer to the next output, or null if there is none.
  *
- * It can be a place in a table of the application. It is used again after the id has ended.
- */
-uint32_t ew_index(uint64_t id);
-
-/**
- * Queues an event for the sockets of a target, or for those that can take it at once if `is_volatile` is not 0.
- *
- * `delivered` may be null.
- *
- * # Safety
- *
- * Pointers are as the rules in `README.md` say.
- */
-ew_code ew_namespace_emit(ew_hub hub,
-                          const ew_target *target,
-                          const ew_event *event,
-                          uint32_t is_volatile,
-                          ew_delivered *delivered);
-
-/**
- * Queues an event that each socket of a target is to acknowledge within `timeout_ms`.
- *
- * `EW_OUTPUT_GROUP_ACK` follows for each of them, and `EW_OUTPUT_GROUP_COMPLETED` at the end, with `token`.
- *
- * # Safety
- *
- * Pointers are as the rules in `README.md` say.
- */
-ew_code ew_namespace_emit_with_ack(ew_hub hub,
-                                   uint64_t now_ns,
-                                   const ew_target *target,
-                                   const ew_event *event,
-                                   uint64_t timeout_ms,
-                                   uint64_t *token);
-
-/**
- * Writes the next output: a task for the event loop, or an event for the application. Null if there is none.
- *
+ * It is a task for the event loop, or an event for the application.
  * Poll after any input or command until there is nothing more. Everything that an output points to is valid until the
  * next poll.
  *
@@ -904,10 +909,10 @@ ew_code ew_request_respond(ew_hub hub,
                            ew_slice body);
 
 /**
- * Writes the value of the first header field with this name in the request of the last output.
+ * Writes the value of a header field in the request of the last output.
  *
- * The name may have any case. Returns `EW_YES` if there is one, and `EW_OK` if not. The value is valid until the next
- * poll.
+ * It is the first field with this name, which may have any case. Returns `EW_YES` if there is one, and `EW_OK` if not.
+ * The value is valid until the next poll.
  *
  * # Safety
  *
@@ -918,29 +923,35 @@ ew_code ew_request_header(ew_hub hub,
                           ew_slice *value);
 
 /**
- * Creates an Engine.IO server without connections.
+ * Queues an event for the sockets of a target.
  *
- * `config` may be null, for the defaults. It is not used after the call. In production `entropy` is the operating
- * system's, because ids of sessions are secrets.
+ * If `is_volatile` is not 0, only for those that can take it at once. `delivered` may be null.
  *
  * # Safety
  *
- * Pointers are as the rules in `README.md` say, and `entropy` for as long as the hub.
+ * Pointers are as the rules in `README.md` say.
  */
-ew_code ew_hub_new_server(const ew_server_config *config,
-                          ew_entropy entropy,
-                          ew_hub *hub);
+ew_code ew_namespace_emit(ew_hub hub,
+                          const ew_target *target,
+                          const ew_event *event,
+                          uint32_t is_volatile,
+                          ew_delivered *delivered);
 
 /**
- * Creates a Socket.IO server without connections.
+ * Queues an event that each socket of a target is to acknowledge within `timeout_ms`.
  *
- * Arguments are those of `ew_hub_new_server`.
+ * `EW_OUTPUT_GROUP_ACK` follows for each of them, and `EW_OUTPUT_GROUP_COMPLETED` at the end, with `token`.
  *
  * # Safety
  *
- * As `ew_hub_new_server`.
+ * Pointers are as the rules in `README.md` say.
  */
-ew_code ew_hub_new_socketio(const ew_server_config *config, ew_entropy entropy, ew_hub *hub);
+ew_code ew_namespace_emit_with_ack(ew_hub hub,
+                                   uint64_t now_ns,
+                                   const ew_target *target,
+                                   const ew_event *event,
+                                   uint64_t timeout_ms,
+                                   uint64_t *token);
 
 /**
  * Queues a message for a session: text, or bytes if `binary` is not 0.
@@ -954,9 +965,10 @@ ew_code ew_hub_new_socketio(const ew_server_config *config, ew_entropy entropy, 
 ew_code ew_session_send(ew_hub hub, ew_session session, ew_slice data, uint32_t binary);
 
 /**
- * Queues a message for several sessions of a server, or for all if `sessions` is null.
+ * Queues a message for several sessions of a server.
  *
- * `delivered` may be null. Sessions without room count as skipped, and ids that have ended count nowhere.
+ * If `sessions` is null and `session_count` zero, for all. `delivered` may be null. Sessions without room count as
+ * skipped, and ids that have ended count nowhere.
  *
  * # Safety
  *
@@ -994,15 +1006,6 @@ ew_code ew_session_pause(ew_hub hub,
 ew_code ew_session_resume(ew_hub hub, ew_session session);
 
 /**
- * Returns the text of a C string, without its NUL. Null is the empty text.
- *
- * # Safety
- *
- * `text` is null or ends with a NUL. It must outlive the slice.
- */
-ew_slice ew_text(const char *text);
-
-/**
  * Connects the client that `EW_OUTPUT_SOCKET_CONNECT` was about.
  */
 ew_code ew_socket_accept(ew_hub hub, uint64_t now_ns, ew_socket socket);
@@ -1030,14 +1033,16 @@ ew_code ew_socket_refuse(ew_hub hub,
 ew_code ew_socket_disconnect(ew_hub hub, ew_socket socket);
 
 /**
- * Disconnects all sockets of the client of a socket, and closes its session behind what is queued.
+ * Disconnects all sockets of the client of a socket.
+ *
+ * Its session is closed behind what is queued.
  */
 ew_code ew_socket_disconnect_client(ew_hub hub, uint64_t now_ns, ew_socket socket);
 
 /**
- * Leaves further events of a socket in the connection of its client, where they count as unread.
+ * Leaves further events of a socket in the connection of its client.
  *
- * For an application that has no room for its replies.
+ * They count as unread there. For an application that has no room for its replies.
  */
 ew_code ew_socket_pause(ew_hub hub, ew_socket socket);
 

@@ -137,9 +137,9 @@ thread_local! {
     static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
 }
 
-/// Returns the text of the last error of this thread, with a NUL at its end.
+/// Returns the text of the last error of this thread.
 ///
-/// Empty if there was none. Valid until the next error of this thread.
+/// It ends with a NUL. Empty if there was none. Valid until the next error of this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_last_error() -> *const c_char {
     let last = LAST_ERROR.try_with(|last| last.borrow().as_ref().map(|text| text.as_ptr()));

@@ -46,7 +46,7 @@ pub struct ew_server_config {
     pub close_timeout_ms: u64,
     /// Time that a client may take to send the head of a request. Default 10 000.
     pub head_timeout_ms: u64,
-    /// Time that a client may take to send the body of a request, unless it moves. Default 60 000.
+    /// Time that the body of a request may take, unless it moves. Default 60 000.
     pub body_timeout_ms: u64,
     /// Time that a connection may be silent between two requests. Default 75 000.
     pub idle_timeout_ms: u64,

@@ -1,4 +1,4 @@
-//! What all hubs have in common: connections and time.
+//! Connections and time, which all hubs have in common.
 
 use std::{collections::BTreeMap, ffi::c_void, time::Duration};
 
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn ew_hub_receive(
     })
 }
 
-/// Handles that the peer has closed its side of a connection: there is nothing more to read.
+/// Handles that the peer has closed its side of a connection. There is nothing more to read.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_hub_eof(hub: ew_hub, now_ns: u64, connection: ew_connection) -> ew_code {
     input!(hub, now_ns, connection, engine, on, now => engine.handle_eof(now, on))
@@ -300,7 +300,9 @@ pub extern "C" fn ew_hub_timeout(hub: ew_hub, now_ns: u64) -> ew_code {
     })
 }
 
-/// Writes when to call `ew_hub_timeout`: a time as `now_ns`, or `EW_NEVER`. Any other call changes it.
+/// Writes when to call `ew_hub_timeout`: a time as `now_ns`, or `EW_NEVER`.
+///
+/// Any other call changes it.
 ///
 /// # Safety
 ///

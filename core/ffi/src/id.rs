@@ -13,7 +13,7 @@ pub type ew_session = u64;
 /// Id of a Socket.IO socket: one client in one namespace. Zero is none.
 pub type ew_socket = u64;
 
-/// Returns a small number that no other id of its kind has at the same time.
+/// Returns a small number that no other id of its kind has meanwhile.
 ///
 /// It can be a place in a table of the application. It is used again after the id has ended.
 #[unsafe(no_mangle)]

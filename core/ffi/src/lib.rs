@@ -5,22 +5,27 @@
 #![allow(unsafe_code, reason = "a C ABI reads and writes through the pointers of its callers")]
 #![warn(clippy::undocumented_unsafe_blocks)]
 
-mod client;
+// In the order of the header: the ground, creation, connections and time, commands.
 mod code;
+mod id;
+mod slice;
+
+mod client;
 mod config;
 mod entropy;
-mod event;
 mod handle;
+mod server;
+
 mod hub;
-mod id;
-mod namespace;
 mod output;
 mod poll;
 mod request;
-mod server;
+
+mod event;
+mod namespace;
 mod session;
-mod slice;
 mod socket;
+
 #[cfg(test)]
 mod tests;
 

@@ -11,9 +11,9 @@ use crate::{
     slice::{self, ew_slice},
 };
 
-/// Recipients of a broadcast: the members of any of `rooms`, or all sockets of the namespace.
+/// Recipients of a broadcast.
 ///
-/// The members of `except` are left out. The id of a socket is the name of its own room.
+/// They are the members of any of `rooms`, or all sockets of the namespace if there are none. The members of `except` are left out. The id of a socket is the name of its own room.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ew_target {
@@ -41,9 +41,9 @@ pub struct ew_delivered {
     pub disconnected: usize,
 }
 
-/// Queues an event for the sockets of a target, or for those that can take it at once if `is_volatile` is not 0.
+/// Queues an event for the sockets of a target.
 ///
-/// `delivered` may be null.
+/// If `is_volatile` is not 0, only for those that can take it at once. `delivered` may be null.
 ///
 /// # Safety
 ///

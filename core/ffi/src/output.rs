@@ -9,7 +9,7 @@ use crate::{
     slice::ew_slice,
 };
 
-/// Kind of an output: a task for the event loop, or an event for the application.
+/// Kind of an output: task for the event loop, or event for the application.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ew_output_kind {

@@ -27,8 +27,9 @@ use crate::{
     slice::{self, ew_slice},
 };
 
-/// Writes the next output: a task for the event loop, or an event for the application. Null if there is none.
+/// Writes a pointer to the next output, or null if there is none.
 ///
+/// It is a task for the event loop, or an event for the application.
 /// Poll after any input or command until there is nothing more. Everything that an output points to is valid until the
 /// next poll.
 ///

@@ -98,10 +98,10 @@ pub unsafe extern "C" fn ew_request_respond(
     })
 }
 
-/// Writes the value of the first header field with this name in the request of the last output.
+/// Writes the value of a header field in the request of the last output.
 ///
-/// The name may have any case. Returns `EW_YES` if there is one, and `EW_OK` if not. The value is valid until the next
-/// poll.
+/// It is the first field with this name, which may have any case. Returns `EW_YES` if there is one, and `EW_OK` if not.
+/// The value is valid until the next poll.
 ///
 /// # Safety
 ///

@@ -40,9 +40,10 @@ pub unsafe extern "C" fn ew_session_send(
     })
 }
 
-/// Queues a message for several sessions of a server, or for all if `sessions` is null.
+/// Queues a message for several sessions of a server.
 ///
-/// `delivered` may be null. Sessions without room count as skipped, and ids that have ended count nowhere.
+/// If `sessions` is null and `session_count` zero, for all. `delivered` may be null. Sessions without room count as
+/// skipped, and ids that have ended count nowhere.
 ///
 /// # Safety
 ///

@@ -7,7 +7,7 @@ use std::{
 
 use crate::code::Failure;
 
-/// Bytes that belong to somebody else: to the caller in arguments, to the hub in outputs.
+/// Bytes that belong to the caller in arguments, and to the hub in outputs.
 ///
 /// Text is UTF-8, with a length and without a NUL. `data` may be null if `length` is zero.
 #[repr(C)]

@@ -74,7 +74,9 @@ pub extern "C" fn ew_socket_disconnect(hub: ew_hub, socket: ew_socket) -> ew_cod
     })
 }
 
-/// Disconnects all sockets of the client of a socket, and closes its session behind what is queued.
+/// Disconnects all sockets of the client of a socket.
+///
+/// Its session is closed behind what is queued.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_socket_disconnect_client(
     hub: ew_hub,
@@ -89,9 +91,9 @@ pub extern "C" fn ew_socket_disconnect_client(
     })
 }
 
-/// Leaves further events of a socket in the connection of its client, where they count as unread.
+/// Leaves further events of a socket in the connection of its client.
 ///
-/// For an application that has no room for its replies.
+/// They count as unread there. For an application that has no room for its replies.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_socket_pause(hub: ew_hub, socket: ew_socket) -> ew_code {
     handle::with(hub, |hub| {
