@@ -57,8 +57,18 @@ fn program_of_the_readme_opens_a_session() {
 
 #[test]
 fn misuse_gives_codes() {
-    let misuse = compile(&Path::new(env!("CARGO_MANIFEST_DIR")).join("c/misuse.c"));
-    succeed(&mut Command::new(misuse));
+    runs("misuse.c");
+}
+
+#[test]
+fn every_call_with_any_id_gives_a_code() {
+    runs("every_call.c");
+}
+
+/// Compiles a program of `tests/c`, which must end well.
+fn runs(name: &str) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c").join(name);
+    succeed(&mut Command::new(compile(&source)));
 }
 
 #[test]
@@ -95,6 +105,14 @@ fn python_client_has_its_messages_echoed_by_the_reference() {
     assert_eq!(lines, ["before", "upgraded"]);
     client.write("after €");
     assert_eq!(client.line().as_deref(), Some("after €"));
+    assert!(client.end().success());
+}
+
+#[test]
+fn python_client_says_that_there_is_no_server() {
+    // Nothing listens on the port of `tcpmux`.
+    let mut client = Running::start(&mut python("client.py", "http://127.0.0.1:1"));
+    assert_eq!(client.line().as_deref(), Some("closed: transport error"));
     assert!(client.end().success());
 }
 

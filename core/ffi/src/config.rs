@@ -131,7 +131,7 @@ unsafe fn check_size<T: Config>(config: *const T) -> Result<(), Failure> {
     if size == size_of::<T>() {
         return Ok(());
     }
-    let text = format_args!("config.size is {size}, and {} in this version", size_of::<T>());
+    let text = format!("config.size is {size}, and {} in this version", size_of::<T>());
     Err(Failure::argument(text))
 }
 

@@ -98,7 +98,7 @@ impl Hub {
     /// Checks that the clock does not go backwards.
     pub(crate) fn tick(&mut self, now_ns: u64) -> Result<Time, Failure> {
         if now_ns < self.now_ns {
-            let text = format_args!("now_ns went backwards, from {} to {now_ns}", self.now_ns);
+            let text = format!("now_ns went backwards, from {} to {now_ns}", self.now_ns);
             return Err(Failure::argument(text));
         }
         self.now_ns = now_ns;

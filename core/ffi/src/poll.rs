@@ -29,9 +29,8 @@ use crate::{
 
 /// Writes a pointer to the next output, or null if there is none.
 ///
-/// It is a task for the event loop, or an event for the application.
-/// Poll after any input or command until there is nothing more. Everything that an output points to is valid until the
-/// next poll.
+/// It is a task for the event loop, or an event for the application. Poll after any input or command until there is
+/// nothing more. Everything that an output points to is valid until the next poll.
 ///
 /// # Safety
 ///

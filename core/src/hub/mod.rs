@@ -1,5 +1,5 @@
 //! A whole Engine.IO server as one value. It is for event loops of any kind, simulations, other
-//! languages and wasm.
+//! languages and wasm. C and all that can call it have it through `enginewire-ffi`.
 //!
 //! A [`ServerHub`] is made of the same [`wire`], [`Router`](crate::Router), [`ServerSession`] and
 //! [`carrier`](crate::carrier) that the drivers use. It has no sockets: an event loop tells it what

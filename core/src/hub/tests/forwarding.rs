@@ -18,6 +18,7 @@ fn a_post_for_another_path_comes_with_its_body_and_gets_a_later_response() {
     let on = world.accept();
     world.bytes(on, other("POST", "field"));
     let (request, head, body) = world.requests.pop().unwrap();
+    assert_eq!(request.connection(), on);
     assert_eq!((head.query(), &body[..]), ("a=1", &b"field"[..]));
     assert_eq!(world.take(on), "");
     world.pass(seconds(5));
