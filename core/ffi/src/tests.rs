@@ -1,4 +1,4 @@
-//! Requests, ids and numbers across the ABI. The rest is tested from C and Python.
+//! Requests, events and ids across the ABI, also under Miri. The rest is tested from C and Python.
 
 use std::{ffi::c_void, ptr};
 
@@ -12,7 +12,7 @@ use crate::{
     *,
 };
 
-/// A server that asks about sessions and forwards requests, with one connection.
+/// A server with one connection.
 struct Server {
     hub: ew_hub,
     connection: ew_connection,
@@ -33,23 +33,30 @@ unsafe extern "C" fn write(context: *mut c_void, bytes: *const u8, length: usize
     length
 }
 
+type New = unsafe extern "C" fn(*const ew_server_config, ew_entropy, *mut ew_hub) -> ew_code;
+
 impl Server {
-    fn new() -> Self {
+    /// A server of Engine.IO that asks about sessions and forwards requests.
+    fn asking() -> Self {
+        Self::new(ew_hub_new_server, |config| (config.ask, config.forward) = (1, 1))
+    }
+
+    fn new(new: New, configure: impl FnOnce(&mut ew_server_config)) -> Self {
         let mut config = ew_server_config { size: size_of::<ew_server_config>(), ..zeroed() };
         let mut server = Self { hub: 0, connection: 0, written: Vec::new() };
         let source = ew_entropy { fill: Some(entropy), context: ptr::null_mut() };
         // SAFETY: all pointers are to variables.
         unsafe {
             assert_eq!(ew_server_config_default(&mut config), EW_OK);
-            (config.ask, config.forward) = (1, 1);
-            assert_eq!(ew_hub_new_server(&config, source, &mut server.hub), EW_OK);
+            configure(&mut config);
+            assert_eq!(new(&config, source, &mut server.hub), EW_OK);
             assert_eq!(ew_hub_accept(server.hub, 0, &mut server.connection), EW_OK);
         }
         server
     }
 
-    fn receive(&self, request: &str) {
-        let mut bytes = request.as_bytes().to_vec();
+    fn receive(&self, bytes: impl AsRef<[u8]>) {
+        let mut bytes = bytes.as_ref().to_vec();
         // SAFETY: so many bytes are there.
         let code = unsafe {
             ew_hub_receive(self.hub, 0, self.connection, bytes.as_mut_ptr(), bytes.len())
@@ -81,9 +88,13 @@ impl Server {
     }
 
     /// Takes what was written.
-    fn response(&mut self) -> String {
+    fn written(&mut self) -> Vec<u8> {
         assert!(self.until(EW_OUTPUT_REQUEST).is_none());
-        String::from_utf8(std::mem::take(&mut self.written)).unwrap()
+        std::mem::take(&mut self.written)
+    }
+
+    fn response(&mut self) -> String {
+        String::from_utf8(self.written()).unwrap()
     }
 }
 
@@ -104,11 +115,21 @@ fn text(slice: ew_slice) -> String {
     unsafe { slice.text("a slice") }.unwrap().to_owned()
 }
 
+/// A frame of a WebSocket with a small payload, masked with zeros or not at all.
+fn frame(opcode: u8, mask: &[u8], payload: &[u8]) -> Vec<u8> {
+    let masked = if mask.is_empty() { 0 } else { 0x80 };
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0x80 | opcode, masked | length], mask, payload].concat()
+}
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+
 const POLLING: &str = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
 fn session_is_refused_or_allowed_by_the_application() {
-    let mut server = Server::new();
+    let mut server = Server::asking();
     server.receive(POLLING);
     let ask = server.until(EW_OUTPUT_ASK).unwrap();
     assert_eq!(ask.connection, server.connection);
@@ -133,7 +154,7 @@ fn session_is_refused_or_allowed_by_the_application() {
 
 #[test]
 fn request_for_another_path_gets_the_response_of_the_application() {
-    let mut server = Server::new();
+    let mut server = Server::asking();
     server.receive("POST /health?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
     let request = server.until(EW_OUTPUT_REQUEST).unwrap();
     let parts = [request.method, request.path, request.query, request.data].map(text);
@@ -153,8 +174,47 @@ fn request_for_another_path_gets_the_response_of_the_application() {
 }
 
 #[test]
+fn event_is_sent_on_as_it_came_and_acknowledged_with_itself() {
+    let mut server = Server::new(ew_hub_new_socketio, |_| ());
+    server.receive(concat!(
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    ));
+    server.receive(frame(TEXT, &[0; 4], br#"40{"token":1}"#));
+    let connect = server.until(EW_OUTPUT_SOCKET_CONNECT).unwrap();
+    assert_eq!([connect.name_space, connect.event.json].map(text), ["/", r#"{"token":1}"#]);
+    assert_eq!(ew_socket_accept(server.hub, 0, connect.socket), EW_OK);
+    let written = server.written();
+    assert!(written.windows(3).any(|bytes| bytes == b"40{"), "{}", written.escape_ascii());
+
+    let placeholder = r#"{"_placeholder":true,"num":0}"#;
+    server.receive(frame(TEXT, &[0; 4], format!(r#"451-7["a",1,{placeholder}]"#).as_bytes()));
+    server.receive(frame(BINARY, &[0; 4], b"\0\xff"));
+    let output = server.until(EW_OUTPUT_SOCKET_EVENT).unwrap();
+    let event = output.event;
+    assert_eq!([event.name, event.json].map(text), ["a".into(), format!("[1,{placeholder}]")]);
+    // SAFETY: nothing was polled since.
+    let code = unsafe {
+        assert_eq!(event.attachment_count, 1);
+        assert_eq!((*event.attachments).bytes("an attachment").unwrap(), b"\0\xff");
+        assert_eq!(ew_socket_emit(server.hub, output.socket, &event), EW_OK);
+        ew_socket_acknowledge(server.hub, output.socket, output.ack, &event)
+    };
+    assert_eq!(code, EW_OK);
+    let expected = [
+        frame(TEXT, &[], format!(r#"451-["a",1,{placeholder}]"#).as_bytes()),
+        frame(BINARY, &[], b"\0\xff"),
+        frame(TEXT, &[], format!(r#"461-7[1,{placeholder}]"#).as_bytes()),
+        frame(BINARY, &[], b"\0\xff"),
+    ];
+    let written = server.written();
+    assert!(written == expected.concat(), "{}", written.escape_ascii());
+}
+
+#[test]
 fn connection_that_was_lost_has_no_further_output() {
-    let mut server = Server::new();
+    let mut server = Server::asking();
     server.receive("nonsense\r\n\r\n");
     assert_eq!(ew_hub_abort(server.hub, 0), EW_OK);
     assert_eq!(ew_hub_lost(server.hub, 0, server.connection), EW_OK);
