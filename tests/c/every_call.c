@@ -20,6 +20,7 @@ static void call_all(ew_hub hub, uint64_t id) {
   ew_target target = {.name_space = ew_text("/"), .rooms = &text, .room_count = 1, .except = &text, .except_count = 1};
   ew_delivered delivered;
   const ew_output *output;
+  ew_socket socket;
   SANE(ew_hub_connected(hub, 0, id));
   SANE(ew_hub_receive(hub, 0, id, bytes, sizeof bytes - 1));
   SANE(ew_hub_transmit(hub, 0, id, take_all, NULL));
@@ -38,12 +39,14 @@ static void call_all(ew_hub hub, uint64_t id) {
   SANE(ew_session_resume(hub, id));
   SANE(ew_session_close(hub, 0, id));
   SANE(ew_session_abort(hub, id));
+  SANE(ew_socket_open(hub, 0, text, NONE, 1, &socket));
+  SANE(ew_socket_authorize(hub, 0, id, ew_text("{}")));
   SANE(ew_socket_refuse(hub, 0, id, text, NONE));
   SANE(ew_socket_accept(hub, 0, id));
   SANE(ew_socket_emit(hub, id, &event));
   SANE(ew_socket_emit_volatile(hub, id, &event));
   SANE(ew_socket_emit_with_ack(hub, 0, id, &event, 1, &number));
-  SANE(ew_socket_acknowledge(hub, id, (ew_ack){id, id, 1}, &event));
+  SANE(ew_socket_acknowledge(hub, id, (ew_ack){id, id, 1, 1}, &event));
   SANE(ew_socket_id(hub, id, &slice));
   SANE(ew_socket_join(hub, id, text));
   SANE(ew_socket_leave(hub, id, text));
@@ -61,13 +64,17 @@ static void call_all(ew_hub hub, uint64_t id) {
 
 /* Each function with each id, of each hub, in each kind of hub: also the id of another hub. */
 static void everything(void) {
-  ew_hub hubs[3];
+  ew_hub hubs[4];
   uint64_t ids[32] = {0, 1, UINT64_MAX, 1ull << 60, 2ull << 60, 3ull << 60, 4ull << 60, 0x2000000010000000};
   size_t count = 8;
-  for (int kind = 0; kind < 3; kind++) {
+  for (int kind = 0; kind < 4; kind++) {
     ew_hub hub;
     ew_connection connection;
-    if (kind == 2) {
+    if (kind == 3) {
+      OK(ew_hub_new_socketio_client(ew_text("http://a"), NULL, SOURCE, &hub));
+      OK(ew_socket_open(hub, 0, ew_text("/"), ew_text("{\"token\":1}"), 0, &ids[count++]));
+      ids[count++] = until(hub, EW_OUTPUT_OPEN)->connection;
+    } else if (kind == 2) {
       OK(ew_hub_new_client(0, ew_text("http://a"), NULL, SOURCE, &hub, &ids[count++]));
       ids[count++] = until(hub, EW_OUTPUT_OPEN)->connection;
     } else {
@@ -85,7 +92,7 @@ static void everything(void) {
     }
     ids[count++] = hubs[kind] = hub;
   }
-  for (int kind = 0; kind < 3; kind++) {
+  for (int kind = 0; kind < 4; kind++) {
     /* From the last one: connections come before what is on them, and end it. */
     for (size_t i = count; i-- > 0;) call_all(hubs[kind], ids[i]);
     for (size_t i = 0; i < count; i++) call_all(hubs[kind], ids[i]);

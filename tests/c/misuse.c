@@ -269,6 +269,39 @@ static void sockets(void) {
   OK(ew_hub_free(hub));
 }
 
+static void sockets_of_clients(void) {
+  ew_hub hub, server;
+  ew_socket socket, other;
+  ew_slice id;
+  uint64_t token;
+  ew_event event = {.name = ew_text("a")};
+  CHECK(ew_hub_new_socketio_client(ew_text("a:b"), NULL, SOURCE, &hub), EW_ERROR_ARGUMENT);
+  OK(ew_hub_new_socketio_client(ew_text("http://a"), NULL, SOURCE, &hub));
+  OK(ew_hub_new_socketio(NULL, SOURCE, &server));
+  CHECK(ew_socket_open(server, 0, ew_text("/"), NONE, 0, &socket), EW_ERROR_KIND);
+  CHECK(ew_socket_open(hub, 0, ew_text("/"), NONE, 0, NULL), EW_ERROR_ARGUMENT);
+  CHECK(ew_socket_open(hub, 0, ew_text("/"), ew_text("{"), 0, &socket), EW_ERROR_ARGUMENT);
+  OK(ew_socket_open(hub, 0, ew_text("/"), NONE, 0, &socket));
+  CHECK(ew_socket_open(hub, 0, ew_text("/"), NONE, 0, &other), EW_ERROR_ARGUMENT);
+  OK(ew_socket_emit(hub, socket, &event));
+  CHECK(ew_socket_id(hub, socket, &id), EW_ERROR_CLOSED);
+  CHECK(ew_socket_emit_volatile(hub, socket, &event), EW_ERROR_NOT_IDLE);
+  CHECK(ew_socket_acknowledge(hub, socket, (ew_ack){.wanted = 1}, &event), EW_ERROR_CLOSED);
+  CHECK(ew_socket_join(hub, socket, ew_text("tea")), EW_ERROR_KIND);
+  CHECK(ew_socket_accept(hub, 0, socket), EW_ERROR_KIND);
+  OK(ew_socket_emit_with_ack(hub, 0, socket, &event, UINT64_MAX, &token));
+  OK(ew_socket_disconnect(hub, socket));
+  CHECK(ew_socket_disconnect(hub, socket), EW_ERROR_CLOSED);
+  /* The id has ended, the acknowledgement is told nevertheless. */
+  const ew_output *output = until(hub, EW_OUTPUT_SOCKET_ACK);
+  CHECK(output->token == token && output->failed && output->socket == 0 ? EW_OK : EW_YES, EW_OK);
+  CHECK(ew_socket_emit(hub, socket, &event), EW_ERROR_CLOSED);
+  OK(ew_hub_close(hub, 0));
+  CHECK(ew_socket_open(hub, 0, ew_text("/"), NONE, 0, &socket), EW_ERROR_ARGUMENT);
+  OK(ew_hub_free(hub));
+  OK(ew_hub_free(server));
+}
+
 struct intruder {
   ew_hub hub;
   ew_code polled, freed, from_thread;
@@ -339,6 +372,7 @@ int main(void) {
   kinds();
   connections();
   sockets();
+  sockets_of_clients();
   busy();
   broken();
   if (failures == 0) puts("misuse: ok");

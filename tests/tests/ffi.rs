@@ -96,7 +96,7 @@ fn python_client_has_its_messages_echoed_by_the_reference() {
     let mut server = Running::start(script("reference-server.mjs").env("PORT", "0"));
     let port = server.line().expect("a port");
     let url = format!("http://127.0.0.1:{port}");
-    let mut client = Running::start(&mut python("client.py", &url));
+    let mut client = Running::start(python("client.py", "engine").arg(url));
     assert_eq!(client.line().as_deref(), Some("connected"));
     client.write("before");
     // They may come in either order.
@@ -111,8 +111,35 @@ fn python_client_has_its_messages_echoed_by_the_reference() {
 #[test]
 fn python_client_says_that_there_is_no_server() {
     // Nothing listens on the port of `tcpmux`.
-    let mut client = Running::start(&mut python("client.py", "http://127.0.0.1:1"));
+    let mut client = Running::start(python("client.py", "engine").arg("http://127.0.0.1:1"));
     assert_eq!(client.line().as_deref(), Some("closed: transport error"));
+    assert!(client.end().success());
+}
+
+#[test]
+fn python_client_talks_socketio_with_the_reference() {
+    let mut server = script("sio/reference-server.mjs");
+    let mut server = Running::start(server.env("PORT", "0").env("PROFILE", "relaxed"));
+    let url = format!("http://127.0.0.1:{}", server.line().expect("a port"));
+    let mut client = python("client.py", "socketio");
+    let mut client = Running::start(client.args([&url, "/custom", r#"{"token":1}"#]));
+    assert_eq!(client.line().as_deref(), Some("connected"));
+    assert_eq!(client.line().as_deref(), Some(r#"auth [{"token":1}]"#));
+    client.write("message-with-ack hello €");
+    assert_eq!(client.line().as_deref(), Some(r#"acknowledged ["hello €"]"#));
+    client.write("echo again");
+    assert_eq!(client.line().as_deref(), Some(r#"echo ["again"]"#));
+    assert_eq!(client.line().as_deref(), Some("no acknowledgement: timeout"));
+    client.write("disconnect-me now");
+    for what in ["no acknowledgement", "disconnected"] {
+        assert_eq!(client.line(), Some(format!("{what}: io server disconnect")));
+    }
+    assert!(client.end().success());
+
+    let mut client = python("client.py", "socketio");
+    let mut client = Running::start(client.args([&url, "/secret"]));
+    let refused = r#"refused: not authorized {"code":"E_AUTH","retry":false}"#;
+    assert_eq!(client.line().as_deref(), Some(refused));
     assert!(client.end().success());
 }
 

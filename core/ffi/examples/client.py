@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
-"""A client of Engine.IO on one thread: sends each line that is typed, prints each message that comes.
+"""A client of Engine.IO or Socket.IO on one thread: sends each line that is typed, prints what comes.
 
-    client.py LIBRARY URL
+    client.py LIBRARY engine|socketio URL [NAMESPACE [AUTH]]
+
+With Socket.IO a line is an event and its argument: `say hello`. AUTH is JSON.
 """
 
+import json
 import selectors
 import socket
 import sys
-from ctypes import c_uint32
+from ctypes import byref, c_uint32, c_uint64
 
 import enginewire as ew
-from enginewire import now, text
+from enginewire import event, now, text
 
 
-class Client:
-    def __init__(self, library, url):
-        self.hub = ew.Hub(library, "client", text(url))
+class Loop:
+    """Sockets around a hub. `application` gets what is not about sockets."""
+
+    def __init__(self, hub, application):
+        self.hub, self.application = hub, application
         self.selector = selectors.DefaultSelector()
         self.sockets, self.blocked = {}, set()
 
@@ -34,10 +39,10 @@ class Client:
 
     def type(self, line):
         if line:
-            self.hub.session_send(self.hub.session, text(line.rstrip("\n")), c_uint32(0))
+            self.application.send(self.hub, line.rstrip("\n"))
         else:
             self.selector.unregister(sys.stdin)
-            self.hub.session_close(now(), self.hub.session)
+            self.hub.hub_close(now())
 
     def handle(self, connection, ready):
         stream = self.sockets[connection]
@@ -92,15 +97,59 @@ class Client:
                 elif not takes_more:
                     self.blocked.add(connection)
                     self.watch(connection)
-            elif output.kind == ew.SESSION_OPENED:
-                print("connected", flush=True)
-            elif output.kind == ew.SESSION_MESSAGE:
-                print(f"{output.data.length} bytes" if output.binary else str(output.data), flush=True)
-            elif output.kind == ew.SESSION_UPGRADED:
-                print("upgraded", flush=True)
-            elif output.kind == ew.SESSION_CLOSED:
-                print(f"closed: {output.reason}", flush=True)
+            else:
+                self.application.handle(output)
+
+
+class Messages:
+    """Engine.IO: messages."""
+
+    def send(self, hub, line):
+        hub.session_send(hub.session, text(line), c_uint32(0))
+
+    def handle(self, output):
+        if output.kind == ew.SESSION_OPENED:
+            say("connected")
+        elif output.kind == ew.SESSION_MESSAGE:
+            say(f"{output.data.length} bytes" if output.binary else str(output.data))
+        elif output.kind == ew.SESSION_UPGRADED:
+            say("upgraded")
+        elif output.kind == ew.SESSION_CLOSED:
+            say(f"closed: {output.reason}")
+
+
+class Events:
+    """Socket.IO: events, and acknowledgements of those that were sent."""
+
+    def __init__(self, hub, name_space="/", auth=""):
+        self.socket = c_uint64()
+        hub.socket_open(now(), text(name_space), text(auth), c_uint32(0), byref(self.socket))
+
+    def send(self, hub, line):
+        name, argument = line.split(" ", 1)
+        sent, token = event(name, json.dumps([argument])), c_uint64()
+        hub.socket_emit_with_ack(now(), self.socket, byref(sent), 2000, byref(token))
+
+    def handle(self, output):
+        if output.kind == ew.SOCKET_CONNECTED:
+            say("connected")
+        elif output.kind == ew.SOCKET_EVENT:
+            say(f"{output.event.name} {output.event.json}")
+        elif output.kind == ew.SOCKET_ACK:
+            say(f"no acknowledgement: {output.reason}" if output.failed else f"acknowledged {output.event.json}")
+        elif output.kind == ew.SOCKET_REFUSED:
+            say(f"refused: {output.reason} {output.event.json}")
+        elif output.kind == ew.SOCKET_FAILED:
+            say(f"failed: {output.reason}")
+        elif output.kind == ew.SOCKET_DISCONNECTED:
+            say(f"disconnected: {output.reason}")
+
+
+def say(line):
+    print(line, flush=True)
 
 
 if __name__ == "__main__":
-    Client(*sys.argv[1:3]).run()
+    library, kind, url, *connect = sys.argv[1:]
+    hub = ew.Hub(library, {"engine": "client", "socketio": "socketio_client"}[kind], text(url))
+    Loop(hub, Messages() if kind == "engine" else Events(hub, *connect)).run()

@@ -11,6 +11,7 @@ WRITE, READ, SHUTDOWN, CLOSE, OPEN, ASK, REQUEST = range(1, 8)
 SESSION_OPENED, SESSION_MESSAGE, SESSION_UPGRADED, SESSION_WRITABLE, SESSION_CLOSED = range(16, 21)
 (SOCKET_CONNECT, SOCKET_CANCELLED, SOCKET_EVENT, SOCKET_ACK, SOCKET_WRITABLE, SOCKET_DISCONNECTED, GROUP_ACK,
  GROUP_COMPLETED) = range(32, 40)
+SOCKET_CONNECTED, SOCKET_REFUSED, SOCKET_FAILED, SOCKET_WAITING, SOCKET_AUTH, CLIENT_CLOSED = range(48, 54)
 NEVER = 2**64 - 1
 
 
@@ -30,7 +31,7 @@ class Event(Structure):
 
 
 class Ack(Structure):
-    _fields_ = [("low", c_uint64), ("high", c_uint64), ("wanted", c_uint32)]
+    _fields_ = [("low", c_uint64), ("high", c_uint64), ("wanted", c_uint32), ("session", c_uint32)]
 
 
 class Output(Structure):
@@ -108,7 +109,7 @@ class Hub:
             self.session = c_uint64()
             self.call("ew_hub_new_client", c_uint64(now()), *arguments, None, self.entropy, byref(self.id), byref(self.session))
         else:
-            self.call(f"ew_hub_new_{kind}", None, self.entropy, byref(self.id))
+            self.call(f"ew_hub_new_{kind}", *arguments, None, self.entropy, byref(self.id))
 
     def call(self, name, *arguments):
         code = getattr(self.library, name)(*arguments)

@@ -165,7 +165,9 @@ enum ew_output_kind
    */
   EW_OUTPUT_SOCKET_WRITABLE = 36,
   /**
-   * Socket `socket` is disconnected, for `reason`. The id is of no more use after the next poll.
+   * Socket `socket` is disconnected, for `reason`.
+   *
+   * Of servers, the id is of no more use after the next poll. Clients connect again, unless one side has left.
    */
   EW_OUTPUT_SOCKET_DISCONNECTED = 37,
   /**
@@ -178,6 +180,32 @@ enum ew_output_kind
    * All recipients of broadcast number `token` have acknowledged it, or will not.
    */
   EW_OUTPUT_GROUP_COMPLETED = 39,
+  /**
+   * The server has connected `socket`, which has the id `name` there. Clients only.
+   */
+  EW_OUTPUT_SOCKET_CONNECTED = 48,
+  /**
+   * The server refuses to connect `socket`, for `reason`. Clients only.
+   *
+   * `event.json` is the data of the refusal, if there are any.
+   */
+  EW_OUTPUT_SOCKET_REFUSED = 49,
+  /**
+   * An attempt to connect `socket` has failed, for `reason`. Clients only.
+   */
+  EW_OUTPUT_SOCKET_FAILED = 50,
+  /**
+   * The next attempt to connect `socket` is made later. Clients only.
+   */
+  EW_OUTPUT_SOCKET_WAITING = 51,
+  /**
+   * Give the payload with which `socket` connects: `ew_socket_authorize`, at any later time. Clients only.
+   */
+  EW_OUTPUT_SOCKET_AUTH = 52,
+  /**
+   * A client that was closed has no session any more. Clients of Socket.IO only.
+   */
+  EW_OUTPUT_CLIENT_CLOSED = 53,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -228,7 +256,7 @@ typedef struct {
    */
   size_t size;
   /**
-   * Path of the server. Empty: that of the URL, or `/engine.io/` if it has none.
+   * Path of the server. Empty: that of the URL, or `/engine.io/` if it has none; `/socket.io/` with Socket.IO.
    */
   ew_slice path;
   /**
@@ -287,6 +315,26 @@ typedef struct {
    * Unread bytes from which on the server is not read. Default 1 MiB.
    */
   size_t max_unread;
+  /**
+   * Whether a lost connection is opened again. Socket.IO. Default 1.
+   */
+  uint8_t reconnect;
+  /**
+   * Limit on attempts in a row, 0 for none. Socket.IO. Default 0.
+   */
+  uint32_t reconnect_attempts;
+  /**
+   * First delay between two attempts, which doubles. Socket.IO. Default 1 000.
+   */
+  uint64_t reconnect_delay_ms;
+  /**
+   * Limit on the delay between two attempts. Socket.IO. Default 5 000.
+   */
+  uint64_t reconnect_max_delay_ms;
+  /**
+   * Bytes of events of a socket that wait for a connection. Socket.IO. Default 1 MiB.
+   */
+  size_t max_offline;
 } ew_client_config;
 
 /**
@@ -504,6 +552,10 @@ typedef struct {
    * Whether the client waits for an acknowledgement: 0 or 1.
    */
   uint32_t wanted;
+  /**
+   * Connection of a client of Socket.IO that the event came on.
+   */
+  uint32_t session;
 } ew_ack;
 
 /**
@@ -1027,9 +1079,11 @@ ew_code ew_socket_refuse(ew_hub hub,
 /**
  * Disconnects a socket from its namespace, behind what is queued.
  *
- * Its client may go on in other namespaces. `EW_OUTPUT_SOCKET_DISCONNECTED` follows.
+ * Its client may go on in other namespaces. `EW_OUTPUT_SOCKET_DISCONNECTED` follows. The socket of a client is
+ * disconnected for good, and its id of no more use.
  */
-ew_code ew_socket_disconnect(ew_hub hub, ew_socket socket);
+ew_code ew_socket_disconnect(ew_hub hub,
+                             ew_socket socket);
 
 /**
  * Disconnects all sockets of the client of a socket.
@@ -1121,6 +1175,46 @@ ew_code ew_socket_emit_with_ack(ew_hub hub,
  * Pointers are as the rules in `README.md` say.
  */
 ew_code ew_socket_acknowledge(ew_hub hub, ew_socket socket, ew_ack ack, const ew_event *arguments);
+
+/**
+ * Creates a client of Socket.IO without sockets.
+ *
+ * Arguments are those of `ew_hub_new_client`. The path of the URL is of no meaning.
+ *
+ * # Safety
+ *
+ * As `ew_hub_new_client`.
+ */
+ew_code ew_hub_new_socketio_client(ew_slice url,
+                                   const ew_client_config *config,
+                                   ew_entropy entropy,
+                                   ew_hub *hub);
+
+/**
+ * Makes a socket of a namespace, and connects it until one side leaves.
+ *
+ * `auth` is the payload for the server: one JSON value, or empty for none. If `asks` is not 0, `EW_OUTPUT_SOCKET_AUTH`
+ * asks for it each time instead. There is one socket of each namespace. Clients of Socket.IO only.
+ *
+ * # Safety
+ *
+ * Pointers are as the rules in `README.md` say.
+ */
+ew_code ew_socket_open(ew_hub hub,
+                       uint64_t now_ns,
+                       ew_slice name_space,
+                       ew_slice auth,
+                       uint32_t asks,
+                       ew_socket *socket);
+
+/**
+ * Gives the payload that `EW_OUTPUT_SOCKET_AUTH` asks for: one JSON value, or empty for none.
+ *
+ * # Safety
+ *
+ * Pointers are as the rules in `README.md` say.
+ */
+ew_code ew_socket_authorize(ew_hub hub, uint64_t now_ns, ew_socket socket, ew_slice auth);
 
 #ifdef __cplusplus
 }  // extern "C"

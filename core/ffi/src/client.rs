@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use enginewire::{ClientConfig, ClientHub, Revision, Time, TransportKind, Url};
+use enginewire::{ClientConfig, ClientHub, Reconnect, Revision, Time, TransportKind, Url};
+use enginewire_socketio::ManagerConfig;
 
 use crate::{
     code::{Failure, enter, ew_code},
@@ -32,7 +33,7 @@ pub struct ew_header {
 pub struct ew_client_config {
     /// `sizeof(ew_client_config)`, by which a program of another version is noticed.
     pub size: usize,
-    /// Path of the server. Empty: that of the URL, or `/engine.io/` if it has none.
+    /// Path of the server. Empty: that of the URL, or `/engine.io/` if it has none; `/socket.io/` with Socket.IO.
     pub path: ew_slice,
     /// Header fields of all requests. Default null.
     pub headers: *const ew_header,
@@ -62,6 +63,16 @@ pub struct ew_client_config {
     pub max_queued: usize,
     /// Unread bytes from which on the server is not read. Default 1 MiB.
     pub max_unread: usize,
+    /// Whether a lost connection is opened again. Socket.IO. Default 1.
+    pub reconnect: u8,
+    /// Limit on attempts in a row, 0 for none. Socket.IO. Default 0.
+    pub reconnect_attempts: u32,
+    /// First delay between two attempts, which doubles. Socket.IO. Default 1 000.
+    pub reconnect_delay_ms: u64,
+    /// Limit on the delay between two attempts. Socket.IO. Default 5 000.
+    pub reconnect_max_delay_ms: u64,
+    /// Bytes of events of a socket that wait for a connection. Socket.IO. Default 1 MiB.
+    pub max_offline: usize,
 }
 
 impl config::Config for ew_client_config {}
@@ -124,6 +135,7 @@ pub unsafe extern "C" fn ew_hub_new_client(
 
 impl ew_client_config {
     fn new(config: &ClientConfig) -> Self {
+        let reconnect = Reconnect::default();
         Self {
             size: size_of::<Self>(),
             path: ew_slice::EMPTY,
@@ -141,6 +153,11 @@ impl ew_client_config {
             max_payload: config.limits.max_payload,
             max_queued: config.limits.max_queued,
             max_unread: config.limits.max_unread,
+            reconnect: 1,
+            reconnect_attempts: reconnect.attempts.unwrap_or_default(),
+            reconnect_delay_ms: millis(reconnect.delay),
+            reconnect_max_delay_ms: millis(reconnect.max_delay),
+            max_offline: ManagerConfig::default().max_offline,
         }
     }
 
@@ -149,7 +166,7 @@ impl ew_client_config {
     /// # Safety
     ///
     /// Its slices are as those of arguments.
-    unsafe fn apply(&self, config: &mut ClientConfig) -> Result<(), Failure> {
+    pub(crate) unsafe fn apply(&self, config: &mut ClientConfig) -> Result<(), Failure> {
         // SAFETY: the caller's promise.
         let path = unsafe { self.path.text("config.path") }?;
         if !path.is_empty() {

@@ -6,7 +6,10 @@ use enginewire::{
     ClientConnectionId, ClientHub, ServerHub, Time,
     hub::{ConnectionId, SessionId},
 };
-use enginewire_socketio::hub::{AskId, GroupId, Hub as SocketIo, SocketKey};
+use enginewire_socketio::{
+    client_hub::ClientAskId,
+    hub::{AskId, GroupId, Hub as SocketIo, SocketKey},
+};
 
 use crate::{
     code::{Failure, ew_code},
@@ -16,6 +19,7 @@ use crate::{
     poll::Current,
     request::Pending,
     slice,
+    socketio_client::SocketIoClient,
 };
 
 /// Deadline that never comes.
@@ -38,6 +42,7 @@ pub(crate) struct Hub {
     pub(crate) pending: Table<Pending>,
     /// Numbers of events that clients are to acknowledge.
     pub(crate) asks: BTreeMap<AskId, u64>,
+    pub(crate) client_asks: BTreeMap<ClientAskId, u64>,
     pub(crate) groups: BTreeMap<GroupId, u64>,
     last_token: u64,
     pub(crate) current: Current,
@@ -47,6 +52,7 @@ pub(crate) enum Engine {
     Server(Box<ServerHub>),
     Client(Box<Client>),
     SocketIo(Box<SocketIo>),
+    SocketIoClient(Box<SocketIoClient>),
 }
 
 pub(crate) struct Client {
@@ -73,7 +79,7 @@ macro_rules! server {
         match &mut $hub.engine {
             Engine::Server($server) => $call,
             Engine::SocketIo($server) => $call,
-            Engine::Client(_) => return Err(Failure::kind()),
+            Engine::Client(_) | Engine::SocketIoClient(_) => return Err(Failure::kind()),
         }
     };
 }
@@ -89,6 +95,7 @@ impl Hub {
             sockets: Table::new(Kind::Socket),
             pending: Table::new(Kind::Connection),
             asks: BTreeMap::new(),
+            client_asks: BTreeMap::new(),
             groups: BTreeMap::new(),
             last_token: 0,
             current: Current::default(),
@@ -103,6 +110,11 @@ impl Hub {
         }
         self.now_ns = now_ns;
         Ok(Time::from_nanos(now_ns))
+    }
+
+    /// Returns the latest time that the hub was told.
+    pub(crate) const fn now(&self) -> Time {
+        Time::from_nanos(self.now_ns)
     }
 
     pub(crate) fn socketio(&mut self) -> Result<&mut SocketIo, Failure> {
@@ -143,6 +155,11 @@ macro_rules! input {
                     let $engine = &mut client.hub;
                     $call;
                 }
+                Engine::SocketIoClient(client) => {
+                    let $on = client.connection($connection)?;
+                    let $engine = &mut client.hub;
+                    $call;
+                }
             }
             Ok(())
         })
@@ -178,9 +195,17 @@ pub unsafe extern "C" fn ew_hub_accept(
 pub extern "C" fn ew_hub_connected(hub: ew_hub, now_ns: u64, connection: ew_connection) -> ew_code {
     handle::with(hub, |hub| {
         let now = hub.tick(now_ns)?;
-        let Engine::Client(client) = &mut hub.engine else { return Err(Failure::kind()) };
-        let on = client.connection(connection)?;
-        client.hub.handle_connected(now, on);
+        match &mut hub.engine {
+            Engine::Client(client) => {
+                let on = client.connection(connection)?;
+                client.hub.handle_connected(now, on);
+            }
+            Engine::SocketIoClient(client) => {
+                let on = client.connection(connection)?;
+                client.hub.handle_connected(now, on);
+            }
+            _ => return Err(Failure::kind()),
+        }
         Ok(())
     })
 }
@@ -190,9 +215,18 @@ pub extern "C" fn ew_hub_connected(hub: ew_hub, now_ns: u64, connection: ew_conn
 pub extern "C" fn ew_hub_refused(hub: ew_hub, now_ns: u64, connection: ew_connection) -> ew_code {
     handle::with(hub, |hub| {
         let now = hub.tick(now_ns)?;
-        let Engine::Client(client) = &mut hub.engine else { return Err(Failure::kind()) };
-        let on = client.connection(connection)?;
-        client.hub.handle_refused(now, on);
+        match &mut hub.engine {
+            Engine::Client(client) => {
+                let on = client.connection(connection)?;
+                client.hub.handle_refused(now, on);
+            }
+            Engine::SocketIoClient(client) => {
+                let on = client.connection(connection)?;
+                client.hub.handle_refused(now, on);
+                client.forget(on);
+            }
+            _ => return Err(Failure::kind()),
+        }
         Ok(())
     })
 }
@@ -233,6 +267,12 @@ pub extern "C" fn ew_hub_lost(hub: ew_hub, now_ns: u64, connection: ew_connectio
             Engine::Client(client) => {
                 let on = client.connection(connection)?;
                 client.hub.handle_lost(now, on);
+                return Ok(());
+            }
+            Engine::SocketIoClient(client) => {
+                let on = client.connection(connection)?;
+                client.hub.handle_lost(now, on);
+                client.forget(on);
                 return Ok(());
             }
             Engine::Server(server) => {
@@ -294,6 +334,7 @@ pub extern "C" fn ew_hub_timeout(hub: ew_hub, now_ns: u64) -> ew_code {
         match &mut hub.engine {
             Engine::Server(server) => server.handle_timeout(now),
             Engine::Client(client) => client.hub.handle_timeout(now),
+            Engine::SocketIoClient(client) => client.hub.handle_timeout(now),
             Engine::SocketIo(server) => server.handle_timeout(now),
         }
         Ok(())
@@ -313,6 +354,7 @@ pub unsafe extern "C" fn ew_hub_deadline(hub: ew_hub, deadline_ns: *mut u64) -> 
         let deadline = match &mut hub.engine {
             Engine::Server(server) => server.poll_timeout(),
             Engine::Client(client) => client.hub.poll_timeout(),
+            Engine::SocketIoClient(client) => client.hub.poll_timeout(),
             Engine::SocketIo(server) => server.poll_timeout(),
         };
         let deadline = deadline.map_or(EW_NEVER, Time::as_nanos);
@@ -343,6 +385,7 @@ pub extern "C" fn ew_hub_is_reading(hub: ew_hub, connection: ew_connection) -> e
         Ok(match &hub.engine {
             Engine::Server(server) => server.is_reading(*hub.connections.get(connection)?),
             Engine::Client(client) => client.hub.is_reading(client.connection(connection)?),
+            Engine::SocketIoClient(client) => client.hub.is_reading(client.connection(connection)?),
             Engine::SocketIo(server) => server.is_reading(*hub.connections.get(connection)?),
         })
     })
@@ -361,6 +404,7 @@ pub extern "C" fn ew_hub_is_finished(hub: ew_hub) -> ew_code {
         Ok(match &hub.engine {
             Engine::Server(server) => server.is_finished(),
             Engine::Client(client) => client.hub.is_finished(),
+            Engine::SocketIoClient(client) => client.hub.is_finished(),
             Engine::SocketIo(server) => server.is_finished(),
         })
     })
@@ -376,6 +420,7 @@ pub extern "C" fn ew_hub_close(hub: ew_hub, now_ns: u64) -> ew_code {
         match &mut hub.engine {
             Engine::Server(server) => server.close(now),
             Engine::Client(client) => client.hub.close(now),
+            Engine::SocketIoClient(client) => client.hub.close(now),
             Engine::SocketIo(server) => server.close(now),
         }
         Ok(())
@@ -390,6 +435,10 @@ pub extern "C" fn ew_hub_abort(hub: ew_hub, now_ns: u64) -> ew_code {
         match &mut hub.engine {
             Engine::Server(server) => server.abort(now),
             Engine::Client(client) => client.hub.abort(),
+            Engine::SocketIoClient(client) => {
+                client.hub.close(now);
+                client.hub.abort();
+            }
             Engine::SocketIo(server) => server.abort(now),
         }
         Ok(())

@@ -25,6 +25,7 @@ mod event;
 mod namespace;
 mod session;
 mod socket;
+mod socketio_client;
 
 #[cfg(test)]
 mod tests;
@@ -57,4 +58,5 @@ pub use self::{
         ew_socket_emit, ew_socket_emit_volatile, ew_socket_emit_with_ack, ew_socket_id,
         ew_socket_join, ew_socket_leave, ew_socket_pause, ew_socket_refuse, ew_socket_resume,
     },
+    socketio_client::{ew_hub_new_socketio_client, ew_socket_authorize, ew_socket_open},
 };

@@ -61,7 +61,9 @@ pub enum ew_output_kind {
     EW_OUTPUT_SOCKET_ACK = 35,
     /// There is room again for `socket`, after `EW_ERROR_FULL`.
     EW_OUTPUT_SOCKET_WRITABLE = 36,
-    /// Socket `socket` is disconnected, for `reason`. The id is of no more use after the next poll.
+    /// Socket `socket` is disconnected, for `reason`.
+    ///
+    /// Of servers, the id is of no more use after the next poll. Clients connect again, unless one side has left.
     EW_OUTPUT_SOCKET_DISCONNECTED = 37,
     /// The client with the socket id `name` has acknowledged broadcast number `token` with `event`.
     ///
@@ -69,6 +71,21 @@ pub enum ew_output_kind {
     EW_OUTPUT_GROUP_ACK = 38,
     /// All recipients of broadcast number `token` have acknowledged it, or will not.
     EW_OUTPUT_GROUP_COMPLETED = 39,
+
+    /// The server has connected `socket`, which has the id `name` there. Clients only.
+    EW_OUTPUT_SOCKET_CONNECTED = 48,
+    /// The server refuses to connect `socket`, for `reason`. Clients only.
+    ///
+    /// `event.json` is the data of the refusal, if there are any.
+    EW_OUTPUT_SOCKET_REFUSED = 49,
+    /// An attempt to connect `socket` has failed, for `reason`. Clients only.
+    EW_OUTPUT_SOCKET_FAILED = 50,
+    /// The next attempt to connect `socket` is made later. Clients only.
+    EW_OUTPUT_SOCKET_WAITING = 51,
+    /// Give the payload with which `socket` connects: `ew_socket_authorize`, at any later time. Clients only.
+    EW_OUTPUT_SOCKET_AUTH = 52,
+    /// A client that was closed has no session any more. Clients of Socket.IO only.
+    EW_OUTPUT_CLIENT_CLOSED = 53,
 }
 
 /// Event of Socket.IO with its arguments, received or to be sent.
@@ -98,6 +115,8 @@ pub struct ew_ack {
     pub high: u64,
     /// Whether the client waits for an acknowledgement: 0 or 1.
     pub wanted: u32,
+    /// Connection of a client of Socket.IO that the event came on.
+    pub session: u32,
 }
 
 /// Output of a hub. Fields that its kind does not name are zero.
@@ -158,13 +177,13 @@ impl ew_event {
 }
 
 impl ew_ack {
-    const NONE: Self = Self { low: 0, high: 0, wanted: 0 };
+    const NONE: Self = Self { low: 0, high: 0, wanted: 0, session: 0 };
 
-    pub(crate) fn of(id: Option<AckId>) -> Self {
+    pub(crate) fn of(id: Option<AckId>, session: u32) -> Self {
         let Some(AckId(number)) = id else { return Self::NONE };
         let mask = u128::from(u64::MAX);
         let half = |number: u128| u64::try_from(number & mask).unwrap_or_default();
-        Self { low: half(number), high: half(number >> 64), wanted: 1 }
+        Self { low: half(number), high: half(number >> 64), wanted: 1, session }
     }
 
     pub(crate) const fn id(self) -> Option<AckId> {

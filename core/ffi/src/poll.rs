@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use enginewire::{
-    ClientHubAction, Event, Text, Time,
+    ClientHubAction, Event, Text, Time, Url,
     hub::{ConnectionId, Output},
     wire::http::RequestHead,
 };
 use enginewire_socketio::{
-    AckError, Args, Payload, SocketId,
+    AckError, Args, ConnectError, DisconnectReason, Payload, SocketId,
     hub::{Output as SocketIoOutput, SocketKey},
     payload::Argument,
 };
@@ -68,6 +68,10 @@ impl Hub {
                 Engine::SocketIo(server) => {
                     let output = server.poll()?;
                     self.socketio_output(output)
+                }
+                Engine::SocketIoClient(client) => {
+                    let output = client.hub.poll()?;
+                    self.socketio_client_output(output)
                 }
                 Engine::Client(client) => match client.hub.poll_event() {
                     Some(event) => Some(self.event(Client::SESSION, event)),
@@ -143,24 +147,22 @@ impl Hub {
             SocketIoOutput::Cancelled(key) => self.socket_end(EW_OUTPUT_SOCKET_CANCELLED, key),
             SocketIoOutput::Event(key, event) => {
                 let mut output = self.socket_output(EW_OUTPUT_SOCKET_EVENT, key)?;
-                output.ack = ew_ack::of(event.ack());
-                output.event = self.current.args(event.args().clone(), NAME);
-                output.event.name =
-                    ew_slice::of(self.current.event.insert(event).name().as_bytes());
+                output.ack = ew_ack::of(event.ack(), 0);
+                output.event = self.current.event(event);
                 Some(output)
             }
             SocketIoOutput::Acknowledged(ask, result) => {
                 let mut output = ew_output::new(EW_OUTPUT_SOCKET_ACK);
                 output.token = self.asks.remove(&ask)?;
                 output.socket = self.socket_id(ask.socket()).unwrap_or_default();
-                self.current.acknowledgement(&mut output, result);
+                self.current.acknowledgement(&mut output, result, DisconnectReason::as_str);
                 Some(output)
             }
             SocketIoOutput::GroupAcknowledged(group, from, result) => {
                 let mut output = ew_output::new(EW_OUTPUT_GROUP_ACK);
                 output.token = *self.groups.get(&group)?;
                 output.name = self.current.keep_id(&from);
-                self.current.acknowledgement(&mut output, result);
+                self.current.acknowledgement(&mut output, result, DisconnectReason::as_str);
                 Some(output)
             }
             SocketIoOutput::GroupCompleted(group) => {
@@ -192,10 +194,7 @@ impl Hub {
             && kind == EW_OUTPUT_OPEN
             && let Some(url) = client.hub.address(on)
         {
-            self.current.text.push_str(url.host());
-            output.host = ew_slice::of(self.current.text.as_bytes());
-            output.port = url.port().into();
-            output.secure = url.is_secure().into();
+            self.current.address(&mut output, url);
         }
         output
     }
@@ -331,22 +330,56 @@ impl Current {
         output.query = ew_slice::of(head.query().as_bytes());
     }
 
-    fn reason(&mut self, output: &mut ew_output, reason: &'static str, detail: &dyn fmt::Display) {
+    pub(crate) fn address(&mut self, output: &mut ew_output, url: &Url) {
+        self.text.push_str(url.host());
+        output.host = ew_slice::of(self.text.as_bytes());
+        output.port = url.port().into();
+        output.secure = url.is_secure().into();
+    }
+
+    pub(crate) fn refusal(&mut self, output: &mut ew_output, error: &ConnectError) {
+        self.text.push_str(error.message());
+        output.reason = ew_slice::of(self.text.as_bytes());
+        output.detail = output.reason;
+        if let Some(Ok(data)) = error.data().map(Payload::new) {
+            output.event.json = self.json_of(data);
+        }
+    }
+
+    pub(crate) fn reason(
+        &mut self,
+        output: &mut ew_output,
+        reason: &'static str,
+        detail: &dyn fmt::Display,
+    ) {
         output.reason = ew_slice::of(reason.as_bytes());
         self.text.push_str(&detail.to_string());
         output.detail = ew_slice::of(self.text.as_bytes());
     }
 
-    fn acknowledgement(&mut self, output: &mut ew_output, result: Result<Args, AckError>) {
+    /// Fills in an acknowledgement. `spell` has the words of a server or of a client for the end of a socket.
+    pub(crate) fn acknowledgement(
+        &mut self,
+        output: &mut ew_output,
+        result: Result<Args, AckError>,
+        spell: impl FnOnce(DisconnectReason) -> &'static str,
+    ) {
         output.failed = result.is_err().into();
         match result {
             Ok(args) => output.event = self.args(args, 0),
             Err(AckError::Disconnected(reason)) => {
                 let error = AckError::Disconnected(reason);
-                self.reason(output, reason.as_str(), &error);
+                self.reason(output, spell(reason), &error);
             }
             Err(error) => self.reason(output, "timeout", &error),
         }
+    }
+
+    /// Makes an event, and keeps it.
+    pub(crate) fn event(&mut self, event: enginewire_socketio::Event) -> ew_event {
+        let mut output = self.args(event.args().clone(), NAME);
+        output.name = ew_slice::of(self.event.insert(event).name().as_bytes());
+        output
     }
 
     /// Makes arguments without the first few, and keeps their attachments.

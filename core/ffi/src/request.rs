@@ -28,7 +28,7 @@ pub extern "C" fn ew_request_allow(hub: ew_hub, connection: ew_connection) -> ew
         let allowed = match &mut hub.engine {
             Engine::Server(server) => server.allow(ask),
             Engine::SocketIo(server) => server.allow_session(ask),
-            Engine::Client(_) => return Err(Failure::kind()),
+            _ => return Err(Failure::kind()),
         };
         done(allowed)
     })
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn ew_request_refuse(
         let refused = match &mut hub.engine {
             Engine::Server(server) => server.refuse(ask, refusal),
             Engine::SocketIo(server) => server.refuse_session(ask, refusal),
-            Engine::Client(_) => return Err(Failure::kind()),
+            _ => return Err(Failure::kind()),
         };
         done(refused)
     })
@@ -139,7 +139,7 @@ impl Hub {
         connection: ew_connection,
         of_kind: impl FnOnce(Pending) -> Option<T>,
     ) -> Result<T, Failure> {
-        if matches!(self.engine, Engine::Client(_)) {
+        if matches!(self.engine, Engine::Client(_) | Engine::SocketIoClient(_)) {
             return Err(Failure::kind());
         }
         self.connections.get(connection)?;

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn ew_session_send(
         let sent = match &mut hub.engine {
             Engine::Server(server) => server.send(*hub.sessions.get(session)?, message),
             Engine::Client(client) => client.named(session)?.hub.send(message),
-            Engine::SocketIo(_) => return Err(Failure::kind()),
+            _ => return Err(Failure::kind()),
         };
         Ok(sent.map_err(SendError::from)?)
     })
@@ -83,7 +83,7 @@ pub extern "C" fn ew_session_close(hub: ew_hub, now_ns: u64, session: ew_session
         match &mut hub.engine {
             Engine::Server(server) => server.close_session(now, *hub.sessions.get(session)?),
             Engine::Client(client) => client.named(session)?.hub.close(now),
-            Engine::SocketIo(_) => return Err(Failure::kind()),
+            _ => return Err(Failure::kind()),
         }
         Ok(())
     })
@@ -96,7 +96,7 @@ pub extern "C" fn ew_session_abort(hub: ew_hub, session: ew_session) -> ew_code 
         match &mut hub.engine {
             Engine::Server(server) => server.abort_session(*hub.sessions.get(session)?),
             Engine::Client(client) => client.named(session)?.hub.abort(),
-            Engine::SocketIo(_) => return Err(Failure::kind()),
+            _ => return Err(Failure::kind()),
         }
         Ok(())
     })

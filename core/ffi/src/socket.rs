@@ -11,7 +11,7 @@ use crate::{
     code::{Failure, ew_code},
     event::Event,
     handle::{self, ew_hub},
-    hub::Hub,
+    hub::{Engine, Hub},
     id::ew_socket,
     output::{ew_ack, ew_event},
     slice::{self, ew_slice},
@@ -64,10 +64,15 @@ pub unsafe extern "C" fn ew_socket_refuse(
 
 /// Disconnects a socket from its namespace, behind what is queued.
 ///
-/// Its client may go on in other namespaces. `EW_OUTPUT_SOCKET_DISCONNECTED` follows.
+/// Its client may go on in other namespaces. `EW_OUTPUT_SOCKET_DISCONNECTED` follows. The socket of a client is
+/// disconnected for good, and its id of no more use.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_socket_disconnect(hub: ew_hub, socket: ew_socket) -> ew_code {
     handle::with(hub, |hub| {
+        let now = hub.now();
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            return client.release(now, socket);
+        }
         let (hub, key) = hub.socket(socket)?;
         hub.disconnect(key);
         Ok(())
@@ -97,6 +102,11 @@ pub extern "C" fn ew_socket_disconnect_client(
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_socket_pause(hub: ew_hub, socket: ew_socket) -> ew_code {
     handle::with(hub, |hub| {
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            client.hub.pause(slot);
+            return Ok(());
+        }
         let (hub, key) = hub.socket(socket)?;
         hub.pause(key);
         Ok(())
@@ -107,6 +117,11 @@ pub extern "C" fn ew_socket_pause(hub: ew_hub, socket: ew_socket) -> ew_code {
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_socket_resume(hub: ew_hub, socket: ew_socket) -> ew_code {
     handle::with(hub, |hub| {
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            client.hub.resume(slot);
+            return Ok(());
+        }
         let (hub, key) = hub.socket(socket)?;
         hub.resume(key);
         Ok(())
@@ -151,8 +166,14 @@ pub unsafe extern "C" fn ew_socket_id(
     id: *mut ew_slice,
 ) -> ew_code {
     handle::with(hub, |hub| {
-        let (server, key) = hub.socket(socket)?;
-        let text = server.id(key).cloned().ok_or_else(not_connected)?;
+        let text = if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            client.hub.id(slot).cloned()
+        } else {
+            let (server, key) = hub.socket(socket)?;
+            server.id(key).cloned()
+        };
+        let text = text.ok_or_else(not_connected)?;
         // SAFETY: the caller's promise.
         unsafe { slice::write(id, hub.current.keep_id(&text), "id") }
     })
@@ -174,6 +195,10 @@ pub unsafe extern "C" fn ew_socket_emit(
     handle::with(hub, |hub| {
         // SAFETY: the caller's promise.
         let event = unsafe { ew_event::read(event, "event") }?;
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            return Ok(client.hub.send(slot, &event.named())?);
+        }
         let (hub, key) = hub.socket(socket)?;
         Ok(hub.send(key, &event.named())?)
     })
@@ -193,6 +218,10 @@ pub unsafe extern "C" fn ew_socket_emit_volatile(
     handle::with(hub, |hub| {
         // SAFETY: the caller's promise.
         let event = unsafe { ew_event::read(event, "event") }?;
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            return Ok(client.hub.send_volatile(slot, &event.named())?);
+        }
         let (hub, key) = hub.socket(socket)?;
         Ok(hub.send_volatile(key, &event.named())?)
     })
@@ -220,10 +249,16 @@ pub unsafe extern "C" fn ew_socket_emit_with_ack(
         // SAFETY: the same.
         let event = unsafe { ew_event::read(event, "event") }?;
         let (now, timeout) = (hub.tick(now_ns)?, Duration::from_millis(timeout_ms));
-        let (server, key) = hub.socket(socket)?;
-        let ask = server.send_with_ack(now, key, &event.named(), timeout)?;
         let number = hub.fresh_token();
-        hub.asks.insert(ask, number);
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            let ask = client.hub.send_with_ack(now, slot, &event.named(), timeout)?;
+            hub.client_asks.insert(ask, number);
+        } else {
+            let (server, key) = hub.socket(socket)?;
+            let ask = server.send_with_ack(now, key, &event.named(), timeout)?;
+            hub.asks.insert(ask, number);
+        }
         // SAFETY: the same.
         unsafe { slice::write(token, number, "token") }
     })
@@ -242,11 +277,16 @@ pub unsafe extern "C" fn ew_socket_acknowledge(
     arguments: *const ew_event,
 ) -> ew_code {
     handle::with(hub, |hub| {
-        let ack = ack.id();
+        let (ack, session) = (ack.id(), ack.session);
         let ack = ack.ok_or_else(|| Failure::argument("the event wants no acknowledgement"))?;
         // SAFETY: the caller's promise.
         let Event { arguments, attachments, .. } =
             unsafe { ew_event::read(arguments, "arguments") }?;
+        if let Engine::SocketIoClient(client) = &mut hub.engine {
+            let slot = client.slot(socket)?;
+            let client = &mut client.hub;
+            return Ok(client.acknowledge(slot, session, ack, &arguments, attachments)?);
+        }
         let (hub, key) = hub.socket(socket)?;
         Ok(hub.acknowledge_with(key, ack, &arguments, attachments)?)
     })

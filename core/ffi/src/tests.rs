@@ -241,7 +241,7 @@ fn id_is_stale_once_its_place_has_another_value() {
 fn number_of_an_acknowledgement_survives_its_halves() {
     let longest = AckId("9".repeat(AckId::MAX_DIGITS).parse().unwrap());
     for id in [AckId(0), AckId(u128::from(u64::MAX) + 1), longest] {
-        assert_eq!(ew_ack::of(Some(id)).id(), Some(id));
+        assert_eq!(ew_ack::of(Some(id), 0).id(), Some(id));
     }
-    assert_eq!(ew_ack::of(None).id(), None);
+    assert_eq!(ew_ack::of(None, 0).id(), None);
 }
