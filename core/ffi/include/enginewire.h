@@ -638,6 +638,8 @@ typedef struct {
   ew_ack ack;
   /**
    * Reason of an end, in the words of the reference, such as `transport close`.
+   *
+   * Of an acknowledgement also `timeout` and `not sent`.
    */
   ew_slice reason;
   /**

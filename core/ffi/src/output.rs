@@ -162,6 +162,8 @@ pub struct ew_output {
     /// Acknowledgement that the client waits for.
     pub ack: ew_ack,
     /// Reason of an end, in the words of the reference, such as `transport close`.
+    ///
+    /// Of an acknowledgement also `timeout` and `not sent`.
     pub reason: ew_slice,
     /// Reason of an end, as a sentence with details.
     pub detail: ew_slice,

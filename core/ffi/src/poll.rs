@@ -367,11 +367,14 @@ impl Current {
         output.failed = result.is_err().into();
         match result {
             Ok(args) => output.event = self.args(args, 0),
-            Err(AckError::Disconnected(reason)) => {
-                let error = AckError::Disconnected(reason);
-                self.reason(output, spell(reason), &error);
+            Err(error) => {
+                let reason = match &error {
+                    AckError::Disconnected(reason) => spell(*reason),
+                    AckError::Timeout => "timeout",
+                    _ => "not sent",
+                };
+                self.reason(output, reason, &error);
             }
-            Err(error) => self.reason(output, "timeout", &error),
         }
     }
 
