@@ -165,7 +165,8 @@ impl Hub {
                 self.current.acknowledgement(&mut output, result, DisconnectReason::as_str);
                 Some(output)
             }
-            SocketIoOutput::GroupCompleted(group) => {
+            // There are no other nodes, of which responses could be missing.
+            SocketIoOutput::GroupCompleted(group, _missing) => {
                 let mut output = ew_output::new(EW_OUTPUT_GROUP_COMPLETED);
                 output.token = self.groups.remove(&group)?;
                 Some(output)
