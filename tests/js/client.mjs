@@ -1,6 +1,6 @@
 // A client program by the contract: it connects, prints what happens and obeys the server, which is the reference server,
-// or one that does what no server should. `client/harness.mjs` describes the command line
-// and the contract.
+// or one that does what no server should. `client/running.mjs` describes the command line, `client/harness.mjs` the
+// contract.
 
 import { describe } from "node:test";
 import connections from "./client/connections.mjs";

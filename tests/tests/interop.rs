@@ -41,7 +41,7 @@ suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
 suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 
 /// The suite of the clients against one of them, given by the arguments of
-/// `tests/js/client/harness.mjs`. Each client binary has a line here.
+/// `tests/js/client/running.mjs`. Each client binary has a line here.
 macro_rules! client_suite {
     ($client:ident, $($argument:expr),+) => {
         #[test]

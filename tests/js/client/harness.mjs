@@ -1,10 +1,4 @@
-// The client under test as a child process, which prints what happens to it as JSON lines and obeys the server.
-//
-// Command line:
-//   --client 'COMMAND'   the client under test, run by `sh -c "exec COMMAND URL SCENARIO"`
-//   --reference          the reference client instead; what is known to differ there is skipped, with the reason
-//   --differences        with --reference: only what is known to differ, and each such test has to fail
-//   --only PATTERN       only the tests whose name matches the regular expression
+// The client of Engine.IO under test. `running.mjs` describes the command line.
 //
 // The contract, which every client program keeps:
 //
@@ -19,30 +13,10 @@
 // - It prints no line for texts that are commands of the server, and obeys: `!send TEXT`; `!burst N` (`m0` to `m(N-1)`,
 //   every fifth as bytes); `!texts N`; `!text N` (N times `x`); `!bin N` (N bytes that count); `!burst-close N`; `!close`.
 
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { test } from "node:test";
 import assert from "node:assert/strict";
-import { Inbox, within } from "../waiting.mjs";
-
-const { values: args } = parseArgs({
-  options: {
-    client: { type: "string" },
-    reference: { type: "boolean", default: false },
-    differences: { type: "boolean", default: false },
-    only: { type: "string", default: "" },
-  },
-});
-if (!args.client && !args.reference) {
-  console.error(`usage: node ${process.argv[1]} (--client 'COMMAND' | --reference [--differences]) [--only PATTERN]`);
-  process.exit(2);
-}
-
-const command = args.client ?? `"${process.execPath}" "${fileURLToPath(new URL("../reference-client.mjs", import.meta.url))}"`;
+import { within } from "../waiting.mjs";
+import { Running, scenarios } from "./running.mjs";
 
 /** From the line `close` to the end of the process: 1 s by the contract, and as much again for a busy machine. */
 const LINGER = 2000;
@@ -50,81 +24,11 @@ const LINGER = 2000;
 /** Longer messages are printed as length and hash. */
 const LONGEST_SHOWN = 1000;
 
-/**
- * A test of the client in the scenario `name`. `body` gets `run`: `run.client(url)` starts the client, `run.after(end)`
- * registers what has to be ended, whatever happens, and `run.check(check)` what has to hold at the end. `differs` says
- * why the reference does not pass; such a test states a decision of this project.
- */
-export function scenario(name, title, { differs, timeout = 30_000 }, body) {
-  const full = `${name}: ${title}`;
-  if (!new RegExp(args.only).test(full)) return;
-  if (args.reference && Boolean(differs) !== args.differences) {
-    if (differs) test(full, { skip: `the reference is known to differ: ${differs}` });
-    return;
-  }
-  test(full, { timeout }, async () => {
-    if (!args.differences) return attempt(name, body);
-    await assert.rejects(attempt(name, body), (error) => {
-      console.log(`# ${full}: the reference differs: ${error.message.split("\n")[0]}`);
-      return true;
-    });
-  });
-}
-
-async function attempt(name, body) {
-  const ends = [], checks = [], clients = [];
-  const run = {
-    client: (url) => {
-      const program = new Program(url, name);
-      clients.push(program);
-      ends.push(() => program.kill());
-      return program;
-    },
-    after: (end) => ends.push(end),
-    check: (check) => checks.push(check),
-  };
-  try {
-    await body(run);
-    for (const check of checks) check();
-  } catch (error) {
-    error.message += `\n${clients.join("\n")}`;
-    throw error;
-  } finally {
-    for (const end of ends.reverse()) await end();
-  }
-}
-
-/** The running client: an inbox of the lines that it prints. */
-class Program extends Inbox {
-  #errors = "";
-
-  constructor(url, name) {
-    super();
-    this.child = spawn("sh", ["-c", `exec ${command} "$@"`, "sh", url, name], { stdio: ["ignore", "pipe", "pipe"] });
-    this.child.stderr.on("data", (chunk) => (this.#errors += chunk));
-    this.exit = once(this.child, "close").then(([code, signal]) => {
-      this.end(`the client has ended with ${code ?? signal}, saying ${JSON.stringify(this.#errors.slice(0, 1000))}`);
-      return code ?? signal;
-    });
-    createInterface(this.child.stdout).on("line", (text) => {
-      const line = JSON.parse(text);
-      if (line.event === "close") this.closedAt = Date.now();
-      this.push(line);
-    });
-  }
-
-  of(event) {
-    return this.all.filter((line) => line.event === event);
-  }
-
-  saw(event) {
-    return this.of(event).length > 0;
-  }
-
-  /** The first line of that kind, once it has come. */
-  async event(event, ms) {
-    await this.until(() => this.saw(event), `the line "${event}"`, ms);
-    return this.of(event)[0];
+/** The running client. */
+class Program extends Running {
+  push(line) {
+    if (line.event === "close") this.closedAt = Date.now();
+    super.push(line);
   }
 
   /** The client has printed exactly these messages, or does so now. */
@@ -141,11 +45,11 @@ class Program extends Inbox {
     const status = await within(this.exit, `the end of the client after ${JSON.stringify(this.all.slice(-3))}`);
     const events = this.all.map((line) => line.event);
     const tail = reason === "transport error" ? ["error", "close", "done"] : ["close", "done"];
-    assert.deepEqual(events.slice(-tail.length), tail, this.#errors);
+    assert.deepEqual(events.slice(-tail.length), tail, this.errors);
     assert.equal(this.of("close")[0].reason, reason);
     this.#assertOnce(["open", "upgrade", "error", "close", "done"]);
     assert.equal(this.saw("error"), reason === "transport error");
-    assert.equal(status, 0, this.#errors);
+    assert.equal(status, 0, this.errors);
     assert.ok(Date.now() - this.closedAt < LINGER, "the client has not ended within 1 s of its close");
   }
 
@@ -153,33 +57,21 @@ class Program extends Inbox {
   async fails() {
     const status = await within(this.exit, `the end of the client after ${JSON.stringify(this.all.slice(-3))}`);
     const events = this.all.map((line) => line.event).filter((event) => event !== "close");
-    assert.deepEqual(events, ["error", "done"], this.#errors);
+    assert.deepEqual(events, ["error", "done"], this.errors);
     this.#assertOnce(["close"]);
     for (const { reason } of this.of("close")) assert.equal(reason, "transport error");
     assert.equal(typeof this.of("error")[0].message, "string");
-    assert.equal(status, 0, this.#errors);
+    assert.equal(status, 0, this.errors);
     return this.of("error")[0].message;
   }
 
   #assertOnce(events) {
     for (const event of events) assert.ok(this.of(event).length <= 1, `${event}: ${JSON.stringify(this.of(event))}`);
   }
-
-  /** Ends the client, and does not wait for processes of its own that it may have left. */
-  async kill() {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGKILL");
-    this.child.stdout.destroy();
-    this.child.stderr.destroy();
-    await this.exit;
-  }
-
-  /** For the report of a failure. */
-  toString() {
-    const status = this.child.exitCode ?? this.child.signalCode ?? "runs";
-    const lines = this.all.slice(-5).map((line) => JSON.stringify(line).slice(0, 200));
-    return `the client (${status}) has printed ${this.all.length} lines, the last: ${lines.join(" ")} ${this.#errors.slice(0, 1000)}`;
-  }
 }
+
+/** A test of the client, see `scenarios`. */
+export const scenario = scenarios("../reference-client.mjs", Program);
 
 /** The line that the client prints for a message. */
 function line(message) {
