@@ -2,6 +2,7 @@
 //! whatever happens, and obedience to the server's commands. One source for all runtimes.
 
 use std::{
+    error::Error,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     process::ExitCode,
@@ -19,6 +20,7 @@ use enginewire_driver::{
         Spread, Update, Value,
     },
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Map, Value as Json, json};
 
 use crate::client_program::{report, transports};
@@ -135,13 +137,22 @@ impl<R: Runtime> Program<R> {
     async fn run(&self, mut socket: ClientSocket, is_first: bool) {
         let namespace = socket.namespace().to_owned();
         let (mut due, mut offline) = (Vec::new(), Offline::default());
+        let mut asked = FuturesUnordered::new();
         let mut is_over = false;
         loop {
-            let Some(update) = self.next(&mut socket, &mut due, is_over).await else {
+            let Some(update) = self.next(&mut socket, &mut due, &mut asked, is_over).await
+            else {
                 is_over = true;
-                if matches!(socket.end_reason(), Some(ClientError::Connect(_))) && self.reconnects {
-                    report(&json!({ "event": "reconnect_failed" }));
-                    return self.end();
+                match socket.end_reason() {
+                    Some(ClientError::Connect(_)) if self.reconnects => {
+                        report(&json!({ "event": "reconnect_failed" }));
+                        return self.end();
+                    }
+                    Some(error @ ClientError::OldServer) => {
+                        report(&failed(&namespace, &error));
+                        due.push((self.after(300), Due::Done));
+                    }
+                    _ => {}
                 }
                 continue;
             };
@@ -167,7 +178,7 @@ impl<R: Runtime> Program<R> {
                     }));
                 }
                 Next::Update(Update::Event(event)) => {
-                    self.event(&socket, &namespace, event, &mut offline).await;
+                    asked.extend(self.event(&socket, &namespace, event, &mut offline).await);
                 }
                 Next::Update(Update::Disconnected { reason, .. }) => {
                     self.connected.fetch_sub(1, Ordering::Relaxed);
@@ -189,9 +200,7 @@ impl<R: Runtime> Program<R> {
                     due.push((self.after(300), Due::Done));
                 }
                 Next::Update(Update::Failed(error)) => {
-                    let message = error.to_string();
-                    let line = json!({ "event": "connect_error", "nsp": namespace, "message": message, "data": null });
-                    report(&line);
+                    report(&failed(&namespace, &error));
                     if !self.reconnects {
                         due.push((self.after(300), Due::Done));
                     }
@@ -200,6 +209,7 @@ impl<R: Runtime> Program<R> {
                     due.push((self.runtime.clock().now() + delay, Due::Attempt(attempt)));
                 }
                 Next::Update(_) => {}
+                Next::Acknowledged(line) => report(&line),
             }
             if self.is_done.load(Ordering::Relaxed) {
                 return;
@@ -220,6 +230,7 @@ impl<R: Runtime> Program<R> {
         &self,
         socket: &mut ClientSocket,
         due: &mut Vec<(Time, Due)>,
+        asked: &mut FuturesUnordered<Asked>,
         is_over: bool,
     ) -> Option<Next> {
         // Of two at one time the first comes first.
@@ -237,14 +248,20 @@ impl<R: Runtime> Program<R> {
                 false => socket.next().await,
             }
         });
-        let slept = poll_fn(|cx| match sleep.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => update.as_mut().poll(cx).map(Some),
+        let next = poll_fn(|cx| {
+            if sleep.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(at));
+            }
+            // Events that are to be acknowledged leave before the next command is obeyed.
+            if let Poll::Ready(Some(line)) = asked.poll_next_unpin(cx) {
+                return Poll::Ready(Err(Some(Next::Acknowledged(line))));
+            }
+            update.as_mut().poll(cx).map(|update| Err(update.map(Next::Update)))
         })
         .await;
-        match (slept, at) {
-            (None, Some(at)) => Some(Next::Due(due.remove(at).1)),
-            (slept, _) => slept.flatten().map(Next::Update),
+        match next {
+            Ok(at) => at.map(|at| Next::Due(due.remove(at).1)),
+            Err(next) => next,
         }
     }
 
@@ -255,7 +272,7 @@ impl<R: Runtime> Program<R> {
         namespace: &str,
         mut event: ClientEvent,
         offline: &mut Offline,
-    ) {
+    ) -> Option<Asked> {
         let values = event.args().to_values().unwrap_or_default();
         let args = values.get(1..).unwrap_or_default();
         if event.name() == "cmd" {
@@ -266,15 +283,17 @@ impl<R: Runtime> Program<R> {
         let response: Vec<_> =
             std::iter::once(Value::String("ack".into())).chain(args.iter().cloned()).collect();
         drop(event.ack().send(&Spread(&response)).await);
+        None
     }
 
+    /// Does what the server asks for. Returns what waits for an acknowledgement.
     async fn obey(
         &self,
         socket: &ClientSocket,
         namespace: &str,
         args: &[Value],
         offline: &mut Offline,
-    ) {
+    ) -> Option<Asked> {
         let name = || args.get(1).and_then(Value::as_str).unwrap_or_default().to_owned();
         let values = || {
             let values = args.get(2).and_then(Value::as_array).unwrap_or_default();
@@ -285,7 +304,7 @@ impl<R: Runtime> Program<R> {
             Some("emit-ack") => {
                 let timeout = args.get(3).and_then(Value::as_u64).map(Duration::from_millis);
                 let asked = ask(socket.handle(), namespace.to_owned(), name(), values(), timeout);
-                self.runtime.spawn(asked);
+                return Some(Box::pin(asked));
             }
             Some("emit-offline") => offline.emits.push((name(), values())),
             Some("volatile-offline") => offline.volatile.push((name(), values())),
@@ -295,6 +314,7 @@ impl<R: Runtime> Program<R> {
             Some("exit") => self.end(),
             _ => {}
         }
+        None
     }
 }
 
@@ -302,25 +322,34 @@ impl<R: Runtime> Program<R> {
 enum Next {
     Update(Update),
     Due(Due),
+    /// The line of an acknowledgement.
+    Acknowledged(Json),
 }
 
-/// Emits an event, and reports its acknowledgement.
+/// Gives the line of an acknowledgement.
+type Asked = Pin<Box<dyn Future<Output = Json>>>;
+
+/// Emits an event, and waits for its acknowledgement. Returns the line to report.
 async fn ask(
     socket: ClientRef,
     namespace: String,
     name: String,
     args: Vec<Value>,
     timeout: Option<Duration>,
-) {
+) -> Json {
     let emitter = socket.timeout(timeout.unwrap_or(Duration::MAX));
-    let line = match emitter.emit_with_ack_args(&*name, &Spread(&args)).await {
+    match emitter.emit_with_ack_args(&*name, &Spread(&args)).await {
         Ok(args) => {
             let args: Vec<_> = args.to_values().unwrap_or_default().iter().map(to_json).collect();
             json!({ "event": "ack", "nsp": namespace, "name": name, "args": args })
         }
         Err(_) => json!({ "event": "ack", "nsp": namespace, "name": name, "timeout": true }),
-    };
-    report(&line);
+    }
+}
+
+fn failed(namespace: &str, error: &dyn Error) -> Json {
+    let message = error.to_string();
+    json!({ "event": "connect_error", "nsp": namespace, "message": message, "data": null })
 }
 
 fn refused(namespace: &str, error: &ConnectError) -> Json {

@@ -1,5 +1,6 @@
 //! The suite of `tests/js/sio`: our Socket.IO servers, driven by the official JavaScript clients and asked about each
-//! rule on the wire, and python-socketio as a second opinion. The reference is held to the same scenarios.
+//! rule on the wire, and python-socketio as a second opinion; our clients, driven by the official server and by one that
+//! does what no server should. The reference is held to the same scenarios.
 //!
 //! `cargo test -p enginewire-tests --features interop`, once `npm ci` has been run in `tests/js`.
 
@@ -16,7 +17,7 @@ macro_rules! suite {
     ($server:ident, $($argument:expr),+) => {
         #[test]
         fn $server() {
-            run(&[$($argument),+]);
+            run("sio/interop.mjs", &[$($argument),+]);
         }
     };
 }
@@ -30,6 +31,27 @@ suite!(
     async_std_serves_the_official_clients,
     "--server",
     env!("CARGO_BIN_EXE_sio-server-async-std")
+);
+
+/// The suite of the clients against one of them, given by the arguments of `tests/js/client/running.mjs`. Each client
+/// binary has a line here.
+macro_rules! client_suite {
+    ($client:ident, $($argument:expr),+) => {
+        #[test]
+        fn $client() {
+            run("sio/client.mjs", &[$($argument),+]);
+        }
+    };
+}
+
+client_suite!(the_official_client_keeps_the_contract, "--reference");
+client_suite!(the_official_client_differs_as_named, "--reference", "--differences");
+client_suite!(client_tokio_keeps_the_contract, "--client", env!("CARGO_BIN_EXE_client-tokio"));
+client_suite!(client_smol_keeps_the_contract, "--client", env!("CARGO_BIN_EXE_client-smol"));
+client_suite!(
+    client_async_std_keeps_the_contract,
+    "--client",
+    env!("CARGO_BIN_EXE_client-async-std")
 );
 
 #[test]
@@ -47,14 +69,14 @@ fn the_reference_serves_python() {
     succeed(&mut process::python(&["sio-server", &server]));
 }
 
-/// Runs the suite and panics with the failures that it reports.
-fn run(arguments: &[&str]) {
+/// Runs a suite and panics with the failures that it reports.
+fn run(suite: &str, arguments: &[&str]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
     assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
     let output = Command::new("node")
-        .args(["--test-reporter=spec", "sio/interop.mjs"])
+        .args(["--test-reporter=spec", suite])
         .args(arguments.iter().map(|argument| quoted_if_path(argument)))
         .current_dir(&folder)
         .output()
@@ -64,7 +86,7 @@ fn run(arguments: &[&str]) {
         // The summary repeats each failure in full.
         let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
         let errors = String::from_utf8_lossy(&output.stderr);
-        panic!("sio/interop.mjs {arguments:?}: {}\n{errors}\n{failures}", output.status);
+        panic!("{suite} {arguments:?}: {}\n{errors}\n{failures}", output.status);
     }
 }
 
