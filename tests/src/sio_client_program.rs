@@ -140,8 +140,7 @@ impl<R: Runtime> Program<R> {
         let mut asked = FuturesUnordered::new();
         let mut is_over = false;
         loop {
-            let Some(update) = self.next(&mut socket, &mut due, &mut asked, is_over).await
-            else {
+            let Some(update) = self.next(&mut socket, &mut due, &mut asked, is_over).await else {
                 is_over = true;
                 match socket.end_reason() {
                     Some(ClientError::Connect(_)) if self.reconnects => {

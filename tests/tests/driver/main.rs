@@ -47,6 +47,7 @@ mod seams;
 mod session_handlers;
 mod sio_broadcasts;
 mod sio_client;
+mod sio_closing;
 mod sio_cluster;
 mod sio_handlers;
 mod sio_names;

@@ -232,18 +232,15 @@ impl ClientCell {
         self.lock().inner.hub.close(now);
     }
 
-    /// Waits until the client is closed. Returns the events that were not sent.
+    /// Waits until the client is closed, and its connections are. Returns the events that were not sent.
     pub(super) fn poll_closed(&self, cx: &Context<'_>, key: &mut WakerKey) -> Poll<usize> {
         let mut guard = self.lock();
-        let Inner { unsent, is_done, closing, .. } = &mut *guard.inner;
-        match (*unsent, *is_done) {
-            (Some(unsent), _) => Poll::Ready(unsent),
-            (None, true) => Poll::Ready(0),
-            (None, false) => {
-                closing.register(key, cx.waker());
-                Poll::Pending
-            }
+        let Inner { hub, unsent, is_done, closing, .. } = &mut *guard.inner;
+        if *is_done || hub.is_finished() {
+            return Poll::Ready(unsent.unwrap_or_default());
         }
+        closing.register(key, cx.waker());
+        Poll::Pending
     }
 
     pub(super) fn stop_waiting_for_close(&self, key: WakerKey) {
@@ -477,16 +474,17 @@ impl Guard<'_> {
                         wakes.extend(Answer::One(pending).complete(result));
                     }
                 }
-                ManagerEvent::Closed { unsent } => {
-                    inner.unsent = Some(unsent);
-                    wakes.extend(inner.closing.drain());
-                }
+                ManagerEvent::Closed { unsent } => inner.unsent = Some(unsent),
                 // Room is looked at below. Sessions are opened by the hub.
                 _ => {}
             }
         }
         let slots: Vec<_> = inner.sockets.keys().copied().collect();
         slots.into_iter().for_each(|slot| inner.wake_socket(slot, wakes));
+        if inner.hub.is_finished() {
+            // Not before: the session is over as soon as its last bytes are handed out, which are yet to be written.
+            wakes.extend(inner.closing.drain());
+        }
         let due = inner.hub.poll_timeout();
         let sooner = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
         let resumes = inner.throttled && inner.hub.is_receiving();
