@@ -155,11 +155,14 @@ impl<R: Runtime> Program<R> {
                 }
                 continue;
             };
-            match update {
-                Next::Due(Due::Attempt(n)) if is_first => {
-                    report(&json!({ "event": "reconnect_attempt", "n": n }));
+            if matches!(update, Next::Update(_)) {
+                // The attempt was made, if something came of it. The timer here is another than the client's.
+                for (_, made) in due.extract_if(.., |(_, due)| matches!(due, Due::Attempt(_))) {
+                    report_attempt(&made, is_first);
                 }
-                Next::Due(Due::Attempt(_)) => {}
+            }
+            match update {
+                Next::Due(attempt @ Due::Attempt(_)) => report_attempt(&attempt, is_first),
                 Next::Due(Due::Volatile(name, args)) => {
                     drop(socket.volatile().emit(&*name, &Spread(&args)).await);
                 }
@@ -343,6 +346,13 @@ async fn ask(
             json!({ "event": "ack", "nsp": namespace, "name": name, "args": args })
         }
         Err(_) => json!({ "event": "ack", "nsp": namespace, "name": name, "timeout": true }),
+    }
+}
+
+/// Reports an attempt to connect, which all sockets make together, for the first of them.
+fn report_attempt(due: &Due, is_first: bool) {
+    if let (Due::Attempt(n), true) = (due, is_first) {
+        report(&json!({ "event": "reconnect_attempt", "n": n }));
     }
 }
 
