@@ -246,4 +246,5 @@ async def main(command, *without):
     return await run([(name, scenario(command, *names[name])) for name in names if name not in without])
 
 
-sys.exit(asyncio.run(main(*sys.argv[1:])))
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

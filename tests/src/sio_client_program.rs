@@ -252,18 +252,18 @@ impl<R: Runtime> Program<R> {
         });
         let next = poll_fn(|cx| {
             if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(at));
+                return Poll::Ready(Err(at));
             }
             // Events that are to be acknowledged leave before the next command is obeyed.
             if let Poll::Ready(Some(line)) = asked.poll_next_unpin(cx) {
-                return Poll::Ready(Err(Some(Next::Acknowledged(line))));
+                return Poll::Ready(Ok(Some(Next::Acknowledged(line))));
             }
-            update.as_mut().poll(cx).map(|update| Err(update.map(Next::Update)))
+            update.as_mut().poll(cx).map(|update| Ok(update.map(Next::Update)))
         })
         .await;
         match next {
-            Ok(at) => at.map(|at| Next::Due(due.remove(at).1)),
-            Err(next) => next,
+            Ok(next) => next,
+            Err(at) => at.map(|at| Next::Due(due.remove(at).1)),
         }
     }
 
