@@ -321,7 +321,8 @@ impl Current {
         if self.ids.last() != Some(id) {
             self.ids.push(id.clone());
         }
-        ew_slice::of(id.as_bytes())
+        // Of the one that is kept: an equal one may be gone before the next poll.
+        self.ids.last().map_or(ew_slice::EMPTY, |id| ew_slice::of(id.as_bytes()))
     }
 
     fn request(&mut self, output: &mut ew_output, head: Arc<RequestHead>) {

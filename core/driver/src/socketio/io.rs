@@ -498,6 +498,10 @@ impl Drop for ServingIo {
     fn drop(&mut self) {
         if !*self.is_closed.get_mut() {
             self.io.servers.fetch_sub(1, Ordering::SeqCst);
+            if self.io.is_closed() {
+                // All that were bound have closed.
+                self.io.wake_all();
+            }
         }
     }
 }

@@ -166,7 +166,10 @@ impl<D> Namespace<D> {
     /// and counted in [`Stats::cluster_dropped`](crate::socketio::Stats::cluster_dropped).
     pub fn server_events(&self) -> ServerEvents {
         let queue = Arc::new(Queue { events: Backlog::new(MAX_EVENTS), size: AtomicUsize::new(0) });
-        lock(&self.shared.side.receivers).push(Arc::downgrade(&queue));
+        let mut receivers = lock(&self.shared.side.receivers);
+        receivers.retain(|receiver| receiver.strong_count() > 0);
+        receivers.push(Arc::downgrade(&queue));
+        drop(receivers);
         ServerEvents { namespace: Arc::clone(&self.shared), queue }
     }
 }

@@ -113,7 +113,8 @@ impl NamespaceShared {
         match told {
             Ok((nodes, request)) => Told { remote: Ok(nodes), request },
             Err(error) => {
-                self.count_untold(error);
+                // Counted alone: a subscriber of traces must not be called under the lock of the order.
+                self.counters.cluster_dropped.add(1);
                 Told { remote: Err(error), request: None }
             }
         }
