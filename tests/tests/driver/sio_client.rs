@@ -43,6 +43,10 @@ on_every_runtime!(
     senders_wait_for_room_in_their_order,
     handles_of_many_tasks_share_one_connection,
     events_of_a_burst_come_in_order,
+    handles_of_a_dropped_socket_wait_for_nothing,
+    client_connects_after_an_attempt_that_failed,
+    tasks_that_wait_for_a_server_are_not_woken_without_end,
+    token_of_a_lost_connection_is_not_used_for_the_next,
 );
 
 /// A server that answers events with what came, and acknowledges them with their arguments.
@@ -480,6 +484,114 @@ fn events_of_a_burst_come_in_order<R: Host>() {
     for n in 0..5000 {
         assert_eq!(soon("an echo", socket.recv()).unwrap().data::<u32>().unwrap(), n);
     }
+}
+
+fn handles_of_a_dropped_socket_wait_for_nothing<R: Host>() {
+    let server = serve::<R>(&Io::new(), "127.0.0.1:0");
+    let client = builder::<R>(server.local_addr(), "").max_offline(10).build().unwrap();
+    let mut socket = soon("a connection", client.connect()).unwrap();
+    drop(server);
+    wait_for(&mut socket, "the loss", |it| matches!(it, Update::Disconnected { .. }));
+    socket.try_emit("a", &()).unwrap();
+    let (emits, connects) = (socket.handle(), socket.handle());
+    let (sender, outcomes) = std::sync::mpsc::channel();
+    let other = sender.clone();
+    R::default().spawn(async move {
+        sender.send(emits.emit("b", &()).await.is_err()).unwrap();
+    });
+    R::default().spawn(async move {
+        other.send(connects.connected().await.is_err()).unwrap();
+    });
+    let late = socket.handle();
+    drop(socket);
+    assert!(outcomes.recv().unwrap() && outcomes.recv().unwrap());
+    assert!(matches!(soon("an answer", late.connected()), Err(ClientError::Closed)));
+}
+
+fn client_connects_after_an_attempt_that_failed<R: Host>() {
+    let server = serve::<R>(&Io::new(), "127.0.0.1:0");
+    let address = server.local_addr();
+    drop(server);
+    let client = builder::<R>(address, "").build().unwrap();
+    until("a failure", || soon("an outcome", client.connect()).is_err());
+    let _server = serve::<R>(&Io::new(), &address.to_string());
+    let mut connected = None;
+    until("a connection", || {
+        connected = soon("an outcome", client.connect()).ok();
+        connected.is_some()
+    });
+}
+
+/// Counts how often a task is woken.
+struct Wakes(AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn tasks_that_wait_for_a_server_are_not_woken_without_end<R: Host>() {
+    let server = serve::<R>(&Io::new(), "127.0.0.1:0");
+    let client = builder::<R>(server.local_addr(), "").max_offline(1000).build().unwrap();
+    let mut socket = soon("a connection", client.connect()).unwrap();
+    drop(server);
+    wait_for(&mut socket, "the loss", |it| matches!(it, Update::Disconnected { .. }));
+    socket.try_emit("a", &"x".repeat(300)).unwrap();
+    // One that finds no room, although half of it is free.
+    let large = "x".repeat(900);
+    let (mut connected, mut emit) = (Box::pin(socket.connected()), socket.emit("b", &large));
+    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+    let waker = std::task::Waker::from(Arc::clone(&wakes));
+    let mut cx = std::task::Context::from_waker(&waker);
+    // Each poll of one that wakes its own task would be followed by another.
+    for _ in 0..1000 {
+        assert!(connected.as_mut().poll(&mut cx).is_pending());
+        assert!(std::pin::Pin::new(&mut emit).poll(&mut cx).is_pending());
+    }
+    let woken = wakes.0.load(Ordering::SeqCst);
+    assert!(woken < 100, "woken {woken} times");
+}
+
+fn token_of_a_lost_connection_is_not_used_for_the_next<R: Host>() {
+    let io = Io::new();
+    let namespace = io.namespace("/").authorize(|request| {
+        let token: Result<u32, _> = request.auth::<Count>().map(|auth| auth.count);
+        async move { token.map_err(|error| error.to_string().into()) }
+    });
+    R::default().spawn(async move {
+        namespace
+            .serve(|mut socket| async move {
+                socket.emit("count", socket.data()).await.ok();
+                while socket.recv().await.is_some() {}
+            })
+            .await
+    });
+    let server = bind::<R>(&io, "127.0.0.1:0");
+    let client = builder::<R>(server.local_addr(), "").build().unwrap();
+    let (count, slow) = (AtomicUsize::new(0), Arc::new(std::sync::Mutex::new(None)));
+    let first = Arc::clone(&slow);
+    let auth = move || {
+        let count = count.fetch_add(1, Ordering::SeqCst);
+        let first = Arc::clone(&first);
+        async move {
+            // The first token takes until its connection is lost, and is there before the second.
+            std::future::poll_fn(|cx| match count {
+                0 => {
+                    *first.lock().unwrap() = Some(cx.waker().clone());
+                    std::task::Poll::Pending
+                }
+                _ => std::task::Poll::Ready(()),
+            })
+            .await;
+            Count { count: count.try_into().unwrap() }
+        }
+    };
+    let mut socket = client.socket("/").auth_with(auth).open().unwrap();
+    until("the first token", || slow.lock().unwrap().is_some());
+    server.handle().get(server.handle().senders()[0].id()).unwrap().abort();
+    let event = soon("an event", socket.recv()).unwrap();
+    assert_eq!(event.data::<u32>().unwrap(), 1);
 }
 
 /// What clients hold may be used by any task.

@@ -363,11 +363,6 @@ impl ClientHub {
         self.manager.is_readable(socket)
     }
 
-    /// Returns whether [`emit`](Self::emit) would take an event of a socket.
-    pub fn has_room(&self, socket: Slot) -> bool {
-        self.manager.has_room(socket, &self.engine)
-    }
-
     /// Returns whether [`poll_action`](Self::poll_action) may have something.
     pub fn has_actions(&self) -> bool {
         let past = self.ending.iter().map(|(_, engine)| engine);
@@ -394,6 +389,16 @@ impl ClientHub {
     /// `None` if a socket was connected since.
     pub const fn last_failure(&self) -> Option<&CloseReason> {
         self.manager.last_failure()
+    }
+
+    /// Returns whether the application is asked for the payload of a socket.
+    pub fn is_asking(&self, socket: Slot) -> bool {
+        self.manager.is_asking(socket)
+    }
+
+    /// Returns how many sessions have ended or could not be opened, see [`Manager::failures`].
+    pub const fn failures(&self) -> u64 {
+        self.manager.failures()
     }
 
     /// Returns the manager and its session.

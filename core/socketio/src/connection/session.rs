@@ -22,6 +22,9 @@ pub trait Session {
     /// Returns the bytes that are queued, and the limit on them.
     fn queued(&self) -> (usize, usize);
 
+    /// Returns whether more is read: the application has not too much to catch up with.
+    fn is_receiving(&self) -> bool;
+
     /// Gives back what messages count for that the application has taken.
     fn release(&mut self, cost: usize);
 
@@ -44,6 +47,10 @@ impl Session for ServerSession {
 
     fn queued(&self) -> (usize, usize) {
         (self.queued(), self.config().limits.max_queued)
+    }
+
+    fn is_receiving(&self) -> bool {
+        self.is_receiving()
     }
 
     #[inline]
@@ -78,6 +85,11 @@ macro_rules! client {
                 ($inner.queued(), $inner.config().limits.max_queued)
             }
 
+            fn is_receiving(&self) -> bool {
+                let $session = self;
+                $inner.is_receiving()
+            }
+
             fn release(&mut self, cost: usize) {
                 self.release(cost);
             }
@@ -110,6 +122,10 @@ impl<S: Session> Session for Option<S> {
 
     fn queued(&self) -> (usize, usize) {
         self.as_ref().map(Session::queued).unwrap_or_default()
+    }
+
+    fn is_receiving(&self) -> bool {
+        self.as_ref().is_none_or(Session::is_receiving)
     }
 
     fn release(&mut self, cost: usize) {

@@ -30,6 +30,8 @@ pub(crate) struct Wire {
     /// Messages that still have room.
     pub(crate) room: Option<usize>,
     pub(crate) is_busy: bool,
+    /// The application has too much to catch up with.
+    pub(crate) is_unread: bool,
     pub(crate) released: usize,
     pub(crate) closed_at: Option<Time>,
     pub(crate) aborted: Option<CloseReason>,
@@ -73,7 +75,11 @@ impl Session for Wire {
     }
 
     fn queued(&self) -> (usize, usize) {
-        (1, 1)
+        (usize::from(self.room == Some(0)), 1)
+    }
+
+    fn is_receiving(&self) -> bool {
+        !self.is_unread
     }
 
     fn release(&mut self, cost: usize) {

@@ -41,12 +41,15 @@ impl<T> Manager<T> {
             State::Leaving => place.is_released && place.namespace == entry.namespace,
             _ => false,
         };
-        let leaving = self.entries.iter().position(|place| is_free(place) && place.is_released);
+        let leaving = |place: &Entry<T>| place.state == State::Leaving && is_free(place);
+        let leaving = self.entries.iter().position(leaving);
         let free = leaving.or_else(|| self.entries.iter().position(is_free));
         let index = free.unwrap_or(self.entries.len());
         match self.entries.get_mut(index) {
             Some(place) if place.state == State::Leaving => {
-                *place = Entry { state: State::Leaving, ..entry };
+                let has_none = matches!((&place.auth, &entry.auth), (Auth::None, Auth::None));
+                let is_of_another = !has_none || place.query != entry.query;
+                *place = Entry { state: State::Leaving, is_of_another, ..entry };
             }
             Some(place) => *place = entry,
             None => self.entries.push(entry),
@@ -60,18 +63,21 @@ impl<T> Manager<T> {
     pub fn connect(&mut self, now: Time, slot: Slot, session: &mut impl Session) {
         let (is_closed, timeout) = (self.is_closed, self.config.response_timeout);
         let Some(entry) = self.entry(slot).filter(|_| !is_closed) else { return };
-        match entry.state {
-            State::Idle => entry.state = State::Waiting,
-            // The request that was made is as good as another.
-            State::Leaving => {
-                entry.end = None;
-                entry.state = State::Connecting(now + timeout);
-                return;
+        let is_leaving = entry.state == State::Leaving;
+        entry.state = match entry.state {
+            State::Idle => State::Waiting,
+            // The request that was made is as good as another, unless the application says what is in it.
+            State::Leaving if !entry.is_of_another && !matches!(entry.auth, Auth::Ask) => {
+                State::Connecting(now + timeout)
             }
+            State::Leaving => State::Rejoining,
             _ => return,
-        }
+        };
         entry.end = None;
         self.close_by = None;
+        if is_leaving {
+            return;
+        }
         match self.link {
             Link::Open => self.begin(now, slot.index, session),
             Link::Down => self.ask_open(),
@@ -235,11 +241,11 @@ impl<T> Manager<T> {
 
     /// Drops the events of a socket that wait for a connection, those with retries too. Returns their number.
     ///
-    /// One with retries that was sent is dropped as well. Acknowledgements of theirs fail.
+    /// One with retries that was sent is dropped as well, and does not count. Acknowledgements of theirs fail.
     pub fn forget_offline(&mut self, slot: Slot) -> usize {
         let Some(entry) = self.entry(slot) else { return 0 };
         let waiting = core::mem::take(&mut entry.offline);
-        let unsent = waiting.len() + entry.retries.len();
+        let unsent = waiting.len() + entry.retries.unsent_len();
         let tokens: Vec<_> =
             waiting.acks().iter().filter_map(|&id| entry.acks.remove(id)).collect();
         self.fail_all(slot, tokens, AckError::NotSent);

@@ -1,6 +1,6 @@
 //! Settings of a manager and of its sockets.
 
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use enginewire::{Reconnect, Revision};
 
@@ -77,7 +77,9 @@ pub enum Offline {
 }
 
 /// Payload of a request to connect to a namespace: what the server's authorization looks at.
-#[derive(Clone, Debug, Default)]
+///
+/// `Debug` redacts it, because it is a secret as often as not.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Auth {
     /// No payload.
@@ -87,4 +89,14 @@ pub enum Auth {
     Payload(Payload),
     /// The application is asked each time, by [`ManagerEvent::Auth`](super::ManagerEvent::Auth).
     Ask,
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Payload(_) => "Payload(..)",
+            Self::Ask => "Ask",
+        })
+    }
 }

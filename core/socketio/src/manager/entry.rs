@@ -24,6 +24,8 @@ pub(super) struct Entry<T> {
     pub(super) is_stale: bool,
     /// The application has let go of it.
     pub(super) is_released: bool,
+    /// The request that it waits for is of the socket that was in its place, and has another payload.
+    pub(super) is_of_another: bool,
     pub(super) end: Option<EndReason>,
     /// Requests in a row that were refused.
     pub(super) refusals: Backoff,
@@ -50,6 +52,8 @@ pub(super) enum State {
     Connected,
     /// It was disconnected while it waited for the response: when that comes, the server is told.
     Leaving,
+    /// The same, and then it is to be connected anew: the request was made with another payload.
+    Rejoining,
     /// It was refused, and asks again then.
     Refused(Time),
     /// The place is free.
@@ -154,8 +158,9 @@ impl<T> Retries<T> {
         self.bytes
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.events.len()
+    /// Returns the number of those that have not left since the last connection was lost.
+    pub(super) fn unsent_len(&self) -> usize {
+        self.events.len() - usize::from(self.sent_until.is_some())
     }
 
     pub(super) fn push(&mut self, retry: Retry<T>) {
@@ -226,6 +231,7 @@ impl<T> Entry<T> {
             place: Place::default(),
             is_stale: false,
             is_released: false,
+            is_of_another: false,
             end: None,
             refusals,
             next_ack: 0,

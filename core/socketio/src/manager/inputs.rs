@@ -98,7 +98,7 @@ impl<T> Manager<T> {
                     self.drop_connection(index, lost, unsent);
                 }
                 State::Leaving => entry.arrive(),
-                State::Asking | State::Connecting(_) | State::Refused(_) => {
+                State::Asking | State::Connecting(_) | State::Rejoining | State::Refused(_) => {
                     entry.state = State::Waiting;
                 }
                 State::Waiting | State::Idle | State::Free => {}
@@ -138,6 +138,10 @@ impl<T> Manager<T> {
         let slot = self.slot(index);
         let entry = &mut self.entries[index];
         match entry.state {
+            // It may lie unread, as the application has too much to catch up with.
+            State::Connecting(deadline) if deadline <= now && !session.is_receiving() => {
+                entry.state = State::Connecting(now + self.config.response_timeout);
+            }
             State::Connecting(deadline) if deadline <= now => {
                 self.fail(Fault::NoResponse, session);
             }
@@ -178,6 +182,7 @@ impl<T> Manager<T> {
             Some((reconnector.attempts(), reconnector.poll_timeout()?))
         });
         self.failure = Some(reason.clone());
+        self.failures += 1;
         if next.is_none() {
             // The application may connect again.
             self.reconnector = self.new_reconnector();
@@ -222,6 +227,13 @@ impl<T> Manager<T> {
                 self.leave(namespace, session);
             }
             (PacketData::ConnectError(_), State::Leaving) => entry.arrive(),
+            (PacketData::Connect(_), State::Rejoining) => {
+                self.leave(namespace, session);
+                self.begin(now, index, session);
+            }
+            (PacketData::ConnectError(_), State::Rejoining) => self.begin(now, index, session),
+            // That of the connection before.
+            (PacketData::Disconnect, State::Connecting(_)) if entry.is_stale => {}
             // Those of Socket.IO 2 connect everybody to `/`, whether it was asked for or not.
             (PacketData::Connect(_), _) if self.config.revision == Revision::V3 => {}
             (PacketData::Connect(_) | PacketData::ConnectError(_), State::Connected) => {

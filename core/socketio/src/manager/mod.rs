@@ -124,6 +124,8 @@ pub struct Manager<T> {
     fault: Option<Fault>,
     /// The end of the last session, if no socket was connected since.
     failure: Option<CloseReason>,
+    /// Sessions that have ended or could not be opened so far, but for those that were not needed.
+    failures: u64,
     /// The id of the session, towards a server of Socket.IO 2.
     sid: Option<Sid>,
     is_closed: bool,
@@ -170,6 +172,7 @@ impl<T> Manager<T> {
             outputs: VecDeque::new(),
             fault: None,
             failure: None,
+            failures: 0,
             sid: None,
             is_closed: false,
             unsent: 0,
@@ -242,6 +245,18 @@ impl<T> Manager<T> {
         self.failure.as_ref()
     }
 
+    /// Returns how many sessions have ended or could not be opened.
+    ///
+    /// Those that were not needed do not count.
+    pub const fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    /// Returns whether the application is asked for the payload of a socket.
+    pub fn is_asking(&self, slot: Slot) -> bool {
+        self.find_entry(slot).is_some_and(|entry| entry.state == State::Asking)
+    }
+
     /// Returns whether updates of a socket wait to be taken.
     pub fn is_readable(&self, slot: Slot) -> bool {
         self.find_entry(slot).is_some_and(|entry| !entry.updates.is_empty())
@@ -277,16 +292,6 @@ impl<T> Manager<T> {
     /// They wait for a connection, or to be acknowledged with retries.
     pub fn queued(&self, slot: Slot) -> usize {
         self.find_entry(slot).map_or(0, Entry::queued)
-    }
-
-    /// Returns whether [`emit`](Self::emit) would take an event of a socket.
-    pub fn has_room(&self, slot: Slot, session: &impl Session) -> bool {
-        let Some(entry) = self.find_entry(slot) else { return false };
-        if !entry.is_connected() {
-            return entry.end.is_none() && entry.queued() <= self.config.max_offline / 2;
-        }
-        let (queued, max) = session.queued();
-        self.waiting.is_empty() && entry.offline.is_empty() && queued < max
     }
 
     /// Returns the bytes that events which were not taken count for.
@@ -443,7 +448,11 @@ impl<T> Manager<T> {
         let entry = &mut self.entries[index];
         entry.state = match entry.state {
             // Some servers close the connection if a socket leaves that is not connected yet.
-            State::Connecting(_) | State::Leaving if reason == EndReason::Left => State::Leaving,
+            State::Connecting(_) | State::Leaving | State::Rejoining
+                if reason == EndReason::Left =>
+            {
+                State::Leaving
+            }
             _ => State::Idle,
         };
         entry.is_stale = true;

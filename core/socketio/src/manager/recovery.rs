@@ -14,6 +14,8 @@ pub(super) struct Place {
     /// The secret id. `None` if the server does not recover.
     pid: Option<String>,
     offset: Option<String>,
+    /// Last text that was not alike, and may be an offset nevertheless.
+    candidate: Option<String>,
 }
 
 impl Place {
@@ -21,7 +23,7 @@ impl Place {
     pub(super) fn connect(&mut self, pid: Option<String>) -> bool {
         let recovered = pid.is_some() && pid == self.pid;
         if !recovered {
-            *self = Self { pid, offset: None };
+            *self = Self { pid, ..Self::default() };
         }
         recovered
     }
@@ -37,8 +39,13 @@ impl Place {
         }
         let Some(offset) = last_string(event).filter(|text| is_offset(text)) else { return };
         let fits = self.offset.as_ref().is_none_or(|last| is_alike(last, &offset));
-        if fits {
+        // What was noted before may have been any text. Two in a row that are alike tell it.
+        let replaces = self.candidate.as_ref().is_some_and(|last| is_alike(last, &offset));
+        if fits || replaces {
             self.offset = Some(offset);
+            self.candidate = None;
+        } else {
+            self.candidate = Some(offset);
         }
     }
 
@@ -134,7 +141,7 @@ mod tests {
     fn text_of_a_volatile_event_is_not_taken_for_an_offset() {
         let mut place = place();
         place.note(&event("1671120045543-0"));
-        for text in ["hello", "hello, world", "abcdefghijklmno", "", "two\nlines of text"] {
+        for text in ["hello", "hello, world", "abcdefghijkl", "", "two\nlines of text", "hi"] {
             place.note(&event(text));
             assert_eq!(place.offset.as_deref(), Some("1671120045543-0"), "{text}");
         }
@@ -148,6 +155,15 @@ mod tests {
         for offset in ["PXp1Zx0", "PXp1Zx0.0", "PXp1Zx0.10", "PXp1Zx1"] {
             place.note(&event(offset));
             assert_eq!(place.offset.as_deref(), Some(offset));
+        }
+    }
+
+    #[test]
+    fn text_that_was_taken_for_an_offset_is_replaced() {
+        let mut place = place();
+        for (text, expected) in [("ok", "ok"), ("PXp1Zx0", "ok"), ("PXp1Zx1", "PXp1Zx1")] {
+            place.note(&event(text));
+            assert_eq!(place.offset.as_deref(), Some(expected));
         }
     }
 

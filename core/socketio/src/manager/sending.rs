@@ -130,7 +130,10 @@ impl<T> Manager<T> {
             }
             entry.retries.sent(now);
         }
-        self.tell_room(index);
+        let (queued, max) = session.queued();
+        if queued < max {
+            self.tell_room(index);
+        }
         true
     }
 
@@ -174,7 +177,9 @@ impl<T> Manager<T> {
     pub(super) fn tell_room(&mut self, index: usize) {
         let max = self.config.max_offline;
         let entry = &mut self.entries[index];
-        let has_room = entry.offline.is_empty() && entry.queued() <= max / 2;
+        // On a connection only what has retries waits here.
+        let has_room =
+            entry.offline.is_empty() && (entry.is_connected() || entry.queued() <= max / 2);
         if (has_room || entry.end.is_some()) && core::mem::take(&mut entry.is_full) {
             let slot = self.slot(index);
             self.outputs.push_back(ManagerEvent::Writable(slot));

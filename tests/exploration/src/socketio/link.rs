@@ -77,6 +77,10 @@ impl Session for Carrier {
         (self.queue.len(), self.room.map_or(usize::MAX, usize::from))
     }
 
+    fn is_receiving(&self) -> bool {
+        true
+    }
+
     fn release(&mut self, cost: usize) {
         self.is_overdrawn |= cost > self.unread;
         self.unread = self.unread.saturating_sub(cost);

@@ -49,6 +49,10 @@ impl Session for Wire {
         self.idle
     }
 
+    fn is_receiving(&self) -> bool {
+        true
+    }
+
     fn release(&mut self, cost: usize) {
         self.released += cost;
     }

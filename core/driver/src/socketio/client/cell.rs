@@ -89,8 +89,10 @@ struct SocketState {
     waiters: Waiters,
     /// Tasks that wait for a change of its connection.
     changes: WakerSet,
-    /// Whether it was connected, and whether it tried to be, when those were last woken.
-    seen: (bool, bool),
+    /// Failed sessions of the client when it was opened.
+    failures_before: u64,
+    /// Whether it was connected, whether it had ended, and the failures when those were last woken.
+    seen: (bool, bool, u64),
     auth: Option<AuthHook>,
 }
 
@@ -182,10 +184,25 @@ impl ClientCell {
                 false => ClientError::NamespaceTaken { namespace: namespace.to_owned() },
             });
         };
-        sockets.insert(slot, SocketState { auth: hook, ..SocketState::default() });
+        let failures_before = hub.failures();
+        let state = SocketState { auth: hook, failures_before, ..SocketState::default() };
+        sockets.insert(slot, state);
         hub.connect(now, slot);
         let namespace = hub.namespace(slot).unwrap_or_default().to_owned();
         Ok((slot, namespace))
+    }
+
+    /// Gives the payload that a request to connect waits for.
+    ///
+    /// `None` ends the socket: its function has panicked, or makes what cannot be encoded, which does not pass.
+    fn authorize(&self, slot: Slot, auth: Option<Payload>) {
+        let now = self.now();
+        let mut guard = self.lock_by_task();
+        let (manager, session) = guard.inner.hub.parts();
+        match auth {
+            Some(auth) => drop(manager.authorize(now, slot, Some(auth), session)),
+            None => drop(manager.disconnect(now, slot, session)),
+        }
     }
 
     pub(super) fn connect(&self, slot: Slot) {
@@ -201,10 +218,15 @@ impl ClientCell {
     pub(super) fn release(&self, slot: Slot) {
         let now = self.now();
         let mut guard = self.lock();
-        guard.inner.hub.release(now, slot);
-        guard.settle();
-        // Tasks that wait for it have been woken. Its hook is the application's.
-        let state = guard.inner.sockets.remove(&slot);
+        let Guard { inner, wakes, .. } = &mut guard;
+        inner.hub.release(now, slot);
+        // Tasks of other handles may wait for it still. Its hook is the application's, to be dropped behind the lock.
+        let mut state = inner.sockets.remove(&slot);
+        if let Some(state) = &mut state {
+            state.changes.wake_all(wakes);
+            state.waiters.wake_receiver(wakes);
+            state.waiters.wake_all_for_room(wakes);
+        }
         drop(guard);
         drop(state);
     }
@@ -288,12 +310,15 @@ impl ClientCell {
         if inner.is_done {
             return Poll::Ready(Err(ClientError::Closed));
         }
-        if first && let Some(reason) = inner.hub.last_failure().cloned() {
+        let failures = inner.hub.failures();
+        let Some(state) = inner.sockets.get_mut(&slot) else {
+            return Poll::Ready(Err(ClientError::Closed));
+        };
+        if first && failures > state.failures_before {
+            let reason = inner.hub.last_failure().cloned().unwrap_or(CloseReason::ForcedClose);
             return Poll::Ready(Err(inner.connect_error(reason, &self.to).into()));
         }
-        if let Some(state) = inner.sockets.get_mut(&slot) {
-            state.changes.register(key, cx.waker());
-        }
+        state.changes.register(key, cx.waker());
         Poll::Pending
     }
 
@@ -315,7 +340,8 @@ impl ClientCell {
         let Some(message) = place.take() else { return Poll::Ready(Ok(())) };
         let now = self.now();
         let mut guard = self.lock();
-        let inner = &mut *guard.inner;
+        let Guard { inner, wakes, .. } = &mut guard;
+        let inner = &mut **inner;
         if inner.is_done {
             return Poll::Ready(Err(EmitError::Disconnected));
         }
@@ -337,6 +363,8 @@ impl ClientCell {
             }
             result => {
                 state.waiters.leave(ticket);
+                // There may be room for the next in line, too.
+                state.waiters.wake_first_for_room(wakes);
                 Poll::Ready(result.map_err(|error| error.reason))
             }
         }
@@ -364,8 +392,12 @@ impl ClientCell {
 
     /// Gives up the place of a future that was dropped.
     pub(super) fn leave_room(&self, slot: Slot, ticket: &mut Ticket) {
-        if let Some(state) = self.lock().inner.sockets.get_mut(&slot) {
+        let mut guard = self.lock();
+        let Guard { inner, wakes, .. } = &mut guard;
+        if let Some(state) = inner.sockets.get_mut(&slot) {
             state.waiters.leave(ticket);
+            // It may have been its turn.
+            state.waiters.wake_first_for_room(wakes);
         }
     }
 }
@@ -410,19 +442,15 @@ impl Inner {
         let Self { hub, sockets, is_done, .. } = self;
         let Some(state) = sockets.get_mut(&slot) else { return };
         let is_over = *is_done || hub.end_reason(slot).is_some();
-        let now = (hub.is_connected(slot), is_over);
-        if mem::replace(&mut state.seen, now) != now || hub.last_failure().is_some() {
-            wakes.extend(state.changes.drain());
-            if is_over {
-                state.waiters.wake_receiver(wakes);
-            }
+        let now = (hub.is_connected(slot), is_over, hub.failures());
+        if mem::replace(&mut state.seen, now) == now {
+            return;
         }
-        if state.waiters.is_awaited() {
-            if is_over {
-                state.waiters.wake_all_for_room(wakes);
-            } else if hub.has_room(slot) {
-                state.waiters.wake_first_for_room(wakes);
-            }
+        // They stay until their futures leave.
+        state.changes.wake_all(wakes);
+        if is_over {
+            state.waiters.wake_receiver(wakes);
+            state.waiters.wake_all_for_room(wakes);
         }
     }
 }
@@ -475,7 +503,11 @@ impl Guard<'_> {
                     }
                 }
                 ManagerEvent::Closed { unsent } => inner.unsent = Some(unsent),
-                // Room is looked at below. Sessions are opened by the hub.
+                ManagerEvent::Writable(slot) => {
+                    if let Some(state) = inner.sockets.get_mut(&slot) {
+                        state.waiters.wake_first_for_room(wakes);
+                    }
+                }
                 _ => {}
             }
         }
@@ -522,23 +554,26 @@ impl HostCell for ClientCell {
         let due = mem::take(&mut lock(&self.inner).due);
         let mut authorizing = mem::take(&mut *lock(&self.authorizing));
         for slot in due {
+            // A request is authorized by what was made for it, not for the one before.
+            authorizing.retain(|(of, _)| *of != slot);
             let hook = lock(&self.inner).sockets.get(&slot).and_then(|state| state.auth.clone());
-            if let Some(future) = hook.and_then(|hook| caught(|| hook())) {
-                authorizing.push((slot, future));
+            let Some(hook) = hook else { continue };
+            match caught(|| hook()) {
+                Some(future) => authorizing.push((slot, future)),
+                None => self.authorize(slot, None),
             }
         }
-        authorizing.retain_mut(|(slot, future)| match poll_task(future, cx) {
-            Poll::Pending => true,
-            Poll::Ready(auth) => {
-                let now = self.now();
-                let mut guard = self.lock_by_task();
-                let (manager, session) = guard.inner.hub.parts();
-                match auth {
-                    Some(Ok(auth)) => drop(manager.authorize(now, *slot, Some(auth), session)),
-                    // It has panicked, or makes what cannot be encoded: a fault that does not pass.
-                    _ => drop(manager.disconnect(now, *slot, session)),
+        authorizing.retain_mut(|(slot, future)| {
+            if !lock(&self.inner).hub.is_asking(*slot) {
+                // The connection is lost, or the socket is not wanted any more.
+                return false;
+            }
+            match poll_task(future, cx) {
+                Poll::Pending => true,
+                Poll::Ready(auth) => {
+                    self.authorize(*slot, auth.and_then(Result::ok));
+                    false
                 }
-                false
             }
         });
         *lock(&self.authorizing) = authorizing;
@@ -555,9 +590,10 @@ impl HostCell for ClientCell {
             let result = Err(enginewire_socketio::AckError::Disconnected(reason));
             wakes.extend(Answer::One(pending).complete(result));
         }
-        wakes.extend(inner.closing.drain());
+        inner.closing.wake_all(wakes);
         drop(guard);
-        drop(mem::take(&mut *lock(&self.authorizing)));
+        let authorizing = mem::take(&mut *lock(&self.authorizing));
+        drop(authorizing);
     }
 }
 

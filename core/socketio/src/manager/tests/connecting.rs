@@ -203,3 +203,23 @@ fn packets_of_other_namespaces_and_of_none_are_ignored() {
     assert!(world.updates(slot).is_empty());
     assert_eq!(world.released(), world.cost);
 }
+
+#[test]
+fn response_that_lies_unread_is_waited_for() {
+    let (mut world, _root) = World::connected();
+    let slot = world.socket("/a");
+    world.wire().is_unread = true;
+    world.pass(60 * SECOND);
+    assert_eq!(world.manager.fault(), None, "it is us who do not read");
+    world.wire().is_unread = false;
+    world.pass(59 * SECOND);
+    assert_eq!(world.manager.fault(), None);
+    world.server_connects("/a");
+    assert!(world.manager.is_connected(slot));
+}
+
+#[test]
+fn payload_is_not_shown_for_debugging() {
+    let auth = Auth::Payload(Payload::new("secret").unwrap());
+    assert_eq!(format!("{auth:?}"), "Payload(..)");
+}

@@ -190,3 +190,71 @@ fn socket_that_was_released_leaves_its_place_and_its_name() {
     assert_ne!(next, slot);
     assert!(world.manager.id(slot).is_none());
 }
+
+#[test]
+fn request_of_another_payload_is_not_taken() {
+    for refused in [false, true] {
+        let (mut world, _root) = World::connected();
+        let auth = |user: &str| Auth::Payload(Payload::new(user).unwrap());
+        let first = world.manager.open("/a", auth("ann")).unwrap();
+        world.connect(first);
+        assert_eq!(world.sent(), ["0/a,\"ann\""]);
+        world.manager.release(world.now, first, &mut world.session);
+        let second = world.manager.open("/a", auth("bob")).unwrap();
+        world.connect(second);
+        assert!(world.sent().is_empty() && world.manager.is_active(second));
+        if refused {
+            world.server_sends("4/a,{\"message\":\"ann may not\"}");
+            assert_eq!(world.sent(), ["0/a,\"bob\""]);
+        } else {
+            world.server_connects("/a");
+            assert_eq!(world.sent(), ["1/a,", "0/a,\"bob\""]);
+        }
+        assert!(world.updates(second).is_empty());
+        world.server_connects("/a");
+        assert_eq!(world.updates(second), ["connected id"]);
+    }
+}
+
+#[test]
+fn place_that_is_free_does_not_hide_a_request_that_is_under_way() {
+    let (mut world, _root) = World::connected();
+    let freed = world.socket("/x");
+    let leaving = world.socket("/a");
+    world.sent();
+    for slot in [leaving, freed] {
+        world.manager.release(world.now, slot, &mut world.session);
+    }
+    world.server_connects("/x");
+    world.sent();
+    let slot = world.manager.open("/a", Auth::None).unwrap();
+    world.connect(slot);
+    assert!(world.sent().is_empty(), "the server has not responded to the last");
+    world.server_connects("/a");
+    assert_eq!(world.updates(slot), ["connected id"]);
+}
+
+#[test]
+fn socket_that_comes_back_stops_the_close_of_its_session() {
+    let (mut world, root) = World::connected();
+    world.wire().room = Some(0);
+    let slot = world.socket("/a");
+    world.disconnect(slot);
+    world.disconnect(root);
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + 10 * SECOND));
+    world.connect(slot);
+    world.pass(10 * SECOND);
+    assert!(!world.is_closing());
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + 50 * SECOND), "the response is due");
+}
+
+#[test]
+fn disconnection_of_the_connection_before_does_not_end_the_request() {
+    let (mut world, _root) = World::connected();
+    let slot = world.connected_to("/a");
+    world.disconnect(slot);
+    world.connect(slot);
+    world.server_sends("1/a,");
+    world.server_connects("/a");
+    assert!(world.manager.is_connected(slot));
+}
