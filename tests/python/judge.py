@@ -34,7 +34,9 @@ def numbered(name, count):
 async def run(scenarios):
     """Runs pairs of a name and a coroutine at the same time. Gives the exit status, having said what failed."""
     names = [name for name, _ in scenarios]
-    results = await asyncio.gather(*(coroutine for _, coroutine in scenarios), return_exceptions=True)
+    # What waits by itself has a deadline of its own. None of what the libraries do may hold up the rest for ever.
+    bounded = (asyncio.wait_for(coroutine, 4 * DEADLINE) for _, coroutine in scenarios)
+    results = await asyncio.gather(*bounded, return_exceptions=True)
     failed = 0
     for name, result in zip(names, results):
         if isinstance(result, BaseException):

@@ -69,6 +69,23 @@ fn the_reference_serves_python() {
     succeed(&mut process::python(&["sio-server", &server]));
 }
 
+#[test]
+fn python_serves_client_tokio() {
+    python_serves(&format!("'{}'", env!("CARGO_BIN_EXE_client-tokio")));
+}
+
+#[test]
+fn python_serves_the_official_client() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("js/sio/reference-client.mjs");
+    python_serves(&format!("node '{}'", script.display()));
+}
+
+/// Drives a client with the server of python-socketio.
+fn python_serves(client: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    succeed(&mut process::python(&["sio-client", client]));
+}
+
 /// Runs a suite and panics with the failures that it reports.
 fn run(suite: &str, arguments: &[&str]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
