@@ -59,7 +59,7 @@ pub(super) struct How {
     /// It goes to one socket alone, which had room.
     pub(super) direct: bool,
     pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
-    /// What other nodes are told of it.
+    /// The part of it that other nodes are told.
     pub(super) tell: Option<Tell>,
 }
 

@@ -60,9 +60,9 @@ struct Node {
     task: Option<Waker>,
     /// It gets nothing for now.
     is_held: bool,
-    /// What it sends is lost.
+    /// Messages of this node are lost.
     loses: bool,
-    /// What it sends comes twice.
+    /// Messages of this node come twice.
     duplicates: bool,
     /// It and the others do not reach each other.
     is_cut: bool,

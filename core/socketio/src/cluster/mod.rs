@@ -51,7 +51,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use enginewire::Time;
 
@@ -65,6 +65,11 @@ pub use self::{
     handshake::HandshakeInfo,
     operation::{Broadcast, Operation, RequestId, Response, SocketInfo, message_size},
 };
+
+/// Longest time that the clients of a node have to acknowledge a broadcast of another node.
+///
+/// That one cannot take its request back, and may be lost.
+pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,6 +162,8 @@ pub struct Cluster<E = Args, P = Payload> {
     queued: usize,
     max_queued: usize,
     requests: BTreeMap<RequestId, Request>,
+    /// The deadlines of the requests, in order.
+    deadlines: BTreeSet<(Time, RequestId)>,
     last_request: u64,
     events: VecDeque<ClusterEvent<E, P>>,
 }
@@ -214,6 +221,7 @@ impl<E, P> Cluster<E, P> {
             queued: 0,
             max_queued,
             requests: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             last_request: 0,
             events: VecDeque::new(),
         }
@@ -332,7 +340,7 @@ impl<E, P> Cluster<E, P> {
 
     /// Forgets a request. What comes for it is ignored.
     pub fn cancel(&mut self, request: RequestId) {
-        self.requests.remove(&request);
+        self.forget(request);
         self.events.retain(|event| match event {
             ClusterEvent::Operation { .. } => true,
             ClusterEvent::Response(of, ..) | ClusterEvent::Completed(of, _) => *of != request,
@@ -377,8 +385,9 @@ impl<E, P> Cluster<E, P> {
 
     /// Ends the requests whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        let due = self.requests.iter().filter(|(_, request)| request.deadline <= now);
-        let due: Vec<_> = due.map(|(&id, _)| id).collect();
+        let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        // In the order in which they were made.
+        let due: BTreeSet<_> = due.map(|&(_, id)| id).collect();
         for id in due {
             self.settle(id, |request| {
                 while let Some((_, progress)) = request.waiting.pop_first() {
@@ -390,7 +399,7 @@ impl<E, P> Cluster<E, P> {
 
     /// Returns the next deadline. [`handle_timeout`](Self::handle_timeout) is due then.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.requests.values().map(|request| request.deadline).min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Returns the next message for other nodes.
@@ -453,6 +462,7 @@ impl<E, P> Cluster<E, P> {
         let progress = Progress { announced, came: 0 };
         let waiting = self.nodes.iter().map(|&node| (node, progress)).collect();
         let request = Request { expected, deadline, waiting, missing: Missing::default() };
+        self.deadlines.insert((deadline, id));
         self.requests.insert(id, request);
         self.settle(id, |_| {});
         Ok(id)
@@ -477,13 +487,19 @@ impl<E, P> Cluster<E, P> {
         }
     }
 
+    fn forget(&mut self, id: RequestId) {
+        if let Some(request) = self.requests.remove(&id) {
+            self.deadlines.remove(&(request.deadline, id));
+        }
+    }
+
     /// Changes a request, and tells if it is complete.
     fn settle(&mut self, id: RequestId, change: impl FnOnce(&mut Request)) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         change(request);
         if request.waiting.is_empty() {
             let missing = request.missing;
-            self.requests.remove(&id);
+            self.forget(id);
             self.events.push_back(ClusterEvent::Completed(id, missing));
         }
     }

@@ -102,7 +102,7 @@ impl Node {
 impl Hub {
     /// Handles a message of another node.
     ///
-    /// What it asks for is carried out at once, but for server-side events, which are the application's. An operation
+    /// The operation is carried out at once, but for server-side events, which are the application's. An operation
     /// that [is not valid](Operation::is_valid) is ignored.
     pub fn handle_cluster_message(
         &mut self,

@@ -26,7 +26,7 @@ pub(super) struct Socket {
     pub(super) namespace: Text,
     pub(super) head: Arc<RequestHead>,
     pub(super) auth: Option<Payload>,
-    /// What other nodes are given when they ask for it.
+    /// Data that other nodes are given when they ask for it.
     pub(super) data: Option<Box<Payload>>,
     /// There from the acceptance on.
     pub(super) id: Option<SocketId>,

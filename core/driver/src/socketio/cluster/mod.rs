@@ -53,7 +53,7 @@ pub(crate) struct ClusterShared {
 
 struct State {
     cluster: Cluster,
-    /// That of the server whose task has the bus.
+    /// Clock of the first server whose task had the bus.
     clock: Option<Clock>,
     /// Requests of this node, and who waits for them.
     waiting: HashMap<RequestId, Waiting>,
@@ -129,14 +129,15 @@ impl ClusterShared {
 
     /// Takes the bus, unless the task of another server has it.
     ///
-    /// The caller is then woken when it is free. One that ends no longer waits for it.
+    /// The caller is then woken when it is free. One that ends no longer waits for it. Returns one moment on the clock of
+    /// the cluster and on that of the server, too.
     fn take_bus(
         &self,
         clock: &Clock,
         key: &mut WakerKey,
         waker: &Waker,
         ends: bool,
-    ) -> Option<Box<dyn Bus>> {
+    ) -> Option<(Box<dyn Bus>, (Time, Time))> {
         let mut slot = lock(&self.slot);
         let bus = slot.bus.take();
         if bus.is_some() || ends {
@@ -147,11 +148,13 @@ impl ClusterShared {
         let is_connected = !slot.is_down;
         drop(slot);
         let bus = bus?;
-        self.with(|state| {
-            state.clock = Some(clock.clone());
+        let now = self.with(|state| {
+            // Requests may outlive the server whose clock their deadlines are on.
+            let now = state.clock.get_or_insert_with(|| clock.clone()).now();
             state.cluster.set_connected(is_connected);
+            now
         });
-        Some(bus)
+        Some((bus, (now, clock.now())))
     }
 
     /// Returns whether another server waits for the bus.
@@ -214,10 +217,10 @@ impl ClusterShared {
         lock(&self.state).operations.pop_front()
     }
 
-    /// Ends what is due. Returns the next deadline.
-    fn handle_timeout(&self, now: Time) -> Option<Time> {
+    /// Ends what is due. Returns the next deadline, on the clock of the cluster.
+    fn handle_timeout(&self) -> Option<Time> {
         self.with(|state| {
-            state.cluster.handle_timeout(now);
+            state.cluster.handle_timeout(state.now());
             state.cluster.poll_timeout().filter(|&deadline| deadline < Time::MAX)
         })
     }

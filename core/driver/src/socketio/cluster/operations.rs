@@ -8,7 +8,7 @@ use std::{
 use enginewire_socketio::{
     Args,
     adapter::Target,
-    cluster::{Broadcast, NodeId, Operation, Response},
+    cluster::{Broadcast, MAX_ACK_TIMEOUT, NodeId, Operation, Response},
     parser::Outgoing,
 };
 
@@ -37,6 +37,13 @@ pub(super) struct Delivering {
     asker: Option<AskerId>,
 }
 
+/// Operation of another node that was carried out, or begun.
+pub(super) enum Carried {
+    Delivering(Delivering),
+    /// It has concerned so many sockets.
+    Done(usize),
+}
+
 impl Delivering {
     /// Goes on with the delivery, and tells the node at its end. Returns the number of recipients.
     pub(super) fn poll(&self, cluster: &ClusterShared, cx: &Context<'_>) -> Poll<usize> {
@@ -50,17 +57,17 @@ impl Delivering {
 }
 
 impl IoShared {
-    /// Carries out an operation of another node. Returns what is to be polled for it.
+    /// Carries out an operation of another node.
     pub(super) fn carry_out(
         &self,
         cluster: &Arc<ClusterShared>,
         from: NodeId,
         namespace: Arc<str>,
         operation: Operation,
-    ) -> Option<Delivering> {
+    ) -> Carried {
         if !operation.is_valid() {
             trace!(WARN, node = from.0, "an operation of another node is not valid");
-            return None;
+            return Carried::Done(0);
         }
         let found = self.of_name(&namespace);
         match (operation, found) {
@@ -70,15 +77,16 @@ impl IoShared {
                 let Some(namespace) = found else {
                     // It waits for a number.
                     asker.iter().for_each(|asker| cluster.respond(asker, Response::Clients(0)));
-                    return None;
+                    return Carried::Done(0);
                 };
                 let published = namespace.publish_for(cluster, broadcast, asker.as_ref());
                 return match published {
-                    Ok(publishing) => Some(Delivering { publishing, asker }),
+                    Ok(publishing) => Carried::Delivering(Delivering { publishing, asker }),
                     Err(_error) => {
                         trace!(WARN, namespace = namespace.name(), error = %_error, "a broadcast of another node is dropped");
                         namespace.counters.cluster_dropped.add(1);
-                        None
+                        asker.iter().for_each(|asker| cluster.respond(asker, Response::Clients(0)));
+                        Carried::Done(0)
                     }
                 };
             }
@@ -87,6 +95,7 @@ impl IoShared {
                 let sockets = members.iter().map(|member| member.info()).collect();
                 let asker = AskerId { node: from, namespace, request };
                 cluster.respond(&asker, Response::Sockets(sockets));
+                return Carried::Done(members.len());
             }
             (Operation::ServerSideEmit { event, request }, found) => {
                 let found = found.or_else(|| self.pattern(&namespace));
@@ -95,17 +104,21 @@ impl IoShared {
             (Operation::Join { target, rooms }, Some(namespace)) => {
                 let members = namespace.select(&target);
                 members.iter().for_each(|member| member.change_rooms(&rooms, true));
+                return Carried::Done(members.len());
             }
             (Operation::Leave { target, rooms }, Some(namespace)) => {
                 let members = namespace.select(&target);
                 members.iter().for_each(|member| member.change_rooms(&rooms, false));
+                return Carried::Done(members.len());
             }
             (Operation::Disconnect { target, close }, Some(namespace)) => {
-                namespace.select(&target).iter().for_each(|member| member.disconnect_as(close));
+                let members = namespace.select(&target);
+                members.iter().for_each(|member| member.disconnect_as(close));
+                return Carried::Done(members.len());
             }
             _ => {}
         }
-        None
+        Carried::Done(0)
     }
 }
 
@@ -129,7 +142,7 @@ impl NamespaceShared {
         // Clients acknowledge in any case. Of too many requests nothing waits for it.
         let asker = asker.and_then(|asker| Asker::new(cluster, asker.clone()));
         let ack = id.zip(asker).map(|(id, asker)| {
-            let timeout = timeout.unwrap_or(cluster.config.ack_timeout);
+            let timeout = timeout.unwrap_or(cluster.config.ack_timeout).min(MAX_ACK_TIMEOUT);
             (id, timeout, OpenGroup::new(&Group::for_node(asker)))
         });
         self.publish(&target, body, How { volatile, ack, ..How::default() })

@@ -10,7 +10,10 @@ use std::{
 
 use enginewire::Time;
 
-use super::{Bus, BusEvent, ClusterShared, operations::Delivering};
+use super::{
+    Bus, BusEvent, ClusterShared,
+    operations::{Carried, Delivering},
+};
 use crate::{
     cell::Sessions,
     runtime::Runtime,
@@ -36,6 +39,7 @@ pub(in crate::socketio) fn pump<R: Runtime>(
         io,
         cluster,
         bus: None,
+        origin: (Time::ZERO, Time::ZERO),
         server_key: None,
         end_key: None,
         delivering: Vec::new(),
@@ -45,7 +49,7 @@ pub(in crate::socketio) fn pump<R: Runtime>(
     std::future::poll_fn(move |cx| pump.poll(cx))
 }
 
-/// What becomes of the bus at the end of a server.
+/// Fate of the bus at the end of a server.
 enum Then {
     /// Another server goes on with it.
     Leave,
@@ -59,6 +63,8 @@ struct Pump<R: Runtime> {
     cluster: Arc<ClusterShared>,
     /// There while this is the server that has it.
     bus: Option<Box<dyn Bus>>,
+    /// One moment on the clock of the cluster, and on that of this server.
+    origin: (Time, Time),
     server_key: WakerKey,
     end_key: WakerKey,
     /// Broadcasts of other nodes to more sockets than are reached at a time.
@@ -74,7 +80,10 @@ impl<R: Runtime> Pump<R> {
         let ends = self.sessions.lifecycle.is_idle();
         let Self { sessions, cluster, server_key, .. } = self;
         if self.bus.is_none() {
-            self.bus = cluster.take_bus(&sessions.clock, server_key, cx.waker(), ends);
+            let taken = cluster.take_bus(&sessions.clock, server_key, cx.waker(), ends);
+            if let Some((bus, origin)) = taken {
+                (self.bus, self.origin) = (Some(bus), origin);
+            }
         }
         let Some(mut bus) = self.bus.take() else {
             return if ends { Poll::Ready(()) } else { Poll::Pending };
@@ -118,7 +127,9 @@ impl<R: Runtime> Pump<R> {
             is_busy |= self.receive(bus, cx);
         }
         is_busy |= self.send(bus, cx);
-        let next = self.cluster.handle_timeout(self.sessions.clock.now());
+        let (of_cluster, of_server) = self.origin;
+        let next = self.cluster.handle_timeout();
+        let next = next.map(|deadline| of_server + deadline.since(of_cluster));
         if is_busy {
             // Other tasks have their turn.
             cx.waker().wake_by_ref();
@@ -126,7 +137,7 @@ impl<R: Runtime> Pump<R> {
         if !ends {
             return self.poll_sleep(next, cx);
         }
-        if self.cluster.has_successor() {
+        if self.cluster.has_successor() && self.delivering.is_empty() {
             return Poll::Ready(Then::Leave);
         }
         let now = self.sessions.clock.now();
@@ -149,12 +160,17 @@ impl<R: Runtime> Pump<R> {
         while left > 0 {
             left -= 1;
             if let Some((from, namespace, operation)) = self.cluster.poll_operation() {
-                let delivering = self.io.carry_out(&self.cluster, from, namespace, operation);
-                let Some(delivering) = delivering else { continue };
-                match delivering.poll(&self.cluster, cx) {
-                    Poll::Ready(sockets) => left = left.saturating_sub(sockets / SOCKETS),
-                    Poll::Pending => self.delivering.push(delivering),
-                }
+                let sockets = match self.io.carry_out(&self.cluster, from, namespace, operation) {
+                    Carried::Done(sockets) => sockets,
+                    Carried::Delivering(delivering) => match delivering.poll(&self.cluster, cx) {
+                        Poll::Ready(sockets) => sockets,
+                        Poll::Pending => {
+                            self.delivering.push(delivering);
+                            0
+                        }
+                    },
+                };
+                left = left.saturating_sub(sockets / SOCKETS);
                 continue;
             }
             // What is not taken waits in the bus, and there in the other node.
@@ -238,7 +254,7 @@ impl<R: Runtime> Drop for Pump<R> {
 /// Messages that are carried before other tasks have their turn.
 const TURN: usize = 128;
 
-/// Recipients of a broadcast that count as a message.
+/// Sockets of an operation that count as a message.
 const SOCKETS: usize = 16;
 
 /// Broadcasts of other nodes that are delivered at a time.

@@ -35,7 +35,7 @@ use crate::{
     wakers::WakerKey,
 };
 
-/// What a namespace has of the cluster.
+/// Part of the cluster that a namespace has.
 #[derive(Default)]
 pub(crate) struct ClusterSide {
     pub(in crate::socketio) cluster: Option<Arc<ClusterShared>>,

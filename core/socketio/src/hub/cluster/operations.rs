@@ -9,7 +9,10 @@ use super::{AnswerId, Asker, ClusterOutput};
 use crate::{
     AckId, Event, Room,
     adapter::Target,
-    cluster::{Broadcast, ClusterEvent, HandshakeInfo, NodeId, Operation, Response, SocketInfo},
+    cluster::{
+        Broadcast, ClusterEvent, HandshakeInfo, MAX_ACK_TIMEOUT, NodeId, Operation, Response,
+        SocketInfo,
+    },
     hub::{Delivered, Hub, Output, SocketKey},
     payload::Payload,
 };
@@ -124,7 +127,8 @@ impl Hub {
             return self.deliver_message(index, target, message, false).sockets;
         }
         node.answering += 1;
-        let deadline = self.now + timeout.unwrap_or(node.config.ack_timeout);
+        let timeout = timeout.unwrap_or(node.config.ack_timeout).min(MAX_ACK_TIMEOUT);
+        let deadline = self.now + timeout;
         let group = self.groups.open_for(asker.clone());
         let delivered = self.deliver_acknowledged(index, target, message, number, deadline, group);
         self.settle_group(group);
