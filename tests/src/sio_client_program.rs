@@ -106,7 +106,7 @@ fn open(client: &Client, words: &[&str]) -> Vec<Result<ClientSocket, ClientError
     }
 }
 
-/// What the sockets of the program share.
+/// State that the sockets of the program share.
 struct Program<R> {
     runtime: R,
     /// Sockets that are connected.
@@ -125,7 +125,7 @@ enum Due {
     Done,
 }
 
-/// What the server asks for at the next disconnection.
+/// Events that the server asks for at the next disconnection.
 #[derive(Default)]
 struct Offline {
     emits: Vec<(String, Vec<Value>)>,

@@ -12,8 +12,8 @@ use std::{
 use enginewire_driver::{
     Reconnect, Server, ServerBuilder, TransportKind,
     socketio::{
-        AckError, Asking, Client, ClientBuilder, ClientError, ClientSocket, ConnectError,
-        DisconnectReason, EmitError, Io, Offline, RecoveryConfig, Socket, Update, Value,
+        AckError, Asking, ClientBuilder, ClientError, ClientSocket, ConnectError, DisconnectReason,
+        EmitError, Io, Offline, RecoveryConfig, Socket, Update, Value,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ on_every_runtime!(
     client_connects_after_an_attempt_that_failed,
     tasks_that_wait_for_a_server_are_not_woken_without_end,
     token_of_a_lost_connection_is_not_used_for_the_next,
+    deadline_holds_for_an_event_that_finds_no_room,
 );
 
 /// A server that answers events with what came, and acknowledges them with their arguments.
@@ -291,20 +292,7 @@ fn recovered_client_misses_nothing<R: Host>() {
 }
 
 fn token_is_asked_for_at_each_connection<R: Host>() {
-    let io = Io::new();
-    let namespace = io.namespace("/").authorize(|request| {
-        let token: Result<u32, _> = request.auth::<Count>().map(|auth| auth.count);
-        async move { token.map_err(|error| error.to_string().into()) }
-    });
-    R::default().spawn(async move {
-        namespace
-            .serve(|mut socket| async move {
-                socket.emit("count", socket.data()).await.ok();
-                while socket.recv().await.is_some() {}
-            })
-            .await
-    });
-    let server = bind::<R>(&io, "127.0.0.1:0");
+    let server = serve_counts::<R>();
     let client = builder::<R>(server.local_addr(), "").build().unwrap();
     let count = AtomicUsize::new(0);
     let auth = move || {
@@ -322,6 +310,24 @@ fn token_is_asked_for_at_each_connection<R: Host>() {
 #[derive(Serialize, Deserialize)]
 struct Count {
     count: u32,
+}
+
+/// A server that tells each client the number that it gave to authenticate with.
+fn serve_counts<R: Host>() -> Server {
+    let io = Io::new();
+    let namespace = io.namespace("/").authorize(|request| {
+        let token: Result<u32, _> = request.auth::<Count>().map(|auth| auth.count);
+        async move { token.map_err(|error| error.to_string().into()) }
+    });
+    R::default().spawn(async move {
+        namespace
+            .serve(|mut socket| async move {
+                socket.emit("count", socket.data()).await.ok();
+                while socket.recv().await.is_some() {}
+            })
+            .await
+    });
+    bind::<R>(&io, "127.0.0.1:0")
 }
 
 fn disconnected_client_stays_so<R: Host>() {
@@ -554,20 +560,7 @@ fn tasks_that_wait_for_a_server_are_not_woken_without_end<R: Host>() {
 }
 
 fn token_of_a_lost_connection_is_not_used_for_the_next<R: Host>() {
-    let io = Io::new();
-    let namespace = io.namespace("/").authorize(|request| {
-        let token: Result<u32, _> = request.auth::<Count>().map(|auth| auth.count);
-        async move { token.map_err(|error| error.to_string().into()) }
-    });
-    R::default().spawn(async move {
-        namespace
-            .serve(|mut socket| async move {
-                socket.emit("count", socket.data()).await.ok();
-                while socket.recv().await.is_some() {}
-            })
-            .await
-    });
-    let server = bind::<R>(&io, "127.0.0.1:0");
+    let server = serve_counts::<R>();
     let client = builder::<R>(server.local_addr(), "").build().unwrap();
     let (count, slow) = (AtomicUsize::new(0), Arc::new(std::sync::Mutex::new(None)));
     let first = Arc::clone(&slow);
@@ -594,9 +587,21 @@ fn token_of_a_lost_connection_is_not_used_for_the_next<R: Host>() {
     assert_eq!(event.data::<u32>().unwrap(), 1);
 }
 
-/// What clients hold may be used by any task.
-const fn _is_send_and_sync<T: Send + Sync>() {}
-const _: () = {
-    _is_send_and_sync::<Client>();
-    _is_send_and_sync::<ClientSocket>();
-};
+fn deadline_holds_for_an_event_that_finds_no_room<R: Host>() {
+    let server = serve::<R>(&Io::new(), "127.0.0.1:0");
+    let address = server.local_addr();
+    let client = builder::<R>(address, "").max_offline(10).build().unwrap();
+    let mut socket = soon("a connection", client.connect()).unwrap();
+    drop(server);
+    wait_for(&mut socket, "the loss", |it| matches!(it, Update::Disconnected { .. }));
+    socket.try_emit("first", &()).unwrap();
+    let short = socket.timeout(Duration::from_millis(20));
+    let asked = soon("a deadline", short.emit_with_ack::<(), _>("late", &()));
+    assert!(matches!(asked, Err(AckError::Timeout)), "{asked:?}");
+    // It is not sent afterwards, and what waits behind it is.
+    let next = socket.emit("next", &());
+    let _server = serve::<R>(&Io::new(), &address.to_string());
+    soon("room", next).unwrap();
+    let names = [(); 2].map(|()| soon("an echo", socket.recv()).unwrap().name().to_owned());
+    assert_eq!(names, ["first", "next"]);
+}

@@ -120,6 +120,8 @@ pub struct ClientHub {
     encoder: Encoder,
     /// Sockets with updates. Some may be paused.
     readable: VecDeque<Slot>,
+    /// Output behind updates that come first.
+    held: Option<ClientOutput>,
     paused: Vec<Slot>,
     is_closed: bool,
     /// The latest time that the hub was told.
@@ -147,6 +149,7 @@ impl ClientHub {
             refusal: None,
             encoder,
             readable: VecDeque::new(),
+            held: None,
             paused: Vec::new(),
             is_closed: false,
             now: Time::ZERO,
@@ -241,8 +244,23 @@ impl ClientHub {
 impl ClientHub {
     /// Returns the next task for the event loop, or the next event for the application.
     pub fn poll(&mut self) -> Option<ClientOutput> {
-        while let Some(event) = self.poll_event() {
-            return Some(match event {
+        let held = self.held.take();
+        let event = match held.or_else(|| self.poll_other_event()) {
+            Some(event) => event,
+            None => return self.next_update().or_else(|| self.poll_action()),
+        };
+        // Updates that came before it are told before it.
+        if let Some(update) = self.next_update() {
+            self.held = Some(event);
+            return Some(update);
+        }
+        Some(event)
+    }
+
+    /// Returns the next event for the application, having noted the sockets that have updates.
+    fn poll_other_event(&mut self) -> Option<ClientOutput> {
+        loop {
+            return Some(match self.poll_event()? {
                 ManagerEvent::Readable(socket) => {
                     self.readable.push_back(socket);
                     continue;
@@ -255,7 +273,6 @@ impl ClientHub {
                 ManagerEvent::Closed { unsent } => ClientOutput::Closed { unsent },
             });
         }
-        self.next_update().or_else(|| self.poll_action())
     }
 
     /// Returns the next event for the application, without the updates of sockets.
@@ -410,7 +427,7 @@ impl ClientHub {
 
     /// Returns whether the client was closed, and all its connections are.
     pub fn is_finished(&self) -> bool {
-        self.is_closed && self.engine.is_none() && self.ending.is_empty()
+        self.is_closed && self.held.is_none() && self.engine.is_none() && self.ending.is_empty()
     }
 }
 

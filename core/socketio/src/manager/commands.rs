@@ -186,7 +186,8 @@ impl<T> Manager<T> {
     /// Queues an event that is sent up to `retries` times again, until it is acknowledged.
     ///
     /// Such events leave one after the other, in the order of the calls: the next when the last is acknowledged, or
-    /// given up. A lost connection does not end them, but each time that it is sent counts. `timeout` is for each time.
+    /// given up. A lost connection does not end them, but each time that it is sent counts, and the end of the socket
+    /// does. `timeout` is for each time.
     /// The server may get an event more than once.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub(super) struct Entry<T> {
     pub(super) retries: Retries<T>,
     /// Somebody waits for room.
     pub(super) is_full: bool,
-    /// What was not taken, with what each counts for.
+    /// Updates that were not taken, with the cost of each.
     pub(super) updates: VecDeque<(Update, usize)>,
 }
 
@@ -287,7 +287,7 @@ impl<T> Entry<T> {
     }
 }
 
-/// What an event counts for, as in the queue of a session.
+/// Cost of an event, as in the queue of a session.
 pub(super) fn cost(event: &Encoded) -> usize {
     event.len() + event.parts() * Limits::MESSAGE_OVERHEAD
 }

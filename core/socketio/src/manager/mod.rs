@@ -100,8 +100,8 @@ use crate::{
 ///
 /// # Bounds
 ///
-/// What waits for a connection is bounded by [`ManagerConfig::max_offline`] for each socket, what waits on one by the
-/// queue of the session. Events that were not taken count as unread for the session, those of earlier sessions too.
+/// Events that wait for a connection are bounded by [`ManagerConfig::max_offline`] for each socket, those that wait on
+/// one by the queue of the session. Events that were not taken count as unread for the session, those of earlier sessions too.
 pub struct Manager<T> {
     config: Arc<ManagerConfig>,
     decoder: Decoder,
@@ -247,7 +247,7 @@ impl<T> Manager<T> {
 
     /// Returns how many sessions have ended or could not be opened.
     ///
-    /// Those that were not needed do not count.
+    /// Sessions that were not needed do not count.
     pub const fn failures(&self) -> u64 {
         self.failures
     }
@@ -460,7 +460,16 @@ impl<T> Manager<T> {
             // Nothing is missed by one that is not there.
             entry.place = Place::default();
         }
+        // No further attempt is made. What the application has left itself it is told by the command.
+        let retries = match reason {
+            EndReason::Left => None,
+            EndReason::Failed(_) => Some(DisconnectReason::TransportError),
+            _ => Some(DisconnectReason::ServerLeft),
+        };
         entry.end.get_or_insert(reason);
+        if let Some(reason) = retries {
+            self.fail_retries(index, &AckError::Disconnected(reason));
+        }
         self.tell_room(index);
         self.close_unneeded(now, session);
     }

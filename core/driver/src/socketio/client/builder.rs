@@ -56,7 +56,7 @@ impl<R: Runtime> ClientBuilder<R> {
     ///
     /// # Errors
     ///
-    /// Those of [`ClientBuilder::build`](crate::ClientBuilder::build) of Engine.IO: the URL or an option is wrong.
+    /// The URL or an option is wrong, see [`ClientBuilder::build`](crate::ClientBuilder::build) of Engine.IO.
     pub fn build(self) -> Result<Client, ClientError> {
         let Self { engine, url, change, ack_timeout, retries } = self;
         let engine = engine.build()?;

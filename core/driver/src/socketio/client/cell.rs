@@ -14,7 +14,8 @@ use std::{
 
 use enginewire::{CloseReason, Encoded, Entropy, Time, TransportFault, Url};
 use enginewire_socketio::{
-    AckId, Auth, EmitError, EncodeError, EndReason, ManagerEvent, Payload, Slot, TryEmitError,
+    AckError, AckId, Auth, EmitError, EncodeError, EndReason, ManagerEvent, Payload, Slot,
+    TryEmitError,
     client_hub::{ClientAskId, ClientHub, ClientOutput, ConnectionId},
     parser::{Parser, ParserLimits},
 };
@@ -64,6 +65,10 @@ pub(super) struct Inner {
     hub: ClientHub,
     sockets: BTreeMap<Slot, SocketState>,
     acks: HashMap<ClientAskId, Arc<Pending>>,
+    /// Tasks whose event waits for room, and is to be acknowledged by then.
+    asking: BTreeMap<(Time, ClientAskId), Waker>,
+    /// Those of them whose time is up.
+    late: Vec<Waker>,
     /// Sockets that need a payload.
     due: Vec<Slot>,
     /// The task that has the connections.
@@ -83,7 +88,7 @@ pub(super) struct Inner {
     is_done: bool,
 }
 
-/// What waits for one socket.
+/// Tasks that wait for one socket, and its options.
 #[derive(Default)]
 struct SocketState {
     waiters: Waiters,
@@ -134,6 +139,8 @@ impl ClientCell {
                 hub,
                 sockets: BTreeMap::new(),
                 acks: HashMap::new(),
+                asking: BTreeMap::new(),
+                late: Vec::new(),
                 due: Vec::new(),
                 task: None,
                 woken: false,
@@ -349,9 +356,25 @@ impl ClientCell {
             return Poll::Ready(Err(EmitError::Disconnected));
         };
         let waits = !matches!(mode, Mode::Volatile);
+        let ask = match mode {
+            Mode::Ack { id, deadline, pending } => {
+                let key = (*deadline, ClientAskId::new(slot, *id));
+                inner.asking.remove(&key);
+                if *deadline <= now {
+                    state.waiters.leave(ticket);
+                    state.waiters.wake_first_for_room(wakes);
+                    let answer = Answer::One(Arc::clone(pending));
+                    wakes.extend(answer.complete(Err(AckError::Timeout)));
+                    return Poll::Ready(Ok(()));
+                }
+                Some(key).filter(|_| *deadline < Time::MAX)
+            }
+            _ => None,
+        };
         if waits && !state.waiters.is_first(ticket) && inner.hub.end_reason(slot).is_none() {
             *place = Some(message);
             state.waiters.wait_for_room(ticket, cx);
+            inner.asking.extend(ask.map(|key| (key, cx.waker().clone())));
             return Poll::Pending;
         }
         let sent = send(&mut inner.hub, &mut inner.acks, now, slot, message, mode);
@@ -359,6 +382,7 @@ impl ClientCell {
             Err(TryEmitError { message, reason: EmitError::Full { .. } }) if waits => {
                 *place = Some(message);
                 state.waiters.wait_for_room(ticket, cx);
+                inner.asking.extend(ask.map(|key| (key, cx.waker().clone())));
                 Poll::Pending
             }
             result => {
@@ -391,9 +415,12 @@ impl ClientCell {
     }
 
     /// Gives up the place of a future that was dropped.
-    pub(super) fn leave_room(&self, slot: Slot, ticket: &mut Ticket) {
+    pub(super) fn leave_room(&self, slot: Slot, ticket: &mut Ticket, mode: &Mode) {
         let mut guard = self.lock();
         let Guard { inner, wakes, .. } = &mut guard;
+        if let Mode::Ack { id, deadline, .. } = mode {
+            inner.asking.remove(&(*deadline, ClientAskId::new(slot, *id)));
+        }
         if let Some(state) = inner.sockets.get_mut(&slot) {
             state.waiters.leave(ticket);
             // It may have been its turn.
@@ -517,7 +544,8 @@ impl Guard<'_> {
             // Not before: the session is over as soon as its last bytes are handed out, which are yet to be written.
             wakes.extend(inner.closing.drain());
         }
-        let due = inner.hub.poll_timeout();
+        wakes.extend(inner.late.drain(..));
+        let due = inner.poll_timeout();
         let sooner = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
         let resumes = inner.throttled && inner.hub.is_receiving();
         let ends = inner.hub.is_finished();
@@ -587,7 +615,7 @@ impl HostCell for ClientCell {
         let pending: Vec<_> = inner.acks.drain().map(|(_, pending)| pending).collect();
         for pending in pending {
             let reason = enginewire_socketio::DisconnectReason::ForcedClose;
-            let result = Err(enginewire_socketio::AckError::Disconnected(reason));
+            let result = Err(AckError::Disconnected(reason));
             wakes.extend(Answer::One(pending).complete(result));
         }
         inner.closing.wake_all(wakes);
@@ -649,6 +677,11 @@ impl Host for Inner {
 
     fn handle_timeout(&mut self, now: Time) {
         self.hub.handle_timeout(now);
+        while let Some(first) = self.asking.first_entry()
+            && first.key().0 <= now
+        {
+            self.late.push(first.remove());
+        }
     }
 
     fn poll_action(
@@ -669,7 +702,8 @@ impl Host for Inner {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.hub.poll_timeout()
+        let asking = self.asking.first_key_value().map(|((deadline, _), _)| *deadline);
+        self.hub.poll_timeout().into_iter().chain(asking).min()
     }
 
     fn address(&self, id: ConnectionId) -> Option<&Url> {

@@ -61,7 +61,7 @@ impl Future for ClientEmit {
 impl Drop for ClientEmit {
     fn drop(&mut self) {
         if self.ticket.is_taken() {
-            self.socket.leave_room(&mut self.ticket);
+            self.socket.leave_room(&mut self.ticket, &self.mode);
         }
     }
 }
@@ -90,7 +90,7 @@ impl<'a> ClientEmitter<'a> {
 
     /// Drops events that cannot be sent at once, all parts of them or none.
     ///
-    /// Those that are to be acknowledged are sent as others.
+    /// Events that are to be acknowledged are sent as others.
     pub const fn volatile(mut self) -> Self {
         self.volatile = true;
         self

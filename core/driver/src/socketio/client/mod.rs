@@ -38,7 +38,7 @@ pub struct Client {
     handle: Arc<Handle>,
 }
 
-/// What all handles share. The task of the connections has the cell alone.
+/// State that all handles share. The task of the connections has the cell alone.
 struct Handle {
     cell: Arc<ClientCell>,
     /// The namespace that the path of the URL names.

@@ -122,8 +122,8 @@ impl SocketShared {
         self.handle.cell.try_emit(self.slot, message, mode)
     }
 
-    pub(super) fn leave_room(&self, ticket: &mut Ticket) {
-        self.handle.cell.leave_room(self.slot, ticket);
+    pub(super) fn leave_room(&self, ticket: &mut Ticket, mode: &Mode) {
+        self.handle.cell.leave_room(self.slot, ticket, mode);
     }
 
     pub(super) fn forget_ack(&self, id: AckId) {
@@ -360,7 +360,7 @@ impl Deref for ClientSocket {
     }
 }
 
-/// What [`ClientSocket::next`] receives.
+/// Stream of the updates of [`ClientSocket::next`].
 impl Stream for ClientSocket {
     type Item = Update;
 

@@ -88,6 +88,18 @@ fn paused_socket_slows_the_server_down_and_loses_nothing() {
 }
 
 #[test]
+fn updates_are_told_before_an_acknowledgement_that_came_behind_them() {
+    let (mut world, socket) = World::connected();
+    world.client.emit_with_ack(world.now, socket, "unanswered", &(), 60 * SECOND).unwrap();
+    world.settle();
+    let key = world.sockets["/"];
+    world.server.emit(key, "before", &()).unwrap();
+    world.server.acknowledge(key, crate::AckId(0), &"late").unwrap();
+    world.settle();
+    assert_eq!(world.told(), [r#"["before"]"#, r#"ack ["late"]"#]);
+}
+
+#[test]
 fn volatile_events_leave_at_once_or_not_at_all() {
     let mut world = World::new();
     let socket = world.client.open("/", Auth::None).unwrap();

@@ -99,3 +99,16 @@ fn events_with_retries_share_the_bound_of_those_that_wait() {
     assert_eq!(world.sent().len(), 1 + taken);
     world.retry(slot, "event").unwrap();
 }
+
+#[test]
+fn events_with_retries_end_with_a_socket_that_is_not_tried_again() {
+    let (mut world, slot) = World::connected();
+    for name in ["a", "b"] {
+        world.retry(slot, name).unwrap();
+    }
+    world.server_sends("1");
+    let failed =
+        |id| format!("no ack {id}: the socket was disconnected: server namespace disconnect");
+    assert_eq!(world.events(), [failed(0), failed(1)]);
+    assert_eq!(world.manager.queued(slot), 0);
+}
