@@ -131,7 +131,7 @@ fn python_client_talks_socketio_with_the_reference() {
     assert_eq!(client.line().as_deref(), Some(r#"echo ["again"]"#));
     assert_eq!(client.line().as_deref(), Some("no acknowledgement: timeout"));
     client.write("disconnect-me now");
-    for what in ["no acknowledgement", "disconnected"] {
+    for what in ["disconnected", "no acknowledgement"] {
         assert_eq!(client.line(), Some(format!("{what}: io server disconnect")));
     }
     assert!(client.end().success());
