@@ -66,9 +66,9 @@ pub use self::{
     operation::{Broadcast, Operation, RequestId, Response, SocketInfo, message_size},
 };
 
-/// Longest time that the clients of a node have to acknowledge a broadcast of another node.
+/// Longest time that clients have to acknowledge a broadcast of another node.
 ///
-/// That one cannot take its request back, and may be lost.
+/// That node cannot take its request back, and may be lost.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.
