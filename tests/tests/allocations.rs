@@ -1,7 +1,7 @@
-//! Small WebSocket messages cost the server no allocation once its buffers have grown, and a session
-//! that says nothing costs it little heap.
+//! Small WebSocket messages cost the server no allocation once its buffers have grown. Sessions and clients that say
+//! nothing cost little heap.
 //!
-//! The server has a thread to itself, and only what that thread allocates is counted.
+//! What is measured has a thread to itself, and only what that thread allocates is counted.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -26,7 +26,7 @@ use enginewire::{
 use enginewire_heap::{Count, Counting};
 use enginewire_tests::client::Client;
 use enginewire_tokio::{
-    ServerBuilder, Socket, Tokio,
+    ServerBuilder, Socket, Tokio, TransportKind,
     socketio::{self, Data, Io, Routes, SocketRef, State},
 };
 use tokio::task::JoinSet;
@@ -107,6 +107,14 @@ fn a_session_that_says_nothing_costs_little() {
         let each = heap_of_a_session(server, speech);
         // Less than the state of a WebSocket and a session cannot be: then nothing was counted.
         assert!((500..limit).contains(&each), "{name}: {each} bytes each");
+    }
+}
+
+#[test]
+fn client_of_socketio_that_says_nothing_costs_little() {
+    for transport in [TransportKind::WebSocket, TransportKind::Polling] {
+        let each = heap_of_a_client(transport);
+        assert!((2000..13_000).contains(&each), "{transport}: {each} bytes each");
     }
 }
 
@@ -209,6 +217,44 @@ fn heap_of_a_session(server: Server, speech: &Speech) -> isize {
     drop((busy, idle));
     server.join().unwrap();
     (live[1] - live[0]) / IDLE.cast_signed()
+}
+
+/// Bytes of heap that one more client of Socket.IO takes, which is connected and has said nothing yet.
+fn heap_of_a_client(transport: TransportKind) -> isize {
+    let (ready, address) = mpsc::channel();
+    let server = thread::spawn(move || {
+        on_socketio_with_handlers(Box::leak(Box::default()), 1 + IDLE, echo, ready);
+    });
+    let url = format!("http://{}", address.recv().unwrap());
+    let clients = thread::spawn(move || {
+        let meter: &Meter = Box::leak(Box::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        METER.set(Some(meter));
+        let each = runtime.unwrap().block_on(async {
+            let mut clients = Vec::with_capacity(1 + IDLE);
+            let mut before = 0;
+            for nth in 0..=IDLE {
+                let client = socketio::ClientBuilder::new(&url).path("/engine.io/");
+                let client = client.transports([transport]).build().unwrap();
+                let socket = client.open().unwrap();
+                socket.connected().await.unwrap();
+                clients.push((client, socket));
+                if nth == 0 {
+                    before = meter.live.load(SeqCst);
+                }
+            }
+            let each = (meter.live.load(SeqCst) - before) / IDLE.cast_signed();
+            for (client, _) in clients {
+                client.close().await;
+            }
+            each
+        });
+        METER.set(None);
+        each
+    });
+    let each = clients.join().unwrap();
+    server.join().unwrap();
+    each
 }
 
 /// Has `n` messages answered with themselves.

@@ -466,6 +466,10 @@ impl ClientHub {
 
     fn open(&mut self, connection: Connection) {
         self.opened.push_back(connection.id());
+        if self.connections.is_empty() {
+            // Few sessions have more than one for long.
+            self.connections.reserve_exact(1);
+        }
         self.connections.push(connection);
     }
 

@@ -1,20 +1,23 @@
 //! Storage for small messages.
 
 use alloc::collections::VecDeque;
+use core::mem;
 
 use bytes::{Bytes, BytesMut};
 
 /// Gives small messages a place of their own without an allocation for each.
 ///
-/// Messages are copied, one behind the other, into a chunk that they share. Once all messages of a
-/// chunk have been dropped it is used again, so an application that keeps pace causes no allocation
-/// at all. One kept message keeps one chunk alive, never the read buffer it came in.
+/// Messages are copied, one behind the other, into a chunk that they share. The first chunk is small. Once all messages
+/// of a chunk have been dropped it is used again, so an application that keeps pace causes no allocation at all. One
+/// kept message keeps one chunk alive, never the read buffer it came in.
 #[derive(Debug, Default)]
 pub struct Arena {
     chunk: Option<BytesMut>,
     /// Chunks that messages were still in when they were full, the oldest first. The messages of
     /// one read, or of one turn of many sessions, nearly always cross from one chunk to the next.
     full: VecDeque<BytesMut>,
+    /// The first chunk was too small, and all others are whole ones.
+    grown: bool,
 }
 
 impl Arena {
@@ -23,6 +26,9 @@ impl Arena {
     /// Length in bytes of the largest message that shares a chunk. A larger one gets an allocation
     /// of exactly its size. That costs it less than a quarter of a wasted chunk.
     pub const MAX_SHARED: usize = Self::CHUNK / 4;
+
+    /// Length of the first chunk: all that a connection needs which is mostly silent.
+    const FIRST: usize = Self::MAX_SHARED;
 
     /// Full chunks that are looked at again: as many as one read of the drivers can fill.
     const MAX_FULL: usize = 16;
@@ -55,10 +61,15 @@ impl Arena {
     fn next_chunk(&mut self) -> BytesMut {
         // What was filled just now is still in the processor's cache.
         if let Some(mut filled) = self.chunk.take() {
-            if filled.try_reclaim(Self::CHUNK) {
+            if filled.try_reclaim(if self.grown { Self::CHUNK } else { Self::FIRST }) {
                 return filled;
             }
-            self.full.push_back(filled);
+            // The first is too small to be used again.
+            if mem::replace(&mut self.grown, true) {
+                self.full.push_back(filled);
+            }
+        } else {
+            return BytesMut::with_capacity(Self::FIRST);
         }
         let free = self.full.front_mut().is_some_and(|oldest| oldest.try_reclaim(Self::CHUNK));
         // Not free although so many came after it: a message in it is being kept.
@@ -112,6 +123,8 @@ mod tests {
     fn an_application_that_is_behind_goes_round_the_same_chunks() {
         for behind in [1, 16, 64, 65, 640] {
             let mut arena = Arena::new();
+            // The first chunk is not for long.
+            chunks(&mut arena, Arena::FIRST / 64 + 1, behind);
             let first = chunks(&mut arena, 5_000, behind);
             let needed = behind.div_ceil(Arena::CHUNK / 64) + 1;
             assert!((needed..needed + 2).contains(&first.len()), "{behind}: {}", first.len());

@@ -52,7 +52,13 @@ impl<T> Manager<T> {
                 *place = Entry { state: State::Leaving, is_of_another, ..entry };
             }
             Some(place) => *place = entry,
-            None => self.entries.push(entry),
+            None => {
+                if index == 0 {
+                    // Most clients have no more than one.
+                    self.entries.reserve_exact(1);
+                }
+                self.entries.push(entry);
+            }
         }
         Some(self.slot(index))
     }

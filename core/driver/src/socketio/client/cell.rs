@@ -63,7 +63,7 @@ type Authorizing = Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + S
 
 pub(super) struct Inner {
     hub: ClientHub,
-    sockets: BTreeMap<Slot, SocketState>,
+    sockets: BTreeMap<Slot, Box<SocketState>>,
     acks: HashMap<ClientAskId, Arc<Pending>>,
     /// Tasks whose event waits for room, and is to be acknowledged by then.
     asking: BTreeMap<(Time, ClientAskId), Waker>,
@@ -193,7 +193,7 @@ impl ClientCell {
         };
         let failures_before = hub.failures();
         let state = SocketState { auth: hook, failures_before, ..SocketState::default() };
-        sockets.insert(slot, state);
+        sockets.insert(slot, Box::new(state));
         hub.connect(now, slot);
         let namespace = hub.namespace(slot).unwrap_or_default().to_owned();
         Ok((slot, namespace))
