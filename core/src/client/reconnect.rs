@@ -16,7 +16,8 @@ pub struct Reconnect {
     pub max_delay: Duration,
     /// Largest part of a wait that chance adds or takes, from 0 to 1. Default 0.5.
     ///
-    /// With it, clients that were cut off at once do not come back at once.
+    /// With it, clients that were cut off at once do not come back at once. No wait is longer than
+    /// [`max_delay`](Self::max_delay): near it, chance takes more than it adds.
     pub jitter: f64,
     /// How many times in a row it is tried again before it is given up. Default `None`: without end.
     pub attempts: Option<u32>,
@@ -100,9 +101,12 @@ impl Backoff {
         let jitter = if self.policy.jitter > 0.0 { self.policy.jitter.min(1.0) } else { 0.0 };
         let mut random = [0; 4];
         entropy.fill(&mut random);
-        // From one below to one above, evenly.
-        let random = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX) * 2.0 - 1.0;
-        let wait = Duration::try_from_secs_f64(wait.as_secs_f64() * (1.0 + jitter * random));
+        let random = f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX);
+        let (wait, longest) = (wait.as_secs_f64(), self.policy.max_delay.as_secs_f64());
+        // Evenly between the two, also where the longest wait is the upper one: cutting off there would have most
+        // clients come back at the same moment after a long outage.
+        let (shortest, longest) = (wait * (1.0 - jitter), (wait * (1.0 + jitter)).min(longest));
+        let wait = Duration::try_from_secs_f64(shortest + (longest - shortest) * random);
         Some(wait.unwrap_or(Duration::MAX).min(self.policy.max_delay))
     }
 
@@ -265,6 +269,11 @@ mod tests {
         assert_eq!(waits(policy(0.5), 0xff, 4), [150, 300, 500, 500]);
         assert_eq!(waits(policy(7.0), 0, 2), [0, 0]);
         assert_eq!(waits(policy(f64::NAN), 0, 2), [100, 200]);
+    }
+
+    #[test]
+    fn jitter_spreads_the_longest_wait_too() {
+        assert_eq!(waits(policy(0.5), 0x80, 5)[2..], [350, 375, 375]);
     }
 
     #[test]
