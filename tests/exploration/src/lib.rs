@@ -19,9 +19,11 @@
 //! And two more bound what would not end: so many faults of the network, and so many moves of a clock
 //! while something else could happen.
 //!
-//! [`socketio`] does the same with Socket.IO: one server, one client with two namespaces.
+//! [`socketio`] does the same with Socket.IO: one server, one client with two namespaces. [`hub`] walks all ways of so
+//! many moves through a whole hub with its clients.
 
 mod arrivals;
+pub mod hub;
 mod network;
 mod outputs;
 mod rules;
