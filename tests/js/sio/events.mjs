@@ -167,8 +167,8 @@ theme("acknowledgements", () => {
     const outcome = (ms, ...args) => within(new Promise((resolve) => {
       player.socket.timeout(ms).emit(...args, (error, ...answer) => resolve([error?.message, ...answer]));
     }), "an outcome");
-    assert.deepEqual(await outcome(50, "ack-later", 150, "late"), ["operation has timed out"]);
-    assert.deepEqual(await outcome(20_000, "ack-later", 300, "good"), [undefined, "good"]);
+    assert.deepEqual(await outcome(50, "ack-later", 600, "late"), ["operation has timed out"]);
+    assert.deepEqual(await outcome(20_000, "ack-later", 800, "good"), [undefined, "good"]);
     assert.deepEqual(await outcome(50, "ack-none"), ["operation has timed out"]);
     assert.equal(await player.socket.timeout(20_000).emitWithAck("message-with-ack", "promise"), "promise");
     assert.equal(await player.socket.emitWithAck("message-with-ack", "promise"), "promise");
