@@ -113,6 +113,7 @@ impl Loop {
         while let Some(action) = self.hub.poll_action(self.now(), &mut random) {
             match action {
                 ClientHubAction::Connect(id) => self.connect(id),
+                ClientHubAction::Encrypt(id) => self.refuse(id),
                 ClientHubAction::Write(id) => self.write(id),
                 ClientHubAction::Close(id) => {
                     // Its reader ends with it.
@@ -149,6 +150,12 @@ impl Loop {
         if result.is_err() {
             self.lose(id);
         }
+    }
+
+    /// Refuses to encrypt what a proxy has led to a server with TLS: this example has none.
+    fn refuse(&mut self, id: ClientConnectionId) {
+        self.streams.remove(&id);
+        self.hub.handle_refused(self.now(), id);
     }
 
     fn lose(&mut self, id: ClientConnectionId) {

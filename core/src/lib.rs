@@ -197,6 +197,7 @@ mod fingerprint;
 mod limits;
 mod packet;
 mod progress;
+mod proxy;
 mod router;
 mod session;
 mod sid;
@@ -207,7 +208,7 @@ mod url;
 #[doc(inline)]
 pub use crate::carrier::{Layer, LayerContext};
 pub use crate::{
-    channel::RedirectFault,
+    channel::{ProxyFault, RedirectFault},
     client::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, InvalidSubprotocol,
         OpenPacket, Reconnect, Reconnector,
@@ -225,6 +226,7 @@ pub use crate::{
     hub::ServerHub,
     limits::Limits,
     packet::{Message, Packet, Revision},
+    proxy::{InvalidProxy, InvalidProxyVariable, Proxies, Proxy},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
         Admission, Body, CarrierId, CloseReason, Event, ExchangeId, SendError, ServerAction,

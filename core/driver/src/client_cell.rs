@@ -10,11 +10,11 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{ClientHub, CloseReason, Time, TransportFault, wire::http::RequestHead};
+use enginewire::{ClientHub, CloseReason, Time, wire::http::RequestHead};
 
 use crate::{
     clock::Clock,
-    connect_error::ConnectError,
+    connect_error::{ConnectError, is_of_connection},
     handshake::Handshake,
     sync::lock,
     trace::trace,
@@ -137,14 +137,7 @@ impl ClientCell {
         let session = inner.hosted.hub.session();
         if let Some(reason) = session.close_reason().filter(|_| session.handshake().is_none()) {
             let reason = reason.clone();
-            // Otherwise it belongs to another connection.
-            let is_of_connection = matches!(
-                reason,
-                CloseReason::TransportError(
-                    TransportFault::Unreachable | TransportFault::ConnectionLost
-                )
-            );
-            let source = inner.error.take().filter(|_| is_of_connection);
+            let source = inner.error.take().filter(|_| is_of_connection(&reason));
             let to = session.url().authority().to_owned();
             let body = session.refusal().map(str::to_owned);
             return Poll::Ready(Err(ConnectError::Session { to, reason, body, source }));

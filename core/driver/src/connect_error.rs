@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use enginewire::{CloseReason, InvalidUrl, TransportFault};
+use enginewire::{CloseReason, InvalidProxy, InvalidUrl, ProxyFault, TransportFault};
 
 /// Reason why there is no session, and what to do about it, in one line. Its `Debug` is the same line.
 #[derive(thiserror::Error)]
@@ -11,10 +11,18 @@ pub enum ConnectError {
     /// The address is no valid URL.
     #[error("the address is invalid: {0}")]
     Url(#[from] InvalidUrl),
-    /// The address asks for TLS, and the runtime's streams have none; see [`Runtime::TLS`](crate::Runtime::TLS) and
-    /// [`ClientBuilder::connector`](crate::ClientBuilder::connector).
+    /// The address asks for TLS, and there is none; see [`Runtime::TLS`](crate::Runtime::TLS) and
+    /// [`ClientBuilder::tls`](crate::ClientBuilder::tls).
     #[error("the address asks for TLS, which this runtime does not bring")]
     Tls,
+    /// The address of a proxy cannot be used.
+    #[error("{}{reason}", Of(variable))]
+    Proxy {
+        /// Name of the environment variable that holds it, if one does.
+        variable: Option<&'static str>,
+        /// Reason for which it cannot be used.
+        reason: InvalidProxy,
+    },
     /// A header field is malformed, or one that the client writes itself.
     #[error("the header field {name:?} cannot be sent: it is malformed, or the client's own")]
     Header {
@@ -43,6 +51,28 @@ pub enum ConnectError {
         #[source]
         source: Option<io::Error>,
     },
+}
+
+/// The variable of [`ConnectError::Proxy`].
+struct Of<'a>(&'a Option<&'static str>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |variable| write!(f, "the variable {variable}: "))
+    }
+}
+
+/// Whether the last error of a connection tells more about the end of a session. Otherwise it belongs to another
+/// connection.
+pub(crate) const fn is_of_connection(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::TransportError(
+            TransportFault::Unreachable
+                | TransportFault::ConnectionLost
+                | TransportFault::Proxy(ProxyFault::Unreachable | ProxyFault::ConnectionLost)
+        )
+    )
 }
 
 /// The cause of [`ConnectError::Session`].
@@ -83,20 +113,24 @@ impl ConnectError {
     /// Returns whether another attempt would fail alike. That is so if the address or the options
     /// are at fault, or if the server refuses the request.
     ///
-    /// A status from 400 to 499 is permanent, but for those that ask for another try: 408, 421, 425, 429.
+    /// A status from 400 to 499 is permanent, be it the server's or the proxy's, but for those that ask for another
+    /// try: 408, 421, 425, 429.
     pub const fn is_permanent(&self) -> bool {
         match self {
             Self::Url(_)
+            | Self::Proxy { .. }
             | Self::Tls
             | Self::Header { .. }
             | Self::Subprotocol { .. }
             | Self::Request => true,
-            Self::Session { reason: CloseReason::TransportError(fault), .. } => match fault {
-                TransportFault::Status(status) => {
-                    matches!(status, 400..=499) && !matches!(status, 408 | 421 | 425 | 429)
-                }
-                _ => false,
-            },
+            Self::Session { reason: CloseReason::TransportError(fault), .. } => {
+                let status = match fault {
+                    TransportFault::Status(status) => Some(*status),
+                    TransportFault::Proxy(fault) => fault.status(),
+                    _ => None,
+                };
+                matches!(status, Some(400..=499)) && !matches!(status, Some(408 | 421 | 425 | 429))
+            }
             Self::Session { .. } => false,
         }
     }
@@ -129,12 +163,35 @@ mod tests {
     }
 
     #[test]
+    fn proxy_is_named_as_the_one_to_blame() {
+        let fault = TransportFault::Proxy(ProxyFault::Unreachable);
+        let error = session(fault, None, Some("127.0.0.1:3128: refused"));
+        let text =
+            "no session with localhost:3000: no connection to the proxy: 127.0.0.1:3128: refused";
+        assert_eq!(error.to_string(), text);
+        let variable = Some("HTTPS_PROXY");
+        let error = ConnectError::Proxy { variable, reason: InvalidProxy::Scheme };
+        assert!(
+            error.to_string().starts_with("the variable HTTPS_PROXY: the proxy's address must")
+        );
+    }
+
+    #[test]
     fn refusals_are_permanent_but_for_requests_to_try_again() {
         for (status, permanent) in
             [(400, true), (404, true), (429, false), (408, false), (503, false)]
         {
             let error = session(TransportFault::Status(status), None, None);
             assert_eq!(error.is_permanent(), permanent, "{status}");
+        }
+        for (fault, permanent) in [
+            (ProxyFault::CredentialsMissing, true),
+            (ProxyFault::Refused(403), true),
+            (ProxyFault::ServerUnreachable(503), false),
+            (ProxyFault::Unreachable, false),
+        ] {
+            let error = session(TransportFault::Proxy(fault), None, None);
+            assert_eq!(error.is_permanent(), permanent, "{fault}");
         }
         assert!(ConnectError::Tls.is_permanent());
         assert!(!session(TransportFault::Unreachable, None, None).is_permanent());

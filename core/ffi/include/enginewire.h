@@ -120,6 +120,13 @@ enum ew_output_kind
    */
   EW_OUTPUT_REQUEST = 7,
   /**
+   * Encrypt `connection`, which a proxy has led to the server at `host` and `port`. Clients only.
+   *
+   * `ew_hub_connected` or `ew_hub_refused` tells the outcome. Until then the connection is neither read nor written
+   * for the hub. Only with the field `proxy` of the config.
+   */
+  EW_OUTPUT_ENCRYPT = 8,
+  /**
    * Session `session` has opened. Of servers, with a request on `connection`.
    */
   EW_OUTPUT_SESSION_OPENED = 16,
@@ -315,6 +322,16 @@ typedef struct {
    * Unread bytes from which on the server is not read. Default 1 MiB.
    */
   size_t max_unread;
+  /**
+   * HTTP proxy, such as `http://user:password@proxy.example:3128`. Default empty: none.
+   *
+   * `EW_OUTPUT_OPEN` names the proxy then, and `EW_OUTPUT_ENCRYPT` the server, if that has TLS.
+   */
+  ew_slice proxy;
+  /**
+   * Servers that are connected to without the proxy, in the form of the variable `NO_PROXY`. Default empty.
+   */
+  ew_slice no_proxy;
   /**
    * Whether a lost connection is opened again. Socket.IO. Default 1.
    */
@@ -577,7 +594,7 @@ typedef struct {
    */
   uint32_t failed;
   /**
-   * Whether to open a connection with TLS: 0 or 1.
+   * Whether to open or go on with a connection with TLS: 0 or 1.
    */
   uint32_t secure;
   /**
@@ -803,14 +820,16 @@ ew_code ew_hub_new_socketio(const ew_server_config *config, ew_entropy entropy, 
 ew_code ew_hub_accept(ew_hub hub, uint64_t now_ns, ew_connection *connection);
 
 /**
- * Handles a connection of `EW_OUTPUT_OPEN` that is there. Clients only.
+ * Handles a connection of `EW_OUTPUT_OPEN` that is there, or of `EW_OUTPUT_ENCRYPT` that is encrypted. Clients only.
  *
  * `EW_ERROR_CLOSED` says that it is not wanted any more: close it.
  */
-ew_code ew_hub_connected(ew_hub hub, uint64_t now_ns, ew_connection connection);
+ew_code ew_hub_connected(ew_hub hub,
+                         uint64_t now_ns,
+                         ew_connection connection);
 
 /**
- * Handles a connection of `EW_OUTPUT_OPEN` that could not be opened. Clients only.
+ * Handles a connection that could not be opened or encrypted. Clients only.
  */
 ew_code ew_hub_refused(ew_hub hub, uint64_t now_ns, ew_connection connection);
 

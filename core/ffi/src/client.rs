@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use enginewire::{ClientConfig, ClientHub, Reconnect, Revision, Time, TransportKind, Url};
+use enginewire::{
+    ClientConfig, ClientHub, Proxies, Proxy, Reconnect, Revision, Time, TransportKind, Url,
+};
 use enginewire_socketio::ManagerConfig;
 
 use crate::{
@@ -63,6 +65,12 @@ pub struct ew_client_config {
     pub max_queued: usize,
     /// Unread bytes from which on the server is not read. Default 1 MiB.
     pub max_unread: usize,
+    /// HTTP proxy, such as `http://user:password@proxy.example:3128`. Default empty: none.
+    ///
+    /// `EW_OUTPUT_OPEN` names the proxy then, and `EW_OUTPUT_ENCRYPT` the server, if that has TLS.
+    pub proxy: ew_slice,
+    /// Servers that are connected to without the proxy, in the form of the variable `NO_PROXY`. Default empty.
+    pub no_proxy: ew_slice,
     /// Whether a lost connection is opened again. Socket.IO. Default 1.
     pub reconnect: u8,
     /// Limit on attempts in a row, 0 for none. Socket.IO. Default 0.
@@ -153,6 +161,8 @@ impl ew_client_config {
             max_payload: config.limits.max_payload,
             max_queued: config.limits.max_queued,
             max_unread: config.limits.max_unread,
+            proxy: ew_slice::EMPTY,
+            no_proxy: ew_slice::EMPTY,
             reconnect: 1,
             reconnect_attempts: reconnect.attempts.unwrap_or_default(),
             reconnect_delay_ms: millis(reconnect.delay),
@@ -188,6 +198,14 @@ impl ew_client_config {
                 .collect();
         if config.transports.is_empty() {
             return Err(Failure::argument("config allows no transport"));
+        }
+        // SAFETY: the same.
+        let proxy = unsafe { self.proxy.text("config.proxy") }?;
+        // SAFETY: the same.
+        let no_proxy = unsafe { self.no_proxy.text("config.no_proxy") }?;
+        if !proxy.is_empty() {
+            config.proxies = Proxies::all(Proxy::parse(proxy).map_err(Failure::argument)?);
+            config.proxies.add_exceptions(no_proxy);
         }
         config.upgrade = self.upgrade != 0;
         config.try_all_transports = self.try_all_transports != 0;

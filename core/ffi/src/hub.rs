@@ -188,7 +188,7 @@ pub unsafe extern "C" fn ew_hub_accept(
     })
 }
 
-/// Handles a connection of `EW_OUTPUT_OPEN` that is there. Clients only.
+/// Handles a connection of `EW_OUTPUT_OPEN` that is there, or of `EW_OUTPUT_ENCRYPT` that is encrypted. Clients only.
 ///
 /// `EW_ERROR_CLOSED` says that it is not wanted any more: close it.
 #[unsafe(no_mangle)]
@@ -210,7 +210,7 @@ pub extern "C" fn ew_hub_connected(hub: ew_hub, now_ns: u64, connection: ew_conn
     })
 }
 
-/// Handles a connection of `EW_OUTPUT_OPEN` that could not be opened. Clients only.
+/// Handles a connection that could not be opened or encrypted. Clients only.
 #[unsafe(no_mangle)]
 pub extern "C" fn ew_hub_refused(hub: ew_hub, now_ns: u64, connection: ew_connection) -> ew_code {
     handle::with(hub, |hub| {

@@ -34,6 +34,11 @@ pub enum ew_output_kind {
     ///
     /// The request is in `method`, `path` and `query`, its body in `data`.
     EW_OUTPUT_REQUEST = 7,
+    /// Encrypt `connection`, which a proxy has led to the server at `host` and `port`. Clients only.
+    ///
+    /// `ew_hub_connected` or `ew_hub_refused` tells the outcome. Until then the connection is neither read nor written
+    /// for the hub. Only with the field `proxy` of the config.
+    EW_OUTPUT_ENCRYPT = 8,
 
     /// Session `session` has opened. Of servers, with a request on `connection`.
     EW_OUTPUT_SESSION_OPENED = 16,
@@ -131,7 +136,7 @@ pub struct ew_output {
     pub binary: u32,
     /// Whether there is no acknowledgement: 0 or 1.
     pub failed: u32,
-    /// Whether to open a connection with TLS: 0 or 1.
+    /// Whether to open or go on with a connection with TLS: 0 or 1.
     pub secure: u32,
     /// Port to connect to.
     pub port: u32,

@@ -186,13 +186,14 @@ impl Hub {
     fn client_output(&mut self, action: ClientHubAction) -> ew_output {
         let (kind, on) = match action {
             ClientHubAction::Connect(on) => (EW_OUTPUT_OPEN, on),
+            ClientHubAction::Encrypt(on) => (EW_OUTPUT_ENCRYPT, on),
             ClientHubAction::Write(on) => (EW_OUTPUT_WRITE, on),
             ClientHubAction::Close(on) => (EW_OUTPUT_CLOSE, on),
         };
         let mut output = ew_output::new(kind);
         output.connection = id::of_number(Kind::Connection, on.0);
         if let Engine::Client(client) = &self.engine
-            && kind == EW_OUTPUT_OPEN
+            && matches!(kind, EW_OUTPUT_OPEN | EW_OUTPUT_ENCRYPT)
             && let Some(url) = client.hub.address(on)
         {
             self.current.address(&mut output, url);

@@ -230,8 +230,9 @@ impl Hub {
             Some(output)
         };
         match output {
-            ClientOutput::Connect(on) => {
-                let mut output = new(EW_OUTPUT_OPEN);
+            ClientOutput::Connect(on) | ClientOutput::Encrypt(on) => {
+                let encrypts = matches!(&output, ClientOutput::Encrypt(_));
+                let mut output = new(if encrypts { EW_OUTPUT_ENCRYPT } else { EW_OUTPUT_OPEN });
                 output.connection = client.name(on);
                 if let Some(url) = client.hub.address(on) {
                     self.current.address(&mut output, url);

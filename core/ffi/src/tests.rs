@@ -12,7 +12,7 @@ use crate::{
     *,
 };
 
-/// A server with one connection.
+/// A server, or a client, with one connection.
 struct Server {
     hub: ew_hub,
     connection: ew_connection,
@@ -244,4 +244,53 @@ fn number_of_an_acknowledgement_survives_its_halves() {
         assert_eq!(ew_ack::of(Some(id), 0).id(), Some(id));
     }
     assert_eq!(ew_ack::of(None, 0).id(), None);
+}
+
+#[test]
+fn client_of_a_secure_server_is_led_by_its_proxy_and_then_encrypted() {
+    for socketio in [false, true] {
+        let mut client = Server { hub: 0, connection: 0, written: Vec::new() };
+        let (url, proxy) = (b"https://chat.example", b"http://u:w@proxy.example:3128");
+        let (url, source) =
+            (ew_slice::of(url), ew_entropy { fill: Some(entropy), context: ptr::null_mut() });
+        // SAFETY: zeros are null pointers and numbers.
+        let mut config: ew_client_config = unsafe { std::mem::zeroed() };
+        config.size = size_of::<ew_client_config>();
+        let (mut session, mut socket) = (0, 0);
+        // SAFETY: all pointers are to variables, and all slices are alive.
+        unsafe {
+            assert_eq!(ew_client_config_default(&mut config), EW_OK);
+            config.proxy = ew_slice::of(proxy);
+            let hub = &mut client.hub;
+            if socketio {
+                assert_eq!(ew_hub_new_socketio_client(url, &config, source, hub), EW_OK);
+                let (root, none) = (ew_slice::of(b"/"), ew_slice::EMPTY);
+                assert_eq!(ew_socket_open(*hub, 0, root, none, 0, &mut socket), EW_OK);
+            } else {
+                assert_eq!(ew_hub_new_client(0, url, &config, source, hub, &mut session), EW_OK);
+            }
+        }
+        let output = client.until(EW_OUTPUT_OPEN).unwrap();
+        assert_eq!(
+            (text(output.host), output.port, output.secure),
+            ("proxy.example".into(), 3128, 0)
+        );
+        client.connection = output.connection;
+        assert_eq!(ew_hub_connected(client.hub, 0, client.connection), EW_OK);
+        assert!(client.until(EW_OUTPUT_ENCRYPT).is_none());
+        let request = String::from_utf8(std::mem::take(&mut client.written)).unwrap();
+        assert!(request.starts_with("CONNECT chat.example:443 HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nProxy-Authorization: Basic dTp3\r\n"), "{request}");
+        client.receive("HTTP/1.1 200 OK\r\n\r\n");
+        let output = client.until(EW_OUTPUT_ENCRYPT).unwrap();
+        assert_eq!(
+            (text(output.host), output.port, output.secure),
+            ("chat.example".into(), 443, 1)
+        );
+        assert_eq!(output.connection, client.connection);
+        assert!(client.written().is_empty());
+        assert_eq!(ew_hub_connected(client.hub, 0, client.connection), EW_OK);
+        let request = client.response();
+        assert!(request.starts_with("GET /") && !request.contains("Proxy-"), "{request}");
+    }
 }

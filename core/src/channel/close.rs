@@ -79,6 +79,9 @@ pub enum TransportFault {
     /// Client: there is no connection to be had to the server.
     #[error("no connection to the server")]
     Unreachable,
+    /// Client: the proxy has not led to the server.
+    #[error("{0}")]
+    Proxy(#[from] ProxyFault),
     /// Client: the server responded with this status, which the protocol does not know there.
     #[error("the server answered with status {0}")]
     Status(u16),
@@ -100,6 +103,57 @@ pub enum TransportFault {
     /// Client: the server sent something that is no packet.
     #[error("the server sent a malformed packet: {0}")]
     Malformed(#[from] DecodeError),
+}
+
+/// Fault of an HTTP proxy, or of its connection to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyFault {
+    /// There is no connection to be had to the proxy.
+    #[error("no connection to the proxy")]
+    Unreachable,
+    /// The proxy asks for credentials, and there are none (407).
+    #[error("the proxy asks for credentials (status 407)")]
+    CredentialsMissing,
+    /// The proxy does not take the credentials (407).
+    #[error("the proxy does not take the credentials (status 407)")]
+    CredentialsRefused,
+    /// The proxy does not connect to this server.
+    #[error("the proxy refuses to connect to the server (status {0})")]
+    Refused(u16),
+    /// The proxy has no connection to the server.
+    #[error("the proxy has no connection to the server (status {0})")]
+    ServerUnreachable(u16),
+    /// The proxy has closed the connection in place of a response.
+    #[error("the proxy has closed the connection before it responded")]
+    ConnectionLost,
+    /// The proxy has not responded in time.
+    #[error("the proxy has not responded in time")]
+    Timeout,
+    /// The proxy broke a rule of HTTP.
+    #[error("the proxy's response breaks a rule of HTTP: {0}")]
+    Http(#[from] ResponseFault),
+}
+
+impl ProxyFault {
+    /// Fault of a proxy that responded with this status. `asked` tells that it was sent credentials.
+    pub(crate) const fn of_status(status: u16, asked: bool) -> Self {
+        match status {
+            407 if asked => Self::CredentialsRefused,
+            407 => Self::CredentialsMissing,
+            500.. => Self::ServerUnreachable(status),
+            _ => Self::Refused(status),
+        }
+    }
+
+    /// Returns the status of the proxy's response, if that is the fault.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::CredentialsMissing | Self::CredentialsRefused => Some(407),
+            Self::Refused(status) | Self::ServerUnreachable(status) => Some(*status),
+            _ => None,
+        }
+    }
 }
 
 /// Reason for which a client does not follow a redirect.

@@ -12,7 +12,7 @@ use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
 
 pub use self::{
-    close::{CloseReason, RedirectFault, TransportFault, WebSocketEnd},
+    close::{CloseReason, ProxyFault, RedirectFault, TransportFault, WebSocketEnd},
     queue::{SendError, TrySendError},
 };
 pub(crate) use self::{

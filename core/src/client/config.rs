@@ -8,6 +8,7 @@ use crate::{
     exchange::{HeaderLines, InvalidHeader, is_token},
     limits::Limits,
     packet::Revision,
+    proxy::{Proxies, Proxy},
     query,
     url::Url,
 };
@@ -100,6 +101,11 @@ pub struct ClientConfig {
     /// second, within [`close_timeout`](Self::close_timeout). On a WebSocket it is the closing handshake and the
     /// end of the connection (RFC 6455 section 7.1.1).
     pub linger: Duration,
+    /// HTTP proxies through which the server is reached. Default none.
+    ///
+    /// A header field `Proxy-Authorization` of the application goes to the proxy then, in place of the credentials
+    /// in its URL, and not to the server.
+    pub proxies: Proxies,
     /// Bounds of memory and work.
     ///
     /// The defaults are those of a server, but for two. `max_payload`, the largest message and response
@@ -141,6 +147,7 @@ impl ClientConfig {
             upgrade_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
+            proxies: Proxies::default(),
             limits,
         }
     }
@@ -264,7 +271,25 @@ impl ClientConfig {
         if own {
             headers.extend(&self.headers);
         } else {
-            headers.extend(&self.headers.without(&["authorization", "proxy-authorization"]));
+            headers.extend(&self.headers.without(&["authorization", PROXY_AUTHORIZATION]));
+        }
+        headers
+    }
+
+    /// The header fields that are for a proxy alone: the client's name and credentials.
+    pub(crate) fn proxy_headers(&self, proxy: &Proxy) -> HeaderLines {
+        let mut headers = self.user_agent.clone();
+        headers.extend(&self.proxy_authorization(proxy));
+        headers
+    }
+
+    /// The credentials for a proxy.
+    pub(crate) fn proxy_authorization(&self, proxy: &Proxy) -> HeaderLines {
+        let mut headers = HeaderLines::new();
+        let own = self.headers.values(PROXY_AUTHORIZATION).next();
+        if let Some(value) = own.or_else(|| proxy.url().credentials().map(str::as_bytes)) {
+            // It was a field before, or is base64.
+            let _ = headers.push("Proxy-Authorization", value);
         }
         headers
     }
@@ -289,6 +314,9 @@ impl fmt::Debug for ClientConfig {
             .finish_non_exhaustive()
     }
 }
+
+/// The field that is for a proxy, and for no server behind one.
+pub(crate) const PROXY_AUTHORIZATION: &str = "proxy-authorization";
 
 /// See [`ClientConfig::limits`]. Memory follows what has come, never what was announced.
 const MAX_PAYLOAD: usize = 100 << 20;

@@ -22,6 +22,7 @@ mod tests;
 use alloc::{collections::VecDeque, string::String, sync::Arc};
 use core::{fmt, hash::Hasher};
 
+pub(crate) use self::config::PROXY_AUTHORIZATION;
 pub(crate) use self::redirect::is_same_origin;
 pub use self::{
     config::{ClientConfig, InvalidSubprotocol},

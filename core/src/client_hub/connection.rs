@@ -5,11 +5,11 @@ use core::{fmt, time::Duration};
 
 use bytes::{Buf, Bytes};
 
-use super::ClientConnectionId;
+use super::{ClientConnectionId, way::Way};
 use crate::{
     carrier::{MAX_REPLIES, WRITE_CHUNK},
-    channel::{ExchangeId, TransportFault, WebSocketEnd, WebSocketId},
-    client::ClientSession,
+    channel::{ExchangeId, ProxyFault, TransportFault, WebSocketEnd, WebSocketId},
+    client::{ClientConfig, ClientSession},
     entropy::Entropy,
     exchange::Request,
     packet::Message,
@@ -27,6 +27,7 @@ pub(super) struct Connection {
     id: ClientConnectionId,
     /// The server's address.
     url: Arc<Url>,
+    way: Way,
     task: Task,
     /// What is to be written.
     output: Output,
@@ -102,10 +103,11 @@ impl Connection {
     pub(super) fn http(
         id: ClientConnectionId,
         url: Arc<Url>,
-        config: &Arc<http::ClientConfig>,
+        config: &ClientConfig,
+        http: &Arc<http::ClientConfig>,
     ) -> Self {
-        let client = http::Client::new(Arc::clone(config));
-        Self::new(id, url, Task::Http { client, exchange: None })
+        let client = http::Client::new(Arc::clone(http));
+        Self::new(id, url, Task::Http { client, exchange: None }, config, http)
     }
 
     /// To become a WebSocket.
@@ -114,27 +116,37 @@ impl Connection {
         url: Arc<Url>,
         on: WebSocketId,
         mut request: Request,
-        config: &Arc<http::ClientConfig>,
+        config: &ClientConfig,
+        http: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
         let key = ClientKey::new(entropy).offering(&request.headers);
         let mut mask_seed = [0; 16];
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
-        let client = http::Client::new(Arc::clone(config));
-        let mut connection = Self::new(id, url, Task::Handshake { client, on, key, mask_seed });
-        if let Task::Handshake { client, .. } = &mut connection.task {
-            client.request(&request, connection.url.authority(), &mut connection.output);
-        }
+        let client = http::Client::new(Arc::clone(http));
+        let task = Task::Handshake { client, on, key, mask_seed };
+        let mut connection = Self::new(id, url, task, config, http);
+        connection.ask(&request);
         connection
     }
 
-    const fn new(id: ClientConnectionId, url: Arc<Url>, task: Task) -> Self {
+    fn new(
+        id: ClientConnectionId,
+        url: Arc<Url>,
+        task: Task,
+        config: &ClientConfig,
+        http: &Arc<http::ClientConfig>,
+    ) -> Self {
+        let switches = matches!(task, Task::Handshake { .. });
+        let mut output = Output::new();
+        let way = Way::new(&url, switches, config, http, &mut output);
         Self {
             id,
             url,
+            way,
             task,
-            output: Output::new(),
+            output,
             connected: false,
             blocked: false,
             left: 0,
@@ -149,8 +161,10 @@ impl Connection {
 
 /// What is done to it.
 impl Connection {
-    pub(super) const fn connected(&mut self) {
+    /// It is connected, or encrypted.
+    pub(super) fn connected(&mut self) {
         self.connected = true;
+        self.way.encrypted(&mut self.output);
     }
 
     /// The socket has not taken the last `left` bytes of what was handed out. Returns how many it has
@@ -183,11 +197,20 @@ impl Connection {
 
     /// Sends a request, once the connection is there.
     pub(super) fn request(&mut self, now: Time, on: ExchangeId, request: Request) {
-        let Task::Http { client, exchange } = &mut self.task else { return };
-        client.request(&request, self.url.authority(), &mut self.output);
+        self.ask(&request);
+        let Task::Http { exchange, .. } = &mut self.task else { return };
         let request = self.kept.then_some(request);
         *exchange = Some(Exchange { on, request, since: now, responding: false });
         self.deadline = None;
+    }
+
+    /// Writes a request, in the form for the way that it goes.
+    fn ask(&mut self, request: &Request) {
+        let (Task::Http { client, .. } | Task::Handshake { client, .. }) = &mut self.task else {
+            return;
+        };
+        let request = self.way.request(&self.url, request);
+        client.request(&request, self.url.authority(), self.way.output(&mut self.output));
     }
 
     /// Takes what came until something has come of it.
@@ -197,6 +220,9 @@ impl Connection {
         input: &mut Input<'_>,
         arena: &mut Arena,
     ) -> Option<Outcome> {
+        if !self.way.is_open() {
+            return self.open_tunnel(now, input);
+        }
         match &mut self.task {
             Task::Http { client, exchange } => {
                 if let Some(exchange) = exchange {
@@ -225,8 +251,20 @@ impl Connection {
         }
     }
 
+    /// Takes what a proxy responds to the request for a tunnel.
+    fn open_tunnel(&mut self, now: Time, input: &mut Input<'_>) -> Option<Outcome> {
+        let Self { way, url, output, blocked, .. } = self;
+        let is_written = output.is_empty() && !*blocked;
+        let fault = way.handle_bytes(input, is_written, url.is_secure(), output).err()?;
+        self.way = Way::Direct;
+        self.lose(now, fault.into())
+    }
+
     /// The server has closed its side.
     pub(super) fn handle_eof(&mut self, now: Time) -> Option<Outcome> {
+        if !self.way.is_open() {
+            return self.lose(now, TransportFault::ConnectionLost);
+        }
         match &mut self.task {
             Task::Http { client, .. } => {
                 let reply = client.handle_eof()?;
@@ -246,6 +284,15 @@ impl Connection {
 
     /// The connection has failed. The session knows itself whether a WebSocket had come to its end before.
     pub(super) fn lose(&mut self, now: Time, fault: TransportFault) -> Option<Outcome> {
+        let fault = match fault {
+            TransportFault::Unreachable if !self.connected && !self.way.is_direct() => {
+                ProxyFault::Unreachable.into()
+            }
+            TransportFault::ConnectionLost if self.way.is_opening() => {
+                ProxyFault::ConnectionLost.into()
+            }
+            fault => fault,
+        };
         match core::mem::replace(&mut self.task, Task::Over) {
             Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
@@ -364,6 +411,12 @@ impl Connection {
             self.task = Task::Over;
         }
         let exchange = exchange?;
+        if let Reply::Response(head, _) = &reply
+            && let Some(fault) = self.way.fault_of_response(head)
+        {
+            self.task = Task::Over;
+            return Some(Outcome::Fault(exchange.on, fault.into()));
+        }
         Some(match reply {
             // Some servers say so before they close a kept connection (RFC 9110 section 15.5.9).
             Reply::Response(head, _)
@@ -403,8 +456,19 @@ impl Connection {
         self.id
     }
 
+    /// The server's address.
     pub(super) const fn url(&self) -> &Arc<Url> {
         &self.url
+    }
+
+    /// Where to connect to, or what to encrypt for.
+    pub(super) fn address(&self) -> &Url {
+        self.way.address(&self.url)
+    }
+
+    /// Whether a proxy has to do something before the server can be talked to.
+    pub(super) const fn awaits_proxy(&self) -> bool {
+        self.way.is_opening() || (!self.connected && !self.way.is_direct())
     }
 
     pub(super) const fn deadline(&self) -> Option<Time> {
@@ -466,7 +530,8 @@ impl Connection {
 
     /// Whether what comes on it belongs to the session.
     pub(super) const fn carries(&self) -> bool {
-        matches!(self.task, Task::Http { exchange: Some(_), .. } | Task::Socket { .. })
+        self.way.is_open()
+            && matches!(self.task, Task::Http { exchange: Some(_), .. } | Task::Socket { .. })
     }
 
     /// Whether it is no WebSocket.
@@ -486,8 +551,18 @@ impl Connection {
             Task::Socket { ws, replies, .. } => {
                 (ws.is_closing() || session.is_receiving()) && *replies < MAX_REPLIES
             }
-            _ => true,
+            _ => !self.way.is_encrypting(),
         }
+    }
+
+    /// Whether the event loop should be told to encrypt the connection.
+    pub(super) const fn wants_encryption(&self) -> bool {
+        self.way.wants_encryption()
+    }
+
+    pub(super) const fn announce_encryption(&mut self) -> ClientConnectionId {
+        self.way.announce_encryption();
+        self.id
     }
 
     /// Whether the event loop should be told that there is something to write.
@@ -574,7 +649,8 @@ mod tests {
         let mut session = ClientSession::new(Time::ZERO, config, false, &mut entropy);
         let http = Arc::new(http::ClientConfig::new(&Limits::default()));
         for (bytes, kept) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
-            let mut connection = Connection::http(ClientConnectionId(1), Arc::clone(&url), &http);
+            let (id, config) = (ClientConnectionId(1), session.config());
+            let mut connection = Connection::http(id, Arc::clone(&url), config, &http);
             connection.connected();
             connection.output.put_slice(&vec![0; bytes]);
             connection.transmit(Time::ZERO, Duration::ZERO, &mut session, <[u8]>::len);

@@ -4,6 +4,7 @@
 //! an event loop has to know of. `connection` is one such connection.
 
 mod connection;
+mod way;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,8 @@ use core::{fmt, time::Duration};
 use self::connection::{Connection, Outcome};
 use crate::{
     carrier::GracePeriod,
-    channel::{CloseReason, Event, ExchangeId, TransportFault, TrySendError},
-    client::{ClientAction, ClientConfig, ClientSession, is_same_origin},
+    channel::{CloseReason, Event, ExchangeId, ProxyFault, TransportFault, TrySendError},
+    client::{ClientAction, ClientConfig, ClientSession, ClientTimerKind, is_same_origin},
     encoded::IntoEncoded,
     entropy::Entropy,
     exchange::Request,
@@ -31,9 +32,16 @@ pub struct ClientConnectionId(pub u64);
 /// Action that [`ClientHub::poll_action`] asks of an event loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientHubAction {
-    /// Connect to the server at [`ClientHub::address`], under this name. The outcome goes to
+    /// Connect to [`ClientHub::address`], under this name. The outcome goes to
     /// [`ClientHub::handle_connected`] or [`ClientHub::handle_refused`].
+    ///
+    /// Encrypt if the address is secure ([`Url::is_secure`]).
     Connect(ClientConnectionId),
+    /// Encrypt this connection, which a proxy has led to the server at [`ClientHub::address`].
+    ///
+    /// The outcome goes to [`ClientHub::handle_connected`] or [`ClientHub::handle_refused`]. Until then the connection
+    /// is neither read nor written for the hub. Only asked for with [`ClientConfig::proxies`].
+    Encrypt(ClientConnectionId),
     /// There is something to write: call [`ClientHub::transmit`].
     Write(ClientConnectionId),
     /// Close this connection, or stop opening it. The hub has forgotten the name.
@@ -127,7 +135,7 @@ impl ClientHub {
         }
     }
 
-    /// A connection that was asked for is there. False if it is not wanted any more and can be closed.
+    /// A connection that was asked for is there, or encrypted. False if it is not wanted any more and can be closed.
     pub fn handle_connected(&mut self, _now: Time, id: ClientConnectionId) -> bool {
         let connection = self.connection(id);
         let wanted = connection.is_some();
@@ -137,7 +145,7 @@ impl ClientHub {
         wanted
     }
 
-    /// A connection that was asked for is not to be had. The name is forgotten.
+    /// A connection that was asked for is not to be had, or cannot be encrypted. The name is forgotten.
     pub fn handle_refused(&mut self, now: Time, id: ClientConnectionId) {
         self.forget(now, id, TransportFault::Unreachable);
     }
@@ -203,9 +211,28 @@ impl ClientHub {
     /// A server whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time) {
         self.give_grace(now);
+        self.blame_proxy(now);
         self.session.handle_timeout(now);
         for at in (0..self.connections.len()).rev() {
             if self.connections[at].deadline().is_some_and(|deadline| deadline <= now) {
+                self.close_connection(at);
+            }
+        }
+    }
+}
+
+impl ClientHub {
+    /// Has a session that has not opened in time fail by its proxy, if that is what it waits for.
+    fn blame_proxy(&mut self, now: Time) {
+        let timer = self.session.poll_timeout();
+        if !matches!(timer, Some((due, ClientTimerKind::Open)) if due <= now) {
+            return;
+        }
+        for at in (0..self.connections.len()).rev() {
+            if self.connections[at].awaits_proxy() {
+                if let Some(outcome) = self.connections[at].lose(now, ProxyFault::Timeout.into()) {
+                    self.take(now, at, outcome);
+                }
                 self.close_connection(at);
             }
         }
@@ -310,6 +337,10 @@ impl ClientHub {
         if let Some(id) = self.opened.pop_front() {
             return Some(ClientHubAction::Connect(id));
         }
+        let mut connections = self.connections.iter_mut();
+        if let Some(connection) = connections.find(|connection| connection.wants_encryption()) {
+            return Some(ClientHubAction::Encrypt(connection.announce_encryption()));
+        }
         let session = &self.session;
         let connection =
             self.connections.iter_mut().find(|connection| connection.wants_write(session))?;
@@ -366,10 +397,11 @@ impl ClientHub {
 
     /// Address to which a connection goes: host, port, and whether to encrypt ([`Url::is_secure`]).
     ///
-    /// Not always the one that the hub was made for, as a server may redirect. `None` if the hub has
-    /// forgotten the name.
+    /// Not always the one that the hub was made for, as a server may redirect. It is that of the
+    /// [proxy](ClientConfig::proxies), if there is one, until its tunnel is open. `None` if the hub has forgotten the
+    /// name.
     pub fn address(&self, id: ClientConnectionId) -> Option<&Url> {
-        self.index(id).map(|at| &**self.connections[at].url())
+        self.index(id).map(|at| self.connections[at].address())
     }
 
     /// Returns whether a connection should be read.
@@ -392,7 +424,9 @@ impl ClientHub {
     pub fn has_actions(&self) -> bool {
         let over = self.session.is_closed();
         let wants_something = |connection: &Connection| {
-            connection.wants_write(&self.session) || (over && connection.is_http())
+            connection.wants_write(&self.session)
+                || connection.wants_encryption()
+                || (over && connection.is_http())
         };
         self.session.has_actions()
             || !self.closed.is_empty()
@@ -425,7 +459,8 @@ impl ClientHub {
             ClientAction::OpenWebSocket(on, request) => {
                 let id = self.fresh_id();
                 let url = Arc::clone(self.session.place());
-                let connection = Connection::handshake(id, url, on, request, &self.http, entropy);
+                let (config, http) = (self.session.config(), &self.http);
+                let connection = Connection::handshake(id, url, on, request, config, http, entropy);
                 self.open(connection);
             }
             ClientAction::CloseWebSocket(on) => {
@@ -459,7 +494,7 @@ impl ClientHub {
 
     fn request_afresh(&mut self, now: Time, url: Arc<Url>, on: ExchangeId, request: Request) {
         let id = self.fresh_id();
-        let mut connection = Connection::http(id, url, &self.http);
+        let mut connection = Connection::http(id, url, self.session.config(), &self.http);
         connection.request(now, on, request);
         self.open(connection);
     }

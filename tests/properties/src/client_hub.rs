@@ -329,6 +329,7 @@ impl Driver {
                     self.links.push(Link::new(id));
                     assert!(self.links.len() <= MAX_LINKS, "{} connections", self.links.len());
                 }
+                ClientHubAction::Encrypt(id) => panic!("{id:?} is no tunnel"),
                 ClientHubAction::Close(id) => {
                     let at = self.index(id);
                     self.links.remove(at);

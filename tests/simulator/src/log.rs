@@ -88,9 +88,10 @@ pub(crate) enum News {
 }
 
 impl Deed {
-    pub(crate) const fn of_link(life: u64, action: ClientHubAction) -> Self {
+    pub(crate) fn of_link(life: u64, action: ClientHubAction) -> Self {
         match action {
             ClientHubAction::Connect(link) => Self::Client(life, Wish::Connect, link),
+            ClientHubAction::Encrypt(link) => panic!("{link:?} is no tunnel"),
             ClientHubAction::Write(link) => Self::Client(life, Wish::Write, link),
             ClientHubAction::Close(link) => Self::Client(life, Wish::Close, link),
         }

@@ -9,13 +9,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use enginewire::{ClientConfig, InvalidUrl, Limits, Reconnect, Revision, Time, TransportKind, Url};
+use enginewire::{
+    ClientConfig, InvalidUrl, Limits, Proxies, Proxy, Reconnect, Revision, Time, TransportKind, Url,
+};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{Client, stream::ConnectHook};
+use super::{
+    Client,
+    stream::{ConnectHook, TlsHook},
+};
 use crate::{
     connect_error::ConnectError,
-    runtime::{BoxedStream, Runtime},
+    runtime::{BoxedStream, Runtime, Stream},
     socket::Socket,
 };
 
@@ -23,6 +28,7 @@ use crate::{
 pub struct ClientBuilder<R> {
     runtime: R,
     connector: Option<ConnectHook>,
+    tls: Option<TlsHook>,
     /// The configuration, or the error that [`ClientBuilder::build`] returns.
     config: Result<(Url, ClientConfig), ConnectError>,
     reconnect: Reconnect,
@@ -35,22 +41,28 @@ impl<R: Runtime> ClientBuilder<R> {
             let config = ClientConfig::new(&url);
             (url, config)
         });
-        Self { runtime, connector: None, config, reconnect: Reconnect::default() }
+        Self { runtime, connector: None, tls: None, config, reconnect: Reconnect::default() }
     }
 
     /// Builds the client, without opening a session.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Header`],
+    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Proxy`], [`ConnectError::Header`],
     /// [`ConnectError::Subprotocol`] and [`ConnectError::Request`].
     pub fn build(self) -> Result<Client<R>, ConnectError> {
         let (url, mut config) = self.config?;
-        if url.is_secure() && !R::TLS && self.connector.is_none() {
+        // What a connector opens is encrypted by the connector, but for what a proxy leads on.
+        let by_proxy = config.proxies.select(&url).is_some();
+        let encrypts = match &self.connector {
+            Some(_) => self.tls.is_some() || !by_proxy,
+            None => self.tls.is_some() || R::TLS,
+        };
+        if url.is_secure() && !encrypts {
             return Err(ConnectError::Tls);
         }
         config.wall_clock = config.wall_clock.or_else(|| wall_clock(self.runtime.clock().now()));
-        Client::new(self.runtime, self.connector, url, config, self.reconnect)
+        Client::new(self.runtime, (self.connector, self.tls), url, config, self.reconnect)
     }
 
     /// Builds the client, and opens a session.
@@ -66,10 +78,10 @@ impl<R: Runtime> ClientBuilder<R> {
 
     /// Opens connections with `connect`. Default: TCP connections of the runtime.
     ///
-    /// It is for TLS, proxies, Unix sockets and streams in memory. `connect` is called for each connection of a
-    /// session, of which polling and upgrade need several. It gets the URL of the server, which may have redirected, and
-    /// returns a stream and the address at its other end. The stream is used as it is: `connect` encrypts it if
-    /// [`Url::is_secure`]. Small writes must go out at once, or when they are flushed.
+    /// It is for TLS, other than HTTP proxies, Unix sockets and streams in memory. `connect` is called for each
+    /// connection of a session, of which polling and upgrade need several. It gets the URL of the server, which may
+    /// have redirected, or of the [proxy](Self::proxy) that leads there. It returns a stream and the address at its
+    /// other end. The stream is used as it is: `connect` encrypts it if [`Url::is_secure`]. Small writes must go out at once, or when they are flushed.
     ///
     /// A future that is dropped must drop its attempt. An error counts as a server that is not there. Costs one
     /// allocation more than a connection of the runtime.
@@ -97,6 +109,87 @@ impl<R: Runtime> ClientBuilder<R> {
                 Ok((BoxedStream::new(stream), peer_addr))
             })
         }));
+        self
+    }
+
+    /// Encrypts connections to `https` servers with `encrypt`. Default: the runtime's TLS, if it has any.
+    ///
+    /// `encrypt` gets a connection of the runtime, or of a [proxy](Self::proxy) that leads to the server, and the URL of
+    /// the server. The host of that is the name to authenticate. Connections of a [connector](Self::connector) are not
+    /// given to it, but for those to a proxy. Small writes must go out at once, or when they are flushed.
+    ///
+    /// A future that is dropped must drop its attempt. An error counts as a server that is not there.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use enginewire_driver::{ClientBuilder, Runtime, Stream};
+    /// # async fn handshake(stream: Box<dyn Stream>, host: &str) -> io::Result<Box<dyn Stream>> {
+    /// #     Err(io::ErrorKind::Unsupported.into())
+    /// # }
+    /// # fn example<R: Runtime>(builder: ClientBuilder<R>) -> ClientBuilder<R> {
+    /// builder.tls(|stream, url| async move { handshake(stream, url.host()).await })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn tls<S, F>(
+        mut self,
+        encrypt: impl Fn(Box<dyn Stream>, Url) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        self.tls = Some(Arc::new(move |stream, url| {
+            let encrypting = encrypt(stream, url);
+            Box::pin(async move { Ok(BoxedStream::new(encrypting.await?)) })
+        }));
+        self
+    }
+
+    /// Connects by the HTTP proxy at `address`, such as `http://user:password@proxy.example:3128`. Default: none.
+    ///
+    /// It takes the place of proxies that were set before, and is used for all servers but
+    /// [exceptions](Self::no_proxy). See [`Proxies`] for how, and what most proxies allow: a session with a server
+    /// without TLS stays on polling there. An address that cannot be used makes [`build`](Self::build) fail.
+    ///
+    /// The time that the proxy takes is a part of [`open_timeout`](Self::open_timeout) and of the other limits.
+    #[must_use]
+    pub fn proxy(mut self, address: &str) -> Self {
+        if let Ok((_, config)) = &mut self.config {
+            match Proxy::parse(address) {
+                Ok(proxy) => {
+                    config.proxies.http = Some(proxy.clone());
+                    config.proxies.https = Some(proxy);
+                }
+                Err(reason) => self.config = Err(ConnectError::Proxy { variable: None, reason }),
+            }
+        }
+        self
+    }
+
+    /// Adds servers to connect to without a proxy, as the variable `NO_PROXY` does.
+    ///
+    /// See [`Proxies::add_exceptions`].
+    #[must_use]
+    pub fn no_proxy(self, list: &str) -> Self {
+        self.config(|config| config.proxies.add_exceptions(list))
+    }
+
+    /// Connects by the proxies that environment variables name.
+    ///
+    /// These are `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`. They take the place of what was set before. See [`Proxies::from_variables`]. A value that cannot be used, such
+    /// as the address of a SOCKS proxy, makes [`build`](Self::build) fail. Values that are not Unicode are ignored.
+    #[must_use]
+    pub fn proxy_from_env(mut self) -> Self {
+        if let Ok((_, config)) = &mut self.config {
+            match Proxies::from_variables(|name| std::env::var(name).ok()) {
+                Ok(proxies) => config.proxies = proxies,
+                Err(error) => {
+                    let (variable, reason) = (Some(error.variable), error.reason);
+                    self.config = Err(ConnectError::Proxy { variable, reason });
+                }
+            }
+        }
         self
     }
 

@@ -28,16 +28,23 @@ pub(super) async fn connect<R: Runtime>(
     runtime: &R,
     to: &Url,
 ) -> io::Result<(R::Stream, SocketAddr)> {
+    let (stream, address) = connect_plain(runtime, to).await?;
+    // Of the winner only: one server sees one TLS handshake.
+    let stream = if to.is_secure() { runtime.encrypt(stream, to).await? } else { stream };
+    Ok((stream, address))
+}
+
+/// The same without TLS.
+pub(super) async fn connect_plain<R: Runtime>(
+    runtime: &R,
+    to: &Url,
+) -> io::Result<(R::Stream, SocketAddr)> {
     let addresses = in_order(resolve(runtime, to).await?);
     if addresses.is_empty() {
         return Err(explain(to.host(), &io::ErrorKind::NotFound.into()));
     }
     let mut race = Race::new(runtime, addresses);
-    let (stream, address) = poll_fn(|cx| race.poll(cx)).await?;
-    drop(race);
-    // Of the winner only: one server sees one TLS handshake.
-    let stream = if to.is_secure() { runtime.encrypt(stream, to).await? } else { stream };
-    Ok((stream, address))
+    poll_fn(|cx| race.poll(cx)).await
 }
 
 /// The addresses of the host, which needs no look-up if it is one.

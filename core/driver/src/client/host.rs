@@ -71,6 +71,7 @@ pub(crate) trait Host {
 /// Task that a client has for its connections.
 pub(crate) enum HostAction<Id> {
     Connect(Id),
+    Encrypt(Id),
     Write(Id),
     Close(Id),
 }
@@ -156,6 +157,7 @@ impl Host for Inner {
     ) -> Option<HostAction<Self::Id>> {
         Some(match self.hosted.hub.poll_action(now, entropy)? {
             ClientHubAction::Connect(id) => HostAction::Connect(id),
+            ClientHubAction::Encrypt(id) => HostAction::Encrypt(id),
             ClientHubAction::Write(id) => HostAction::Write(id),
             ClientHubAction::Close(id) => HostAction::Close(id),
         })

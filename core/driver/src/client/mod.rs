@@ -18,7 +18,10 @@ use std::{
 use enginewire::{ClientConfig, Reconnect, Time, Url, wire::http::RequestHead};
 
 pub use self::{builder::ClientBuilder, sessions::Sessions};
-use self::{sessions::Connector, stream::ConnectHook};
+use self::{
+    sessions::Connector,
+    stream::{ConnectHook, TlsHook},
+};
 use crate::{
     client_cell::{ClientCell, ClientState},
     connect_error::ConnectError,
@@ -38,6 +41,8 @@ pub(crate) struct Shared<R: Runtime> {
     runtime: R,
     /// Opens connections, in place of the runtime.
     connector: Option<ConnectHook>,
+    /// Encrypts connections, in place of the runtime.
+    tls: Option<TlsHook>,
     url: Url,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) reconnect: Reconnect,
@@ -47,8 +52,8 @@ pub(crate) struct Shared<R: Runtime> {
 
 impl<R: Runtime + Default> Client<R> {
     /// Starts to set up a client for the server at `url`. Its scheme is `http` or `ws`, and also
-    /// `https` or `wss` with a runtime or a [connector](ClientBuilder::connector) that brings TLS. A path
-    /// other than `/` takes the place of `/engine.io/`.
+    /// `https` or `wss` with [TLS](ClientBuilder::tls), of a runtime, or of a
+    /// [connector](ClientBuilder::connector). A path other than `/` takes the place of `/engine.io/`.
     pub fn builder(url: &str) -> ClientBuilder<R> {
         ClientBuilder::new(R::default(), url)
     }
@@ -68,7 +73,7 @@ impl<R: Runtime + Default> Client<R> {
 impl<R: Runtime> Client<R> {
     fn new(
         runtime: R,
-        connector: Option<ConnectHook>,
+        (connector, tls): (Option<ConnectHook>, Option<TlsHook>),
         url: Url,
         config: ClientConfig,
         reconnect: Reconnect,
@@ -83,7 +88,7 @@ impl<R: Runtime> Client<R> {
         let websocket_worked = AtomicBool::new(false);
         let config = Arc::new(config);
         let state = Arc::new(ClientState { clock: runtime.clock(), head, websocket_worked });
-        let shared = Shared { runtime, connector, url, config, reconnect, state };
+        let shared = Shared { runtime, connector, tls, url, config, reconnect, state };
         Ok(Self { shared: Arc::new(shared) })
     }
 

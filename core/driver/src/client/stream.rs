@@ -20,6 +20,12 @@ pub(super) type ConnectHook = Arc<dyn Fn(Url) -> Opening + Send + Sync>;
 /// A connection that the application is opening, and the address at its other end.
 type Opening = Pin<Box<dyn Future<Output = io::Result<(BoxedStream, SocketAddr)>> + Send>>;
 
+/// Encrypts the connections of a client, in place of the runtime.
+pub(super) type TlsHook = Arc<dyn Fn(Box<dyn Stream>, Url) -> Encrypting + Send + Sync>;
+
+/// A connection that the application is encrypting.
+type Encrypting = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
+
 /// Stream of a client's connection.
 pub(super) enum ClientStream<S> {
     /// Of the runtime.

@@ -18,7 +18,7 @@ use futures_io::AsyncWrite;
 
 use super::{
     Shared,
-    connect::connect,
+    connect::{connect, connect_plain},
     host::{Host, HostAction, HostCell, HostGuard},
     stream::ClientStream,
 };
@@ -95,6 +95,7 @@ enum State<R: Runtime> {
     Connecting(Connecting<ClientStream<R::Stream>>),
     Open {
         stream: ClientStream<R::Stream>,
+        peer_addr: SocketAddr,
         reader: Reader,
         outbox: Outbox,
         /// The connection cannot be written any more. Data that the server has sent before may
@@ -206,12 +207,12 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                 Poll::Pending => None,
                 Poll::Ready(Ok((stream, peer_addr))) => {
                     let (reader, outbox) = (Reader::default(), Outbox::new());
-                    *state = State::Open { stream, reader, outbox, broken: false };
+                    *state = State::Open { stream, peer_addr, reader, outbox, broken: false };
                     Some(Input::Connected(peer_addr))
                 }
                 Poll::Ready(Err(error)) => Some(Input::Refused(error)),
             },
-            State::Open { stream, reader, outbox, broken } => {
+            State::Open { stream, reader, outbox, broken, .. } => {
                 if outbox.is_blocked() && !*broken {
                     let before = outbox.len();
                     match flush(outbox, stream, &mut scratch.output, cx, now) {
@@ -276,6 +277,21 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                     connections.push(Connection { id, state, reads: true, probed: false });
                     // To be polled, so that it wakes the task.
                     cx.waker().wake_by_ref();
+                }
+                HostAction::Encrypt(id) => {
+                    let at = connections.iter().position(|it| it.id == id);
+                    if let (Some(at), Some(url)) = (at, hub.address(id).cloned())
+                        && let State::Open { stream, peer_addr, .. } =
+                            connections.swap_remove(at).state
+                    {
+                        let shared = Arc::clone(shared);
+                        let encrypting = Box::pin(async move {
+                            Ok((encrypt(&shared, stream, &url).await?, peer_addr))
+                        });
+                        let state = State::Connecting(encrypting);
+                        connections.push(Connection { id, state, reads: true, probed: false });
+                        cx.waker().wake_by_ref();
+                    }
                 }
                 HostAction::Close(id) => {
                     if let Some(at) = connections.iter().position(|it| it.id == id) {
@@ -427,12 +443,36 @@ async fn connect_to<R: Runtime>(
         let (stream, peer_addr) = connector(to.clone()).await?;
         return Ok((ClientStream::Brought(stream), peer_addr));
     }
+    if to.is_secure() && shared.tls.is_some() {
+        let (stream, peer_addr) = connect_plain(&shared.runtime, to).await?;
+        return Ok((encrypt(shared, ClientStream::Runtime(stream), to).await?, peer_addr));
+    }
     if to.is_secure() && !R::TLS {
         let why = "the server redirects to https, and this runtime brings no TLS";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
     let (stream, peer_addr) = connect(&shared.runtime, to).await?;
     Ok((ClientStream::Runtime(stream), peer_addr))
+}
+
+/// Encrypts a connection to the server at `to`.
+async fn encrypt<R: Runtime>(
+    shared: &Shared<R>,
+    stream: ClientStream<R::Stream>,
+    to: &Url,
+) -> io::Result<ClientStream<R::Stream>> {
+    if let Some(tls) = &shared.tls {
+        return Ok(ClientStream::Brought(tls(Box::new(stream), to.clone()).await?));
+    }
+    match stream {
+        ClientStream::Runtime(stream) if R::TLS => {
+            Ok(ClientStream::Runtime(shared.runtime.encrypt(stream, to).await?))
+        }
+        _ => {
+            let why = "the server asks for TLS, and there is none for connections by a proxy";
+            Err(io::Error::new(io::ErrorKind::Unsupported, why))
+        }
+    }
 }
 
 /// Random bytes, fetched in bulk.

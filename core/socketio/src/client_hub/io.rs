@@ -6,7 +6,7 @@ use super::{ClientHub, ConnectionId};
 
 /// Network inputs. A name that the hub has forgotten is ignored.
 impl ClientHub {
-    /// Handles a connection that was asked for, and is there.
+    /// Handles a connection that was asked for, and is there, or is encrypted.
     ///
     /// Returns false if it is not wanted any more and can be closed.
     pub fn handle_connected(&mut self, now: Time, on: ConnectionId) -> bool {
@@ -14,7 +14,7 @@ impl ClientHub {
         self.engine_of(on).is_some_and(|engine| engine.handle_connected(now, on.id))
     }
 
-    /// Handles a connection that was asked for, and is not to be had. The name is forgotten.
+    /// Handles a connection that was asked for, and is not to be had or encrypted. The name is forgotten.
     pub fn handle_refused(&mut self, now: Time, on: ConnectionId) {
         self.with_engine(now, on, |engine| engine.handle_refused(now, on.id));
     }
@@ -71,6 +71,8 @@ impl ClientHub {
     }
 
     /// Returns the address to which a connection goes. `None` if the hub has forgotten the name.
+    ///
+    /// That of a proxy until its tunnel is open, see [`ClientHub::address`](Engine::address) of Engine.IO.
     pub fn address(&self, on: ConnectionId) -> Option<&Url> {
         self.find_engine(on)?.address(on.id)
     }

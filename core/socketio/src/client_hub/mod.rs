@@ -65,6 +65,8 @@
 //!
 //! The duties of the loop are those of [`enginewire::ClientHub`]. An application without room of its own
 //! [pauses](ClientHub::pause) a socket, and the server is slowed down.
+//!
+//! The example `blocking_chat` is a whole program, on blocking sockets.
 
 mod config;
 mod emit;
@@ -305,6 +307,7 @@ impl ClientHub {
             let action = engine.poll_action(*now, &mut **entropy)?;
             Some(match action {
                 ClientHubAction::Connect(id) => ClientOutput::Connect(ConnectionId { serial, id }),
+                ClientHubAction::Encrypt(id) => ClientOutput::Encrypt(ConnectionId { serial, id }),
                 ClientHubAction::Write(id) => ClientOutput::Write(ConnectionId { serial, id }),
                 ClientHubAction::Close(id) => ClientOutput::Close(ConnectionId { serial, id }),
             })

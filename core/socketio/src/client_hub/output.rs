@@ -40,11 +40,17 @@ impl ClientAskId {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientOutput {
-    /// Connect to the server at [`ClientHub::address`](super::ClientHub::address), under this name.
+    /// Connect to [`ClientHub::address`](super::ClientHub::address), under this name.
     ///
     /// [`handle_connected`](super::ClientHub::handle_connected) or
     /// [`handle_refused`](super::ClientHub::handle_refused) tells the outcome.
     Connect(ConnectionId),
+    /// Encrypt this connection, which a proxy has led to the server at
+    /// [`ClientHub::address`](super::ClientHub::address).
+    ///
+    /// The outcome goes where that of [`Connect`](Self::Connect) goes. Until then the connection is neither read nor
+    /// written for the hub. Only asked for with [`ClientConfig::proxies`](enginewire::ClientConfig::proxies).
+    Encrypt(ConnectionId),
     /// Write to this connection: [`ClientHub::transmit`](super::ClientHub::transmit).
     Write(ConnectionId),
     /// Close this connection, or stop opening it. The hub has forgotten it.

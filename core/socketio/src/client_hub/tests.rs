@@ -142,6 +142,7 @@ impl World {
                     self.server.handle_bytes(self.now, theirs, &mut written);
                 }
             }
+            ClientOutput::Encrypt(on) => panic!("{on:?} is no tunnel"),
             ClientOutput::Close(on) => {
                 if let Some(theirs) = self.links.remove(&on) {
                     self.server.handle_eof(self.now, theirs);

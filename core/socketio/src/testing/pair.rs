@@ -382,6 +382,8 @@ impl Peer {
                     links.push(Link { ours, theirs: wires.accept(hub, now), is_blocked: false });
                     engine.handle_connected(now, ours);
                 }
+                // Its links have no proxy.
+                ClientHubAction::Encrypt(_) => {}
                 ClientHubAction::Write(ours) => {
                     let Some(link) = links.iter_mut().find(|link| link.ours == ours) else {
                         continue;

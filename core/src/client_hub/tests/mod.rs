@@ -25,6 +25,7 @@ use crate::{
 mod closing;
 mod kept;
 mod progress;
+mod proxy;
 mod redirects;
 mod websocket;
 mod writing;
@@ -36,6 +37,8 @@ struct Server {
     /// Bytes written to each connection and not looked at yet.
     written: BTreeMap<ClientConnectionId, Vec<u8>>,
     connecting: Vec<ClientConnectionId>,
+    /// Connections that the hub has asked to encrypt.
+    encrypting: Vec<ClientConnectionId>,
     closed: Vec<ClientConnectionId>,
     /// Bytes that each connection takes before it is blocked.
     room: usize,
@@ -43,7 +46,11 @@ struct Server {
 
 impl Server {
     fn new(change: impl FnOnce(&mut ClientConfig)) -> Self {
-        let url = Url::parse("http://localhost:3000").unwrap();
+        Self::of("http://localhost:3000", change)
+    }
+
+    fn of(url: &str, change: impl FnOnce(&mut ClientConfig)) -> Self {
+        let url = Url::parse(url).unwrap();
         let mut config = ClientConfig::new(&url);
         config.timestamp_requests = Some(false);
         change(&mut config);
@@ -53,6 +60,7 @@ impl Server {
             now: Time::ZERO,
             written: BTreeMap::new(),
             connecting: Vec::new(),
+            encrypting: Vec::new(),
             closed: Vec::new(),
             room: usize::MAX,
         };
@@ -95,6 +103,7 @@ impl Server {
             assert!(wanted, "{action:?}");
             match action {
                 ClientHubAction::Connect(id) => self.connecting.push(id),
+                ClientHubAction::Encrypt(id) => self.encrypting.push(id),
                 ClientHubAction::Close(id) => {
                     self.connecting.retain(|&connecting| connecting != id);
                     self.closed.push(id);

@@ -230,7 +230,9 @@ impl Client {
     fn read_head(&mut self, input: &mut Input<'_>) -> Result<Option<Reply>, ResponseFault> {
         while let State::Head(asked) = &mut self.state {
             let (max, max_headers) = (self.config.head_limit(), self.config.max_headers);
-            let found = next_head(&mut self.held, &mut self.scan, input, max, max_headers)?;
+            let Self { held, scan, .. } = self;
+            let parse = |head: &[u8]| ResponseHead::parse_found(head, max_headers);
+            let found = next_head(held, scan, input, max, parse)?;
             let Some(head) = found else { return Ok(None) };
             self.scan = Scan::answer();
             match head.status() {
@@ -301,17 +303,17 @@ impl Client {
 }
 
 /// Takes the next head from `held` and `input`, of which it leaves what is behind the head.
-fn next_head(
+pub(super) fn next_head(
     held: &mut BytesMut,
     scan: &mut Scan,
     input: &mut Input<'_>,
     max: usize,
-    max_headers: usize,
+    parse: impl FnOnce(&[u8]) -> Result<ResponseHead, ResponseFault>,
 ) -> Result<Option<ResponseHead>, ResponseFault> {
     // The common case: a whole head in one read is parsed where it is.
     if held.is_empty() {
         if let Some(found) = scan.find(input.rest(), max)? {
-            return ResponseHead::parse_found(input.take(found.end), max_headers).map(Some);
+            return parse(input.take(found.end)).map(Some);
         }
         held.extend_from_slice(input.take(input.len()));
         return Ok(None);
@@ -323,7 +325,7 @@ fn next_head(
         let room = max.saturating_sub(held.len());
         held.extend_from_slice(input.take(line.min(room)));
         if scan.find(held, max)?.is_some() {
-            return ResponseHead::parse_found(&mem::take(held), max_headers).map(Some);
+            return parse(&mem::take(held)).map(Some);
         }
     }
     Ok(None)

@@ -24,6 +24,7 @@ mod response_head;
 mod scan;
 mod server;
 mod start_line;
+mod tunnel;
 
 pub use self::{
     client::{Client, Reply},
@@ -36,4 +37,5 @@ pub use self::{
     response::{Response, reason_phrase},
     response_head::ResponseHead,
     server::Server,
+    tunnel::Tunnel,
 };

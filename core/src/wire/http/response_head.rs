@@ -49,6 +49,16 @@ impl ResponseHead {
     /// The same for a head that [`Scan`] has found: it is no longer than `MAX_LEN`, and every line
     /// feed in it follows a carriage return.
     pub(super) fn parse_found(raw: &[u8], max_headers: usize) -> Result<Self, ResponseFault> {
+        Self::parse_any(raw, max_headers, false)
+    }
+
+    /// The same for a response to CONNECT, without a look at fields that frame a body. In one that succeeds they mean
+    /// nothing (RFC 9110 section 9.3.6), and the body of any other is not read.
+    pub(super) fn parse_tunnel(raw: &[u8], max_headers: usize) -> Result<Self, ResponseFault> {
+        Self::parse_any(raw, max_headers, true)
+    }
+
+    fn parse_any(raw: &[u8], max_headers: usize, connects: bool) -> Result<Self, ResponseFault> {
         let mut few = [const { MaybeUninit::uninit() }; FEW_HEADERS];
         let mut many = Vec::new();
         let mut response = httparse::Response::new(&mut []);
@@ -75,8 +85,10 @@ impl ResponseHead {
         };
         let http_1_0 = version == 0;
         let mut framing = Framing::default();
-        for header in &*response.headers {
-            framing.field(header.name, header.value)?;
+        if !connects {
+            for header in &*response.headers {
+                framing.field(header.name, header.value)?;
+            }
         }
         Ok(Self {
             // An empty one need not be a part of the head.

@@ -265,6 +265,7 @@ impl SocketWorld {
                 person.links.insert(link, id);
                 person.names.insert(id, link);
             }
+            ClientHubAction::Encrypt(link) => panic!("{link:?} is no tunnel"),
             ClientHubAction::Write(link) => {
                 let (Some(&id), Some(hub)) = (person.links.get(&link), &mut person.hub) else {
                     panic!("client {owner} writes to {link:?}, which is closed");

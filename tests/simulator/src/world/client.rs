@@ -140,6 +140,7 @@ impl<A: Application> World<A> {
                 client.wires.insert(link, id);
                 client.names.insert(id, link);
             }
+            ClientHubAction::Encrypt(link) => panic!("{link:?} is no tunnel"),
             ClientHubAction::Write(link) => {
                 let Some(&id) = client.wires.get(&link) else {
                     panic!("life {life} writes to {link:?}, which is closed");

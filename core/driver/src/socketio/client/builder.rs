@@ -117,6 +117,28 @@ impl<R: Runtime> ClientBuilder<R> {
         self.engine(|engine| engine.transports(transports))
     }
 
+    /// Connects by the HTTP proxy at `address`, such as `http://user:password@proxy.example:3128`. Default: none.
+    ///
+    /// See [`ClientBuilder::proxy`](crate::ClientBuilder::proxy) of Engine.IO.
+    #[must_use]
+    pub fn proxy(self, address: &str) -> Self {
+        self.engine(|engine| engine.proxy(address))
+    }
+
+    /// Adds servers to connect to without a proxy, as the variable `NO_PROXY` does.
+    #[must_use]
+    pub fn no_proxy(self, list: &str) -> Self {
+        self.engine(|engine| engine.no_proxy(list))
+    }
+
+    /// Connects by the proxies that environment variables name.
+    ///
+    /// See [`ClientBuilder::proxy_from_env`](crate::ClientBuilder::proxy_from_env) of Engine.IO.
+    #[must_use]
+    pub fn proxy_from_env(self) -> Self {
+        self.engine(EngineBuilder::proxy_from_env)
+    }
+
     /// Limit on the time that a session takes to open. Default 20 s.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
@@ -149,7 +171,7 @@ impl<R: Runtime> ClientBuilder<R> {
 
     /// Limit on the times in a row that a refused socket asks again. Default 0.
     ///
-    /// It does so with a fresh payload.     /// Of use with [`SocketBuilder::auth_with`](super::SocketBuilder::auth_with).
+    /// It does so with a fresh payload. Of use with [`SocketBuilder::auth_with`](super::SocketBuilder::auth_with).
     #[must_use]
     pub fn refused_attempts(self, attempts: u32) -> Self {
         self.change(move |config| config.manager.refused_attempts = attempts)

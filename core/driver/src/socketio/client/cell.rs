@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{CloseReason, Encoded, Entropy, Time, TransportFault, Url};
+use enginewire::{CloseReason, Encoded, Entropy, Time, Url};
 use enginewire_socketio::{
     AckError, AckId, Auth, EmitError, EncodeError, EndReason, ManagerEvent, Payload, Slot,
     TryEmitError,
@@ -24,7 +24,7 @@ use super::{error::ClientError, event::Update};
 use crate::{
     client::host::{Host, HostAction, HostCell, HostGuard},
     clock::Clock,
-    connect_error::ConnectError,
+    connect_error::{ConnectError, is_of_connection},
     socketio::{
         acks::{Answer, Pending},
         session::{caught, poll_task},
@@ -452,14 +452,7 @@ impl Inner {
     }
 
     fn connect_error(&mut self, reason: CloseReason, to: &str) -> ConnectError {
-        // Otherwise it belongs to another connection.
-        let is_of_connection = matches!(
-            reason,
-            CloseReason::TransportError(
-                TransportFault::Unreachable | TransportFault::ConnectionLost
-            )
-        );
-        let source = self.error.take().filter(|_| is_of_connection);
+        let source = self.error.take().filter(|_| is_of_connection(&reason));
         let body = self.hub.refusal().map(str::to_owned);
         ConnectError::Session { to: to.to_owned(), reason, body, source }
     }
@@ -691,6 +684,7 @@ impl Host for Inner {
     ) -> Option<HostAction<ConnectionId>> {
         Some(match self.hub.poll_action()? {
             ClientOutput::Connect(id) => HostAction::Connect(id),
+            ClientOutput::Encrypt(id) => HostAction::Encrypt(id),
             ClientOutput::Close(id) => HostAction::Close(id),
             ClientOutput::Write(id) => HostAction::Write(id),
             _ => return None,
