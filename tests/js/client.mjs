@@ -6,6 +6,7 @@ import { describe } from "node:test";
 import connections from "./client/connections.mjs";
 import handshake from "./client/handshake.mjs";
 import polling from "./client/polling.mjs";
+import proxies from "./client/proxies.mjs";
 import session from "./client/session.mjs";
 import stream from "./client/stream.mjs";
 import upgrade from "./client/upgrade.mjs";
@@ -19,5 +20,6 @@ describe("client", { concurrency: 10 }, () => {
   handshake();
   polling();
   connections();
+  proxies();
   websocket();
 });

@@ -71,6 +71,9 @@ fn configure<R: Runtime>(builder: ClientBuilder<R>, words: &[&str]) -> Option<Cl
     if words.contains(&"protocols") {
         builder = builder.protocols(["chat", "v2.chat"]);
     }
+    if words.contains(&"proxy") {
+        builder = builder.proxy_from_env();
+    }
     if words.contains(&"v3") {
         builder = builder.revision(Revision::V3);
     }

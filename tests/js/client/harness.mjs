@@ -5,7 +5,8 @@
 // - It connects to URL as the words of SCENARIO say: `eio-polling`, `eio-websocket` or `eio-upgrade`, and behind that
 //   `options` (path `/custom/`, the query `foo=bar baz` and `u=€`, the field `X-Test: held`), `early` (sends `early-0` to
 //   `early-2` before the session is open), `v3` (revision 3), `b64` (binary messages as base64), `noslash` (no slash
-//   behind the path), `protocols` (offers the subprotocols `chat` and `v2.chat`). Other words are names.
+//   behind the path), `protocols` (offers the subprotocols `chat` and `v2.chat`), `proxy` (by the proxies that environment
+//   variables name). Other words are names.
 // - It prints a JSON object a line, with the fields: `event: "open"`, `sid`, `transport`; `"upgrade"`, `transport`;
 //   `"message"`, `binary`, `data` (bytes in base64), or `length` and `sha256` for more than 1000 bytes; `"error"`,
 //   `message`; `"close"`, `reason` (the reference's words); and last, at most a second later, `"done"`. Its exit status

@@ -30,13 +30,14 @@ if (!args.client && !args.reference) {
 
 /**
  * Gives `scenario`, a test of the client in the scenario `name`, for clients that are watched as a `Program`; `reference`
- * is the path of the reference client from here. `body` gets `run`: `run.client(url)` starts the client, `run.after(end)`
+ * is the path of the reference client from here. `body` gets `run`: `run.client(url)` starts the client, maybe with
+ * environment variables, `run.after(end)`
  * registers what has to be ended, whatever happens, and `run.check(check)` what has to hold at the end. `differs` says
  * why the reference does not pass; such a test states a decision of this project.
  */
 export function scenarios(reference, Program) {
   const command = args.client ?? `"${process.execPath}" "${fileURLToPath(new URL(reference, import.meta.url))}"`;
-  const start = (url, name) => new Program(command, url, name);
+  const start = (url, name, environment) => new Program(command, url, name, environment);
   return (name, title, options, body) => scenario(start, name, title, options, body);
 }
 
@@ -59,8 +60,8 @@ function scenario(start, name, title, { differs, timeout = 30_000 }, body) {
 async function attempt(start, name, body) {
   const ends = [], checks = [], clients = [];
   const run = {
-    client: (url) => {
-      const program = start(url, name);
+    client: (url, environment) => {
+      const program = start(url, name, environment);
       clients.push(program);
       ends.push(() => program.kill());
       return program;
@@ -83,9 +84,10 @@ async function attempt(start, name, body) {
 export class Running extends Inbox {
   errors = "";
 
-  constructor(command, url, name) {
+  constructor(command, url, name, environment = {}) {
     super();
-    this.child = spawn("sh", ["-c", `exec ${command} "$@"`, "sh", url, name], { stdio: ["ignore", "pipe", "pipe"] });
+    const options = { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } };
+    this.child = spawn("sh", ["-c", `exec ${command} "$@"`, "sh", url, name], options);
     this.child.stderr.on("data", (chunk) => (this.errors += chunk));
     this.exit = once(this.child, "close").then(([code, signal]) => {
       this.end(`the client has ended with ${code ?? signal}, saying ${JSON.stringify(this.errors.slice(0, 1000))}`);

@@ -41,6 +41,7 @@ mod ledger;
 mod probes;
 #[cfg(target_os = "linux")]
 mod program;
+mod proxies;
 mod reports;
 mod resets;
 mod seams;
