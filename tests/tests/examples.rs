@@ -69,6 +69,37 @@ fn a_client_on_blocking_sockets_has_its_messages_echoed() {
 }
 
 #[test]
+#[cfg(unix)]
+fn socketio_client_on_blocking_sockets_survives_a_restart_of_the_official_server() {
+    let start = |port: &str| {
+        let mut server = script("sio/reference-server.mjs");
+        let mut server = Running::start(server.env("PORT", port).env("PROFILE", "relaxed"));
+        let port = server.line().expect("a port");
+        (server, port)
+    };
+    let (server, port) = start("0");
+    let url = format!("http://127.0.0.1:{port}/custom");
+    let mut client = Running::start(example("enginewire-socketio", "blocking_chat").arg(url));
+    assert_eq!(client.line().as_deref(), Some("connected"));
+    assert_eq!(client.line().as_deref(), Some(r#"["auth",{}]"#));
+    client.write("before");
+    assert_eq!(client.line().as_deref(), Some(r#"["message-back","before"]"#));
+    server.signal(Signal::TERM);
+    assert!(server.end().success());
+    let line = client.line().unwrap_or_default();
+    assert!(line.starts_with("lost: transport"), "{line}");
+    // It waits for the connection.
+    client.write("after");
+    let (_server, _) = start(&port);
+    assert_eq!(client.line().as_deref(), Some("connected"));
+    let mut lines = [client.line(), client.line()].map(Option::unwrap_or_default);
+    // The socket's events of the server may overtake the answer, as those of any other client.
+    lines.sort();
+    assert_eq!(lines, [r#"["auth",{}]"#, r#"["message-back","after"]"#]);
+    assert!(client.end().success());
+}
+
+#[test]
 fn layer_example_prints_its_calls() {
     let mut example = Running::start(&mut example("enginewire", "layer"));
     let lines: Vec<_> = std::iter::from_fn(|| example.line()).collect();
