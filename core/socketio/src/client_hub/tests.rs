@@ -23,6 +23,7 @@ use crate::{
 mod closing;
 mod events;
 mod losses;
+mod reports;
 
 /// A client, a server, and the network between them.
 struct World {
@@ -43,6 +44,14 @@ struct World {
     told: Vec<String>,
     /// The payload for the next request.
     token: u32,
+    /// Connections that the client has asked for.
+    attempts: usize,
+    /// After so many outputs of client and server all connections are reset, once.
+    cut_after: Option<usize>,
+    /// The client's application asks a question when it is told that its socket is connected.
+    asks_when_connected: bool,
+    /// The server's application sends an event to each socket that connects, which the client's responds to.
+    greets: bool,
 }
 
 impl World {
@@ -70,6 +79,10 @@ impl World {
             sockets: BTreeMap::new(),
             told: Vec::new(),
             token: 0,
+            attempts: 0,
+            cut_after: None,
+            asks_when_connected: false,
+            greets: false,
         }
     }
 
@@ -97,11 +110,16 @@ impl World {
             let mut any = false;
             while let Some(output) = self.client.poll() {
                 any = true;
+                if matches!(output, ClientOutput::Connect(_)) {
+                    self.attempts += 1;
+                }
                 self.handle_client(output);
+                self.wear();
             }
             while let Some(output) = self.wires.poll(&mut self.server, self.now) {
                 any = true;
                 self.handle_server(output);
+                self.wear();
             }
             for (ours, theirs) in self.links.clone() {
                 let Some(wire) = self.wires.0.get_mut(&theirs) else { continue };
@@ -155,6 +173,14 @@ impl World {
                 self.client.authorize(self.now, socket, Some(&auth)).unwrap();
             }
             ClientOutput::Update(socket, update) => {
+                if matches!(update, Update::Connected { .. }) && self.asks_when_connected {
+                    let asked =
+                        self.client.emit_with_ack(self.now, socket, "hello", &(), 10 * SECOND);
+                    asked.unwrap();
+                }
+                if matches!(&update, Update::Event { event, .. } if event.name() == "state?") {
+                    self.client.emit(socket, "state", &()).unwrap();
+                }
                 let text = match &update {
                     Update::Connected { recovered, .. } => format!("connected, {recovered}"),
                     Update::Event { event, connection } => {
@@ -196,6 +222,9 @@ impl World {
                 self.seen.push(format!("{namespace} {}", auth.as_deref().unwrap_or("-")));
                 self.sockets.insert(namespace, key);
                 self.server.accept(self.now, key);
+                if self.greets {
+                    self.server.emit(key, "state?", &()).unwrap();
+                }
             }
             Output::Recovered(key, _) => {
                 self.seen.push("recovered".into());
@@ -233,13 +262,29 @@ impl World {
         self.now = end;
     }
 
+    /// Resets all connections, if it is time for that.
+    fn wear(&mut self) {
+        match &mut self.cut_after {
+            Some(0) => {
+                self.cut_after = None;
+                self.reset();
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+    }
+
     /// Resets all connections.
     fn cut(&mut self) {
+        self.reset();
+        self.settle();
+    }
+
+    fn reset(&mut self) {
         for (ours, theirs) in core::mem::take(&mut self.links) {
             self.client.handle_lost(self.now, ours);
             self.wires.lose(&mut self.server, self.now, theirs);
         }
-        self.settle();
     }
 
     /// The server's process ends, and none takes its place.
