@@ -29,7 +29,9 @@ impl<T> Manager<T> {
         };
         self.serial += 1;
         let refusals = self.policy().with_attempts(self.config.refused_attempts);
-        let entry = Entry::new(self.serial, name, auth, Backoff::new(refusals));
+        let mut entry = Entry::new(self.serial, name, auth, Backoff::new(refusals));
+        entry.is_stale = self.left.contains(&entry.namespace);
+        entry.next_ack = self.next_ack;
         let taken =
             self.find(&entry.namespace).is_some_and(|index| !self.entries[index].is_released);
         if self.is_closed || taken {
@@ -76,7 +78,7 @@ impl<T> Manager<T> {
             State::Leaving if !entry.is_of_another && !matches!(entry.auth, Auth::Ask) => {
                 State::Connecting(now + timeout)
             }
-            State::Leaving => State::Rejoining,
+            State::Leaving => State::Rejoining(now + timeout),
             _ => return,
         };
         entry.end = None;
@@ -85,7 +87,11 @@ impl<T> Manager<T> {
             return;
         }
         match self.link {
-            Link::Open => self.begin(now, slot.index, session),
+            Link::Open => {
+                self.begin(now, slot.index, session);
+                // It may be connected already.
+                self.flush(now, session);
+            }
             Link::Down => self.ask_open(),
             Link::Wanted | Link::Opening | Link::Closing => {}
         }
@@ -104,6 +110,7 @@ impl<T> Manager<T> {
         let is_asking = self.entry(slot).is_some_and(|entry| entry.state == State::Asking);
         if is_asking {
             self.request(now, slot.index, auth.as_ref(), session);
+            self.flush(now, session);
         }
         is_asking
     }
@@ -145,7 +152,7 @@ impl<T> Manager<T> {
         let reason = match self.entry(slot) {
             Some(entry) if entry.is_connected() && entry.offline.is_empty() => {
                 if self.waiting.is_empty() && session.is_idle() {
-                    return self.emit(slot, event, session);
+                    return self.send_connected(slot, event, session);
                 }
                 EmitError::NotIdle
             }
@@ -215,7 +222,7 @@ impl<T> Manager<T> {
             .map_err(|reason| TryEmitError { message: event.clone(), reason })?;
         if let Some(entry) = self.entry(slot) {
             let left = retries.saturating_add(1);
-            entry.retries.push(Retry { event, id, left, timeout, token });
+            entry.retries.push(Retry { event, id, left, timeout, token, was_sent: false });
         }
         self.flush(now, session);
         Ok(())
@@ -241,22 +248,32 @@ impl<T> Manager<T> {
         let is_of_it =
             |entry: &mut Entry<T>| entry.connection == connection && entry.is_connected();
         if self.entry(slot).is_some_and(is_of_it) {
-            return self.send(slot, message, None, session).map(drop);
+            // It does not wait for the next one.
+            return self.send_connected(slot, message, session);
         }
         Err(TryEmitError { message, reason: EmitError::Disconnected })
     }
 
     /// Drops the events of a socket that wait for a connection, those with retries too. Returns their number.
     ///
-    /// One with retries that was sent is dropped as well, and does not count. Acknowledgements of theirs fail.
+    /// Acknowledgements of theirs fail. One with retries that was sent is dropped as well: it does not count, and fails
+    /// with [`AckError::Timeout`].
     pub fn forget_offline(&mut self, slot: Slot) -> usize {
+        self.drop_waiting(slot, &AckError::Timeout)
+    }
+
+    /// Drops what waits of a socket. An event that was sent before fails with `sent`, as it may have arrived.
+    fn drop_waiting(&mut self, slot: Slot, sent: &AckError) -> usize {
         let Some(entry) = self.entry(slot) else { return 0 };
         let waiting = core::mem::take(&mut entry.offline);
         let unsent = waiting.len() + entry.retries.unsent_len();
         let tokens: Vec<_> =
             waiting.acks().iter().filter_map(|&id| entry.acks.remove(id)).collect();
         self.fail_all(slot, tokens, AckError::NotSent);
-        self.fail_retries(slot.index, &AckError::NotSent);
+        while let Some(retry) = self.entries[slot.index].retries.pop() {
+            let error = if retry.was_sent { sent.clone() } else { AckError::NotSent };
+            self.fail_all(slot, [retry.token], error);
+        }
         self.tell_room(slot.index);
         unsent
     }
@@ -279,7 +296,7 @@ impl<T> Manager<T> {
             self.drop_connection(slot.index, DisconnectReason::ClientLeft, 0);
         }
         self.end(now, slot.index, EndReason::Left, session);
-        self.forget_offline(slot)
+        self.drop_waiting(slot, &AckError::Disconnected(DisconnectReason::ClientLeft))
     }
 
     /// Lets go of a socket, which is disconnected if it is connected. Its place can be used again.
@@ -288,9 +305,11 @@ impl<T> Manager<T> {
         let Some(entry) = self.entry(slot) else { return unsent };
         let cost = entry.updates.drain(..).map(|(_, cost)| cost).sum();
         entry.is_released = true;
+        let next_ack = entry.next_ack;
         if entry.state != State::Leaving {
             entry.state = State::Free;
         }
+        self.next_ack = self.next_ack.max(next_ack);
         self.give_back(cost, session);
         unsent
     }

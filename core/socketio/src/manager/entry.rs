@@ -16,7 +16,7 @@ pub(super) struct Entry<T> {
     pub(super) query: Text,
     pub(super) auth: Auth,
     pub(super) state: State,
-    /// Times that it was connected.
+    /// Requests to connect it so far: the number of its connection.
     pub(super) connection: u32,
     pub(super) id: Option<SocketId>,
     pub(super) place: Place,
@@ -52,8 +52,9 @@ pub(super) enum State {
     Connected,
     /// It was disconnected while it waited for the response: when that comes, the server is told.
     Leaving,
-    /// The same, and then it is to be connected anew: the request was made with another payload.
-    Rejoining,
+    /// The same, and then it is to be connected anew, as the request was made with another payload. It waits for the
+    /// response until the deadline.
+    Rejoining(Time),
     /// It was refused, and asks again then.
     Refused(Time),
     /// The place is free.
@@ -147,6 +148,8 @@ pub(super) struct Retry<T> {
     pub(super) left: u32,
     pub(super) timeout: Duration,
     pub(super) token: T,
+    /// It has left before, and may have arrived.
+    pub(super) was_sent: bool,
 }
 
 impl<T> Retries<T> {
@@ -158,9 +161,10 @@ impl<T> Retries<T> {
         self.bytes
     }
 
-    /// Returns the number of those that have not left since the last connection was lost.
+    /// Returns the number of those that have never left.
     pub(super) fn unsent_len(&self) -> usize {
-        self.events.len() - usize::from(self.sent_until.is_some())
+        // Only the first can have.
+        self.events.len() - self.events.iter().take(1).filter(|retry| retry.was_sent).count()
     }
 
     pub(super) fn push(&mut self, retry: Retry<T>) {
@@ -180,6 +184,7 @@ impl<T> Retries<T> {
     pub(super) fn sent(&mut self, now: Time) {
         if let Some(retry) = self.events.front_mut() {
             retry.left = retry.left.saturating_sub(1);
+            retry.was_sent = true;
             self.sent_until = Some(now + retry.timeout);
         }
     }
@@ -280,7 +285,9 @@ impl<T> Entry<T> {
     /// Returns the earliest deadline.
     pub(super) fn deadline(&self) -> Option<Time> {
         let state = match self.state {
-            State::Connecting(deadline) | State::Refused(deadline) => Some(deadline),
+            State::Connecting(deadline) | State::Rejoining(deadline) | State::Refused(deadline) => {
+                Some(deadline)
+            }
             _ => None,
         };
         [state, self.acks.next(), self.retries.deadline()].into_iter().flatten().min()

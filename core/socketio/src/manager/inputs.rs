@@ -1,18 +1,16 @@
 //! Inputs of the session and of the clock.
 
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 use enginewire::{ClientSession, CloseReason, Entropy, Message, Revision, Sid, Time};
-use serde::{Deserialize, Deserializer};
 
-use super::{Control, EndReason, Link, Manager, ManagerEvent, Update, entry::State};
+use super::{Control, EndReason, Left, Link, Manager, ManagerEvent, Root, Update, entry::State};
 use crate::{
-    connection::{AckError, ConnectError, Fault, Session, Slot},
+    connection::{AckError, Fault, Session, Slot},
     event::Event,
-    id::SocketId,
     packet::{AckId, Packet, PacketData},
     parser::Decoder,
-    payload::{Args, Payload},
+    payload::Args,
     reason::DisconnectReason,
 };
 
@@ -28,6 +26,7 @@ impl<T> Manager<T> {
         }
         self.sid = sid.and_then(Sid::parse).filter(|_| self.config.revision == Revision::V3);
         self.link = Link::Open;
+        self.root = Root::Expected;
         self.fault = None;
         self.decoder = Decoder::new(&self.config.parser, self.config.limits);
         for index in 0..self.entries.len() {
@@ -81,6 +80,8 @@ impl<T> Manager<T> {
         let link = core::mem::replace(&mut self.link, Link::Down);
         self.partial = 0;
         self.close_by = None;
+        self.left = Left::default();
+        self.next_ack = 0;
         let waiting = core::mem::take(&mut self.waiting);
         let events = waiting.iter().filter(|Control { is_event, .. }| *is_event).count();
         let unsent = undelivered + events;
@@ -98,7 +99,7 @@ impl<T> Manager<T> {
                     self.drop_connection(index, lost, unsent);
                 }
                 State::Leaving => entry.arrive(),
-                State::Asking | State::Connecting(_) | State::Rejoining | State::Refused(_) => {
+                State::Asking | State::Connecting(_) | State::Rejoining(_) | State::Refused(_) => {
                     entry.state = State::Waiting;
                 }
                 State::Waiting | State::Idle | State::Free => {}
@@ -108,7 +109,7 @@ impl<T> Manager<T> {
             self.unsent += unsent;
             return self.tell_closed();
         }
-        if link == Link::Closing {
+        if link == Link::Closing || !self.is_needed() {
             // It was not needed. If it is by now, nothing speaks against another.
             self.reconnector = self.new_reconnector();
             if self.is_needed() {
@@ -139,10 +140,16 @@ impl<T> Manager<T> {
         let entry = &mut self.entries[index];
         match entry.state {
             // It may lie unread, as the application has too much to catch up with.
-            State::Connecting(deadline) if deadline <= now && !session.is_receiving() => {
-                entry.state = State::Connecting(now + self.config.response_timeout);
+            State::Connecting(deadline) | State::Rejoining(deadline)
+                if deadline <= now && !session.is_receiving() =>
+            {
+                let deadline = now + self.config.response_timeout;
+                entry.state = match entry.state {
+                    State::Rejoining(_) => State::Rejoining(deadline),
+                    _ => State::Connecting(deadline),
+                };
             }
-            State::Connecting(deadline) if deadline <= now => {
+            State::Connecting(deadline) | State::Rejoining(deadline) if deadline <= now => {
                 self.fail(Fault::NoResponse, session);
             }
             State::Refused(due) if due <= now => {
@@ -216,6 +223,13 @@ impl<T> Manager<T> {
         session: &mut impl Session,
     ) -> usize {
         let Packet { namespace, data } = packet;
+        if namespace == *"/" {
+            self.root = match data {
+                PacketData::Connect(_) => Root::Connected,
+                PacketData::ConnectError(_) | PacketData::Disconnect => Root::Left,
+                _ => self.root,
+            };
+        }
         let Some(index) = self.find(&namespace) else { return 0 };
         let (slot, entry) = (self.slot(index), &mut self.entries[index]);
         match (data, entry.state) {
@@ -227,11 +241,12 @@ impl<T> Manager<T> {
                 self.leave(namespace, session);
             }
             (PacketData::ConnectError(_), State::Leaving) => entry.arrive(),
-            (PacketData::Connect(_), State::Rejoining) => {
+            (PacketData::Connect(_), State::Rejoining(_)) => {
+                entry.is_stale = true;
                 self.leave(namespace, session);
                 self.begin(now, index, session);
             }
-            (PacketData::ConnectError(_), State::Rejoining) => self.begin(now, index, session),
+            (PacketData::ConnectError(_), State::Rejoining(_)) => self.begin(now, index, session),
             // That of the connection before.
             (PacketData::Disconnect, State::Connecting(_)) if entry.is_stale => {}
             // Those of Socket.IO 2 connect everybody to `/`, whether it was asked for or not.
@@ -250,7 +265,7 @@ impl<T> Manager<T> {
                 let event = Event::new(args, ack);
                 entry.place.note(&event);
                 // Those that were missed come before the response.
-                let connection = entry.connection + u32::from(!entry.is_connected());
+                let connection = entry.connection;
                 self.note_readable(index);
                 self.unread += cost;
                 let update = Update::Event { event, connection };
@@ -269,47 +284,6 @@ impl<T> Manager<T> {
         0
     }
 
-    fn connected(
-        &mut self,
-        now: Time,
-        index: usize,
-        response: Option<&Payload>,
-        session: &mut impl Session,
-    ) {
-        let response = match (self.config.revision, response) {
-            (Revision::V3, _) => Response { sid: self.sid_of(index), pid: None },
-            (Revision::V4, None) => return self.end(now, index, EndReason::OldServer, session),
-            (Revision::V4, Some(response)) => match response.decode() {
-                Ok(response) => response,
-                Err(_) => return self.fail(Fault::Response, session),
-            },
-        };
-        if let Some(reconnector) = &mut self.reconnector {
-            reconnector.handle_opened();
-        }
-        self.failure = None;
-        let Response { sid: id, pid } = response;
-        let entry = &mut self.entries[index];
-        entry.state = State::Connected;
-        entry.connection += 1;
-        entry.is_stale = false;
-        entry.refusals.reset();
-        entry.id = Some(id.clone());
-        let recovered = entry.place.connect(pid);
-        self.push_change(index, Update::Connected { id, recovered });
-    }
-
-    fn refused(&mut self, now: Time, index: usize, payload: &Payload, session: &mut impl Session) {
-        let error = ConnectError::from_payload(payload);
-        self.push_change(index, Update::Refused(error.clone()));
-        let entry = &mut self.entries[index];
-        // Jitter is for those that are cut off at once.
-        match entry.refusals.next(&mut |bytes: &mut [u8]| bytes.fill(0x80)) {
-            Some(wait) => entry.state = State::Refused(now + wait),
-            None => self.end(now, index, EndReason::Refused(error), session),
-        }
-    }
-
     fn acknowledged(&mut self, slot: Slot, id: AckId, args: Args) {
         let entry = &mut self.entries[slot.index];
         // One that comes late or twice stands for nothing.
@@ -321,31 +295,10 @@ impl<T> Manager<T> {
     }
 
     /// Closes the session because of a fault of the server. It is tried again.
-    fn fail(&mut self, fault: Fault, session: &mut impl Session) {
+    pub(super) fn fail(&mut self, fault: Fault, session: &mut impl Session) {
         if self.fault.is_none() {
             self.fault = Some(fault);
             session.abort(CloseReason::Application("fault of the server"));
         }
     }
-
-    /// Returns the id that a client of Socket.IO 2 has in a namespace.
-    fn sid_of(&self, index: usize) -> SocketId {
-        let sid = self.sid.as_ref();
-        sid.map_or_else(
-            || "".into(),
-            |sid| SocketId::from_engine(&self.entries[index].namespace, sid),
-        )
-    }
-}
-
-/// Payload of a response to CONNECT.
-#[derive(Deserialize)]
-struct Response {
-    #[serde(deserialize_with = "id")]
-    sid: SocketId,
-    pid: Option<String>,
-}
-
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketId, D::Error> {
-    String::deserialize(deserializer).map(SocketId::from)
 }

@@ -6,9 +6,11 @@
 
 mod commands;
 mod config;
+mod connecting;
 mod entry;
 mod event;
 mod inputs;
+mod left;
 mod recovery;
 mod sending;
 
@@ -18,7 +20,7 @@ mod tests;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
-use enginewire::{CloseReason, Encoded, Reconnect, Reconnector, Revision, Sid, Time};
+use enginewire::{CloseReason, Encoded, Reconnect, Reconnector, Sid, Time};
 
 pub use self::{
     config::{Auth, ManagerConfig, Offline},
@@ -26,14 +28,13 @@ pub use self::{
 };
 use self::{
     entry::{Entry, State},
+    left::Left,
     recovery::Place,
 };
 use crate::{
     connection::{AckError, Fault, Session, Slot},
     id::SocketId,
-    packet::{Packet, PacketData},
     parser::Decoder,
-    payload::Payload,
     reason::DisconnectReason,
 };
 
@@ -128,6 +129,11 @@ pub struct Manager<T> {
     failures: u64,
     /// The id of the session, towards a server of Socket.IO 2.
     sid: Option<Sid>,
+    /// The namespace `/` of a server of Socket.IO 2.
+    root: Root,
+    left: Left,
+    /// The next number of an acknowledgement, for sockets that are made on this session: none is used twice on it.
+    next_ack: u128,
     is_closed: bool,
     /// Events that were not sent, of sockets that were disconnected.
     unsent: usize,
@@ -145,6 +151,16 @@ enum Link {
     Open,
     /// It is being closed, for want of sockets.
     Closing,
+}
+
+/// Namespace `/` of a session with a server of Socket.IO 2, which connects everybody to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Root {
+    /// The server has not said so yet.
+    Expected,
+    Connected,
+    /// One side has left it, or the server has refused it: it must be asked for.
+    Left,
 }
 
 /// Packet that found no room.
@@ -174,6 +190,9 @@ impl<T> Manager<T> {
             failure: None,
             failures: 0,
             sid: None,
+            root: Root::Expected,
+            left: Left::default(),
+            next_ack: 0,
             is_closed: false,
             unsent: 0,
             config,
@@ -340,61 +359,6 @@ impl<T> Manager<T> {
         self.config.reconnect.clone().map(Reconnector::new)
     }
 
-    /// Returns whether any socket needs the session.
-    fn is_needed(&self) -> bool {
-        self.entries.iter().any(|entry| entry.state.is_active())
-    }
-
-    /// Asks for a session, if it is time for one.
-    fn ask_open(&mut self) {
-        let is_due = match &mut self.reconnector {
-            Some(reconnector) => reconnector.poll_open(),
-            None => true,
-        };
-        if self.link == Link::Down && is_due {
-            self.link = Link::Wanted;
-        }
-    }
-
-    /// Asks to connect a socket, or first for its payload.
-    fn begin(&mut self, now: Time, index: usize, session: &mut impl Session) {
-        match self.entries[index].auth.clone() {
-            Auth::None => self.request(now, index, None, session),
-            Auth::Payload(auth) => self.request(now, index, Some(&auth), session),
-            Auth::Ask => {
-                self.entries[index].state = State::Asking;
-                let slot = self.slot(index);
-                self.outputs.push_back(ManagerEvent::Auth(slot));
-            }
-        }
-    }
-
-    fn request(
-        &mut self,
-        now: Time,
-        index: usize,
-        auth: Option<&Payload>,
-        session: &mut impl Session,
-    ) {
-        let timeout = self.config.response_timeout;
-        let entry = &mut self.entries[index];
-        entry.state = State::Connecting(now + timeout);
-        let namespace = match &*entry.query {
-            "" => entry.namespace.clone(),
-            query => [&*entry.namespace, "?", query].concat().into(),
-        };
-        if self.config.revision == Revision::V3 {
-            // Its servers connect everybody to `/`.
-            if namespace != *"/" {
-                self.control(&Packet { namespace, data: PacketData::Connect(None) }, session);
-            }
-            return;
-        }
-        // One that cannot be read is sent as it is, without the place.
-        let auth = entry.place.add_to(auth).unwrap_or_else(|_| auth.cloned());
-        self.control(&Packet { namespace, data: PacketData::Connect(auth) }, session);
-    }
-
     fn push_change(&mut self, index: usize, update: Update) {
         self.note_readable(index);
         self.entries[index].push_change(update);
@@ -448,7 +412,7 @@ impl<T> Manager<T> {
         let entry = &mut self.entries[index];
         entry.state = match entry.state {
             // Some servers close the connection if a socket leaves that is not connected yet.
-            State::Connecting(_) | State::Leaving | State::Rejoining
+            State::Connecting(_) | State::Leaving | State::Rejoining(_)
                 if reason == EndReason::Left =>
             {
                 State::Leaving

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use enginewire::{Encoded, SendError, Text, Time, TrySendError};
 
 use super::{
-    Control, Link, Manager, ManagerEvent, Offline,
+    Control, Link, Manager, ManagerEvent, Offline, Root,
     entry::{Entry, cost},
 };
 use crate::{
@@ -16,6 +16,10 @@ use crate::{
 impl<T> Manager<T> {
     /// Tells the server that a socket leaves.
     pub(super) fn leave(&mut self, namespace: Text, session: &mut impl Session) {
+        if namespace == *"/" {
+            self.root = Root::Left;
+        }
+        self.left.insert(namespace.clone());
         self.control(&Packet { namespace, data: PacketData::Disconnect }, session);
     }
 
@@ -39,24 +43,43 @@ impl<T> Manager<T> {
         if !is_connected {
             return self.send_offline(slot, event, ack);
         }
+        match self.send_connected(slot, event, session) {
+            Ok(()) => Ok(true),
+            Err(TryEmitError { message, reason: EmitError::Disconnected }) => {
+                self.send_offline(slot, message, ack)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Queues a message on the connection of a socket, which is connected.
+    ///
+    /// [`EmitError::Disconnected`] says that the session has closed, which the manager is about to be told.
+    pub(super) fn send_connected(
+        &mut self,
+        slot: Slot,
+        message: Encoded,
+        session: &mut impl Session,
+    ) -> Result<(), TryEmitError> {
         let has_way = self.waiting.is_empty() || self.flush_waiting(session);
         let Some(entry) = self.entry(slot) else {
-            return Err(TryEmitError { message: event, reason: EmitError::Disconnected });
+            return Err(TryEmitError { message, reason: EmitError::Disconnected });
         };
         if !has_way || !entry.offline.is_empty() {
             entry.is_full = true;
             let (queued, max) = session.queued();
-            return Err(TryEmitError { message: event, reason: EmitError::Full { queued, max } });
+            return Err(TryEmitError { message, reason: EmitError::Full { queued, max } });
         }
-        match session.send(event) {
-            Ok(()) => Ok(true),
-            Err(TrySendError { message, reason: SendError::Full { queued, max } }) => {
-                entry.is_full = true;
-                Err(TryEmitError { message, reason: EmitError::Full { queued, max } })
-            }
-            // It has closed, which the manager is about to be told.
-            Err(TrySendError { message, .. }) => self.send_offline(slot, message, ack),
-        }
+        session.send(message).map_err(|TrySendError { message, reason }| {
+            let reason = match reason {
+                SendError::Full { queued, max } => {
+                    entry.is_full = true;
+                    EmitError::Full { queued, max }
+                }
+                _ => EmitError::Disconnected,
+            };
+            TryEmitError { message, reason }
+        })
     }
 
     pub(super) fn send_offline(

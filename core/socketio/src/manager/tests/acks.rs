@@ -113,3 +113,52 @@ fn events_of_the_server_are_acknowledged_on_their_own_connection_alone() {
     world.manager.acknowledge(slot, 2, ack(), &mut world.session).unwrap();
     assert_eq!(world.sent(), [r#"37["ok"]"#]);
 }
+
+#[test]
+fn acknowledgement_does_not_wait_for_another_connection() {
+    let (mut world, slot) = World::connected();
+    world.server_sends("20[\"a\"]");
+    assert_eq!(world.updates(slot), [r#"1:0["a"]"#]);
+    // The session ends, which the manager is not told yet.
+    world.manager.abort(&mut world.session);
+    let message = || Encoder::new().ack(&Parser::Json, "/", AckId(0), &(), Vec::new()).unwrap();
+    let result = world.manager.acknowledge(slot, 1, message(), &mut world.session);
+    assert_eq!(result.map_err(|error| error.reason), Err(EmitError::Disconnected));
+    assert_eq!(world.emit_volatile(slot, "a"), Err(EmitError::Disconnected));
+    assert_eq!(world.manager.queued(slot), 0);
+}
+
+#[test]
+fn number_is_not_used_for_a_second_socket_of_a_namespace_on_one_session() {
+    let (mut world, _root) = World::connected();
+    let first = world.connected_to("/a");
+    world.ask(first, "a", SECOND).unwrap();
+    world.manager.release(world.now, first, &mut world.session);
+    world.events();
+    let second = world.connected_to("/a");
+    world.ask(second, "b", SECOND).unwrap();
+    assert_eq!(world.sent(), [r#"2/a,1["b"]"#]);
+    world.server_sends("3/a,0[\"late\"]");
+    assert!(world.events().is_empty());
+    // They begin anew with a session.
+    world.manager.release(world.now, second, &mut world.session);
+    world.lose(&lost(), 0);
+    let third = world.manager.open("/a", Auth::None).unwrap();
+    assert_eq!(world.manager.next_ack(third), AckId(0));
+}
+
+#[test]
+fn event_before_a_response_that_never_came_is_not_acknowledged_on_the_next_connection() {
+    let mut world = World::new();
+    let slot = world.socket("/");
+    world.open();
+    world.server_sends("20[\"early\"]");
+    assert_eq!(world.updates(slot), [r#"1:0["early"]"#]);
+    world.lose(&lost(), 0);
+    world.pass(SECOND);
+    world.open();
+    world.server_connects("/");
+    let message = Encoder::new().ack(&Parser::Json, "/", AckId(0), &(), Vec::new()).unwrap();
+    let result = world.manager.acknowledge(slot, 1, message, &mut world.session);
+    assert_eq!(result.map_err(|error| error.reason), Err(EmitError::Disconnected));
+}

@@ -171,6 +171,33 @@ fn server_of_socketio_2_connects_to_its_root_by_itself() {
 }
 
 #[test]
+fn root_of_socketio_2_that_is_late_is_connected_at_once() {
+    let mut world = World::with(|config| config.revision = Revision::V3);
+    world.socket("/chat");
+    world.open();
+    world.server_sends("0");
+    world.server_sends("0/chat,");
+    world.sent();
+    let root = world.manager.open("/", Auth::None).unwrap();
+    world.emit(root, "a").unwrap();
+    world.connect(root);
+    assert!(world.manager.is_connected(root));
+    assert_eq!(world.sent(), [r#"2["a"]"#]);
+    // Who has left must ask.
+    world.disconnect(root);
+    world.connect(root);
+    assert_eq!(world.sent(), ["1", "0"]);
+    world.server_sends("0");
+    assert!(world.manager.is_connected(root));
+    world.server_sends("1");
+    world.connect(root);
+    assert_eq!(world.sent(), ["0"]);
+    world.server_sends("4\"no\"");
+    world.connect(root);
+    assert_eq!(world.sent(), ["0"]);
+}
+
+#[test]
 fn faults_of_a_server_end_the_session_and_no_socket() {
     for packet in ["7", "2{}", "0{\"sid\":\"again\"}", "4{\"message\":\"no\"}", "5-[\"a\"]", ""] {
         let (mut world, slot) = World::connected();

@@ -258,3 +258,64 @@ fn disconnection_of_the_connection_before_does_not_end_the_request() {
     world.server_connects("/a");
     assert!(world.manager.is_connected(slot));
 }
+
+#[test]
+fn session_that_is_lost_when_no_socket_needs_it_is_no_failure() {
+    let (mut world, slot) = World::connected();
+    world.wire().room = Some(0);
+    world.disconnect(slot);
+    assert!(!world.is_closing(), "what waits has not left");
+    world.lose(&lost(), 0);
+    assert_eq!((world.manager.failures(), world.manager.last_failure()), (0, None));
+    assert_eq!(world.manager.poll_timeout(), None);
+    world.connect(slot);
+    assert_eq!(world.events(), ["open"]);
+}
+
+#[test]
+fn socket_that_follows_one_that_was_released_gets_nothing_of_it() {
+    let (mut world, _root) = World::connected();
+    let slot = world.connected_to("/a");
+    world.manager.release(world.now, slot, &mut world.session);
+    let slot = world.socket("/a");
+    assert_eq!(world.sent(), ["1/a,", "0/a,"]);
+    world.server_sends("2/a,[\"late\"]");
+    world.server_sends("1/a,");
+    assert!(world.manager.is_active(slot));
+    world.server_connects("/a");
+    world.server_sends("2/a,[\"new\"]");
+    assert_eq!(world.updates(slot), ["connected id", r#"1:["new"]"#]);
+    assert_eq!(world.released(), world.cost);
+}
+
+#[test]
+fn socket_that_follows_another_payload_gets_nothing_of_its_connection() {
+    let (mut world, _root) = World::connected();
+    let first = world.socket("/a");
+    world.manager.release(world.now, first, &mut world.session);
+    let auth = Auth::Payload(Payload::new("bob").unwrap());
+    let second = world.manager.open("/a", auth).unwrap();
+    world.connect(second);
+    world.server_connects("/a");
+    world.server_sends("2/a,[\"late\"]");
+    world.server_sends("1/a,");
+    world.server_connects("/a");
+    assert_eq!(world.updates(second), ["connected id"]);
+}
+
+#[test]
+fn response_to_a_request_of_another_payload_is_not_waited_for_beyond_the_deadline() {
+    let (mut world, _root) = World::connected();
+    let first = world.socket("/a");
+    world.manager.release(world.now, first, &mut world.session);
+    let auth = Auth::Payload(Payload::new("bob").unwrap());
+    let second = world.manager.open("/a", auth).unwrap();
+    world.connect(second);
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + 60 * SECOND));
+    world.wire().is_unread = true;
+    world.pass(60 * SECOND);
+    assert_eq!(world.manager.poll_timeout(), Some(world.now + 60 * SECOND));
+    world.wire().is_unread = false;
+    world.pass(60 * SECOND);
+    assert_eq!(world.manager.fault(), Some(&Fault::NoResponse));
+}

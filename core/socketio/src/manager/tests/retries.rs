@@ -112,3 +112,31 @@ fn events_with_retries_end_with_a_socket_that_is_not_tried_again() {
     assert_eq!(world.events(), [failed(0), failed(1)]);
     assert_eq!(world.manager.queued(slot), 0);
 }
+
+#[test]
+fn event_that_was_sent_is_not_told_to_be_unsent_when_its_socket_is_disconnected() {
+    for is_lost in [false, true] {
+        let (mut world, slot) = World::connected();
+        for name in ["a", "b"] {
+            world.retry(slot, name).unwrap();
+        }
+        assert_eq!(world.sent(), [r#"20["a"]"#]);
+        if is_lost {
+            world.lose(&lost(), 0);
+        }
+        assert_eq!(world.disconnect(slot), 1, "the second");
+        let failed = "no ack 0: the socket was disconnected: client namespace disconnect";
+        assert_eq!(world.events(), [failed, "no ack 1: the event was not sent"], "{is_lost}");
+    }
+}
+
+#[test]
+fn event_that_was_sent_and_is_forgotten_was_not_acknowledged_in_time() {
+    let (mut world, slot) = World::connected();
+    for name in ["a", "b"] {
+        world.retry(slot, name).unwrap();
+    }
+    assert_eq!(world.manager.forget_offline(slot), 1);
+    let failed = "no ack 0: the peer has not acknowledged in time";
+    assert_eq!(world.events(), [failed, "no ack 1: the event was not sent"]);
+}
