@@ -34,7 +34,6 @@ use std::sync::Arc;
 use enginewire::{
     ClientConfig, ClientConnectionId, ClientHub, ClientHubAction, Encoded, Event, Revision, Time,
     Url,
-    wire::{http::RequestHead, ws},
 };
 
 use crate::{
@@ -42,6 +41,7 @@ use crate::{
     client_session::options,
     memory::Watch,
     script::{Reads, Script},
+    server_end::{ANSWERS, Link, answer, frame},
 };
 
 /// Runs the script, cut in two ways.
@@ -90,7 +90,7 @@ struct Driver {
     excused: Time,
     entropy: u8,
     reads: Reads,
-    links: Vec<Link>,
+    links: Vec<Link<ClientConnectionId>>,
     /// What the next operation sends waits for the one after it.
     holds: bool,
     /// Whether anything is kept for the log, which would be in the way of `watch`.
@@ -101,16 +101,6 @@ struct Driver {
     come: usize,
     sent: usize,
     largest_read: usize,
-}
-
-struct Link {
-    id: ClientConnectionId,
-    connected: bool,
-    /// How much it takes.
-    room: usize,
-    /// The first bytes that were written: of a WebSocket, the opening handshake.
-    head: Vec<u8>,
-    held: Vec<u8>,
 }
 
 impl Driver {
@@ -184,7 +174,7 @@ impl Driver {
             b'o' | b'O' => {
                 let open = open(if letter == b'O' { r#""websocket""# } else { "" });
                 match at {
-                    Some(at) if self.is_websocket(at) => frame(0x81, open.as_bytes()),
+                    Some(at) if self.links[at].is_websocket() => frame(0x81, open.as_bytes()),
                     _ if self.config.revision == Revision::V3 => {
                         answer(format!("{}:{open}", open.len()).as_bytes(), "")
                     }
@@ -194,7 +184,7 @@ impl Driver {
             b'a' => answer(script.until(b'\n'), ""),
             b'A' => answer(script.until(b'\n'), "Connection: close\r\n"),
             b'h' => ANSWERS[usize::from(script.byte()) % ANSWERS.len()].as_bytes().to_vec(),
-            b'u' | b'U' => at.map_or(vec![], |at| self.accept(at, letter == b'u')),
+            b'u' | b'U' => at.map_or(vec![], |at| self.links[at].accept(letter == b'u')),
             b't' => frame(0x81, String::from_utf8_lossy(script.until(b'\n')).as_bytes()),
             b'b' => frame(0x82, script.until(b'\n')),
             b'p' => frame(0x89, b"ping"),
@@ -348,10 +338,7 @@ impl Driver {
             log.push((id, Vec::new()));
         }
         self.hub.transmit(self.now, id, |bytes| {
-            let (taken, _) = bytes.split_at(bytes.len().min(link.room));
-            link.room -= if link.room == usize::MAX { 0 } else { taken.len() };
-            let missing = MAX_HEAD.saturating_sub(link.head.len()).min(taken.len());
-            link.head.extend_from_slice(&taken[..missing]);
+            let taken = link.take(bytes);
             if let Some((_, written)) = log.last_mut().filter(|_| keeps) {
                 written.extend_from_slice(taken);
             }
@@ -362,29 +349,6 @@ impl Driver {
     fn index(&self, id: ClientConnectionId) -> usize {
         let at = self.links.iter().position(|link| link.id == id);
         at.expect("a connection that was asked for and is not gone")
-    }
-
-    fn is_websocket(&self, at: usize) -> bool {
-        self.request(at).is_some_and(|head| head.header("upgrade").is_some())
-    }
-
-    /// The first request on a connection.
-    fn request(&self, at: usize) -> Option<RequestHead> {
-        let bytes = &self.links[at].head;
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-        Some(RequestHead::parse(&bytes[..end], 100).expect("a request in order"))
-    }
-
-    fn accept(&self, at: usize, right: bool) -> Vec<u8> {
-        let Some(Ok(accept)) = self.request(at).map(|head| ws::accept(&head)) else {
-            return Vec::new();
-        };
-        let key = if right { accept.as_str() } else { "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" };
-        format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {key}\r\n\r\n"
-        )
-        .into_bytes()
     }
 
     /// What is held follows what has come and was sent, and stays within the limits.
@@ -431,46 +395,11 @@ impl Driver {
     }
 }
 
-impl Link {
-    const fn new(id: ClientConnectionId) -> Self {
-        Self { id, connected: false, room: usize::MAX, head: Vec::new(), held: Vec::new() }
-    }
-}
-
-fn answer(body: &[u8], fields: &str) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
-    [head.as_bytes(), body].concat()
-}
-
-/// A frame of a server.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
-    let payload = &payload[..length.into()];
-    let [high, low] = length.to_be_bytes();
-    let head = if length < 126 { vec![first, low] } else { vec![first, 126, high, low] };
-    [&head[..], payload].concat()
-}
-
-/// Answers that a session does not want, or that are said in other ways.
-const ANSWERS: [&str; 8] = [
-    "HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}",
-    "HTTP/1.1 204 No Content\r\n\r\n",
-    "HTTP/1.1 100 Continue\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n4a\r\n0\r\n\r\n",
-    "HTTP/1.1 200 OK\r\n\r\n4a",
-    "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n6",
-    "HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n",
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
-];
-
 /// At once: what carries the session, what is kept for requests, what has its closing handshake.
 const MAX_LINKS: usize = 8;
 
 /// The largest answer and message.
 const MAX_PAYLOAD: usize = 100_000;
-
-/// What the driver keeps of what is written.
-const MAX_HEAD: usize = 1024;
 
 /// Each side's part of a closing handshake, once everything has been written.
 const LINGER: Duration = Duration::from_secs(4);

@@ -18,9 +18,11 @@ pub mod payloads;
 pub mod query;
 pub mod session;
 pub mod sio_adapter;
+pub mod sio_client_hub;
 pub mod sio_cluster;
 pub mod sio_connection;
 pub mod sio_hub;
+pub mod sio_manager;
 pub mod sio_packets;
 pub mod sio_payloads;
 pub mod stream;
@@ -33,5 +35,6 @@ mod oracle;
 mod reached;
 mod script;
 mod sent;
+mod server_end;
 
 pub use self::reached::Reached;

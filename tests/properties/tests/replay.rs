@@ -28,7 +28,8 @@ macro_rules! replay {
 
 replay! {
     client_hub client_session http http_client hub jsonp packets payloads query session
-    sio_adapter sio_cluster sio_connection sio_hub sio_packets sio_payloads stream websocket
+    sio_adapter sio_client_hub sio_cluster sio_connection sio_hub sio_manager sio_packets
+    sio_payloads stream websocket
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod letters;
 mod limits;
 mod session;
 mod sio;
+mod sio_client;
 mod websocket;
 
 use proptest::{
