@@ -58,9 +58,9 @@ mod writer;
 
 pub use enginewire::{
     CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,
-    Layer, LayerContext, Limits, Message, Reconnect, Refusal, Response, Revision, SendError,
-    ServerConfig, Text, TransportFault, TransportKind, Transports, TrySendError, hub::Broadcast,
-    wire::http::RequestHead,
+    InvalidProxy, Layer, LayerContext, Limits, Message, Proxies, Proxy, ProxyFault, Reconnect,
+    Refusal, Response, Revision, SendError, ServerConfig, Text, TransportFault, TransportKind,
+    Transports, TrySendError, hub::Broadcast, wire::http::RequestHead,
 };
 
 pub use crate::{
@@ -83,10 +83,11 @@ macro_rules! exports {
         #[doc(inline)]
         pub use $crate::{
             Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
-            Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded, Layer,
-            LayerContext, Limits, Message, Receiver, Reconnect, Refusal, RequestHead, Response,
-            Revision, SendError, Sender, Server, ServerConfig, ServerHandle, Sessions, Socket,
-            Text, TransportFault, TransportKind, Transports, TrySendError,
+            Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded, InvalidProxy,
+            Layer, LayerContext, Limits, Message, Proxies, Proxy, ProxyFault, Receiver, Reconnect,
+            Refusal, RequestHead, Response, Revision, SendError, Sender, Server, ServerConfig,
+            ServerHandle, Sessions, Socket, Text, TransportFault, TransportKind, Transports,
+            TrySendError,
         };
 
         /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].

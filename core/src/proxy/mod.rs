@@ -85,6 +85,7 @@ impl fmt::Debug for Proxy {
 /// section 9.3.6). The server's bytes pass it as they are. Polling of an `http` server goes to the proxy as requests
 /// with the whole URL (RFC 9112 section 3.2.2). Most proxies, such as Squid by default, open tunnels to port 443 only.
 /// There a session with an `http` server stays on polling. [`always_tunnel`](Self::always_tunnel) changes that.
+/// An error status in response to polling counts as the server's, unless the proxy has marked it as its own.
 ///
 /// ```
 /// use enginewire::{Proxies, Proxy, Url};

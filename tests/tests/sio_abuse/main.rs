@@ -23,6 +23,7 @@ macro_rules! on_every_runtime {
     };
 }
 
+mod clients;
 mod floods;
 mod heap;
 mod payloads;

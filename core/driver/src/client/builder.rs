@@ -178,11 +178,12 @@ impl<R: Runtime> ClientBuilder<R> {
     /// Connects by the proxies that environment variables name.
     ///
     /// These are `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`. They take the place of what was set before. See [`Proxies::from_variables`]. A value that cannot be used, such
-    /// as the address of a SOCKS proxy, makes [`build`](Self::build) fail. Values that are not Unicode are ignored.
+    /// as the address of a SOCKS proxy, makes [`build`](Self::build) fail.
     #[must_use]
     pub fn proxy_from_env(mut self) -> Self {
         if let Ok((_, config)) = &mut self.config {
-            match Proxies::from_variables(|name| std::env::var(name).ok()) {
+            let variable = |name| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+            match Proxies::from_variables(variable) {
                 Ok(proxies) => config.proxies = proxies,
                 Err(error) => {
                     let (variable, reason) = (Some(error.variable), error.reason);

@@ -3,6 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use bytes::Buf;
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 use crate::{limits::Limits, wire::http::Fault};
@@ -100,6 +101,38 @@ fn response_that_breaks_a_rule_is_a_fault_however_it_is_cut() {
         for step in [1, 7, response.len()] {
             let (outcome, _) = receive(response.as_bytes(), step);
             assert_eq!(outcome, Some(Err(fault)), "{response:?} {step}");
+        }
+    }
+}
+
+/// Heads of which some bytes are others.
+fn responses() -> impl Strategy<Value = Vec<u8>> {
+    let heads = [
+        "HTTP/1.1 200 Connection established\r\nProxy-Agent: x\r\n\r\n\x16\x03",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 407 No\r\nA: b\r\n\r\n<html>",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+    ];
+    let changes = vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4);
+    (select(heads.to_vec()), changes).prop_map(|(head, changes)| {
+        let mut bytes = head.as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_response_means_the_same_however_it_is_cut(bytes in responses(), step in 1..20usize) {
+        let (whole, left) = receive(&bytes, bytes.len());
+        let cut = receive(&bytes, step);
+        // A fault may be noticed before the rest has come.
+        if matches!(whole, Some(Err(_))) {
+            prop_assert_eq!(cut.0, whole);
+        } else {
+            prop_assert_eq!(cut, (whole, left));
         }
     }
 }
