@@ -242,7 +242,6 @@ impl<T> Manager<T> {
             }
             (PacketData::ConnectError(_), State::Leaving) => entry.arrive(),
             (PacketData::Connect(_), State::Rejoining(_)) => {
-                entry.is_stale = true;
                 self.leave(namespace, session);
                 self.begin(now, index, session);
             }

@@ -20,6 +20,9 @@ impl<T> Manager<T> {
             self.root = Root::Left;
         }
         self.left.insert(namespace.clone());
+        if let Some(index) = self.find(&namespace) {
+            self.entries[index].is_stale = true;
+        }
         self.control(&Packet { namespace, data: PacketData::Disconnect }, session);
     }
 

@@ -319,3 +319,18 @@ fn response_to_a_request_of_another_payload_is_not_waited_for_beyond_the_deadlin
     world.pass(60 * SECOND);
     assert_eq!(world.manager.fault(), Some(&Fault::NoResponse));
 }
+
+#[test]
+fn socket_that_is_not_connected_when_the_response_comes_gets_nothing_of_that_connection() {
+    let (mut world, _root) = World::connected();
+    let first = world.socket("/a");
+    world.manager.release(world.now, first, &mut world.session);
+    let second = world.manager.open("/a", Auth::None).unwrap();
+    world.server_connects("/a");
+    world.connect(second);
+    assert_eq!(world.sent(), ["0/a,", "1/a,", "0/a,"]);
+    world.server_sends("2/a,[\"late\"]");
+    world.server_sends("1/a,");
+    world.server_connects("/a");
+    assert_eq!(world.updates(second), ["connected id"]);
+}
