@@ -1,9 +1,10 @@
 //! Events of a peer.
 
 use alloc::sync::Arc;
-use core::fmt;
+use core::{fmt, hash::Hasher};
 
 use bytes::Bytes;
+use enginewire::Fingerprint;
 use serde::Deserialize;
 
 use crate::{
@@ -97,6 +98,12 @@ impl Event {
     /// `None` if the attachment was not decoded from this event.
     pub fn attachment(&self, attachment: &Attachment) -> Option<Bytes> {
         self.args.attachment(attachment)
+    }
+
+    /// Feeds what the event consists of into `into`.
+    pub(crate) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        into.push(&self.ack);
+        self.args.payload().fingerprint(into);
     }
 
     /// Returns the number to acknowledge the event with, if the peer expects that.

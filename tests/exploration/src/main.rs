@@ -1,24 +1,29 @@
 //! Explores what the tests explore, to the full depth, and prints figures and rules.
 //!
 //! `enginewire-exploration [FAULTS] [TICKS] [coarse|fine] [calm]` is about sessions of Engine.IO, with as many faults and
-//! moves of the clocks as wanted; `enginewire-exploration socketio [NAME]` about Socket.IO on top of them, in all scenarios
-//! or in those whose name has this in it.
+//! moves of the clocks as wanted; `enginewire-exploration socketio [NAME]` about Socket.IO on top of them, and
+//! `enginewire-exploration manager [NAME]` about its client: in all scenarios, or in those whose name has this in it.
 
 use std::{process::ExitCode, time::Instant};
 
 use enginewire::Revision;
-use enginewire_exploration::{RULES, Scenario, Side, System, World, explore, socketio};
+use enginewire_exploration::{
+    RULES, Scenario, Side, System, World, explore,
+    socketio::{self, managed},
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let is_socketio = arguments.first().is_some_and(|subject| subject == "socketio");
-    let holds =
-        if is_socketio { explore_socketio(arguments.get(1)) } else { explore_sessions(&arguments) };
+    let (holds, rules) = match arguments.first().map(String::as_str) {
+        Some("socketio") => (explore_socketio(arguments.get(1)), socketio::RULES),
+        Some("manager") => (explore_manager(arguments.get(1)), managed::RULES),
+        _ => (explore_sessions(&arguments), RULES),
+    };
     if !holds {
         return ExitCode::FAILURE;
     }
     println!("What holds in each of these states:");
-    for rule in if is_socketio { socketio::RULES } else { RULES } {
+    for rule in rules {
         println!("- {rule}");
     }
     ExitCode::SUCCESS
@@ -40,11 +45,19 @@ fn explore_sessions(arguments: &[String]) -> bool {
 }
 
 fn explore_socketio(name: Option<&String>) -> bool {
-    let is_wanted = |scenario: &str| name.is_none_or(|name| scenario.contains(&**name));
-    let scenarios = socketio::full().into_iter();
-    scenarios
-        .filter(|(name, _)| is_wanted(name))
-        .all(|(name, scenario)| holds(name, &socketio::World::new(scenario)))
+    let mut scenarios =
+        socketio::full().into_iter().filter(|(scenario, _)| is_wanted(scenario, name));
+    scenarios.all(|(name, scenario)| holds(name, &socketio::World::new(scenario)))
+}
+
+fn explore_manager(name: Option<&String>) -> bool {
+    let mut scenarios =
+        managed::full().into_iter().filter(|(scenario, _)| is_wanted(scenario, name));
+    scenarios.all(|(name, scenario)| holds(name, &managed::World::new(scenario)))
+}
+
+fn is_wanted(scenario: &str, name: Option<&String>) -> bool {
+    name.is_none_or(|name| scenario.contains(&**name))
 }
 
 /// Explores all states behind this one. Returns whether all rules hold in each of them.

@@ -67,9 +67,8 @@ impl<T> Connection<T> {
             into.push(&(serial, namespace, state));
             into.push(&events.len());
             for (event, cost) in events {
-                into.push(&(event.ack(), event.args().payload().attachments(), cost));
-                into.push(&event.args().payload().as_json());
-                into.push(&event.args().payload().as_value().map(|value| format!("{value:?}")));
+                into.push(cost);
+                event.fingerprint(into);
             }
             acks.fingerprint(now, into);
         }

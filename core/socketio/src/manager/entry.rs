@@ -9,6 +9,7 @@ use super::{Auth, EndReason, Update, recovery::Place};
 use crate::{acks::Acks, id::SocketId, packet::AckId};
 
 /// One socket: a namespace that the client wants to be connected to.
+#[derive(Clone)]
 pub(super) struct Entry<T> {
     pub(super) serial: u32,
     pub(super) namespace: Text,
@@ -134,10 +135,10 @@ impl Waiting {
 /// Events that are sent until they are acknowledged, one at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Retries<T> {
-    events: VecDeque<Retry<T>>,
+    pub(super) events: VecDeque<Retry<T>>,
     /// The first has left, and is to be acknowledged until then.
-    sent_until: Option<Time>,
-    bytes: usize,
+    pub(super) sent_until: Option<Time>,
+    pub(super) bytes: usize,
 }
 
 #[derive(Clone, Debug)]

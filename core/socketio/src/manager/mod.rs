@@ -9,6 +9,7 @@ mod config;
 mod connecting;
 mod entry;
 mod event;
+mod fork;
 mod inputs;
 mod left;
 mod recovery;

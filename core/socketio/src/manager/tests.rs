@@ -23,6 +23,7 @@ mod acks;
 mod bounds;
 mod connecting;
 mod ending;
+mod fork;
 mod offline;
 mod reconnecting;
 mod recovery;

@@ -39,11 +39,11 @@ mod typed_event;
 mod value;
 mod writer;
 
-use alloc::{sync::Arc, vec::Vec};
-use core::{num::NonZeroU32, ops::Deref};
+use alloc::{format, sync::Arc, vec::Vec};
+use core::{hash::Hasher, num::NonZeroU32, ops::Deref};
 
 use bytes::Bytes;
-use enginewire::Text;
+use enginewire::{Fingerprint, Text};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -228,6 +228,12 @@ impl Payload {
             }
             Repr::Value { value, .. } => Ok((**value).clone()),
         }
+    }
+
+    /// Feeds what the payload consists of into `into`.
+    pub(crate) fn fingerprint<H: Hasher>(&self, into: &mut Fingerprint<H>) {
+        into.push(&(self.attachments(), self.as_json()));
+        into.push(&self.as_value().map(|value| format!("{value:?}")));
     }
 
     /// Appends the payload as JSON, and its binary data to `attachments`, which must be empty.

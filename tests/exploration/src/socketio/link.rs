@@ -54,6 +54,29 @@ pub(super) struct Carrier {
     pub(super) is_overdrawn: bool,
 }
 
+impl Carrier {
+    pub(super) const fn new(now: Time, room: Option<u8>) -> Self {
+        Self {
+            now,
+            queue: VecDeque::new(),
+            room,
+            is_full: false,
+            is_closed: false,
+            unread: 0,
+            is_overdrawn: false,
+        }
+    }
+
+    pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
+        let Self { now: _, queue, room: _, is_full, is_closed, unread, is_overdrawn } = self;
+        into.push(&(is_full, is_closed, unread, is_overdrawn, queue.len()));
+        for (sent, message) in queue {
+            into.push(message);
+            into.push_time(now, Some(*sent));
+        }
+    }
+}
+
 impl Session for Carrier {
     fn send(&mut self, message: Encoded) -> Result<(), TrySendError> {
         if self.is_closed {
@@ -108,15 +131,7 @@ impl Link {
             to_server: VecDeque::new(),
             to_client: VecDeque::new(),
             connection: Some(connection),
-            carrier: Carrier {
-                now,
-                queue: VecDeque::new(),
-                room,
-                is_full: false,
-                is_closed: false,
-                unread: 0,
-                is_overdrawn: false,
-            },
+            carrier: Carrier::new(now, room),
             left_by_client: false,
             cut_at: None,
         }
@@ -175,15 +190,10 @@ impl Link {
     pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
         let Self { number, to_server, to_client, connection, carrier, .. } = self;
         let Self { left_by_client, cut_at, .. } = self;
-        let Carrier { now: _, queue, room: _, is_full, is_closed, unread, is_overdrawn } = carrier;
-        into.push(&(number, to_server, left_by_client));
-        into.push(&(is_full, is_closed, unread, is_overdrawn, to_client.len(), queue.len()));
+        into.push(&(number, to_server, left_by_client, to_client.len()));
+        carrier.fingerprint(now, into);
         for (sent, item) in to_client {
             into.push(item);
-            into.push_time(now, Some(*sent));
-        }
-        for (sent, message) in queue {
-            into.push(message);
             into.push_time(now, Some(*sent));
         }
         into.push_time(now, *cut_at);

@@ -16,6 +16,7 @@ mod arrivals;
 mod books;
 mod client;
 mod link;
+pub mod managed;
 mod rules;
 mod scenario;
 mod server;
