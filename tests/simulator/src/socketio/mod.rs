@@ -24,11 +24,13 @@
 
 mod application;
 mod books;
+mod clients;
 mod person;
 mod wiring;
 mod world;
 
 pub use self::{
     books::Totals,
+    clients::{ClientManner, ClientSabotage, ClientTotals, ClientWorld},
     world::{Manner, Sabotage, SocketWorld},
 };

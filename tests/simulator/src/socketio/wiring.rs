@@ -293,7 +293,7 @@ impl SocketWorld {
 /// Whether a client may send the last request on a connection once more: it takes the end of a kept one for that of a
 /// server which has not read it. If it was the network that has failed, the response may be lost, and with it events.
 /// The clients here end their session instead, and recover.
-fn is_doubtful(wire: &Wire) -> bool {
+pub(super) fn is_doubtful(wire: &Wire) -> bool {
     wire.faulty && wire.observer.requests() > 1
 }
 
