@@ -172,11 +172,18 @@ impl HeaderLines {
         }
     }
 
+    /// Returns the names and values of all fields, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
+            let end = line.iter().position(|&byte| byte == b':')?;
+            Some((&line[..end], line[end + 1..].trim_ascii()))
+        })
+    }
+
     /// The values of all fields of that name, in whatever case, in order.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.fields()
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value.trim_ascii())
+        let is_it = |field: &[u8]| field.eq_ignore_ascii_case(name.as_bytes());
+        self.iter().filter(move |(field, _)| is_it(field)).map(|(_, value)| value)
     }
 
     /// The lines but for fields of these names, in whatever case.
@@ -195,19 +202,12 @@ impl HeaderLines {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
-            let end = line.iter().position(|&byte| byte == b':')?;
-            Some((&line[..end], &line[end + 1..]))
-        })
-    }
 }
 
 impl fmt::Debug for HeaderLines {
     /// Names only: a value may be a secret, such as the cookie with the session id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.fields().filter_map(|(name, _)| core::str::from_utf8(name).ok());
+        let names = self.iter().filter_map(|(name, _)| core::str::from_utf8(name).ok());
         f.debug_list().entries(names).finish()
     }
 }

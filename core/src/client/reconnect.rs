@@ -189,6 +189,13 @@ impl Reconnector {
         }
     }
 
+    /// Ends the delay before the next attempt, if there is one.
+    pub const fn retry_now(&mut self) {
+        if let State::Waiting(_) = self.state {
+            self.state = State::Due;
+        }
+    }
+
     /// Returns true, once, if a session is to be opened now.
     pub fn poll_open(&mut self) -> bool {
         let due = self.state == State::Due;
@@ -311,6 +318,22 @@ mod tests {
             }
         }
         assert!(reconnector.is_ended() && !reconnector.poll_open());
+    }
+
+    #[test]
+    fn reconnector_is_due_at_once_when_told_so_while_it_waits() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0x80);
+        let mut reconnector = Reconnector::new(Reconnect::default().with_attempts(1));
+        assert!(reconnector.poll_open());
+        reconnector.retry_now();
+        assert!(!reconnector.poll_open(), "a session is being opened");
+        reconnector.handle_lost(Time::ZERO, &mut entropy);
+        assert!(!reconnector.poll_open());
+        reconnector.retry_now();
+        assert!(reconnector.poll_open() && reconnector.poll_timeout().is_none());
+        reconnector.handle_lost(Time::ZERO, &mut entropy);
+        reconnector.retry_now();
+        assert!(reconnector.is_ended() && !reconnector.poll_open(), "the attempts have ended");
     }
 
     #[test]
