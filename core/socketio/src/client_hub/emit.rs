@@ -7,7 +7,7 @@ use bytes::Bytes;
 use enginewire::{Encoded, Time};
 use serde::Serialize;
 
-use super::{ClientAskId, ClientHub};
+use super::{ClientAskId, ClientEngine, ClientHub};
 use crate::{
     AckId, EmitError, Name,
     connection::Slot,
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// They wait for a connection while there is none, as [`ManagerConfig::offline`](crate::ManagerConfig::offline) says.
 /// After [`EmitError::Full`] comes [`ClientOutput::Writable`](super::ClientOutput::Writable).
-impl ClientHub {
+impl<E: ClientEngine> ClientHub<E> {
     /// Queues an event. A tuple is several arguments, `()` none, anything else one.
     ///
     /// # Errors

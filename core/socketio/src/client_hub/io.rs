@@ -2,7 +2,7 @@
 
 use enginewire::{ClientHub as Engine, Time, Url};
 
-use super::{ClientHub, ConnectionId};
+use super::{ClientEngine, ClientHub, ConnectionId};
 
 /// Network inputs. A name that the hub has forgotten is ignored.
 impl ClientHub {
@@ -11,7 +11,7 @@ impl ClientHub {
     /// Returns false if it is not wanted any more and can be closed.
     pub fn handle_connected(&mut self, now: Time, on: ConnectionId) -> bool {
         self.set_now(now);
-        self.engine_of(on).is_some_and(|engine| engine.handle_connected(now, on.id))
+        self.engine_at(on.serial).is_some_and(|engine| engine.handle_connected(now, on.id))
     }
 
     /// Handles a connection that was asked for, and is not to be had or encrypted. The name is forgotten.
@@ -47,7 +47,10 @@ impl ClientHub {
     pub fn handle_writable(&mut self, now: Time, on: ConnectionId) {
         self.with_engine(now, on, |engine| engine.handle_writable(now, on.id));
     }
+}
 
+/// The clock.
+impl<E: ClientEngine> ClientHub<E> {
     /// Handles deadlines that have passed. Does nothing before that of [`poll_timeout`](Self::poll_timeout).
     pub fn handle_timeout(&mut self, now: Time) {
         self.set_now(now);
@@ -74,42 +77,26 @@ impl ClientHub {
     ///
     /// That of a proxy until its tunnel is open, see [`ClientHub::address`](Engine::address) of Engine.IO.
     pub fn address(&self, on: ConnectionId) -> Option<&Url> {
-        self.find_engine(on)?.address(on.id)
+        self.find_engine_at(on.serial)?.address(on.id)
     }
 
     /// Returns whether a connection should be read.
     ///
     /// Not while the application has too much to catch up with.
     pub fn is_reading(&self, on: ConnectionId) -> bool {
-        self.find_engine(on).is_some_and(|engine| engine.is_reading(on.id))
+        self.find_engine_at(on.serial).is_some_and(|engine| engine.is_reading(on.id))
     }
 
     /// Returns whether a connection is a WebSocket that may become the session's transport.
     ///
     /// It is best read before others, see [`ClientHub::is_probing`](Engine::is_probing) of Engine.IO.
     pub fn is_probing(&self, on: ConnectionId) -> bool {
-        self.find_engine(on).is_some_and(|engine| engine.is_probing(on.id))
-    }
-
-    fn engine_of(&mut self, on: ConnectionId) -> Option<&mut Engine> {
-        if on.serial == self.serial && self.engine.is_some() {
-            return self.engine.as_mut();
-        }
-        let mut ending = self.ending.iter_mut();
-        ending.find(|(serial, _)| *serial == on.serial).map(|(_, engine)| engine)
-    }
-
-    fn find_engine(&self, on: ConnectionId) -> Option<&Engine> {
-        if on.serial == self.serial && self.engine.is_some() {
-            return self.engine.as_ref();
-        }
-        let mut ending = self.ending.iter();
-        ending.find(|(serial, _)| *serial == on.serial).map(|(_, engine)| engine)
+        self.find_engine_at(on.serial).is_some_and(|engine| engine.is_probing(on.id))
     }
 
     fn with_engine(&mut self, now: Time, on: ConnectionId, f: impl FnOnce(&mut Engine)) {
         self.set_now(now);
-        if let Some(engine) = self.engine_of(on) {
+        if let Some(engine) = self.engine_at(on.serial) {
             f(engine);
             // What follows from it may be actions of the same connection.
             self.take_engine_events();

@@ -70,8 +70,10 @@
 
 mod config;
 mod emit;
+mod engine;
 mod io;
 mod output;
+mod platform;
 
 #[cfg(test)]
 mod tests;
@@ -87,7 +89,9 @@ use serde::Serialize;
 
 pub use self::{
     config::ClientHubConfig,
+    engine::ClientEngine,
     output::{ClientAskId, ClientOutput, ConnectionId},
+    platform::{PlatformHub, PlatformSession, SessionNumber},
 };
 use crate::{
     EncodeError, SocketId,
@@ -106,16 +110,19 @@ use crate::{
 /// **Loss, order, bounds.** Those of [`Manager`].
 ///
 /// **Panics.** None, but those of functions and payloads that it is given.
-pub struct ClientHub {
+///
+/// `E` is the session under it: one with connections, for an event loop that has sockets. Platforms that make requests
+/// and WebSockets themselves have a [`PlatformHub`].
+pub struct ClientHub<E = Engine> {
     url: Url,
     config: Arc<ClientConfig>,
     entropy: Box<dyn Entropy + Send>,
     manager: Manager<ClientAskId>,
     /// The session, if there is one, and the number of the hub that has it.
-    engine: Option<Engine>,
+    engine: Option<E>,
     serial: u32,
     /// Hubs of sessions that are over, with connections that are not.
-    ending: Vec<(u32, Engine)>,
+    ending: Vec<(u32, E)>,
     /// A WebSocket has worked, and nothing has failed since.
     websocket_worked: bool,
     refusal: Option<String>,
@@ -135,6 +142,12 @@ impl ClientHub {
     ///
     /// `entropy` masks what goes over a WebSocket, and spreads reconnections. In production it is the operating system's.
     pub fn new(config: ClientHubConfig, entropy: impl Entropy + Send + 'static) -> Self {
+        Self::with_entropy(config, entropy)
+    }
+}
+
+impl<E: ClientEngine> ClientHub<E> {
+    fn with_entropy(config: ClientHubConfig, entropy: impl Entropy + Send + 'static) -> Self {
         let ClientHubConfig { url, engine, mut manager } = config;
         manager.revision = engine.revision;
         let mut encoder = Encoder::new();
@@ -160,7 +173,7 @@ impl ClientHub {
 }
 
 /// Commands for sockets.
-impl ClientHub {
+impl<E: ClientEngine> ClientHub<E> {
     /// Makes a socket of a namespace. [`connect`](Self::connect) connects it.
     ///
     /// A missing slash at the start is added. Returns `None` if there is a socket of this namespace, or the client was
@@ -233,12 +246,17 @@ impl ClientHub {
         self.manager.close(now, &mut self.engine);
     }
 
+    /// Makes the next attempt to connect now, if one waits for its delay. See [`Manager::retry_now`].
+    pub fn retry_now(&mut self) {
+        self.manager.retry_now();
+    }
+
     /// Ends the session now, and closes all connections. What is queued is lost.
     ///
     /// Sockets that were not disconnected go on with the next session.
     pub fn abort(&mut self) {
         self.manager.abort(&mut self.engine);
-        self.ending.iter_mut().for_each(|(_, engine)| engine.abort());
+        self.ending.iter_mut().for_each(|(_, engine)| engine.abort_now());
     }
 }
 
@@ -277,6 +295,30 @@ impl ClientHub {
         }
     }
 
+    /// Returns the next task for connections: of the session, or of those that are over.
+    pub fn poll_action(&mut self) -> Option<ClientOutput> {
+        let (serial, action) =
+            self.next_action(|engine, now, entropy| engine.poll_action(now, entropy))?;
+        Some(match action {
+            ClientHubAction::Connect(id) => ClientOutput::Connect(ConnectionId { serial, id }),
+            ClientHubAction::Encrypt(id) => ClientOutput::Encrypt(ConnectionId { serial, id }),
+            ClientHubAction::Write(id) => ClientOutput::Write(ConnectionId { serial, id }),
+            ClientHubAction::Close(id) => ClientOutput::Close(ConnectionId { serial, id }),
+        })
+    }
+
+    /// Takes the next update of a socket that is not paused.
+    fn next_update(&mut self) -> Option<ClientOutput> {
+        let Self { manager, engine, paused, readable, .. } = self;
+        readable.retain(|&socket| !paused.contains(&socket) && manager.is_readable(socket));
+        let &socket = readable.front()?;
+        let update = manager.take_update(socket, engine)?;
+        Some(ClientOutput::Update(socket, update))
+    }
+}
+
+/// Outputs for drivers.
+impl<E: ClientEngine> ClientHub<E> {
     /// Returns the next event for the application, without the updates of sockets.
     ///
     /// For drivers whose sockets are tasks: [`ManagerEvent::Readable`] tells which has
@@ -294,41 +336,17 @@ impl ClientHub {
         self.manager.take_update(socket, &mut self.engine)
     }
 
-    /// Returns the next task for connections: of the session, or of those that are over.
-    pub fn poll_action(&mut self) -> Option<ClientOutput> {
-        self.take_engine_events();
-        if self.manager.poll_open() {
-            self.open_session();
-        }
-        let Self { engine, ending, serial, entropy, now, .. } = self;
-        let current = engine.iter_mut().map(|engine| (*serial, engine));
-        let past = ending.iter_mut().map(|(serial, engine)| (*serial, engine));
-        let action = past.chain(current).find_map(|(serial, engine)| {
-            let action = engine.poll_action(*now, &mut **entropy)?;
-            Some(match action {
-                ClientHubAction::Connect(id) => ClientOutput::Connect(ConnectionId { serial, id }),
-                ClientHubAction::Encrypt(id) => ClientOutput::Encrypt(ConnectionId { serial, id }),
-                ClientHubAction::Write(id) => ClientOutput::Write(ConnectionId { serial, id }),
-                ClientHubAction::Close(id) => ClientOutput::Close(ConnectionId { serial, id }),
-            })
-        });
-        if action.is_none() {
-            ending.retain(|(_, engine)| !engine.is_finished());
-        }
-        action
-    }
-
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). It may be too early, never too late.
     ///
     /// Changes with any other call.
     pub fn poll_timeout(&self) -> Option<Time> {
         let engines = self.engine.iter().chain(self.ending.iter().map(|(_, engine)| engine));
-        engines.filter_map(Engine::poll_timeout).chain(self.manager.poll_timeout()).min()
+        engines.filter_map(E::poll_timeout).chain(self.manager.poll_timeout()).min()
     }
 }
 
 /// Getters.
-impl ClientHub {
+impl<E: ClientEngine> ClientHub<E> {
     /// Returns whether the server has connected a socket.
     pub fn is_connected(&self, socket: Slot) -> bool {
         self.manager.is_connected(socket)
@@ -367,7 +385,7 @@ impl ClientHub {
     }
 
     /// Returns the hub of the session, to look at. `None` while there is no session.
-    pub const fn engine(&self) -> Option<&Engine> {
+    pub const fn engine(&self) -> Option<&E> {
         self.engine.as_ref()
     }
 
@@ -386,7 +404,7 @@ impl ClientHub {
     /// Returns whether [`poll_action`](Self::poll_action) may have something.
     pub fn has_actions(&self) -> bool {
         let past = self.ending.iter().map(|(_, engine)| engine);
-        self.manager.wants_open() || self.engine.iter().chain(past).any(Engine::has_actions)
+        self.manager.wants_open() || self.engine.iter().chain(past).any(E::has_actions)
     }
 
     /// Returns whether more is read: the application has not too much to catch up with.
@@ -421,10 +439,15 @@ impl ClientHub {
         self.manager.failures()
     }
 
+    /// Returns the manager, to look at.
+    pub const fn manager(&self) -> &Manager<ClientAskId> {
+        &self.manager
+    }
+
     /// Returns the manager and its session.
     ///
     /// They are for drivers that encode events before they lock a client.
-    pub const fn parts(&mut self) -> (&mut Manager<ClientAskId>, &mut Option<Engine>) {
+    pub const fn parts(&mut self) -> (&mut Manager<ClientAskId>, &mut Option<E>) {
         (&mut self.manager, &mut self.engine)
     }
 
@@ -434,7 +457,7 @@ impl ClientHub {
     }
 }
 
-impl ClientHub {
+impl<E: ClientEngine> ClientHub<E> {
     fn set_now(&mut self, now: Time) {
         self.now = self.now.max(now);
     }
@@ -443,7 +466,43 @@ impl ClientHub {
         let Self { url, config, entropy, engine, serial, now, websocket_worked, .. } = self;
         *serial += 1;
         let worked = *websocket_worked;
-        *engine = Some(Engine::new(*now, url, Arc::clone(config), worked, &mut **entropy));
+        *engine = Some(E::open(*now, url, Arc::clone(config), worked, &mut **entropy));
+    }
+
+    /// Returns what `poll` gives first, of the sessions that are over and of the one that is not.
+    fn next_action<A>(
+        &mut self,
+        mut poll: impl FnMut(&mut E, Time, &mut dyn Entropy) -> Option<A>,
+    ) -> Option<(u32, A)> {
+        self.take_engine_events();
+        if self.manager.poll_open() {
+            self.open_session();
+        }
+        let Self { engine, ending, serial, entropy, now, .. } = self;
+        let current = engine.iter_mut().map(|engine| (*serial, engine));
+        let past = ending.iter_mut().map(|(serial, engine)| (*serial, engine));
+        let action = past
+            .chain(current)
+            .find_map(|(serial, engine)| Some((serial, poll(engine, *now, &mut **entropy)?)));
+        if action.is_none() {
+            ending.retain(|(_, engine)| !engine.is_finished());
+        }
+        action
+    }
+
+    fn engine_at(&mut self, serial: u32) -> Option<&mut E> {
+        if serial == self.serial && self.engine.is_some() {
+            return self.engine.as_mut();
+        }
+        let mut ending = self.ending.iter_mut();
+        ending.find(|&&mut (past, _)| past == serial).map(|(_, engine)| engine)
+    }
+
+    fn find_engine_at(&self, serial: u32) -> Option<&E> {
+        if serial == self.serial && self.engine.is_some() {
+            return self.engine.as_ref();
+        }
+        self.ending.iter().find(|&&(past, _)| past == serial).map(|(_, engine)| engine)
     }
 
     /// Hands what happened to the session to the manager.
@@ -474,18 +533,9 @@ impl ClientHub {
             }
         }
     }
-
-    /// Takes the next update of a socket that is not paused.
-    fn next_update(&mut self) -> Option<ClientOutput> {
-        let Self { manager, engine, paused, readable, .. } = self;
-        readable.retain(|&socket| !paused.contains(&socket) && manager.is_readable(socket));
-        let &socket = readable.front()?;
-        let update = manager.take_update(socket, engine)?;
-        Some(ClientOutput::Update(socket, update))
-    }
 }
 
-impl fmt::Debug for ClientHub {
+impl<E: fmt::Debug> fmt::Debug for ClientHub<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientHub")
             .field("manager", &self.manager)

@@ -23,6 +23,7 @@ use crate::{
 mod closing;
 mod events;
 mod losses;
+mod platform;
 mod reports;
 
 /// A client, a server, and the network between them.

@@ -331,6 +331,19 @@ impl<T> Manager<T> {
         }
     }
 
+    /// Makes the next attempt to connect now, if one waits for its delay.
+    ///
+    /// It is for platforms that tell when the network is back.
+    pub fn retry_now(&mut self) {
+        if self.link == Link::Down
+            && self.is_needed()
+            && let Some(reconnector) = &mut self.reconnector
+        {
+            reconnector.retry_now();
+            self.ask_open();
+        }
+    }
+
     /// Closes the session now. What is queued is lost. Sockets go on with the next one.
     pub fn abort(&mut self, session: &mut impl Session) {
         if !matches!(self.link, Link::Down | Link::Wanted) {
