@@ -5,8 +5,6 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
-use socket2::SockRef;
-
 /// A listening socket for a [`Runtime`](crate::Runtime) to make its own of. Does not block.
 ///
 /// # Errors
@@ -15,7 +13,9 @@ use socket2::SockRef;
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    SockRef::from(&listener).listen(BACKLOG)?;
+    // WebAssembly has no sockets, so that nothing was bound.
+    #[cfg(not(target_family = "wasm"))]
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     Ok(listener)
 }
 

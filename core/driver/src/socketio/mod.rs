@@ -128,7 +128,7 @@ pub use self::{
     broadcast::{Broadcast, Publish},
     client::{
         Client, ClientAck, ClientAckFuture, ClientBuilder, ClientEmit, ClientEmitter, ClientError,
-        ClientEvent, ClientRef, ClientSocket, SocketBuilder, Update,
+        ClientEvent, ClientRef, ClientSocket, SocketBuilder, Update, platform,
     },
     cluster::{
         Bus, BusEvent, FetchedSockets, RemoteSocket, ServerAck, ServerAnswers, ServerEvent,

@@ -9,7 +9,9 @@ use enginewire_socketio::{
     parser::Parser,
 };
 
-use super::{Client, ClientSocket, Handle, cell::ClientCell, error::ClientError};
+use super::{
+    Client, ClientSocket, Handle, cell::ClientCell, error::ClientError, interface::Options,
+};
 use crate::{
     client::{ClientBuilder as EngineBuilder, task},
     connect_error::ConnectError,
@@ -47,7 +49,7 @@ impl<R: Runtime> ClientBuilder<R> {
             engine,
             url: Url::parse(url).map_err(ConnectError::from),
             change: Vec::new(),
-            ack_timeout: Duration::from_secs(10),
+            ack_timeout: ACK_TIMEOUT,
             retries: 0,
         }
     }
@@ -68,7 +70,7 @@ impl<R: Runtime> ClientBuilder<R> {
         change.into_iter().for_each(|change| change(&mut config));
         let (parser, limits) = (config.manager.parser.clone(), config.manager.limits);
         let hub = ClientHub::new(config, fill_random);
-        let options = super::cell::Options { parser, limits, ack_timeout, retries };
+        let options = Options { parser, limits, ack_timeout, retries };
         let cell = ClientCell::new(hub, options, shared.state.clock.clone(), url.authority());
         task::spawn(shared, &cell, Span::session(0, &url));
         let namespace = url.path().to_owned();
@@ -213,3 +215,6 @@ impl<R: fmt::Debug> fmt::Debug for ClientBuilder<R> {
         f.debug_struct("ClientBuilder").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+/// Time in which an event must be acknowledged, unless the application says otherwise.
+pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,24 +5,25 @@ use std::{
     fmt,
     future::Future,
     io, mem,
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use enginewire::{CloseReason, Encoded, Entropy, Time, Url};
+use enginewire::{CloseReason, Encoded, Time, TransportKind};
 use enginewire_socketio::{
     AckError, AckId, Auth, EmitError, EncodeError, EndReason, ManagerEvent, Payload, Slot,
-    TryEmitError,
-    client_hub::{ClientAskId, ClientHub, ClientOutput, ConnectionId},
-    parser::{Parser, ParserLimits},
+    SocketId, TryEmitError,
+    client_hub::{ClientAskId, ClientEngine, ClientHub},
 };
 
-use super::{error::ClientError, event::Update};
+use super::{
+    error::ClientError,
+    event::Update,
+    interface::{AuthHook, Cell, Mode, Options, Taken},
+};
 use crate::{
-    client::host::{Host, HostAction, HostCell, HostGuard},
     clock::Clock,
     connect_error::{ConnectError, is_of_connection},
     socketio::{
@@ -35,34 +36,21 @@ use crate::{
     wakes::{Wakes, register},
 };
 
-/// Makes the payload of a request to connect.
-pub(super) type AuthHook = Arc<
-    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + Send>> + Send + Sync,
->;
-
-/// Options of a client besides those of its hub.
-pub(super) struct Options {
-    pub(super) parser: Parser,
-    pub(super) limits: ParserLimits,
-    pub(super) ack_timeout: Duration,
-    pub(super) retries: u32,
-}
-
 /// A client, shared by the task that has its connections and the handles of the application.
-pub(super) struct ClientCell {
+pub(super) struct ClientCell<E> {
     clock: Clock,
     /// Host and port of the server.
     to: String,
     pub(super) options: Options,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<E>>,
     /// Payloads that the application is making. The task polls them.
     authorizing: Mutex<Vec<(Slot, Authorizing)>>,
 }
 
 type Authorizing = Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + Send>>;
 
-pub(super) struct Inner {
-    hub: ClientHub,
+pub(super) struct Inner<E> {
+    pub(super) hub: ClientHub<E>,
     sockets: BTreeMap<Slot, Box<SocketState>>,
     acks: HashMap<ClientAskId, Arc<Pending>>,
     /// Tasks whose event waits for room, and is to be acknowledged by then.
@@ -102,35 +90,16 @@ struct SocketState {
 }
 
 /// A client that the caller has to itself. Settles when dropped.
-pub(super) struct Guard<'a> {
-    inner: MutexGuard<'a, Inner>,
+pub(super) struct Guard<'a, E: ClientEngine> {
+    pub(super) inner: MutexGuard<'a, Inner<E>>,
     /// It acts when it is dropped, which is after `inner` has been: fields go in order.
     wakes: Wakes,
     /// The task itself holds the guard, which need not be woken.
     by_task: bool,
 }
 
-/// Delivery that an event asks for.
-pub(super) enum Mode {
-    Event,
-    Volatile,
-    Ack {
-        id: AckId,
-        deadline: Time,
-        pending: Arc<Pending>,
-    },
-    Retries {
-        id: AckId,
-        retries: u32,
-        timeout: Duration,
-        pending: Arc<Pending>,
-    },
-    /// It acknowledges an event of this connection.
-    Acknowledgement(u32),
-}
-
-impl ClientCell {
-    pub(super) fn new(hub: ClientHub, options: Options, clock: Clock, to: &str) -> Arc<Self> {
+impl<E: ClientEngine> ClientCell<E> {
+    pub(super) fn new(hub: ClientHub<E>, options: Options, clock: Clock, to: &str) -> Arc<Self> {
         Arc::new(Self {
             clock,
             to: to.to_owned(),
@@ -155,25 +124,98 @@ impl ClientCell {
         })
     }
 
-    /// Returns host and port of the server.
-    pub(super) fn to(&self) -> &str {
-        &self.to
-    }
-
-    pub(super) const fn parser(&self) -> &Parser {
-        &self.options.parser
-    }
-
-    pub(super) fn now(&self) -> Time {
+    fn now(&self) -> Time {
         self.clock.now()
     }
 
-    fn lock(&self) -> Guard<'_> {
+    fn lock(&self) -> Guard<'_, E> {
         Guard { inner: lock(&self.inner), wakes: Wakes::default(), by_task: false }
     }
 
-    /// Makes a socket that is to be connected. Returns its namespace, too.
-    pub(super) fn open(
+    /// Locks the client for its task, which need not be woken then.
+    pub(super) fn lock_by_task(&self) -> Guard<'_, E> {
+        let mut guard = self.lock();
+        guard.by_task = true;
+        guard
+    }
+
+    /// Has the task woken when the client asks for something.
+    pub(super) fn register_task(&self, waker: &Waker) {
+        register(&mut lock(&self.inner).task, waker);
+    }
+
+    /// Polls futures of the application that the client waits for.
+    pub(super) fn poll_application(&self, cx: &mut Context<'_>) {
+        let due = mem::take(&mut lock(&self.inner).due);
+        let mut authorizing = mem::take(&mut *lock(&self.authorizing));
+        for slot in due {
+            // A request is authorized by what was made for it, not for the one before.
+            authorizing.retain(|(of, _)| *of != slot);
+            let hook = lock(&self.inner).sockets.get(&slot).and_then(|state| state.auth.clone());
+            let Some(hook) = hook else { continue };
+            match caught(|| hook()) {
+                Some(future) => authorizing.push((slot, future)),
+                None => self.authorize(slot, None),
+            }
+        }
+        authorizing.retain_mut(|(slot, future)| {
+            if !lock(&self.inner).hub.is_asking(*slot) {
+                // The connection is lost, or the socket is not wanted any more.
+                return false;
+            }
+            match poll_task(future, cx) {
+                Poll::Pending => true,
+                Poll::Ready(auth) => {
+                    self.authorize(*slot, auth.and_then(Result::ok));
+                    false
+                }
+            }
+        });
+        *lock(&self.authorizing) = authorizing;
+    }
+
+    /// Notes that the task has ended, and with it all connections.
+    pub(super) fn finish(&self) {
+        let mut guard = self.lock_by_task();
+        guard.inner.is_done = true;
+        guard.inner.hub.abort();
+        let Guard { inner, wakes, .. } = &mut guard;
+        let pending: Vec<_> = inner.acks.drain().map(|(_, pending)| pending).collect();
+        for pending in pending {
+            let reason = enginewire_socketio::DisconnectReason::ForcedClose;
+            let result = Err(AckError::Disconnected(reason));
+            wakes.extend(Answer::One(pending).complete(result));
+        }
+        inner.closing.wake_all(wakes);
+        drop(guard);
+        let authorizing = mem::take(&mut *lock(&self.authorizing));
+        drop(authorizing);
+    }
+
+    /// Gives the payload that a request to connect waits for.
+    ///
+    /// `None` ends the socket: its function has panicked, or makes what cannot be encoded, which does not pass.
+    fn authorize(&self, slot: Slot, auth: Option<Payload>) {
+        let now = self.now();
+        let mut guard = self.lock_by_task();
+        let (manager, session) = guard.inner.hub.parts();
+        match auth {
+            Some(auth) => drop(manager.authorize(now, slot, Some(auth), session)),
+            None => drop(manager.disconnect(now, slot, session)),
+        }
+    }
+}
+
+impl<E: ClientEngine + Send> Cell for ClientCell<E> {
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn now(&self) -> Time {
+        self.now()
+    }
+
+    fn open(
         &self,
         namespace: &str,
         auth: Auth,
@@ -199,30 +241,17 @@ impl ClientCell {
         Ok((slot, namespace))
     }
 
-    /// Gives the payload that a request to connect waits for.
-    ///
-    /// `None` ends the socket: its function has panicked, or makes what cannot be encoded, which does not pass.
-    fn authorize(&self, slot: Slot, auth: Option<Payload>) {
-        let now = self.now();
-        let mut guard = self.lock_by_task();
-        let (manager, session) = guard.inner.hub.parts();
-        match auth {
-            Some(auth) => drop(manager.authorize(now, slot, Some(auth), session)),
-            None => drop(manager.disconnect(now, slot, session)),
-        }
-    }
-
-    pub(super) fn connect(&self, slot: Slot) {
+    fn connect(&self, slot: Slot) {
         let now = self.now();
         self.lock().inner.hub.connect(now, slot);
     }
 
-    pub(super) fn disconnect(&self, slot: Slot) -> usize {
+    fn disconnect(&self, slot: Slot) -> usize {
         let now = self.now();
         self.lock().inner.hub.disconnect(now, slot)
     }
 
-    pub(super) fn release(&self, slot: Slot) {
+    fn release(&self, slot: Slot) {
         let now = self.now();
         let mut guard = self.lock();
         let Guard { inner, wakes, .. } = &mut guard;
@@ -238,11 +267,11 @@ impl ClientCell {
         drop(state);
     }
 
-    pub(super) fn forget_offline(&self, slot: Slot) -> usize {
+    fn forget_offline(&self, slot: Slot) -> usize {
         self.lock().inner.hub.forget_offline(slot)
     }
 
-    pub(super) fn forget_ack(&self, slot: Slot, id: AckId) {
+    fn forget_ack(&self, slot: Slot, id: AckId) {
         let ask = ClientAskId::new(slot, id);
         let mut guard = self.lock();
         guard.inner.hub.forget(ask);
@@ -251,18 +280,37 @@ impl ClientCell {
         drop(pending);
     }
 
-    /// Looks at the client.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&ClientHub) -> T) -> T {
-        look(&lock(&self.inner).hub)
+    fn is_connected(&self, slot: Slot) -> bool {
+        lock(&self.inner).hub.is_connected(slot)
     }
 
-    pub(super) fn close(&self) {
+    fn is_active(&self, slot: Slot) -> bool {
+        lock(&self.inner).hub.is_active(slot)
+    }
+
+    fn end_reason(&self, slot: Slot) -> Option<ClientError> {
+        let inner = lock(&self.inner);
+        Some(ClientError::of(inner.hub.end_reason(slot)?, &self.to))
+    }
+
+    fn id(&self, slot: Slot) -> Option<SocketId> {
+        lock(&self.inner).hub.id(slot).cloned()
+    }
+
+    fn queued(&self, slot: Slot) -> usize {
+        lock(&self.inner).hub.queued(slot)
+    }
+
+    fn transport(&self) -> Option<TransportKind> {
+        Some(lock(&self.inner).hub.engine()?.session().transport())
+    }
+
+    fn close(&self) {
         let now = self.now();
         self.lock().inner.hub.close(now);
     }
 
-    /// Waits until the client is closed, and its connections are. Returns the events that were not sent.
-    pub(super) fn poll_closed(&self, cx: &Context<'_>, key: &mut WakerKey) -> Poll<usize> {
+    fn poll_closed(&self, cx: &Context<'_>, key: &mut WakerKey) -> Poll<usize> {
         let mut guard = self.lock();
         let Inner { hub, unsent, is_done, closing, .. } = &mut *guard.inner;
         if *is_done || hub.is_finished() {
@@ -272,12 +320,11 @@ impl ClientCell {
         Poll::Pending
     }
 
-    pub(super) fn stop_waiting_for_close(&self, key: WakerKey) {
+    fn stop_waiting_for_close(&self, key: WakerKey) {
         lock(&self.inner).closing.remove(key);
     }
 
-    /// Takes the next update of a socket. `None` once none will come.
-    pub(super) fn poll_update(&self, cx: &Context<'_>, slot: Slot) -> Poll<Option<Taken>> {
+    fn poll_update(&self, cx: &Context<'_>, slot: Slot) -> Poll<Option<Taken>> {
         let mut guard = self.lock();
         let inner = &mut *guard.inner;
         if let Some(update) = inner.hub.take_update(slot) {
@@ -293,10 +340,7 @@ impl ClientCell {
         }
     }
 
-    /// Waits until a socket is connected, or not to be any more.
-    ///
-    /// With `first` a failed attempt is the end as well.
-    pub(super) fn poll_connected(
+    fn poll_connected(
         &self,
         cx: &Context<'_>,
         slot: Slot,
@@ -329,14 +373,13 @@ impl ClientCell {
         Poll::Pending
     }
 
-    pub(super) fn stop_waiting_for_change(&self, slot: Slot, key: WakerKey) {
+    fn stop_waiting_for_change(&self, slot: Slot, key: WakerKey) {
         if let Some(state) = lock(&self.inner).sockets.get_mut(&slot) {
             state.changes.remove(key);
         }
     }
 
-    /// Takes an event out of its place once there is room and it is the turn of `ticket`.
-    pub(super) fn poll_emit(
+    fn poll_emit(
         &self,
         cx: &Context<'_>,
         slot: Slot,
@@ -394,13 +437,7 @@ impl ClientCell {
         }
     }
 
-    /// Queues an event if there is room that no task waits for.
-    pub(super) fn try_emit(
-        &self,
-        slot: Slot,
-        message: Encoded,
-        mode: &Mode,
-    ) -> Result<(), EmitError> {
+    fn try_emit(&self, slot: Slot, message: Encoded, mode: &Mode) -> Result<(), EmitError> {
         let now = self.now();
         let mut guard = self.lock();
         let Inner { hub, sockets, acks, is_done, .. } = &mut *guard.inner;
@@ -414,8 +451,7 @@ impl ClientCell {
         send(hub, acks, now, slot, message, mode).map_err(|error| error.reason)
     }
 
-    /// Gives up the place of a future that was dropped.
-    pub(super) fn leave_room(&self, slot: Slot, ticket: &mut Ticket, mode: &Mode) {
+    fn leave_room(&self, slot: Slot, ticket: &mut Ticket, mode: &Mode) {
         let mut guard = self.lock();
         let Guard { inner, wakes, .. } = &mut guard;
         if let Mode::Ack { id, deadline, .. } = mode {
@@ -429,13 +465,27 @@ impl ClientCell {
     }
 }
 
-/// An update, and the connection that an event came on.
-pub(super) enum Taken {
-    Event(enginewire_socketio::Event, u32),
-    Other(Update),
-}
+impl<E: ClientEngine> Inner<E> {
+    /// Notes the last error of a connection, to be told if the session cannot be opened.
+    pub(super) fn note_error(&mut self, error: io::Error) {
+        self.error = Some(error);
+    }
 
-impl Inner {
+    /// Handles deadlines that have passed: of the hub, and of tasks whose event waits for room.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        self.hub.handle_timeout(now);
+        while let Some(first) = self.asking.first_entry()
+            && first.key().0 <= now
+        {
+            self.late.push(first.remove());
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        let asking = self.asking.first_key_value().map(|((deadline, _), _)| *deadline);
+        self.hub.poll_timeout().into_iter().chain(asking).min()
+    }
+
     /// Makes an update of the application's.
     fn tell(&mut self, update: enginewire_socketio::Update, to: &str) -> Taken {
         use enginewire_socketio::Update as Told;
@@ -475,8 +525,8 @@ impl Inner {
     }
 }
 
-fn send(
-    hub: &mut ClientHub,
+fn send<E: ClientEngine>(
+    hub: &mut ClientHub<E>,
     acks: &mut HashMap<ClientAskId, Arc<Pending>>,
     now: Time,
     slot: Slot,
@@ -505,7 +555,13 @@ fn send(
     }
 }
 
-impl Guard<'_> {
+impl<E: ClientEngine> Guard<'_, E> {
+    /// Notes what the task waits for until it takes the lock again.
+    pub(super) fn settle_task(&mut self, due: Option<Time>, throttled: bool) {
+        let Inner { woken, armed, throttled: is_throttled, .. } = &mut *self.inner;
+        (*woken, *armed, *is_throttled) = (false, due, throttled);
+    }
+
     fn settle(&mut self) {
         let Self { inner, wakes, by_task } = self;
         let inner = &mut **inner;
@@ -551,181 +607,13 @@ impl Guard<'_> {
     }
 }
 
-impl Drop for Guard<'_> {
+impl<E: ClientEngine> Drop for Guard<'_, E> {
     fn drop(&mut self) {
         self.settle();
     }
 }
 
-impl HostCell for ClientCell {
-    type Host = Inner;
-    type Guard<'a> = Guard<'a>;
-
-    fn lock_by_task(&self) -> Guard<'_> {
-        let mut guard = self.lock();
-        guard.by_task = true;
-        guard
-    }
-
-    fn register_task(&self, waker: &Waker) {
-        register(&mut lock(&self.inner).task, waker);
-    }
-
-    fn poll_application(&self, cx: &mut Context<'_>) {
-        let due = mem::take(&mut lock(&self.inner).due);
-        let mut authorizing = mem::take(&mut *lock(&self.authorizing));
-        for slot in due {
-            // A request is authorized by what was made for it, not for the one before.
-            authorizing.retain(|(of, _)| *of != slot);
-            let hook = lock(&self.inner).sockets.get(&slot).and_then(|state| state.auth.clone());
-            let Some(hook) = hook else { continue };
-            match caught(|| hook()) {
-                Some(future) => authorizing.push((slot, future)),
-                None => self.authorize(slot, None),
-            }
-        }
-        authorizing.retain_mut(|(slot, future)| {
-            if !lock(&self.inner).hub.is_asking(*slot) {
-                // The connection is lost, or the socket is not wanted any more.
-                return false;
-            }
-            match poll_task(future, cx) {
-                Poll::Pending => true,
-                Poll::Ready(auth) => {
-                    self.authorize(*slot, auth.and_then(Result::ok));
-                    false
-                }
-            }
-        });
-        *lock(&self.authorizing) = authorizing;
-    }
-
-    fn finish(&self) {
-        let mut guard = self.lock_by_task();
-        guard.inner.is_done = true;
-        guard.inner.hub.abort();
-        let Guard { inner, wakes, .. } = &mut guard;
-        let pending: Vec<_> = inner.acks.drain().map(|(_, pending)| pending).collect();
-        for pending in pending {
-            let reason = enginewire_socketio::DisconnectReason::ForcedClose;
-            let result = Err(AckError::Disconnected(reason));
-            wakes.extend(Answer::One(pending).complete(result));
-        }
-        inner.closing.wake_all(wakes);
-        drop(guard);
-        let authorizing = mem::take(&mut *lock(&self.authorizing));
-        drop(authorizing);
-    }
-}
-
-impl HostGuard for Guard<'_> {
-    type Host = Inner;
-
-    fn host(&mut self) -> &mut Inner {
-        &mut self.inner
-    }
-
-    fn settle_task(&mut self, due: Option<Time>, throttled: bool, _idle: bool) {
-        let Inner { woken, armed, throttled: is_throttled, .. } = &mut *self.inner;
-        (*woken, *armed, *is_throttled) = (false, due, throttled);
-    }
-}
-
-impl Host for Inner {
-    type Id = ConnectionId;
-
-    fn handle_connected(&mut self, now: Time, id: ConnectionId, _peer_addr: SocketAddr) {
-        self.hub.handle_connected(now, id);
-    }
-
-    fn handle_bytes(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8]) {
-        self.hub.handle_bytes(now, id, bytes);
-    }
-
-    fn handle_eof(&mut self, now: Time, id: ConnectionId) {
-        self.hub.handle_eof(now, id);
-    }
-
-    fn handle_refused(&mut self, now: Time, id: ConnectionId, error: io::Error) {
-        self.error = Some(error);
-        self.hub.handle_refused(now, id);
-    }
-
-    fn handle_lost(&mut self, now: Time, id: ConnectionId, error: io::Error) {
-        self.error = Some(error);
-        self.hub.handle_lost(now, id);
-    }
-
-    fn handle_writable(&mut self, now: Time, id: ConnectionId) {
-        self.hub.handle_writable(now, id);
-    }
-
-    fn handle_blocked(&mut self, now: Time, id: ConnectionId, left: usize) {
-        self.hub.handle_blocked(now, id, left);
-    }
-
-    fn note_error(&mut self, error: io::Error) {
-        self.error = Some(error);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.hub.handle_timeout(now);
-        while let Some(first) = self.asking.first_entry()
-            && first.key().0 <= now
-        {
-            self.late.push(first.remove());
-        }
-    }
-
-    fn poll_action(
-        &mut self,
-        _now: Time,
-        _entropy: &mut dyn Entropy,
-    ) -> Option<HostAction<ConnectionId>> {
-        Some(match self.hub.poll_action()? {
-            ClientOutput::Connect(id) => HostAction::Connect(id),
-            ClientOutput::Encrypt(id) => HostAction::Encrypt(id),
-            ClientOutput::Close(id) => HostAction::Close(id),
-            ClientOutput::Write(id) => HostAction::Write(id),
-            _ => return None,
-        })
-    }
-
-    fn transmit(&mut self, now: Time, id: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
-        self.hub.transmit(now, id, write);
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        let asking = self.asking.first_key_value().map(|((deadline, _), _)| *deadline);
-        self.hub.poll_timeout().into_iter().chain(asking).min()
-    }
-
-    fn address(&self, id: ConnectionId) -> Option<&Url> {
-        self.hub.address(id)
-    }
-
-    fn is_reading(&self, id: ConnectionId) -> bool {
-        self.hub.is_reading(id)
-    }
-
-    fn is_probing(&self, id: ConnectionId) -> bool {
-        self.hub.is_probing(id)
-    }
-
-    fn has_actions(&self) -> bool {
-        self.hub.has_actions()
-    }
-
-    fn is_ending(&self) -> bool {
-        self.hub.is_ending()
-    }
-
-    fn is_finished(&self) -> bool {
-        self.hub.is_finished()
-    }
-}
-
-impl fmt::Debug for ClientCell {
+impl<E> fmt::Debug for ClientCell<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCell").field("to", &self.to).finish_non_exhaustive()
     }

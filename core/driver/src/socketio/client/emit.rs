@@ -18,7 +18,7 @@ use enginewire_socketio::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{cell::Mode, socket::SocketShared};
+use super::{interface::Mode, socket::SocketShared};
 use crate::{
     socketio::acks::{AckFuture, Asks, Pending},
     waiters::Ticket,

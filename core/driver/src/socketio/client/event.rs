@@ -8,7 +8,7 @@ use enginewire_socketio::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{cell::Mode, emit::ClientEmit, socket::SocketShared};
+use super::{emit::ClientEmit, interface::Mode, socket::SocketShared};
 use crate::socketio::outgoing::with_encoder;
 
 /// Event of a socket, or change of its connection. They come in one order.

@@ -2,9 +2,12 @@
 
 mod builder;
 mod cell;
+mod connections;
 mod emit;
 mod error;
 mod event;
+mod interface;
+pub mod platform;
 mod socket;
 
 use std::{
@@ -14,6 +17,8 @@ use std::{
 };
 
 use enginewire_socketio::Auth;
+#[cfg(target_family = "wasm")]
+use send_wrapper::SendWrapper;
 use serde::Serialize;
 
 pub use self::{
@@ -24,7 +29,7 @@ pub use self::{
     socket::{ClientRef, ClientSocket},
 };
 use self::{
-    cell::{AuthHook, ClientCell},
+    interface::{AuthHook, Cell},
     socket::SocketShared,
 };
 use crate::wakers::WakerKey;
@@ -40,7 +45,7 @@ pub struct Client {
 
 /// State that all handles share. The task of the connections has the cell alone.
 struct Handle {
-    cell: Arc<ClientCell>,
+    cell: Arc<dyn Cell>,
     /// The namespace that the path of the URL names.
     namespace: String,
 }
@@ -87,7 +92,7 @@ impl Client {
     /// Waits for that, and for the end of the connections. Returns the number of events that were queued and have not
     /// left. Cancel safe: the client is closed whether or not the future is polled to its end.
     pub async fn close(&self) -> usize {
-        let cell = &self.handle.cell;
+        let cell = &*self.handle.cell;
         cell.close();
         let mut waiting = Closing { cell, key: None };
         poll_fn(|cx| waiting.cell.poll_closed(cx, &mut waiting.key)).await
@@ -96,7 +101,7 @@ impl Client {
 
 /// Waits for the end of a client.
 struct Closing<'a> {
-    cell: &'a ClientCell,
+    cell: &'a dyn Cell,
     key: WakerKey,
 }
 
@@ -124,7 +129,7 @@ enum AuthSource {
 impl SocketBuilder {
     /// Sets the payload that the server's authorization looks at: an object, for most servers. Default none.
     pub fn auth<A: Serialize + ?Sized>(mut self, auth: &A) -> Self {
-        let payload = self.handle.cell.parser().payload(auth);
+        let payload = self.handle.cell.options().parser.payload(auth);
         self.auth = payload.map(AuthSource::Payload).map_err(ClientError::Encode);
         self
     }
@@ -134,12 +139,36 @@ impl SocketBuilder {
     /// It is for tokens that expire.
     ///
     /// Its future is polled by the task of the connections. It may wait, and meanwhile other namespaces go on.
-    pub fn auth_with<A, F>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
+    #[cfg(not(target_family = "wasm"))]
+    pub fn auth_with<A, F>(self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         A: Serialize,
         F: Future<Output = A> + Send + 'static,
     {
-        let parser = self.handle.cell.parser().clone();
+        self.with_hook(auth)
+    }
+
+    /// Sets a function that makes the payload for each request to connect.
+    ///
+    /// It is for tokens that expire. Neither it nor its future need be [`Send`], as values of JavaScript are not.
+    ///
+    /// Its future is polled by the task of the connections. It may wait, and meanwhile other namespaces go on.
+    #[cfg(target_family = "wasm")]
+    pub fn auth_with<A, F>(self, auth: impl Fn() -> F + 'static) -> Self
+    where
+        A: Serialize,
+        F: Future<Output = A> + 'static,
+    {
+        let auth = SendWrapper::new(auth);
+        self.with_hook(move || SendWrapper::new(auth()))
+    }
+
+    fn with_hook<A, F>(mut self, auth: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        A: Serialize,
+        F: Future<Output = A> + Send + 'static,
+    {
+        let parser = self.handle.cell.options().parser.clone();
         let hook: AuthHook = Arc::new(move || {
             let (auth, parser) = (auth(), parser.clone());
             Box::pin(async move { parser.payload(&auth.await) })

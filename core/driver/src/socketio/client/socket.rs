@@ -23,10 +23,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Handle,
-    cell::{Mode, Options, Taken},
     emit::{ClientAckFuture, ClientEmit, ClientEmitter},
     error::ClientError,
     event::{ClientEvent, Update},
+    interface::{Mode, Options, Taken},
 };
 use crate::{
     socketio::{outgoing::with_encoder, socket::UnknownEvent},
@@ -82,7 +82,7 @@ impl SocketShared {
     }
 
     pub(super) fn options(&self) -> &Options {
-        &self.handle.cell.options
+        self.handle.cell.options()
     }
 
     pub(super) fn namespace(&self) -> &str {
@@ -296,25 +296,22 @@ impl ClientRef {
 
     /// Returns whether the server has connected the socket.
     pub fn is_connected(&self) -> bool {
-        self.shared.handle.cell.look(|hub| hub.is_connected(self.shared.slot))
+        self.shared.handle.cell.is_connected(self.shared.slot)
     }
 
     /// Returns whether the socket is connected, or tries to be.
     pub fn is_active(&self) -> bool {
-        self.shared.handle.cell.look(|hub| hub.is_active(self.shared.slot))
+        self.shared.handle.cell.is_active(self.shared.slot)
     }
 
     /// Returns why the socket is not connected, and does not try to be. `None` while it does.
     pub fn end_reason(&self) -> Option<ClientError> {
-        let cell = &self.shared.handle.cell;
-        cell.look(|hub| {
-            hub.end_reason(self.shared.slot).map(|reason| ClientError::of(reason, cell.to()))
-        })
+        self.shared.handle.cell.end_reason(self.shared.slot)
     }
 
     /// Returns the id that the socket has on the server, while it is connected.
     pub fn id(&self) -> Option<SocketId> {
-        self.shared.handle.cell.look(|hub| hub.id(self.shared.slot).cloned())
+        self.shared.handle.cell.id(self.shared.slot)
     }
 
     /// Returns the namespace.
@@ -324,12 +321,12 @@ impl ClientRef {
 
     /// Returns the transport of the connection. `None` while there is none.
     pub fn transport(&self) -> Option<TransportKind> {
-        self.shared.handle.cell.look(|hub| Some(hub.engine()?.session().transport()))
+        self.shared.handle.cell.transport()
     }
 
     /// Returns the bytes that wait for a connection, or to be acknowledged with retries.
     pub fn queued(&self) -> usize {
-        self.shared.handle.cell.look(|hub| hub.queued(self.shared.slot))
+        self.shared.handle.cell.queued(self.shared.slot)
     }
 }
 

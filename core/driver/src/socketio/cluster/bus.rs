@@ -37,7 +37,10 @@ pub trait Bus: Send + 'static {
 /// Event of a [`Bus`].
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "moved once, and nearly all are messages")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "moved once, and nearly all are messages")
+)]
 pub enum BusEvent {
     /// Another node is there. Requests wait for it from now on.
     Joined(NodeId),
