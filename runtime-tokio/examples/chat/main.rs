@@ -1,7 +1,7 @@
 //! A chat in the browser: `npm ci --prefix tests/js && cargo run -p enginewire-tokio --example chat`.
 //!
 //! Page and sockets share one port of 127.0.0.1, that given as argument or 3000, until Ctrl-C. The events are those of
-//! the official chat example. `talk.rs` is the chat, `page.rs` the page; both are the same on other runtimes.
+//! the official chat example. A folder as second argument has another page, as `core/browser/README.md` shows. `talk.rs` is the chat, `page.rs` the page; both are the same on other runtimes.
 
 mod page;
 mod talk;

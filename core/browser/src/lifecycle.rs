@@ -1,0 +1,43 @@
+//! Events of the page or worker: the network goes and comes, and the page is left.
+
+use wasm_bindgen::{JsCast, closure::Closure};
+
+use crate::{
+    globals,
+    inbox::{Inbox, Input},
+};
+
+/// Listeners of the global scope, which are removed when this is dropped.
+pub(crate) struct Listeners([Listener; 3]);
+
+/// An event, and what it calls.
+type Listener = (&'static str, Closure<dyn FnMut()>);
+
+impl Listeners {
+    /// Has `inbox` told of the network, and `on_pagehide` called when the page is left.
+    pub(crate) fn new(inbox: &Inbox, on_pagehide: impl FnMut() + 'static) -> Self {
+        let (offline, online) = (inbox.clone(), inbox.clone());
+        let listeners = Self([
+            ("offline", Closure::new(move || offline.push(Input::Offline))),
+            ("online", Closure::new(move || online.push(Input::Online))),
+            ("pagehide", Closure::new(on_pagehide)),
+        ]);
+        let target = globals::events();
+        for (name, listener) in &listeners.0 {
+            // Every global scope is a target of events.
+            let function = listener.as_ref().unchecked_ref();
+            drop(target.add_event_listener_with_callback(name, function));
+        }
+        listeners
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        let target = globals::events();
+        for (name, listener) in &self.0 {
+            let function = listener.as_ref().unchecked_ref();
+            drop(target.remove_event_listener_with_callback(name, function));
+        }
+    }
+}
