@@ -86,6 +86,14 @@ pub fn libraries(package: &str) -> PathBuf {
     beside("")
 }
 
+/// A WebAssembly for browsers, built: `file` is its place in the folder of that target.
+pub fn wasm(what: &[&str], file: &str) -> PathBuf {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    build(&[&["--target", TARGET], what].concat());
+    // Not always beside that of the tests, which may be of a profile of their own.
+    beside("..").join(TARGET).join("debug").join(file)
+}
+
 fn build(what: &[&str]) {
     let cargo = env::var_os("CARGO").expect("a test run by cargo");
     let build =
