@@ -35,8 +35,14 @@ fn paths_in_the_documents_exist() {
     for document in documents {
         let page = read(document);
         for path in spans(&page).into_iter().filter(|span| is_path(span)) {
-            let places =
-                ["", "core/driver/src", "core/driver/src/socketio", "core/ffi/src", "tests"];
+            let places = [
+                "",
+                "core/driver/src",
+                "core/driver/src/socketio",
+                "core/ffi/src",
+                "core/browser/src",
+                "tests",
+            ];
             let exists = places.iter().any(|place| root().join(place).join(path).exists());
             assert!(exists, "{document} names {path}, which does not exist");
             found += 1;

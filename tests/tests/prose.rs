@@ -17,8 +17,9 @@ use std::{env, fs, io};
 const BASE: &str = "77756e7";
 
 /// Where published docs come from.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "core/src",
+    "core/browser/src",
     "core/socketio/src",
     "core/ffi/src",
     "core/driver/src",

@@ -195,12 +195,14 @@ const _: () = {
         enginewire_socketio::client_hub::ClientHubConfig,
         enginewire_socketio::client_hub::ClientOutput,
         enginewire_socketio::client_hub::ConnectionId,
+        enginewire_socketio::client_hub::SessionNumber,
     );
     // The decoder of a custom parser need not be shared.
     all!(
         sent: enginewire_socketio::Connection<()>,
         enginewire_socketio::Manager<()>,
         enginewire_socketio::client_hub::ClientHub,
+        enginewire_socketio::client_hub::PlatformHub,
         enginewire_socketio::hub::Hub,
     );
     all!(
@@ -239,6 +241,7 @@ const _: () = {
         driver::socketio::Socket<Local>,
         driver::socketio::SocketBuilder,
         driver::socketio::SocketRef<Local>,
+        driver::socketio::platform::PlatformTask,
         driver::socketio::UnknownEvent,
         driver::socketio::UnknownEvent<driver::socketio::ClientEvent>,
         driver::socketio::Update,
