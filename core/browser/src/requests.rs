@@ -38,6 +38,10 @@ impl Requests {
     /// Sends a request. The outcome goes to `inbox`, unless it is aborted before.
     ///
     /// With `outlives_page` the browser sends it even if the page is closed meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The browser refuses the request.
     pub(crate) fn send(
         &mut self,
         (session, on): (SessionNumber, ExchangeId),
@@ -45,19 +49,12 @@ impl Requests {
         options: &Options,
         outlives_page: bool,
         inbox: &Inbox,
-    ) {
-        let (inbox, max_body) = (inbox.clone(), options.max_body);
+    ) -> io::Result<()> {
         let prepared = AbortController::new()
             .and_then(|abort| Ok((prepare(request, options, outlives_page, &abort)?, abort)));
-        let (request, abort) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                let error =
-                    io::Error::other(format!("the request is refused: {}", text_of(&error)));
-                return inbox.push(Input::Lost(session, on, TransportFault::Unreachable, error));
-            }
-        };
+        let (request, abort) = prepared.map_err(|error| io::Error::other(text_of(&error)))?;
         self.0.push((session, on, abort));
+        let (inbox, max_body) = (inbox.clone(), options.max_body);
         spawn_local(async move {
             let progress = |bytes| inbox.push(Input::Progress(session, bytes));
             inbox.push(match exchange(&request, max_body, progress).await {
@@ -65,6 +62,7 @@ impl Requests {
                 Err(Failure(fault, error)) => Input::Lost(session, on, fault, error),
             });
         });
+        Ok(())
     }
 
     /// Forgets a request that has ended. Returns false if it was aborted before.

@@ -13,8 +13,8 @@ use std::{
 };
 
 use enginewire::{
-    ClientAction, CloseReason, HttpResponse, Request, Time, TransportFault, WebSocketEnd,
-    WebSocketId, wire::ws::Violation,
+    ClientAction, CloseReason, ExchangeId, HttpResponse, Request, Time, TransportFault,
+    WebSocketEnd, WebSocketId, wire::ws::Violation,
 };
 use enginewire_driver::socketio::platform::{PlatformGuard, PlatformTask};
 use enginewire_socketio::client_hub::SessionNumber;
@@ -182,11 +182,9 @@ impl Connections<'_> {
                 }
             }
             Input::Lost(session, on, fault, error) => {
-                self.requests.end(session, on);
-                client.note_error(error);
-                client.hub().with_session(now, session, |engine| {
-                    engine.session_mut().handle_exchange_lost(now, on, fault);
-                });
+                if self.requests.end(session, on) {
+                    lose_exchange(client, now, (session, on), fault, error);
+                }
             }
             Input::Progress(session, bytes) => {
                 client.hub().with_session(now, session, |engine| {
@@ -313,8 +311,12 @@ impl Connections<'_> {
     ) {
         match action {
             ClientAction::Request(on, request) => {
-                let options = &self.options.requests;
-                self.requests.send((session, on), &request, options, self.is_leaving, self.inbox);
+                let Self { options, requests, is_leaving, inbox, .. } = self;
+                let name = (session, on);
+                let sent = requests.send(name, &request, &options.requests, *is_leaving, inbox);
+                if let Err(error) = sent {
+                    lose_exchange(client, now, name, TransportFault::Unreachable, error);
+                }
             }
             ClientAction::Abandon(on) => self.requests.abort(session, on),
             ClientAction::OpenWebSocket(on, request) => {
@@ -371,6 +373,20 @@ impl Connections<'_> {
     fn position(&self, session: SessionNumber, on: WebSocketId) -> Option<usize> {
         self.sockets.iter().position(|socket| (socket.session, socket.on) == (session, on))
     }
+}
+
+/// Tells a session that a request has no response.
+fn lose_exchange(
+    client: &mut PlatformGuard<'_>,
+    now: Time,
+    (session, on): (SessionNumber, ExchangeId),
+    fault: TransportFault,
+    error: io::Error,
+) {
+    client.note_error(error);
+    client.hub().with_session(now, session, |engine| {
+        engine.session_mut().handle_exchange_lost(now, on, fault);
+    });
 }
 
 /// Returns whether what comes on WebSockets of a session is handed over.
