@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use enginewire_browser::socketio::{ClientEvent, ClientRef, ClientSocket, Spread, Value};
+use enginewire_browser::{
+    Revision,
+    socketio::{ClientEvent, ClientRef, ClientSocket, Spread, Value},
+};
 
 use crate::{Failed, Outcome, Setup, check, check_eq};
 
@@ -34,6 +37,20 @@ pub(crate) async fn text_and_binary(setup: &Setup) -> Outcome {
     let event = next(&mut socket, "nested-binary").await?;
     check_eq!(event.args().len() - 1, 3);
     settle(setup, &socket).await
+}
+
+/// A client of Socket.IO 2 has the same with a server that allows it, whose binary data have a form of their own.
+pub(crate) async fn revision_3(setup: &Setup) -> Outcome {
+    let old = setup.client("/").engine(|engine| engine.revision = Revision::V3);
+    let mut socket = old.connect().await?;
+    for _ in 0..2 {
+        let sent = vec![Value::from("Grüße 👋"), Value::Binary((0..=255).collect())];
+        socket.emit("echo", &Spread(&sent)).await?;
+        check_eq!(next(&mut socket, "echo").await?.args().to_values()?[1..], sent);
+        // And once more on the last transport.
+        settle(setup, &socket).await?;
+    }
+    Ok(())
 }
 
 /// Two hundred events go and come in order, through the upgrade if there is one.

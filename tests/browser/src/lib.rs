@@ -93,6 +93,7 @@ pub async fn run(scenario: String, url: String, transports: String) -> Result<()
         "events" => events::text_and_binary(&setup).await,
         "order" => events::order(&setup).await,
         "acknowledgements" => events::acknowledgements(&setup).await,
+        "revision-3" => events::revision_3(&setup).await,
         "slow" => events::slow_application(&setup).await,
         "auth" => ends::auth(&setup).await,
         "refused" => ends::refused(&setup).await,

@@ -39,6 +39,7 @@ const SCENARIOS = [
   { name: "close", differs: "it drops events that a disconnection follows at once" },
   { name: "restart", own: true },
   { name: "volatile" },
+  { name: "revision-3", profile: "v2" },
   { name: "recovery", profile: "recovery", own: true },
   { name: "path" },
   { name: "unreachable", elsewhere: freeAddress },
