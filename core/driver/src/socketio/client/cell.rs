@@ -96,6 +96,8 @@ pub(super) struct Guard<'a, E: ClientEngine> {
     wakes: Wakes,
     /// The task itself holds the guard, which need not be woken.
     by_task: bool,
+    /// Nothing has happened that anybody waits for.
+    settled: bool,
 }
 
 impl<E: ClientEngine> ClientCell<E> {
@@ -129,7 +131,7 @@ impl<E: ClientEngine> ClientCell<E> {
     }
 
     fn lock(&self) -> Guard<'_, E> {
-        Guard { inner: lock(&self.inner), wakes: Wakes::default(), by_task: false }
+        Guard { inner: lock(&self.inner), wakes: Wakes::default(), by_task: false, settled: false }
     }
 
     /// Locks the client for its task, which need not be woken then.
@@ -247,21 +249,27 @@ impl<E: ClientEngine> Inner<E> {
         let body = self.hub.refusal().map(str::to_owned);
         ConnectError::Session { to: to.to_owned(), reason, body, source }
     }
+}
 
-    /// Wakes the tasks that wait for a socket, if something has happened to it.
-    fn wake_socket(&mut self, slot: Slot, wakes: &mut Wakes) {
-        let Self { hub, sockets, is_done, .. } = self;
-        let Some(state) = sockets.get_mut(&slot) else { return };
-        let is_over = *is_done || hub.end_reason(slot).is_some();
+impl SocketState {
+    /// Wakes the tasks that wait for the socket, if something has happened to it.
+    fn wake<E: ClientEngine>(
+        &mut self,
+        hub: &ClientHub<E>,
+        slot: Slot,
+        is_done: bool,
+        wakes: &mut Wakes,
+    ) {
+        let is_over = is_done || hub.end_reason(slot).is_some();
         let now = (hub.is_connected(slot), is_over, hub.failures());
-        if mem::replace(&mut state.seen, now) == now {
+        if mem::replace(&mut self.seen, now) == now {
             return;
         }
         // They stay until their futures leave.
-        state.changes.wake_all(wakes);
+        self.changes.wake_all(wakes);
         if is_over {
-            state.waiters.wake_receiver(wakes);
-            state.waiters.wake_all_for_room(wakes);
+            self.waiters.wake_receiver(wakes);
+            self.waiters.wake_all_for_room(wakes);
         }
     }
 }
@@ -274,7 +282,7 @@ impl<E: ClientEngine> Guard<'_, E> {
     }
 
     fn settle(&mut self) {
-        let Self { inner, wakes, by_task } = self;
+        let Self { inner, wakes, by_task, .. } = self;
         let inner = &mut **inner;
         while let Some(event) = inner.hub.poll_event() {
             match event {
@@ -298,9 +306,11 @@ impl<E: ClientEngine> Guard<'_, E> {
                 _ => {}
             }
         }
-        let slots: Vec<_> = inner.sockets.keys().copied().collect();
-        slots.into_iter().for_each(|slot| inner.wake_socket(slot, wakes));
-        if inner.hub.is_finished() {
+        for (&slot, state) in &mut inner.sockets {
+            state.wake(&inner.hub, slot, inner.is_done, wakes);
+        }
+        let ends = inner.hub.is_finished();
+        if ends {
             // Not before: the session is over as soon as its last bytes are handed out, which are yet to be written.
             wakes.extend(inner.closing.drain());
         }
@@ -308,7 +318,6 @@ impl<E: ClientEngine> Guard<'_, E> {
         let due = inner.poll_timeout();
         let sooner = due.is_some_and(|due| inner.armed.is_none_or(|armed| due < armed));
         let resumes = inner.throttled && inner.hub.is_receiving();
-        let ends = inner.hub.is_finished();
         let wants = sooner || resumes || ends || inner.hub.has_actions();
         let is_due = !inner.due.is_empty();
         if is_due || (!*by_task && !inner.woken && wants) {
@@ -320,7 +329,9 @@ impl<E: ClientEngine> Guard<'_, E> {
 
 impl<E: ClientEngine> Drop for Guard<'_, E> {
     fn drop(&mut self) {
-        self.settle();
+        if !self.settled {
+            self.settle();
+        }
     }
 }
 

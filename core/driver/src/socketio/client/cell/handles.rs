@@ -146,7 +146,10 @@ impl<E: ClientEngine + Send> Cell for ClientCell<E> {
 
     fn poll_update(&self, cx: &Context<'_>, slot: Slot) -> Poll<Option<Taken>> {
         let mut guard = self.lock();
-        let inner = &mut *guard.inner;
+        let Guard { inner, settled, .. } = &mut guard;
+        let inner = &mut **inner;
+        // What is taken has the server read again only if it was not.
+        *settled = inner.hub.is_receiving();
         if let Some(update) = inner.hub.take_update(slot) {
             return Poll::Ready(Some(inner.tell(update, &self.to)));
         }
@@ -234,27 +237,25 @@ impl<E: ClientEngine + Send> Cell for ClientCell<E> {
             }
             _ => None,
         };
-        if waits && !state.waiters.is_first(ticket) && inner.hub.end_reason(slot).is_none() {
-            *place = Some(message);
-            state.waiters.wait_for_room(ticket, cx);
-            inner.asking.extend(ask.map(|key| (key, cx.waker().clone())));
-            return Poll::Pending;
-        }
-        let sent = send(&mut inner.hub, &mut inner.acks, now, slot, message, mode);
-        match sent {
-            Err(TryEmitError { message, reason: EmitError::Full { .. } }) if waits => {
-                *place = Some(message);
-                state.waiters.wait_for_room(ticket, cx);
-                inner.asking.extend(ask.map(|key| (key, cx.waker().clone())));
-                Poll::Pending
+        let is_behind =
+            waits && !state.waiters.is_first(ticket) && inner.hub.end_reason(slot).is_none();
+        let message = if is_behind {
+            message
+        } else {
+            match send(&mut inner.hub, &mut inner.acks, now, slot, message, mode) {
+                Err(TryEmitError { message, reason: EmitError::Full { .. } }) if waits => message,
+                result => {
+                    state.waiters.leave(ticket);
+                    // There may be room for the next in line, too.
+                    state.waiters.wake_first_for_room(wakes);
+                    return Poll::Ready(result.map_err(|error| error.reason));
+                }
             }
-            result => {
-                state.waiters.leave(ticket);
-                // There may be room for the next in line, too.
-                state.waiters.wake_first_for_room(wakes);
-                Poll::Ready(result.map_err(|error| error.reason))
-            }
-        }
+        };
+        *place = Some(message);
+        state.waiters.wait_for_room(ticket, cx);
+        inner.asking.extend(ask.map(|key| (key, cx.waker().clone())));
+        Poll::Pending
     }
 
     fn try_emit(&self, slot: Slot, message: Encoded, mode: &Mode) -> Result<(), EmitError> {
