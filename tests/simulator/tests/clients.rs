@@ -7,7 +7,7 @@ use enginewire_simulator::{
     socketio::{ClientManner, ClientSabotage, ClientTotals, ClientWorld},
 };
 
-/// Ten clients for ten minutes.
+/// Six clients for ten minutes.
 fn run(seed: u64, came: &Cell<ClientTotals>) -> Log {
     let mut random = Random::new(seed);
     let manner = ClientManner {
@@ -18,7 +18,7 @@ fn run(seed: u64, came: &Cell<ClientTotals>) -> Log {
         badness: [0, 200, 600][random.size(3) - 1],
     };
     let mut world = ClientWorld::new(random.next(), manner);
-    for _ in 0..10 {
+    for _ in 0..6 {
         world.connect();
         world.run_for(random.shorter(Duration::from_millis(100)));
     }

@@ -68,7 +68,7 @@ pub enum ClientOutput {
     Writable(Slot),
     /// A client that was closed has no session any more.
     Closed {
-        /// Events that were queued, and have not left.
+        /// Messages that were queued, and have not left: events, acknowledgements, and packets of the protocol.
         unsent: usize,
     },
 }

@@ -28,7 +28,7 @@ pub enum ManagerEvent<T> {
     Acknowledged(Slot, T, Result<Args, AckError>),
     /// A manager that was closed has no session any more. The last event.
     Closed {
-        /// Events that were queued, and have not left.
+        /// Messages that were queued, and have not left: events, acknowledgements, and packets of the protocol.
         unsent: usize,
     },
 }

@@ -89,7 +89,7 @@ impl Client {
 
     /// Disconnects all sockets for good, and closes the connection behind what is queued.
     ///
-    /// Waits for that, and for the end of the connections. Returns the number of events that were queued and have not
+    /// Waits for that, and for the end of the connections. Returns the number of messages that were queued and have not
     /// left. Cancel safe: the client is closed whether or not the future is polled to its end.
     pub async fn close(&self) -> usize {
         let cell = &*self.handle.cell;

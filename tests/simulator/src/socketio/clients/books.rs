@@ -18,8 +18,8 @@ pub(super) type Key = (u64, SocketKey);
 pub(super) struct Account {
     /// The id that it has, as the client knows.
     pub(super) id: Option<String>,
-    /// Times that the application was told of a disconnection.
-    disconnections: u64,
+    /// Times that the application was told of a disconnection, or of events that are dropped.
+    losses: u64,
     /// The application has disconnected it, and not connected it again.
     pub(super) has_left: bool,
     pub(super) events: BTreeMap<u64, Sent>,
@@ -33,8 +33,8 @@ pub(super) struct Account {
 pub(super) struct Sent {
     has_retries: bool,
     arrivals: u64,
-    /// The disconnections that its application knew of.
-    disconnections: u64,
+    /// The losses that its application knew of.
+    losses: u64,
     /// The application was told that it is not acknowledged.
     has_failed: bool,
     /// It was told that it is not sent.
@@ -45,12 +45,10 @@ pub(super) struct Sent {
 pub(super) struct Seat {
     pub(super) owner: u64,
     pub(super) namespace: usize,
-    pub(super) id: String,
     /// The last event of the client that has arrived here.
     arrived: Option<u64>,
     /// Events that were sent to it, and have not come.
     pub(super) owed: VecDeque<u64>,
-    pub(super) is_over: bool,
 }
 
 /// Outcome of a world.
@@ -78,10 +76,16 @@ pub struct ClientTotals {
 
 impl Account {
     pub(super) fn send(&mut self, number: u64, has_retries: bool) {
-        let disconnections = self.disconnections;
+        let losses = self.losses;
         let (has_failed, is_dropped) = (false, false);
-        let sent = Sent { has_retries, arrivals: 0, disconnections, has_failed, is_dropped };
+        let sent = Sent { has_retries, arrivals: 0, losses, has_failed, is_dropped };
         self.events.insert(number, sent);
+    }
+
+    /// The application disconnects the socket, and is told that so many events are dropped.
+    pub(super) fn leave(&mut self, unsent: usize) {
+        self.has_left = true;
+        self.losses += u64::from(unsent > 0);
     }
 
     /// An event arrives at a socket of the server.
@@ -117,7 +121,7 @@ impl Account {
             Update::Disconnected { reason, .. } => {
                 assert!(self.id.take().is_some(), "disconnected twice");
                 assert!(!self.has_left || *reason == DisconnectReason::ClientLeft, "{reason}");
-                self.disconnections += 1;
+                self.losses += 1;
                 totals.disconnected += 1;
             }
             Update::Event { event, .. } => {
@@ -179,7 +183,7 @@ impl Account {
     pub(super) fn check_complete(&self, totals: &mut ClientTotals) {
         assert!(self.asks.is_empty(), "acknowledgements are waited for: {:?}", self.asks);
         for (number, event) in self.events.iter().filter(|(_, event)| event.arrivals == 0) {
-            let is_told = event.has_failed || event.disconnections < self.disconnections;
+            let is_told = event.has_failed || event.losses < self.losses;
             assert!(is_told, "event {number} is lost, and nobody is told");
             assert!(event.has_failed || !event.has_retries, "event {number} is lost with retries");
             totals.lost += 1;
@@ -188,8 +192,8 @@ impl Account {
 }
 
 impl Seat {
-    pub(super) const fn new(owner: u64, namespace: usize, id: String) -> Self {
-        Self { owner, namespace, id, arrived: None, owed: VecDeque::new(), is_over: false }
+    pub(super) const fn new(owner: u64, namespace: usize) -> Self {
+        Self { owner, namespace, arrived: None, owed: VecDeque::new() }
     }
 }
 

@@ -186,8 +186,9 @@ impl ClientWorld {
                 let (Some(id), Some(namespace)) = (id, namespace) else {
                     panic!("{key:?} is nowhere")
                 };
-                let seat = Seat::new(owner, namespace, id.to_string());
-                self.seats.insert((life, key), seat);
+                self.ids.insert(id.to_string(), (life, key));
+                self.living.insert((life, key));
+                self.seats.insert((life, key), Seat::new(owner, namespace));
             }
             Output::Event(key, event) => {
                 let number = number_of(&event);
@@ -203,9 +204,7 @@ impl ClientWorld {
                 (0..times).for_each(|_| self.arrives(key, number));
             }
             Output::Disconnected(key, ..) => {
-                if let Some(seat) = self.seats.get_mut(&(life, key)) {
-                    seat.is_over = true;
-                }
+                self.living.remove(&(life, key));
             }
             Output::Cancelled(_) | Output::Forgotten(_) | Output::Writable(_) => {}
             other => panic!("the server is told {other:?}"),
@@ -295,7 +294,7 @@ impl ClientWorld {
 
     fn client_told(&mut self, owner: u64, output: ClientOutput) {
         let (now, badness) = (self.now, self.badness);
-        let Self { clients, network, agenda, totals, seats, sabotage, .. } = self;
+        let Self { clients, network, agenda, totals, seats, ids, sabotage, .. } = self;
         let Some(client) = clients.get_mut(&owner) else { return };
         let Client { links, names, random, sockets, .. } = client;
         match output {
@@ -319,8 +318,8 @@ impl ClientWorld {
                     return;
                 };
                 let Some(number) = account.told(&update, totals) else { return };
-                let is_it = |seat: &&mut Seat| Some(&seat.id) == account.id.as_ref();
-                let Some(seat) = seats.values_mut().find(is_it) else {
+                let key = account.id.as_ref().and_then(|id| ids.get(id));
+                let Some(seat) = key.and_then(|key| seats.get_mut(key)) else {
                     panic!("client {owner} has a socket that nobody has accepted")
                 };
                 for _ in 0..=u8::from(*sabotage == Some(ClientSabotage::Again)) {

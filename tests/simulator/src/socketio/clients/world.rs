@@ -42,6 +42,9 @@ pub struct ClientWorld {
     pub(super) armed: Option<Time>,
     pub(super) clients: BTreeMap<u64, Client>,
     pub(super) seats: BTreeMap<Key, Seat>,
+    /// Those that are not over, and all of them by their ids.
+    pub(super) living: BTreeSet<Key>,
+    pub(super) ids: BTreeMap<String, Key>,
     /// The number of the last event.
     pub(super) last: u64,
     pub(super) random: Random,
@@ -70,7 +73,7 @@ pub(super) struct Client {
 /// Moves of a world, and how often they come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientManner {
-    /// Events of clients in each moment of 50 ms.
+    /// Events of clients in each moment of 100 ms.
     pub talks: usize,
     /// Events of the server in each such moment.
     pub acts: usize,
@@ -115,6 +118,8 @@ impl ClientWorld {
             armed: None,
             clients: BTreeMap::new(),
             seats: BTreeMap::new(),
+            living: BTreeSet::new(),
+            ids: BTreeMap::new(),
             last: 0,
             random,
             log: Log::new(),
@@ -237,18 +242,15 @@ impl ClientWorld {
         }
         self.names.clear();
         self.armed = None;
-        let life = self.life;
-        let of_it = self.seats.iter_mut().filter(|((of, _), _)| *of == life);
-        of_it.for_each(|(_, seat)| seat.is_over = true);
+        self.living.clear();
         self.totals.restarts += 1;
         self.starts_at = self.now + self.random.shorter(DOWN);
     }
 
     /// The server sends an event.
     fn act(&mut self) {
-        let living = self.seats.iter().filter(|(_, seat)| !seat.is_over);
-        let keys: Vec<_> = living.map(|(&key, _)| key).collect();
-        let Some(&key) = keys.get(self.random.size(keys.len()) - 1) else { return };
+        let nth = self.random.size(self.living.len()) - 1;
+        let Some(&key) = self.living.iter().nth(nth) else { return };
         self.last += 1;
         let number = self.last;
         if let (Some(hub), Some(seat)) = (&mut self.hub, self.seats.get_mut(&key))
@@ -270,8 +272,8 @@ impl ClientWorld {
         let Client { hub, random, sockets, .. } = client;
         let (socket, account) = &mut sockets[nth];
         if random.below(100_000) < leaves && !account.has_left {
-            hub.disconnect(now, *socket);
-            account.has_left = true;
+            let unsent = hub.disconnect(now, *socket);
+            account.leave(unsent);
         } else if account.has_left {
             if random.chance(20) {
                 account.has_left = false;
@@ -320,19 +322,15 @@ impl ClientWorld {
             self.settle_client(owner);
         }
         self.run_for(SETTLED);
-        let life = self.life;
         for (&owner, client) in &self.clients {
             for (nth, (socket, account)) in client.sockets.iter().enumerate() {
                 assert!(client.hub.is_connected(*socket), "client {owner} is not connected");
-                let mut seats = self.seats.iter();
-                let seat = seats.find(|((of, _), seat)| {
-                    *of == life
-                        && !seat.is_over
-                        && seat.owner == owner
-                        && seat.namespace == nth
-                        && Some(&seat.id) == account.id.as_ref()
-                });
-                let Some((_, seat)) = seat else { panic!("client {owner} is there on one side") };
+                let key = account.id.as_ref().and_then(|id| self.ids.get(id));
+                let Some(key) = key.filter(|key| self.living.contains(key)) else {
+                    panic!("client {owner} is connected on one side only")
+                };
+                let seat = &self.seats[key];
+                assert_eq!((seat.owner, seat.namespace), (owner, nth), "another's socket");
                 assert_eq!(seat.owed.len(), 0, "events for client {owner} are missing");
                 account.check_complete(&mut self.totals);
             }
@@ -375,7 +373,7 @@ impl ClientWorld {
 pub(super) const NAMESPACES: [&str; 2] = ["/", "/chat"];
 
 /// How often somebody does something.
-const MOMENT: Duration = Duration::from_millis(50);
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Longest time in which events are to be acknowledged.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
