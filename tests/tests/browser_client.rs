@@ -1,6 +1,8 @@
 //! The client in the browser, as WebAssembly in headless Chromium: the scenarios of `tests/browser`, against our server and
 //! against npm `socket.io`, over each transport; and the page of its example, against the chat.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -226,6 +226,10 @@ fn resolve(url: &str, origin: impl FnOnce() -> String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use enginewire::{ClientAction, ClientSession, Time};
+
     use super::*;
 
     fn builder(url: &str) -> ClientBuilder {
@@ -274,14 +278,21 @@ mod tests {
         assert_eq!((hub.manager.offline, hub.manager.max_offline), (Offline::Refuse, 1));
         assert_eq!(hub.manager.reconnect, Some(Reconnect::default().with_attempts(2)));
         assert_eq!(hub.url.path(), "/chat");
+        let without = ClientBuilder::new("http://a").without_reconnection().config.unwrap();
+        assert_eq!(without.hub.manager.reconnect, None);
     }
 
     #[test]
     fn cookies_and_user_agent_are_left_to_the_browser() {
         let config = builder("http://localhost:3000").config.unwrap();
         assert!(!config.hub.engine.cookies);
-        let without = builder("http://localhost:3000").without_reconnection().config.unwrap();
-        assert_eq!(without.hub.manager.reconnect, None);
+        let (engine, mut entropy) = (Arc::new(config.hub.engine), |bytes: &mut [u8]| bytes.fill(0));
+        let mut session = ClientSession::new(Time::ZERO, engine, false, &mut entropy);
+        let Some(ClientAction::Request(_, request)) = session.poll_action(Time::ZERO) else {
+            panic!("it opens with a GET");
+        };
+        let names: Vec<_> = request.headers.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [b"Accept"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What callbacks of JavaScript leave for the task of a client.
+//! Inputs that callbacks of JavaScript leave for the task of a client.
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, task::Waker};
 

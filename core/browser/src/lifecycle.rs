@@ -1,4 +1,4 @@
-//! Events of the page or worker: the network goes and comes, and the page is left.
+//! Events of the page or worker, of the network and of leaving.
 
 use wasm_bindgen::{JsCast, closure::Closure};
 

@@ -1,7 +1,9 @@
 //! What the tests of the client in the browser run there. `tests/js/sio/browser.mjs` opens the page, calls [`run`], and
 //! has the server.
 //!
-//! The servers are those of `tests/js/sio`: they do what events ask for.
+//! The servers are those of `tests/js/sio`: they do what events ask for. Elsewhere than in a browser there is nothing.
+
+#![cfg(target_family = "wasm")]
 
 mod ends;
 mod events;

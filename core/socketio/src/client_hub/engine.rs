@@ -1,4 +1,4 @@
-//! The session under a client: with connections of its own, or with those of the platform.
+//! The session under a client.
 
 use alloc::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A client on a platform that makes HTTP requests and WebSockets itself, as a browser does.
+//! Clients on platforms that make HTTP requests and WebSockets themselves.
 
 use alloc::{sync::Arc, vec::Vec};
 
@@ -209,14 +209,16 @@ impl Session for PlatformSession {
 
 /// Clients on a platform that makes requests and WebSockets itself.
 impl PlatformHub {
-    /// Creates a client without sockets, for a platform that makes requests and WebSockets itself.
+    /// Creates a client without sockets, for requests and WebSockets of a platform.
     ///
     /// Otherwise as [`new`](ClientHub::new). Such platforms mask frames and keep cookies themselves, too.
     pub fn on_platform(config: ClientHubConfig, entropy: impl Entropy + Send + 'static) -> Self {
         Self::with_entropy(config, entropy)
     }
 
-    /// Returns the next task for the platform: of the session, or of those that are over.
+    /// Returns the next task for the platform.
+    ///
+    /// It is of the session, or of those that are over.
     pub fn poll_platform_action(&mut self) -> Option<(SessionNumber, ClientAction)> {
         let action = self.next_action(|engine, now, _| engine.poll_action(now));
         action.map(|(serial, action)| (SessionNumber(serial), action))

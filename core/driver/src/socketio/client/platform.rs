@@ -25,7 +25,7 @@ use crate::clock::Clock;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlatformConfig {
-    /// Those of the hub.
+    /// Settings of the hub.
     pub hub: ClientHubConfig,
     /// Time in which an event must be acknowledged.
     pub ack_timeout: Duration,
@@ -114,12 +114,16 @@ impl PlatformGuard<'_> {
         self.guard.inner.poll_timeout()
     }
 
-    /// Notes the last error of a request or WebSocket, to be told if there is no session.
+    /// Notes the last error of a request or WebSocket.
+    ///
+    /// It is told if there is no session.
     pub fn note_error(&mut self, error: io::Error) {
         self.guard.inner.note_error(error);
     }
 
-    /// Notes when the task wakes by itself, and whether it has stopped to hand over what came.
+    /// Notes the time at which the task wakes by itself.
+    ///
+    /// `throttled` tells that it has stopped to hand over what came.
     pub fn settle(&mut self, due: Option<Time>, throttled: bool) {
         self.guard.settle_task(due, throttled);
     }
