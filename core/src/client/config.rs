@@ -104,7 +104,7 @@ pub struct ClientConfig {
     /// HTTP proxies through which the server is reached. Default none.
     ///
     /// A header field `Proxy-Authorization` of the application goes to the proxy then, in place of the credentials
-    /// in its URL, and not to the server.
+    /// in its URL, and not to any server.
     pub proxies: Proxies,
     /// Bounds of memory and work.
     ///

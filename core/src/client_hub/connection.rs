@@ -1,5 +1,7 @@
 //! One connection of a client, and what it is used for.
 
+mod getters;
+
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{fmt, time::Duration};
 
@@ -7,7 +9,7 @@ use bytes::{Buf, Bytes};
 
 use super::{ClientConnectionId, way::Way};
 use crate::{
-    carrier::{MAX_REPLIES, WRITE_CHUNK},
+    carrier::WRITE_CHUNK,
     channel::{ExchangeId, ProxyFault, TransportFault, WebSocketEnd, WebSocketId},
     client::{ClientConfig, ClientSession},
     entropy::Entropy,
@@ -256,7 +258,7 @@ impl Connection {
         let Self { way, url, output, blocked, .. } = self;
         let is_written = output.is_empty() && !*blocked;
         let fault = way.handle_bytes(input, is_written, url.is_secure(), output).err()?;
-        self.way = Way::Direct;
+        self.way = Way::Direct { is_exception: false };
         self.lose(now, fault.into())
     }
 
@@ -447,134 +449,6 @@ impl Connection {
         };
         self.task = Task::Over;
         Some(Outcome::Refused(on, fault))
-    }
-}
-
-/// What there is to know of it.
-impl Connection {
-    pub(super) const fn id(&self) -> ClientConnectionId {
-        self.id
-    }
-
-    /// The server's address.
-    pub(super) const fn url(&self) -> &Arc<Url> {
-        &self.url
-    }
-
-    /// Where to connect to, or what to encrypt for.
-    pub(super) fn address(&self) -> &Url {
-        self.way.address(&self.url)
-    }
-
-    /// Whether a proxy has to do something before the server can be talked to.
-    pub(super) const fn awaits_proxy(&self) -> bool {
-        self.way.is_opening() || (!self.connected && !self.way.is_direct())
-    }
-
-    pub(super) const fn deadline(&self) -> Option<Time> {
-        self.deadline
-    }
-
-    /// When something is due that the server has to do.
-    pub(super) fn peer_deadline(&self) -> Option<Time> {
-        self.deadline.filter(|_| !self.is_free())
-    }
-
-    /// Whether it has been kept for too long.
-    pub(super) fn is_stale(&self, now: Time) -> bool {
-        self.is_free() && self.deadline.is_some_and(|deadline| deadline <= now)
-    }
-
-    /// The request under way.
-    pub(super) fn exchange(&self) -> Option<ExchangeId> {
-        match &self.task {
-            Task::Http { exchange, .. } => exchange.as_ref().map(|exchange| exchange.on),
-            _ => None,
-        }
-    }
-
-    /// The WebSocket that it is to become.
-    pub(super) const fn opens(&self) -> Option<WebSocketId> {
-        match self.task {
-            Task::Handshake { on, .. } => Some(on),
-            _ => None,
-        }
-    }
-
-    /// The WebSocket that it is.
-    pub(super) const fn socket(&self) -> Option<WebSocketId> {
-        match self.task {
-            Task::Socket { on, .. } => Some(on),
-            _ => None,
-        }
-    }
-
-    /// When it takes another request, if it ever does.
-    pub(super) fn free_from(&self) -> Option<Time> {
-        self.is_free().then_some(self.rests_until)
-    }
-
-    /// Whether it waits for another request.
-    pub(super) const fn is_free(&self) -> bool {
-        matches!(&self.task, Task::Http { client, exchange: None } if client.is_idle())
-    }
-
-    /// Whether it is of no more use: all has been said, and written.
-    pub(super) fn is_over(&self) -> bool {
-        match &self.task {
-            Task::Over => true,
-            Task::Socket { ws, .. } => ws.is_closed() && self.output.is_empty() && !self.blocked,
-            Task::Http { .. } | Task::Handshake { .. } => false,
-        }
-    }
-
-    /// Whether what comes on it belongs to the session.
-    pub(super) const fn carries(&self) -> bool {
-        self.way.is_open()
-            && matches!(self.task, Task::Http { exchange: Some(_), .. } | Task::Socket { .. })
-    }
-
-    /// Whether it is no WebSocket.
-    pub(super) const fn is_http(&self) -> bool {
-        !matches!(self.task, Task::Socket { .. })
-    }
-
-    /// A WebSocket whose probe the server has not answered, as far as is known.
-    pub(super) fn is_probing(&self, session: &ClientSession) -> bool {
-        matches!(self.task, Task::Socket { on, .. } if session.is_probe(on))
-    }
-
-    /// A server that makes us answer without reading the answers is not read, nor one whose messages
-    /// the application does not take.
-    pub(super) fn is_reading(&self, session: &ClientSession) -> bool {
-        match &self.task {
-            Task::Socket { ws, replies, .. } => {
-                (ws.is_closing() || session.is_receiving()) && *replies < MAX_REPLIES
-            }
-            _ => !self.way.is_encrypting(),
-        }
-    }
-
-    /// Whether the event loop should be told to encrypt the connection.
-    pub(super) const fn wants_encryption(&self) -> bool {
-        self.way.wants_encryption()
-    }
-
-    pub(super) const fn announce_encryption(&mut self) -> ClientConnectionId {
-        self.way.announce_encryption();
-        self.id
-    }
-
-    /// Whether the event loop should be told that there is something to write.
-    pub(super) fn wants_write(&self, session: &ClientSession) -> bool {
-        let frames = self.socket().is_some_and(|on| session.wants_write(on));
-        let something = frames || !self.output.is_empty();
-        something && self.connected && !self.blocked && !self.announced
-    }
-
-    pub(super) const fn announce(&mut self) -> ClientConnectionId {
-        self.announced = true;
-        self.id
     }
 }
 

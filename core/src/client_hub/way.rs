@@ -16,7 +16,10 @@ use crate::{
 
 /// How a connection reaches the server.
 pub(super) enum Way {
-    Direct,
+    Direct {
+        /// Other servers are reached by a proxy, for which the application may have a field with credentials.
+        is_exception: bool,
+    },
     /// To a proxy that takes requests with the whole URL, and sends them on.
     Forwarded(Box<Via>),
     /// By a tunnel of a proxy.
@@ -52,7 +55,10 @@ impl Way {
         output: &mut Output,
     ) -> Self {
         let proxies = &config.proxies;
-        let Some(proxy) = proxies.select(url) else { return Self::Direct };
+        let Some(proxy) = proxies.select(url) else {
+            let is_exception = proxies.http.is_some() || proxies.https.is_some();
+            return Self::Direct { is_exception };
+        };
         let authorization = config.proxy_authorization(proxy);
         let via = Box::new(Via { proxy: proxy.clone(), authorization });
         if !switches && !url.is_secure() && !proxies.always_tunnel {
@@ -67,7 +73,7 @@ impl Way {
     pub(super) fn address<'a>(&'a self, server: &'a Arc<Url>) -> &'a Arc<Url> {
         match self {
             Self::Forwarded(via) | Self::Tunnel(via, Stage::Opening(..)) => via.proxy.shared_url(),
-            Self::Direct | Self::Tunnel(..) => server,
+            Self::Direct { .. } | Self::Tunnel(..) => server,
         }
     }
 
@@ -82,9 +88,8 @@ impl Way {
     /// The request in the form that this way asks for.
     pub(super) fn request<'a>(&self, server: &Url, request: &'a Request) -> Cow<'a, Request> {
         let Self::Forwarded(via) = self else {
-            let is_for_proxy = !matches!(self, Self::Direct)
-                && request.headers.values(PROXY_AUTHORIZATION).next().is_some();
-            if !is_for_proxy {
+            let sends_all = matches!(self, Self::Direct { is_exception: false });
+            if sends_all || request.headers.values(PROXY_AUTHORIZATION).next().is_none() {
                 return Cow::Borrowed(request);
             }
             let headers = request.headers.without(&[PROXY_AUTHORIZATION]);
@@ -110,7 +115,7 @@ impl Way {
     }
 
     pub(super) const fn is_direct(&self) -> bool {
-        matches!(self, Self::Direct)
+        matches!(self, Self::Direct { .. })
     }
 
     /// Whether the event loop should be told to encrypt the connection.

@@ -167,6 +167,26 @@ fn credentials_reach_the_proxy_and_never_the_server() {
 }
 
 #[test]
+fn credentials_for_a_proxy_do_not_reach_a_server_without_one() {
+    for (exception, is_sent) in [("localhost", false), ("", true)] {
+        let url = "http://localhost:3000";
+        let mut server = behind("http://u:w@p:3128", url, |config| {
+            config.push_header("Proxy-Authorization", "Bearer token").unwrap();
+            config.proxies.add_exceptions(exception);
+            // Without any proxy it is a field as any other.
+            if exception.is_empty() {
+                config.proxies = Proxies::default();
+            }
+        });
+        assert_eq!(server.address(server.connecting[0]), "http://localhost:3000/");
+        let connection = server.connect();
+        let written = server.taken(connection);
+        assert!(written.starts_with("GET /engine.io/?"), "{written}");
+        assert_eq!(written.contains("\r\nProxy-Authorization: Bearer token\r\n"), is_sent);
+    }
+}
+
+#[test]
 fn tunnel_names_the_client_to_the_proxy() {
     let mut server = behind(PROXY, "http://localhost:3000", |config| {
         websocket(config);
