@@ -1,4 +1,4 @@
-//! What there is to know of a connection.
+//! Getters of a connection.
 
 use alloc::sync::Arc;
 
