@@ -44,7 +44,7 @@ impl Profile {
             profile::allow_open_files(10_000);
         }
         let mut recovery = RecoveryConfig::default();
-        recovery.window = Duration::from_secs(2);
+        recovery.window = millis("RECOVERY_WINDOW", 2000);
         Some(Self {
             ping_interval: millis("PING_INTERVAL", interval),
             ping_timeout: millis("PING_TIMEOUT", timeout),

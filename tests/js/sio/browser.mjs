@@ -60,7 +60,9 @@ class Running {
 
   /** Starts the server, on the port that it had before if it was started before. */
   async start() {
-    const environment = { ...process.env, PROFILE: this.profile, PORT: String(this.port ?? 0), PING_TIMEOUT: "30000" };
+    // A loaded machine must not decide.
+    const patience = { PING_TIMEOUT: "30000", RECOVERY_WINDOW: "30000" };
+    const environment = { ...process.env, ...patience, PROFILE: this.profile, PORT: String(this.port ?? 0) };
     this.child = spawn(program, programArgs, { env: environment, stdio: ["ignore", "pipe", "inherit"] });
     const [line] = await within(once(this.child.stdout, "data"), "the port of the server");
     this.port = Number(line.toString());

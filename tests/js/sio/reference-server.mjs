@@ -1,8 +1,8 @@
 // The Socket.IO server under test, written on the reference implementation (npm `socket.io`): every scenario of this
 // folder is run against it too, so that a failing scenario is known to be the server's fault and not the scenario's.
 //
-// Environment: PORT (0 takes a free one; the first line of output is the port), PROFILE, and PING_INTERVAL and
-// PING_TIMEOUT in place of those of the profile. Exit status 3: no such profile.
+// Environment: PORT (0 takes a free one; the first line of output is the port), PROFILE, and PING_INTERVAL,
+// PING_TIMEOUT and RECOVERY_WINDOW in place of those of the profile. Exit status 3: no such profile.
 
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,6 +20,9 @@ if (!Object.hasOwn(PROFILES, profile)) process.exit(3);
 const options = { connectTimeout: 1000, serveClient: false, maxHttpBufferSize: 1_000_000, ...PROFILES[profile] };
 if (process.env.PING_INTERVAL) options.pingInterval = Number(process.env.PING_INTERVAL);
 if (process.env.PING_TIMEOUT) options.pingTimeout = Number(process.env.PING_TIMEOUT);
+if (process.env.RECOVERY_WINDOW && options.connectionStateRecovery) {
+  options.connectionStateRecovery = { maxDisconnectionDuration: Number(process.env.RECOVERY_WINDOW) };
+}
 
 const http = createServer((_, response) => response.writeHead(404).end());
 const io = new Server(http, options);
