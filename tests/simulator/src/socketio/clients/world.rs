@@ -322,6 +322,13 @@ impl ClientWorld {
             self.settle_client(owner);
         }
         self.run_for(SETTLED);
+        // Events with retries wait for one another, each for as long as a slow path takes.
+        let waits = |client: &Client| client.sockets.iter().any(|(_, it)| !it.asks.is_empty());
+        for _ in 0..MAX_WAITS {
+            if self.clients.values().any(waits) {
+                self.run_for(SETTLED);
+            }
+        }
         for (&owner, client) in &self.clients {
             for (nth, (socket, account)) in client.sockets.iter().enumerate() {
                 assert!(client.hub.is_connected(*socket), "client {owner} is not connected");
@@ -381,8 +388,11 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time without a server.
 const DOWN: Duration = Duration::from_secs(20);
 
-/// Longer than what was begun takes to come through: heartbeats, opening, a stalled path, and what waits with retries.
+/// Longer than what was begun takes to come through: heartbeats, opening, a stalled path.
 const SETTLED: Duration = Duration::from_secs(400);
+
+/// So often that all comes through which waits with retries.
+const MAX_WAITS: usize = 10;
 
 /// Events at the same moment that show that they make each other happen without end.
 const MAX_AT_ONCE: u64 = 1_000_000;
