@@ -77,6 +77,8 @@ const _: () = {
         enginewire::InvalidHeader,
         enginewire::InvalidSubprotocol,
         enginewire::InvalidUrl,
+        enginewire::InvalidProxy,
+        enginewire::InvalidProxyVariable,
         enginewire::Opening,
         enginewire::Packet,
         enginewire::RedirectFault,

@@ -103,7 +103,8 @@ use crate::{
 /// # Bounds
 ///
 /// Events that wait for a connection are bounded by [`ManagerConfig::max_offline`] for each socket, those that wait on
-/// one by the queue of the session. Events that were not taken count as unread for the session, those of earlier sessions too.
+/// one by the queue of the session. Events that were not taken count as unread for the session, those of earlier
+/// sessions too.
 pub struct Manager<T> {
     config: Arc<ManagerConfig>,
     decoder: Decoder,
