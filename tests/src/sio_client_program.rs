@@ -12,7 +12,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use enginewire::{Reconnect, Time, TransportKind};
+use enginewire::{Reconnect, Revision, Time, TransportKind};
 use enginewire_driver::{
     Runtime,
     socketio::{
@@ -85,6 +85,9 @@ fn configure<R: Runtime>(builder: ClientBuilder<R>, words: &[&str]) -> Option<Cl
     let mut builder = builder.transports(transports(words)?).reconnect(policy);
     if words.contains(&"timeout") {
         builder = builder.connect_timeout(Duration::from_millis(500));
+    }
+    if words.contains(&"eio3") {
+        builder = builder.engine(|engine| engine.revision(Revision::V3));
     }
     Some(match words.contains(&"noreconnect") {
         true => builder.without_reconnection(),

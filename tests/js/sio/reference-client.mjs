@@ -18,7 +18,7 @@ const LINGER = 500;
 
 const [url, scenario = ""] = process.argv.slice(2);
 const [protocol, mode, ...words] = scenario.split("-");
-if (protocol !== "sio" || !Object.hasOwn(TRANSPORTS, mode)) {
+if (protocol !== "sio" || !Object.hasOwn(TRANSPORTS, mode) || words.includes("eio3")) {
   console.error(`reference-client: no scenario "${scenario}"`);
   process.exit(2);
 }

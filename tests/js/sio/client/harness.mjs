@@ -5,8 +5,9 @@
 // - It connects to URL as the words of SCENARIO say: `sio-polling`, `sio-websocket` or `sio-upgrade`, and behind that
 //   `nsp` (connects to `/` and `/custom`), `auth` and `badauth` (to `/secret`, with the payload
 //   `{"token":"s3cret","user":"rust"}` or `{"token":"bad"}`), `unknown` (to `/nope`), `attempts` (at most 3 attempts to
-//   reconnect), `timeout` (connects within 500 ms or not), `noreconnect`. Without them it connects to `/`. It waits 100 ms
-//   before it reconnects, then twice as long each time, up to 400 ms, without jitter. Other words are names.
+//   reconnect), `timeout` (connects within 500 ms or not), `noreconnect`, `eio3` (to a server of Socket.IO 2). Without
+//   them it connects to `/`. It waits 100 ms before it reconnects, then twice as long each time, up to 400 ms, without
+//   jitter. Other words are names.
 // - It prints a JSON object a line, with the fields: `event: "connect"`, `nsp`, `id`, `recovered`, `transport`;
 //   `"connect_error"`, `nsp`, `message`, `data` (or null); `"disconnect"`, `nsp`, `reason` (the reference's words);
 //   `"reconnect_attempt"`, `n` (from 1 after each loss); `"reconnect_failed"`; `"event"`, `nsp`, `name`, `args`; `"ack"`,

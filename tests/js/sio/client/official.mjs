@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import http from "node:http";
+import { createRequire } from "node:module";
 import { Server } from "socket.io";
 import assert from "node:assert/strict";
 import { Inbox, within } from "../../waiting.mjs";
@@ -10,10 +11,11 @@ import { shown } from "./harness.mjs";
 /** How long a session on polling that is closed waits for a poll. For the 30 s of the default the suite would not end. */
 const CLOSING = 2000;
 
-/** A server on a port of its own, unless one is given. It ends with the test. */
-export async function official(run, { port = 0, ...options } = {}) {
+/** A server on a port of its own, unless one is given; of Socket.IO 2, if it is `old`. It ends with the test. */
+export async function official(run, { port = 0, old = false, ...options } = {}) {
   const server = http.createServer();
-  const io = new Server(server, { serveClient: false, ...options });
+  const Version = old ? createRequire(import.meta.url)("socket.io-2") : Server;
+  const io = new Version(server, { serveClient: false, ...options });
   const sockets = new Set();
   server.on("connection", (socket) => {
     sockets.add(socket);
@@ -23,7 +25,7 @@ export async function official(run, { port = 0, ...options } = {}) {
   const accepted = new Inbox();
   for (const name of ["/", "/custom", "/secret"]) io.of(name).on("connection", (socket) => accepted.push(new Peer(socket)));
   io.of("/secret").use((socket, next) => {
-    if (socket.handshake.auth.token === "s3cret") return next();
+    if (socket.handshake.auth?.token === "s3cret") return next();
     next(Object.assign(new Error("not authorized"), { data: { code: "E_AUTH", retry: false } }));
   });
   server.listen(port, "127.0.0.1");
@@ -62,11 +64,13 @@ class Peer extends Inbox {
     super();
     this.socket = socket;
     this.id = socket.id;
-    socket.onAny((name, ...args) => {
+    const take = (name, ...args) => {
       this.late = typeof args.at(-1) === "function" ? args.pop() : () => {};
       this.push([name, ...args]);
       if (this.answers) this.late(...args);
-    });
+    };
+    if (socket.onAny) socket.onAny(take);
+    else socket.use((event) => take(...event));
     socket.conn.on("heartbeat", () => this.pongs.push(true));
     this.left = new Promise((resolve) => socket.on("disconnect", resolve));
   }
