@@ -1,4 +1,4 @@
-//! What the tests of the client in the browser run there. `tests/js/sio/browser.mjs` opens the page, calls [`run`], and
+//! What the tests of the client in the browser run there. `tests/js/sio/browser.mjs` opens the page, calls `run`, and
 //! has the server.
 //!
 //! The servers are those of `tests/js/sio`: they do what events ask for. Elsewhere than in a browser there is nothing.
