@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use enginewire::{Backoff, CloseReason, Encoded, Text, Time};
+use enginewire::{Backoff, CloseReason, Encoded, Revision, Text, Time};
 
 use super::{
     Auth, Control, EndReason, Link, Manager, ManagerEvent,
@@ -29,7 +29,8 @@ impl<T> Manager<T> {
         };
         self.serial += 1;
         let refusals = self.policy().with_attempts(self.config.refused_attempts);
-        let mut entry = Entry::new(self.serial, name, auth, Backoff::new(refusals));
+        let has_query = self.config.revision == Revision::V3;
+        let mut entry = Entry::new(self.serial, name, has_query, auth, Backoff::new(refusals));
         entry.is_stale = self.left.contains(&entry.namespace);
         entry.next_ack = self.next_ack;
         let taken =
@@ -50,7 +51,7 @@ impl<T> Manager<T> {
         match self.entries.get_mut(index) {
             Some(place) if place.state == State::Leaving => {
                 let has_none = matches!((&place.auth, &entry.auth), (Auth::None, Auth::None));
-                let is_of_another = !has_none || place.query != entry.query;
+                let is_of_another = !has_none || place.query != entry.query || place.is_of_another;
                 *place = Entry { state: State::Leaving, is_of_another, ..entry };
             }
             Some(place) => *place = entry,

@@ -25,7 +25,8 @@ pub(super) struct Entry<T> {
     pub(super) is_stale: bool,
     /// The application has let go of it.
     pub(super) is_released: bool,
-    /// The request that it waits for is of the socket that was in its place, and has another payload.
+    /// The request that it waits for has another payload: of the socket that was in its place, or that of a recovery
+    /// which is not wanted any more.
     pub(super) is_of_another: bool,
     pub(super) end: Option<EndReason>,
     /// Requests in a row that were refused.
@@ -221,8 +222,15 @@ impl<T> Retries<T> {
 }
 
 impl<T> Entry<T> {
-    pub(super) fn new(serial: u32, name: Text, auth: Auth, refusals: Backoff) -> Self {
-        let (namespace, query) = match name.find('?') {
+    /// Creates a socket. Its name has parameters behind it if `has_query`, and there is a `?` in it.
+    pub(super) fn new(
+        serial: u32,
+        name: Text,
+        has_query: bool,
+        auth: Auth,
+        refusals: Backoff,
+    ) -> Self {
+        let (namespace, query) = match name.find('?').filter(|_| has_query) {
             Some(mark) => (name.slice(0..mark), name.slice_from(mark + 1)),
             None => (name, Text::EMPTY),
         };

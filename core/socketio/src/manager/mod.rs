@@ -421,8 +421,8 @@ impl<T> Manager<T> {
             }
             _ => State::Idle,
         };
-        entry.is_stale = true;
         if matches!(reason, EndReason::Left | EndReason::ServerLeft) {
+            entry.is_stale |= self.link == Link::Open;
             // Nothing is missed by one that is not there.
             entry.place = Place::default();
         }

@@ -49,6 +49,11 @@ impl Place {
         }
     }
 
+    /// Returns whether the server is asked to recover the socket.
+    pub(super) const fn is_known(&self) -> bool {
+        self.pid.is_some()
+    }
+
     /// Adds the place to the payload of a request. One that is no object stays as it is.
     pub(super) fn add_to(&self, auth: Option<&Payload>) -> Result<Option<Payload>, DecodeError> {
         let Some(pid) = &self.pid else { return Ok(auth.cloned()) };

@@ -203,9 +203,11 @@ impl<T> Manager<T> {
     pub(super) fn tell_room(&mut self, index: usize) {
         let max = self.config.max_offline;
         let entry = &mut self.entries[index];
-        // On a connection only what has retries waits here.
-        let has_room =
-            entry.offline.is_empty() && (entry.is_connected() || entry.queued() <= max / 2);
+        let has_room = match entry.is_connected() {
+            // On a connection only what has retries waits here.
+            true => entry.offline.is_empty(),
+            false => entry.queued() <= max / 2,
+        };
         if (has_room || entry.end.is_some()) && core::mem::take(&mut entry.is_full) {
             let slot = self.slot(index);
             self.outputs.push_back(ManagerEvent::Writable(slot));

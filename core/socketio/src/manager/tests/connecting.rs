@@ -250,3 +250,13 @@ fn payload_is_not_shown_for_debugging() {
     let auth = Auth::Payload(Payload::new("secret").unwrap());
     assert_eq!(format!("{auth:?}"), "Payload(..)");
 }
+
+#[test]
+fn only_clients_of_socketio_2_send_parameters_behind_a_name() {
+    let mut world = World::new();
+    let slot = world.socket("/chat?token=1");
+    world.open();
+    assert_eq!(world.sent(), ["0/chat?token=1,"]);
+    world.server_sends(r#"4/chat?token=1,{"message":"Invalid namespace"}"#);
+    assert_eq!(world.updates(slot), ["refused: Invalid namespace"]);
+}

@@ -128,3 +128,16 @@ fn attachments_of_waiting_events_leave_with_them() {
     world.server_connects("/");
     assert_eq!(world.sent(), [r#"51-["a",{"_placeholder":true,"num":0}] b"b""#]);
 }
+
+#[test]
+fn emitter_is_told_of_room_while_one_event_still_waits() {
+    let mut world = World::with(|config| config.max_offline = 1000);
+    let slot = world.socket("/");
+    world.emit(slot, "small").unwrap();
+    while world.ask(slot, "large", SECOND).is_ok() {}
+    world.events();
+    world.pass(SECOND);
+    let events = world.events();
+    assert_eq!(events.last().map(|last| &**last), Some("writable"), "{events:?}");
+    world.emit(slot, "another").unwrap();
+}

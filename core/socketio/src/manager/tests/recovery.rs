@@ -59,3 +59,44 @@ fn socket_that_has_left_is_not_recovered() {
         assert_eq!(world.sent(), ["0"]);
     }
 }
+
+#[test]
+fn socket_that_was_given_up_and_connects_again_gets_what_it_has_missed() {
+    let mut world = World::with(|config| config.reconnect = None);
+    let slot = world.socket("/");
+    world.open();
+    world.server_sends(r#"0{"sid":"id","pid":"secret"}"#);
+    world.server_sends(r#"2["a","PXp1Zx0"]"#);
+    world.lose(&lost(), 0);
+    assert!(matches!(world.manager.end_reason(slot), Some(EndReason::Failed(_))));
+    world.updates(slot);
+    world.connect(slot);
+    world.open();
+    world.server_sends(r#"2["b","PXp1Zx1"]"#);
+    world.server_sends(r#"0{"sid":"id","pid":"secret"}"#);
+    assert_eq!(world.updates(slot), [r#"2:["b","PXp1Zx1"]"#, "recovered id"]);
+}
+
+#[test]
+fn request_to_recover_is_not_used_for_a_socket_that_has_left() {
+    for releases in [false, true] {
+        let (mut world, mut slot) = recoverable();
+        // It needs the session.
+        world.connected_to("/other");
+        world.disconnect(slot);
+        if releases {
+            world.manager.release(world.now, slot, &mut world.session);
+            slot = world.manager.open("/", Auth::None).unwrap();
+        }
+        world.connect(slot);
+        world.sent();
+        // What the socket has missed that was left is for nobody.
+        world.server_sends(r#"2["b","PXp1Zx1"]"#);
+        world.server_sends(r#"0{"sid":"id","pid":"secret"}"#);
+        assert_eq!(world.sent(), ["1", "0"], "released: {releases}");
+        world.server_sends(r#"0{"sid":"new","pid":"another"}"#);
+        let updates = world.updates(slot);
+        assert_eq!(updates.last().map(|last| &**last), Some("connected new"));
+        assert!(!updates.iter().any(|update| update.contains("PXp1Zx1")), "{updates:?}");
+    }
+}
