@@ -182,9 +182,12 @@ impl Way {
         let Self::Forwarded(via) = self else { return None };
         let status = head.status();
         let is_marked = || {
-            let mut fields = head.header_values("proxy-status");
-            let has_error = |value: &[u8]| value.windows(6).any(|window| window == b"error=");
-            head.header("x-squid-error").is_some() || fields.any(has_error)
+            // The last member is of the proxy that is closest to the client. Others may be the server's own.
+            let last = head.header_values("proxy-status").last();
+            let member = last.and_then(|value| value.rsplit(|byte| *byte == b',').next());
+            let has_error =
+                member.is_some_and(|member| member.windows(6).any(|window| window == b"error="));
+            head.header("x-squid-error").is_some() || has_error
         };
         (status == 407 || (status >= 400 && is_marked())).then(|| via.fault(status))
     }

@@ -139,7 +139,9 @@ impl Proxies {
                 (!value.is_empty()).then(|| (name, String::from(value)))
             })
         };
-        let http_proxy = if is_cgi { "" } else { "HTTP_PROXY" };
+        // Names of variables have no case on Windows.
+        let lower = if is_cgi && cfg!(windows) { "" } else { "http_proxy" };
+        let upper = if is_cgi { "" } else { "HTTP_PROXY" };
         let proxy = |found: Option<(&'static str, String)>| {
             let parse = |(variable, value): (_, String)| {
                 Proxy::parse(&value).map_err(|reason| InvalidProxyVariable { variable, reason })
@@ -147,7 +149,7 @@ impl Proxies {
             found.map(parse).transpose()
         };
         let mut proxies = Self {
-            http: proxy(first(["http_proxy", http_proxy, "all_proxy", "ALL_PROXY"]))?,
+            http: proxy(first([lower, upper, "all_proxy", "ALL_PROXY"]))?,
             https: proxy(first(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]))?,
             ..Self::default()
         };
