@@ -58,6 +58,7 @@ impl ClientBuilder {
                 max_body: config.hub.engine.limits.max_payload,
             },
             websocket_origin: origin("ws"),
+            is_local: url.host() == "localhost",
             close_on_pagehide,
         };
         let (client, side) =
@@ -125,7 +126,8 @@ impl ClientBuilder {
     /// Closes the client in order when the page is left. Default false.
     ///
     /// Servers are told that the sockets have left then. Otherwise the connection is lost, and a server that recovers
-    /// connections may take the page back, as after a reload.
+    /// connections may take the page back, as after a reload. Over polling it is an attempt: a request that is under way
+    /// is cancelled with the page. A page that the browser keeps, to go back to, is not closed. Workers are not told.
     #[must_use]
     pub const fn close_on_pagehide(mut self, close: bool) -> Self {
         self.close_on_pagehide = close;
@@ -214,11 +216,15 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns the URL of a server. One that is a path alone is of the page's own.
+/// Returns the URL of a server. One that is a path alone is of the page's own, one without a scheme has the page's.
 fn resolve(url: &str, origin: impl FnOnce() -> String) -> String {
     match url {
         "" => origin(),
-        url if url.starts_with("//") => url.to_owned(),
+        url if url.starts_with("//") => {
+            let origin = origin();
+            let scheme = origin.split_once("//").map_or("", |(scheme, _)| scheme);
+            scheme.to_owned() + url
+        }
         path if path.starts_with('/') => origin() + path,
         url => url.to_owned(),
     }
@@ -244,7 +250,7 @@ mod tests {
             ("/", "https://example.org/"),
             ("/chat?a=b", "https://example.org/chat?a=b"),
             ("http://localhost:3000/chat", "http://localhost:3000/chat"),
-            ("//example.com", "//example.com"),
+            ("//example.com", "https://example.com"),
         ] {
             assert_eq!(resolve(url, origin), expected);
         }

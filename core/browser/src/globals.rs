@@ -1,9 +1,9 @@
 //! Functions of the global scope, which windows and workers share.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use enginewire::Time;
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Date, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{EventTarget, Performance, Request};
 
@@ -22,11 +22,41 @@ extern "C" {
     static PERFORMANCE: Performance;
 }
 
-/// Returns the time since the page or worker was opened. Never goes backwards.
+thread_local! {
+    static CLOCK: Cell<Clock> = const { Cell::new(Clock { wall_at_zero: None, asleep: 0.0 }) };
+}
+
+/// Returns the time since the page or worker was opened, in which the machine may have slept. Never goes backwards.
 pub(crate) fn now() -> Time {
-    Time::ZERO
-        + Duration::try_from_secs_f64(PERFORMANCE.with(Performance::now) / 1000.0)
-            .unwrap_or_default()
+    let mut clock = CLOCK.get();
+    let millis = clock.tell(PERFORMANCE.with(Performance::now), Date::now());
+    CLOCK.set(clock);
+    Time::ZERO + Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
+}
+
+/// A clock that goes on while the machine sleeps, which `performance.now()` does not in all browsers.
+///
+/// The wall clock does, and can be set: a step of it counts as sleep only if it is forward.
+#[derive(Clone, Copy)]
+struct Clock {
+    /// What the wall clock showed when the other began, in milliseconds.
+    wall_at_zero: Option<f64>,
+    /// Milliseconds for which the other has stood still.
+    asleep: f64,
+}
+
+impl Clock {
+    /// Returns the time, by that of both clocks. All are in milliseconds.
+    fn tell(&mut self, ticks: f64, wall: f64) -> f64 {
+        let wall_at_zero = wall - ticks;
+        let step = wall_at_zero - *self.wall_at_zero.get_or_insert(wall_at_zero);
+        // Less is how clocks differ that are set slowly.
+        if step.abs() > 1000.0 {
+            self.wall_at_zero = Some(wall_at_zero);
+            self.asleep += step.max(0.0);
+        }
+        ticks + self.asleep
+    }
 }
 
 /// Fills `buffer` with bytes that cannot be guessed.
@@ -92,6 +122,24 @@ fn millis(delay: Duration) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clock_goes_on_while_the_machine_sleeps_and_never_back() {
+        let mut clock = Clock { wall_at_zero: None, asleep: 0.0 };
+        for (ticks, wall, expected) in [
+            (5.0, 1_000_005.0, 5.0),
+            (100.0, 1_000_150.0, 100.0),
+            // An hour of sleep.
+            (200.0, 4_600_200.0, 3_600_200.0),
+            (300.0, 4_600_300.0, 3_600_300.0),
+            // The wall clock is set back, and then by sleep once more.
+            (400.0, 400.0, 3_600_400.0),
+            (500.0, 60_500.0, 3_660_500.0),
+        ] {
+            let told = clock.tell(ticks, wall);
+            assert!((told - expected).abs() < 0.001, "{told} instead of {expected}");
+        }
+    }
 
     #[test]
     fn delay_is_rounded_up_and_cut_to_what_a_timer_can_have() {

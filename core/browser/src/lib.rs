@@ -27,13 +27,14 @@
 //!
 //! # The browser
 //!
-//! **Time.** Deadlines go by `performance.now()` and `setTimeout`. In a tab in the background timers are late, by a
-//! second or a minute; what comes on a WebSocket is handled at once, also there. A heartbeat that has expired meanwhile,
-//! or while the machine was asleep, is judged by what has arrived: the server has a grace period as long as the delay, up
-//! to 20 s.
+//! **Time.** Deadlines go by `performance.now()`, the wall clock where the machine has slept, and `setTimeout`. In a tab
+//! in the background timers are late, by a second or a minute; what comes on a WebSocket is handled at once, also there. A
+//! heartbeat that has expired meanwhile, or while the machine was asleep, is judged by what arrives: the server has a
+//! grace period as long as the delay, up to 20 s, and a few more while timers go on being late. So in a hidden tab a dead
+//! server may be noticed only after minutes. What is emitted until then is lost with the connection, as is told.
 //!
-//! **Network.** When the browser goes offline, the connection is lost at once, with "transport close". When it is back,
-//! an attempt that waits for its delay is made at once.
+//! **Network.** When the browser goes offline, the connection is lost at once, with "transport close", unless it is to
+//! `localhost`. When it is back, an attempt that waits for its delay is made at once.
 //!
 //! **Leaving the page.** The connection is lost, unless [`close_on_pagehide`](socketio::ClientBuilder::close_on_pagehide)
 //! is set.
@@ -41,7 +42,8 @@
 //! **Cookies, redirects, proxies, TLS** are the browser's business. See
 //! [`with_credentials`](socketio::ClientBuilder::with_credentials).
 //!
-//! **Bounds.** Sending waits while the browser has 64 KiB that it has not sent. A browser reads a WebSocket whether or
+//! **Bounds.** Sending waits while the browser has 64 KiB that it has not sent, which is looked at every 10 ms; in a
+//! hidden tab, whose timers are late, only as often as something comes. A browser reads a WebSocket whether or
 //! not the application keeps pace. Messages that the session does not take are held, up to
 //! [`Limits::max_payload`](enginewire::Limits::max_payload) bytes; then the connection is closed with "forced close", and
 //! made anew. Polling waits for the application.

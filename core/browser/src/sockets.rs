@@ -16,6 +16,7 @@ pub(crate) struct Socket {
     pub(crate) session: SessionNumber,
     pub(crate) on: WebSocketId,
     socket: WebSocket,
+    inbox: Inbox,
     /// Callbacks, which live as long as they may be called.
     _callbacks: [Closure<dyn FnMut(JsValue)>; 3],
     pub(crate) is_open: bool,
@@ -74,6 +75,7 @@ impl Socket {
             session,
             on,
             socket,
+            inbox: inbox.clone(),
             _callbacks: callbacks,
             is_open: false,
             is_closing: false,
@@ -95,9 +97,11 @@ impl Socket {
                 self.text.push_str(std::str::from_utf8(payload).unwrap_or_default());
                 self.socket.send_with_str(&self.text)
             }
-            (true, None) => self.socket.send_with_u8_array(payload),
+            // A copy: the browser takes no view on memory that threads share.
+            (true, None) => self.socket.send_with_array_buffer(&buffer_of(payload)),
             (true, Some(prefix)) => {
-                self.socket.send_with_u8_array(&[&[*prefix], &**payload].concat())
+                let bytes = [&[*prefix], &**payload].concat();
+                self.socket.send_with_array_buffer(&buffer_of(&bytes))
             }
         };
         // It is not open any more.
@@ -127,7 +131,12 @@ impl Socket {
     /// Closes the WebSocket behind the frames that were sent.
     pub(crate) fn close(&mut self) {
         self.is_closing = true;
-        self.held.clear();
+        self.blocked_at = None;
+        // The browser tells of the end once, and may have done so.
+        let end = self.held.drain(..).rfind(|held| matches!(held, SocketInput::Closed { .. }));
+        if let Some(end) = end {
+            self.inbox.push(Input::WebSocket(self.session, self.on, end));
+        }
         // Without a code nothing can be wrong with it.
         drop(self.socket.close());
     }
@@ -166,6 +175,10 @@ impl Drop for Socket {
             drop(self.socket.close());
         }
     }
+}
+
+fn buffer_of(bytes: &[u8]) -> ArrayBuffer {
+    Uint8Array::from(bytes).buffer()
 }
 
 fn message(event: &MessageEvent) -> Option<Message> {

@@ -35,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) requests: requests::Options,
     /// Scheme, host and port of the server, for WebSockets.
     pub(crate) websocket_origin: String,
+    /// Whether the server is on this machine, which is reached without a network.
+    pub(crate) is_local: bool,
     /// Whether the client is closed when the page is left.
     pub(crate) close_on_pagehide: bool,
 }
@@ -109,6 +111,7 @@ impl Task {
         client.poll_application(cx);
         let now = globals::now();
         let mut guard = client.lock();
+        guard.hub().set_now(now);
         let mut connections = Connections {
             options: &self.options,
             inbox,
@@ -196,7 +199,11 @@ impl Connections<'_> {
             Input::WebSocket(session, on, input) => {
                 self.accept_socket(client, now, (session, on), input);
             }
-            Input::Offline => client.hub().handle_offline(now),
+            Input::Offline if self.options.is_local => {}
+            Input::Offline => {
+                client.note_error(io::Error::other("the browser is offline"));
+                client.hub().handle_offline(now);
+            }
             Input::Online => client.hub().retry_now(),
             Input::Timer => {}
         }
@@ -360,7 +367,8 @@ impl Connections<'_> {
             client.hub().with_session(now, socket.session, |engine| {
                 let mut progress = 0;
                 loop {
-                    let has_room = socket.has_room(&mut progress);
+                    // There is no later turn for a page that is left.
+                    let has_room = socket.has_room(&mut progress) || self.is_leaving;
                     engine.set_blocked(on, !has_room);
                     let Some(frame) = engine.poll_write(on) else { break };
                     socket.send(&frame);

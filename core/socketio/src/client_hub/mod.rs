@@ -458,7 +458,10 @@ impl<E: ClientEngine> ClientHub<E> {
 }
 
 impl<E: ClientEngine> ClientHub<E> {
-    fn set_now(&mut self, now: Time) {
+    /// Tells the hub the time.
+    ///
+    /// Commands and outputs without a `now` are of the latest time that it was told.
+    pub fn set_now(&mut self, now: Time) {
         self.now = self.now.max(now);
     }
 

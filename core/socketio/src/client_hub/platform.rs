@@ -246,11 +246,16 @@ impl PlatformHub {
 
     /// Handles that the platform has lost the network: the session is closed at once.
     ///
-    /// Its sockets are told "transport close", and the connection is tried again.
+    /// Its sockets are told "transport close", and the connection is tried again. An attempt to connect fails with
+    /// [`TransportFault::Unreachable`].
     pub fn handle_offline(&mut self, now: Time) {
         self.set_now(now);
         if let Some(engine) = &mut self.engine {
-            engine.session.abort_with(CloseReason::TransportClose);
+            let reason = match engine.session.handshake() {
+                Some(_) => CloseReason::TransportClose,
+                None => CloseReason::TransportError(TransportFault::Unreachable),
+            };
+            engine.session.abort_with(reason);
         }
         self.take_engine_events();
     }

@@ -8,7 +8,10 @@ use std::{
     future::Future,
     io, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -45,6 +48,8 @@ pub(super) struct ClientCell<E> {
     inner: Mutex<Inner<E>>,
     /// Payloads that the application is making. The task polls them.
     authorizing: Mutex<Vec<(Slot, Authorizing)>>,
+    /// There are such, or sockets that need one. Whoever sets it wakes the task.
+    authorizes: AtomicBool,
 }
 
 type Authorizing = Pin<Box<dyn Future<Output = Result<Payload, EncodeError>> + Send>>;
@@ -72,6 +77,8 @@ pub(super) struct Inner<E> {
     /// Events that were not sent, once the client is closed.
     unsent: Option<usize>,
     closing: WakerSet,
+    /// The task was told that nothing is left to do.
+    is_told: bool,
     /// The task has ended.
     is_done: bool,
 }
@@ -94,6 +101,7 @@ pub(super) struct Guard<'a, E: ClientEngine> {
     pub(super) inner: MutexGuard<'a, Inner<E>>,
     /// It acts when it is dropped, which is after `inner` has been: fields go in order.
     wakes: Wakes,
+    authorizes: &'a AtomicBool,
     /// The task itself holds the guard, which need not be woken.
     by_task: bool,
     /// Nothing has happened that anybody waits for.
@@ -120,9 +128,11 @@ impl<E: ClientEngine> ClientCell<E> {
                 error: None,
                 unsent: None,
                 closing: WakerSet::default(),
+                is_told: false,
                 is_done: false,
             }),
             authorizing: Mutex::default(),
+            authorizes: AtomicBool::new(false),
         })
     }
 
@@ -131,7 +141,8 @@ impl<E: ClientEngine> ClientCell<E> {
     }
 
     fn lock(&self) -> Guard<'_, E> {
-        Guard { inner: lock(&self.inner), wakes: Wakes::default(), by_task: false, settled: false }
+        let (inner, wakes, authorizes) = (lock(&self.inner), Wakes::default(), &self.authorizes);
+        Guard { inner, wakes, authorizes, by_task: false, settled: false }
     }
 
     /// Locks the client for its task, which need not be woken then.
@@ -148,6 +159,9 @@ impl<E: ClientEngine> ClientCell<E> {
 
     /// Polls futures of the application that the client waits for.
     pub(super) fn poll_application(&self, cx: &mut Context<'_>) {
+        if !self.authorizes.swap(false, Ordering::Acquire) {
+            return;
+        }
         let due = mem::take(&mut lock(&self.inner).due);
         let mut authorizing = mem::take(&mut *lock(&self.authorizing));
         for slot in due {
@@ -173,7 +187,10 @@ impl<E: ClientEngine> ClientCell<E> {
                 }
             }
         });
-        *lock(&self.authorizing) = authorizing;
+        if !authorizing.is_empty() {
+            self.authorizes.store(true, Ordering::Release);
+            *lock(&self.authorizing) = authorizing;
+        }
     }
 
     /// Notes that the task has ended, and with it all connections.
@@ -234,7 +251,11 @@ impl<E: ClientEngine> Inner<E> {
         use enginewire_socketio::Update as Told;
         Taken::Other(match update {
             Told::Event { event, connection } => return Taken::Event(event, connection),
-            Told::Connected { id, recovered } => Update::Connected { id, recovered },
+            Told::Connected { id, recovered } => {
+                // It was of an attempt before.
+                self.error = None;
+                Update::Connected { id, recovered }
+            }
             Told::Disconnected { reason, unsent } => Update::Disconnected { reason, unsent },
             Told::Refused(error) => Update::Refused(error),
             Told::Failed(reason) => Update::Failed(self.connect_error(reason, to)),
@@ -282,7 +303,7 @@ impl<E: ClientEngine> Guard<'_, E> {
     }
 
     fn settle(&mut self) {
-        let Self { inner, wakes, by_task, .. } = self;
+        let Self { inner, wakes, authorizes, by_task, .. } = self;
         let inner = &mut **inner;
         while let Some(event) = inner.hub.poll_event() {
             match event {
@@ -320,7 +341,12 @@ impl<E: ClientEngine> Guard<'_, E> {
         let resumes = inner.throttled && inner.hub.is_receiving();
         let wants = sooner || resumes || ends || inner.hub.has_actions();
         let is_due = !inner.due.is_empty();
-        if is_due || (!*by_task && !inner.woken && wants) {
+        if is_due {
+            authorizes.store(true, Ordering::Release);
+        }
+        // The task itself may have looked at that before its last input was settled.
+        let is_over = ends && !mem::replace(&mut inner.is_told, ends);
+        if is_due || is_over || (!*by_task && !inner.woken && wants) {
             inner.woken = true;
             wakes.extend(inner.task.clone());
         }

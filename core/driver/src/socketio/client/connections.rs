@@ -88,9 +88,10 @@ impl Host for Inner<Engine> {
 
     fn poll_action(
         &mut self,
-        _now: Time,
+        now: Time,
         _entropy: &mut dyn Entropy,
     ) -> Option<HostAction<ConnectionId>> {
+        self.hub.set_now(now);
         Some(match self.hub.poll_action()? {
             ClientOutput::Connect(id) => HostAction::Connect(id),
             ClientOutput::Encrypt(id) => HostAction::Encrypt(id),
