@@ -115,8 +115,6 @@ impl<T> Manager<T> {
         let error = ConnectError::from_payload(payload);
         self.push_change(index, Update::Refused(error.clone()));
         let entry = &mut self.entries[index];
-        entry.is_stale = false;
-        self.left.remove(&entry.namespace);
         // Jitter is for those that are cut off at once.
         match entry.refusals.next(&mut |bytes: &mut [u8]| bytes.fill(0x80)) {
             Some(wait) => entry.state = State::Refused(now + wait),
