@@ -57,12 +57,15 @@ pub(crate) async fn recovery(setup: &Setup) -> Outcome {
     let mut socket = setup.client("/").reconnect(never).connect().await?;
     settle(setup, &socket).await?;
     let id = socket.id().ok_or("no id")?;
+    outside("id", &id.to_string()).await?;
     // The place in the server's log is that of the last event.
     outside("say", "before").await?;
     check_eq!(next(&mut socket, "said").await?.data::<String>()?, "before");
 
     outside("offline", "").await?;
     check_eq!(until_disconnected(&mut socket).await?, DisconnectReason::TransportClose);
+    // A server recovers what it knows to be lost.
+    outside("gone", "").await?;
     outside("say", "missed").await?;
     outside("online", "").await?;
     let mut missed = Vec::new();

@@ -155,6 +155,10 @@ async function scenario(context, server, { name, profile, worker, reason, elsewh
     offline: () => context.setOffline(true),
     online: () => context.setOffline(false),
     id: (text) => (id = text),
+    gone: async () => {
+      other ??= await client(server.url);
+      await eventually(ended, "the end of the socket");
+    },
     say: async (text) => {
       other ??= await client(server.url);
       await other.timeout(LIMIT).emitWithAck("rooms");
@@ -162,6 +166,8 @@ async function scenario(context, server, { name, profile, worker, reason, elsewh
       await other.timeout(LIMIT).emitWithAck("rooms");
     },
   };
+  /** Why the socket has ended, once it has. */
+  const ended = async () => (await other.timeout(LIMIT).emitWithAck("reason-of", id)) ?? undefined;
   await context.clearCookies();
   const target = elsewhere && (await elsewhere(server.url));
   try {
@@ -173,7 +179,6 @@ async function scenario(context, server, { name, profile, worker, reason, elsewh
     if (reason) {
       other = await client(server.url);
       await page.goto("about:blank");
-      const ended = async () => (await other.timeout(LIMIT).emitWithAck("reason-of", id)) ?? undefined;
       const told = await eventually(ended, "the end of the socket");
       // Without a closing handshake it is the connection that has failed.
       if (!told.startsWith(reason)) throw new Error(`the server was told ${told}, not ${reason}`);
