@@ -57,7 +57,7 @@ pub(crate) async fn recovery(setup: &Setup) -> Outcome {
     let mut socket = setup.client("/").reconnect(never).connect().await?;
     settle(setup, &socket).await?;
     let id = socket.id().ok_or("no id")?;
-    outside("id", &id.to_string()).await?;
+    outside("id", id.as_ref()).await?;
     // The place in the server's log is that of the last event.
     outside("say", "before").await?;
     check_eq!(next(&mut socket, "said").await?.data::<String>()?, "before");

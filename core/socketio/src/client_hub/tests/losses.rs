@@ -134,3 +134,15 @@ fn fresh_payload_is_asked_for_each_time() {
         world.pass(2 * SECOND);
     }
 }
+
+#[test]
+fn session_has_its_time_to_open_from_when_it_was_asked_for() {
+    let mut world = World::new();
+    let socket = world.client.open("/", Auth::None).unwrap();
+    world.client.connect(Time::ZERO, socket);
+    // The loop was late, or has ended a delay early, and nothing else has told the time.
+    let now = Time::from_millis(30_000);
+    world.client.set_now(now);
+    assert!(matches!(world.client.poll_action(), Some(ClientOutput::Connect(_))));
+    assert_eq!(world.client.poll_timeout(), Some(now + 20 * SECOND));
+}

@@ -187,6 +187,15 @@ fn network_that_goes_ends_the_session_and_one_that_comes_ends_the_delay() {
 }
 
 #[test]
+fn network_that_goes_during_an_attempt_is_not_the_fault_of_the_server() {
+    let mut platform = Platform::new(TransportKind::WebSocket);
+    platform.opening();
+    platform.hub.handle_offline(platform.now);
+    let updates = platform.updates();
+    assert!(updates[0].starts_with("Failed(TransportError(Unreachable"), "{updates:?}");
+}
+
+#[test]
 fn websocket_that_cannot_be_opened_is_a_failed_attempt() {
     let mut platform = Platform::new(TransportKind::WebSocket);
     let (session, on) = platform.opening();
