@@ -81,7 +81,7 @@ impl ClientBuilder {
 
     /// Sets options of Engine.IO: timeouts, limits, subprotocols, the revision, and all others.
     ///
-    /// Those for cookies have no effect, as cookies are the browser's business. For a server of Socket.IO 2 that is
+    /// Options for cookies have no effect, as cookies are the browser's business. For a server of Socket.IO 2 that is
     /// `engine(|engine| engine.revision = Revision::V3)`.
     #[must_use]
     pub fn engine(self, change: impl FnOnce(&mut ClientConfig)) -> Self {

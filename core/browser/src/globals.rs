@@ -39,7 +39,7 @@ pub(crate) fn now() -> Time {
 /// The wall clock does, and can be set: a step of it counts as sleep only if it is forward.
 #[derive(Clone, Copy)]
 struct Clock {
-    /// What the wall clock showed when the other began, in milliseconds.
+    /// Wall clock at the start of the other clock, in milliseconds.
     wall_at_zero: Option<f64>,
     /// Milliseconds for which the other has stood still.
     asleep: f64,

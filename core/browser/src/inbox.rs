@@ -6,7 +6,7 @@ use bytes::Bytes;
 use enginewire::{ExchangeId, HttpResponse, Message, TransportFault, WebSocketId};
 use enginewire_socketio::client_hub::SessionNumber;
 
-/// What a callback has left.
+/// Input that a callback has left.
 pub(crate) enum Input {
     /// The server has responded to a request.
     Response(SessionNumber, ExchangeId, ResponseHead, Bytes),
@@ -24,7 +24,7 @@ pub(crate) enum Input {
     Timer,
 }
 
-/// What happened to a WebSocket.
+/// Event of a WebSocket.
 pub(crate) enum SocketInput {
     /// It is open. The server has chosen a subprotocol, or none.
     Open(Option<String>),

@@ -1,6 +1,6 @@
 //! The task of a client.
 //!
-//! What its sessions ask for is done with requests, WebSockets and a timer of the browser.
+//! Actions of its sessions become requests, WebSockets and a timer of the browser.
 //!
 //! Callbacks of JavaScript leave what came in an [`Inbox`], and wake the task. Nothing else happens in them.
 

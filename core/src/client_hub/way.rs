@@ -33,7 +33,7 @@ pub(super) struct Via {
     authorization: HeaderLines,
 }
 
-/// What has become of a tunnel.
+/// Stage of a tunnel.
 pub(super) enum Stage {
     /// The proxy has been asked for it. The rest waits to be written.
     Opening(Tunnel, Output),

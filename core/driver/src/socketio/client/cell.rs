@@ -60,7 +60,7 @@ pub(super) struct Inner<E> {
     acks: HashMap<ClientAskId, Arc<Pending>>,
     /// Tasks whose event waits for room, and is to be acknowledged by then.
     asking: BTreeMap<(Time, ClientAskId), Waker>,
-    /// Those of them whose time is up.
+    /// Tasks among them whose time is up.
     late: Vec<Waker>,
     /// Sockets that need a payload.
     due: Vec<Slot>,
@@ -104,7 +104,7 @@ pub(super) struct Guard<'a, E: ClientEngine> {
     authorizes: &'a AtomicBool,
     /// The task itself holds the guard, which need not be woken.
     by_task: bool,
-    /// Nothing has happened that anybody waits for.
+    /// Waiting tasks need not be woken: nothing has changed for them.
     settled: bool,
 }
 
