@@ -290,8 +290,8 @@ impl Shareable for SessionCell {
         result
     }
 
-    fn look<T>(&self, look: impl FnOnce(&ServerSession) -> T) -> T {
-        look(lock(&self.inner).entry.session())
+    fn inspect<T>(&self, inspect: impl FnOnce(&ServerSession) -> T) -> T {
+        inspect(lock(&self.inner).entry.session())
     }
 
     fn now(&self) -> Time {

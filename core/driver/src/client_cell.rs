@@ -183,8 +183,8 @@ impl Shareable for ClientCell {
         work(hosted, waiters, settled)
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Hosted) -> T) -> T {
-        look(&lock(&self.inner).hosted)
+    fn inspect<T>(&self, inspect: impl FnOnce(&Hosted) -> T) -> T {
+        inspect(&lock(&self.inner).hosted)
     }
 
     fn now(&self) -> Time {

@@ -436,17 +436,17 @@ impl Sender {
     /// Returns whether a message that is sent now goes out now, see
     /// [`ServerSession::is_idle`](enginewire::ServerSession::is_idle). For messages that are worth sending only at once.
     pub fn is_idle(&self) -> bool {
-        each!(self.cell, cell => cell.look(Duplex::is_idle))
+        each!(self.cell, cell => cell.inspect(Duplex::is_idle))
     }
 
     /// Returns why the session is closed; `None` while it is not.
     pub fn close_reason(&self) -> Option<CloseReason> {
-        each!(self.cell, cell => cell.look(|session| session.close_reason().cloned()))
+        each!(self.cell, cell => cell.inspect(|session| session.close_reason().cloned()))
     }
 
     /// Returns the transport that carries messages now.
     pub fn transport(&self) -> TransportKind {
-        each!(self.cell, cell => cell.look(Duplex::transport))
+        each!(self.cell, cell => cell.inspect(Duplex::transport))
     }
 
     /// Returns the subprotocol that the server has chosen for the WebSocket of a client's session.
@@ -456,18 +456,18 @@ impl Sender {
     /// [hook](crate::ServerBuilder::subprotocol) chooses.
     pub fn subprotocol(&self) -> Option<String> {
         let Cell::Client(cell) = &self.cell else { return None };
-        cell.look(|session| session.hub.session().subprotocol().map(str::to_owned))
+        cell.inspect(|session| session.hub.session().subprotocol().map(str::to_owned))
     }
 
     /// Returns the id of the session. **A secret**: its owner owns the session. For requests beside the
     /// session that must reach the same server, never for logs; those have [`id`](Self::id).
     pub fn sid(&self) -> String {
-        each!(self.cell, cell => cell.look(Duplex::sid))
+        each!(self.cell, cell => cell.inspect(Duplex::sid))
     }
 
     /// Returns the revision of the protocol that the client speaks.
     pub fn revision(&self) -> Revision {
-        each!(self.cell, cell => cell.look(Duplex::revision))
+        each!(self.cell, cell => cell.inspect(Duplex::revision))
     }
 
     /// Returns a name of the session that is not a secret, unlike the `sid`. It is unique in this

@@ -57,7 +57,7 @@ pub(crate) trait Shareable {
     }
 
     /// Looks at the session.
-    fn look<T>(&self, look: impl FnOnce(&Self::Session) -> T) -> T;
+    fn inspect<T>(&self, inspect: impl FnOnce(&Self::Session) -> T) -> T;
 
     fn now(&self) -> Time;
 

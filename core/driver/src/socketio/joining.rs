@@ -176,7 +176,7 @@ impl Session {
         if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
             && !is_recovered
         {
-            recovery.expect_heartbeat(socket.cell.look(|session| {
+            recovery.expect_heartbeat(socket.cell.inspect(|session| {
                 let config = session.config();
                 config.ping_interval.saturating_add(config.ping_timeout)
             }));

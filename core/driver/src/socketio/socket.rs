@@ -403,7 +403,7 @@ impl<D> SocketRef<D> {
 
     /// Returns the transport that carries events now.
     pub fn transport(&self) -> TransportKind {
-        self.shared.cell.look(|session| session.transport())
+        self.shared.cell.inspect(|session| session.transport())
     }
 
     /// Returns why the socket is disconnected. `None` while it is not.

@@ -129,7 +129,7 @@ impl Stats {
             let members = lock(&namespace.adapter).select(&Target::all());
             for (_, member) in &members {
                 if clients.insert(member.cell.id()) {
-                    queued += member.cell.look(|session| session.queued());
+                    queued += member.cell.inspect(|session| session.queued());
                 }
             }
         }
