@@ -365,7 +365,10 @@ fn failed(namespace: &str, error: &dyn Error) -> Json {
 }
 
 fn refused(namespace: &str, error: &ConnectError) -> Json {
-    let data = error.data().map_or(Json::Null, to_json);
+    let data = error
+        .data()
+        .and_then(|data| data.to_value().ok())
+        .map_or(Json::Null, |data| to_json(&data));
     json!({ "event": "connect_error", "nsp": namespace, "message": error.message(), "data": data })
 }
 

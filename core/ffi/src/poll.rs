@@ -344,7 +344,11 @@ impl Current {
         self.text.push_str(error.message());
         output.reason = ew_slice::of(self.text.as_bytes());
         output.detail = output.reason;
-        if let Some(Ok(data)) = error.data().map(Payload::new) {
+        let json = |data: &Payload| match data.as_value() {
+            Some(value) => Payload::new(value).ok(),
+            None => Some(data.clone()),
+        };
+        if let Some(data) = error.data().and_then(json) {
             output.event.json = self.json_of(data);
         }
     }

@@ -41,7 +41,7 @@ pub(crate) async fn refused(setup: &Setup) -> Outcome {
         return Err(Failed(format!("not refused: {refused:?}")));
     };
     check_eq!(error.message(), "not authorized");
-    let data = error.data().map(serde_json::to_value).transpose()?;
+    let data = error.data().map(|data| data.decode::<serde_json::Value>()).transpose()?;
     check_eq!(data, Some(json!({ "code": "E_AUTH", "retry": false })));
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Errors of a connection, and who is to blame.
 
-use alloc::string::String;
+use alloc::{string::String, sync::Arc, vec::Vec};
 
-use enginewire::Encoded;
-use serde::Serialize;
+use enginewire::{Encoded, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     parser::PacketError,
@@ -32,17 +33,20 @@ pub enum AckError {
 /// Response to a client that is refused: a message, and data if there is any.
 ///
 /// The client has both in its `connect_error` event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ConnectError {
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectError(Arc<Refusal>);
+
+/// Shared, and on the heap, because errors are moved more often than made.
+#[derive(Clone, Debug)]
+struct Refusal {
+    message: Text,
+    data: Option<Payload>,
 }
 
 impl ConnectError {
     /// Creates a response with a message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), data: None }
+        Self(Arc::new(Refusal { message: message.into().into(), data: None }))
     }
 
     /// Adds data. Binary data is not possible with [`Parser::Json`](crate::parser::Parser::Json).
@@ -52,49 +56,99 @@ impl ConnectError {
     /// If `data` cannot be serialized.
     #[must_use]
     pub fn with_data<D: Serialize + ?Sized>(mut self, data: &D) -> Self {
-        match Value::from_serialize(data) {
-            Ok(data) => self.data = Some(data),
+        match Payload::new(data) {
+            Ok(data) => Arc::make_mut(&mut self.0).data = Some(data),
             Err(error) => panic!("data of a connect error: {error}"),
         }
         self
     }
 
     /// Reads the response of a server. Those of Socket.IO 2 send any value: text is the message, all else is data.
+    ///
+    /// Takes no more memory than a copy of the response, because the server is not trusted.
     pub(crate) fn from_payload(payload: &Payload) -> Self {
-        let value = payload.to_value().unwrap_or(Value::Null);
-        let message = value.get("message").unwrap_or(&value).as_str().unwrap_or_default();
-        let data = match &value {
-            Value::Object(_) if value.get("message").is_some() => value.get("data").cloned(),
-            Value::String(_) | Value::Null => None,
-            _ => Some(value.clone()),
+        let (message, data) = match payload.as_value() {
+            Some(value) => of_value(value),
+            None => of_json(payload),
         };
-        Self { message: message.into(), data }
+        Self(Arc::new(Refusal { message: message.unwrap_or_default(), data }))
     }
 
     /// Returns the message.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
-    /// Returns the data, if there are any.
-    pub const fn data(&self) -> Option<&Value> {
-        self.data.as_ref()
+    /// Returns the data, if there are any. [`Payload::decode`] reads them.
+    pub fn data(&self) -> Option<&Payload> {
+        self.0.data.as_ref()
+    }
+
+    /// Returns what clients of Socket.IO 3 and later expect: an object.
+    pub(super) fn payload(&self) -> Payload {
+        let message = (String::from("message"), Value::String(self.message().into()));
+        let data = self.data().map(|data| ("data".into(), data.value().into_owned()));
+        Payload::from_value(Value::Object([message].into_iter().chain(data).collect()))
     }
 
     /// Returns what clients of Socket.IO 2.x expect: the data, or else the message alone.
     ///
     /// Of a namespace that does not exist they are told as all others are.
     pub(super) fn payload_for_old_clients(&self) -> Payload {
-        match &self.data {
-            _ if self.message == INVALID_NAMESPACE => Payload::of(self),
-            Some(data) => Payload::of(data),
-            None => Payload::of(self.message.as_str()),
+        match self.data() {
+            _ if self.message() == INVALID_NAMESPACE => self.payload(),
+            Some(data) => data.clone(),
+            None => Payload::of(self.message()),
         }
     }
 
     /// Response to a client that asks for a namespace that does not exist.
     pub fn invalid_namespace() -> Self {
         Self::new(INVALID_NAMESPACE)
+    }
+}
+
+/// Compares values, in whatever format they came.
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        let value = |error: &Self| error.data.as_ref().map(|data| data.value().into_owned());
+        self.message == other.message && value(self) == value(other)
+    }
+}
+
+/// Message and data of a response in JSON, whose data are not looked into.
+fn of_json(payload: &Payload) -> (Option<Text>, Option<Payload>) {
+    #[derive(Deserialize)]
+    struct Object<'a> {
+        message: Json<'a>,
+        #[serde(borrow)]
+        data: Option<Json<'a>>,
+    }
+    type Json<'a> = &'a RawValue;
+
+    let json = payload.as_json().unwrap_or_default();
+    let text = |json: &str| serde_json::from_str::<String>(json).ok().map(Text::from);
+    let copy = |json: &str| Payload::from_json(json.into(), 0, Vec::new());
+    if let Ok(Object { message, data }) = serde_json::from_str(json) {
+        return (text(message.get()), data.map(|data| copy(data.get())));
+    }
+    match json.trim_ascii_start().as_bytes() {
+        [b'"', ..] => (text(json), None),
+        b"null" => (None, None),
+        _ => (None, Some(copy(json))),
+    }
+}
+
+/// The same of a response in another format.
+fn of_value(value: &Value) -> (Option<Text>, Option<Payload>) {
+    let text = |value: &Value| value.as_str().map(Text::from);
+    match (value, value.get("message")) {
+        (_, Some(message)) => {
+            let data = value.get("data").filter(|data| !data.is_null());
+            (text(message), data.cloned().map(Payload::from_value))
+        }
+        (Value::String(_) | Value::Null, None) => (text(value), None),
+        (_, None) => (None, Some(Payload::from_value(value.clone()))),
     }
 }
 
@@ -180,3 +234,36 @@ pub enum Fault {
 
 /// The reference's words, for which clients look.
 const INVALID_NAMESPACE: &str = "Invalid namespace";
+
+#[cfg(test)]
+mod tests {
+    use alloc::{string::ToString, vec};
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn response_of_any_shape_has_a_message_and_data_in_each_format() {
+        let rows = [
+            (json!({"message": "no", "data": {"code": 7}}), "no", Some(json!({"code": 7}))),
+            (json!({"message": "no"}), "no", None),
+            (json!({"message": "no", "data": null}), "no", None),
+            (json!({"message": 1, "data": 2}), "", Some(json!(2))),
+            (json!("no"), "no", None),
+            (json!(null), "", None),
+            (json!({"code": 7}), "", Some(json!({"code": 7}))),
+            (json!([1]), "", Some(json!([1]))),
+            (json!(1), "", Some(json!(1))),
+        ];
+        for (response, message, data) in rows {
+            let json = Payload::from_json(response.to_string().into(), 0, vec![]);
+            let value = Payload::from_value(Value::from_serialize(&response).unwrap());
+            let read = [json, value].map(|payload| ConnectError::from_payload(&payload));
+            assert_eq!(read[0], read[1], "{response}");
+            assert_eq!(read[0].message(), message, "{response}");
+            let read = read[0].data().map(|data| data.decode::<serde_json::Value>().unwrap());
+            assert_eq!(read, data, "{response}");
+        }
+    }
+}

@@ -657,7 +657,7 @@ impl<T> Connection<T> {
         session: &mut impl Session,
     ) {
         let payload = match self.revision {
-            Revision::V4 => Payload::of(error),
+            Revision::V4 => error.payload(),
             Revision::V3 => error.payload_for_old_clients(),
         };
         let packet = Packet { namespace, data: PacketData::ConnectError(payload) };

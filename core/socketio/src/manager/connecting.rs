@@ -105,16 +105,20 @@ impl<T> Manager<T> {
         self.push_change(index, Update::Connected { id, recovered });
     }
 
+    /// Handles a refusal, which counts for `cost` until it is taken: it may be as large as any event.
     pub(super) fn refused(
         &mut self,
         now: Time,
         index: usize,
         payload: &Payload,
+        cost: usize,
         session: &mut impl Session,
     ) {
         let error = ConnectError::from_payload(payload);
-        self.push_change(index, Update::Refused(error.clone()));
+        self.note_readable(index);
+        self.unread += cost;
         let entry = &mut self.entries[index];
+        entry.push_change(Update::Refused(error.clone()), cost);
         // Jitter is for those that are cut off at once.
         match entry.refusals.next(&mut |bytes: &mut [u8]| bytes.fill(0x80)) {
             Some(wait) => entry.state = State::Refused(now + wait),

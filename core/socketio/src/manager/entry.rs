@@ -271,8 +271,8 @@ impl<T> Entry<T> {
         self.offline.bytes() + self.retries.bytes()
     }
 
-    /// Queues a change. Of those that wait, old ones go.
-    pub(super) fn push_change(&mut self, update: Update) {
+    /// Queues a change. Of those that wait and count for nothing, old ones go.
+    pub(super) fn push_change(&mut self, update: Update, cost: usize) {
         let is_attempt =
             |update: &Update| matches!(update, Update::Failed(_) | Update::Waiting { .. });
         if let Update::Failed(_) = update {
@@ -281,14 +281,14 @@ impl<T> Entry<T> {
                 self.updates.pop_back();
             }
         }
-        let is_change = |update: &Update| !matches!(update, Update::Event { .. });
-        let changes = self.updates.iter().filter(|(update, _)| is_change(update)).count();
+        let is_free = |(_, cost): &(Update, usize)| *cost == 0;
+        let changes = self.updates.iter().filter(|waiting| is_free(waiting)).count();
         if changes >= MAX_CHANGES
-            && let Some(oldest) = self.updates.iter().position(|(update, _)| is_change(update))
+            && let Some(oldest) = self.updates.iter().position(is_free)
         {
             self.updates.remove(oldest);
         }
-        self.updates.push_back((update, 0));
+        self.updates.push_back((update, cost));
     }
 
     /// Returns the earliest deadline.

@@ -254,7 +254,8 @@ impl<T> Manager<T> {
                 self.fail(Fault::ConnectedTwice, session);
             }
             (PacketData::ConnectError(payload), State::Connecting(_)) => {
-                self.refused(now, index, &payload, session);
+                self.refused(now, index, &payload, cost, session);
+                return cost;
             }
             (PacketData::Event { ack, args }, State::Connected | State::Connecting(_)) => {
                 // An event without even a name is none. One of the connection before is not of this.

@@ -363,7 +363,7 @@ impl<T> Manager<T> {
 
     fn push_change(&mut self, index: usize, update: Update) {
         self.note_readable(index);
-        self.entries[index].push_change(update);
+        self.entries[index].push_change(update, 0);
     }
 
     fn note_readable(&mut self, index: usize) {

@@ -103,7 +103,7 @@ fn refused_client_has_the_error_and_may_ask_again() {
     assert!(pair.hub.refuse(pair.now(), key, &error));
     let Some((_, Update::Refused(refused))) = pair.recv(client) else { panic!("no response") };
     assert_eq!(refused, error);
-    assert_eq!(refused.data().unwrap().as_u64(), Some(3));
+    assert_eq!(refused.data().unwrap().decode::<u8>().unwrap(), 3);
     assert_eq!(pair.emit(client, "/", "a", &()), Err(EmitError::Disconnected));
     join(&mut pair, client, "/");
 }

@@ -64,3 +64,20 @@ fn numbers_of_failed_attempts_do_not_pile_up_before_an_application_that_waits() 
     let last = ["failed: transport error: no connection to the server", "attempt 10 in 5s"];
     assert_eq!(world.updates(slot), last);
 }
+
+#[test]
+fn refusal_counts_as_unread_until_it_is_taken() {
+    let mut world = World::new();
+    let slot = world.socket("/a");
+    world.socket("/b");
+    world.open();
+    let before = world.wire().released;
+    let data = "[".repeat(50) + &"]".repeat(50);
+    world.server_sends(format!("4/a,{{\"message\":\"no\",\"data\":{data}}}"));
+    assert_eq!(world.manager.unread(), world.cost - before);
+    assert_eq!(world.updates(slot), ["refused: no"]);
+    assert_eq!((world.released(), world.manager.unread()), (world.cost, 0));
+    // As many bytes as came, and not a value for each of them.
+    let Some(EndReason::Refused(error)) = world.manager.end_reason(slot) else { panic!() };
+    assert_eq!(error.data().unwrap().as_json(), Some(&*data));
+}
