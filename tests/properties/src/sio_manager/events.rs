@@ -204,13 +204,14 @@ impl Model {
         let socket = &mut self.sockets[at];
         let Some(update) = update else {
             socket.untaken = 0;
-            assert!(socket.events.is_empty(), "an event of the server was lost");
+            assert!(socket.events.is_empty(), "something that the server has said was lost");
             return false;
         };
         let is_lossy = socket.untaken > MAX_UNTAKEN;
         match update {
             Update::Event { event, connection } => {
                 let heard = socket.events.pop_front().expect("the server has sent it");
+                assert!(!heard.is_refusal, "an event, and no refusal before it");
                 assert_eq!(event.args().decode(1).ok(), heard.number, "out of order");
                 if let Some(id) = event.ack() {
                     socket.owed.push_back((connection, id, heard.serial, heard.granted));
@@ -236,6 +237,10 @@ impl Model {
             }
             Update::Refused(_) | Update::Failed(_) | Update::Waiting { .. } => {
                 assert!(is_lossy || !socket.is_told, "a socket is connected, and {update:?}");
+                if let Update::Refused(_) = update {
+                    let heard = socket.events.pop_front().expect("the server has refused it");
+                    assert!(heard.is_refusal, "a refusal, and no event before it");
+                }
             }
             other => panic!("a socket is told {other:?}"),
         }

@@ -77,8 +77,9 @@ pub(super) struct Ack {
     pub(super) deadline: Time,
 }
 
-/// An event of the server. One that is not its own has no number.
+/// An event of the server, or a refusal. One that is not its own has no number.
 pub(super) struct Heard {
+    pub(super) is_refusal: bool,
     pub(super) number: Option<u64>,
     pub(super) cost: usize,
     pub(super) serial: u64,

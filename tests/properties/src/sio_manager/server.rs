@@ -253,13 +253,15 @@ impl Model {
         self.look();
     }
 
-    /// What an event is to become, before it is handed in: of which socket it is, whether it must be told, or may be.
+    /// What an event or a refusal is to become, before it is handed in: of which socket it is, whether it must be told,
+    /// or may be.
     fn may_hear(&mut self, packet: &Packet) -> Option<Hearing> {
         let cost = std::mem::take(&mut self.partial);
-        let PacketData::Event { args, .. } = &packet.data else { return None };
-        if args.is_empty() {
-            return None;
-        }
+        let (is_refusal, number) = match &packet.data {
+            PacketData::Event { args, .. } if !args.is_empty() => (false, args.decode(1).ok()),
+            PacketData::ConnectError(_) => (true, None),
+            _ => return None,
+        };
         let namespace = packet.namespace.as_str();
         let view = self.session.as_mut()?.view(namespace);
         let (is_stale, granted) = (view.is_stale, view.granted);
@@ -269,8 +271,7 @@ impl Model {
         let granted = granted + u32::from(!is_connected);
         // That of a socket which has left, or is about to.
         let is_late = !is_connected && (is_stale || is_waiting);
-        let number = args.decode(1).ok();
-        let heard = Heard { number, cost, serial: self.serial, granted };
+        let heard = Heard { is_refusal, number, cost, serial: self.serial, granted };
         Some(Hearing { at: living.map(|(at, _)| at), is_connected, is_late, heard })
     }
 
@@ -280,8 +281,12 @@ impl Model {
         let Some(Hearing { at, is_connected, is_late, heard }) = hearing else {
             return assert!(!is_told, "something is told that is no event");
         };
-        assert!(is_told || !is_connected || self.is_wild, "an event is not told");
-        assert!(!is_told || !is_late || self.is_wild, "an event of the socket before is told");
+        if heard.is_refusal {
+            assert!(!is_told || !is_connected, "a connected socket is told to be refused");
+        } else {
+            assert!(is_told || !is_connected || self.is_wild, "an event is not told");
+            assert!(!is_told || !is_late || self.is_wild, "an event of the socket before is told");
+        }
         if is_told {
             let at = at.expect("there is a socket");
             self.sockets[at].events.push_back(heard);
