@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     io::{Read as _, Write as _},
     sync::{Arc, Mutex, mpsc},
+    task::{Context, Waker},
     thread,
     time::Duration,
 };
@@ -60,7 +61,11 @@ pub(crate) fn run<R: Host, F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let namespace = io.namespace(namespace);
-    R::default().spawn(async move { namespace.serve(session).await });
+    let mut serving = Box::pin(async move { namespace.serve(session).await });
+    // From here on no socket comes and goes unseen.
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(serving.as_mut().poll(cx).is_pending());
+    R::default().spawn(serving);
 }
 
 /// A client on a WebSocket that is connected to a namespace.

@@ -17,14 +17,14 @@ use enginewire_driver::{
     testing::{TestConnectError, TestLink, TestSocket},
 };
 
-use crate::{Host, soon, until};
+use crate::{Host, sockets::run, soon, until};
 
 on_every_runtime!(
     events_and_acknowledgements_go_both_ways,
     namespaces_share_a_session_and_may_refuse,
     session_uses_the_transports_that_it_is_told,
     parser_of_the_server_is_that_of_its_clients,
-    client_that_knows_that_it_is_connected_misses_no_broadcast,
+    client_that_knows_that_it_is_connected_is_a_member_and_misses_no_broadcast,
     cut_is_noticed_by_both_sides_and_a_new_session_opens,
     frozen_client_is_reported_by_the_heartbeat,
     thawed_client_has_lost_nothing,
@@ -51,15 +51,6 @@ fn of_server(io: &Io, socket: &TestSocket) -> SocketRef {
         found.is_some()
     });
     found.unwrap()
-}
-
-/// Runs `session` for the sockets of a namespace until the server closes.
-fn run<R: Host, F>(io: &Io, namespace: &str, session: impl Fn(Socket) -> F + Send + Sync + 'static)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let namespace = io.namespace(namespace);
-    R::default().spawn(async move { namespace.serve(session).await });
 }
 
 /// Sends every event to all others, acknowledges it, and tells others of its end.
@@ -191,14 +182,15 @@ fn parser_of_the_server_is_that_of_its_clients<R: Host>() {
     assert_eq!(recv(&mut anna), ("say".into(), "hello".into()));
 }
 
-fn client_that_knows_that_it_is_connected_misses_no_broadcast<R: Host>() {
+fn client_that_knows_that_it_is_connected_is_a_member_and_misses_no_broadcast<R: Host>() {
     let io = Io::new();
     let link = TestLink::<R>::new(&io);
-    io.namespace("/");
-    for _ in 0..300 {
-        let client = link.open_with(|client| client.transports([TransportKind::WebSocket]));
+    let namespace = io.namespace("/");
+    for transport in [TransportKind::WebSocket, TransportKind::Polling].repeat(150) {
+        let client = link.open_with(|client| client.transports([transport]));
         let client = soon("a session", client).unwrap();
         let mut socket = soon("a connection", client.connect("/")).unwrap();
+        assert!(namespace.socket(socket.id()).is_some(), "over {transport}");
         soon("a broadcast", io.emit("news", &"a")).unwrap();
         assert_eq!(recv(&mut socket), ("news".into(), "a".into()));
     }
