@@ -4,12 +4,13 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use super::{
-    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Stream, Upgrade, WRITE_CHUNK,
+    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Stream, Upgraded, WRITE_CHUNK,
     WebSocketCarrier,
 };
 use crate::{
     deadlines::Alarm,
-    session::WebSocketEnd,
+    limits::Limits,
+    session::{WebSocketEnd, WebSocketId},
     time::Time,
     wire::{Arena, Output, http},
 };
@@ -77,6 +78,14 @@ impl<S, Q, F> Connection<S, Q, F> {
         Self::with_role(Role::Exchanges(Box::new(Exchanges::new(now, config))))
     }
 
+    /// Makes a connection that is a WebSocket already, because another server has switched protocols.
+    ///
+    /// Bytes that came behind the handshake are the first to [`receive`](Self::receive). The session knows the
+    /// WebSocket as `on`.
+    pub fn websocket(session: S, on: WebSocketId, limits: &Limits) -> Self {
+        Self::with_role(Role::WebSocket(WebSocketCarrier::new(on, limits), session))
+    }
+
     /// Makes a connection that has ended already, to take the place of another.
     pub const fn ended(now: Time) -> Self {
         Self::with_role(Role::Lingering { until: now, ended: true })
@@ -105,8 +114,8 @@ impl<S, Q, F> Connection<S, Q, F> {
         let output = self.outbox.output(&mut scratch.output);
         match &mut self.role {
             Role::Exchanges(exchanges) => {
-                if let Some(upgrade) = exchanges.handle_bytes(now, host, bytes, output) {
-                    self.become_socket(host, upgrade, scratch);
+                if let Some(upgraded) = exchanges.handle_bytes(now, host, bytes, output) {
+                    self.become_socket(host, upgraded, scratch);
                 }
             }
             Role::WebSocket(socket, _) => {
@@ -192,7 +201,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         if let Role::Exchanges(exchanges) = &mut self.role {
             let output = self.outbox.output(&mut scratch.output);
             match exchanges.drive(now, host, output) {
-                Some(upgrade) => self.become_socket(host, upgrade, scratch),
+                Some(upgraded) => self.become_socket(host, upgraded, scratch),
                 None => return,
             }
         }
@@ -390,10 +399,10 @@ impl<S, Q, F> Connection<S, Q, F> {
     fn become_socket<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         host: &H,
-        upgrade: Upgrade<S>,
+        upgraded: Upgraded<S>,
         scratch: &mut Scratch,
     ) {
-        let Upgrade { session, on, mut early } = upgrade;
+        let Upgraded { session, on, mut early } = upgraded;
         let mut socket = WebSocketCarrier::new(on, &host.router().config().limits);
         let output = self.outbox.output(&mut scratch.output);
         socket.handle_bytes(&mut early, &mut scratch.arena, &mut scratch.inbound, output);

@@ -7,11 +7,16 @@
 //! [`Layer`] on top of it. They meet through a [`Host`], which finds sessions and locks them: in a slab, or
 //! behind mutexes.
 //!
+//! Behind another HTTP server, an [`Exchange`] is one request and its response without their bytes, and a [`Gathering`]
+//! its body. [`Connection`] is built of the same exchange.
+//!
 //! **Not part of the promise of semantic versioning**, but for [`Layer`] and [`LayerContext`]: for drivers of this
 //! version.
 
+mod body;
 mod connection;
 mod entry;
+mod exchange;
 mod exchanges;
 mod grace;
 mod layer;
@@ -27,9 +32,11 @@ use bytes::Bytes;
 
 pub(crate) use self::websocket::MAX_REPLIES;
 pub use self::{
+    body::Gathering,
     connection::{Connection, Follow, Scratch},
     entry::{Entry, FromWaker, Settled},
-    exchanges::{Exchanges, Upgrade},
+    exchange::{Exchange, Head, Step, Switch, Upgrade},
+    exchanges::{Exchanges, Upgraded},
     grace::GracePeriod,
     layer::{Layer, LayerContext},
     outbox::{Outbox, Stream, Written},

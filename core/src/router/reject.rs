@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Refusal;
 use crate::{
     exchange::{HeaderLines, Response},
-    wire::ws::HandshakeError,
+    wire::{http::Fault, ws::HandshakeError},
 };
 
 /// Why a request is refused, and with that the status and body of the answer.
@@ -45,6 +45,9 @@ pub enum Reject {
     /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).
     #[error(transparent)]
     WebSocket(#[from] HandshakeError),
+    /// The head has a fault that another HTTP server has let pass.
+    #[error(transparent)]
+    Head(#[from] Fault),
     /// The server takes no new sessions now: 503. It is closing, has as many sessions as it may
     /// have, or its application does not keep pace with accepting them.
     #[error("the server takes no new sessions now")]
@@ -82,9 +85,11 @@ impl Reject {
             Self::BadRequest(_) => Some(3),
             Self::Forbidden(_) => Some(4),
             Self::UnsupportedRevision => Some(5),
-            Self::NotFound | Self::MethodNotAllowed | Self::WebSocket(_) | Self::Unavailable => {
-                None
-            }
+            Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::WebSocket(_)
+            | Self::Head(_)
+            | Self::Unavailable => None,
         }
     }
 
@@ -95,6 +100,7 @@ impl Reject {
             Self::MethodNotAllowed => 405,
             Self::Forbidden(refusal) => refusal.status(),
             Self::WebSocket(error) => error.status(),
+            Self::Head(fault) => fault.status(),
             Self::Unavailable => 503,
             _ => 400,
         }

@@ -152,7 +152,7 @@ impl Chunked {
 
 /// Appends to a buffer that will hold at most `most` bytes: storage doubles as it fills, so the work
 /// stays linear and a peer must send half of what it makes us hold, but it never passes `most`.
-pub(super) fn append(buffer: &mut Vec<u8>, bytes: &[u8], most: usize) {
+pub(crate) fn append(buffer: &mut Vec<u8>, bytes: &[u8], most: usize) {
     if buffer.capacity() - buffer.len() < bytes.len() {
         let room = most.saturating_sub(buffer.len());
         buffer.reserve_exact(buffer.len().min(room).max(bytes.len()));

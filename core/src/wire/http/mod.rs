@@ -26,6 +26,7 @@ mod server;
 mod start_line;
 mod tunnel;
 
+pub(crate) use self::chunked::append;
 pub use self::{
     client::{Client, Reply},
     config::{ClientConfig, Config},

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 
 pub use self::{
     client::{ClientKey, HandshakeRefused},
-    server::{HandshakeError, accept, offered_protocols},
+    server::{HandshakeError, accept, check_version, offered_protocols},
 };
 
 /// The value of `Sec-WebSocket-Accept`: proves to the client that the server has read its key.

@@ -48,7 +48,8 @@ use crate::{packet::Message, text::Text};
 
 pub use self::{
     handshake::{
-        AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept, offered_protocols,
+        AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept, check_version,
+        offered_protocols,
     },
     violation::Violation,
 };

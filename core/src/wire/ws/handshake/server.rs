@@ -32,9 +32,7 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     if head.body_length() != BodyLength::Sized(0) {
         return Err(HandshakeError::Body);
     }
-    if only(head.header_values("sec-websocket-version")) != Some(b"13") {
-        return Err(HandshakeError::Version);
-    }
+    check_version(head)?;
     let key = only(head.header_values("sec-websocket-key")).ok_or(HandshakeError::Key)?;
     // "a base64-encoded value that, when decoded, is 16 bytes in length". The buffer is as long as
     // the decoder wants for what it takes to be 18 bytes at most.
@@ -42,6 +40,18 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     match STANDARD.decode_slice(key, &mut nonce) {
         Ok(16) => Ok(AcceptKey::new(key)),
         _ => Err(HandshakeError::Key),
+    }
+}
+
+/// Checks the version of the protocol: all that is left to check in an extended CONNECT (RFC 8441 section 5).
+///
+/// # Errors
+///
+/// [`HandshakeError::Version`].
+pub fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
+    match only(head.header_values("sec-websocket-version")) {
+        Some(b"13") => Ok(()),
+        _ => Err(HandshakeError::Version),
     }
 }
 
