@@ -76,7 +76,8 @@
 //! # Features
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
-//! `testing`, to test applications on memory instead of sockets.
+//! `testing`, to test applications on memory instead of sockets. `tower`: the module `tower`, with servers as services
+//! beside an application of axum or hyper.
 
 #[cfg(feature = "socketio")]
 pub mod guide;
@@ -121,6 +122,9 @@ pub mod socketio {
 
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tower")]
+#[doc(inline)]
+pub use enginewire_driver::tower;
 
 enginewire_driver::exports!(Tokio);
 
@@ -193,6 +197,26 @@ impl enginewire_driver::Runtime for Tokio {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         Ok(Stream(stream))
+    }
+
+    #[cfg(feature = "tower")]
+    fn take_over(
+        upgraded: hyper::upgrade::Upgraded,
+    ) -> Result<(Stream, bytes::Bytes), hyper::upgrade::Upgraded> {
+        use hyper_util::{rt::TokioIo, server::conn::auto};
+
+        // As `axum::serve` has it, or as hyper alone.
+        let (stream, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => (parts.io, parts.read_buf),
+            Err(upgraded) => {
+                let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
+                (parts.io, parts.read_buf)
+            }
+        };
+        let stream = stream.into_inner();
+        // A connection that is gone already fails here, and will be found to be gone.
+        let _ = stream.set_nodelay(true);
+        Ok((Stream(stream), early))
     }
 }
 

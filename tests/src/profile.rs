@@ -1,6 +1,10 @@
 //! What the environment asks of a test server.
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use enginewire::{Cookie, Cors, CorsOrigin, ServerConfig, Transports, query};
 
@@ -93,8 +97,13 @@ impl Filter {
     }
 }
 
+/// The address to listen on.
+pub fn address() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port()).into()
+}
+
 /// The port to listen on; 0 if none was named.
-pub fn port() -> u16 {
+fn port() -> u16 {
     number("PORT").and_then(|port| u16::try_from(port).ok()).unwrap_or(0)
 }
 

@@ -13,9 +13,10 @@ use std::{
 };
 
 use enginewire::Encoded;
-use enginewire_driver::{Runtime, Sender, Server, ServerBuilder, Socket};
+use enginewire_driver::{Runtime, Sender, ServerBuilder, Socket};
 
 use crate::{
+    front::{Front, Own},
     profile::{self, DENIED_LATER, Filter, Profile, UNKNOWN_PROFILE},
     script::{Command, counting_bytes},
 };
@@ -29,12 +30,21 @@ type Tally = Arc<Mutex<BTreeMap<String, u64>>>;
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
+    run_behind(Own, runtime, stop).await
+}
+
+/// Does as [`run`] behind `front`.
+pub async fn run_behind<R: Runtime>(
+    front: impl Front<R>,
+    runtime: R,
+    stop: impl Future<Output = ()>,
+) -> ExitCode {
     let Some(profile) = Profile::from_environment() else {
         return ExitCode::from(UNKNOWN_PROFILE);
     };
     let everyone = profile.broadcasts.then(Everyone::default);
     let builder = configure(&runtime, profile);
-    match serve(runtime, builder, everyone, stop).await {
+    match serve(front, runtime, builder, everyone, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
@@ -48,6 +58,7 @@ fn report(error: &io::Error) {
 }
 
 async fn serve<R: Runtime>(
+    front: impl Front<R>,
     runtime: R,
     builder: ServerBuilder<R>,
     everyone: Option<Everyone>,
@@ -66,8 +77,9 @@ async fn serve<R: Runtime>(
         }
         None => builder,
     };
-    let server = builder.bind(("127.0.0.1", profile::port())).await?;
-    announce(&server);
+    let (server, address) = front.start(builder, profile::address()).await?;
+    // With port 0 nobody would know where to connect.
+    println!("{}", address.port());
     let mut stop = pin!(stop);
     loop {
         let mut accept = pin!(server.accept());
@@ -94,11 +106,6 @@ async fn serve<R: Runtime>(
         }
     }
     Ok(())
-}
-
-/// With port 0 nobody would know where to connect.
-fn announce(server: &Server) {
-    println!("{}", server.local_addr().port());
 }
 
 /// A server as a profile wants it.

@@ -19,6 +19,7 @@ use enginewire_driver::{
 use serde_json::Value as Json;
 
 use crate::{
+    front::{Front, Own},
     profile::{self, UNKNOWN_PROFILE},
     sio_contract::{self as contract, Profile, Reasons, nested_binary, object, rooms, type_of},
 };
@@ -36,12 +37,21 @@ struct World<R> {
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
+    run_behind(Own, runtime, stop).await
+}
+
+/// Does as [`run`] behind `front`.
+pub async fn run_behind<R: Runtime>(
+    front: impl Front<R>,
+    runtime: R,
+    stop: impl Future<Output = ()>,
+) -> ExitCode {
     let Some(profile) = Profile::from_environment() else {
         return ExitCode::from(UNKNOWN_PROFILE);
     };
     let is_bench = profile.is_bench;
     let (io, builder) = configure(&runtime, profile);
-    match serve(runtime, &io, builder, is_bench, stop).await {
+    match serve(front, runtime, &io, builder, is_bench, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the server could not start: {error}");
@@ -70,6 +80,7 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
 }
 
 async fn serve<R: Runtime>(
+    front: impl Front<R>,
     runtime: R,
     io: &Io,
     builder: ServerBuilder<R>,
@@ -96,8 +107,8 @@ async fn serve<R: Runtime>(
         let world = Arc::clone(&world);
         runtime.spawn(async move { namespace.serve_with(world, talk).await });
     }
-    let server = builder.bind(("127.0.0.1", profile::port())).await?;
-    println!("{}", server.local_addr().port());
+    let (server, address) = front.start(builder, profile::address()).await?;
+    println!("{}", address.port());
     stop.await;
     server.close().await;
     Ok(())

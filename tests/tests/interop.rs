@@ -37,6 +37,7 @@ suites!(reference, "--reference");
 suites!(server_hub, "--server", env!("CARGO_BIN_EXE_server-hub"));
 suites!(server_tokio, "--server", env!("CARGO_BIN_EXE_server-tokio"));
 suites!(server_tokio_with_a_handler, "--server", env!("CARGO_BIN_EXE_server-tokio"); "HANDLER");
+suites!(server_axum, "--server", env!("CARGO_BIN_EXE_server-axum"));
 suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
 suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 

@@ -26,6 +26,7 @@ suite!(the_reference_passes, "--reference");
 suite!(the_reference_differs_as_named, "--reference", "--differences");
 suite!(tokio_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-tokio"));
 suite!(hub_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-hub"));
+suite!(axum_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-axum"));
 suite!(smol_serves_the_official_clients, "--server", env!("CARGO_BIN_EXE_sio-server-smol"));
 suite!(
     async_std_serves_the_official_clients,

@@ -103,6 +103,15 @@ impl Slot {
         Self { connection: Waker::from(Arc::clone(&flags)), flags, running: None }
     }
 
+    /// Opens the slot outside of a poll, for a connection whose task is still to be spawned.
+    ///
+    /// The first poll drives it.
+    #[cfg(feature = "tower")]
+    pub(crate) fn open(&mut self) -> OpenSlot<'_> {
+        self.flags.set(CONNECTION);
+        OpenSlot { flags: &self.flags, running: &mut self.running, yields: false }
+    }
+
     /// Sets the waker of the task. Returns the one of the connection, which is always the same.
     pub(crate) fn set_task(&self, task: &Waker) -> &Waker {
         let old = lock(&self.flags.task).replace(task.clone());

@@ -15,12 +15,28 @@ use crate::sync::lock;
 pub struct Handshake {
     head: RequestHead,
     peer_addr: SocketAddr,
-    extensions: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    extensions: Mutex<Extensions>,
+}
+
+/// Values of the application.
+#[derive(Default)]
+struct Extensions {
+    values: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Values of middleware that have not been asked for.
+    #[cfg(feature = "tower")]
+    request: http::Extensions,
 }
 
 impl Handshake {
-    pub(crate) const fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
-        Self { head, peer_addr, extensions: Mutex::new(Vec::new()) }
+    pub(crate) fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
+        Self { head, peer_addr, extensions: Mutex::default() }
+    }
+
+    /// Adds what middleware has attached to the request.
+    #[cfg(feature = "tower")]
+    pub(crate) fn with_extensions(self, request: http::Extensions) -> Self {
+        lock(&self.extensions).request = request;
+        self
     }
 
     #[cfg(feature = "socketio")]
@@ -64,13 +80,28 @@ impl Handshake {
     /// task of the session reads it.
     pub fn insert<T: Any + Send + Sync>(&self, value: T) {
         let mut extensions = lock(&self.extensions);
-        extensions.retain(|old| !old.is::<T>());
-        extensions.push(Arc::new(value));
+        extensions.values.retain(|old| !old.is::<T>());
+        extensions.values.push(Arc::new(value));
     }
 
-    /// Returns the value of this type that was attached.
+    /// Returns the value of this type that was attached: by [`insert`](Self::insert), or by middleware in front of a
+    /// `tower` service to the extensions of the request.
     pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        lock(&self.extensions).iter().find_map(|value| Arc::clone(value).downcast().ok())
+        lock(&self.extensions).find()
+    }
+}
+
+impl Extensions {
+    fn find<T: Any + Send + Sync>(&mut self) -> Option<Arc<T>> {
+        let known = self.values.iter().find_map(|value| Arc::clone(value).downcast().ok());
+        #[cfg(feature = "tower")]
+        if known.is_none() {
+            // From now on it is shared.
+            let value = Arc::new(self.request.remove::<T>()?);
+            self.values.push(Arc::<T>::clone(&value));
+            return Some(value);
+        }
+        known
     }
 }
 

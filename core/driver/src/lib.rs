@@ -19,7 +19,8 @@
 //! # Features
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
-//! `testing`, with servers and clients that are connected by memory.
+//! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as
+//! services beside the application of another HTTP server.
 
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-driver/latest")]
@@ -34,8 +35,10 @@ mod connection;
 mod directory;
 mod handler;
 mod handshake;
+mod host;
 mod lifecycle;
 mod listen;
+mod presence;
 mod reader;
 mod runtime;
 mod scratch;
@@ -50,6 +53,8 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timers;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod trace;
 mod waiters;
 mod wakers;

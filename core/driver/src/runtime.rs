@@ -117,6 +117,20 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
         future::ready(Err(io::ErrorKind::Unsupported.into()))
     }
+
+    /// Takes out the TCP connection of an HTTP server, and bytes that it has read from it. Default: not possible.
+    ///
+    /// For speed only: a stream inside an HTTP server has a layer more.
+    ///
+    /// # Errors
+    ///
+    /// The same value, if it holds another stream. It is used as it is then.
+    #[cfg(feature = "tower")]
+    fn take_over(
+        upgraded: hyper::upgrade::Upgraded,
+    ) -> Result<(Self::Stream, bytes::Bytes), hyper::upgrade::Upgraded> {
+        Err(upgraded)
+    }
 }
 
 /// A connection that the driver reads and writes.

@@ -119,7 +119,7 @@ impl<R: Runtime> ServerBuilder<R> {
     }
 
     /// Starts on the listeners that were added; without any, for connections given to
-    /// [`ServerHandle::serve`].
+    /// [`ServerHandle::serve`], or for another HTTP server (feature `tower`).
     ///
     /// # Errors
     ///
@@ -145,7 +145,14 @@ impl<R: Runtime> ServerBuilder<R> {
                 Handler { hook: hook(Weak::clone(shared)), spawn }
             });
             let (allow, fallback, on_close) = (self.allow, self.fallback, self.on_close);
-            let hooks = Hooks { allow, fallback, handler, on_close };
+            let hooks = Hooks {
+                allow,
+                fallback,
+                handler,
+                on_close,
+                #[cfg(feature = "tower")]
+                upgraded: Some(spawns_upgraded(runtime.clone())),
+            };
             Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs)
         });
         for shard in 0..sessions.timers.shards() {
@@ -168,6 +175,12 @@ impl<R: Runtime> ServerBuilder<R> {
         runtime.spawn(limit_shutdown(runtime.clone(), Arc::clone(&shared)));
         Ok(Server { handle: ServerHandle { shared } })
     }
+}
+
+/// Makes the hook that spawns tasks of WebSockets on `runtime`.
+#[cfg(feature = "tower")]
+fn spawns_upgraded<R: Runtime>(runtime: R) -> crate::shared::UpgradedHook {
+    Box::new(move |upgrading| runtime.spawn(upgrading.into_task::<R>()))
 }
 
 /// Options.

@@ -32,6 +32,10 @@ pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Sen
 /// Called when the server begins to close.
 pub(crate) type CloseHook = Box<dyn Fn() + Send + Sync>;
 
+/// Spawns the task of a WebSocket.
+#[cfg(feature = "tower")]
+pub(crate) type UpgradedHook = Box<dyn Fn(crate::tower::Upgrading) + Send + Sync>;
+
 /// Responds to requests for other paths.
 pub(crate) type FallbackHook =
     Box<dyn Fn(FallbackRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
@@ -60,6 +64,9 @@ pub(crate) struct Hooks {
     pub(crate) handler: Option<Handler>,
     /// Called when the server begins to close.
     pub(crate) on_close: Option<CloseHook>,
+    /// Spawns the task of a WebSocket whose connection another HTTP server hands over.
+    #[cfg(feature = "tower")]
+    pub(crate) upgraded: Option<UpgradedHook>,
 }
 
 /// Options of the driver.

@@ -200,7 +200,8 @@ impl Router {
         Ok(lines)
     }
 
-    fn serves(&self, path: &str) -> bool {
+    /// Returns whether requests for `path` belong to the server. See [`ServerConfig::path`].
+    pub fn serves(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix(&self.config.path) else { return false };
         self.config.path.ends_with('/') || rest.is_empty() || rest.starts_with('/')
     }

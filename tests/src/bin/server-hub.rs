@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
     process::ExitCode,
     time::Duration,
 };
@@ -29,7 +28,7 @@ fn main() -> std::io::Result<ExitCode> {
     config.protocol = profile.config;
     config.ask = profile.filters;
     let hub = Hub::new(config, event_loop::entropy);
-    let address = (Ipv4Addr::LOCALHOST, profile::port()).into();
+    let address = profile::address();
     let mut events = EventLoop::new(hub, address)?;
     println!("{}", events.local_addr()?.port());
     let mut application = Application { broadcasts: profile.broadcasts, ..Default::default() };

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::Ipv4Addr,
     process::ExitCode,
     time::Duration,
 };
@@ -40,7 +39,7 @@ fn main() -> std::io::Result<ExitCode> {
     let recovers = profile.recovery.is_some();
     config.recovery = profile.recovery;
     let hub = Hub::new(config, event_loop::entropy, event_loop::entropy);
-    let mut events = EventLoop::new(hub, (Ipv4Addr::LOCALHOST, profile::port()).into())?;
+    let mut events = EventLoop::new(hub, profile::address())?;
     println!("{}", events.local_addr()?.port());
     let mut application =
         Application { is_bench: profile.is_bench, recovers, ..Default::default() };

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", profile::port())).await?;
+    let listener = TcpListener::bind(profile::address()).await?;
     announce(&listener)?;
     loop {
         let (stream, _) = listener.accept().await?;

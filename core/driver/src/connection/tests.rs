@@ -12,7 +12,7 @@ use std::{
     task::{Wake, Waker},
 };
 
-use enginewire::{Router, ServerConfig, wire::http};
+use enginewire::{Router, ServerConfig, Time, wire::http};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
@@ -21,7 +21,8 @@ use crate::{
     clock::Clock,
     handler::{Handler, Handling},
     server::Accepting,
-    shared::{AllowHook, Hooks, Options},
+    shared::{AllowHook, Hooks, Options, Verdict},
+    socket::{Cell, Socket},
     sync::lock,
     waiters::Shareable as _,
 };

@@ -1,0 +1,228 @@
+//! The server, as the tasks see it that carry its sessions.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use enginewire::{
+    CarrierId, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, Time, WebSocketId,
+    carrier::{self, Held, Host},
+    wire::http,
+};
+
+use crate::{
+    cell::{Guard, SessionCell},
+    handler::{Handling, OpenSlot},
+    handshake::Handshake,
+    scratch::EntropyPool,
+    shared::{FallbackRequest, Shared, Verdict},
+    socket::{Cell, Socket},
+    trace::trace,
+    wakes::Wakes,
+};
+
+/// A handshake and the application's decision about it.
+pub(crate) struct Asked {
+    handshake: Arc<Handshake>,
+    verdict: Option<Verdict>,
+}
+
+/// A request for another path, and the application's response.
+pub(crate) struct Forwarded(Pin<Box<dyn Future<Output = Response> + Send>>);
+
+/// The server, as the connection or the exchange sees it that a task drives.
+pub(crate) struct ServerHost<'a, 'cx, 'slot> {
+    shared: &'a Arc<Shared>,
+    peer_addr: SocketAddr,
+    pub(crate) cx: &'a mut Context<'cx>,
+    entropy: &'a mut EntropyPool,
+    /// Where the handler of a session goes that the connection has to itself.
+    slot: Option<&'a mut OpenSlot<'slot>>,
+    /// Extensions of the request, for its handshake.
+    #[cfg(feature = "tower")]
+    pub(crate) extensions: ::http::Extensions,
+}
+
+impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        peer_addr: SocketAddr,
+        cx: &'a mut Context<'cx>,
+        entropy: &'a mut EntropyPool,
+        slot: Option<&'a mut OpenSlot<'slot>>,
+    ) -> Self {
+        Self {
+            shared,
+            peer_addr,
+            cx,
+            entropy,
+            slot,
+            #[cfg(feature = "tower")]
+            extensions: ::http::Extensions::new(),
+        }
+    }
+}
+
+impl ServerHost<'_, '_, '_> {
+    /// Returns whether the session of this connection has its handler here.
+    pub(crate) fn has_handler(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.has_handler())
+    }
+
+    /// Lets the handler have what came, and reply to it before the connection writes.
+    pub(crate) fn poll_handler(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.poll_handler();
+            slot.take_session_wake();
+        }
+    }
+
+    /// Returns the waker for a session that this connection carries.
+    fn waker(&self) -> &Waker {
+        let here = self.slot.as_ref().and_then(|slot| slot.session_waker());
+        here.unwrap_or_else(|| self.cx.waker())
+    }
+
+    /// Hands a new session to the application. Returns false if it takes none.
+    fn hand_over(&mut self, cell: &Arc<SessionCell>, first: CarrierId, asked: Asked) -> bool {
+        let Self { shared, slot, .. } = self;
+        let socket = Socket::new(Cell::Server(Arc::clone(cell)), asked.handshake);
+        let admit = || shared.sessions.insert(cell);
+        let Some(handler) = &shared.hooks.handler else {
+            return shared.backlog.push(socket, admit).map_err(|socket| socket.abort()).is_ok();
+        };
+        if !admit() {
+            socket.abort();
+            return false;
+        }
+        let handling = Handling::new((handler.hook)(socket), &shared.sessions);
+        match slot {
+            Some(slot) if matches!(first, CarrierId::WebSocket(_)) => slot.start(handling),
+            _ => (handler.spawn)(handling),
+        }
+        true
+    }
+}
+
+impl Host for ServerHost<'_, '_, '_> {
+    type Session = Arc<SessionCell>;
+    type Handshake = Asked;
+    type Request = Forwarded;
+    type Guard<'a>
+        = CarrierGuard<'a>
+    where
+        Self: 'a;
+
+    fn router(&self) -> &Router {
+        &self.shared.router
+    }
+
+    fn http(&self) -> &Arc<http::Config> {
+        &self.shared.http
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.shared.fresh_id()
+    }
+
+    fn has_room(&self) -> bool {
+        self.shared.has_room()
+    }
+
+    fn find(&mut self, sid: &Sid) -> Option<Arc<SessionCell>> {
+        self.shared.sessions.find(sid)
+    }
+
+    fn ask(&mut self, head: http::RequestHead) -> Asked {
+        let handshake = Handshake::new(head, self.peer_addr);
+        #[cfg(feature = "tower")]
+        let handshake = handshake.with_extensions(std::mem::take(&mut self.extensions));
+        let handshake = Arc::new(handshake);
+        let verdict = self.shared.hooks.allow.as_ref().map(|allow| allow(Arc::clone(&handshake)));
+        Asked { handshake, verdict }
+    }
+
+    fn verdict(&mut self, asked: &mut Asked) -> Option<Result<(), Refusal>> {
+        match &mut asked.verdict {
+            None => Some(Ok(())),
+            Some(verdict) => match verdict.as_mut().poll(self.cx) {
+                Poll::Ready(verdict) => Some(verdict),
+                Poll::Pending => None,
+            },
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Time,
+        opening: Opening,
+        first: CarrierId,
+        asked: Asked,
+    ) -> Result<Self::Session, Reject> {
+        let shared = self.shared;
+        let mut entropy = |buffer: &mut [u8]| self.entropy.fill(buffer);
+        let session = shared.router.open(now, &mut entropy, opening, first)?;
+        let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
+        let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
+        cell.lock().entry().0.attach(id, self.cx.waker().clone());
+        if !self.hand_over(&cell, first, asked) {
+            return Err(Reject::Unavailable);
+        }
+        trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
+        Ok(cell)
+    }
+
+    fn lock<'a>(&'a mut self, now: Time, session: &'a Self::Session, id: u64) -> CarrierGuard<'a> {
+        CarrierGuard { guard: session.lock_as(now, id), waker: self.waker(), id }
+    }
+
+    fn forwards(&self) -> bool {
+        self.shared.hooks.fallback.is_some()
+    }
+
+    fn forward(&mut self, head: http::RequestHead, body: Bytes) -> Forwarded {
+        let request = FallbackRequest { head, body, peer_addr: self.peer_addr };
+        match &self.shared.hooks.fallback {
+            Some(fallback) => Forwarded(fallback(request)),
+            None => Forwarded(Box::pin(std::future::ready(Reject::NotFound.response()))),
+        }
+    }
+
+    fn response(&mut self, request: &mut Forwarded) -> Option<Response> {
+        match request.0.as_mut().poll(self.cx) {
+            Poll::Ready(response) => Some(response),
+            Poll::Pending => None,
+        }
+    }
+
+    fn refused(&mut self, reject: &Reject) {
+        trace!(DEBUG, peer = %self.peer_addr, reason = %reject, "request refused");
+    }
+
+    fn failed(&mut self, event: &http::Event) {
+        trace!(DEBUG, event = ?event, "exchange failed");
+    }
+}
+
+/// A session that a connection or an exchange has to itself, and its task.
+pub(crate) struct CarrierGuard<'a> {
+    guard: Guard<'a>,
+    waker: &'a Waker,
+    id: u64,
+}
+
+impl carrier::Guard for CarrierGuard<'_> {
+    type Waker = Waker;
+    type Wakes = Wakes;
+
+    #[inline]
+    fn held(&mut self) -> Held<'_, Waker, Wakes> {
+        let (entry, wakes) = self.guard.entry();
+        Held { entry, id: self.id, waker: self.waker, wakes }
+    }
+}

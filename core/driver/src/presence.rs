@@ -1,0 +1,74 @@
+//! The share of a task in the life of its server.
+
+use std::{sync::Arc, task::Waker};
+
+use enginewire::{Alarm, Time};
+
+use crate::{cell::Due, shared::Shared, wakers::WakerKey};
+
+/// A task that carries sessions. The end of the server waits until it is dropped, and each phase wakes it.
+pub(crate) struct Presence {
+    id: u64,
+    shared: Arc<Shared>,
+    registered: WakerKey,
+    /// The waker of the task.
+    waker: Option<Waker>,
+}
+
+impl Presence {
+    /// Enters the server. Counts as a connection once it is registered.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.sessions.lifecycle.enter();
+        Self { id: shared.fresh_id(), shared, registered: None, waker: None }
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Returns whether `task` is what was registered.
+    pub(crate) fn is_woken_by(&self, task: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|waker| waker.will_wake(task))
+    }
+
+    /// Registers `waker` on behalf of `task`.
+    pub(crate) fn register_as(&mut self, task: &Waker, waker: &Waker) {
+        self.waker = Some(task.clone());
+        self.register(waker);
+    }
+
+    /// Registers what is woken by the phases of the server.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        let lifecycle = &self.shared.sessions.lifecycle;
+        lifecycle.register_connection(self.id, &mut self.registered, waker);
+    }
+
+    /// Arms `alarm`, which is always the same, to wake `waker`.
+    pub(crate) fn arm(&self, alarm: &mut Alarm, next: Option<Time>, waker: &Waker) {
+        let due = || Due::Connection(waker.clone());
+        let timer = self.shared.sessions.timers.rearm(&self.id, alarm, next, due);
+        if let Some(timer) = timer {
+            timer.wake();
+        }
+    }
+
+    /// Disarms `alarm`, before the end.
+    pub(crate) fn disarm(&self, alarm: &mut Alarm) {
+        self.arm(alarm, None, Waker::noop());
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let Self { shared, id, registered, .. } = self;
+        shared.sessions.lifecycle.remove_connection(*id, *registered);
+        shared.sessions.leave();
+        if shared.options.max_connections < usize::MAX {
+            shared.sessions.lifecycle.wake_watchers();
+        }
+    }
+}

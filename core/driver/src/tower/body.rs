@@ -1,0 +1,125 @@
+//! The body of a response.
+
+use std::{
+    convert::Infallible,
+    fmt, mem,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use enginewire::carrier;
+use http_body::{Frame, SizeHint};
+
+use crate::{
+    cell::SessionCell,
+    host::{Asked, Forwarded, ServerHost},
+    scratch::Scratch,
+    shared::Shared,
+};
+
+/// The body of a response of a server.
+///
+/// While a large one is written, its session is told that the client reads.
+#[derive(Default)]
+pub struct Body {
+    rest: Bytes,
+    sending: Option<Box<Sending>>,
+}
+
+/// The exchange of a large response.
+pub(super) struct Sending {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer_addr: SocketAddr,
+    pub(super) exchange: carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
+    /// Size of the last piece.
+    pub(super) written: usize,
+}
+
+impl Body {
+    pub(super) const fn new(body: Bytes) -> Self {
+        Self { rest: body, sending: None }
+    }
+
+    /// Makes the body of a response that a client may read more slowly than it may be silent.
+    pub(super) fn sending(body: Bytes, sending: Sending) -> Self {
+        Self { rest: body, sending: Some(Box::new(sending)) }
+    }
+
+    /// Takes what is sent next.
+    pub(super) fn next_piece(&mut self) -> Option<Bytes> {
+        if let Some(sending) = &mut self.sending {
+            sending.note_written();
+        }
+        if self.rest.is_empty() {
+            self.sending = None;
+            return None;
+        }
+        let Some(sending) = &mut self.sending else { return Some(mem::take(&mut self.rest)) };
+        sending.written = self.rest.len().min(PIECE);
+        Some(self.rest.split_to(sending.written))
+    }
+}
+
+impl Sending {
+    /// Counts the last piece, as the HTTP server asks for the next.
+    fn note_written(&mut self) {
+        let written = mem::take(&mut self.written);
+        self.with_host(|exchange, now, host| exchange.note_written(now, host, written));
+    }
+
+    fn with_host(
+        &mut self,
+        work: impl FnOnce(
+            &mut carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
+            enginewire::Time,
+            &mut ServerHost<'_, '_, '_>,
+        ),
+    ) {
+        let Self { shared, peer_addr, exchange, .. } = self;
+        let now = shared.sessions.clock.now();
+        Scratch::with(|Scratch { entropy, .. }| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            work(exchange, now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
+        });
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.with_host(|exchange, now, host| exchange.end_sending(now, host));
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.sending.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// Without the content, which in a handshake holds the session id.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("rest", &self.rest.len()).finish_non_exhaustive()
+    }
+}
+
+/// Size of the pieces of a large body, in bytes. The HTTP server takes some ahead of its socket, which tells nothing of
+/// the client: hyper takes 16 pieces, so that these make 256 KiB.
+const PIECE: usize = 16 * 1024;

@@ -1,0 +1,308 @@
+//! One exchange with another HTTP server: the future of a response.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::Buf;
+use enginewire::{
+    Alarm, Body as RequestBody, Reject, Response, Time,
+    carrier::{self, Gathering, Host as _, Step},
+    wire::http::{Event, Fault},
+};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header, request::Parts};
+use http_body::Body as HttpBody;
+use hyper::upgrade::OnUpgrade;
+
+use super::{Body, body::Sending, head::TowerHead, upgraded::Upgrading};
+use crate::{
+    cell::SessionCell,
+    handler::Slot,
+    host::{Asked, Forwarded, ServerHost},
+    lifecycle::Phase,
+    presence::Presence,
+    scratch::Scratch,
+    shared::Shared,
+};
+
+/// A request, from its head to its response. Lost when dropped before.
+pub(super) struct Exchanging {
+    shared: Arc<Shared>,
+    peer_addr: SocketAddr,
+    version: Version,
+    /// Until the first poll.
+    request: Option<Parts>,
+    exchange: carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
+    /// The body that is being received.
+    body: Option<Gathering>,
+    /// There if the connection of the request may be handed over.
+    connection: Option<OnUpgrade>,
+    /// For the handler of a session that begins with a WebSocket.
+    slot: Option<Box<Slot>>,
+    /// Once the exchange has had to wait.
+    presence: Option<Presence>,
+    alarm: Alarm,
+}
+
+impl Exchanging {
+    pub(super) fn new(shared: Arc<Shared>, mut request: Parts, peer_addr: SocketAddr) -> Self {
+        let connection = request.extensions.remove::<OnUpgrade>();
+        let has_slot = connection.is_some() && shared.hooks.handler.is_some();
+        Self {
+            shared,
+            peer_addr,
+            version: request.version,
+            request: Some(request),
+            exchange: carrier::Exchange::new(),
+            body: None,
+            connection,
+            slot: has_slot.then(|| Box::new(Slot::new())),
+            presence: None,
+            alarm: Alarm::new(),
+        }
+    }
+
+    pub(super) fn poll<B: HttpBody>(
+        &mut self,
+        body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<http::Response<Body>> {
+        if self.shared.sessions.lifecycle.phase() == Phase::Aborting {
+            self.lose();
+            return Poll::Ready(self.respond(Reject::Unavailable.response(), true));
+        }
+        let now = self.shared.sessions.clock.now();
+        self.alarm.expire(now);
+        let step = self.drive(now, body, cx);
+        match step {
+            Step::Wait | Step::ReadBody => {
+                self.wait(cx);
+                Poll::Pending
+            }
+            Step::Respond { response, close } => Poll::Ready(self.respond(response, close)),
+            Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
+        }
+    }
+
+    /// Goes on until there is a response, or nothing more can be done now.
+    fn drive<B: HttpBody>(
+        &mut self,
+        now: Time,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Step<Arc<SessionCell>> {
+        let Self { shared, peer_addr, request, exchange, body: gathering, slot, .. } = self;
+        Scratch::with(|Scratch { entropy, .. }| {
+            let mut slot = slot.as_mut().map(|slot| slot.open());
+            let mut host = ServerHost::new(shared, *peer_addr, cx, entropy, slot.as_mut());
+            let mut step = match request.take() {
+                Some(mut parts) => {
+                    host.extensions = std::mem::take(&mut parts.extensions);
+                    let (config, upgradable) = (&*shared.http, self.connection.is_some());
+                    let head = TowerHead { parts: &parts, config, upgradable };
+                    exchange.begin(now, &mut host, head, true)
+                }
+                None => exchange.drive(now, &mut host, true),
+            };
+            loop {
+                match step {
+                    Step::Respond { .. } | Step::Upgrade(_) => return step,
+                    Step::ReadBody => {
+                        let announced = body.size_hint().lower();
+                        *gathering = Gathering::new(now, &shared.http, announced);
+                        if gathering.is_none() {
+                            step =
+                                exchange.receive_body(now, &mut host, RequestBody::TooLarge, true);
+                            continue;
+                        }
+                    }
+                    Step::Wait => {}
+                }
+                let Some(received) = gathering else { return step };
+                match poll_piece(received, body.as_mut(), now, host.cx) {
+                    Poll::Pending => {
+                        let fault = received.handle_timeout(now, &shared.http);
+                        let Some(fault) = fault else { return step };
+                        return fail(exchange, now, &mut host, fault);
+                    }
+                    Poll::Ready(Piece::Some(length)) => {
+                        exchange.note_read(now, &mut host, length);
+                        step = exchange.drive(now, &mut host, true);
+                    }
+                    Poll::Ready(Piece::Last) => {
+                        let whole =
+                            gathering.take().map_or(RequestBody::TooLarge, Gathering::finish);
+                        step = exchange.receive_body(now, &mut host, whole, true);
+                    }
+                    Poll::Ready(Piece::TooMuch) => {
+                        *gathering = None;
+                        step = exchange.receive_body(now, &mut host, RequestBody::TooLarge, true);
+                    }
+                    Poll::Ready(Piece::Lost) => {
+                        host.failed(&Event::Lost);
+                        exchange.lose(now, &mut host);
+                        return Step::Respond { response: Response::empty(400), close: true };
+                    }
+                }
+            }
+        })
+    }
+
+    /// Has the task woken by phases of the server and the deadline of the body.
+    fn wait(&mut self, cx: &Context<'_>) {
+        let presence = self.presence.get_or_insert_with(|| Presence::new(Arc::clone(&self.shared)));
+        if !presence.is_woken_by(cx.waker()) {
+            presence.register_as(cx.waker(), cx.waker());
+            // The phase may have changed before.
+            if self.shared.sessions.lifecycle.phase() == Phase::Aborting {
+                cx.waker().wake_by_ref();
+            }
+        }
+        if let Some(body) = &self.body {
+            presence.arm(&mut self.alarm, Some(body.deadline()), cx.waker());
+        }
+    }
+
+    fn respond(&mut self, response: Response, close: bool) -> http::Response<Body> {
+        let Response { status, content_type, headers, body } = response;
+        let body = match self.exchange.is_sending() {
+            true => Body::sending(
+                body,
+                Sending {
+                    shared: Arc::clone(&self.shared),
+                    peer_addr: self.peer_addr,
+                    exchange: std::mem::take(&mut self.exchange),
+                    written: 0,
+                },
+            ),
+            false => Body::new(body),
+        };
+        let mut response = http::Response::new(body);
+        // An application may respond with any number.
+        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let fields = response.headers_mut();
+        if let Some(content_type) = content_type.and_then(|value| HeaderValue::from_str(value).ok())
+        {
+            fields.insert(header::CONTENT_TYPE, content_type);
+        }
+        append(fields, &headers);
+        if close && self.version < Version::HTTP_2 {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Responds to a WebSocket handshake, and spawns the task of its connection.
+    fn upgrade(&mut self, upgrade: carrier::Upgrade<Arc<SessionCell>>) -> http::Response<Body> {
+        let mut response = http::Response::new(Body::default());
+        let fields = response.headers_mut();
+        append(fields, &upgrade.switch.headers);
+        // RFC 8441 section 5: an extended CONNECT is responded to as any CONNECT is.
+        if let Some(accept) = &upgrade.switch.accept {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            if let Ok(accept) = HeaderValue::from_str(accept.as_str()) {
+                fields.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+            }
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        }
+        // Without a connection to hand over, nothing is an upgrade.
+        if let (Some(connection), Some(spawn)) =
+            (self.connection.take(), &self.shared.hooks.upgraded)
+        {
+            spawn(Upgrading {
+                shared: Arc::clone(&self.shared),
+                peer_addr: self.peer_addr,
+                connection,
+                upgrade,
+                slot: self.slot.take(),
+            });
+        }
+        response
+    }
+
+    /// Ends what is in flight. The session is told.
+    fn lose(&mut self) {
+        let Self { shared, peer_addr, exchange, .. } = self;
+        if exchange.is_idle() {
+            return;
+        }
+        let now = shared.sessions.clock.now();
+        Scratch::with(|Scratch { entropy, .. }| {
+            let cx = &mut Context::from_waker(Waker::noop());
+            exchange.lose(now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
+        });
+    }
+}
+
+impl Drop for Exchanging {
+    fn drop(&mut self) {
+        self.lose();
+        if let Some(presence) = &self.presence {
+            presence.disarm(&mut self.alarm);
+        }
+    }
+}
+
+/// A piece of a body.
+enum Piece {
+    /// So many bytes.
+    Some(usize),
+    Last,
+    /// The body is too large.
+    TooMuch,
+    /// The client has gone.
+    Lost,
+}
+
+fn poll_piece<B: HttpBody>(
+    gathering: &mut Gathering,
+    body: Pin<&mut B>,
+    now: Time,
+    cx: &mut Context<'_>,
+) -> Poll<Piece> {
+    let frame = match ready!(body.poll_frame(cx)) {
+        None => return Poll::Ready(Piece::Last),
+        Some(Err(_)) => return Poll::Ready(Piece::Lost),
+        Some(Ok(frame)) => frame,
+    };
+    // Trailers mean nothing here.
+    let Ok(mut data) = frame.into_data() else { return Poll::Ready(Piece::Some(0)) };
+    let length = data.remaining();
+    while data.has_remaining() {
+        let chunk = data.chunk();
+        if !gathering.receive(now, chunk) {
+            return Poll::Ready(Piece::TooMuch);
+        }
+        let length = chunk.len();
+        data.advance(length);
+    }
+    Poll::Ready(Piece::Some(length))
+}
+
+/// Ends an exchange by a fault of the client.
+fn fail(
+    exchange: &mut carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
+    now: Time,
+    host: &mut ServerHost<'_, '_, '_>,
+    fault: Fault,
+) -> Step<Arc<SessionCell>> {
+    let response = Reject::Head(fault).response();
+    host.failed(&Event::Fault(fault));
+    exchange.lose(now, host);
+    Step::Respond { response, close: true }
+}
+
+/// Appends header lines that were checked when they were pushed.
+fn append(fields: &mut http::HeaderMap, lines: &enginewire::HeaderLines) {
+    for (name, value) in lines.iter() {
+        let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            fields.append(name, value);
+        }
+    }
+}
