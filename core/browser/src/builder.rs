@@ -179,6 +179,15 @@ impl ClientBuilder {
         self.change(|config| config.hub.manager.refused_attempts = attempts)
     }
 
+    /// Time in which the server must respond to a request to connect to a namespace. Default 60 s.
+    ///
+    /// Longer than the 45 s that the reference gives its authorization. A session on which a response is missing is given
+    /// up and tried again.
+    #[must_use]
+    pub fn response_timeout(self, timeout: Duration) -> Self {
+        self.change(|config| config.hub.manager.response_timeout = timeout)
+    }
+
     /// Time in which an event must be acknowledged. Default 10 s.
     ///
     /// [`Duration::MAX`] waits until the connection is lost.
@@ -266,6 +275,7 @@ mod tests {
             .offline(Offline::Refuse)
             .max_offline(1)
             .refused_attempts(3)
+            .response_timeout(Duration::from_secs(30))
             .ack_timeout(Duration::from_secs(4))
             .retries(5)
             .query("a", "b");
@@ -281,6 +291,7 @@ mod tests {
             (Duration::from_secs(1), Duration::from_secs(4))
         );
         assert_eq!((hub.manager.refused_attempts, *retries), (3, 5));
+        assert_eq!(hub.manager.response_timeout, Duration::from_secs(30));
         assert_eq!((hub.manager.offline, hub.manager.max_offline), (Offline::Refuse, 1));
         assert_eq!(hub.manager.reconnect, Some(Reconnect::default().with_attempts(2)));
         assert_eq!(hub.url.path(), "/chat");

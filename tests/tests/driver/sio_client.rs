@@ -29,6 +29,7 @@ on_every_runtime!(
     binary_data_and_enums_go_both_ways,
     namespace_of_the_url_is_the_sockets,
     refused_client_is_told_why_and_may_try_again,
+    client_waits_no_longer_for_a_response_than_it_may,
     server_that_is_not_there_is_named,
     client_comes_back_with_what_was_emitted_meanwhile,
     events_offline_are_refused_where_that_is_asked_for,
@@ -222,6 +223,29 @@ fn refused_client_is_told_why_and_may_try_again<R: Host>() {
 #[derive(Serialize, Deserialize)]
 struct Token {
     token: String,
+}
+
+fn client_waits_no_longer_for_a_response_than_it_may<R: Host>() {
+    let io = Io::new();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    io.namespace("/").authorize(move |_| {
+        let count = counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match count {
+                0 => std::future::pending().await,
+                _ => Ok(()),
+            }
+        }
+    });
+    let server = bind::<R>(&io, "127.0.0.1:0");
+    let client = builder::<R>(server.local_addr(), "").response_timeout(Duration::from_millis(50));
+    let mut socket = client.build().unwrap().socket("/").open().unwrap();
+    wait_for(&mut socket, "the end of the session", |update| {
+        matches!(update, Update::Waiting { .. })
+    });
+    wait_for(&mut socket, "a response", |update| matches!(update, Update::Connected { .. }));
+    assert!(asked.load(Ordering::SeqCst) >= 2);
 }
 
 fn server_that_is_not_there_is_named<R: Host>() {

@@ -179,6 +179,15 @@ impl<R: Runtime> ClientBuilder<R> {
         self.change(move |config| config.manager.refused_attempts = attempts)
     }
 
+    /// Time in which the server must respond to a request to connect to a namespace. Default 60 s.
+    ///
+    /// Longer than the 45 s that the reference gives its authorization. A session on which a response is missing is given
+    /// up and tried again.
+    #[must_use]
+    pub fn response_timeout(self, timeout: Duration) -> Self {
+        self.change(move |config| config.manager.response_timeout = timeout)
+    }
+
     /// Time in which an event must be acknowledged. Default 10 s.
     ///
     /// [`Duration::MAX`] waits until the connection is lost.
