@@ -125,6 +125,8 @@ pub mod testing;
 #[cfg(feature = "tower")]
 #[doc(inline)]
 pub use enginewire_driver::tower;
+#[cfg(feature = "tower")]
+mod upgraded;
 
 enginewire_driver::exports!(Tokio);
 
@@ -200,23 +202,10 @@ impl enginewire_driver::Runtime for Tokio {
     }
 
     #[cfg(feature = "tower")]
-    fn take_over(
-        upgraded: hyper::upgrade::Upgraded,
-    ) -> Result<(Stream, bytes::Bytes), hyper::upgrade::Upgraded> {
-        use hyper_util::{rt::TokioIo, server::conn::auto};
-
-        // As `axum::serve` has it, or as hyper alone.
-        let (stream, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-            Ok(parts) => (parts.io, parts.read_buf),
-            Err(upgraded) => {
-                let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
-                (parts.io, parts.read_buf)
-            }
-        };
-        let stream = stream.into_inner();
-        // A connection that is gone already fails here, and will be found to be gone.
-        let _ = stream.set_nodelay(true);
-        Ok((Stream(stream), early))
+    fn upgraded(extensions: &mut http::Extensions) -> Option<tower::Upgraded> {
+        extensions
+            .remove()
+            .map(|connection| tower::Upgraded::new(upgraded::Upgraded::new(connection)))
     }
 }
 

@@ -163,8 +163,9 @@ impl Client {
             }
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
-        let field = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        let length = field.map_or(0, |length| length.parse().unwrap());
+        let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+        let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = length.map_or(0, |(_, length)| length.parse().unwrap());
         let body = String::from_utf8(self.take(length)).unwrap();
         Some(Answer { status: head[9..12].parse().unwrap(), head, body })
     }

@@ -118,18 +118,12 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         future::ready(Err(io::ErrorKind::Unsupported.into()))
     }
 
-    /// Takes out the TCP connection of an HTTP server, and bytes that it has read from it. Default: not possible.
+    /// Takes the connection of a request over from the HTTP server that has put it into the extensions of the request.
     ///
-    /// For speed only: a stream inside an HTTP server has a layer more.
-    ///
-    /// # Errors
-    ///
-    /// The same value, if it holds another stream. It is used as it is then.
+    /// Returns `None` if there is none: the request cannot go on as a WebSocket then. Default: none.
     #[cfg(feature = "tower")]
-    fn take_over(
-        upgraded: hyper::upgrade::Upgraded,
-    ) -> Result<(Self::Stream, bytes::Bytes), hyper::upgrade::Upgraded> {
-        Err(upgraded)
+    fn upgraded(_extensions: &mut http::Extensions) -> Option<crate::tower::Upgraded> {
+        None
     }
 }
 

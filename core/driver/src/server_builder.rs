@@ -151,7 +151,7 @@ impl<R: Runtime> ServerBuilder<R> {
                 handler,
                 on_close,
                 #[cfg(feature = "tower")]
-                upgraded: Some(spawns_upgraded(runtime.clone())),
+                upgrades: Some(crate::tower::Upgrades::of(runtime.clone())),
             };
             Shared::new(Arc::clone(&sessions), router, http, hooks, options, local_addrs)
         });
@@ -175,12 +175,6 @@ impl<R: Runtime> ServerBuilder<R> {
         runtime.spawn(limit_shutdown(runtime.clone(), Arc::clone(&shared)));
         Ok(Server { handle: ServerHandle { shared } })
     }
-}
-
-/// Makes the hook that spawns tasks of WebSockets on `runtime`.
-#[cfg(feature = "tower")]
-fn spawns_upgraded<R: Runtime>(runtime: R) -> crate::shared::UpgradedHook {
-    Box::new(move |upgrading| runtime.spawn(upgrading.into_task::<R>()))
 }
 
 /// Options.

@@ -32,10 +32,6 @@ pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), Refusal>> + Sen
 /// Called when the server begins to close.
 pub(crate) type CloseHook = Box<dyn Fn() + Send + Sync>;
 
-/// Spawns the task of a WebSocket.
-#[cfg(feature = "tower")]
-pub(crate) type UpgradedHook = Box<dyn Fn(crate::tower::Upgrading) + Send + Sync>;
-
 /// Responds to requests for other paths.
 pub(crate) type FallbackHook =
     Box<dyn Fn(FallbackRequest) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
@@ -64,9 +60,9 @@ pub(crate) struct Hooks {
     pub(crate) handler: Option<Handler>,
     /// Called when the server begins to close.
     pub(crate) on_close: Option<CloseHook>,
-    /// Spawns the task of a WebSocket whose connection another HTTP server hands over.
+    /// Takes over connections of another HTTP server.
     #[cfg(feature = "tower")]
-    pub(crate) upgraded: Option<UpgradedHook>,
+    pub(crate) upgrades: Option<crate::tower::Upgrades>,
 }
 
 /// Options of the driver.

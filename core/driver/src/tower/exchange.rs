@@ -15,9 +15,8 @@ use enginewire::{
 };
 use http::{HeaderName, HeaderValue, StatusCode, Version, header, request::Parts};
 use http_body::Body as HttpBody;
-use hyper::upgrade::OnUpgrade;
 
-use super::{Body, body::Sending, head::TowerHead, upgraded::Upgrading};
+use super::{Body, Upgraded, body::Sending, head::TowerHead};
 use crate::{
     cell::SessionCell,
     handler::Slot,
@@ -39,7 +38,7 @@ pub(super) struct Exchanging {
     /// The body that is being received.
     body: Option<Gathering>,
     /// There if the connection of the request may be handed over.
-    connection: Option<OnUpgrade>,
+    connection: Option<Upgraded>,
     /// For the handler of a session that begins with a WebSocket.
     slot: Option<Box<Slot>>,
     /// Once the exchange has had to wait.
@@ -49,7 +48,8 @@ pub(super) struct Exchanging {
 
 impl Exchanging {
     pub(super) fn new(shared: Arc<Shared>, mut request: Parts, peer_addr: SocketAddr) -> Self {
-        let connection = request.extensions.remove::<OnUpgrade>();
+        let upgrades = shared.hooks.upgrades.as_ref();
+        let connection = upgrades.and_then(|upgrades| upgrades.take(&mut request.extensions));
         let has_slot = connection.is_some() && shared.hooks.handler.is_some();
         Self {
             shared,
@@ -211,16 +211,11 @@ impl Exchanging {
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         }
         // Without a connection to hand over, nothing is an upgrade.
-        if let (Some(connection), Some(spawn)) =
-            (self.connection.take(), &self.shared.hooks.upgraded)
+        if let (Some(connection), Some(upgrades)) =
+            (self.connection.take(), &self.shared.hooks.upgrades)
         {
-            spawn(Upgrading {
-                shared: Arc::clone(&self.shared),
-                peer_addr: self.peer_addr,
-                connection,
-                upgrade,
-                slot: self.slot.take(),
-            });
+            let slot = self.slot.take();
+            upgrades.spawn(&self.shared, connection, self.peer_addr, upgrade, slot);
         }
         response
     }

@@ -37,9 +37,10 @@ mod layer;
 mod service;
 mod upgraded;
 
-pub(crate) use self::upgraded::Upgrading;
+pub(crate) use self::upgraded::Upgrades;
 pub use self::{
     body::Body,
     layer::{Layer, Layered, LayeredBody, LayeredFuture},
     service::{PeerAddr, Service, ServiceFuture},
+    upgraded::Upgraded,
 };

@@ -1,160 +1,66 @@
 //! A connection that an HTTP server hands over, as a WebSocket.
 
-use std::{
-    future::Future,
-    io, mem,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-use bytes::{Buf, Bytes};
 use enginewire::carrier;
 use futures_io::{AsyncRead, AsyncWrite};
-use hyper::{
-    rt::{ReadBuf, Write as _},
-    upgrade::{OnUpgrade, Upgraded},
-};
 
 use crate::{
     cell::SessionCell,
     connection::Connection,
     handler::Slot,
-    runtime::{Runtime, Stream},
+    runtime::{BoxedStream, Runtime},
     shared::Shared,
 };
 
-/// A WebSocket whose handshake has been accepted. Its connection is handed over once the response has been written.
-pub(crate) struct Upgrading {
-    pub(super) shared: Arc<Shared>,
-    pub(super) peer_addr: SocketAddr,
-    pub(super) connection: OnUpgrade,
-    pub(super) upgrade: carrier::Upgrade<Arc<SessionCell>>,
-    pub(super) slot: Option<Box<Slot>>,
-}
+/// The connection of a request, once its HTTP server hands it over.
+///
+/// Takes no bytes and brings none before. Made by [`Runtime::upgraded`].
+pub struct Upgraded(BoxedStream);
 
-impl Upgrading {
-    /// Makes the task of the connection.
-    pub(crate) fn into_task<R: Runtime>(self) -> impl Future<Output = ()> + Send + 'static {
-        let Self { shared, peer_addr, connection, upgrade, slot } = self;
-        let stream = UpgradedStream::<R>(State::Waiting(connection));
-        Connection::upgraded(shared, stream, peer_addr, upgrade, slot)
+impl Upgraded {
+    /// Wraps a stream whose reads and writes are pending until it is handed over.
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self(BoxedStream::new(stream))
     }
 }
 
-/// A stream that takes no bytes and brings none until its connection has been handed over.
-struct UpgradedStream<R: Runtime>(State<R>);
-
-enum State<R: Runtime> {
-    Waiting(OnUpgrade),
-    /// A connection as the runtime accepts them, and bytes that the HTTP server has read from it.
-    Own {
-        early: Bytes,
-        stream: R::Stream,
-    },
-    /// A stream of HTTP/2, or one that decrypts.
-    Any(Upgraded),
-    /// The HTTP server does not hand it over: its client has gone, or middleware has responded.
-    Failed,
+/// How a runtime takes connections over from HTTP servers.
+pub(crate) struct Upgrades {
+    /// Takes the connection of a request.
+    take: fn(&mut http::Extensions) -> Option<Upgraded>,
+    /// Spawns the task of a WebSocket.
+    spawn: Box<dyn Fn(Connection<BoxedStream>) + Send + Sync>,
 }
 
-impl<R: Runtime> State<R> {
-    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Self::Waiting(connection) = self {
-            let result = ready!(Pin::new(connection).poll(cx));
-            *self = match result.map(R::take_over) {
-                Ok(Ok((stream, early))) => Self::Own { early, stream },
-                Ok(Err(upgraded)) => Self::Any(upgraded),
-                Err(_) => Self::Failed,
-            };
-        }
-        Poll::Ready(match self {
-            Self::Failed => Err(io::ErrorKind::NotConnected.into()),
-            _ => Ok(()),
-        })
+impl Upgrades {
+    pub(crate) fn of<R: Runtime>(runtime: R) -> Self {
+        Self { take: R::upgraded, spawn: Box::new(move |connection| runtime.spawn(connection)) }
     }
-}
 
-impl<R: Runtime> Stream for UpgradedStream<R> {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            State::Own { early, stream } if early.is_empty() => stream.poll_readable(cx),
-            _ => Poll::Ready(Ok(())),
-        }
+    /// Takes the connection of a request that may go on as a WebSocket.
+    pub(super) fn take(&self, extensions: &mut http::Extensions) -> Option<Upgraded> {
+        (self.take)(extensions)
+    }
+
+    /// Goes on with a connection as a WebSocket.
+    ///
+    /// `slot` has the handler of its session, if that began with it.
+    pub(super) fn spawn(
+        &self,
+        shared: &Arc<Shared>,
+        connection: Upgraded,
+        peer_addr: SocketAddr,
+        upgrade: carrier::Upgrade<Arc<SessionCell>>,
+        slot: Option<Box<Slot>>,
+    ) {
+        let (shared, stream) = (Arc::clone(shared), connection.0);
+        (self.spawn)(Connection::upgraded(shared, stream, peer_addr, upgrade, slot));
     }
 }
 
-impl<R: Runtime> AsyncRead for UpgradedStream<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.0.poll_connected(cx))?;
-        match &mut self.0 {
-            State::Own { early, .. } if !early.is_empty() => {
-                let length = early.len().min(buffer.len());
-                early.copy_to_slice(&mut buffer[..length]);
-                if early.is_empty() {
-                    // The storage as well.
-                    drop(mem::take(early));
-                }
-                Poll::Ready(Ok(length))
-            }
-            State::Own { stream, .. } => Pin::new(stream).poll_read(cx, buffer),
-            State::Any(upgraded) => {
-                let mut buffer = ReadBuf::new(buffer);
-                ready!(hyper::rt::Read::poll_read(Pin::new(upgraded), cx, buffer.unfilled()))?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-            State::Waiting(_) | State::Failed => Poll::Pending,
-        }
-    }
-}
-
-impl<R: Runtime> AsyncWrite for UpgradedStream<R> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.0.poll_connected(cx))?;
-        match &mut self.0 {
-            State::Own { stream, .. } => Pin::new(stream).poll_write(cx, bytes),
-            State::Any(upgraded) => Pin::new(upgraded).poll_write(cx, bytes),
-            State::Waiting(_) | State::Failed => Poll::Pending,
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.0.poll_connected(cx))?;
-        match &mut self.0 {
-            State::Own { stream, .. } => Pin::new(stream).poll_write_vectored(cx, slices),
-            State::Any(upgraded) => Pin::new(upgraded).poll_write_vectored(cx, slices),
-            State::Waiting(_) | State::Failed => Poll::Pending,
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_connected(cx))?;
-        match &mut self.0 {
-            State::Own { stream, .. } => Pin::new(stream).poll_flush(cx),
-            State::Any(upgraded) => Pin::new(upgraded).poll_flush(cx),
-            State::Waiting(_) | State::Failed => Poll::Pending,
-        }
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_connected(cx))?;
-        match &mut self.0 {
-            State::Own { stream, .. } => Pin::new(stream).poll_close(cx),
-            State::Any(upgraded) => Pin::new(upgraded).poll_shutdown(cx),
-            State::Waiting(_) | State::Failed => Poll::Pending,
-        }
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded").finish_non_exhaustive()
     }
 }
