@@ -76,7 +76,7 @@ impl Drop for Running {
 
 /// An example, built and ready to run.
 pub fn example(package: &str, example: &str) -> Command {
-    build(&["-p", package, "--example", example]);
+    build(&["-p", package, "--all-features", "--example", example]);
     Command::new(beside("examples").join(example))
 }
 

@@ -193,6 +193,50 @@ fn engine_auth_example_opens_sessions_of_known_users_only() {
 }
 
 #[test]
+fn axum_example_serves_pages_and_sockets_of_users_who_have_logged_in() {
+    const OPEN: &str = "/socket.io/?EIO=4&transport=polling";
+
+    let mut server = Running::start(example("enginewire-tokio", "axum").arg("0"));
+    let line = server.line().expect("an address");
+    let address = line.strip_prefix("open http://").and_then(|rest| rest.strip_suffix('/'));
+    let address = address.and_then(|address| address.parse().ok()).expect("an address");
+    let mut client = Client::connect(address);
+    assert!(client.get("/").body.contains("/client/socket.io.min.js"));
+    let connect = |client: &mut Client, cookie: &str| {
+        client.write(format!("GET {OPEN} HTTP/1.1\r\nHost: a\r\n{cookie}\r\n"));
+        let target = format!("{OPEN}&sid={}", client.opened());
+        client.request("POST", &target, "40");
+        assert_eq!(client.answer().body, "ok");
+        (client.get(&target).body, target)
+    };
+    let (refused, _) = connect(&mut client, "");
+    assert_eq!(refused, r#"44{"message":"log in first"}"#);
+
+    let form = "name=Ada";
+    client.write(format!(
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    ));
+    let login = client.answer();
+    assert_eq!(login.status, 303);
+    let cookie = login.head.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.and_then(|cookie| cookie.split(';').next()).expect("a cookie");
+    let (connected, target) = connect(&mut client, &format!("Cookie: {cookie}\r\n"));
+    assert!(connected.starts_with("40{"), "{connected}");
+    client.request("POST", &target, r#"42["say","hello"]"#);
+    assert_eq!(client.answer().body, "ok");
+    assert_eq!(client.get(&target).body, r#"42["said","Ada","hello"]"#);
+    #[cfg(unix)]
+    {
+        server.signal(Signal::INT);
+        client.get(&target);
+        drop(client);
+        assert!(server.end().success());
+    }
+}
+
+#[test]
 fn auth_example_knows_users_in_all_their_windows_and_kicks_them() {
     talks("auth");
 }

@@ -133,7 +133,14 @@ const _: () = {
         driver::ServerHandle,
         driver::Socket,
     );
-    all!(sent: driver::Connecting, driver::Sessions);
+    all!(
+        any: driver::tower::Body,
+        driver::tower::Layer,
+        driver::tower::Layered<()>,
+        driver::tower::PeerAddr,
+        driver::tower::Service,
+    );
+    all!(sent: driver::Connecting, driver::Sessions, driver::tower::ServiceFuture<()>);
     all!(
         any: enginewire_tokio::Stream,
         enginewire_smol::Stream,

@@ -84,8 +84,9 @@ impl Handshake {
         extensions.values.push(Arc::new(value));
     }
 
-    /// Returns the value of this type that was attached: by [`insert`](Self::insert), or by middleware in front of a
-    /// `tower` service to the extensions of the request.
+    /// Returns the value of this type that was attached.
+    ///
+    /// It was attached by [`insert`](Self::insert), or by middleware in front of a `tower` service to the request.
     pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         lock(&self.extensions).find()
     }
@@ -111,5 +112,27 @@ impl fmt::Debug for Handshake {
             .field("path", &self.path())
             .field("peer_addr", &self.peer_addr)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "tower"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extension_of_the_request_is_shared_until_it_is_replaced() {
+        let head = RequestHead::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1).unwrap();
+        let mut request = http::Extensions::new();
+        request.insert(1_u8);
+        request.insert("text");
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let handshake = Handshake::new(head, address).with_extensions(request);
+        let first = handshake.extension::<u8>().unwrap();
+        assert!(Arc::ptr_eq(&first, &handshake.extension::<u8>().unwrap()));
+        handshake.insert(2_u8);
+        handshake.insert("other");
+        assert_eq!((*first, handshake.extension::<u8>().as_deref()), (1, Some(&2)));
+        assert_eq!(handshake.extension::<&str>().as_deref(), Some(&"other"));
+        assert!(handshake.extension::<u16>().is_none());
     }
 }

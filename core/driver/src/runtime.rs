@@ -118,9 +118,9 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
         future::ready(Err(io::ErrorKind::Unsupported.into()))
     }
 
-    /// Takes the connection of a request over from the HTTP server that has put it into the extensions of the request.
+    /// Takes the connection of a request over from its HTTP server.
     ///
-    /// Returns `None` if there is none: the request cannot go on as a WebSocket then. Default: none.
+    /// The server has put it into the extensions of the request. Returns `None` if there is none: the request cannot go on as a WebSocket then. Default: none.
     #[cfg(feature = "tower")]
     fn upgraded(_extensions: &mut http::Extensions) -> Option<crate::tower::Upgraded> {
         None

@@ -118,8 +118,10 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Starts on the listeners that were added; without any, for connections given to
-    /// [`ServerHandle::serve`], or for another HTTP server (feature `tower`).
+    /// Starts on the listeners that were added, if any.
+    ///
+    /// Without one, the server is for connections given to [`ServerHandle::serve`], or for another HTTP server (feature
+    /// `tower`).
     ///
     /// # Errors
     ///

@@ -10,7 +10,9 @@ use crate::{
     wire::http::{self, Fault, append},
 };
 
-/// A body in pieces, with the limit, the timeout and the lowest rate of the own HTTP server.
+/// A body in pieces.
+///
+/// Has the limit, the timeout and the lowest rate of the own HTTP server.
 ///
 /// Copies the pieces: each may be a slice of a buffer that is much larger.
 #[derive(Debug)]

@@ -31,7 +31,14 @@ pub struct Exchange<S, Q, F> {
     /// Fields of the response besides its own.
     headers: HeaderLines,
     /// The session whose large response is being written. It is told when the client reads.
-    sending: Option<(S, ExchangeId)>,
+    sending: Option<Sending<S>>,
+}
+
+/// A large response that is being written. Its session is told that the client reads.
+#[derive(Debug)]
+pub struct Sending<S> {
+    session: S,
+    on: ExchangeId,
 }
 
 /// The event that the request waits for.
@@ -67,7 +74,7 @@ pub enum Step<S> {
     Respond {
         /// The response.
         response: Response,
-        /// The body of the request has not been read, or bytes behind it may not be HTTP.
+        /// The body has not been read. Or bytes behind the request may not be HTTP.
         close: bool,
     },
     /// Switch protocols. The connection goes on as a WebSocket.
@@ -229,18 +236,15 @@ impl<S, Q, F> Exchange<S, Q, F> {
         }
     }
 
-    /// Counts bytes of a large response that the socket has taken after it was full.
-    ///
-    /// They tell that the client reads, however slowly; see
-    /// [`Outbox::take_progress`](super::Outbox::take_progress).
+    /// Counts bytes of a large response. See [`Sending::note_written`].
     pub fn note_written<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
         host: &mut H,
         bytes: usize,
     ) {
-        if let Some((session, on)) = self.sending.as_ref().filter(|_| bytes > 0) {
-            host.lock(now, session, on.0).session().handle_written(now, bytes);
+        if let Some(sending) = &self.sending {
+            sending.note_written(now, host, bytes);
         }
     }
 
@@ -250,9 +254,14 @@ impl<S, Q, F> Exchange<S, Q, F> {
         now: Time,
         host: &mut H,
     ) {
-        if let Some((session, on)) = self.sending.take() {
-            host.lock(now, &session, on.0).detach();
+        if let Some(sending) = self.sending.take() {
+            sending.end(now, host);
         }
+    }
+
+    /// Takes the large response that is being written, to outlive the exchange.
+    pub const fn take_sending(&mut self) -> Option<Sending<S>> {
+        self.sending.take()
     }
 
     /// Has the session end a poll, because a further request waits behind it. [`drive`](Self::drive) follows.
@@ -279,6 +288,23 @@ impl<S, Q, F> Exchange<S, Q, F> {
             guard.session().handle_exchange_lost(now, on);
             guard.detach();
         }
+    }
+}
+
+impl<S> Sending<S> {
+    /// Counts bytes that the socket has taken after it was full.
+    ///
+    /// They tell that the client reads, however slowly; see
+    /// [`Outbox::take_progress`](super::Outbox::take_progress).
+    pub fn note_written<H: Host<Session = S>>(&self, now: Time, host: &mut H, bytes: usize) {
+        if bytes > 0 {
+            host.lock(now, &self.session, self.on.0).session().handle_written(now, bytes);
+        }
+    }
+
+    /// Ends the response: it has been written, or will not be.
+    pub fn end<H: Host<Session = S>>(self, now: Time, host: &mut H) {
+        host.lock(now, &self.session, self.on.0).detach();
     }
 }
 
@@ -469,7 +495,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
             && is_large(&response)
         {
             self.end_sending(now, host);
-            self.sending = Some((session, on));
+            self.sending = Some(Sending { session, on });
         }
         self.respond(response, close)
     }

@@ -27,7 +27,7 @@ pub struct Exchanges<S, Q, F> {
     postponed: bool,
 }
 
-/// The connection goes on as a WebSocket of a session, and the 101 has been written.
+/// A connection that goes on as a WebSocket of a session, its 101 written.
 pub struct Upgraded<S> {
     /// The session.
     pub session: S,

@@ -35,7 +35,7 @@ pub use self::{
     body::Gathering,
     connection::{Connection, Follow, Scratch},
     entry::{Entry, FromWaker, Settled},
-    exchange::{Exchange, Head, Step, Switch, Upgrade},
+    exchange::{Exchange, Head, Sending, Step, Switch, Upgrade},
     exchanges::{Exchanges, Upgraded},
     grace::GracePeriod,
     layer::{Layer, LayerContext},

@@ -10,15 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use enginewire::carrier;
+use enginewire::{Time, carrier};
 use http_body::{Frame, SizeHint};
 
-use crate::{
-    cell::SessionCell,
-    host::{Asked, Forwarded, ServerHost},
-    scratch::Scratch,
-    shared::Shared,
-};
+use crate::{cell::SessionCell, host::ServerHost, scratch::Scratch, shared::Shared};
 
 /// The body of a response of a server.
 ///
@@ -29,13 +24,14 @@ pub struct Body {
     sending: Option<Box<Sending>>,
 }
 
-/// The exchange of a large response.
-pub(super) struct Sending {
-    pub(super) shared: Arc<Shared>,
-    pub(super) peer_addr: SocketAddr,
-    pub(super) exchange: carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
+/// The session of a large response.
+struct Sending {
+    shared: Arc<Shared>,
+    peer_addr: SocketAddr,
+    /// Until the end.
+    response: Option<carrier::Sending<Arc<SessionCell>>>,
     /// Size of the last piece.
-    pub(super) written: usize,
+    written: usize,
 }
 
 impl Body {
@@ -44,52 +40,62 @@ impl Body {
     }
 
     /// Makes the body of a response that a client may read more slowly than it may be silent.
-    pub(super) fn sending(body: Bytes, sending: Sending) -> Self {
+    pub(super) fn sending(
+        body: Bytes,
+        shared: &Arc<Shared>,
+        peer_addr: SocketAddr,
+        response: carrier::Sending<Arc<SessionCell>>,
+    ) -> Self {
+        let shared = Arc::clone(shared);
+        let sending = Sending { shared, peer_addr, response: Some(response), written: 0 };
         Self { rest: body, sending: Some(Box::new(sending)) }
     }
 
     /// Takes what is sent next.
     pub(super) fn next_piece(&mut self) -> Option<Bytes> {
-        if let Some(sending) = &mut self.sending {
-            sending.note_written();
-        }
+        let Some(sending) = &mut self.sending else {
+            return (!self.rest.is_empty()).then(|| mem::take(&mut self.rest));
+        };
+        // The HTTP server asks for the next piece once it has room.
+        let written = mem::replace(&mut sending.written, self.rest.len().min(PIECE));
+        sending.with_host(|response, now, host| {
+            if let Some(response) = response {
+                response.note_written(now, host, written);
+            }
+        });
         if self.rest.is_empty() {
             self.sending = None;
             return None;
         }
-        let Some(sending) = &mut self.sending else { return Some(mem::take(&mut self.rest)) };
-        sending.written = self.rest.len().min(PIECE);
         Some(self.rest.split_to(sending.written))
     }
 }
 
 impl Sending {
-    /// Counts the last piece, as the HTTP server asks for the next.
-    fn note_written(&mut self) {
-        let written = mem::take(&mut self.written);
-        self.with_host(|exchange, now, host| exchange.note_written(now, host, written));
-    }
-
     fn with_host(
         &mut self,
         work: impl FnOnce(
-            &mut carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
-            enginewire::Time,
+            &mut Option<carrier::Sending<Arc<SessionCell>>>,
+            Time,
             &mut ServerHost<'_, '_, '_>,
         ),
     ) {
-        let Self { shared, peer_addr, exchange, .. } = self;
+        let Self { shared, peer_addr, response, .. } = self;
         let now = shared.sessions.clock.now();
         Scratch::with(|Scratch { entropy, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            work(exchange, now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
+            work(response, now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
         });
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.with_host(|exchange, now, host| exchange.end_sending(now, host));
+        self.with_host(|response, now, host| {
+            if let Some(response) = response.take() {
+                response.end(now, host);
+            }
+        });
     }
 }
 

@@ -16,7 +16,7 @@ use enginewire::{
 use http::{HeaderName, HeaderValue, StatusCode, Version, header, request::Parts};
 use http_body::Body as HttpBody;
 
-use super::{Body, Upgraded, body::Sending, head::TowerHead};
+use super::{Body, Upgraded, head::TowerHead};
 use crate::{
     cell::SessionCell,
     handler::Slot,
@@ -168,17 +168,9 @@ impl Exchanging {
 
     fn respond(&mut self, response: Response, close: bool) -> http::Response<Body> {
         let Response { status, content_type, headers, body } = response;
-        let body = match self.exchange.is_sending() {
-            true => Body::sending(
-                body,
-                Sending {
-                    shared: Arc::clone(&self.shared),
-                    peer_addr: self.peer_addr,
-                    exchange: std::mem::take(&mut self.exchange),
-                    written: 0,
-                },
-            ),
-            false => Body::new(body),
+        let body = match self.exchange.take_sending() {
+            Some(sending) => Body::sending(body, &self.shared, self.peer_addr, sending),
+            None => Body::new(body),
         };
         let mut response = http::Response::new(body);
         // An application may respond with any number.

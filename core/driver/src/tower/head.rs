@@ -123,3 +123,110 @@ fn put(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 
 /// Storage for a head in the beginning, in bytes: those of browsers fit.
 const FIRST_CAPACITY: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn parts(request: http::request::Builder) -> Parts {
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn head(parts: &Parts) -> TowerHead<'_> {
+        static CONFIG: std::sync::LazyLock<Config> = std::sync::LazyLock::new(Config::default);
+        TowerHead { parts, config: &CONFIG, upgradable: true }
+    }
+
+    fn websocket(version: Version) -> http::request::Builder {
+        Request::connect("http://a/engine.io/?EIO=4").version(version)
+    }
+
+    #[test]
+    fn head_is_kept_as_it_came_on_http_1_1() {
+        let parts = parts(
+            Request::post("/engine.io/?a=b")
+                .header("Host", "a")
+                .header("X-A", "1")
+                .header("x-a", "2"),
+        );
+        let kept = head(&parts).into_request_head().unwrap();
+        assert_eq!((kept.method(), kept.target()), ("POST", "/engine.io/?a=b"));
+        let fields: Vec<_> = kept.headers().collect();
+        assert_eq!(fields, [("host", &b"a"[..]), ("x-a", b"1"), ("x-a", b"2")]);
+        assert_eq!(head(&parts).header_nth("X-A", 1), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn head_without_a_host_is_refused_unless_it_has_an_authority() {
+        let bare = parts(Request::get("/"));
+        assert_eq!(head(&bare).into_request_head().unwrap_err(), Fault::MissingHost);
+        let old = parts(Request::get("/").version(Version::HTTP_10));
+        assert!(head(&old).into_request_head().unwrap().is_http_1_0());
+        let http2 = parts(Request::get("http://example.org:8080/").version(Version::HTTP_2));
+        let kept = head(&http2).into_request_head().unwrap();
+        assert_eq!(kept.header("host"), Some(&b"example.org:8080"[..]));
+    }
+
+    #[test]
+    fn cookies_are_joined_on_http_2_alone() {
+        for (version, cookies) in
+            [(Version::HTTP_2, vec!["a; b"]), (Version::HTTP_11, vec!["a", "b"])]
+        {
+            let request = Request::get("http://a/").header("cookie", "a").header("cookie", "b");
+            let parts = parts(request.version(version));
+            let kept = head(&parts).into_request_head().unwrap();
+            assert!(
+                kept.header_values("cookie").eq(cookies.iter().map(|cookie| cookie.as_bytes()))
+            );
+        }
+    }
+
+    #[test]
+    fn head_of_the_limit_is_taken_and_a_longer_one_refused() {
+        let max = Config::default().max_head;
+        let around = "GET / HTTP/1.1\r\nhost: a\r\nx: \r\n\r\n".len();
+        for (length, fits) in [(max - around, true), (max - around + 1, false), (4 * max, false)] {
+            let parts =
+                parts(Request::get("/").header("host", "a").header("x", "a".repeat(length)));
+            let result = head(&parts).into_request_head();
+            match fits {
+                true => assert!(result.is_ok()),
+                false => assert_eq!(result.unwrap_err(), Fault::HeadTooLarge { max }),
+            }
+        }
+    }
+
+    #[test]
+    fn extended_connect_is_one_of_http_2_with_a_path_and_the_version_of_websockets() {
+        const VERSION: &str = "sec-websocket-version";
+
+        let extended = parts(websocket(Version::HTTP_2).header(VERSION, "13"));
+        let mut extended = head(&extended);
+        assert!(extended.is_extended_connect() && extended.is_upgrade());
+        assert_eq!((extended.method(), extended.query()), ("GET", "EIO=4"));
+        extended.upgradable = false;
+        assert!(!extended.is_upgrade());
+        for request in [
+            websocket(Version::HTTP_11).header(VERSION, "13"),
+            websocket(Version::HTTP_2),
+            Request::connect("a:80").version(Version::HTTP_2).header(VERSION, "13"),
+            Request::get("http://a/").version(Version::HTTP_2).header(VERSION, "13"),
+        ] {
+            let parts = parts(request);
+            assert!(!head(&parts).is_extended_connect(), "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn upgrade_needs_both_fields_and_a_connection_to_hand_over() {
+        let request = Request::get("/").header("upgrade", "WebSocket");
+        let parts = parts(request.header("connection", "keep-alive, Upgrade"));
+        assert!(head(&parts).is_upgrade());
+        assert!(!TowerHead { upgradable: false, ..head(&parts) }.is_upgrade());
+        let mut other = parts.clone();
+        other.headers.remove("connection");
+        assert!(!head(&other).is_upgrade());
+    }
+}

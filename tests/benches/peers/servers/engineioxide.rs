@@ -5,16 +5,23 @@ use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ::engineioxide::handler::EngineIoHandler;
+use ::engineioxide::layer::EngineIoLayer;
 use ::engineioxide::service::EngineIoService;
 use ::engineioxide::{DisconnectReason, Socket, Str};
 use ::hyper::server::conn::http1;
 use ::tokio_tungstenite::tungstenite::Bytes;
 use hyper_util::rt::TokioIo;
 
-use super::{Ready, accept};
+use super::{Ready, accept, serve_axum};
 
 pub(super) async fn serve(ready: Ready) -> io::Result<()> {
     run(ready, Echo).await
+}
+
+/// The same as a layer of axum.
+pub(super) async fn behind_axum(ready: Ready) -> io::Result<()> {
+    let layer = EngineIoLayer::new(Arc::new(Echo));
+    serve_axum(ready, ::axum::Router::new().layer(layer)).await
 }
 
 /// Each message goes to every socket that has connected: engineioxide has no broadcast of its own.
@@ -32,7 +39,7 @@ async fn run(ready: Ready, handler: impl EngineIoHandler) -> io::Result<()> {
     .await
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Echo;
 
 impl EngineIoHandler for Echo {

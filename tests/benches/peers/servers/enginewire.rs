@@ -10,7 +10,7 @@ use enginewire_driver::{Runtime, Server, ServerBuilder, Socket};
 use enginewire_smol::Smol;
 use enginewire_tokio::Tokio;
 
-use super::{LOOPBACK, Ready, on_tokio};
+use super::{LOOPBACK, Ready, on_tokio, serve_axum};
 use crate::Result;
 
 pub(super) fn tokio(ready: Ready) -> Result<()> {
@@ -25,6 +25,12 @@ pub(super) fn tokio_handler(ready: Ready) -> Result<()> {
             .await?;
         run(&server, ready).await
     })
+}
+
+/// The same, as a layer of axum.
+pub(super) async fn behind_axum(ready: Ready) -> io::Result<()> {
+    let server = ServerBuilder::on(Tokio::default()).handler(|socket, _| echo(socket)).start()?;
+    serve_axum(ready, ::axum::Router::new().layer(server.layer())).await
 }
 
 pub(super) fn tokio_handler_broadcast(ready: Ready) -> Result<()> {

@@ -19,6 +19,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::mpsc::Sender;
 
+use ::axum::serve::ListenerExt;
 use ::tokio::net::{TcpListener, TcpStream};
 
 use crate::Result;
@@ -97,6 +98,22 @@ pub(crate) const ALL: &[Peer] = &[
         speaks: Speaks::EngineIo,
         serve: enginewire::tokio_handler,
         broadcast: Some(enginewire::tokio_handler_broadcast),
+        disorders: false,
+    },
+    Peer {
+        name: "engineioxide-axum",
+        what: "engineioxide 0.17 as a layer of axum",
+        speaks: Speaks::EngineIo,
+        serve: |ready| on_tokio(engineioxide::behind_axum(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "enginewire-axum",
+        what: "ours, as a layer of axum",
+        speaks: Speaks::EngineIo,
+        serve: |ready| on_tokio(enginewire::behind_axum(ready)),
+        broadcast: None,
         disorders: false,
     },
     Peer {
@@ -197,6 +214,14 @@ pub(crate) const ALL: &[Peer] = &[
         disorders: false,
     },
     Peer {
+        name: "enginewire-sio-axum",
+        what: "ours, as a layer of axum, a task for the events of each socket",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::behind_axum(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
         name: "hub-sio",
         what: "ours, as one value in an event loop on epoll",
         speaks: Speaks::SocketIo,
@@ -256,6 +281,17 @@ fn on_tokio(server: impl Future<Output = io::Result<()>> + Send + 'static) -> Re
     let runtime =
         ::tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     Ok(runtime.block_on(runtime.spawn(server))??)
+}
+
+/// Serves an application of axum. As with all others, `TCP_NODELAY` is set.
+async fn serve_axum(ready: Ready, application: ::axum::Router) -> io::Result<()> {
+    let listener = TcpListener::bind(LOOPBACK).await?;
+    ready.send(listener.local_addr()?).map_err(io::Error::other)?;
+    let listener = listener.tap_io(|stream| {
+        // A connection without it is slower, which is no more than a pity.
+        let _ = stream.set_nodelay(true);
+    });
+    ::axum::serve(listener, application).await
 }
 
 /// Listens, says so, and spawns a task for each connection.

@@ -8,7 +8,7 @@ use enginewire_driver::ServerBuilder;
 use enginewire_driver::socketio::{Ack, Data, Io, Routes, Socket, SocketRef};
 use enginewire_tokio::Tokio;
 
-use super::{LOOPBACK, Ready};
+use super::{LOOPBACK, Ready, serve_axum};
 
 /// A task for each socket that takes its events.
 pub(super) async fn stream(ready: Ready) -> io::Result<()> {
@@ -17,6 +17,15 @@ pub(super) async fn stream(ready: Ready) -> io::Result<()> {
         spawn(async move { namespace.serve(talk).await });
     })
     .await
+}
+
+/// The same, as a layer of axum.
+pub(super) async fn behind_axum(ready: Ready) -> io::Result<()> {
+    let io = Io::new();
+    let namespace = io.namespace("/");
+    spawn(async move { namespace.serve(talk).await });
+    let server = builder(&io).start()?;
+    serve_axum(ready, ::axum::Router::new().layer(server.layer())).await
 }
 
 /// A table of handlers.
@@ -50,12 +59,15 @@ pub(super) async fn refuses(ready: Ready) -> io::Result<()> {
 async fn run(ready: Ready, serve: impl FnOnce(&Io)) -> io::Result<()> {
     let io = Io::new();
     serve(&io);
-    // The only path that our clients know.
-    let builder = ServerBuilder::on(Tokio::default()).socketio(&io).path("/engine.io/");
-    let server = builder.bind(LOOPBACK).await?;
+    let server = builder(&io).bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
     while server.accept().await.is_some() {}
     Ok(())
+}
+
+fn builder(io: &Io) -> ServerBuilder<Tokio> {
+    // The only path that our clients know.
+    ServerBuilder::on(Tokio::default()).socketio(io).path("/engine.io/")
 }
 
 // An event of another shape, and one that could not be sent, are lost here; the load generator would notice.

@@ -43,7 +43,9 @@ pub fn accept(head: &RequestHead) -> Result<AcceptKey, HandshakeError> {
     }
 }
 
-/// Checks the version of the protocol: all that is left to check in an extended CONNECT (RFC 8441 section 5).
+/// Checks the version of the protocol.
+///
+/// An extended CONNECT has no more to check (RFC 8441 section 5).
 ///
 /// # Errors
 ///
