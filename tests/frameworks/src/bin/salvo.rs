@@ -6,7 +6,7 @@ use salvo::{
     Router, Server,
     conn::{Acceptor, Listener, TcpListener},
     handler,
-    tower_compat::TowerLayerCompat,
+    prelude::TowerLayerCompat,
 };
 
 #[handler]
