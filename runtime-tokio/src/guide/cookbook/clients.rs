@@ -156,4 +156,5 @@
 //! volatile ones and those to be acknowledged. The log is bounded in time, number and bytes, and is lost with the
 //! process.
 //!
+//! [`Routes::with_state`]: crate::socketio::Routes::with_state
 //! [`State`]: crate::socketio::State
