@@ -195,6 +195,7 @@ mod entropy;
 mod exchange;
 mod fingerprint;
 mod limits;
+mod networks;
 mod packet;
 mod progress;
 mod proxy;
@@ -203,6 +204,7 @@ mod session;
 mod sid;
 mod text;
 mod time;
+mod trusted_proxies;
 mod url;
 
 #[doc(inline)]
@@ -225,6 +227,7 @@ pub use crate::{
     fingerprint::Fingerprint,
     hub::ServerHub,
     limits::Limits,
+    networks::{InvalidNetworks, Networks},
     packet::{Message, Packet, Revision},
     proxy::{InvalidProxy, InvalidProxyVariable, Proxies, Proxy},
     router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
@@ -235,6 +238,7 @@ pub use crate::{
     sid::Sid,
     text::Text,
     time::Time,
+    trusted_proxies::TrustedProxies,
     url::{InvalidUrl, Url},
 };
 

@@ -1,7 +1,7 @@
-//! Socket.IO as a sans-IO state machine on top of Engine.IO: messages and clock ticks in, packets and events out.
+//! Socket.IO as a sans-IO state machine: messages and clock ticks in, packets and events out.
 //!
-//! [`hub::Hub`] is a whole server as one value. The program around it has the sockets, the clock and the randomness.
-//! What it has for an application are sockets and their events:
+//! It stands on Engine.IO, the crate [`enginewire`]. [`hub::Hub`] is a whole server as one value. The program around
+//! it has the sockets, the clock and the randomness. What it has for an application are sockets and their events:
 //!
 //! ```
 //! use enginewire::Time;
@@ -88,6 +88,9 @@
 //!
 //! `std` (default) makes dependencies faster; the API is the same without it. `testing` adds the module `testing`: a
 //! server and its clients on a virtual clock, to test applications.
+
+// Badges of features. docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-socketio/latest")]
 #![no_std]

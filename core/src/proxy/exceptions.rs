@@ -1,9 +1,12 @@
 //! Servers that are connected to without a proxy, as `NO_PROXY` lists them.
 
 use alloc::{string::String, vec::Vec};
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 
-use crate::url::Url;
+use crate::{
+    networks::{Network, entries, unmapped},
+    url::Url,
+};
 
 /// A list of servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,15 +24,13 @@ enum Hosts {
     All,
     /// A host and all below it.
     Domain(String),
-    /// The addresses that have the first bits in common with this one.
-    Network(IpAddr, u8),
+    Network(Network),
 }
 
 impl Exceptions {
     /// Adds the entries of a list, but for those that have no meaning.
     pub(super) fn add(&mut self, list: &str) {
-        let entries = list.split(|separator: char| separator == ',' || separator.is_whitespace());
-        self.0.extend(entries.filter_map(Entry::parse));
+        self.0.extend(entries(list).filter_map(Entry::parse));
     }
 
     pub(super) fn contains(&self, url: &Url) -> bool {
@@ -47,7 +48,7 @@ impl Entry {
             Some(rest) => {
                 let (address, rest) = rest.split_once(']')?;
                 let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
-                (Hosts::parse_network(address)?, port)
+                (Hosts::Network(Network::parse(address)?), port)
             }
             // An IPv6 address without brackets has several colons, and no port.
             None => match entry.split_once(':').filter(|(_, port)| !port.contains(':')) {
@@ -65,31 +66,14 @@ impl Hosts {
         if hosts == "*" {
             return Some(Self::All);
         }
-        if let Some(network) = Self::parse_network(hosts) {
-            return Some(network);
+        if let Some(network) = Network::parse(hosts) {
+            return Some(Self::Network(network));
         }
         let domain = hosts.strip_prefix('*').unwrap_or(hosts);
         let domain = domain.strip_prefix('.').unwrap_or(domain);
         let domain = domain.strip_suffix('.').unwrap_or(domain);
         let is_name = !domain.is_empty() && !domain.contains(['/', '*']);
         is_name.then(|| Self::Domain(domain.to_ascii_lowercase()))
-    }
-
-    /// An address, or the first address of a network and the bits that its addresses have in common.
-    fn parse_network(network: &str) -> Option<Self> {
-        let (address, prefix) = match network.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (network, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
-        (prefix <= bits).then(|| match (address, unmapped(address)) {
-            (IpAddr::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => {
-                Self::Network(address, prefix - 96)
-            }
-            _ => Self::Network(address, prefix),
-        })
     }
 
     fn contain(&self, host: &str, address: Option<IpAddr>) -> bool {
@@ -99,25 +83,7 @@ impl Hosts {
                 let rest = host.strip_suffix(&**domain).filter(|_| address.is_none());
                 rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
-            Self::Network(network, prefix) => match (network, address) {
-                (IpAddr::V4(network), Some(IpAddr::V4(address))) => {
-                    let differing = network.to_bits() ^ address.to_bits();
-                    differing.checked_shr(32 - u32::from(*prefix)).unwrap_or(0) == 0
-                }
-                (IpAddr::V6(network), Some(IpAddr::V6(address))) => {
-                    let differing = network.to_bits() ^ address.to_bits();
-                    differing.checked_shr(128 - u32::from(*prefix)).unwrap_or(0) == 0
-                }
-                _ => false,
-            },
+            Self::Network(network) => address.is_some_and(|address| network.contains(address)),
         }
-    }
-}
-
-/// An IPv4 address that is written as one of IPv6 is that IPv4 address.
-fn unmapped(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => Ipv6Addr::to_canonical(&address),
-        address => address,
     }
 }

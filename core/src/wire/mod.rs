@@ -6,6 +6,7 @@
 //! of a thread. A machine keeps for itself whatever it needs between two reads.
 
 pub mod http;
+pub mod proxy_protocol;
 pub mod ws;
 
 mod arena;
