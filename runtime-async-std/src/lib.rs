@@ -58,11 +58,15 @@
 //! ```
 //!
 //! Cancel safety and back-pressure are the driver's: see [`Socket`]. The
-//! feature `tracing` gives a span per connection and events, without session ids. The feature `testing` gives the module
+//! feature `tracing` gives a span per connection and events, without session ids. The feature `metrics` gives the counts of
+//! servers to the `metrics` crate. The feature `testing` gives the module
 //! `testing`, to test applications on memory instead of sockets.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
 //! those of `enginewire-smol` serve, and one reactor drives all.
+
+// Badges of features. docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{io, net::SocketAddr};
 
@@ -102,6 +106,12 @@ pub mod testing {
 
     /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
     pub type TestLink = enginewire_driver::testing::TestLink<crate::AsyncStd>;
+}
+
+/// Counts of servers for the `metrics` crate. See [`enginewire_driver::metrics`].
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use enginewire_driver::metrics::describe;
 }
 
 enginewire_driver::exports!(AsyncStd);

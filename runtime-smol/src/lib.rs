@@ -70,8 +70,12 @@
 //!
 //! # Features
 //!
+//! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets.
+
+// Badges of features. docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 use std::{
     io,
@@ -122,6 +126,12 @@ pub mod testing {
 
     /// Server and a network in memory that leads to it. See [`enginewire_driver::testing::TestLink`].
     pub type TestLink = enginewire_driver::testing::TestLink<crate::Smol>;
+}
+
+/// Counts of servers for the `metrics` crate. See [`enginewire_driver::metrics`].
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use enginewire_driver::metrics::describe;
 }
 
 enginewire_driver::exports!(Smol);

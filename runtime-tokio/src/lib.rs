@@ -62,7 +62,7 @@
 //!
 //! # Cancel safety
 //!
-//! Every future here may be dropped in a `select!` and nothing is lost. A session or message is either returned or
+//! Every future here but that of [`read_proxy_header`] may be dropped in a `select!` and nothing is lost. A session or message is either returned or
 //! still there. `send` has queued its message if and only if it has completed. What `close` has begun goes on. Each
 //! method says so of itself.
 //!
@@ -75,9 +75,13 @@
 //!
 //! # Features
 //!
+//! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets. `tower`: the module `tower`, with servers as services
 //! beside an application of axum or hyper.
+
+// Badges of features. docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "socketio")]
 pub mod guide;
@@ -127,6 +131,12 @@ pub mod testing;
 pub use enginewire_driver::tower;
 #[cfg(feature = "tower")]
 mod upgraded;
+
+/// Counts of servers for the `metrics` crate. See [`enginewire_driver::metrics`].
+#[cfg(feature = "metrics")]
+pub mod metrics {
+    pub use enginewire_driver::metrics::describe;
+}
 
 enginewire_driver::exports!(Tokio);
 

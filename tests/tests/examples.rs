@@ -3,7 +3,10 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use enginewire_driver::{Runtime, Server};
 use enginewire_smol::{ServerBuilder, Smol, socketio::Io};
@@ -329,6 +332,42 @@ fn serve_jobs(address: &str, id: u64) -> Server {
             .await;
     });
     bound.expect("it is bound")
+}
+
+#[test]
+fn metrics_example_has_the_metrics_that_its_dashboard_shows() {
+    let (_server, address) = listening("metrics");
+    let mut client = Client::connect(address);
+    assert_eq!(client.get("/socket.io/?EIO=5&transport=polling").status, 400);
+    client.write(Client::upgrade("").replace("/engine.io/", "/socket.io/"));
+    assert_eq!(client.answer().status, 101);
+    client.text();
+    client.send("40");
+    assert!(client.text().starts_with("40{"));
+    let scraped = Client::connect(address).get("/metrics").body;
+    for line in [
+        "# HELP enginewire_sessions_total Sessions opened so far",
+        "# TYPE enginewire_sessions_total counter",
+        "# TYPE enginewire_socketio_queued_bytes gauge",
+        "enginewire_sessions 1",
+        "enginewire_sessions_total 1",
+        "enginewire_connections 2",
+        "enginewire_connections_total 2",
+        "enginewire_requests_refused_total 1",
+        "enginewire_socketio_sockets 1",
+        "enginewire_socketio_namespaces 1",
+    ] {
+        assert!(scraped.lines().any(|scraped| scraped == line), "{line} is not in:\n{scraped}");
+    }
+    let dashboard = include_str!("../../runtime-tokio/examples/metrics/dashboard.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).expect("JSON");
+    assert_eq!(names(&scraped), names(&dashboard["panels"].to_string()));
+}
+
+/// The names of metrics in a text.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|character: char| !character.is_alphanumeric() && character != '_');
+    words.filter(|word| word.starts_with("enginewire_")).collect()
 }
 
 /// Has an example of the tokio crate talk to official clients.

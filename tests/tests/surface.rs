@@ -36,7 +36,9 @@ const _: () = {
         enginewire::Event,
         enginewire::HeaderLines,
         enginewire::Limits,
+        enginewire::InvalidNetworks,
         enginewire::Message,
+        enginewire::Networks,
         enginewire::Proxies,
         enginewire::Proxy,
         enginewire::ProxyFault,
@@ -55,6 +57,7 @@ const _: () = {
         enginewire::TransportFault,
         enginewire::TransportKind,
         enginewire::Transports,
+        enginewire::TrustedProxies,
         enginewire::TrySendError,
         enginewire::Url,
         enginewire::ClientConfig,
@@ -102,6 +105,9 @@ const _: () = {
         wire::http::Config,
         wire::http::RequestHead,
         wire::http::ResponseHead,
+        wire::proxy_protocol::Fault,
+        wire::proxy_protocol::Header,
+        wire::proxy_protocol::Parsed,
     );
     all!(
         any: driver::testing::MemoryBus,
@@ -131,6 +137,7 @@ const _: () = {
         driver::Sender,
         driver::Server,
         driver::ServerHandle,
+        driver::ServerStats,
         driver::Socket,
     );
     all!(

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use enginewire_tokio::{Client, Sender, ServerBuilder, enginewire::TransportKind};
+use enginewire_tokio::{
+    Client, Sender, ServerBuilder, TrustedProxies,
+    enginewire::TransportKind,
+    socketio::{ClientBuilder, Io},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -105,6 +109,46 @@ async fn the_events_of_a_client_stand_in_the_span_of_its_session() {
     }
     assert!(!log.contains(&sid) && !log.contains("secret"), "{log}");
     assert!(!format!("{refused} {refused:?} {client:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn handlers_run_in_the_span_of_their_session_on_both_transports() {
+    let (log, _listening) = listen();
+    let io = Io::new();
+    let clients = io.namespace("/");
+    let builder = ServerBuilder::new().socketio(&io).trusted_proxies(
+        // As behind a proxy: the span has the address of the client.
+        TrustedProxies::parse("127.0.0.1").unwrap(),
+    );
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", server.local_addr());
+    let serving = clients.serve(|mut socket| async move {
+        while let Some(mut event) = socket.recv().await {
+            tracing::info!("handled {}", event.name());
+            drop(event.ack().send(&()).await);
+        }
+    });
+    let talking = async {
+        for (transport, name) in
+            [(TransportKind::WebSocket, "websocket"), (TransportKind::Polling, "polling")]
+        {
+            let client = ClientBuilder::new(&url).transports([transport]);
+            let client = client.header("X-Forwarded-For", "203.0.113.9");
+            let socket = client.connect().await.unwrap();
+            socket.emit_with_ack::<(), _>(name, &()).await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = serving => unreachable!("the server is not closed"),
+        () = talking => {}
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for message in ["handled websocket", "handled polling"] {
+        let line = log.lines().find(|line| line.contains(message)).unwrap_or(&log);
+        let [connection, session] = ["connection{id=", "session{id="].map(|span| line.find(span));
+        assert!(connection.is_some() && connection < session, "{line}");
+        assert!(line.contains("peer=203.0.113.9:0"), "{line}");
+    }
 }
 
 /// Does something to a session as soon as it is told that it is over.

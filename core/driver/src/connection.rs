@@ -8,7 +8,6 @@ mod tests;
 
 use std::{
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -24,6 +23,7 @@ use crate::{
     handler::{Cause, Driven, OpenSlot, Slot},
     host::{Asked, Forwarded, ServerHost},
     lifecycle::Phase,
+    peer::Peer,
     presence::Presence,
     reader::Reader,
     runtime::Stream,
@@ -37,7 +37,7 @@ use crate::{
 pub(crate) struct Connection<S> {
     presence: Presence,
     stream: S,
-    peer_addr: SocketAddr,
+    peer: Peer,
     reader: Reader,
     state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
     /// The sending side is to be shut down, and then has been.
@@ -55,12 +55,12 @@ enum Shutdown {
 }
 
 impl<S: Stream> Connection<S> {
-    pub(crate) fn new(shared: Arc<Shared>, stream: S, peer_addr: SocketAddr) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, stream: S, peer: impl Into<Peer>) -> Self {
         let now = shared.sessions.clock.now();
         shared.set_wall_clock(now);
         let state = carrier::Connection::new(now, Arc::clone(&shared.http));
         let slot = shared.hooks.handler.is_some().then(|| Box::new(Slot::new()));
-        Self::with_state(shared, stream, peer_addr, state, slot)
+        Self::with_state(shared, stream, peer.into(), state, slot)
     }
 
     /// Makes the task of a WebSocket whose handshake another HTTP server has answered.
@@ -70,32 +70,33 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn upgraded(
         shared: Arc<Shared>,
         stream: S,
-        peer_addr: SocketAddr,
+        peer: Peer,
         upgrade: carrier::Upgrade<Arc<SessionCell>>,
         slot: Option<Box<Slot>>,
     ) -> Self {
         let limits = &shared.router.config().limits;
         let state = carrier::Connection::websocket(upgrade.session, upgrade.on, limits);
-        Self::with_state(shared, stream, peer_addr, state, slot)
+        Self::with_state(shared, stream, peer, state, slot)
     }
 
     fn with_state(
         shared: Arc<Shared>,
         stream: S,
-        peer_addr: SocketAddr,
+        peer: Peer,
         state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
         slot: Option<Box<Slot>>,
     ) -> Self {
+        shared.counters.connections_opened.add(1);
         let mut presence = Presence::new(shared);
         // Counted from here on; the waker comes with the first poll.
         presence.register(Waker::noop());
         Self {
             state,
             slot,
-            span: Span::connection(presence.id(), peer_addr),
+            span: Span::connection(presence.id(), peer.addr),
             presence,
             stream,
-            peer_addr,
+            peer,
             reader: Reader::default(),
             shutdown: Shutdown::No,
         }
@@ -136,7 +137,7 @@ impl<S: Stream> Connection<S> {
         mut slot: Option<&mut OpenSlot<'_>>,
         cause: Cause,
     ) -> Driven {
-        let Self { presence, stream, reader, state, peer_addr, .. } = self;
+        let Self { presence, stream, reader, state, peer, .. } = self;
         let shared = presence.shared();
         let now = shared.sessions.clock.now();
         if shared.sessions.lifecycle.phase() == Phase::Aborting {
@@ -167,7 +168,7 @@ impl<S: Stream> Connection<S> {
                 read = reader.poll_read(stream, cx, input);
             }
             let waits = is_reading && read.is_pending();
-            let mut host = ServerHost::new(shared, *peer_addr, cx, entropy, slot.as_deref_mut());
+            let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_deref_mut());
             match read {
                 Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
                 Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),
@@ -240,12 +241,12 @@ impl<S: Stream> Future for Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
-        let Self { presence, state, peer_addr, .. } = self;
+        let Self { presence, state, peer, .. } = self;
         let shared = presence.shared();
         let now = shared.sessions.clock.now();
         Scratch::with(|Scratch { connection: scratch, entropy, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            let mut host = ServerHost::new(shared, *peer_addr, cx, entropy, None);
+            let mut host = ServerHost::new(shared, peer, cx, entropy, None);
             // Nothing to do if the connection has come to its end by itself.
             state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
         });

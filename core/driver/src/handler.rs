@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use crate::{cell::Sessions, socket::Socket, sync::lock};
+use crate::{cell::Sessions, socket::Socket, sync::lock, trace::Span};
 
 /// Makes the future of a session.
 pub(crate) type HandlerHook = Box<dyn Fn(Socket) -> HandlerFuture + Send + Sync>;
@@ -33,20 +33,23 @@ pub(crate) struct Handler {
 pub(crate) struct Handling {
     future: HandlerFuture,
     sessions: Arc<Sessions>,
+    /// Within that of the connection that has opened the session, whichever task polls it.
+    span: Span,
 }
 
 impl Handling {
-    pub(crate) fn new(future: HandlerFuture, sessions: &Arc<Sessions>) -> Self {
+    pub(crate) fn new(future: HandlerFuture, sessions: &Arc<Sessions>, span: Span) -> Self {
         sessions.lifecycle.enter_handler();
-        Self { future, sessions: Arc::clone(sessions) }
+        Self { future, sessions: Arc::clone(sessions), span }
     }
 }
 
 impl Future for Handling {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.future.as_mut().poll(cx)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { future, span, .. } = self.get_mut();
+        span.in_scope(|| future.as_mut().poll(cx))
     }
 }
 

@@ -9,12 +9,12 @@ use std::{
 
 use enginewire::wire::http::RequestHead;
 
-use crate::sync::lock;
+use crate::{peer::Peer, sync::lock};
 
 /// The request that opened a session, and values that the application has attached to it.
 pub struct Handshake {
     head: RequestHead,
-    peer_addr: SocketAddr,
+    peer: Peer,
     extensions: Mutex<Extensions>,
 }
 
@@ -28,8 +28,8 @@ struct Extensions {
 }
 
 impl Handshake {
-    pub(crate) fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
-        Self { head, peer_addr, extensions: Mutex::default() }
+    pub(crate) fn new(head: RequestHead, peer: impl Into<Peer>) -> Self {
+        Self { head, peer: peer.into(), extensions: Mutex::default() }
     }
 
     /// Adds what middleware has attached to the request.
@@ -69,9 +69,20 @@ impl Handshake {
         self.head.headers()
     }
 
-    /// The address of the TCP connection, which may be a proxy's.
+    /// Returns the address of the client, as far as it is known.
+    ///
+    /// That is the address of the TCP connection, unless a proxy that is trusted has told another. See
+    /// [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies) and
+    /// [`proxy_protocol`](crate::ServerBuilder::proxy_protocol). The port is 0 if the proxy has not told it.
     pub const fn peer_addr(&self) -> SocketAddr {
-        self.peer_addr
+        self.peer.addr
+    }
+
+    /// Returns the address of the proxy that has told the address of the client.
+    ///
+    /// It is that of the TCP connection. `None` if [`peer_addr`](Self::peer_addr) is.
+    pub fn proxy_addr(&self) -> Option<SocketAddr> {
+        self.peer.proxy()
     }
 
     /// Attaches a value, in place of one of the same type.
@@ -110,7 +121,7 @@ impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")
             .field("path", &self.path())
-            .field("peer_addr", &self.peer_addr)
+            .field("peer_addr", &self.peer_addr())
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -19,10 +18,11 @@ use crate::{
     cell::{Guard, SessionCell},
     handler::{Handling, OpenSlot},
     handshake::Handshake,
+    peer::Peer,
     scratch::EntropyPool,
     shared::{FallbackRequest, Shared, Verdict},
     socket::{Cell, Socket},
-    trace::trace,
+    trace::{Span, trace},
     wakes::Wakes,
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Forwarded(Pin<Box<dyn Future<Output = Response> + Send>>);
 /// The server, as the connection or the exchange sees it that a task drives.
 pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     shared: &'a Arc<Shared>,
-    peer_addr: SocketAddr,
+    peer: &'a Peer,
     pub(crate) cx: &'a mut Context<'cx>,
     entropy: &'a mut EntropyPool,
     /// Where the handler of a session goes that the connection has to itself.
@@ -51,14 +51,14 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
 impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
     pub(crate) fn new(
         shared: &'a Arc<Shared>,
-        peer_addr: SocketAddr,
+        peer: &'a Peer,
         cx: &'a mut Context<'cx>,
         entropy: &'a mut EntropyPool,
         slot: Option<&'a mut OpenSlot<'slot>>,
     ) -> Self {
         Self {
             shared,
-            peer_addr,
+            peer,
             cx,
             entropy,
             slot,
@@ -82,6 +82,11 @@ impl ServerHost<'_, '_, '_> {
         }
     }
 
+    /// Returns the client that has sent a request.
+    fn client(&self, head: &http::RequestHead) -> Peer {
+        self.peer.of_request(self.shared.options.trusted_proxies.as_ref(), head)
+    }
+
     /// Returns the waker for a session that this connection carries.
     fn waker(&self) -> &Waker {
         let here = self.slot.as_ref().and_then(|slot| slot.session_waker());
@@ -91,6 +96,7 @@ impl ServerHost<'_, '_, '_> {
     /// Hands a new session to the application. Returns false if it takes none.
     fn hand_over(&mut self, cell: &Arc<SessionCell>, first: CarrierId, asked: Asked) -> bool {
         let Self { shared, slot, .. } = self;
+        let peer_addr = asked.handshake.peer_addr();
         let socket = Socket::new(Cell::Server(Arc::clone(cell)), asked.handshake);
         let admit = || shared.sessions.insert(cell);
         let Some(handler) = &shared.hooks.handler else {
@@ -100,7 +106,9 @@ impl ServerHost<'_, '_, '_> {
             socket.abort();
             return false;
         }
-        let handling = Handling::new((handler.hook)(socket), &shared.sessions);
+        let span = Span::server_session(cell.id, peer_addr);
+        let future = span.in_scope(|| (handler.hook)(socket));
+        let handling = Handling::new(future, &shared.sessions, span);
         match slot {
             Some(slot) if matches!(first, CarrierId::WebSocket(_)) => slot.start(handling),
             _ => (handler.spawn)(handling),
@@ -139,7 +147,8 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn ask(&mut self, head: http::RequestHead) -> Asked {
-        let handshake = Handshake::new(head, self.peer_addr);
+        let peer = self.client(&head);
+        let handshake = Handshake::new(head, peer);
         #[cfg(feature = "tower")]
         let handshake = handshake.with_extensions(std::mem::take(&mut self.extensions));
         let handshake = Arc::new(handshake);
@@ -170,10 +179,12 @@ impl Host for ServerHost<'_, '_, '_> {
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
         let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
         cell.lock().entry().0.attach(id, self.cx.waker().clone());
+        let handshake = Arc::clone(&asked.handshake);
         if !self.hand_over(&cell, first, asked) {
             return Err(Reject::Unavailable);
         }
-        trace!(DEBUG, session = cell.id, peer = %self.peer_addr, "session opened");
+        shared.counters.sessions_opened.add(1);
+        trace!(DEBUG, session = cell.id, peer = %handshake.peer_addr(), "session opened");
         Ok(cell)
     }
 
@@ -186,7 +197,8 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn forward(&mut self, head: http::RequestHead, body: Bytes) -> Forwarded {
-        let request = FallbackRequest { head, body, peer_addr: self.peer_addr };
+        let peer_addr = self.client(&head).addr;
+        let request = FallbackRequest { head, body, peer_addr };
         match &self.shared.hooks.fallback {
             Some(fallback) => Forwarded(fallback(request)),
             None => Forwarded(Box::pin(std::future::ready(Reject::NotFound.response()))),
@@ -201,7 +213,8 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn refused(&mut self, reject: &Reject) {
-        trace!(DEBUG, peer = %self.peer_addr, reason = %reject, "request refused");
+        self.shared.counters.requests_refused.add(1);
+        trace!(DEBUG, peer = %self.peer.addr, reason = %reject, "request refused");
     }
 
     fn failed(&mut self, event: &http::Event) {

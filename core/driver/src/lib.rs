@@ -18,10 +18,13 @@
 //!
 //! # Features
 //!
+//! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as
 //! services beside the application of another HTTP server.
 
+// Badges of features. docs.rs builds with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-driver/latest")]
 
@@ -38,7 +41,11 @@ mod handshake;
 mod host;
 mod lifecycle;
 mod listen;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+mod peer;
 mod presence;
+mod proxied;
 mod reader;
 mod runtime;
 mod scratch;
@@ -49,6 +56,7 @@ mod shared;
 mod socket;
 #[cfg(feature = "socketio")]
 pub mod socketio;
+mod stats;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -63,9 +71,10 @@ mod writer;
 
 pub use enginewire::{
     CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,
-    InvalidProxy, Layer, LayerContext, Limits, Message, Proxies, Proxy, ProxyFault, Reconnect,
-    Refusal, Response, Revision, SendError, ServerConfig, Text, TransportFault, TransportKind,
-    Transports, TrySendError, hub::Broadcast, wire::http::RequestHead,
+    InvalidNetworks, InvalidProxy, Layer, LayerContext, Limits, Message, Networks, Proxies, Proxy,
+    ProxyFault, Reconnect, Refusal, Response, Revision, SendError, ServerConfig, Text,
+    TransportFault, TransportKind, Transports, TrustedProxies, TrySendError, hub::Broadcast,
+    wire::http::RequestHead,
 };
 
 pub use crate::{
@@ -74,11 +83,13 @@ pub use crate::{
     connect_error::ConnectError,
     handshake::Handshake,
     listen::listen,
+    proxied::read_proxy_header,
     runtime::{Runtime, Stream},
     server::{Server, ServerHandle},
     server_builder::ServerBuilder,
     shared::FallbackRequest,
     socket::{Receiver, Sender, Socket},
+    stats::ServerStats,
 };
 
 /// The names under which a crate for a runtime offers the types of this one.
@@ -88,11 +99,12 @@ macro_rules! exports {
         #[doc(inline)]
         pub use $crate::{
             Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
-            Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded, InvalidProxy,
-            Layer, LayerContext, Limits, Message, Proxies, Proxy, ProxyFault, Receiver, Reconnect,
-            Refusal, RequestHead, Response, Revision, SendError, Sender, Server, ServerConfig,
-            ServerHandle, Sessions, Socket, Text, TransportFault, TransportKind, Transports,
-            TrySendError,
+            Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded,
+            InvalidNetworks, InvalidProxy, Layer, LayerContext, Limits, Message, Networks, Proxies,
+            Proxy, ProxyFault, Receiver, Reconnect, Refusal, RequestHead, Response, Revision,
+            SendError, Sender, Server, ServerConfig, ServerHandle, ServerStats, Sessions, Socket,
+            Text, TransportFault, TransportKind, Transports, TrustedProxies, TrySendError,
+            read_proxy_header,
         };
 
         /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].

@@ -18,9 +18,11 @@ use crate::{
     connection::Connection,
     lifecycle::{Lifecycle, Phase},
     listen::BACKLOG,
+    proxied,
     runtime::{BoxedStream, Runtime},
     shared::Shared,
     socket::{Cell, Sender, Socket},
+    stats::ServerStats,
     trace::trace,
     wakers::WakerKey,
 };
@@ -88,6 +90,18 @@ impl ServerHandle {
         self.shared.sessions.lifecycle.connections()
     }
 
+    /// Returns what the server holds, and how much it has opened and refused.
+    pub fn stats(&self) -> ServerStats {
+        let counters = &self.shared.counters;
+        ServerStats {
+            connections: self.connections(),
+            sessions: self.sessions(),
+            connections_opened: counters.connections_opened.count(),
+            sessions_opened: counters.sessions_opened.count(),
+            requests_refused: counters.requests_refused.count(),
+        }
+    }
+
     /// Returns a sender to the session with this [`id`](Sender::id), unless it is closed.
     pub fn get(&self, id: u64) -> Option<Sender> {
         self.shared.sessions.get(id).map(|cell| Sender::new(Cell::Server(cell)))
@@ -132,8 +146,8 @@ impl ServerHandle {
     /// memory, and a stream that decrypts.
     ///
     /// Spawn the future or await it, inside the runtime. It ends with the connection; dropping it ends the connection,
-    /// and with it a [handler](crate::ServerBuilder::handler) that it polls. `peer_addr` is the address that
-    /// [`Socket::peer_addr`] shows. Costs one allocation more than a connection of a listener.
+    /// and with it a [handler](crate::ServerBuilder::handler) that it polls. `peer_addr` is the address of
+    /// the peer, which may be a [trusted proxy](crate::ServerBuilder::trusted_proxies). Costs one allocation more than a connection of a listener.
     pub fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
@@ -170,7 +184,7 @@ impl ServerHandle {
     /// Waits until nothing is left that the end waits for.
     async fn finished(&self) {
         let shared = &self.shared;
-        let mut watch = Watch { shared, key: None };
+        let mut watch = Watch::new(shared);
         poll_fn(|cx| {
             watch.register(cx.waker());
             if shared.sessions.lifecycle.is_finished() { Poll::Ready(()) } else { Poll::Pending }
@@ -194,7 +208,7 @@ impl Drop for Server {
 /// Ends the sessions of a draining server, and what is left of a closing one after its shutdown timeout.
 pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) {
     drain(&runtime, &shared).await;
-    let mut watch = Watch { shared: &shared, key: None };
+    let mut watch = Watch::new(&shared);
     let lifecycle = &shared.sessions.lifecycle;
     let mut sleep = None;
     poll_fn(|cx| {
@@ -221,7 +235,7 @@ pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) 
 /// Ends when the server does not run any more, in whatever way.
 async fn drain<R: Runtime>(runtime: &R, shared: &Shared) {
     let sessions = &shared.sessions;
-    let mut watch = Watch { shared, key: None };
+    let mut watch = Watch::new(shared);
     watch.until(|lifecycle| lifecycle.phase() != Phase::Running, pending::<()>()).await;
     let (over, begun) = (shared.drain.get().copied().unwrap_or_default(), sessions.clock.now());
     let all = sessions.all();
@@ -251,12 +265,12 @@ pub(crate) async fn accept_connections<R: Runtime>(
     let _alive = Alive(&shared);
     // Dropped before that: after the end of the server another may listen there at once.
     let listener = listener;
-    let mut watch = Watch { shared: &shared, key: None };
+    let mut watch = Watch::new(&shared);
     loop {
         match watch.until_accepted(runtime.accept(&listener)).await {
             None => return accept_the_last(&runtime, &shared, &listener).await,
             Some(Ok((stream, peer_addr))) => {
-                runtime.spawn(Connection::new(Arc::clone(&shared), stream, peer_addr));
+                serve(&runtime, &shared, stream, peer_addr);
             }
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
@@ -279,7 +293,7 @@ async fn accept_the_last<R: Runtime>(runtime: &R, shared: &Arc<Shared>, listener
         // system, as it does when it has waited; and it may not let a task have too many at a time.
         runtime.sleep_until(shared.sessions.clock.now() + LAST_ACCEPT).await;
         for (stream, peer_addr) in fresh.drain(..) {
-            runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
+            serve(runtime, shared, stream, peer_addr);
         }
         if shared.sessions.lifecycle.phase() == Phase::Aborting {
             return;
@@ -296,6 +310,15 @@ async fn accept_the_last<R: Runtime>(runtime: &R, shared: &Arc<Shared>, listener
         if fresh.is_empty() && !failed {
             return;
         }
+    }
+}
+
+/// Spawns the task of a connection.
+fn serve<R: Runtime>(runtime: &R, shared: &Arc<Shared>, stream: R::Stream, peer_addr: SocketAddr) {
+    if shared.options.proxy_protocol.contains(peer_addr.ip()) {
+        runtime.spawn(proxied::serve(runtime.clone(), Arc::clone(shared), stream, peer_addr));
+    } else {
+        runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
     }
 }
 
@@ -327,12 +350,16 @@ impl Drop for Alive<'_> {
 }
 
 /// A task's interest in the phases of the server.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     shared: &'a Shared,
     key: WakerKey,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    pub(crate) const fn new(shared: &'a Shared) -> Self {
+        Self { shared, key: None }
+    }
+
     fn register(&mut self, waker: &Waker) {
         self.shared.sessions.lifecycle.watch(&mut self.key, waker);
     }
@@ -355,7 +382,7 @@ impl Watch<'_> {
     }
 
     /// The output of `work`, or `None` once the server needs no more connections.
-    async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         self.until(|lifecycle| !lifecycle.is_serving(), work).await
     }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use enginewire::{
-    Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Refusal, Response,
-    Router, ServerConfig, SubprotocolHook, Transports, wire::http,
+    Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Networks, Refusal,
+    Response, Router, ServerConfig, SubprotocolHook, Transports, TrustedProxies, wire::http,
 };
 
 use crate::{
@@ -486,6 +486,36 @@ impl<R: Runtime> ServerBuilder<R> {
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.options.max_connections = connections;
+        self
+    }
+
+    /// Sets which proxies tell the addresses of clients in a header field. Default none.
+    ///
+    /// [`Handshake::peer_addr`] is the client's address then, and [`Handshake::proxy_addr`] the proxy's. Requests of
+    /// other peers are taken as they come, whatever is in the field. See [`TrustedProxies`].
+    ///
+    /// ```
+    /// # use enginewire_driver::{Runtime, ServerBuilder, TrustedProxies};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// let proxies = TrustedProxies::parse("127.0.0.1, 10.0.0.0/8").expect("two networks");
+    /// builder.trusted_proxies(proxies)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.options.trusted_proxies = Some(proxies);
+        self
+    }
+
+    /// Sets which peers begin each connection with a header of the PROXY protocol. Default none.
+    ///
+    /// Such a peer must send one, of version 1 or 2, within the [head timeout](Self::head_timeout); otherwise its
+    /// connection is closed. The address in it takes the place of the peer's, also for
+    /// [`trusted_proxies`](Self::trusted_proxies). Peers in no network of the list are served without one, and a header
+    /// that they send is a malformed request. Applies to listeners, not to [`ServerHandle::serve`].
+    #[must_use]
+    pub fn proxy_protocol(mut self, peers: Networks) -> Self {
+        self.options.proxy_protocol = peers;
         self
     }
 

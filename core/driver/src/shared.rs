@@ -14,13 +14,13 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    Refusal, Response, Router, Time,
+    Networks, Refusal, Response, Router, Time, TrustedProxies,
     wire::http::{self, RequestHead},
 };
 
 use crate::{
     backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
-    socket::Socket, trace::trace,
+    socket::Socket, stats::ServerCounters, trace::trace,
 };
 
 /// Asked before a session is opened.
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) backlog: Backlog<Socket>,
     /// The time over which sessions are closed, once the server drains.
     pub(crate) drain: OnceLock<Duration>,
+    pub(crate) counters: ServerCounters,
     /// Names of connections and exchanges.
     next_id: AtomicU64,
 }
@@ -72,6 +73,10 @@ pub(crate) struct Options {
     pub(crate) max_sessions: usize,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_timeout: Duration,
+    /// Those that say in a header field who their client is.
+    pub(crate) trusted_proxies: Option<TrustedProxies>,
+    /// Those that say it before the first byte of a connection.
+    pub(crate) proxy_protocol: Networks,
 }
 
 impl Default for Options {
@@ -81,6 +86,8 @@ impl Default for Options {
             max_sessions: 65_536,
             max_connections: 65_536,
             shutdown_timeout: Duration::from_secs(10),
+            trusted_proxies: None,
+            proxy_protocol: Networks::new(),
         }
     }
 }
@@ -93,7 +100,7 @@ pub struct FallbackRequest {
     pub head: RequestHead,
     /// The body.
     pub body: Bytes,
-    /// The address of the TCP connection, which may be a proxy's.
+    /// Address of the client, see [`Handshake::peer_addr`].
     pub peer_addr: SocketAddr,
 }
 
@@ -115,6 +122,7 @@ impl Shared {
             options,
             local_addrs,
             drain: OnceLock::new(),
+            counters: ServerCounters::default(),
             next_id: AtomicU64::new(0),
         }
     }

@@ -175,8 +175,8 @@ impl Socket {
         &self.handshake
     }
 
-    /// Returns the address at the other end of the TCP connection that opened the session. It may
-    /// be a proxy's.
+    /// Returns the address of the client, see [`Handshake::peer_addr`]. On the client's side: that of the TCP
+    /// connection, which may be a proxy's.
     pub fn peer_addr(&self) -> SocketAddr {
         self.handshake.peer_addr()
     }

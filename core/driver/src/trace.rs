@@ -18,8 +18,8 @@ macro_rules! trace {
 
 pub(crate) use trace;
 
-/// The span of a server's connection, or of a client's session: everything that its task does happens in
-/// it.
+/// The span of a server's connection, of the handler of a session, or of a client's session: everything that its task
+/// does happens in it.
 #[derive(Default)]
 pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
 
@@ -27,6 +27,10 @@ pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
 impl Span {
     pub(crate) fn connection(id: u64, peer: SocketAddr) -> Self {
         Self(Some(tracing::debug_span!(target: "enginewire", "connection", id, %peer)))
+    }
+
+    pub(crate) fn server_session(id: u64, peer: SocketAddr) -> Self {
+        Self(Some(tracing::debug_span!(target: "enginewire", "session", id, %peer)))
     }
 
     pub(crate) fn session(id: u64, server: &Url) -> Self {
@@ -45,6 +49,10 @@ impl Span {
 #[cfg(not(feature = "tracing"))]
 impl Span {
     pub(crate) const fn connection(_id: u64, _peer: SocketAddr) -> Self {
+        Self()
+    }
+
+    pub(crate) const fn server_session(_id: u64, _peer: SocketAddr) -> Self {
         Self()
     }
 

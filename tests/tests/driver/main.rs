@@ -27,6 +27,7 @@ mod abuse;
 #[cfg(target_os = "linux")]
 mod addresses;
 mod backpressure;
+mod behind_proxies;
 mod cancel;
 mod closing;
 mod connect;

@@ -4,7 +4,7 @@ use std::{future::ready, net::SocketAddr};
 
 use axum::{Extension, Router, extract::ConnectInfo, routing::get};
 use enginewire_tests::client::Client;
-use enginewire_tokio::{Response, tower::PeerAddr};
+use enginewire_tokio::{Response, TrustedProxies, tower::PeerAddr};
 
 use crate::Fixture;
 
@@ -147,6 +147,28 @@ fn peer_address_comes_from_an_extension_or_is_unspecified() {
     );
     fixture.connect().open_polling();
     assert_eq!(fixture.accept().peer_addr(), proxied);
+}
+
+#[test]
+fn trusted_proxy_in_front_of_the_other_server_names_the_client() {
+    let proxied: SocketAddr = "192.0.2.1:443".parse().unwrap();
+    let fixture = Fixture::new(
+        |builder| builder.trusted_proxies(TrustedProxies::parse("192.0.2.0/24").unwrap()),
+        move |server| Router::new().layer(server.layer()).layer(Extension(PeerAddr(proxied))),
+    );
+    for transport in ["polling", "websocket"] {
+        let mut client = fixture.connect();
+        let request = match transport {
+            "polling" => format!("GET /engine.io/{OPEN} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            _ => Client::upgrade(""),
+        };
+        let field = "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\n\r\n";
+        client.write(request.strip_suffix("\r\n").unwrap().to_owned() + field);
+        client.answer();
+        let socket = fixture.accept();
+        assert_eq!(socket.peer_addr().to_string(), "203.0.113.9:0", "{transport}");
+        assert_eq!(socket.handshake().proxy_addr(), Some(proxied));
+    }
 }
 
 #[test]

@@ -72,7 +72,8 @@ impl Harness {
                 _ => Poll::Pending,
             }
         }));
-        Handling::new(future, &Arc::new(Sessions::new(Clock::of(|| Time::ZERO))))
+        let sessions = Arc::new(Sessions::new(Clock::of(|| Time::ZERO)));
+        Handling::new(future, &sessions, Span::default())
     }
 
     fn poll(&mut self, mut drive: impl FnMut(&Waker, &mut OpenSlot<'_>)) -> Poll<()> {

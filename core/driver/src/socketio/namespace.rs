@@ -329,7 +329,7 @@ impl<D> Namespace<D> {
     ///
     /// A pattern counts for all of its namespaces.
     pub fn rejections(&self) -> u64 {
-        self.shared.counters.rejections.get()
+        self.shared.counters.rejections.count()
     }
 
     /// Returns what the namespace holds on this server, and what was lost. A pattern counts for all of its namespaces.

@@ -360,7 +360,7 @@ impl<D> SocketRef<D> {
         &self.shared.handshake
     }
 
-    /// Returns the address of the TCP connection, which may be a proxy's.
+    /// Returns the address of the client, see [`Handshake::peer_addr`].
     pub fn peer_addr(&self) -> SocketAddr {
         self.shared.handshake.peer_addr()
     }

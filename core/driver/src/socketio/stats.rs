@@ -1,17 +1,11 @@
 //! Counts for operators: what a server holds, and what was lost or refused.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashSet, sync::Arc};
 
 use enginewire_socketio::adapter::Target;
 
 use super::namespace::NamespaceShared;
-use crate::{sync::lock, waiters::Shareable};
+use crate::{stats::Counter, sync::lock, waiters::Shareable};
 
 /// Counts of a server or of a namespace, see [`Io::stats`](super::Io::stats).
 ///
@@ -67,32 +61,17 @@ pub(super) struct Counters {
     pub(super) cluster_dropped: Counter,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, count: usize) {
-        if count > 0 {
-            self.0.fetch_add(count as u64, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Stats {
     /// Counts what namespaces hold that share their counters.
     pub(super) fn of(counters: &Counters, namespaces: &[Arc<NamespaceShared>]) -> Self {
         let mut stats = Self {
-            volatile_dropped: counters.volatile_dropped.get(),
-            skipped: counters.skipped.get(),
-            overflows: counters.overflows.get(),
-            ack_timeouts: counters.ack_timeouts.get(),
-            acks_dropped: counters.acks_dropped.get(),
-            rejections: counters.rejections.get(),
-            cluster_dropped: counters.cluster_dropped.get(),
+            volatile_dropped: counters.volatile_dropped.count(),
+            skipped: counters.skipped.count(),
+            overflows: counters.overflows.count(),
+            ack_timeouts: counters.ack_timeouts.count(),
+            acks_dropped: counters.acks_dropped.count(),
+            rejections: counters.rejections.count(),
+            cluster_dropped: counters.cluster_dropped.count(),
             ..Self::default()
         };
         for namespace in namespaces.iter().filter(|namespace| !namespace.is_pattern()) {

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     fmt, mem,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -13,7 +12,7 @@ use bytes::Bytes;
 use enginewire::{Time, carrier};
 use http_body::{Frame, SizeHint};
 
-use crate::{cell::SessionCell, host::ServerHost, scratch::Scratch, shared::Shared};
+use crate::{cell::SessionCell, host::ServerHost, peer::Peer, scratch::Scratch, shared::Shared};
 
 /// The body of a response of a server.
 ///
@@ -27,7 +26,7 @@ pub struct Body {
 /// The session of a large response.
 struct Sending {
     shared: Arc<Shared>,
-    peer_addr: SocketAddr,
+    peer: Peer,
     /// Until the end.
     response: Option<carrier::Sending<Arc<SessionCell>>>,
     /// Size of the last piece.
@@ -43,11 +42,11 @@ impl Body {
     pub(super) fn sending(
         body: Bytes,
         shared: &Arc<Shared>,
-        peer_addr: SocketAddr,
+        peer: Peer,
         response: carrier::Sending<Arc<SessionCell>>,
     ) -> Self {
         let shared = Arc::clone(shared);
-        let sending = Sending { shared, peer_addr, response: Some(response), written: 0 };
+        let sending = Sending { shared, peer, response: Some(response), written: 0 };
         Self { rest: body, sending: Some(Box::new(sending)) }
     }
 
@@ -80,11 +79,11 @@ impl Sending {
             &mut ServerHost<'_, '_, '_>,
         ),
     ) {
-        let Self { shared, peer_addr, response, .. } = self;
+        let Self { shared, peer, response, .. } = self;
         let now = shared.sessions.clock.now();
         Scratch::with(|Scratch { entropy, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            work(response, now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
+            work(response, now, &mut ServerHost::new(shared, peer, cx, entropy, None));
         });
     }
 }

@@ -1,7 +1,6 @@
 //! One exchange with another HTTP server: the future of a response.
 
 use std::{
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
@@ -22,6 +21,7 @@ use crate::{
     handler::Slot,
     host::{Asked, Forwarded, ServerHost},
     lifecycle::Phase,
+    peer::Peer,
     presence::Presence,
     scratch::Scratch,
     shared::Shared,
@@ -30,7 +30,7 @@ use crate::{
 /// A request, from its head to its response. Lost when dropped before.
 pub(super) struct Exchanging {
     shared: Arc<Shared>,
-    peer_addr: SocketAddr,
+    peer: Peer,
     version: Version,
     /// Until the first poll.
     request: Option<Parts>,
@@ -47,13 +47,13 @@ pub(super) struct Exchanging {
 }
 
 impl Exchanging {
-    pub(super) fn new(shared: Arc<Shared>, mut request: Parts, peer_addr: SocketAddr) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, mut request: Parts, peer: Peer) -> Self {
         let upgrades = shared.hooks.upgrades.as_ref();
         let connection = upgrades.and_then(|upgrades| upgrades.take(&mut request.extensions));
         let has_slot = connection.is_some() && shared.hooks.handler.is_some();
         Self {
             shared,
-            peer_addr,
+            peer,
             version: request.version,
             request: Some(request),
             exchange: carrier::Exchange::new(),
@@ -94,10 +94,10 @@ impl Exchanging {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
     ) -> Step<Arc<SessionCell>> {
-        let Self { shared, peer_addr, request, exchange, body: gathering, slot, .. } = self;
+        let Self { shared, peer, request, exchange, body: gathering, slot, .. } = self;
         Scratch::with(|Scratch { entropy, .. }| {
             let mut slot = slot.as_mut().map(|slot| slot.open());
-            let mut host = ServerHost::new(shared, *peer_addr, cx, entropy, slot.as_mut());
+            let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_mut());
             let mut step = match request.take() {
                 Some(mut parts) => {
                     host.extensions = std::mem::take(&mut parts.extensions);
@@ -169,7 +169,7 @@ impl Exchanging {
     fn respond(&mut self, response: Response, close: bool) -> http::Response<Body> {
         let Response { status, content_type, headers, body } = response;
         let body = match self.exchange.take_sending() {
-            Some(sending) => Body::sending(body, &self.shared, self.peer_addr, sending),
+            Some(sending) => Body::sending(body, &self.shared, self.peer.clone(), sending),
             None => Body::new(body),
         };
         let mut response = http::Response::new(body);
@@ -207,21 +207,21 @@ impl Exchanging {
             (self.connection.take(), &self.shared.hooks.upgrades)
         {
             let slot = self.slot.take();
-            upgrades.spawn(&self.shared, connection, self.peer_addr, upgrade, slot);
+            upgrades.spawn(&self.shared, connection, self.peer.clone(), upgrade, slot);
         }
         response
     }
 
     /// Ends what is in flight. The session is told.
     fn lose(&mut self) {
-        let Self { shared, peer_addr, exchange, .. } = self;
+        let Self { shared, peer, exchange, .. } = self;
         if exchange.is_idle() {
             return;
         }
         let now = shared.sessions.clock.now();
         Scratch::with(|Scratch { entropy, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            exchange.lose(now, &mut ServerHost::new(shared, *peer_addr, cx, entropy, None));
+            exchange.lose(now, &mut ServerHost::new(shared, peer, cx, entropy, None));
         });
     }
 }

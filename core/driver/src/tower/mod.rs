@@ -28,7 +28,8 @@
 //! # Peer addresses
 //!
 //! [`Handshake::peer_addr`](crate::Handshake::peer_addr) is that of an extension [`PeerAddr`], or what
-//! [`Service::peer_addr`] and [`Layer::peer_addr`] find, or else `0.0.0.0:0`.
+//! [`Service::peer_addr`] and [`Layer::peer_addr`] find, or else `0.0.0.0:0`. If that is a trusted proxy's, the
+//! address is the client's, see [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
 
 mod body;
 mod exchange;

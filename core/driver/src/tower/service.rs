@@ -93,7 +93,7 @@ impl Service {
         let peer_addr = self.find(&parts.extensions);
         ServiceFuture {
             body,
-            exchanging: Exchanging::new(Arc::clone(&self.shared), parts, peer_addr),
+            exchanging: Exchanging::new(Arc::clone(&self.shared), parts, peer_addr.into()),
         }
     }
 

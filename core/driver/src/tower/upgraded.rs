@@ -1,6 +1,6 @@
 //! A connection that an HTTP server hands over, as a WebSocket.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use enginewire::carrier;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -9,6 +9,7 @@ use crate::{
     cell::SessionCell,
     connection::Connection,
     handler::Slot,
+    peer::Peer,
     runtime::{BoxedStream, Runtime},
     shared::Shared,
 };
@@ -50,12 +51,12 @@ impl Upgrades {
         &self,
         shared: &Arc<Shared>,
         connection: Upgraded,
-        peer_addr: SocketAddr,
+        peer: Peer,
         upgrade: carrier::Upgrade<Arc<SessionCell>>,
         slot: Option<Box<Slot>>,
     ) {
         let (shared, stream) = (Arc::clone(shared), connection.0);
-        (self.spawn)(Connection::upgraded(shared, stream, peer_addr, upgrade, slot));
+        (self.spawn)(Connection::upgraded(shared, stream, peer, upgrade, slot));
     }
 }
 

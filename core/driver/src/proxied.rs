@@ -1,0 +1,89 @@
+//! Connections of proxies that send a header of the PROXY protocol first.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+use enginewire::wire::proxy_protocol::{self, Parsed};
+use futures_io::AsyncRead;
+
+use crate::{
+    connection::Connection, peer::Peer, presence::Presence, runtime::Runtime, server::Watch,
+    shared::Shared, trace::trace,
+};
+
+/// Reads the header of the PROXY protocol that a stream begins with.
+///
+/// Reads no byte behind it. Returns the address of the client; `None` if the proxy speaks for itself, as in a health check. A server does this by
+/// itself for the connections of its listeners, see [`ServerBuilder::proxy_protocol`](crate::ServerBuilder::proxy_protocol).
+/// This is for streams that the application has accepted, before it decrypts them or gives them to
+/// [`ServerHandle::serve`](crate::ServerHandle::serve).
+///
+/// Not cancel safe: bytes of the header that were read are lost. There is no deadline.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidData`] with a [`Fault`](proxy_protocol::Fault), [`io::ErrorKind::UnexpectedEof`], or that of
+/// the stream. The stream must be closed then.
+pub async fn read_proxy_header(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<SocketAddr>> {
+    let mut read = Vec::new();
+    loop {
+        let missing = match proxy_protocol::parse(&read) {
+            Ok(Parsed::Complete(header)) => return Ok(header.source),
+            Ok(Parsed::Partial(missing)) => missing,
+            Err(fault) => return Err(io::Error::new(io::ErrorKind::InvalidData, fault)),
+        };
+        let mut chunk = [0; CHUNK];
+        let chunk = &mut chunk[..missing.min(CHUNK)];
+        match poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, chunk)).await {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => read.extend_from_slice(&chunk[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Bytes that are read at a time, which most headers fit in.
+const CHUNK: usize = 128;
+
+/// Serves a connection whose peer sends a header first, within the time for the head of a request.
+pub(crate) async fn serve<R: Runtime>(
+    runtime: R,
+    shared: Arc<Shared>,
+    mut stream: R::Stream,
+    proxy: SocketAddr,
+) {
+    // Counts as a connection, though nothing serves it yet. This task watches the phases by itself.
+    let mut presence = Presence::new(Arc::clone(&shared));
+    presence.register(Waker::noop());
+    let deadline = shared.sessions.clock.now() + shared.http.head_timeout;
+    let client = {
+        let mut read = pin!(read_proxy_header(&mut stream));
+        let mut sleep = pin!(runtime.sleep_until(deadline));
+        let within = poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(client) => Poll::Ready(client),
+            Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into())),
+        });
+        Watch::new(&shared).until_closing(within).await
+    };
+    let client = match client {
+        Some(Ok(client)) => client.unwrap_or(proxy),
+        Some(Err(error)) => {
+            trace!(DEBUG, proxy = %proxy, error = %error, "no header of the PROXY protocol");
+            return;
+        }
+        None => return,
+    };
+    let connection = Connection::new(Arc::clone(&shared), stream, Peer::behind(client, proxy));
+    // Counts itself.
+    drop(presence);
+    connection.await;
+}

@@ -1,0 +1,49 @@
+//! Counts for operators: what a server holds, and what it has refused.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of an Engine.IO server, see [`ServerHandle::stats`](crate::ServerHandle::stats).
+///
+/// Connections and sessions are those of this moment. The others count from the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// TCP connections that are open, those between two requests included.
+    pub connections: usize,
+    /// Sessions that are open or closing.
+    pub sessions: usize,
+    /// TCP connections that were accepted or given to [`serve`](crate::ServerHandle::serve).
+    ///
+    /// Without those whose header of the PROXY protocol has not come.
+    pub connections_opened: u64,
+    /// Sessions that were opened.
+    pub sessions_opened: u64,
+    /// Requests that were refused, by this server or its application.
+    ///
+    /// Among them are those for other paths that have no [fallback](crate::ServerBuilder::fallback).
+    pub requests_refused: u64,
+}
+
+/// The counters of a server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerCounters {
+    pub(crate) connections_opened: Counter,
+    pub(crate) sessions_opened: Counter,
+    pub(crate) requests_refused: Counter,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: usize) {
+        if count > 0 {
+            self.0.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
