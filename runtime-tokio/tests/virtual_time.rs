@@ -145,3 +145,20 @@ async fn closing_the_server_gives_a_slow_client_its_shutdown_timeout() {
     assert_eq!((server.sessions(), server.connections()), (0, 0));
     drop(client);
 }
+
+#[tokio::test(start_paused = true)]
+async fn connection_is_kept_for_longer_than_the_minute_of_a_load_balancer() {
+    let server = ServerBuilder::new().start().unwrap();
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(server.serve(Stream(theirs), SocketAddr::from(([192, 0, 2, 1], 1))));
+    let mut response = [0; 256];
+    for pause in [0, 60, 74] {
+        sleep(Duration::from_secs(pause)).await;
+        ours.write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let read = ours.read(&mut response).await.unwrap();
+        assert!(response[..read].starts_with(b"HTTP/1.1 404 "), "after {pause} s");
+    }
+    let before = Instant::now();
+    assert_eq!(ours.read(&mut response).await.unwrap(), 0);
+    assert_eq!(before.elapsed().as_secs(), 75);
+}

@@ -59,6 +59,17 @@ impl Running {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
+    /// Ends it without asking.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
     /// Closes its input, and waits until it has ended.
     pub fn end(mut self) -> ExitStatus {
         drop(self.process.stdin.take());

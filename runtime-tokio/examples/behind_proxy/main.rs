@@ -1,0 +1,112 @@
+//! A server behind a load balancer: `cargo run -p enginewire-tokio --example behind_proxy -- 127.0.0.1:3001 a`.
+//!
+//! Start a second one, `127.0.0.1:3002 b`, and the proxy with one of the files beside this one: `nginx.conf`,
+//! `haproxy.cfg` or `Caddyfile`. Clients connect to the proxy, and come back to the other server if theirs ends. With
+//! `proxy-protocol` as the third argument, proxies on this machine have to send the PROXY protocol.
+//!
+//! At Ctrl-C or SIGTERM it drains: it tells health checks that it takes no more clients, and closes the sessions of
+//! the others over two seconds.
+
+use std::{
+    env, io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use enginewire_tokio::{
+    Cookie, Networks, Response, ServerBuilder, TrustedProxies,
+    socketio::{Io, Socket, Value},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3001".into());
+    let name: Arc<str> = arguments.next().unwrap_or_else(|| "a".into()).into();
+    // Those of your load balancer. A larger list lets others choose the address that they seem to have.
+    let proxies: Networks = "127.0.0.1, ::1".parse()?;
+    let sends_header = arguments.next().is_some_and(|argument| argument == "proxy-protocol");
+
+    let asked_to_end = asked_to_end()?;
+    let draining = Arc::new(AtomicBool::new(false));
+    let is_draining = Arc::clone(&draining);
+    let io = Io::new();
+    let mut builder = ServerBuilder::new()
+        .socketio(&io)
+        // For load balancers that learn from the first response which server has the session.
+        .cookie(Cookie::default())
+        .trusted_proxies(TrustedProxies::new(proxies.clone()))
+        .fallback(move |request| {
+            let is_healthy = !is_draining.load(Ordering::Relaxed);
+            async move {
+                match request.head.path() {
+                    "/health" if is_healthy => Response::new(200, "text/plain", "ok"),
+                    "/health" => Response::new(503, "text/plain", "draining"),
+                    _ => Response::empty(404),
+                }
+            }
+        });
+    if sends_header {
+        builder = builder.proxy_protocol(proxies);
+    }
+    let server = builder.bind(address).await?;
+    println!("listening on {}", server.local_addr());
+
+    let end = async {
+        asked_to_end.await;
+        draining.store(true, Ordering::Relaxed);
+        println!("draining {} sockets", io.stats().sockets);
+        server.drain(Duration::from_secs(2)).await;
+    };
+    let clients = io.namespace("/");
+    tokio::join!(end, clients.serve(move |socket| talk(socket, Arc::clone(&name))));
+    Ok(())
+}
+
+/// Tells a client which server it is on and what its address is, and sends back whatever else it says.
+async fn talk(mut socket: Socket, server: Arc<str>) {
+    while let Some(mut event) = socket.recv().await {
+        let ack = event.ack();
+        // An acknowledgement fails if the client has left, which `recv` tells.
+        let _ = match event.name() {
+            "where" => ack.send(&Place { server: &server, client: socket.peer_addr().ip() }).await,
+            _ => match event.data::<Value>() {
+                Ok(data) => ack.send(&data).await,
+                Err(_) => continue,
+            },
+        };
+    }
+}
+
+/// Where a client is, and where it comes from: without the port, which most proxies do not tell.
+#[derive(serde::Serialize)]
+struct Place<'a> {
+    server: &'a str,
+    client: IpAddr,
+}
+
+/// Completes at Ctrl-C, and at the signal by which systems ask programs to end.
+#[cfg(unix)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    })
+}
+
+/// Completes at Ctrl-C.
+#[cfg(not(unix))]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
