@@ -1,11 +1,13 @@
 //! Guide to Socket.IO: recipes, and tables for those who know another server.
 //!
 //! - The [cookbook]: one short piece of code for each task.
+//! - [Deployment](deployment): nginx, HAProxy and Caddy in front, addresses of clients, sticky sessions, metrics.
 //! - [Coming from Node.js](from_nodejs): its API and ours, side by side.
 //! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.
 //!
 //! Whole programs are in `runtime-tokio/examples/` of the repository: `chat` with a page for the browser, `auth`,
-//! `rooms`, `binary`, `typed`, `handlers`, `graceful` and `axum`. The README of this crate has a line about each.
+//! `rooms`, `binary`, `typed`, `handlers`, `graceful`, `axum`, `behind_proxy` and `metrics`. The README of this crate has a
+//! line about each.
 //!
 //! The guide holds on smol and async-std too. Their crates have the same modules; only `main` and timers differ.
 //!
@@ -29,5 +31,6 @@
 //! [`Routes`]: crate::socketio::Routes
 
 pub mod cookbook;
+pub mod deployment;
 pub mod from_nodejs;
 pub mod from_socketioxide;

@@ -79,7 +79,8 @@
 //! ```
 //!
 //! It is the request that opened the session; later requests of polling are not kept. [`peer_addr`](crate::socketio::SocketRef::peer_addr)
-//! is that of a proxy if there is one: read the header that your proxy sets.
+//! is that of a proxy if there is one, unless [`trusted_proxies`](crate::ServerBuilder::trusted_proxies) are set: see
+//! [deployment](crate::guide::deployment).
 //!
 //! # Look up an HTTP session once for all namespaces
 //!

@@ -1,0 +1,112 @@
+//! Behind proxies and load balancers: who the client is, which server it belongs to, and what to watch.
+//!
+//! The example `behind_proxy` is the server that the configurations below belong to. A test of the repository starts
+//! two of them behind nginx, HAProxy and Caddy with these very files, and has official clients connect.
+//!
+//! # The address of the client
+//!
+//! Behind a proxy each connection comes from the proxy. [`trusted_proxies`](crate::ServerBuilder::trusted_proxies) says
+//! whose word about the client is taken, and [`peer_addr`](crate::Handshake::peer_addr) is the client's then:
+//!
+//! ```no_run
+//! # use enginewire_tokio::{InvalidNetworks, ServerBuilder, TrustedProxies};
+//! # fn example() -> Result<ServerBuilder, InvalidNetworks> {
+//! let proxies = TrustedProxies::parse("10.0.0.0/8, 2001:db8:7::/48")?;
+//! # Ok(
+//! ServerBuilder::new().trusted_proxies(proxies)
+//! # )
+//! # }
+//! ```
+//!
+//! List your own proxies and nothing else. The first address in the field is whatever the client has sent, so it must
+//! not be taken; [`TrustedProxies`](crate::TrustedProxies) says which one is. The address of the proxy itself is
+//! [`proxy_addr`](crate::Handshake::proxy_addr).
+//!
+//! | in front | field | networks |
+//! |---|---|---|
+//! | nginx, HAProxy, Caddy, an Application Load Balancer of AWS | `X-Forwarded-For`, the default | theirs |
+//! | Cloudflare | `.field("CF-Connecting-IP")`, or the default | those that Cloudflare publishes |
+//! | an ingress of Kubernetes | `X-Forwarded-For` | those of the pods of the ingress |
+//! | a proxy that writes RFC 7239 | `.field("Forwarded")` | its own |
+//!
+//! A load balancer that passes bytes on, such as HAProxy in its mode `tcp` or a Network Load Balancer of AWS, can send the
+//! PROXY protocol instead:
+//!
+//! ```no_run
+//! # use enginewire_tokio::{InvalidNetworks, ServerBuilder};
+//! # fn example() -> Result<ServerBuilder, InvalidNetworks> {
+//! # Ok(
+//! ServerBuilder::new().proxy_protocol("10.0.0.0/8".parse()?)
+//! # )
+//! # }
+//! ```
+//!
+//! Both versions are read. Peers in the list must send a header; its health checks have to, too (`check-send-proxy` of
+//! HAProxy). All others are served without, for example health checks of a node of Kubernetes from another network.
+//!
+//! # One server for each session
+//!
+//! A session is in the memory of one server. All of its requests over polling have to reach that server, and so has the
+//! upgrade to WebSocket; requests that reach another are refused with status 400 and "Session ID unknown". Nothing is to be
+//! done if clients use WebSocket alone (`transports: ["websocket"]`), because a WebSocket is one connection.
+//!
+//! - **By a cookie of the load balancer.** The usual way, and the most even one. Browsers send it by themselves to the
+//!   origin of the page; to another origin only with `withCredentials: true`, and [`cors`](crate::ServerBuilder::cors) with
+//!   credentials. Official clients in Node.js need `withCredentials: true`.
+//! - **By the session id**, the query parameter `sid`. The first request has none, and the server chooses it after the
+//!   load balancer has chosen the server: a hash of it leads anywhere. So the load balancer has to learn it from the first
+//!   response, where [`cookie`](crate::ServerBuilder::cookie) repeats it. HAProxy can, for clients without cookies too.
+//! - **By a hash** of what is in the first request already: a query parameter that the client chooses
+//!   (`query: { client: id }`), or its address. Clients behind one proxy of a company have one address. Load balancers
+//!   that do not read HTTP have nothing else.
+//!
+//! A broadcast reaches the clients of all servers with [`IoBuilder::cluster`](crate::socketio::IoBuilder::cluster).
+//!
+//! # Timeouts, buffers, deployments
+//!
+//! - Timeouts of the proxy for responses and for WebSockets: more than 45 s, after which a heartbeat has failed
+//!   ([`ping_interval`](crate::ServerBuilder::ping_interval) and [`ping_timeout`](crate::ServerBuilder::ping_timeout)). A
+//!   poll gets its response within 25 s, so the 60 s of most proxies and the 100 s of Cloudflare do.
+//! - Kept connections: the proxy should close them first, because a request on its way meets a closed one otherwise, which
+//!   the client sees as status 502. [`idle_timeout`](crate::ServerBuilder::idle_timeout) is 75 s, longer than the 60 s of an
+//!   Application Load Balancer. Raise it if yours keeps connections for longer.
+//! - Buffering of responses off. Limits on bodies of requests: not below
+//!   [`max_payload`](crate::ServerBuilder::max_payload).
+//! - Logs without query strings: session ids are secrets.
+//! - A deployment: [`drain`](crate::ServerHandle::drain) closes the sessions over a time, and refuses new ones with status
+//!   503. A health check that fails from then on takes the server out of the load balancer. Clients come back to another
+//!   server by themselves; events with `retries` reach it.
+//!
+//! # nginx
+//!
+//! ```nginx
+#![doc = include_str!("../../examples/behind_proxy/nginx.conf")]
+//! ```
+//!
+//! In an ingress of Kubernetes with nginx, annotations say the same: `affinity: "cookie"`, `proxy-read-timeout: "60"`,
+//! `proxy-buffering: "off"` and `proxy-body-size: "1000000"`, each with `nginx.ingress.kubernetes.io/` in front. Affinity
+//! needs a rule with a host.
+//!
+//! # HAProxy
+//!
+//! ```haproxy
+#![doc = include_str!("../../examples/behind_proxy/haproxy.cfg")]
+//! ```
+//!
+//! # Caddy
+//!
+//! ```caddy
+#![doc = include_str!("../../examples/behind_proxy/Caddyfile")]
+//! ```
+//!
+//! # Metrics
+//!
+//! [`ServerHandle::stats`](crate::ServerHandle::stats) and [`Io::stats`](crate::socketio::Io::stats) count what is there and
+//! what was lost or refused. The feature `metrics` gives these counts to the `metrics` crate, and so to Prometheus,
+//! StatsD or OpenTelemetry. The example `metrics` shows them to Prometheus, and has a dashboard for Grafana.
+//!
+//! Two counts tell of a load balancer at fault: `enginewire_requests_refused_total` rises if sessions are not sticky, and
+//! `enginewire_sessions_total` rises faster than clients come if a timeout cuts them off.
+//!
+//! The feature `tracing` gives a span per connection, in which everything happens that its task does, events of the
+//! application's sockets included, if the session has begun as a WebSocket. Spans and events have no session ids.
