@@ -90,7 +90,10 @@ impl Model {
         if self.is_wild {
             self.ended(0);
         }
-        for _ in 0..MAX_STEPS {
+        // Those with retries leave one after the other.
+        let waiting = |socket: &super::model::Socket| socket.retries.len();
+        let waiting: usize = self.sockets.iter().map(waiting).sum();
+        for _ in 0..MAX_STEPS + waiting {
             self.poll_open();
             if self.is_over() {
                 self.ended(0);
