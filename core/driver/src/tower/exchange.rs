@@ -82,7 +82,11 @@ impl Exchanging {
                 self.wait(cx);
                 Poll::Pending
             }
-            Step::Respond { response, close } => Poll::Ready(self.respond(response, close)),
+            Step::Respond { response, close } => {
+                // The session is closed, and the rest of the body may never come.
+                let close = close || self.body.is_some();
+                Poll::Ready(self.respond(response, close))
+            }
             Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
         }
     }
