@@ -4,6 +4,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use crate::{
+    deflate::{HttpCompression, PerMessageDeflate},
     encoded::Encoded,
     exchange::{HeaderLines, HttpRequest},
     limits::Limits,
@@ -58,8 +59,32 @@ pub struct ServerConfig {
     /// Chooses the subprotocol of a WebSocket. Default none: the first that the client offers, as the
     /// reference. A browser ends a WebSocket whose server chooses none of those it offered.
     pub subprotocol: Option<SubprotocolHook>,
+    /// Compression of WebSocket messages. Default none, as the reference.
+    #[cfg(feature = "deflate")]
+    pub per_message_deflate: Option<PerMessageDeflate>,
+    /// Compression of responses to polls, and of bodies of POSTs. Default none; the reference compresses responses, and
+    /// takes no compressed body.
+    #[cfg(feature = "deflate")]
+    pub http_compression: Option<HttpCompression>,
     /// Bounds on memory and work.
     pub limits: Limits,
+}
+
+/// The options of compression, of which there are none without the feature `deflate`.
+impl ServerConfig {
+    pub(crate) const fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
+        #[cfg(feature = "deflate")]
+        return self.per_message_deflate.as_ref();
+        #[cfg(not(feature = "deflate"))]
+        None
+    }
+
+    pub(crate) const fn http_compression(&self) -> Option<&HttpCompression> {
+        #[cfg(feature = "deflate")]
+        return self.http_compression.as_ref();
+        #[cfg(not(feature = "deflate"))]
+        None
+    }
 }
 
 impl Default for ServerConfig {
@@ -79,6 +104,10 @@ impl Default for ServerConfig {
             cors: None,
             headers: None,
             subprotocol: None,
+            #[cfg(feature = "deflate")]
+            per_message_deflate: None,
+            #[cfg(feature = "deflate")]
+            http_compression: None,
             limits: Limits::default(),
         }
     }

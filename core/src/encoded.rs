@@ -9,15 +9,20 @@ use core::{
 use bytes::Bytes;
 use once_cell::race::OnceBox;
 
-use crate::{Message, Text, codec::base64};
+use crate::{Message, Text, codec::base64, deflate::SharedForm};
 
 /// One event on its way out. It is one message, or several that no other message may come between.
 ///
 /// Cloning is cheap and shares the payloads. What a WebSocket needs besides the payload is a type
-/// byte, made on the spot; what polling needs of a binary message is its base64 form, which
-/// [`Encoded::shared`] and [`Encoded::group`] keep once it was made, for all clones.
+/// byte, made on the spot. What polling needs of a binary message is its base64 form, and what compression makes of a
+/// message is its compressed form: [`Encoded::shared`] and [`Encoded::group`] keep both once they were made, for all
+/// clones.
 #[derive(Clone, Hash)]
-pub struct Encoded(Repr);
+pub struct Encoded {
+    repr: Repr,
+    /// It may be compressed.
+    compress: bool,
+}
 
 #[derive(Clone, Hash)]
 enum Repr {
@@ -32,15 +37,17 @@ struct Shared {
     message: Message,
     /// `4` and the base64 of a binary message, made by the first who needs it.
     base64: OnceBox<Bytes>,
+    /// The compressed form of the message.
+    compressed: Option<SharedForm>,
 }
 
 impl Shared {
     fn new(message: Message) -> Self {
-        Self { message, base64: OnceBox::new() }
+        Self { message, base64: OnceBox::new(), compressed: SharedForm::new() }
     }
 }
 
-/// By the message: the form that is kept besides follows from it.
+/// By the message: the forms that are kept besides follow from it.
 impl Hash for Shared {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.message.hash(state);
@@ -50,36 +57,58 @@ impl Hash for Shared {
 impl Encoded {
     /// One message for one peer. Allocates nothing beyond the message itself.
     pub fn new(message: impl Into<Message>) -> Self {
-        Self(Repr::One(message.into()))
+        Self { repr: Repr::One(message.into()), compress: true }
     }
 
-    /// One message for many peers: the clones share its base64 form. Costs one allocation if the
-    /// message is binary, none if it is text, which has only one form.
+    /// One message for many peers: the clones share its base64 form, and with the feature `deflate` its compressed
+    /// form. Costs an allocation for each form that the message can have: text has no base64 form.
     pub fn shared(message: impl Into<Message>) -> Self {
-        match message.into() {
-            text @ Message::Text(_) => Self(Repr::One(text)),
-            binary @ Message::Binary(_) => Self(Repr::Many(Arc::new([Shared::new(binary)]))),
-        }
+        Self::new(message).into_shared()
     }
 
-    /// Turns the message into one whose clones share its base64 form, see [`shared`](Self::shared).
+    /// Turns the message into one whose clones share its forms, see [`shared`](Self::shared).
     #[must_use]
     pub fn into_shared(self) -> Self {
-        match self.0 {
-            Repr::One(message) => Self::shared(message),
-            Repr::Many(_) => self,
-        }
+        let Self { repr, compress } = self;
+        let repr = match repr {
+            Repr::One(message) if message.is_binary() || cfg!(feature = "deflate") => {
+                Repr::Many(Arc::new([Shared::new(message)]))
+            }
+            repr => repr,
+        };
+        Self { repr, compress }
+    }
+
+    /// Asks that the message not be compressed, on any transport.
+    ///
+    /// For data that are compressed already, and for secrets beside text that an attacker chooses (see
+    /// [`PerMessageDeflate`](crate::PerMessageDeflate)). A response to a poll is compressed if any packet in it may be,
+    /// as in the reference.
+    ///
+    /// ```
+    /// let jpeg = enginewire::Encoded::new(vec![0xff, 0xd8]).without_compression();
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn without_compression(self) -> Self {
+        Self { compress: false, ..self }
+    }
+
+    /// Returns whether the message may be compressed, see `without_compression`.
+    pub const fn is_compressible(&self) -> bool {
+        self.compress
     }
 
     /// Groups several messages that belong together. They are sent one right behind the other, such
-    /// as a Socket.IO packet and its attachments. The clones share their base64 forms.
+    /// as a Socket.IO packet and its attachments. The clones share their forms, as those of [`shared`](Self::shared).
     pub fn group(messages: impl IntoIterator<Item = Message>) -> Self {
-        Self(Repr::Many(messages.into_iter().map(Shared::new).collect()))
+        let repr = Repr::Many(messages.into_iter().map(Shared::new).collect());
+        Self { repr, compress: true }
     }
 
     /// Number of messages; zero only for an empty group.
     pub fn parts(&self) -> usize {
-        match &self.0 {
+        match &self.repr {
             Repr::One(_) => 1,
             Repr::Many(shared) => shared.len(),
         }
@@ -87,17 +116,21 @@ impl Encoded {
 
     /// The message at `index`, counted from zero in the order of sending.
     pub fn part(&self, index: usize) -> Option<Part<'_>> {
-        match &self.0 {
-            Repr::One(message) => (index == 0).then_some(Part { message, cached: None }),
-            Repr::Many(shared) => shared
-                .get(index)
-                .map(|shared| Part { message: &shared.message, cached: Some(&shared.base64) }),
+        match &self.repr {
+            Repr::One(message) => {
+                (index == 0).then_some(Part { message, cached: None, compressed: None })
+            }
+            Repr::Many(shared) => shared.get(index).map(|shared| Part {
+                message: &shared.message,
+                cached: Some(&shared.base64),
+                compressed: shared.compressed.as_ref(),
+            }),
         }
     }
 
     /// The message, if it is one for one peer.
     pub(crate) const fn as_single(&self) -> Option<&Message> {
-        match &self.0 {
+        match &self.repr {
             Repr::One(message) => Some(message),
             Repr::Many(_) => None,
         }
@@ -105,7 +138,7 @@ impl Encoded {
 
     /// As [`as_single`](Self::as_single).
     pub(crate) fn into_single(self) -> Option<Message> {
-        match self.0 {
+        match self.repr {
             Repr::One(message) => Some(message),
             Repr::Many(_) => None,
         }
@@ -113,7 +146,7 @@ impl Encoded {
 
     /// Length of all payloads together, in bytes, before any encoding.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match &self.repr {
             Repr::One(message) => message.len(),
             Repr::Many(shared) => shared.iter().map(|shared| shared.message.len()).sum(),
         }
@@ -197,12 +230,18 @@ impl fmt::Debug for Encoded {
 pub struct Part<'a> {
     message: &'a Message,
     cached: Option<&'a OnceBox<Bytes>>,
+    compressed: Option<&'a SharedForm>,
 }
 
 impl<'a> Part<'a> {
     /// The message.
     pub const fn message(&self) -> &'a Message {
         self.message
+    }
+
+    /// Returns the place of the compressed form, if it is kept.
+    pub(crate) fn compressed(&self) -> Option<SharedForm> {
+        self.compressed.cloned()
     }
 
     /// Appends the base64 of the payload, [`base64::encoded_len`] bytes.
@@ -233,7 +272,7 @@ impl<'a> Part<'a> {
 
 impl<'a> From<&'a Message> for Part<'a> {
     fn from(message: &'a Message) -> Self {
-        Self { message, cached: None }
+        Self { message, cached: None, compressed: None }
     }
 }
 

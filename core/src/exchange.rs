@@ -52,18 +52,28 @@ pub struct Response {
     pub headers: HeaderLines,
     /// The body.
     pub body: Bytes,
+    /// Whether it may be compressed for a client that accepts that. Default false.
+    ///
+    /// True of a payload with a packet that may be, whatever its length.
+    pub compressible: bool,
 }
 
 impl Response {
     /// Makes a response with a body. Fields are added to [`headers`](Self::headers).
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let (content_type, headers) = (Some(content_type), HeaderLines::new());
-        Self { status, content_type, headers, body: body.into() }
+        Self { status, content_type, headers, body: body.into(), compressible: false }
     }
 
     /// An answer without a body.
     pub const fn empty(status: u16) -> Self {
-        Self { status, content_type: None, headers: HeaderLines::new(), body: Bytes::new() }
+        Self {
+            status,
+            content_type: None,
+            headers: HeaderLines::new(),
+            body: Bytes::new(),
+            compressible: false,
+        }
     }
 }
 

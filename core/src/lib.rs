@@ -75,7 +75,8 @@
 //!
 //! # Features
 //!
-//! `std` (default) makes dependencies faster; the API is the same without it.
+//! `std` (default) makes dependencies faster; the API is the same without it. `deflate` adds compression, also without
+//! `std`: permessage-deflate, and the codings `gzip` and `deflate` of HTTP.
 //!
 //! # The parts alone
 //!
@@ -190,6 +191,7 @@ mod client;
 mod client_hub;
 mod config;
 mod deadlines;
+mod deflate;
 mod encoded;
 mod entropy;
 mod exchange;
@@ -209,6 +211,8 @@ mod url;
 
 #[doc(inline)]
 pub use crate::carrier::{Layer, LayerContext};
+#[cfg(feature = "deflate")]
+pub use crate::deflate::{HttpCompression, PerMessageDeflate};
 pub use crate::{
     channel::{ProxyFault, RedirectFault},
     client::{

@@ -88,7 +88,7 @@ impl Socket {
 
     /// Sends a frame. One that the browser refuses is lost with the WebSocket, of which it tells.
     pub(crate) fn send(&mut self, frame: &Frame) {
-        let Frame { binary, prefix, payload } = frame;
+        let Frame { binary, prefix, payload, .. } = frame;
         let sent = match (binary, prefix) {
             (false, _) => {
                 self.text.clear();

@@ -4,13 +4,13 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use super::{
-    Exchanges, GracePeriod, Guard, Host, Inbound, Next, Outbox, Stream, Upgraded, WRITE_CHUNK,
-    WebSocketCarrier,
+    Exchanges, GracePeriod, Guard, Host, Next, Outbox, Stream, Transit, Upgrade, Upgraded,
+    WRITE_CHUNK, WebSocketCarrier,
 };
 use crate::{
     deadlines::Alarm,
     limits::Limits,
-    session::{WebSocketEnd, WebSocketId},
+    session::WebSocketEnd,
     time::Time,
     wire::{Arena, Output, http},
 };
@@ -48,9 +48,9 @@ enum Role<S, Q, F> {
 pub struct Scratch {
     /// Bytes to be written. Goes with the connection if its socket does not take them.
     output: Box<Output>,
-    /// Messages of one read, on the way to the session.
-    inbound: Inbound,
-    /// Storage of small messages.
+    /// Messages of one read, on the way to the session, and frames on the way from it.
+    transit: Transit,
+    /// Storage of small messages, and compressors.
     arena: Arena,
     /// Empty outputs.
     #[expect(clippy::vec_box, reason = "they change hands as they are, without an allocation")]
@@ -80,10 +80,11 @@ impl<S, Q, F> Connection<S, Q, F> {
 
     /// Makes a connection that is a WebSocket already, because another server has switched protocols.
     ///
-    /// Bytes that came behind the handshake are the first to [`receive`](Self::receive). The session knows the
-    /// WebSocket as `on`.
-    pub fn websocket(session: S, on: WebSocketId, limits: &Limits) -> Self {
-        Self::with_role(Role::WebSocket(WebSocketCarrier::new(on, limits), session))
+    /// Bytes that came behind the handshake are the first to [`receive`](Self::receive).
+    pub fn websocket(upgrade: Upgrade<S>, limits: &Limits) -> Self {
+        let Upgrade { session, on, switch } = upgrade;
+        let socket = WebSocketCarrier::new(on, limits, switch.compression);
+        Self::with_role(Role::WebSocket(socket, session))
     }
 
     /// Makes a connection that has ended already, to take the place of another.
@@ -119,7 +120,7 @@ impl<S, Q, F> Connection<S, Q, F> {
                 }
             }
             Role::WebSocket(socket, _) => {
-                socket.handle_bytes(bytes, &mut scratch.arena, &mut scratch.inbound, output);
+                socket.handle_bytes(bytes, &mut scratch.arena, &mut scratch.transit, output);
             }
             Role::Lingering { .. } => {}
         }
@@ -134,7 +135,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     ) {
         match &mut self.role {
             Role::Exchanges(exchanges) => exchanges.handle_eof(now, host),
-            Role::WebSocket(socket, _) => socket.handle_eof(&mut scratch.inbound),
+            Role::WebSocket(socket, _) => socket.handle_eof(&mut scratch.transit),
             Role::Lingering { ended, .. } => *ended = true,
         }
     }
@@ -180,7 +181,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         self.role = Role::Lingering { until: now, ended: true };
         self.outbox.discard();
         scratch.output.clear();
-        scratch.inbound.clear();
+        scratch.transit.clear();
         scratch.part_with(&mut self.outbox);
     }
 }
@@ -207,7 +208,7 @@ impl<S, Q, F> Connection<S, Q, F> {
         }
         let Role::WebSocket(socket, session) = &mut self.role else { return };
         if socket.is_detached() {
-            return scratch.inbound.clear();
+            return scratch.transit.clear();
         }
         let output = self.outbox.output(&mut scratch.output);
         let linger = host.http().linger;
@@ -215,7 +216,10 @@ impl<S, Q, F> Connection<S, Q, F> {
         if pull && core::mem::take(&mut self.told_blocked) {
             guard.set_blocked(false);
         }
-        socket.exchange(now, &mut guard, &mut scratch.inbound, output, pull, linger);
+        let Scratch { transit, arena, .. } = scratch;
+        socket.exchange(now, &mut guard, transit, output, pull, linger);
+        drop(guard);
+        socket.compress(transit, arena, output);
     }
 
     /// Does what is due, and writes to `stream` as much as it takes.
@@ -402,10 +406,11 @@ impl<S, Q, F> Connection<S, Q, F> {
         upgraded: Upgraded<S>,
         scratch: &mut Scratch,
     ) {
-        let Upgraded { session, on, mut early } = upgraded;
-        let mut socket = WebSocketCarrier::new(on, &host.router().config().limits);
+        let Upgraded { session, on, mut early, compression } = upgraded;
+        let limits = &host.router().config().limits;
+        let mut socket = WebSocketCarrier::new(on, limits, compression);
         let output = self.outbox.output(&mut scratch.output);
-        socket.handle_bytes(&mut early, &mut scratch.arena, &mut scratch.inbound, output);
+        socket.handle_bytes(&mut early, &mut scratch.arena, &mut scratch.transit, output);
         self.role = Role::WebSocket(socket, session);
     }
 }
@@ -415,7 +420,7 @@ impl Scratch {
     pub fn new() -> Self {
         Self {
             output: Box::default(),
-            inbound: Inbound::new(),
+            transit: Transit::new(),
             arena: Arena::new(),
             spare: Vec::new(),
         }

@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use super::{Guard, Host, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
+    deflate::{Codecs, Coding, DecodeFailure, DeflateParameters, HttpCompression, UnknownCoding},
     exchange::{HeaderLines, HttpRequest, Response},
+    limits::Limits,
     router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{Admission, Body, CarrierId, ExchangeId, ServerAction, WebSocketId},
     time::Time,
@@ -30,6 +32,10 @@ pub struct Exchange<S, Q, F> {
     stage: Stage<S, Q, F>,
     /// Fields of the response besides its own.
     headers: HeaderLines,
+    /// The coding that the client takes the response in.
+    accepted: Option<Coding>,
+    /// The coding of the body of the request.
+    coding: Option<Coding>,
     /// The session whose large response is being written. It is told when the client reads.
     sending: Option<Sending<S>>,
 }
@@ -97,8 +103,10 @@ pub struct Upgrade<S> {
 pub struct Switch {
     /// Value of `Sec-WebSocket-Accept`. An extended CONNECT needs none (RFC 8441 section 5).
     pub accept: Option<ws::AcceptKey>,
-    /// Further fields, `Sec-WebSocket-Protocol` among them.
+    /// Further fields, `Sec-WebSocket-Protocol` and `Sec-WebSocket-Extensions` among them.
     pub headers: HeaderLines,
+    /// Compression that was agreed on.
+    pub(crate) compression: Option<DeflateParameters>,
 }
 
 /// The head of a request, as a server parsed it that begins an [`Exchange`].
@@ -131,7 +139,13 @@ impl Switch {
             }
             false => Some(ws::accept(head)?),
         };
-        Ok(Self { accept, headers: router.subprotocol(head)? })
+        let mut headers = router.subprotocol(head)?;
+        let options = router.config().per_message_deflate();
+        let compression = ws::accept_compression(head, options).map(|(parameters, extension)| {
+            headers.extend(&extension);
+            parameters
+        });
+        Ok(Self { accept, headers, compression })
     }
 }
 
@@ -139,7 +153,13 @@ impl Switch {
 impl<S, Q, F> Exchange<S, Q, F> {
     /// Makes the state of an exchange that has not begun.
     pub const fn new() -> Self {
-        Self { stage: Stage::Idle, headers: HeaderLines::new(), sending: None }
+        Self {
+            stage: Stage::Idle,
+            headers: HeaderLines::new(),
+            accepted: None,
+            coding: None,
+            sending: None,
+        }
     }
 
     /// Begins with the head of a request.
@@ -153,6 +173,8 @@ impl<S, Q, F> Exchange<S, Q, F> {
         let route = host.router().route(&head);
         let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
+        let options = host.router().config().http_compression();
+        self.accepted = Coding::accepted(options, fields(&head, "accept-encoding"));
         let step = match route {
             Err(Reject::NotFound) if host.forwards() && !upgrade => {
                 head.into_request_head().map_err(Reject::from).map(|head| {
@@ -214,6 +236,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
             return self.forward(now, host, body, ready);
         }
         let Stage::Waiting { session, on } = &self.stage else { return Step::Wait };
+        let body = decode(body, self.coding.take(), &host.router().config().limits);
         let mut guard = host.lock(now, session, on.0);
         guard.session().handle_body(now, *on, body);
         let response = if ready { take_response(&mut guard) } else { None };
@@ -436,6 +459,11 @@ impl<S, Q, F> Exchange<S, Q, F> {
                 guard.session().handle_poll(now, ExchangeId(id));
             }
             Admission::Post { binary } => {
+                drop(guard);
+                let options = host.router().config().http_compression();
+                self.coding = Coding::of_body(options, fields(&head, "content-encoding"))
+                    .map_err(|UnknownCoding| Reject::UnknownCoding)?;
+                guard = host.lock(now, &session, id);
                 guard.attach();
                 guard.session().handle_post(now, ExchangeId(id), binary);
                 reads_body = true;
@@ -477,7 +505,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
                 self.stage = Stage::Forwarded(Box::new(host.forward(*head, body)));
                 self.drive(now, host, ready)
             }
-            Body::TooLarge => self.respond(Response::empty(413), false),
+            Body::TooLarge | Body::Invalid => self.respond(Response::empty(413), false),
         }
     }
 
@@ -497,6 +525,11 @@ impl<S, Q, F> Exchange<S, Q, F> {
             self.end_sending(now, host);
             self.sending = Some(Sending { session, on });
         }
+        // Behind the look at its length, which says whether the session knows of it still.
+        let response = match (self.accepted, host.router().config().http_compression()) {
+            (Some(coding), Some(options)) => encode(response, coding, options),
+            _ => response,
+        };
         self.respond(response, close)
     }
 
@@ -525,6 +558,36 @@ impl<S, Q, F> Exchange<S, Q, F> {
 impl<S, Q, F> Default for Exchange<S, Q, F> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The values of the fields of that name.
+fn fields<'a>(head: &'a impl HttpRequest, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    (0..).map_while(move |nth| head.header_nth(name, nth))
+}
+
+/// Compresses a response if that is allowed and of use.
+///
+/// It needs no `Vary`, as no cache keeps it. Its compressor is made for it: long responses to polls are rare.
+fn encode(mut response: Response, coding: Coding, options: &HttpCompression) -> Response {
+    if response.compressible
+        && options.compresses(response.body.len())
+        && let Some(body) = coding.encode(&response.body, options, &mut Codecs::new())
+    {
+        response.body = body;
+        // Names of codings are tokens.
+        let _ = response.headers.push("Content-Encoding", coding.name());
+    }
+    response
+}
+
+/// Inflates the body of a request, if it is in a coding.
+fn decode(body: Body, coding: Option<Coding>, limits: &Limits) -> Body {
+    let (Body::Complete(bytes), Some(coding)) = (&body, coding) else { return body };
+    match coding.decode(bytes, limits.max_payload) {
+        Ok(bytes) => Body::Complete(bytes),
+        Err(DecodeFailure::TooLarge) => Body::TooLarge,
+        Err(DecodeFailure::Invalid) => Body::Invalid,
     }
 }
 

@@ -6,9 +6,10 @@ use bytes::Buf;
 
 use super::{
     Host, Next, WRITE_CHUNK,
-    exchange::{Exchange, Step},
+    exchange::{Exchange, Step, Switch, Upgrade},
 };
 use crate::{
+    deflate::DeflateParameters,
     session::{Body, WebSocketId},
     time::Time,
     wire::{
@@ -35,6 +36,8 @@ pub struct Upgraded<S> {
     pub on: WebSocketId,
     /// Bytes that came behind the handshake.
     pub early: Vec<u8>,
+    /// Compression that was agreed on.
+    pub(crate) compression: Option<DeflateParameters>,
 }
 
 impl<S, Q, F> Exchanges<S, Q, F> {
@@ -232,11 +235,12 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 None
             }
             Step::Upgrade(upgrade) => {
-                let accept = upgrade.switch.accept?;
-                let headers = upgrade.switch.headers;
+                let Upgrade { session, on, switch } = upgrade;
+                let Switch { accept, headers, compression } = switch;
+                let accept = accept?;
                 let mut early = self.http.accept_upgrade(&accept, headers.as_bytes(), output);
                 early.extend_from_slice(rest);
-                Some(Upgraded { session: upgrade.session, on: upgrade.on, early: early.into() })
+                Some(Upgraded { session, on, early: early.into(), compression })
             }
         }
     }

@@ -40,7 +40,7 @@ pub use self::{
     grace::GracePeriod,
     layer::{Layer, LayerContext},
     outbox::{Outbox, Stream, Written},
-    websocket::{Inbound, WRITE_CHUNK, WebSocketCarrier},
+    websocket::{Transit, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{
     exchange::Response,

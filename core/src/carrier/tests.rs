@@ -232,7 +232,8 @@ fn websocket(config: ServerConfig) -> (Server, WebSocketCarrier, Output) {
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
     let mut open = OPEN_WEBSOCKET.to_vec();
     let upgrade = http.handle_bytes(Time::ZERO, &mut server, &mut open, &mut output).unwrap();
-    let mut socket = WebSocketCarrier::new(upgrade.on, &server.router.config().limits);
+    let limits = &server.router.config().limits;
+    let mut socket = WebSocketCarrier::new(upgrade.on, limits, upgrade.compression);
     pass(&mut server, &mut socket, Time::ZERO, &mut [], true, &mut output);
     output.advance(output.remaining());
     (server, socket, output)
@@ -247,11 +248,13 @@ fn pass(
     pull: bool,
     output: &mut Output,
 ) {
-    let mut inbound = Inbound::new();
-    socket.handle_bytes(bytes, &mut Arena::new(), &mut inbound, output);
+    let (mut transit, mut arena) = (Transit::new(), Arena::new());
+    socket.handle_bytes(bytes, &mut arena, &mut transit, output);
     if !socket.is_detached() {
         let mut guard = server.lock(now, &(), socket.id().0);
-        socket.exchange(now, &mut guard, &mut inbound, output, pull, LINGER);
+        socket.exchange(now, &mut guard, &mut transit, output, pull, LINGER);
+        drop(guard);
+        socket.compress(&mut transit, &mut arena, output);
     }
 }
 

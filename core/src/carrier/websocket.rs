@@ -7,6 +7,8 @@ use bytes::Buf;
 
 use super::{Guard, Next};
 use crate::{
+    codec::Frame,
+    deflate::DeflateParameters,
     limits::Limits,
     packet::Message,
     progress::Progress,
@@ -18,20 +20,24 @@ use crate::{
     },
 };
 
-/// Messages of a WebSocket on the way to the session. One serves all connections of a thread.
+/// Messages on the way between a WebSocket and its session. One serves all connections of a thread.
 #[derive(Debug, Default)]
-pub struct Inbound {
+pub struct Transit {
     messages: Vec<Message>,
     end: Option<WebSocketEnd>,
+    /// Frames of the session that are to be compressed once it has been unlocked, and those behind them.
+    frames: Vec<Frame>,
+    /// Our Close comes behind them.
+    closes: bool,
 }
 
-impl Inbound {
+impl Transit {
     /// Makes an empty one.
     pub const fn new() -> Self {
-        Self { messages: Vec::new(), end: None }
+        Self { messages: Vec::new(), end: None, frames: Vec::new(), closes: false }
     }
 
-    /// Drops it all, as there is no session that it could go to.
+    /// Drops what came from the peer, as there is no session that it could go to.
     pub fn clear(&mut self) {
         self.messages.clear();
         self.end = None;
@@ -40,8 +46,8 @@ impl Inbound {
 
 /// A WebSocket that carries a session, or wants to.
 ///
-/// One pass: [`handle_bytes`](Self::handle_bytes), then [`exchange`](Self::exchange) with the session,
-/// then write, then [`next`](Self::next).
+/// One pass: [`handle_bytes`](Self::handle_bytes), then [`exchange`](Self::exchange) with the session, which is unlocked
+/// then, then [`compress`](Self::compress), then write, then [`next`](Self::next).
 #[derive(Debug)]
 pub struct WebSocketCarrier {
     on: WebSocketId,
@@ -96,11 +102,18 @@ enum Peer {
 }
 
 impl WebSocketCarrier {
-    /// A WebSocket directly after its handshake. `on` is the name under which its session knows it.
-    pub fn new(on: WebSocketId, limits: &Limits) -> Self {
+    /// A WebSocket directly after its handshake, which has agreed on `compression`.
+    ///
+    /// `on` is the name under which its session knows it.
+    pub(crate) fn new(
+        on: WebSocketId,
+        limits: &Limits,
+        compression: Option<DeflateParameters>,
+    ) -> Self {
+        let ws = WebSocket::new(Role::Server, limits.max_payload, limits.max_fragments);
         Self {
             on,
-            ws: WebSocket::new(Role::Server, limits.max_payload, limits.max_fragments),
+            ws: ws.with_compression(compression),
             reading: true,
             replies: 0,
             received: 0,
@@ -159,12 +172,12 @@ impl WebSocketCarrier {
         !matches!(self.closing, Closing::Open)
     }
 
-    /// Adds to `inbound` what came, and to `output` what the WebSocket itself answers.
+    /// Adds to `transit` what came, and to `output` what the WebSocket itself answers.
     pub fn handle_bytes(
         &mut self,
         bytes: &mut [u8],
         arena: &mut Arena,
-        inbound: &mut Inbound,
+        transit: &mut Transit,
         output: &mut Output,
     ) {
         let before = output.remaining();
@@ -172,12 +185,12 @@ impl WebSocketCarrier {
         let mut input = Input::new(bytes);
         while let Some(received) = self.ws.handle_bytes(&mut input, arena, output) {
             match received {
-                Received::Message(message) => inbound.messages.push(message),
+                Received::Message(message) => transit.messages.push(message),
                 Received::Closed(closed) => {
                     if matches!(closed, Closed::Peer { .. }) {
                         self.peer = Peer::Closed;
                     }
-                    inbound.end = Some(match closed {
+                    transit.end = Some(match closed {
                         Closed::Violation(violation) => WebSocketEnd::Violation(violation),
                         _ => WebSocketEnd::Closed,
                     });
@@ -189,10 +202,10 @@ impl WebSocketCarrier {
 
     /// The peer has closed its side of the connection. Behind its Close that tells nothing: it may
     /// still read what was queued before ours.
-    pub fn handle_eof(&mut self, inbound: &mut Inbound) {
+    pub fn handle_eof(&mut self, transit: &mut Transit) {
         if self.peer == Peer::Open {
             self.peer = Peer::Lost;
-            inbound.end = Some(WebSocketEnd::Closed);
+            transit.end = Some(WebSocketEnd::Closed);
         }
     }
 
@@ -209,34 +222,42 @@ impl WebSocketCarrier {
         &mut self,
         now: Time,
         guard: &mut G,
-        inbound: &mut Inbound,
+        transit: &mut Transit,
         output: &mut Output,
         pull: bool,
         linger: Duration,
     ) {
         let session = guard.session();
         session.handle_progress(now, core::mem::take(&mut self.received) as usize);
-        for message in inbound.messages.drain(..) {
+        for message in transit.messages.drain(..) {
             session.handle_websocket_message(now, self.on, message);
         }
-        if let Some(end) = inbound.end.take() {
+        if let Some(end) = transit.end.take() {
             session.handle_websocket_lost(now, self.on, end);
         }
         self.unfinished = !pull;
+        let mut waiting = 0;
         while !self.unfinished
             && let Some(frame) = session.poll_write(self.on)
         {
-            self.ws.write(frame.binary, frame.prefix, &frame.payload, output);
-            self.unfinished = output.remaining() >= WRITE_CHUNK;
+            if waiting > 0 || self.ws.compresses(&frame) {
+                waiting += frame.len();
+                transit.frames.push(frame);
+            } else {
+                self.ws.write(frame.binary, frame.prefix, &frame.payload, output);
+            }
+            self.unfinished = output.remaining() + waiting >= WRITE_CHUNK;
         }
         let action = guard.take_action();
         let session = guard.session();
         self.reading = session.is_receiving();
         self.probing = session.is_upgrading();
-        if let Some(ServerAction::CloseWebSocket(_)) = action {
+        let closes = matches!(action, Some(ServerAction::CloseWebSocket(_)));
+        if closes && waiting == 0 {
             self.ws.close(None, "", output);
         }
-        if self.ws.is_closing() {
+        transit.closes = closes && waiting > 0;
+        if closes || self.ws.is_closing() {
             // From here on the peer's answer is all that matters.
             self.unfinished = false;
             self.reading = true;
@@ -249,6 +270,19 @@ impl WebSocketCarrier {
             });
             self.closing = Closing::Draining { deadline: drains.unwrap_or(now + linger), progress };
             guard.detach();
+        }
+    }
+
+    /// Compresses the frames of the last [`exchange`](Self::exchange), and writes them to `output`.
+    ///
+    /// The session need not be locked.
+    #[inline]
+    pub fn compress(&mut self, transit: &mut Transit, arena: &mut Arena, output: &mut Output) {
+        for frame in transit.frames.drain(..) {
+            self.ws.write_frame(&frame, arena, output);
+        }
+        if core::mem::take(&mut transit.closes) {
+            self.ws.close(None, "", output);
         }
     }
 

@@ -181,8 +181,8 @@ impl Queue {
     /// Takes the next packet as a WebSocket frame.
     #[inline]
     pub(crate) fn pop_frame(&mut self, revision: Revision, base64: bool) -> Option<Frame> {
-        if let Some(message) = self.pop_single(base64) {
-            return Some(message_frame(revision, message));
+        if let Some((message, compress)) = self.pop_single(base64) {
+            return Some(message_frame(revision, message).with_compression(compress, None));
         }
         if let Some(Queued::Open(_)) = self.packets.front()
             && let Some(Queued::Open(handshake)) = self.packets.pop_front()
@@ -191,26 +191,38 @@ impl Queue {
             return Some(open_frame(handshake));
         }
         let (packet, last) = self.front()?;
-        let frame = encode_frame(revision, packet, base64);
+        let mut frame = encode_frame(revision, packet, base64);
+        if let PacketRef::Message(part) = packet {
+            frame = frame.with_compression(self.is_compressible(), part.compressed());
+        }
         self.advance(last);
         Some(frame)
     }
 
     /// Takes the next packet if it is one message that goes into a frame as it is: nearly always.
     #[inline]
-    fn pop_single(&mut self, base64: bool) -> Option<Message> {
+    fn pop_single(&mut self, base64: bool) -> Option<(Message, bool)> {
         let Some(Queued::Message(message)) = self.packets.front() else { return None };
         let message = message.as_single().filter(|message| !(base64 && message.is_binary()))?;
         self.bytes -= message.len() + Limits::MESSAGE_OVERHEAD;
         self.moved = true;
         match self.packets.pop_front() {
-            Some(Queued::Message(message)) => message.into_single(),
+            Some(Queued::Message(message)) => {
+                let compress = message.is_compressible();
+                Some((message.into_single()?, compress))
+            }
             _ => None,
         }
     }
 
-    /// Takes as many packets as the payload has room for.
-    pub(crate) fn fill(&mut self, payload: &mut PayloadEncoder) {
+    /// Whether the first packet may be compressed.
+    fn is_compressible(&self) -> bool {
+        !matches!(self.packets.front(), Some(Queued::Message(it)) if !it.is_compressible())
+    }
+
+    /// Takes as many packets as the payload has room for. Returns whether any of them may be compressed.
+    pub(crate) fn fill(&mut self, payload: &mut PayloadEncoder) -> bool {
+        let mut compressible = false;
         if self.packets.len() > 1 {
             // A single one has an allocation of exactly its size.
             payload.reserve(self.packets.iter().map(encoded_len).sum());
@@ -219,8 +231,10 @@ impl Queue {
             if !payload.push(packet) {
                 break;
             }
+            compressible |= self.is_compressible();
             self.advance(last);
         }
+        compressible
     }
 
     /// The next packet, and whether it is the last of its kind's one or several parts.

@@ -5,6 +5,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     config::TransportKind,
+    deflate::{HttpCompression, PerMessageDeflate},
     exchange::{HeaderLines, InvalidHeader, is_token},
     limits::Limits,
     packet::Revision,
@@ -106,6 +107,12 @@ pub struct ClientConfig {
     /// A header field `Proxy-Authorization` of the application goes to the proxy then, in place of the credentials
     /// in its URL, and not to any server.
     pub proxies: Proxies,
+    /// Compression of WebSocket messages. Default none; the reference offers it. A browser negotiates its own.
+    #[cfg(feature = "deflate")]
+    pub per_message_deflate: Option<PerMessageDeflate>,
+    /// Compression of responses to polls, and of bodies of POSTs. Default none: responses are asked for as they are.
+    #[cfg(feature = "deflate")]
+    pub http_compression: Option<HttpCompression>,
     /// Bounds of memory and work.
     ///
     /// The defaults are those of a server, but for two. `max_payload`, the largest message and response
@@ -148,6 +155,10 @@ impl ClientConfig {
             close_timeout: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             proxies: Proxies::default(),
+            #[cfg(feature = "deflate")]
+            per_message_deflate: None,
+            #[cfg(feature = "deflate")]
+            http_compression: None,
             limits,
         }
     }
@@ -294,6 +305,22 @@ impl ClientConfig {
         headers
     }
 
+    /// The options of compression, of which there are none without the feature `deflate`.
+    pub(crate) const fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
+        #[cfg(feature = "deflate")]
+        return self.per_message_deflate.as_ref();
+        #[cfg(not(feature = "deflate"))]
+        None
+    }
+
+    /// The same for HTTP.
+    pub(crate) const fn http_compression(&self) -> Option<&HttpCompression> {
+        #[cfg(feature = "deflate")]
+        return self.http_compression.as_ref();
+        #[cfg(not(feature = "deflate"))]
+        None
+    }
+
     /// Whether requests of `transport` carry a timestamp.
     pub(super) fn is_stamped(&self, transport: TransportKind) -> bool {
         self.timestamp_requests.unwrap_or(transport == TransportKind::Polling)
@@ -334,11 +361,12 @@ pub struct InvalidSubprotocol;
 
 /// Header fields that the client writes itself.
 fn is_own(name: &str) -> bool {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 10] = [
         "host",
         "connection",
         "upgrade",
         "content-type",
+        "content-encoding",
         "content-length",
         "transfer-encoding",
         "accept-encoding",

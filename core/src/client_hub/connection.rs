@@ -12,6 +12,7 @@ use crate::{
     carrier::WRITE_CHUNK,
     channel::{ExchangeId, ProxyFault, TransportFault, WebSocketEnd, WebSocketId},
     client::{ClientConfig, ClientSession},
+    deflate::DeflateParameters,
     entropy::Entropy,
     exchange::Request,
     packet::Message,
@@ -92,8 +93,8 @@ pub(super) enum Outcome {
     /// The server had closed the kept connection before it saw this request.
     Stale(ExchangeId, Request),
     Fault(ExchangeId, TransportFault),
-    /// With the subprotocol that the server has chosen.
-    Open(WebSocketId, Option<String>),
+    /// With the subprotocol and the compression that the server has chosen.
+    Open(WebSocketId, Option<String>, Option<DeflateParameters>),
     Refused(WebSocketId, TransportFault),
     Message(WebSocketId, Message),
     End(WebSocketId, WebSocketEnd),
@@ -122,7 +123,9 @@ impl Connection {
         http: &Arc<http::ClientConfig>,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        let key = ClientKey::new(entropy).offering(&request.headers);
+        let key = ClientKey::new(entropy)
+            .offering(&request.headers)
+            .with_compression(config.per_message_deflate());
         let mut mask_seed = [0; 16];
         entropy.fill(&mut mask_seed);
         request.headers.extend(&key.headers());
@@ -304,11 +307,16 @@ impl Connection {
     }
 
     /// The answer of the opening handshake was in order: from here on the connection is a WebSocket.
-    pub(super) fn become_socket(&mut self, max_message: usize, max_fragments: usize) {
+    pub(super) fn become_socket(
+        &mut self,
+        max_message: usize,
+        max_fragments: usize,
+        compression: Option<DeflateParameters>,
+    ) {
         if let Task::Handshake { on, mask_seed, .. } = self.task {
             let role = Role::Client { mask_seed };
-            let ws = Box::new(WebSocket::new(role, max_message, max_fragments));
-            self.task = Task::Socket { on, ws, replies: 0, close_by: Time::MAX };
+            let ws = WebSocket::new(role, max_message, max_fragments).with_compression(compression);
+            self.task = Task::Socket { on, ws: Box::new(ws), replies: 0, close_by: Time::MAX };
         }
     }
 
@@ -344,6 +352,7 @@ impl Connection {
         now: Time,
         linger: Duration,
         session: &mut ClientSession,
+        arena: &mut Arena,
         mut write: impl FnMut(&[u8]) -> usize,
     ) -> usize {
         self.announced = false;
@@ -352,7 +361,7 @@ impl Connection {
         }
         let (mut room, mut total) = (WRITE_CHUNK, 0);
         let done = loop {
-            self.fill(session);
+            self.fill(session, arena);
             if self.output.is_empty() {
                 break true;
             }
@@ -395,12 +404,12 @@ impl Connection {
 
     /// Takes frames from the session, but no more than a socket is likely to take: what has been
     /// taken is no longer counted as queued.
-    fn fill(&mut self, session: &mut ClientSession) {
+    fn fill(&mut self, session: &mut ClientSession, arena: &mut Arena) {
         let Task::Socket { on, ws, .. } = &mut self.task else { return };
         while self.output.remaining() < WRITE_CHUNK
             && let Some(frame) = session.poll_write(*on)
         {
-            ws.write(frame.binary, frame.prefix, &frame.payload, &mut self.output);
+            ws.write_frame(&frame, arena, &mut self.output);
         }
     }
 
@@ -439,9 +448,11 @@ impl Connection {
         let Task::Handshake { on, key, .. } = &self.task else { return None };
         let on = *on;
         let fault = match reply {
-            Reply::Upgraded(head) => match key.check(&head) {
-                Ok(chosen) => return Some(Outcome::Open(on, chosen.map(String::from))),
-                Err(refused) => refused.into(),
+            Reply::Upgraded(head) => match (key.check(&head), key.compression(&head)) {
+                (Ok(chosen), Ok(compression)) => {
+                    return Some(Outcome::Open(on, chosen.map(String::from), compression));
+                }
+                (Err(refused), _) | (_, Err(refused)) => refused.into(),
             },
             Reply::Response(head, _) => TransportFault::Status(head.status()),
             Reply::Fault(fault) => fault.into(),
@@ -527,7 +538,13 @@ mod tests {
             let mut connection = Connection::http(id, Arc::clone(&url), config, &http);
             connection.connected();
             connection.output.put_slice(&vec![0; bytes]);
-            connection.transmit(Time::ZERO, Duration::ZERO, &mut session, <[u8]>::len);
+            connection.transmit(
+                Time::ZERO,
+                Duration::ZERO,
+                &mut session,
+                &mut Arena::new(),
+                <[u8]>::len,
+            );
             assert!(connection.output.is_empty());
             assert_eq!(connection.output.capacity() > 0, kept, "{bytes} bytes");
         }

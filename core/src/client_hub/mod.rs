@@ -119,7 +119,9 @@ impl ClientHub {
         let limits = &config.limits;
         let (max_message, max_fragments) = (limits.max_payload, limits.max_fragments);
         Self {
-            http: Arc::new(http::ClientConfig::new(limits)),
+            http: Arc::new(
+                http::ClientConfig::new(limits).with_compression(config.http_compression()),
+            ),
             max_message,
             max_fragments,
             close_timeout: config.close_timeout,
@@ -364,7 +366,8 @@ impl ClientHub {
         write: impl FnMut(&[u8]) -> usize,
     ) {
         let Some(at) = self.index(id) else { return };
-        let progress = self.connections[at].transmit(now, self.linger, &mut self.session, write);
+        let Self { connections, session, arena, linger, .. } = self;
+        let progress = connections[at].transmit(now, *linger, session, arena, write);
         self.session.handle_progress(now, progress);
         if self.connections[at].is_over() {
             self.close_connection(at);
@@ -526,8 +529,9 @@ impl ClientHub {
                 self.request_afresh(now, url, on, request);
             }
             Outcome::Fault(on, fault) => session.handle_exchange_lost(now, on, fault),
-            Outcome::Open(on, subprotocol) => {
-                self.connections[at].become_socket(self.max_message, self.max_fragments);
+            Outcome::Open(on, subprotocol, compression) => {
+                let (max_message, max_fragments) = (self.max_message, self.max_fragments);
+                self.connections[at].become_socket(max_message, max_fragments, compression);
                 session.handle_websocket_open(now, on, subprotocol.as_deref());
             }
             Outcome::Refused(on, fault) => session.handle_websocket_refused(now, on, fault),

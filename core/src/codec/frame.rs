@@ -7,10 +7,11 @@ use bytes::{Buf, Bytes};
 use crate::{
     Message, Packet, Revision, Text,
     codec::{DecodeError, DecodeErrorKind, PacketRef, base64, error::Fault, packet},
+    deflate::SharedForm,
 };
 
 /// Content of one WebSocket message.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Frame {
     /// Whether the message is binary; text otherwise.
     pub binary: bool,
@@ -19,9 +20,45 @@ pub struct Frame {
     pub prefix: Option<u8>,
     /// The rest of the message. With the prefix it is UTF-8 unless the message is binary.
     pub payload: Bytes,
+    pub(crate) compression: Compression,
+}
+
+/// How a frame may be compressed.
+#[derive(Clone)]
+pub(crate) enum Compression {
+    Never,
+    /// For one peer.
+    Alone,
+    /// Once for many.
+    Shared(SharedForm),
 }
 
 impl Frame {
+    /// Makes a frame of a message of its own, which may be compressed.
+    pub fn from_message(message: Message) -> Self {
+        let binary = message.is_binary();
+        Self::new(binary, None, message.into_payload()).with_compression(true, None)
+    }
+
+    const fn new(binary: bool, prefix: Option<u8>, payload: Bytes) -> Self {
+        Self { binary, prefix, payload, compression: Compression::Never }
+    }
+
+    /// The same frame of a message that may be compressed, or not.
+    pub(crate) fn with_compression(mut self, is_allowed: bool, shared: Option<SharedForm>) -> Self {
+        self.compression = match shared {
+            _ if !is_allowed => Compression::Never,
+            None => Compression::Alone,
+            Some(form) => Compression::Shared(form),
+        };
+        self
+    }
+
+    /// Returns whether the message is worth compressing, but for its length. Packets other than messages are too short.
+    pub fn is_compressible(&self) -> bool {
+        !matches!(self.compression, Compression::Never)
+    }
+
     /// Length of the message in bytes, prefix included.
     pub fn len(&self) -> usize {
         self.payload.len() + usize::from(self.prefix.is_some())
@@ -32,6 +69,15 @@ impl Frame {
         self.len() == 0
     }
 }
+
+/// By the message. How it may be compressed is no part of it.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        (self.binary, self.prefix) == (other.binary, other.prefix) && self.payload == other.payload
+    }
+}
+
+impl Eq for Frame {}
 
 impl fmt::Debug for Frame {
     /// Without the payload, which in a handshake holds the session id.
@@ -50,7 +96,7 @@ impl fmt::Debug for Frame {
 /// binary payload goes as it is, in revision 4 without any type, in revision 3 behind the byte `04`;
 /// with it as text: `b` (revision 4) or `b4` (revision 3) and base64.
 pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> Frame {
-    let text = |payload| Frame { binary: false, prefix: Some(packet.type_digit()), payload };
+    let text = |payload| Frame::new(false, Some(packet.type_digit()), payload);
     match packet {
         PacketRef::Message(part) if base64 && part.message().is_binary() => {
             let typed = part.typed_base64();
@@ -58,7 +104,7 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
                 Revision::V3 => typed,
                 Revision::V4 => typed.slice(1..),
             };
-            Frame { binary: false, prefix: Some(b'b'), payload }
+            Frame::new(false, Some(b'b'), payload)
         }
         PacketRef::Message(part) => message_frame(revision, part.message().clone()),
         PacketRef::Open("") | PacketRef::Ping("") | PacketRef::Pong("") => text(Bytes::new()),
@@ -73,7 +119,7 @@ pub fn encode_frame(revision: Revision, packet: PacketRef<'_>, base64: bool) -> 
 /// The WebSocket message for the packet that opens a session, without a copy.
 pub(crate) fn open_frame(handshake: Text) -> Frame {
     let prefix = Some(PacketRef::Open("").type_digit());
-    Frame { binary: false, prefix, payload: handshake.into_bytes() }
+    Frame::new(false, prefix, handshake.into_bytes())
 }
 
 /// The WebSocket message for `message`, as it is.
@@ -84,7 +130,7 @@ pub(crate) fn message_frame(revision: Revision, message: Message) -> Frame {
         (Message::Binary(_), Revision::V3) => (true, Some(4)),
         (Message::Binary(_), Revision::V4) => (true, None),
     };
-    Frame { binary, prefix, payload: message.into_payload() }
+    Frame::new(binary, prefix, message.into_payload())
 }
 
 /// The application's message in a WebSocket message that is one, as nearly all are; or the latter back,

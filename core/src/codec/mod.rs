@@ -25,7 +25,7 @@ mod tests;
 
 use core::fmt;
 
-pub(crate) use self::frame::{message_frame, open_frame, undress};
+pub(crate) use self::frame::{Compression, message_frame, open_frame, undress};
 pub use self::{
     decoder::PayloadDecoder,
     encoder::PayloadEncoder,

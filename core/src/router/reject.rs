@@ -42,6 +42,10 @@ pub enum Reject {
     /// A session takes GET and POST only: 405.
     #[error("a session takes GET and POST only")]
     MethodNotAllowed,
+    /// The body is in a content coding that is not taken: 415 (RFC 9110 section 15.5.16). None is unless
+    /// `ServerConfig::http_compression` is set.
+    #[error("the Content-Encoding of the body is not supported")]
+    UnknownCoding,
     /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).
     #[error(transparent)]
     WebSocket(#[from] HandshakeError),
@@ -87,6 +91,7 @@ impl Reject {
             Self::UnsupportedRevision => Some(5),
             Self::NotFound
             | Self::MethodNotAllowed
+            | Self::UnknownCoding
             | Self::WebSocket(_)
             | Self::Head(_)
             | Self::Unavailable => None,
@@ -98,6 +103,7 @@ impl Reject {
         match self {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::UnknownCoding => 415,
             Self::Forbidden(refusal) => refusal.status(),
             Self::WebSocket(error) => error.status(),
             Self::Head(fault) => fault.status(),
@@ -122,6 +128,7 @@ impl Reject {
                 content_type: Some(content_type),
                 headers: HeaderLines::new(),
                 body: body.clone(),
+                compressible: false,
             };
         }
         let headers = HeaderLines::from_static(match self {
@@ -136,6 +143,7 @@ impl Reject {
                 content_type: Some("text/plain; charset=UTF-8"),
                 headers,
                 body,
+                compressible: false,
             };
         };
         let message = match self {
@@ -151,6 +159,7 @@ impl Reject {
             content_type: Some("application/json"),
             headers,
             body: body.into(),
+            compressible: false,
         }
     }
 }

@@ -147,6 +147,8 @@ pub enum Body {
     Complete(bytes::Bytes),
     /// It is larger than [`Limits::max_payload`](crate::Limits::max_payload).
     TooLarge,
+    /// It is not in the coding that its `Content-Encoding` names.
+    Invalid,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -127,7 +127,15 @@ impl ServerSession {
         let receiving = |post: &mut Post| post.on == on && !post.withheld;
         // Apart from the session: its end would answer a POST of which the body is still to come.
         let Some(post) = self.polling.post.take_if(receiving) else { return };
-        let Body::Complete(bytes) = body else { return self.respond(on, Response::empty(413)) };
+        let bytes = match body {
+            Body::Complete(bytes) => bytes,
+            Body::TooLarge => return self.respond(on, Response::empty(413)),
+            // What it was to bring is lost, as with a payload that cannot be parsed.
+            Body::Invalid => {
+                self.finish(CloseReason::TransportError(TransportFault::InvalidContent));
+                return self.respond(on, Response::empty(400));
+            }
+        };
         match self.handle_payload(now, &bytes, post.binary) {
             Ok(late) => {
                 let late = late && !self.is_probed();
@@ -177,8 +185,8 @@ impl ServerSession {
         let Some(on) = self.polling.get.take() else { return };
         self.timers.stop(ServerTimerKind::Noop);
         let mut payload = self.payload(self.channel.queue.has_binary());
-        self.channel.queue.fill(&mut payload.1);
-        self.respond_payload(on, payload);
+        let compressible = self.channel.queue.fill(&mut payload.1);
+        self.respond_payload(on, payload, compressible);
         self.channel.tell_writable(&self.config.limits);
     }
 
@@ -285,7 +293,7 @@ impl ServerSession {
         for &packet in packets {
             payload.1.push(packet);
         }
-        self.respond_payload(on, payload);
+        self.respond_payload(on, payload, false);
     }
 
     /// A payload in the form that the client takes; revision 3 has a form of its own for payloads
@@ -295,14 +303,20 @@ impl ServerSession {
         (form, PayloadEncoder::new(form, self.config.limits.max_payload))
     }
 
-    fn respond_payload(&mut self, on: ExchangeId, (form, payload): (PayloadForm, PayloadEncoder)) {
+    fn respond_payload(
+        &mut self,
+        on: ExchangeId,
+        (form, payload): (PayloadForm, PayloadEncoder),
+        compressible: bool,
+    ) {
         let payload = payload.finish();
         let (content_type, body, headers) = match &self.polling.jsonp {
             Some(index) => (SCRIPT, jsonp::encode_response(index, &payload), NO_STORE_NO_SNIFF),
             None => (form.content_type(), payload, NO_STORE),
         };
         let headers = HeaderLines::from_static(headers);
-        self.respond(on, Response { status: 200, content_type: Some(content_type), headers, body });
+        let content_type = Some(content_type);
+        self.respond(on, Response { status: 200, content_type, headers, body, compressible });
     }
 
     fn respond(&mut self, on: ExchangeId, response: Response) {
@@ -317,6 +331,7 @@ fn ok() -> Response {
         content_type: Some("text/html"),
         headers: HeaderLines::from_static(NO_STORE),
         body: Bytes::from_static(b"ok"),
+        compressible: false,
     }
 }
 

@@ -1,15 +1,19 @@
-//! Storage for small messages.
+//! Storage that connections of a thread share: for small messages, and for compression.
 
 use alloc::collections::VecDeque;
 use core::mem;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::deflate::Codecs;
+
 /// Gives small messages a place of their own without an allocation for each.
 ///
 /// Messages are copied, one behind the other, into a chunk that they share. The first chunk is small. Once all messages
 /// of a chunk have been dropped it is used again, so an application that keeps pace causes no allocation at all. One
 /// kept message keeps one chunk alive, never the read buffer it came in.
+///
+/// With the feature `deflate` it also has the compressors and inflaters for messages that need no context.
 #[derive(Debug, Default)]
 pub struct Arena {
     chunk: Option<BytesMut>,
@@ -18,6 +22,8 @@ pub struct Arena {
     full: VecDeque<BytesMut>,
     /// The first chunk was too small, and all others are whole ones.
     grown: bool,
+    /// Compressors and inflaters.
+    pub(crate) codecs: Codecs,
 }
 
 impl Arena {

@@ -244,3 +244,35 @@ fn a_small_message_does_not_keep_a_large_body_alive() {
     assert!(!storage.contains(&small.payload().as_ptr()), "the small one is a copy");
     assert!(storage.contains(&whole.payload().as_ptr()), "the large one is not");
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn response_may_be_compressed_if_any_of_its_packets_may_be() {
+    let mut peer = Peer::polling();
+    let plain = || crate::Encoded::new("a").without_compression();
+    for (messages, compressible) in [
+        (vec![plain()], false),
+        (vec![plain(), plain()], false),
+        (vec![plain(), "b".into(), plain()], true),
+        (vec!["b".into()], true),
+    ] {
+        for message in messages {
+            peer.send(message);
+        }
+        let get = peer.get();
+        assert_eq!(peer.answer(get).compressible, compressible);
+    }
+    let post = peer.post("4a");
+    assert!(!peer.answer(post).compressible);
+}
+
+#[test]
+fn body_that_is_not_in_its_coding_ends_the_session() {
+    let mut peer = Peer::polling();
+    let post = ExchangeId(1000);
+    peer.session.handle_post(peer.now, post, false);
+    peer.session.handle_body(peer.now, post, Body::Invalid);
+    peer.drain();
+    assert_eq!(peer.answer(post).status, 400);
+    assert_eq!(peer.closed(), fault(TransportFault::InvalidContent));
+}

@@ -16,6 +16,7 @@ use super::{
     scan::Scan,
 };
 use crate::{
+    deflate::{Codecs, Coding, DecodeFailure, UnknownCoding},
     exchange::Request,
     wire::{Input, Output},
 };
@@ -99,6 +100,8 @@ enum State {
     Body {
         head: ResponseHead,
         body: Body,
+        /// The coding that it is in.
+        coding: Option<Coding>,
         /// A request may follow.
         persists: bool,
     },
@@ -134,7 +137,7 @@ impl Client {
     ///
     /// `host` is the value of `Host`: host and port of the URL. Neither it nor the target may hold
     /// white space or control characters; [`Url`](crate::Url) sees to that. `Host`,
-    /// `Content-Type`, `Content-Length` and `Accept-Encoding`, which asks for a body as it is, are
+    /// `Content-Type`, `Content-Length`, `Accept-Encoding` and `Content-Encoding` are
     /// written here and must not be among the request's header fields. A body is sent
     /// with its length, and so is that of every POST, be it empty (RFC 9110 section 8.6).
     pub fn request(&mut self, request: &Request, host: &str, out: &mut Output) {
@@ -147,8 +150,19 @@ impl Client {
         for part in [method, " ", target, " HTTP/1.1\r\nHost: ", host] {
             out.put_slice(part.as_bytes());
         }
-        out.put_slice(b"\r\nAccept-Encoding: identity\r\n");
+        // Without a word any coding would do (RFC 9110 section 12.5.3).
+        out.put_slice(match self.config.compression {
+            Some(_) => b"\r\nAccept-Encoding: gzip, deflate\r\n",
+            None => b"\r\nAccept-Encoding: identity\r\n",
+        });
         out.put_slice(headers.as_bytes());
+        let encoded = self.encode(body);
+        let body = encoded.as_ref().map_or(body, |(_, body)| body);
+        if let Some((coding, _)) = &encoded {
+            for part in ["Content-Encoding: ", coding.name(), "\r\n"] {
+                out.put_slice(part.as_bytes());
+            }
+        }
         if let Some(content_type) = content_type {
             for part in ["Content-Type: ", content_type, "\r\n"] {
                 out.put_slice(part.as_bytes());
@@ -201,8 +215,11 @@ impl Client {
         }
         match self.close() {
             State::Head(_) => Some(Reply::Lost),
-            State::Body { head, body, .. } => Some(match body.end() {
-                Some(body) => Reply::Response(head, body),
+            State::Body { head, body, coding, .. } => Some(match body.end() {
+                Some(body) => match self.decode(body, coding) {
+                    Ok(body) => Reply::Response(head, body),
+                    Err(fault) => Reply::Fault(fault),
+                },
                 None => Reply::Lost,
             }),
             State::Idle | State::Excess | State::Closed | State::Upgraded => None,
@@ -257,16 +274,20 @@ impl Client {
     fn begin_body(&mut self, head: ResponseHead, asked: Asked) -> Result<(), ResponseFault> {
         // RFC 9112 section 6.3, rule 1.
         let length = if asked.is_head { Some(BodyLength::Sized(0)) } else { head.body_length() };
-        if length != Some(BodyLength::Sized(0)) && head.is_encoded() {
-            return Err(ResponseFault::ContentCoding);
-        }
+        let coding = if length == Some(BodyLength::Sized(0)) {
+            None
+        } else {
+            let codings = head.header_values("content-encoding");
+            Coding::of_body(self.config.compression.as_ref(), codings)
+                .map_err(|UnknownCoding| ResponseFault::ContentCoding)?
+        };
         let max = self.config.max_body;
         let body = match length {
             Some(length) => Body::new(length, max).ok_or(ResponseFault::BodyTooLarge { max })?,
             None => Body::until_close(),
         };
         let persists = head.keep_alive() && !asked.closes;
-        self.state = State::Body { head, body, persists };
+        self.state = State::Body { head, body, coding, persists };
         Ok(())
     }
 
@@ -280,19 +301,39 @@ impl Client {
             }
             Progress::Done { body, used } => {
                 input.take(used);
-                Ok(self.answer(body, !input.is_empty()))
+                self.answer(body, !input.is_empty())
             }
             Progress::TooLarge => Err(ResponseFault::BodyTooLarge { max }),
         }
     }
 
     /// The body is complete.
-    fn answer(&mut self, body: Bytes, excess: bool) -> Option<Reply> {
-        let State::Body { head, persists, .. } = self.close() else { return None };
+    fn answer(&mut self, body: Bytes, excess: bool) -> Result<Option<Reply>, ResponseFault> {
+        let State::Body { head, coding, persists, .. } = self.close() else { return Ok(None) };
+        let body = self.decode(body, coding)?;
         if persists {
             self.state = if excess { State::Excess } else { State::Idle };
         }
-        Some(Reply::Response(head, body))
+        Ok(Some(Reply::Response(head, body)))
+    }
+
+    /// Inflates a body, if it is in a coding.
+    fn decode(&self, body: Bytes, coding: Option<Coding>) -> Result<Bytes, ResponseFault> {
+        // A server may name a coding of nothing.
+        let Some(coding) = coding.filter(|_| !body.is_empty()) else { return Ok(body) };
+        let max = self.config.max_body;
+        coding.decode(&body, max).map_err(|failure| match failure {
+            DecodeFailure::TooLarge => ResponseFault::BodyTooLarge { max },
+            DecodeFailure::Invalid => ResponseFault::Undecodable,
+        })
+    }
+
+    /// Compresses the body of a request, if that is asked for and of use.
+    fn encode(&self, body: &Bytes) -> Option<(Coding, Bytes)> {
+        let options = self.config.compression.as_ref()?;
+        let coding = options.posts(body.len())?;
+        // A POST of that size is rare, and has a compressor of its own.
+        Some((coding, coding.encode(body, options, &mut Codecs::new())?))
     }
 
     /// Closes for both directions: frees the storage and returns the state before.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{date::WallClock, head::RequestHead, response_head::ResponseHead};
-use crate::limits::Limits;
+use crate::{deflate::HttpCompression, limits::Limits};
 
 /// Limits and patience of the server side, shared by all its connections.
 ///
@@ -85,9 +85,11 @@ pub struct ClientConfig {
     pub max_head: usize,
     /// The most header fields in one head. Default: as many as `max_head` bytes can hold.
     pub max_headers: usize,
-    /// The largest body of an answer in bytes, after chunked decoding. Default 1 000 000, as the
+    /// The largest body of an answer in bytes, after chunked decoding, and after inflating. Default 1 000 000, as the
     /// reference.
     pub max_body: usize,
+    /// The options of compression, if any.
+    pub(crate) compression: Option<HttpCompression>,
 }
 
 impl ClientConfig {
@@ -97,7 +99,13 @@ impl ClientConfig {
             max_head: limits.max_head,
             max_headers: limits.max_headers,
             max_body: limits.max_payload,
+            compression: None,
         }
+    }
+
+    /// The same, and compressed bodies are accepted if there are options for that.
+    pub(crate) fn with_compression(self, compression: Option<&HttpCompression>) -> Self {
+        Self { compression: compression.cloned(), ..self }
     }
 
     /// `max_head`, as far as a head can go.

@@ -186,6 +186,9 @@ pub enum ResponseFault {
     /// A body in a coding that the request ruled out (RFC 9110 section 12.5.3).
     #[error("a Content-Encoding that was not accepted")]
     ContentCoding,
+    /// A body that is not in the coding that its `Content-Encoding` names.
+    #[error("a body that is not in its Content-Encoding")]
+    Undecodable,
     /// The body is too long.
     #[error("the body is longer than {max} bytes")]
     BodyTooLarge {

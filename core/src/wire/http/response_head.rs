@@ -8,7 +8,7 @@ use httparse::Status;
 use super::{
     diagnose::{diagnose, is_version},
     fault::{Fault, ResponseFault},
-    fields::{FEW_HEADERS, Fields, Span, list, most_headers},
+    fields::{FEW_HEADERS, Fields, Span, most_headers},
     framing::{BodyLength, Framing},
     scan::Scan,
 };
@@ -155,13 +155,6 @@ impl ResponseHead {
     /// length. `None` if the end of the connection ends the body (RFC 9112 section 6.3, rule 8).
     pub const fn body_length(&self) -> Option<BodyLength> {
         self.body
-    }
-
-    /// Whether the body is in a content coding, none of which is decoded here.
-    pub(super) fn is_encoded(&self) -> bool {
-        self.header_values("content-encoding")
-            .flat_map(list)
-            .any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     mask,
 };
 use crate::{
+    deflate::{NotDeflated, TAIL},
     packet::Message,
     text::Text,
     wire::{Arena, Input, Output},
@@ -144,12 +145,12 @@ impl WebSocket {
             Stage::Payload(frame) => return Ok(Some(*frame)),
             Stage::Head { bytes, len } => (bytes, len),
         };
-        let masked = self.masks.is_none();
-        let whole = if *len == 0 { header::parse(input.rest(), masked)? } else { None };
+        let (masked, deflate) = (self.masks.is_none(), self.extension.is_some());
+        let whole = if *len == 0 { header::parse(input.rest(), masked, deflate)? } else { None };
         let frame = if let Some((frame, n)) = whole {
             input.take(n);
             frame
-        } else if let Some(frame) = continue_head(bytes, len, input, masked)? {
+        } else if let Some(frame) = continue_head(bytes, len, input, masked, deflate)? {
             frame
         } else {
             return Ok(None);
@@ -174,17 +175,24 @@ impl WebSocket {
             (Opcode::Text, None) => fragments.kind = Some(Kind::Text),
             (_, None) => fragments.kind = Some(Kind::Binary),
         }
+        fragments.compressed |= frame.compressed;
         if self.state == State::Closing {
             // It will be discarded: neither its size nor its content matters.
             return Ok(());
         }
-        if fragments.count == self.max_fragments {
+        if fragments.count as usize >= self.max_fragments {
             return Err(Violation::TooManyFragments { max: self.max_fragments });
         }
-        fragments.count += 1;
-        // Both are below 2^63.
-        let size = fragments.len() as u64 + frame.len;
-        if size > self.max_message as u64 {
+        fragments.count = fragments.count.saturating_add(1);
+        let (size, max) = match &mut self.extension {
+            // What is inflated is limited elsewhere.
+            Some(extension) if fragments.compressed => {
+                (extension.announce(frame.len), most_compressed(self.max_message))
+            }
+            // Both are below 2^63.
+            _ => (fragments.len() as u64 + frame.len, self.max_message as u64),
+        };
+        if size > max {
             return Err(Violation::TooBig { size, max: self.max_message });
         }
         Ok(())
@@ -200,12 +208,19 @@ impl WebSocket {
         out: &mut Output,
     ) -> Result<Option<Received>, Violation> {
         let last = complete && frame.fin;
+        let compressed = self.fragments.compressed;
         let kind = if last { self.fragments.end() } else { self.fragments.kind };
         let Some(kind) = kind.filter(|_| self.state == State::Open) else {
             // Discarded, as our Close is out.
             return Ok(None);
         };
         let masked = self.masks.is_none();
+        if compressed {
+            if masked {
+                mask::apply(payload, frame.mask);
+            }
+            return self.inflate(kind, payload, last, arena);
+        }
         if !last || !self.fragments.is_empty() {
             let ascii = masked && mask::apply(payload, frame.mask);
             let rest = frame.len - payload.len() as u64;
@@ -224,6 +239,44 @@ impl WebSocket {
             (if shares { arena.copy(payload) } else { Bytes::copy_from_slice(payload) }, ascii)
         };
         Ok(Some(self.received(kind, bytes, ascii, out)))
+    }
+
+    /// Inflates a piece of a message, and no more of it than a message may have.
+    fn inflate(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        last: bool,
+        arena: &mut Arena,
+    ) -> Result<Option<Received>, Violation> {
+        let Self { extension: Some(extension), fragments, max_message: max, .. } = self else {
+            // The head of no compressed message is taken without one.
+            return Err(Violation::NotDeflated);
+        };
+        let mut rest = payload;
+        let mut tail = if last { TAIL } else { &[] };
+        loop {
+            let room = *max - fragments.len();
+            let piece = extension
+                .inflate(&mut rest, room.saturating_add(1), &mut arena.codecs)
+                .map_err(|NotDeflated| Violation::NotDeflated)?;
+            if !piece.is_empty() {
+                fragments.append(kind, &piece[..piece.len().min(room)], false, None)?;
+                if piece.len() > room {
+                    let size = (*max as u64).saturating_add(1);
+                    return Err(Violation::TooBig { size, max: *max });
+                }
+            } else if !tail.is_empty() && extension.lacks_tail() {
+                rest = core::mem::take(&mut tail);
+            } else {
+                break;
+            }
+        }
+        if !last {
+            return Ok(None);
+        }
+        extension.end_message(&mut arena.codecs);
+        fragments.finish(kind, arena).map(Some)
     }
 
     /// A message that has come as a whole and is valid if it is ASCII, or binary, or UTF-8.
@@ -304,15 +357,24 @@ fn continue_head(
     len: &mut u8,
     input: &mut Input<'_>,
     masked: bool,
+    deflate: bool,
 ) -> Result<Option<Frame>, Violation> {
     while let [byte] = input.take(1) {
         bytes[usize::from(*len)] = *byte;
         *len += 1;
-        if let Some((frame, _)) = header::parse(&bytes[..usize::from(*len)], masked)? {
+        if let Some((frame, _)) = header::parse(&bytes[..usize::from(*len)], masked, deflate)? {
             return Ok(Some(frame));
         }
     }
     Ok(None)
+}
+
+/// The most bytes that a compressed message may come in.
+///
+/// What does not compress grows by a few bytes for each block. A peer that flushes often sends empty blocks besides, and
+/// those have no other bound.
+const fn most_compressed(max_message: usize) -> u64 {
+    (max_message as u64).saturating_mul(2).saturating_add(1024)
 }
 
 /// Finds where `bytes` stop being text.

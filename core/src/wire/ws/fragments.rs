@@ -17,8 +17,10 @@ pub(super) enum Kind {
 pub(super) struct Fragments {
     /// Which message is under way, from the head of its first frame to the end of its last.
     pub(super) kind: Option<Kind>,
-    /// Frames so far.
-    pub(super) count: usize,
+    /// Frames so far, in 32 bits so that a socket stays small.
+    pub(super) count: u32,
+    /// The message is compressed.
+    pub(super) compressed: bool,
     bytes: Vec<u8>,
     /// How many of `bytes` are known to be whole, valid characters, if the message is text. After
     /// them comes at most the beginning of one character.
@@ -26,7 +28,8 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    pub(super) const NONE: Self = Self { kind: None, count: 0, bytes: Vec::new(), validated: 0 };
+    pub(super) const NONE: Self =
+        Self { kind: None, count: 0, compressed: false, bytes: Vec::new(), validated: 0 };
 
     pub(super) const fn len(&self) -> usize {
         self.bytes.len()
@@ -49,6 +52,7 @@ impl Fragments {
     /// The last frame of the message is complete: the next one starts another.
     pub(super) fn end(&mut self) -> Option<Kind> {
         self.count = 0;
+        self.compressed = false;
         self.kind.take()
     }
 

@@ -8,6 +8,9 @@ use core::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
+pub(crate) use self::server::accept_compression;
+#[cfg(feature = "deflate")]
+pub use self::server::accept_deflate;
 pub use self::{
     client::{ClientKey, HandshakeRefused},
     server::{HandshakeError, accept, check_version, offered_protocols},

@@ -14,6 +14,8 @@ pub(super) const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
 pub(super) const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
 
 const FIN: u8 = 0x80;
+/// Says that the message is compressed (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 0x40;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
 /// Says that the length follows in two bytes.
@@ -53,6 +55,8 @@ impl Opcode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) fin: bool,
+    /// The message is compressed, of which this is the first frame.
+    pub(super) compressed: bool,
     pub(super) opcode: Opcode,
     /// The mask of the next byte of payload and the three after it; zeros if there is none.
     pub(super) mask: [u8; 4],
@@ -64,15 +68,25 @@ pub(super) struct Frame {
 ///
 /// Looks at the bytes in order and refuses at the first that is wrong, so that a head that comes in
 /// pieces is refused no later and for no other reason than a whole one. What depends on other
-/// frames is for the caller to check.
+/// frames is for the caller to check. With `deflate` messages may be compressed.
 #[inline]
-pub(super) fn parse(bytes: &[u8], masked: bool) -> Result<Option<(Frame, usize)>, Violation> {
+pub(super) fn parse(
+    bytes: &[u8],
+    masked: bool,
+    deflate: bool,
+) -> Result<Option<(Frame, usize)>, Violation> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    if first & RESERVED != 0 {
-        return Err(Violation::ReservedBits { bits: first & RESERVED });
+    let reserved = first & RESERVED;
+    let compressed = deflate && reserved == RSV1;
+    if reserved != 0 && !compressed {
+        return Err(Violation::ReservedBits { bits: reserved });
     }
     let fin = first & FIN != 0;
     let opcode = Opcode::from_bits(first & 0x0f)?;
+    // RFC 7692 section 6.1: only in the first frame of a data message.
+    if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err(Violation::ReservedBits { bits: reserved });
+    }
     if opcode.is_control() && !fin {
         return Err(Violation::FragmentedControl);
     }
@@ -116,7 +130,7 @@ pub(super) fn parse(bytes: &[u8], masked: bool) -> Result<Option<(Frame, usize)>
     } else {
         ([0; 4], rest)
     };
-    Ok(Some((Frame { fin, opcode, mask, len }, bytes.len() - rest.len())))
+    Ok(Some((Frame { fin, compressed, opcode, mask, len }, bytes.len() - rest.len())))
 }
 
 /// Appends the head of an unmasked, final frame of `prefix` and `len` more bytes, and the prefix.
@@ -127,7 +141,7 @@ pub(super) fn put(opcode: Opcode, prefix: Option<u8>, len: usize, out: &mut Outp
         // Nearly always: three bytes of which the compiler knows that they are three.
         return out.put_slice(&[FIN | opcode as u8, len as u8 + 1, prefix]);
     }
-    let mut head = Head::new(opcode, 0, payload_len(prefix, len));
+    let mut head = Head::new(opcode as u8, 0, payload_len(prefix, len));
     if let Some(prefix) = prefix {
         head.push(&[prefix]);
     }
@@ -142,7 +156,7 @@ pub(super) fn put_masked(
     mut mask: [u8; 4],
     out: &mut Output,
 ) -> [u8; 4] {
-    let mut head = Head::new(opcode, MASKED, payload_len(prefix, len));
+    let mut head = Head::new(opcode as u8, MASKED, payload_len(prefix, len));
     head.push(&mask);
     if let Some(prefix) = prefix {
         head.push(&[prefix ^ mask[0]]);
@@ -150,6 +164,16 @@ pub(super) fn put_masked(
     }
     out.put_slice(head.as_slice());
     mask
+}
+
+/// Appends the head of a final frame of `len` compressed bytes, masked if there is a mask.
+pub(super) fn put_compressed(opcode: Opcode, len: usize, mask: Option<[u8; 4]>, out: &mut Output) {
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    let mut head = Head::new(RSV1 | opcode as u8, masked, len as u64);
+    if let Some(mask) = mask {
+        head.push(&mask);
+    }
+    out.put_slice(head.as_slice());
 }
 
 fn payload_len(prefix: Option<u8>, len: usize) -> u64 {
@@ -165,9 +189,9 @@ struct Head {
 impl Head {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each arm has just checked the range")]
-    fn new(opcode: Opcode, masked: u8, len: u64) -> Self {
+    fn new(first: u8, masked: u8, len: u64) -> Self {
         let mut head = Self { bytes: [0; MAX + 1], len: 0 };
-        head.push(&[FIN | opcode as u8]);
+        head.push(&[FIN | first]);
         match len {
             0..=125 => head.push(&[masked | len as u8]),
             126..=0xffff => {

@@ -1,8 +1,8 @@
 //! WebSocket (RFC 6455): frames to messages and back, for both roles.
 //!
 //! The opening handshake is a check on each side of the heads of an HTTP exchange: [`accept`] for a
-//! server, [`ClientKey`] for a client. [`WebSocket`] starts where it ended. Extensions are not
-//! negotiated, so every reserved bit is a violation.
+//! server, [`ClientKey`] for a client. [`WebSocket`] starts where it ended. Of extensions there is permessage-deflate
+//! (RFC 7692), with the feature `deflate`; without it every reserved bit is a violation.
 //!
 //! ```
 //! use bytes::Buf;
@@ -43,9 +43,17 @@ use core::fmt;
 use bytes::Bytes;
 
 use self::{decode::Stage, fragments::Fragments, header::Opcode, mask::Masks};
-use super::Output;
-use crate::{packet::Message, text::Text};
+use super::{Arena, Output};
+use crate::{
+    codec::{Compression, Frame},
+    deflate::{Deflated, Extension},
+    packet::Message,
+    text::Text,
+};
 
+pub(crate) use self::handshake::accept_compression;
+#[cfg(feature = "deflate")]
+pub use self::handshake::accept_deflate;
 pub use self::{
     handshake::{
         AcceptKey, ClientKey, HandshakeError, HandshakeRefused, accept, check_version,
@@ -53,6 +61,10 @@ pub use self::{
     },
     violation::Violation,
 };
+#[cfg(not(feature = "deflate"))]
+use crate::deflate::DeflateParameters;
+#[cfg(feature = "deflate")]
+pub use crate::deflate::DeflateParameters;
 
 /// Which side of the connection we are.
 #[derive(Clone)]
@@ -125,6 +137,8 @@ pub struct WebSocket {
     fragments: Fragments,
     /// The payload so far of a control frame that a read has cut.
     control: Vec<u8>,
+    /// Compression, if both sides have agreed on it.
+    extension: Option<Box<Extension>>,
 }
 
 /// Where the closing handshake stands (section 7.1).
@@ -153,7 +167,23 @@ impl WebSocket {
             stage: Stage::START,
             fragments: Fragments::NONE,
             control: Vec::new(),
+            extension: None,
         }
+    }
+
+    /// Compresses messages as the opening handshake has agreed on (RFC 7692).
+    ///
+    /// [`write_frame`](Self::write_frame) compresses; [`write`](Self::write) does not.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(self, parameters: DeflateParameters) -> Self {
+        self.with_compression(Some(parameters))
+    }
+
+    /// The same if there was an agreement.
+    pub(crate) fn with_compression(mut self, parameters: Option<DeflateParameters>) -> Self {
+        self.extension = parameters.map(Extension::new);
+        self
     }
 
     /// Whether nothing more can be written: a Close went out, or the connection is lost.
@@ -195,6 +225,49 @@ impl WebSocket {
             }
         }
         out.put_bytes(payload);
+    }
+
+    /// Returns whether [`write_frame`](Self::write_frame) would compress a frame, which takes its time.
+    pub(crate) fn compresses(&self, frame: &Frame) -> bool {
+        let compresses = |extension: &Extension| extension.compresses(frame.len());
+        self.extension.as_deref().is_some_and(compresses) && frame.is_compressible()
+    }
+
+    /// Appends a message as [`write`](Self::write) does, compressed if that was agreed on and is worth it.
+    ///
+    /// `arena` has the compressors that all connections of a thread share.
+    pub fn write_frame(&mut self, frame: &Frame, arena: &mut Arena, out: &mut Output) {
+        let Frame { binary, prefix, payload, compression } = frame;
+        if self.is_closing() || !self.compresses(frame) {
+            return self.write(*binary, *prefix, payload, out);
+        }
+        let shared = match compression {
+            Compression::Shared(form) => Some(form),
+            Compression::Alone | Compression::Never => None,
+        };
+        let prefix_byte = [prefix.unwrap_or_default()];
+        let pieces = [&prefix_byte[..usize::from(prefix.is_some())], payload];
+        let deflated = self
+            .extension
+            .as_mut()
+            .and_then(|extension| extension.deflate(pieces, shared, &mut arena.codecs));
+        let opcode = if *binary { Opcode::Binary } else { Opcode::Text };
+        let deflated = match &deflated {
+            None => return self.write(*binary, *prefix, payload, out),
+            // Only a server has the same bytes for many peers.
+            Some(Deflated::Shared(bytes)) if self.masks.is_none() => {
+                header::put_compressed(opcode, bytes.len(), None, out);
+                return out.put_bytes(bytes);
+            }
+            Some(Deflated::Shared(bytes)) => bytes,
+            Some(Deflated::Own(bytes)) => *bytes,
+        };
+        let mask = self.masks.as_mut().map(|masks| masks.next());
+        header::put_compressed(opcode, deflated.len(), mask, out);
+        match mask {
+            None => out.put_slice(deflated),
+            Some(mask) => mask::put(deflated, mask, out),
+        }
     }
 
     /// Appends a Ping. The Pong that answers it is not reported; to notice that a peer is gone is
@@ -251,6 +324,7 @@ impl WebSocket {
         self.fragments = Fragments::NONE;
         self.control = Vec::new();
         self.masks = None;
+        self.extension = None;
     }
 }
 

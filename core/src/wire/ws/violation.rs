@@ -2,12 +2,13 @@
 
 use thiserror::Error;
 
-/// A rule of RFC 6455, or a limit, that the peer broke.
+/// A rule of RFC 6455 or RFC 7692, or a limit, that the peer broke.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum Violation {
-    /// Section 5.2: without an extension the three reserved bits are 0.
-    #[error("reserved bits {bits:#04x} are set in a frame, but no extension was negotiated")]
+    /// Section 5.2: reserved bits to which no extension gives a meaning are 0. With permessage-deflate the first of
+    /// them may be set in the first frame of a data message (RFC 7692 section 6.1).
+    #[error("reserved bits {bits:#04x} are set in a frame where no extension gives them a meaning")]
     ReservedBits {
         /// The reserved bits of the frame's first byte, where they stand: a part of `0x70`.
         bits: u8,
@@ -66,10 +67,13 @@ pub enum Violation {
         /// Offset in the message of the first byte that is not part of a character.
         at: usize,
     },
+    /// RFC 7692 section 7.2.2: the payload of a compressed message is a DEFLATE stream.
+    #[error("a compressed message cannot be inflated")]
+    NotDeflated,
     /// A message is larger than we take (section 10.4).
     #[error("a message has {size} bytes or more, the limit is {max}")]
     TooBig {
-        /// Bytes that its frames have announced so far.
+        /// Bytes that its frames have announced so far, or that have been inflated.
         size: u64,
         /// The most that a message may have.
         max: usize,
@@ -98,7 +102,7 @@ impl Violation {
             | Self::ExpectedContinuation
             | Self::CloseTooShort
             | Self::CloseCode { .. } => 1002,
-            Self::CloseReason { .. } | Self::InvalidUtf8 { .. } => 1007,
+            Self::CloseReason { .. } | Self::InvalidUtf8 { .. } | Self::NotDeflated => 1007,
             Self::TooManyFragments { .. } => 1008,
             Self::TooBig { .. } => 1009,
         }

@@ -6,16 +6,23 @@ use core::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{AcceptKey, only};
-use crate::{entropy::Entropy, exchange::HeaderLines, wire::http::ResponseHead};
+use crate::{
+    deflate::{DeflateParameters, NotOffered, PerMessageDeflate},
+    entropy::Entropy,
+    exchange::HeaderLines,
+    wire::http::ResponseHead,
+};
 
 /// The nonce of one opening handshake. Only a server that has read it can answer it.
 ///
-/// Offers no extension, and the subprotocols that [`offering`](Self::offering) names.
+/// Offers the subprotocols that [`offering`](Self::offering) names. Of extensions it offers permessage-deflate, if its
+/// options are given.
 #[derive(Clone)]
 pub struct ClientKey {
     key: [u8; 24],
     /// Subprotocols, separated by commas.
     offered: String,
+    compression: Option<PerMessageDeflate>,
 }
 
 impl ClientKey {
@@ -27,7 +34,7 @@ impl ClientKey {
         // 16 bytes are 24 characters of base64.
         let encoded = STANDARD.encode_slice(nonce, &mut text);
         debug_assert_eq!(encoded, Ok(24));
-        Self { key: text, offered: String::new() }
+        Self { key: text, offered: String::new(), compression: None }
     }
 
     /// Reads the subprotocols that the request offers in `Sec-WebSocket-Protocol`.
@@ -45,6 +52,22 @@ impl ClientKey {
         self
     }
 
+    /// Offers permessage-deflate with these options (RFC 7692 section 5.1).
+    ///
+    /// [`headers`](Self::headers) has the offer, and [`deflate`](Self::deflate) what the server has chosen of it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn offering_deflate(self, options: &PerMessageDeflate) -> Self {
+        self.with_compression(Some(options))
+    }
+
+    /// The same if there are options.
+    #[must_use]
+    pub(crate) fn with_compression(mut self, options: Option<&PerMessageDeflate>) -> Self {
+        self.compression = options.cloned();
+        self
+    }
+
     /// The header fields that make a GET an opening handshake.
     pub fn headers(&self) -> HeaderLines {
         let mut lines = HeaderLines::from_static(
@@ -53,6 +76,10 @@ impl ClientKey {
         // Base64 may stand in a field.
         let pushed = lines.push("Sec-WebSocket-Key", self.key);
         debug_assert_eq!(pushed, Ok(()));
+        if let Some(options) = &self.compression {
+            // It is made of tokens.
+            let _ = lines.push("Sec-WebSocket-Extensions", DeflateParameters::offer(options));
+        }
         lines
     }
 
@@ -76,9 +103,7 @@ impl ClientKey {
         if only(head.header_values("sec-websocket-accept")) != Some(expected.as_str().as_bytes()) {
             return Err(HandshakeRefused::Accept);
         }
-        if head.header_values("sec-websocket-extensions").any(|value| !value.is_empty()) {
-            return Err(HandshakeRefused::Extension);
-        }
+        self.compression(head)?;
         let mut offered = self.offered.split(',').map(str::trim).filter(|name| !name.is_empty());
         let mut chosen = head.header_values("sec-websocket-protocol").filter(|it| !it.is_empty());
         match (chosen.next(), chosen.next()) {
@@ -90,6 +115,39 @@ impl ClientKey {
             }
             (Some(_), Some(_)) => Err(HandshakeRefused::Subprotocol),
         }
+    }
+}
+
+impl ClientKey {
+    /// Returns what the server has chosen of the [offer](Self::offering_deflate). `None` if it does not compress.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), which comes first.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(
+        &self,
+        head: &ResponseHead,
+    ) -> Result<Option<DeflateParameters>, HandshakeRefused> {
+        self.compression(head)
+    }
+
+    /// Returns what the server has chosen of the offer of compression.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeRefused::Extension`] if it has chosen what was not offered (RFC 6455 section 9.1).
+    pub(crate) fn compression(
+        &self,
+        head: &ResponseHead,
+    ) -> Result<Option<DeflateParameters>, HandshakeRefused> {
+        let mut chosen = head.header_values("sec-websocket-extensions");
+        let result = match &self.compression {
+            Some(options) => DeflateParameters::check(options, chosen),
+            None if chosen.any(|value| !value.is_empty()) => Err(NotOffered),
+            None => Ok(None),
+        };
+        result.map_err(|NotOffered| HandshakeRefused::Extension)
     }
 }
 
@@ -114,7 +172,7 @@ pub enum HandshakeRefused {
     /// has not understood the handshake, or answers from a cache.
     #[error("the Sec-WebSocket-Accept of the server does not answer the key")]
     Accept,
-    /// The server uses an extension, and none was offered.
+    /// The server uses an extension that was not offered, or with parameters that were not.
     #[error("the server has chosen a WebSocket extension that was not offered")]
     Extension,
     /// The server has chosen a subprotocol that was not offered, or several.

@@ -6,7 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{AcceptKey, only};
 use crate::{
-    exchange::{HttpRequest, is_token},
+    deflate::{DeflateParameters, PerMessageDeflate},
+    exchange::{HeaderLines, HttpRequest, is_token},
     wire::http::{BodyLength, RequestHead},
 };
 
@@ -55,6 +56,30 @@ pub fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
         Some(b"13") => Ok(()),
         _ => Err(HandshakeError::Version),
     }
+}
+
+/// Accepts an offer of permessage-deflate (RFC 7692 section 5.1), and returns the field of the response as well.
+///
+/// `None` if there is no offer that is in order. The handshake goes on without compression then.
+#[cfg(feature = "deflate")]
+pub fn accept_deflate(
+    head: &RequestHead,
+    options: &PerMessageDeflate,
+) -> Option<(DeflateParameters, HeaderLines)> {
+    accept_compression(head, Some(options))
+}
+
+/// The same if it is on.
+pub(crate) fn accept_compression(
+    head: &RequestHead,
+    options: Option<&PerMessageDeflate>,
+) -> Option<(DeflateParameters, HeaderLines)> {
+    let offers = head.header_values("sec-websocket-extensions");
+    let (parameters, value) = DeflateParameters::accept(options?, offers)?;
+    let mut lines = HeaderLines::new();
+    // It is made of tokens.
+    let _ = lines.push("Sec-WebSocket-Extensions", value);
+    Some((parameters, lines))
 }
 
 /// Returns the subprotocols that a client offers, in its order of preference. Empty if there is no

@@ -1,6 +1,8 @@
 //! RFC 6455 rule by rule, for both roles. Names of cases follow the order of the Autobahn suite.
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod compression;
 mod control;
 mod framing;
 mod limits;
@@ -14,6 +16,7 @@ use bytes::{Buf, Bytes};
 
 use super::{Closed, Received, Role, Violation, WebSocket};
 use crate::{
+    deflate::DeflateParameters,
     packet::Message,
     text::Text,
     wire::{Arena, Input, Output},
@@ -35,10 +38,11 @@ struct Setup {
     role: Role,
     max_message: usize,
     max_fragments: usize,
+    compression: Option<DeflateParameters>,
 }
 
 fn server() -> Setup {
-    Setup { role: Role::Server, max_message: 1 << 20, max_fragments: 200 }
+    Setup { role: Role::Server, max_message: 1 << 20, max_fragments: 200, compression: None }
 }
 
 fn client() -> Setup {
@@ -67,6 +71,7 @@ impl Setup {
 
     fn socket(&self) -> WebSocket {
         WebSocket::new(self.role.clone(), self.max_message, self.max_fragments)
+            .with_compression(self.compression.clone())
     }
 
     /// A frame from the peer, masked as its role demands, its length in the shortest form.

@@ -98,7 +98,7 @@ fn every_violation_says_what_is_wrong() {
     for (violation, said) in [
         (
             Violation::ReservedBits { bits: 0x40 },
-            "reserved bits 0x40 are set in a frame, but no extension was negotiated",
+            "reserved bits 0x40 are set in a frame where no extension gives them a meaning",
         ),
         (Violation::ReservedOpcode { opcode: 11 }, "a frame has the reserved opcode 0xb"),
         (
