@@ -75,6 +75,9 @@ use enginewire_driver::{Clock, Runtime};
 use enginewire_smol::Smol;
 
 pub use enginewire;
+#[cfg(feature = "deflate")]
+#[doc(inline)]
+pub use enginewire_driver::{HttpCompression, PerMessageDeflate};
 /// Socket.IO: servers and clients. The types are those of [`enginewire_driver::socketio`].
 ///
 /// An [`Io`](socketio::Io) is a server. A client has a socket for each namespace:

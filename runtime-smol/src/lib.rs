@@ -72,7 +72,8 @@
 //!
 //! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
-//! `testing`, to test applications on memory instead of sockets.
+//! `testing`, to test applications on memory instead of sockets. `deflate`: compression, which stays off until
+//! `PerMessageDeflate` or `HttpCompression` is set.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -95,6 +96,9 @@ use enginewire_driver::{Clock, InstantClock};
 use futures_io::{AsyncRead, AsyncWrite};
 
 pub use enginewire;
+#[cfg(feature = "deflate")]
+#[doc(inline)]
+pub use enginewire_driver::{HttpCompression, PerMessageDeflate};
 /// Socket.IO: servers and clients. The types are those of [`enginewire_driver::socketio`].
 ///
 /// An [`Io`](socketio::Io) is a server. A client has a socket for each namespace:

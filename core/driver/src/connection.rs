@@ -75,7 +75,7 @@ impl<S: Stream> Connection<S> {
         slot: Option<Box<Slot>>,
     ) -> Self {
         let limits = &shared.router.config().limits;
-        let state = carrier::Connection::websocket(upgrade.session, upgrade.on, limits);
+        let state = carrier::Connection::websocket(upgrade, limits);
         Self::with_state(shared, stream, peer, state, slot)
     }
 

@@ -21,7 +21,8 @@
 //! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as
-//! services beside the application of another HTTP server.
+//! services beside the application of another HTTP server. `deflate`: compression, which stays off until
+//! `PerMessageDeflate` or `HttpCompression` is set.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -76,6 +77,8 @@ pub use enginewire::{
     TransportFault, TransportKind, Transports, TrustedProxies, TrySendError, hub::Broadcast,
     wire::http::RequestHead,
 };
+#[cfg(feature = "deflate")]
+pub use enginewire::{HttpCompression, PerMessageDeflate};
 
 pub use crate::{
     client::{Client, ClientBuilder, Connecting, Sessions},

@@ -13,6 +13,8 @@ use enginewire::{
     Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Networks, Refusal,
     Response, Router, ServerConfig, SubprotocolHook, Transports, TrustedProxies, wire::http,
 };
+#[cfg(feature = "deflate")]
+use enginewire::{HttpCompression, PerMessageDeflate};
 
 use crate::{
     cell::Sessions,
@@ -351,6 +353,33 @@ impl<R: Runtime> ServerBuilder<R> {
         hook: impl for<'a> Fn(&dyn HttpRequest, &[&'a str]) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
         self.config.subprotocol = Some(SubprotocolHook::new(hook));
+        self
+    }
+
+    /// Compresses the messages of WebSockets for clients that offer it (RFC 7692). Default: none is compressed.
+    ///
+    /// Responses to polls have [`http_compression`](Self::http_compression). See [`PerMessageDeflate`] for what it costs.
+    ///
+    /// ```
+    /// # use enginewire_driver::{PerMessageDeflate, Runtime, ServerBuilder};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// builder.per_message_deflate(PerMessageDeflate::default())
+    /// # }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn per_message_deflate(mut self, options: PerMessageDeflate) -> Self {
+        self.config.per_message_deflate = Some(options);
+        self
+    }
+
+    /// Compresses responses to polls for clients that accept it, and takes compressed POSTs. Default: neither.
+    ///
+    /// Responses to other requests are the application's. See [`HttpCompression`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn http_compression(mut self, options: HttpCompression) -> Self {
+        self.config.http_compression = Some(options);
         self
     }
 

@@ -46,7 +46,8 @@
 //! | `cors`, `cookie`, `transports`, `path`, `pingInterval`, `pingTimeout`, `allowEIO3`, `allowRequest` | methods of [`ServerBuilder`] with these names, in snake case |
 //! | `maxHttpBufferSize` | [`ServerBuilder::max_payload`] |
 //! | `connectTimeout`, `parser`, `connectionStateRecovery`, `cleanupEmptyChildNamespaces` | [`IoBuilder`]: `connect_timeout`, `parser`, `recovery`, `keep_empty_namespaces`, which is the opposite |
-//! | `serveClient`, `perMessageDeflate`, `httpCompression`, `adapter` | not there |
+//! | `perMessageDeflate`, `httpCompression` | `per_message_deflate`, `http_compression` of [`ServerBuilder`], with the feature `deflate`; both are off by default |
+//! | `serveClient`, `adapter` | not there |
 //! | `io.engine.use(middleware)` | `allow_request`, and [`Handshake::insert`](crate::Handshake::insert) |
 //! | `io.engine.clientsCount` | `server.sessions()` |
 //! | `io.of("/").sockets.size` | `namespace.len()` |
@@ -97,7 +98,7 @@
 //! | `io.local.emit(..)` | `io.broadcast().local().emit(..).await` |
 //! | `io.serverSideEmit("a", 1)`, `io.on("a", ..)` | `namespace.server_side_emit("a", &1)`, `namespace.server_events()` |
 //! | `adapter: createAdapter(..)` | `Io::builder().cluster(bus)`; there is no bus over Redis yet |
-//! | `socket.compress(false)` | not there: there is no compression |
+//! | `socket.compress(false).emit(..)` | `socket.emitter().without_compression().emit(..).await`, and the same of broadcasts |
 //!
 //! # Differences that matter
 //!

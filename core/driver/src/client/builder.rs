@@ -12,6 +12,8 @@ use std::{
 use enginewire::{
     ClientConfig, InvalidUrl, Limits, Proxies, Proxy, Reconnect, Revision, Time, TransportKind, Url,
 };
+#[cfg(feature = "deflate")]
+use enginewire::{HttpCompression, PerMessageDeflate};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{
@@ -362,6 +364,24 @@ impl<R: Runtime> ClientBuilder<R> {
     #[must_use]
     pub fn linger(self, time: Duration) -> Self {
         self.config(|config| config.linger = time)
+    }
+
+    /// Offers to compress the messages of a WebSocket (RFC 7692). Default: no extension is offered.
+    ///
+    /// See [`PerMessageDeflate`] for what it costs.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn per_message_deflate(self, options: PerMessageDeflate) -> Self {
+        self.config(|config| config.per_message_deflate = Some(options))
+    }
+
+    /// Accepts compressed responses to polls, and compresses large POSTs if the options say so. Default: neither.
+    ///
+    /// See [`HttpCompression`].
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn http_compression(self, options: HttpCompression) -> Self {
+        self.config(|config| config.http_compression = Some(options))
     }
 
     /// Sets all limits on memory and work. Sizes are in bytes.

@@ -47,6 +47,7 @@ pub struct Broadcast {
     pub(super) namespace: Arc<NamespaceShared>,
     pub(super) target: Target,
     volatile: bool,
+    compress: bool,
     /// Other nodes are told nothing.
     pub(super) local: bool,
     pub(super) timeout: Option<Duration>,
@@ -57,7 +58,7 @@ impl Broadcast {
     pub(super) fn new(namespace: &Arc<NamespaceShared>, target: Target) -> Self {
         let namespace = Arc::clone(namespace);
         let (volatile, local, timeout, attachments) = (false, false, None, Vec::new());
-        Self { namespace, target, volatile, local, timeout, attachments }
+        Self { namespace, target, volatile, compress: true, local, timeout, attachments }
     }
 
     /// Adds rooms. A socket that is in several of them gets the event once.
@@ -87,6 +88,16 @@ impl Broadcast {
     /// Sets the deadline for acknowledgements, and for [`fetch_sockets`](Self::fetch_sockets). Default: [`IoBuilder::ack_timeout`](super::IoBuilder::ack_timeout).
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Leaves the event out of compression, on any transport. See [`Encoded::without_compression`].
+    ///
+    /// [`Encoded::without_compression`]: enginewire::Encoded::without_compression
+    #[cfg(feature = "deflate")]
+    #[doc(alias = "compress")]
+    pub const fn without_compression(mut self) -> Self {
+        self.compress = false;
         self
     }
 
@@ -195,7 +206,8 @@ impl Broadcast {
             let ack = group.map(|group| (namespace.next_ack(), timeout, OpenGroup::new(group)));
             let mut how = How { volatile: self.volatile, ack, ..How::default() };
             let body = namespace.encode_broadcast(event, self.local, &mut how, group)?;
-            namespace.publish(&self.target, body, how)
+            how.set_compression(self.compress);
+            namespace.publish(&self.target, body.with_compression(self.compress), how)
         };
         self.namespace.reached().into_iter().map(publish).collect()
     }

@@ -21,7 +21,7 @@ use super::{
     acks::{Answer, OpenGroup},
     cluster::{Request, Tell, Told},
     namespace::NamespaceShared,
-    outgoing::{Body, with_encoder},
+    outgoing::{Body, args_with_compression, with_encoder},
     session::caught,
     socket::SocketShared,
 };
@@ -61,6 +61,16 @@ pub(super) struct How {
     pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
     /// The part of it that other nodes are told.
     pub(super) tell: Option<Tell>,
+}
+
+impl How {
+    /// Tells other nodes whether the event may be compressed.
+    pub(super) fn set_compression(&mut self, is_allowed: bool) {
+        self.tell = self.tell.take().map(|Tell { event, acks }| {
+            let event = args_with_compression(event, is_allowed);
+            Tell { event, acks }
+        });
+    }
 }
 
 /// The outcome of a [`Work`], and who waits for it.

@@ -16,6 +16,36 @@ pub(super) enum Body {
     Args(Args),
 }
 
+impl Body {
+    /// The same of an event that may be compressed, or not.
+    pub(super) fn with_compression(self, is_allowed: bool) -> Self {
+        match self {
+            Self::Message(message) => Self::Message(with_compression(message, is_allowed)),
+            Self::Args(args) => Self::Args(args_with_compression(args, is_allowed)),
+        }
+    }
+}
+
+/// A message that may be compressed, or not. Without the feature `deflate` none is.
+pub(super) fn with_compression(message: Encoded, is_allowed: bool) -> Encoded {
+    #[cfg(feature = "deflate")]
+    if !is_allowed {
+        return message.without_compression();
+    }
+    let _ = is_allowed;
+    message
+}
+
+/// The same of arguments that are still to be encoded.
+pub(super) fn args_with_compression(args: Args, is_allowed: bool) -> Args {
+    #[cfg(feature = "deflate")]
+    if !is_allowed {
+        return args.without_compression();
+    }
+    let _ = is_allowed;
+    args
+}
+
 impl NamespaceShared {
     /// Encodes an event for the sockets of this namespace.
     pub(super) fn encode(

@@ -477,7 +477,13 @@ impl<D> SocketRef<D> {
 
     /// Returns an [`Emitter`], to send with options.
     pub const fn emitter(&self) -> Emitter<'_> {
-        Emitter { shared: &self.shared, timeout: None, attachments: Vec::new(), volatile: false }
+        Emitter {
+            shared: &self.shared,
+            timeout: None,
+            attachments: Vec::new(),
+            volatile: false,
+            compress: true,
+        }
     }
 
     /// Returns an [`Emitter`] whose events are sent at once or dropped.
@@ -574,6 +580,7 @@ pub struct Emitter<'a> {
     timeout: Option<Duration>,
     attachments: Vec<Bytes>,
     volatile: bool,
+    compress: bool,
 }
 
 impl Emitter<'_> {
@@ -586,6 +593,16 @@ impl Emitter<'_> {
     /// Sets the deadline for acknowledgements. [`Duration::MAX`] is that of the socket's end.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Leaves the event out of compression, on any transport. See [`Encoded::without_compression`].
+    ///
+    /// [`Encoded::without_compression`]: enginewire::Encoded::without_compression
+    #[cfg(feature = "deflate")]
+    #[doc(alias = "compress")]
+    pub const fn without_compression(mut self) -> Self {
+        self.compress = false;
         self
     }
 
@@ -604,7 +621,8 @@ impl Emitter<'_> {
     ) -> Result<Body, EncodeError> {
         let attachments = mem::take(&mut self.attachments);
         let event = NamedEvent::new(name, payload).with_attachments(attachments);
-        self.shared.namespace.encode(&event, ack)
+        let body = self.shared.namespace.encode(&event, ack)?;
+        Ok(body.with_compression(self.compress))
     }
 
     /// Sends an event, see [`SocketRef::emit`]. One that is volatile is sent at once or fails.

@@ -171,7 +171,7 @@ impl Exchanging {
     }
 
     fn respond(&mut self, response: Response, close: bool) -> http::Response<Body> {
-        let Response { status, content_type, headers, body } = response;
+        let Response { status, content_type, headers, body, .. } = response;
         let body = match self.exchange.take_sending() {
             Some(sending) => Body::sending(body, &self.shared, self.peer.clone(), sending),
             None => Body::new(body),

@@ -26,7 +26,7 @@ pub use self::{
     error::PacketError,
     outgoing::{EnumEvent, NamedEvent, Outgoing},
 };
-use self::{head::Kind, json::JsonDecoder};
+use self::{head::Kind, json::JsonDecoder, outgoing::with_compression};
 use crate::{
     packet::{AckId, Packet, PacketData},
     payload::{self, Args, EncodeError, Payload, Value},
@@ -275,15 +275,17 @@ impl Encoder {
         args: &Args,
         offset: Option<&str>,
     ) -> Result<Encoded, EncodeError> {
-        if !matches!(parser, Parser::Json) {
+        let encoded = if !matches!(parser, Parser::Json) {
             let mut values = args.to_values().map_err(serde::ser::Error::custom)?;
             values.extend(offset.map(|offset| Value::String(offset.into())));
-            return parser.values(namespace, ack, values);
-        }
-        if let (None, None, "/", Some(message)) = (ack, offset, namespace, args.as_message()) {
-            return Ok(Encoded::new(message.clone()));
-        }
-        json::encode_raw(&mut self.scratch, namespace, EVENT, ack, args, offset)
+            parser.values(namespace, ack, values)?
+        } else if let (None, None, "/", Some(message)) = (ack, offset, namespace, args.as_message())
+        {
+            Encoded::new(message.clone())
+        } else {
+            json::encode_raw(&mut self.scratch, namespace, EVENT, ack, args, offset)?
+        };
+        Ok(with_compression(encoded, args.may_be_compressed()))
     }
 
     /// Gives back the storage of a large message.

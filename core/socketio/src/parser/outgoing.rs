@@ -33,6 +33,7 @@ pub struct NamedEvent<'a, P: ?Sized> {
     name: &'a str,
     payload: &'a P,
     attachments: Vec<Bytes>,
+    compress: bool,
 }
 
 /// Variant of an enum as an event.
@@ -42,6 +43,7 @@ pub struct NamedEvent<'a, P: ?Sized> {
 pub struct EnumEvent<'a, E: ?Sized> {
     event: &'a E,
     attachments: Vec<Bytes>,
+    compress: bool,
 }
 
 macro_rules! attach {
@@ -59,13 +61,22 @@ macro_rules! attach {
             self.attachments = attachments;
             self
         }
+
+        /// Asks that the event not be compressed, see [`Encoded::without_compression`].
+        #[cfg(feature = "deflate")]
+        #[doc(alias = "compress")]
+        #[must_use]
+        pub fn without_compression(mut self) -> Self {
+            self.compress = false;
+            self
+        }
     };
 }
 
 impl<'a, P: Serialize + ?Sized> NamedEvent<'a, P> {
     /// Creates an event.
     pub const fn new(name: &'a str, payload: &'a P) -> Self {
-        Self { name, payload, attachments: Vec::new() }
+        Self { name, payload, attachments: Vec::new(), compress: true }
     }
 
     attach!();
@@ -74,7 +85,7 @@ impl<'a, P: Serialize + ?Sized> NamedEvent<'a, P> {
 impl<'a, E: Serialize + ?Sized> EnumEvent<'a, E> {
     /// Creates an event.
     pub const fn new(event: &'a E) -> Self {
-        Self { event, attachments: Vec::new() }
+        Self { event, attachments: Vec::new(), compress: true }
     }
 
     attach!();
@@ -102,6 +113,8 @@ pub(super) mod sealed {
 trait Write {
     fn attachments(&self) -> &[Bytes];
 
+    fn may_be_compressed(&self) -> bool;
+
     /// Adds the name of the event to an error, if it is known.
     fn named(&self, error: EncodeError) -> EncodeError;
 
@@ -115,6 +128,10 @@ trait Write {
 impl<P: Serialize + ?Sized> Write for NamedEvent<'_, P> {
     fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    fn may_be_compressed(&self) -> bool {
+        self.compress
     }
 
     fn named(&self, error: EncodeError) -> EncodeError {
@@ -135,6 +152,10 @@ impl<P: Serialize + ?Sized> Write for NamedEvent<'_, P> {
 impl<E: Serialize + ?Sized> Write for EnumEvent<'_, E> {
     fn attachments(&self) -> &[Bytes] {
         &self.attachments
+    }
+
+    fn may_be_compressed(&self) -> bool {
+        self.compress
     }
 
     fn named(&self, error: EncodeError) -> EncodeError {
@@ -159,18 +180,21 @@ impl<T: Write> sealed::Encode for T {
         namespace: &str,
         ack: Option<AckId>,
     ) -> Result<Encoded, EncodeError> {
-        if !matches!(parser, Parser::Json) {
-            return parser.values(namespace, ack, self.values()?);
-        }
-        let attachments = self.attachments().to_vec();
-        let write = |out: &mut _, attachments: &mut _| self.write(out, attachments);
-        let encoded = encoder.json(namespace, EVENT, ack, attachments, write);
-        encoded.map_err(|error| self.named(error))
+        let encoded = if matches!(parser, Parser::Json) {
+            let attachments = self.attachments().to_vec();
+            let write = |out: &mut _, attachments: &mut _| self.write(out, attachments);
+            let encoded = encoder.json(namespace, EVENT, ack, attachments, write);
+            encoded.map_err(|error| self.named(error))?
+        } else {
+            parser.values(namespace, ack, self.values()?)?
+        };
+        Ok(with_compression(encoded, self.may_be_compressed()))
     }
 
     fn args(&self, encoder: &mut Encoder, parser: &Parser) -> Result<Args, EncodeError> {
         if !matches!(parser, Parser::Json) {
-            return self.values().map(Args::from_values);
+            let args = self.values().map(Args::from_values)?;
+            return Ok(args.with_compression(self.may_be_compressed()));
         }
         let mut attachments = self.attachments().to_vec();
         encoder.scratch.clear();
@@ -178,7 +202,8 @@ impl<T: Write> sealed::Encode for T {
         let checked = check_attachments(&attachments, encoder.max_attachments);
         checked.map_err(|error| self.named(error))?;
         let json = json::text(&encoder.scratch);
-        Ok(Args::from_payload(Payload::from_json(json, 0, attachments)))
+        let args = Args::from_payload(Payload::from_json(json, 0, attachments));
+        Ok(args.with_compression(self.may_be_compressed()))
     }
 }
 
@@ -196,6 +221,17 @@ impl sealed::Encode for Event {
     fn args(&self, _: &mut Encoder, _: &Parser) -> Result<Args, EncodeError> {
         Ok(Self::args(self).clone())
     }
+}
+
+/// Passes on whether an event may be compressed. Without the feature `deflate` none is.
+pub(super) fn with_compression(encoded: Encoded, is_allowed: bool) -> Encoded {
+    #[cfg(feature = "deflate")]
+    if !is_allowed {
+        return encoded.without_compression();
+    }
+    #[cfg(not(feature = "deflate"))]
+    let _ = is_allowed;
+    encoded
 }
 
 fn check(name: &str) -> Result<(), EncodeError> {

@@ -789,3 +789,43 @@ mod other_formats {
         assert_eq!(error, PacketError::TooLarge { size: 7, max: 6 });
     }
 }
+
+#[cfg(feature = "deflate")]
+#[test]
+fn event_that_is_left_out_of_compression_stays_so_in_every_form() {
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Said {
+        Chat(&'static str),
+    }
+    let said = Said::Chat("a");
+    let named = || NamedEvent::new("chat", "a");
+    for parser in [Parser::Json, Parser::MessagePack] {
+        let mut encoder = Encoder::new();
+        for compressed in [true, false] {
+            let leave = |event: NamedEvent<'static, str>| match compressed {
+                true => event,
+                false => event.without_compression(),
+            };
+            let event = leave(named());
+            let with_bytes = leave(named()).attach(&b"b"[..]);
+            for encoded in [
+                encoder.event(&parser, "/", None, &event).unwrap(),
+                encoder.event(&parser, "/a", Some(AckId(1)), &with_bytes).unwrap(),
+            ] {
+                assert_eq!(encoded.is_compressible(), compressed);
+                assert_eq!(encoded.into_shared().is_compressible(), compressed);
+            }
+            // As it goes to the log of a namespace, and to other nodes.
+            let args = encoder.args(&parser, &event).unwrap();
+            for (ack, offset) in [(None, None), (None, Some("1")), (Some(AckId(1)), None)] {
+                let encoded = encoder.forward(&parser, "/", ack, &args.clone(), offset).unwrap();
+                assert_eq!(encoded.is_compressible(), compressed);
+            }
+        }
+        let event = EnumEvent::new(&said).without_compression();
+        assert!(!encoder.event(&parser, "/", None, &event).unwrap().is_compressible());
+        let event = EnumEvent::new(&said);
+        assert!(encoder.event(&parser, "/", None, &event).unwrap().is_compressible());
+    }
+}

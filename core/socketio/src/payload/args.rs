@@ -44,7 +44,8 @@ impl Args {
     ///
     /// As [`write_event`].
     pub fn event<P: Serialize + ?Sized>(name: &str, payload: &P) -> Result<Self, EncodeError> {
-        Payload::write(|out, attachments| write_event(out, attachments, name, payload)).map(Self)
+        Payload::write(|out, attachments| write_event(out, attachments, name, payload))
+            .map(Self::from_payload)
     }
 
     /// Makes the arguments of an acknowledgement in JSON.
@@ -53,29 +54,49 @@ impl Args {
     ///
     /// As [`write_args`].
     pub fn ack<P: Serialize + ?Sized>(payload: &P) -> Result<Self, EncodeError> {
-        Payload::write(|out, attachments| write_args(out, attachments, payload)).map(Self)
+        Payload::write(|out, attachments| write_args(out, attachments, payload))
+            .map(Self::from_payload)
     }
 
     /// Takes a payload that is an array. Any other has no arguments.
     pub fn from_payload(payload: Payload) -> Self {
-        Self(payload)
+        Self { payload, compress: true }
     }
 
     /// Takes arguments, for parsers of other formats than JSON.
     ///
     /// Arguments of a peer must be at most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
     pub fn from_values(arguments: Vec<Value>) -> Self {
-        Self(Payload::from_value(Value::Array(arguments)))
+        Self::from_payload(Payload::from_value(Value::Array(arguments)))
+    }
+
+    /// Asks that the event not be compressed, see [`Encoded::without_compression`].
+    ///
+    /// [`Encoded::without_compression`]: enginewire::Encoded::without_compression
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn without_compression(self) -> Self {
+        Self { compress: false, ..self }
+    }
+
+    /// Sets whether the event may be compressed.
+    pub(crate) fn with_compression(self, is_allowed: bool) -> Self {
+        Self { compress: is_allowed, ..self }
+    }
+
+    /// Whether the event may be compressed.
+    pub(crate) const fn may_be_compressed(&self) -> bool {
+        self.compress
     }
 
     /// Returns the payload that they are.
     pub fn payload(&self) -> &Payload {
-        &self.0
+        &self.payload
     }
 
     /// Returns the arguments as they were received, with an event's name first.
     pub fn iter(&self) -> Arguments<'_> {
-        Arguments(match &self.0.0 {
+        Arguments(match &self.payload.0 {
             Repr::Json { message, start, .. } => {
                 Elements::Json(scan::Elements::new(&message[*start..]))
             }
@@ -102,9 +123,9 @@ impl Args {
     ///
     /// It is borrowed if it has no escapes. `None` if there is no name.
     pub fn name(&self) -> Option<Cow<'_, str>> {
-        let plain = match &self.0.0 {
+        let plain = match &self.payload.0 {
             Repr::Json { name: Some(_), .. } => self.name_range().map(|range| self.part(range)),
-            _ => self.0.as_json().and_then(scan::plain_name),
+            _ => self.payload.as_json().and_then(scan::plain_name),
         };
         if let Some(name) = plain {
             return Some(Cow::Borrowed(name));
@@ -144,7 +165,7 @@ impl Args {
 
     /// Returns the data for which `attachment` stands, sharing their storage.
     pub fn attachment(&self, attachment: &Attachment) -> Option<Bytes> {
-        self.0.attachment(attachment)
+        self.payload.attachment(attachment)
     }
 
     /// Makes values of the arguments, in which binary data share their storage.
@@ -153,7 +174,7 @@ impl Args {
     ///
     /// As [`Payload::to_value`].
     pub fn to_values(&self) -> Result<Vec<Value>, DecodeError> {
-        match self.0.to_value()? {
+        match self.payload.to_value()? {
             Value::Array(arguments) => Ok(arguments),
             _ => Ok(Vec::new()),
         }
@@ -170,7 +191,7 @@ impl Args {
     ///
     /// If an argument is missing or does not have the type. Add the event's name with [`DecodeError::with_event`].
     pub fn decode<'de, T: Deserialize<'de>>(&'de self, skip: usize) -> Result<T, DecodeError> {
-        match &self.0.0 {
+        match &self.payload.0 {
             Repr::Json { message, start, attachments, only, name } => {
                 let json = &message[*start..];
                 let placeholders = Placeholders::find(json, attachments, *only)?;
@@ -201,7 +222,7 @@ impl Args {
         name: &'de str,
     ) -> Result<E, EventError> {
         let malformed = |error| EventError::of(name, error);
-        match &self.0.0 {
+        match &self.payload.0 {
             Repr::Json { message, start, attachments, only, name: first } => {
                 let json = &message[*start..];
                 let placeholders =

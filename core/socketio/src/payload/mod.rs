@@ -98,7 +98,11 @@ enum Attachments {
 
 /// Arguments of an event or of an acknowledgement: a [`Payload`] that is an array.
 #[derive(Clone, Debug)]
-pub struct Args(Payload);
+pub struct Args {
+    payload: Payload,
+    /// The event may be compressed.
+    compress: bool,
+}
 
 impl Payload {
     /// Makes a payload in JSON of anything that serde can serialize.

@@ -42,14 +42,14 @@ impl Payload {
 impl Args {
     /// Returns a list without arguments, nor a name.
     pub fn empty() -> Self {
-        Self(constant("[]"))
+        Self::from_payload(constant("[]"))
     }
 
     /// Returns the message, if it is an event of the namespace `/` that expects no acknowledgement.
     ///
     /// Such events are the same on their way to a server and from it.
     pub(crate) fn as_message(&self) -> Option<&Text> {
-        match &self.0.0 {
+        match &self.payload.0 {
             Repr::Json { message, start: 1, attachments: Attachments::None, .. }
                 if message.starts_with('2') =>
             {
@@ -61,7 +61,7 @@ impl Args {
 
     /// Finds the name of an event once, if it is written as most are.
     pub(crate) fn with_name(mut self) -> Self {
-        if let Repr::Json { message, start, name, .. } = &mut self.0.0 {
+        if let Repr::Json { message, start, name, .. } = &mut self.payload.0 {
             let found = scan::plain_name(&message[*start..]);
             *name = found.and_then(|found| found.len().try_into().ok());
         }
@@ -70,7 +70,7 @@ impl Args {
 
     /// Returns where in the message the name of an event stands, if it is there as it is.
     pub(crate) fn name_range(&self) -> Option<Range<usize>> {
-        let Repr::Json { message, start, name, .. } = &self.0.0 else { return None };
+        let Repr::Json { message, start, name, .. } = &self.payload.0 else { return None };
         if let Some(len) = name {
             let start = start + BEFORE_NAME;
             return Some(start..start + *len as usize);
@@ -83,7 +83,7 @@ impl Args {
 
     /// Returns a part of the message.
     pub(crate) fn part(&self, range: Range<usize>) -> &str {
-        match &self.0.0 {
+        match &self.payload.0 {
             Repr::Json { message, .. } => message.get(range).unwrap_or_default(),
             Repr::Value { .. } => "",
         }
@@ -122,7 +122,8 @@ mod tests {
         let (_, args) = event(r#"2/a,["chat",1]"#);
         assert_eq!(args.name_range(), Some(6..10));
         assert_eq!(args.part(6..10), "chat");
-        let looked_for = Args(Payload::from_json(r#"2/a,["chat",1]"#.into(), 4, Vec::new()));
+        let looked_for =
+            Args::from_payload(Payload::from_json(r#"2/a,["chat",1]"#.into(), 4, Vec::new()));
         assert_eq!(looked_for.name_range(), Some(6..10));
         assert_eq!(looked_for.name(), args.name());
         assert_eq!(looked_for.decode::<u8>(1).unwrap(), args.decode::<u8>(1).unwrap());

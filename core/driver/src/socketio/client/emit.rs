@@ -20,7 +20,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{interface::Mode, socket::SocketShared};
 use crate::{
-    socketio::acks::{AckFuture, Asks, Pending},
+    socketio::{
+        acks::{AckFuture, Asks, Pending},
+        outgoing::with_compression,
+    },
     waiters::Ticket,
 };
 
@@ -81,11 +84,19 @@ pub struct ClientEmitter<'a> {
     retries: Option<u32>,
     attachments: Vec<Bytes>,
     volatile: bool,
+    compress: bool,
 }
 
 impl<'a> ClientEmitter<'a> {
     pub(super) const fn new(socket: &'a Arc<SocketShared>) -> Self {
-        Self { socket, timeout: None, retries: None, attachments: Vec::new(), volatile: false }
+        Self {
+            socket,
+            timeout: None,
+            retries: None,
+            attachments: Vec::new(),
+            volatile: false,
+            compress: true,
+        }
     }
 
     /// Drops events that cannot be sent at once, all parts of them or none.
@@ -110,6 +121,16 @@ impl<'a> ClientEmitter<'a> {
     /// does not end them. The server may get an event more than once.
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
+        self
+    }
+
+    /// Leaves the event out of compression, on any transport. See [`Encoded::without_compression`].
+    ///
+    /// [`Encoded::without_compression`]: enginewire::Encoded::without_compression
+    #[cfg(feature = "deflate")]
+    #[doc(alias = "compress")]
+    pub const fn without_compression(mut self) -> Self {
+        self.compress = false;
         self
     }
 
@@ -149,7 +170,7 @@ impl<'a> ClientEmitter<'a> {
         payload: &P,
     ) -> Result<(), EmitError> {
         let event = self.named(name.name(), payload);
-        let message = self.socket.encode(None, &event)?;
+        let message = self.encode(None, &event)?;
         self.socket.try_emit(message, &self.mode())
     }
 
@@ -181,12 +202,17 @@ impl<'a> ClientEmitter<'a> {
         NamedEvent::new(name, payload).with_attachments(mem::take(&mut self.attachments))
     }
 
+    fn encode(&self, ack: Option<AckId>, event: &impl Outgoing) -> Result<Encoded, EncodeError> {
+        let message = self.socket.encode(ack, event)?;
+        Ok(with_compression(message, self.compress))
+    }
+
     const fn mode(&self) -> Mode {
         if self.volatile { Mode::Volatile } else { Mode::Event }
     }
 
     fn send(self, event: &impl Outgoing) -> ClientEmit {
-        let message = self.socket.encode(None, event).map(Some);
+        let message = self.encode(None, event).map(Some);
         ClientEmit::new(self.socket, message, self.mode())
     }
 
@@ -199,7 +225,7 @@ impl<'a> ClientEmitter<'a> {
         let socket = self.socket;
         let (options, id) = (socket.options(), socket.next_ack());
         let event = self.named(name, payload);
-        let message = socket.encode(Some(id), &event).map(Some);
+        let message = self.encode(Some(id), &event).map(Some);
         let timeout = self.timeout.unwrap_or(options.ack_timeout);
         let pending = Arc::new(Pending::default());
         let answer = Arc::clone(&pending);
