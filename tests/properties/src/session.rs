@@ -115,10 +115,11 @@ impl Driver {
                 self.post(false);
                 self.body(Bytes::copy_from_slice(script.until(b'\n')));
             }
-            b'D' => {
+            b'D' | b'I' => {
+                let body = if letter == b'D' { Body::TooLarge } else { Body::Invalid };
                 let at = index(self.posts.len() as u64);
                 if let Some(&on) = usize::try_from(at).ok().and_then(|at| self.posts.get(at)) {
-                    model.body(now, on, Body::TooLarge);
+                    model.body(now, on, body);
                 }
             }
             b'x' => model.exchange_lost(now, ExchangeId(index(self.exchanges))),

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use enginewire_properties::{
-    http, http_client, jsonp, packets, payloads, query, sio_packets, sio_payloads, stream,
+    deflate, http, http_client, jsonp, packets, payloads, query, sio_packets, sio_payloads, stream,
     websocket,
 };
 use proptest::{
@@ -122,6 +122,7 @@ macro_rules! targets {
 
 // How many there are, and of a hundred how many at least have something in them that is taken.
 targets! {
+    deflate 2000 30 |messages| messages > 0;
     http 5000 33 |taken: http::Taken| taken.heads > 0;
     http_client 5000 35 |taken: http::Taken| taken.heads > 0;
     jsonp 5000 40 |is_taken| is_taken;

@@ -90,6 +90,10 @@ impl Model {
         let status = match &body {
             _ if self.state == State::Closed => 400,
             Body::TooLarge => 413,
+            Body::Invalid => {
+                ends = Ends::With(CloseReason::TransportError(TransportFault::InvalidContent));
+                400
+            }
             Body::Complete(bytes) => match self.payload(now, bytes, binary) {
                 Ok(packets_end) => {
                     ends = packets_end;
