@@ -3,6 +3,7 @@
 // contract.
 
 import { describe } from "node:test";
+import compression from "./client/compression.mjs";
 import connections from "./client/connections.mjs";
 import handshake from "./client/handshake.mjs";
 import polling from "./client/polling.mjs";
@@ -22,4 +23,5 @@ describe("client", { concurrency: 10 }, () => {
   connections();
   proxies();
   websocket();
+  compression();
 });

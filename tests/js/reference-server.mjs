@@ -28,11 +28,18 @@ const PROFILES = {
     initialPacket: "initial",
     allowRequest: filter,
   },
+  deflate: {
+    perMessageDeflate: { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true },
+    httpCompression: { threshold: 1024 },
+  },
+  "deflate-takeover": { perMessageDeflate: { threshold: 0 } },
+  "deflate-window": { perMessageDeflate: { threshold: 0, serverMaxWindowBits: 10, clientMaxWindowBits: 10 } },
   noupgrade: { allowUpgrades: false },
   wsonly: { transports: ["websocket"] },
   bench: {
     pingInterval: Number(process.env.PING_INTERVAL ?? 25_000),
     pingTimeout: Number(process.env.PING_TIMEOUT ?? 20_000),
+    ...deflate(),
   },
 };
 
@@ -47,6 +54,14 @@ engine.on("connection", serve);
 
 process.on("SIGTERM", () => process.exit(0));
 http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => console.log(http.address().port));
+
+/** Options of the profile `bench` with DEFLATE in the environment: 1 keeps contexts, 0 does not. LEVEL is that of zlib. */
+function deflate() {
+  if (process.env.DEFLATE === undefined) return {};
+  const alone = process.env.DEFLATE === "0";
+  const zlibDeflateOptions = { level: Number(process.env.LEVEL ?? 6) };
+  return { perMessageDeflate: { threshold: 1024, serverNoContextTakeover: alone, clientNoContextTakeover: alone, zlibDeflateOptions } };
+}
 
 /** Refuses a handshake that asks for it with the query parameter `deny`. */
 function filter(request, decide) {

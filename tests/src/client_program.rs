@@ -4,7 +4,10 @@
 use std::{env, io::Write, process::ExitCode};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use enginewire::{CloseReason, Event, Message, Revision, SendError, TransportKind};
+use enginewire::{
+    CloseReason, Event, HttpCompression, Message, PerMessageDeflate, Revision, SendError,
+    TransportKind,
+};
 use enginewire_driver::{Client, ClientBuilder, ConnectError, Runtime, Socket};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -73,6 +76,16 @@ fn configure<R: Runtime>(builder: ClientBuilder<R>, words: &[&str]) -> Option<Cl
     }
     if words.contains(&"proxy") {
         builder = builder.proxy_from_env();
+    }
+    if words.contains(&"deflate") {
+        let mut deflate = PerMessageDeflate::default();
+        deflate.threshold = 0;
+        deflate.server_context_takeover = words.contains(&"takeover");
+        deflate.client_context_takeover = words.contains(&"takeover");
+        builder = builder.per_message_deflate(deflate);
+        let mut bodies = HttpCompression::default();
+        bodies.posts = words.contains(&"posts");
+        builder = builder.http_compression(bodies);
     }
     if words.contains(&"v3") {
         builder = builder.revision(Revision::V3);

@@ -4,7 +4,8 @@ use std::{io, sync::Arc};
 
 use bytes::Buf;
 use enginewire::{
-    Time,
+    PerMessageDeflate, Time,
+    codec::Frame,
     wire::{
         Arena, Input, Output,
         http::{self, Event, Response, Server},
@@ -38,9 +39,16 @@ pub async fn serve(mut stream: TcpStream) -> io::Result<()> {
         if let Some(Event::Request(head)) = event {
             match ws::accept(&head) {
                 Ok(accept) => {
-                    let mut early = http.accept_upgrade(&accept, &[], &mut output).to_vec();
+                    let (deflate, fields) = ws::accept_deflate(&head, &options()).unzip();
+                    let fields = fields.unwrap_or_default();
+                    let mut early =
+                        http.accept_upgrade(&accept, fields.as_bytes(), &mut output).to_vec();
                     early.extend_from_slice(input.rest());
-                    return echo(stream, output, buffer, early).await;
+                    let mut ws = WebSocket::new(Role::Server, MAX_MESSAGE, usize::MAX);
+                    if let Some(deflate) = deflate {
+                        ws = ws.with_deflate(deflate);
+                    }
+                    return echo(stream, ws, output, buffer, early).await;
                 }
                 Err(error) => {
                     http.respond(Time::ZERO, &Response::new(error.status()), &mut output);
@@ -56,11 +64,11 @@ pub async fn serve(mut stream: TcpStream) -> io::Result<()> {
 
 async fn echo(
     mut stream: TcpStream,
+    mut ws: WebSocket,
     mut output: Output,
     mut buffer: Vec<u8>,
     mut early: Vec<u8>,
 ) -> io::Result<()> {
-    let mut ws = WebSocket::new(Role::Server, MAX_MESSAGE, usize::MAX);
     let mut arena = Arena::new();
     let mut n = 0;
     loop {
@@ -68,7 +76,7 @@ async fn echo(
         let mut input = Input::new(read);
         while let Some(received) = ws.handle_bytes(&mut input, &mut arena, &mut output) {
             if let Received::Message(message) = received {
-                ws.write(message.is_binary(), None, message.payload(), &mut output);
+                ws.write_frame(&Frame::from_message(message), &mut arena, &mut output);
             }
         }
         early.clear();
@@ -85,6 +93,15 @@ async fn echo(
     // Until the peer closes too: closing first could reset what it has not read yet.
     while stream.read(&mut buffer).await? > 0 {}
     Ok(())
+}
+
+/// All messages are compressed, as the suite expects, and refer to those before them if the client lets them.
+fn options() -> PerMessageDeflate {
+    let mut options = PerMessageDeflate::default();
+    options.threshold = 0;
+    options.server_context_takeover = true;
+    options.client_context_takeover = true;
+    options
 }
 
 async fn flush(stream: &mut TcpStream, output: &mut Output) -> io::Result<()> {

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Cookie, Cors, CorsOrigin, ServerConfig, Transports, query};
+use enginewire::{
+    Cookie, Cors, CorsOrigin, HttpCompression, PerMessageDeflate, ServerConfig, Transports, query,
+};
 
 /// Exit status for a profile that does not exist.
 pub const UNKNOWN_PROFILE: u8 = 3;
@@ -58,6 +60,9 @@ impl Profile {
                 config.cookie = Some(Cookie::default());
                 config.initial_packet = Some("initial".into());
             }
+            "deflate" => compress(&mut config, false, 15),
+            "deflate-takeover" => compress(&mut config, true, 15),
+            "deflate-window" => compress(&mut config, true, 10),
             "noupgrade" => config.allow_upgrades = false,
             "wsonly" => config.transports = Transports::WEBSOCKET,
             "bench" => {
@@ -70,9 +75,31 @@ impl Profile {
         config.ping_interval = millis("PING_INTERVAL").unwrap_or(config.ping_interval);
         config.ping_timeout = millis("PING_TIMEOUT").unwrap_or(config.ping_timeout);
         let broadcasts = name == "bench";
+        if let Some(takeover) = number("DEFLATE").filter(|_| broadcasts) {
+            compress(&mut config, takeover == 1, 15);
+            if let Some(deflate) = &mut config.per_message_deflate {
+                deflate.threshold = 1024;
+                deflate.level = number("LEVEL")
+                    .and_then(|level| level.try_into().ok())
+                    .unwrap_or(deflate.level);
+            }
+        }
         let http_timeout = number("HTTP_TIMEOUT").filter(|_| broadcasts).map(Duration::from_millis);
         Some(Self { config, filters: name == "opts", http_timeout, broadcasts })
     }
+}
+
+/// Compresses every message, and every body of at least 1024 bytes. Contexts are kept if `takeover`, in windows of so many
+/// bits.
+fn compress(config: &mut ServerConfig, takeover: bool, bits: u8) {
+    let mut deflate = PerMessageDeflate::default();
+    deflate.threshold = 0;
+    deflate.server_context_takeover = takeover;
+    deflate.client_context_takeover = takeover;
+    deflate.server_max_window_bits = bits;
+    deflate.client_max_window_bits = bits;
+    config.per_message_deflate = Some(deflate);
+    config.http_compression = Some(HttpCompression::default());
 }
 
 /// What the request filter says to a handshake.

@@ -41,6 +41,18 @@ suites!(server_axum, "--server", env!("CARGO_BIN_EXE_server-axum"));
 suites!(server_smol, "--server", env!("CARGO_BIN_EXE_server-smol"));
 suites!(server_async_std, "--server", env!("CARGO_BIN_EXE_server-async-std"));
 
+/// Compression by one server of each kind: what a connection does with it does not depend on the runtime.
+#[test]
+fn servers_compress_for_npm_ws_and_browsers() {
+    for arguments in [
+        &["--reference"][..],
+        &["--server", env!("CARGO_BIN_EXE_server-hub")],
+        &["--server", env!("CARGO_BIN_EXE_server-tokio")],
+    ] {
+        run("compression.mjs", arguments, &[("WORKERS", "2")]);
+    }
+}
+
 /// The suite of the clients against one of them, given by the arguments of
 /// `tests/js/client/running.mjs`. Each client binary has a line here.
 macro_rules! client_suite {

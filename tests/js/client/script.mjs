@@ -49,7 +49,8 @@ export async function script(run) {
     request.on("error", () => {});
     request.on("data", (chunk) => chunks.push(chunk));
     request.on("end", () => {
-      exchange.body = Buffer.concat(chunks).toString();
+      exchange.bytes = Buffer.concat(chunks);
+      exchange.body = exchange.bytes.toString();
       if (exchange.body !== "1") box.posts.push(exchange);
       if (exchange.packets.at(-1) !== "1") return;
       box.closes += 1;
