@@ -60,8 +60,9 @@ impl Encoded {
         Self { repr: Repr::One(message.into()), compress: true }
     }
 
-    /// One message for many peers: the clones share its base64 form, and with the feature `deflate` its compressed
-    /// form. Costs an allocation for each form that the message can have: text has no base64 form.
+    /// One message for many peers, whose clones share its forms.
+    ///
+    /// They are its base64 form and, with the feature `deflate`, its compressed form. Costs an allocation for each form that the message can have: text has no base64 form.
     pub fn shared(message: impl Into<Message>) -> Self {
         Self::new(message).into_shared()
     }

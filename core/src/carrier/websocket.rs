@@ -37,7 +37,7 @@ impl Transit {
         Self { messages: Vec::new(), end: None, frames: Vec::new(), closes: false }
     }
 
-    /// Drops what came from the peer, as there is no session that it could go to.
+    /// Drops messages of the peer, as there is no session for them.
     pub fn clear(&mut self) {
         self.messages.clear();
         self.end = None;

@@ -42,8 +42,9 @@ pub enum Reject {
     /// A session takes GET and POST only: 405.
     #[error("a session takes GET and POST only")]
     MethodNotAllowed,
-    /// The body is in a content coding that is not taken: 415 (RFC 9110 section 15.5.16). None is unless
-    /// `ServerConfig::http_compression` is set.
+    /// The body is in a content coding that is not taken: 415.
+    ///
+    /// None is taken unless `ServerConfig::http_compression` is set (RFC 9110 section 15.5.16).
     #[error("the Content-Encoding of the body is not supported")]
     UnknownCoding,
     /// The WebSocket handshake itself is at fault (RFC 6455 section 4.2.1).

@@ -233,7 +233,7 @@ impl WebSocket {
         self.extension.as_deref().is_some_and(compresses) && frame.is_compressible()
     }
 
-    /// Appends a message as [`write`](Self::write) does, compressed if that was agreed on and is worth it.
+    /// Appends a message, compressed if that was agreed on and is worth it.
     ///
     /// `arena` has the compressors that all connections of a thread share.
     pub fn write_frame(&mut self, frame: &Frame, arena: &mut Arena, out: &mut Output) {

@@ -58,9 +58,10 @@ pub fn check_version(head: &RequestHead) -> Result<(), HandshakeError> {
     }
 }
 
-/// Accepts an offer of permessage-deflate (RFC 7692 section 5.1), and returns the field of the response as well.
+/// Accepts an offer of permessage-deflate, and returns the field of the response as well.
 ///
-/// `None` if there is no offer that is in order. The handshake goes on without compression then.
+/// `None` if there is no offer that is in order. The handshake goes on without compression then (RFC 7692
+/// section 5.1).
 #[cfg(feature = "deflate")]
 pub fn accept_deflate(
     head: &RequestHead,
