@@ -10,11 +10,15 @@ use std::{
 use enginewire::wire::http::RequestHead;
 
 use crate::sync::lock;
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsInfo;
 
 /// The request that opened a session, and values that the application has attached to it.
 pub struct Handshake {
     head: RequestHead,
     peer_addr: SocketAddr,
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<Arc<TlsInfo>>,
     extensions: Mutex<Extensions>,
 }
 
@@ -29,7 +33,19 @@ struct Extensions {
 
 impl Handshake {
     pub(crate) fn new(head: RequestHead, peer_addr: SocketAddr) -> Self {
-        Self { head, peer_addr, extensions: Mutex::default() }
+        Self {
+            head,
+            peer_addr,
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
+            extensions: Mutex::default(),
+        }
+    }
+
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn with_tls(mut self, tls: Option<Arc<TlsInfo>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Adds what middleware has attached to the request.
@@ -72,6 +88,14 @@ impl Handshake {
     /// The address of the TCP connection, which may be a proxy's.
     pub const fn peer_addr(&self) -> SocketAddr {
         self.peer_addr
+    }
+
+    /// Results of the TLS handshake: the name that the client has asked for, its certificates, the version.
+    ///
+    /// `None` without TLS, for a connection of [`serve`](crate::ServerHandle::serve), and on the client.
+    #[cfg(feature = "tls-no-provider")]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
     }
 
     /// Attaches a value, in place of one of the same type.

@@ -20,7 +20,8 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as
-//! services beside the application of another HTTP server.
+//! services beside the application of another HTTP server. `tls`: the module `tls`, TLS by rustls with ring.
+//! `tls-no-provider`: the same without ring.
 
 // For links from docs that are built without these. docs.rs itself links to the exact version.
 #![doc(html_root_url = "https://docs.rs/enginewire-driver/latest")]
@@ -53,6 +54,8 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timers;
+#[cfg(feature = "tls-no-provider")]
+pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod trace;
@@ -101,6 +104,9 @@ macro_rules! exports {
         pub type Client = $crate::Client<$runtime>;
         /// Sets up a [`Client`] on this runtime. See [`enginewire_driver::ClientBuilder`].
         pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
+
+        #[cfg(feature = "tls-no-provider")]
+        pub use $crate::tls;
     };
 }
 

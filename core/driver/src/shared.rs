@@ -18,6 +18,8 @@ use enginewire::{
     wire::http::{self, RequestHead},
 };
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::Handshakes;
 use crate::{
     backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
     socket::Socket, trace::trace,
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) backlog: Backlog<Socket>,
     /// The time over which sessions are closed, once the server drains.
     pub(crate) drain: OnceLock<Duration>,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) handshakes: Handshakes,
     /// Names of connections and exchanges.
     next_id: AtomicU64,
 }
@@ -72,6 +76,10 @@ pub(crate) struct Options {
     pub(crate) max_sessions: usize,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_timeout: Duration,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls_handshake_timeout: Duration,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) max_tls_handshakes: usize,
 }
 
 impl Default for Options {
@@ -81,6 +89,12 @@ impl Default for Options {
             max_sessions: 65_536,
             max_connections: 65_536,
             shutdown_timeout: Duration::from_secs(10),
+            #[cfg(feature = "tls-no-provider")]
+            tls_handshake_timeout: Duration::from_secs(10),
+            // A handshake holds 64 KiB at most, of certificates, and some 10 KiB as a rule: 256 MiB at worst. With the
+            // timeout, 400 silent connections a second are needed to keep others from being accepted.
+            #[cfg(feature = "tls-no-provider")]
+            max_tls_handshakes: 4096,
         }
     }
 }
@@ -115,6 +129,8 @@ impl Shared {
             options,
             local_addrs,
             drain: OnceLock::new(),
+            #[cfg(feature = "tls-no-provider")]
+            handshakes: Handshakes::default(),
             next_id: AtomicU64::new(0),
         }
     }

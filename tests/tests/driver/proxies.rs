@@ -307,10 +307,8 @@ fn tunnel_is_encrypted_for_the_server<R: Host>() {
     let proxy = Proxy::start(Rule::Pass);
     let secure = format!("https://{}", server.local_addr());
     let plain = format!("http://{}", proxy.address);
-    let error = Client::<R>::builder(&secure).proxy(&plain).build().unwrap_err();
-    assert!(matches!(error, ConnectError::Tls), "{error}");
-    let error = soon("an error", Client::<R>::builder(&secure).proxy(&plain).tls(no_tls).connect());
-    let error = error.unwrap_err();
+    let builder = Client::<R>::builder(&secure).proxy(&plain).encryptor(no_tls);
+    let error = soon("an error", builder.connect()).unwrap_err();
     assert!(error.to_string().contains("no connection to the server: bad certificate"), "{error}");
     // By the proxy, and without it.
     for by_proxy in [true, false] {
@@ -321,7 +319,7 @@ fn tunnel_is_encrypted_for_the_server<R: Host>() {
             if by_proxy {
                 builder = builder.proxy(&plain);
             }
-            let builder = builder.tls(move |stream, url| {
+            let builder = builder.encryptor(move |stream, url| {
                 assert_eq!(format!("{url:?}"), format!("{expected}/"));
                 counted.fetch_add(1, SeqCst);
                 async move { Ok(stream) }
