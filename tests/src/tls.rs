@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
@@ -19,6 +20,7 @@ use rustls::{
     server::WebPkiClientVerifier,
     sign::CertifiedKey,
 };
+use sha2::{Digest as _, Sha256};
 
 /// An authority that signs certificates.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -115,6 +117,12 @@ impl Identity {
         self.certificate.clone()
     }
 
+    /// The certificate, as others read it.
+    pub fn pem(&self) -> String {
+        let lines = STANDARD.encode(&self.certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+    }
+
     /// Its private key.
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
@@ -130,9 +138,9 @@ impl Identity {
         CertifiedKey::from_der(vec![self.certificate()], self.key(), &provider()).unwrap()
     }
 
-    /// The key that the certificate is for, by which programs can be told to trust it.
-    pub fn public_key(&self) -> Vec<u8> {
-        rcgen::PublicKeyData::subject_public_key_info(&self.key)
+    /// The hash of the public key in base64, by which a browser can be told to trust it.
+    pub fn pin(&self) -> String {
+        STANDARD.encode(Sha256::digest(self.key.subject_public_key_info()))
     }
 }
 
