@@ -16,14 +16,16 @@ pub enum ConnectError {
     Url(#[from] InvalidUrl),
     /// The address asks for TLS, and there is none.
     ///
-    /// The feature `tls` is off and there is no [`encryptor`](crate::ClientBuilder::encryptor), or there is no crypto
-    /// provider, or the platform has no certificates of authorities to trust.
+    /// The feature `tls` is off, and there is no [`encryptor`](crate::ClientBuilder::encryptor). With the feature, there
+    /// is no crypto provider, or the platform has no certificates of authorities to trust.
     #[error("the address asks for TLS, and there is none: {reason}")]
     NoTls {
-        /// What is missing.
+        /// The part that is missing.
         reason: String,
     },
-    /// The TLS handshake with the server has failed, or the server has refused the certificate of the client.
+    /// The TLS handshake with the server has failed.
+    ///
+    /// With TLS 1.3, a server refuses the certificate of the client after that.
     #[cfg(feature = "tls-no-provider")]
     #[error("no TLS connection to {to}: {fault}")]
     Tls {

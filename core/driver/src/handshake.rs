@@ -90,9 +90,10 @@ impl Handshake {
         self.peer_addr
     }
 
-    /// Results of the TLS handshake: the name that the client has asked for, its certificates, the version.
+    /// Results of the TLS handshake: the name asked for, the client's certificates, the version.
     ///
-    /// `None` without TLS, for a connection of [`serve`](crate::ServerHandle::serve), and on the client.
+    /// `None` without TLS, behind another HTTP server, for a connection of [`serve`](crate::ServerHandle::serve), and on
+    /// the client.
     #[cfg(feature = "tls-no-provider")]
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_deref()

@@ -571,6 +571,8 @@ impl<R: Runtime> ServerBuilder<R> {
     /// `tls` is an `Arc` of rustls's `ServerConfig`, or a [`ServerTls`] by which it is replaced while the server runs.
     /// It has the certificates, and a verifier if clients need one too. [`Handshake::tls`] tells what was agreed on.
     ///
+    /// Beside what [`Limits`] allow, rustls holds up to 64 KiB for a client that does not read.
+    ///
     /// A client that speaks HTTP without TLS is sent an alert and closed. Every connection that ends in order tells its
     /// client so (`close_notify`); a client that does not is treated as any other that is lost.
     #[must_use]

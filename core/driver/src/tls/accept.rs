@@ -132,7 +132,9 @@ impl<S: Stream> Handshake<S> {
 
     /// Goes on to what follows the handshake.
     fn end(self, outcome: Option<Outcome<S>>) -> State<S> {
-        let Self { mut in_flight, peer_addr, span, presence, .. } = self;
+        // Dropped from the last to the first: the presence after all else, as above.
+        let Self { presence, span, peer_addr, mut in_flight, deadline: _deadline, accept: _accept } =
+            self;
         match outcome {
             None => State::Ended,
             Some(Ok(stream)) => {

@@ -21,7 +21,9 @@ pub enum TlsFault {
     /// The peer refuses the certificate of this side, or that there is none.
     #[error("the peer refuses the certificate of this side ({0:?})")]
     CertificateRefused(AlertDescription),
-    /// The peer refuses the connection for another reason, which its alert names (RFC 8446 section 6.2).
+    /// The peer refuses the connection by another alert.
+    ///
+    /// RFC 8446 section 6.2.
     #[error("the peer refuses the connection ({0:?})")]
     Alert(AlertDescription),
     /// The peer speaks another protocol, such as HTTP without TLS.
@@ -36,7 +38,7 @@ pub enum TlsFault {
     /// The peer has closed the connection in place of its part of the handshake.
     #[error("the peer has closed the connection during the handshake")]
     Cut,
-    /// The host of the URL is no name or address that a certificate can be for.
+    /// No certificate can be for the host of the URL.
     #[error("{0:?} is no name that a certificate can be for")]
     Name(String),
     /// Anything else.
@@ -65,7 +67,9 @@ pub enum CertificateFault {
 }
 
 impl TlsFault {
-    /// Returns whether another attempt would fail alike, as certificates or configurations have to be changed first.
+    /// Returns whether another attempt would fail alike.
+    ///
+    /// Certificates or configurations have to be changed first then.
     ///
     /// It is false for a certificate that has expired or is not valid yet, because renewing those is routine, and for a
     /// connection that was cut.

@@ -33,9 +33,9 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Makes TLS of a configuration of rustls, which has the certificates and chooses among them by SNI.
+    /// Makes TLS of a configuration of rustls.
     ///
-    /// See the [module](super) for the two fields that are changed.
+    /// It has the certificates, and chooses among them by SNI. See the [module](super) for the two fields that are changed.
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self { config: Arc::new(Mutex::new(for_http_1(config))) }
     }
