@@ -1,7 +1,6 @@
 //! The pages of the tokio crate's examples `browser` and `chat` in headless Chromium, with the official clients. The first
 //! connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other. A page of its own is
 //! served with TLS.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use enginewire_tests::{
     process::{Running, example, script, succeed},

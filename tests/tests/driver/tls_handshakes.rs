@@ -35,6 +35,8 @@ on_every_runtime!(
     close_and_drain_tell_each_client_that_nothing_more_comes,
     end_without_close_notify_is_an_ordinary_loss,
     kept_connection_that_is_cut_does_not_end_the_session,
+    server_that_is_silent_is_given_up_with_the_session,
+    server_that_cuts_the_handshake_is_told_apart,
 );
 
 fn server<R: Host>(
@@ -357,4 +359,36 @@ fn cut_after_a_post(
             return;
         }
     }
+}
+
+fn server_that_is_silent_is_given_up_with_the_session<R: Host>() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let builder = Client::<R>::builder(&url).tls(Authority::default().client());
+    let connecting = builder.open_timeout(Duration::from_millis(50)).connect();
+    let error = soon("a failure", connecting).unwrap_err();
+    assert!(error.to_string().ends_with(": the server has not answered in time"), "{error}");
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut hello = Vec::new();
+    stream.read_to_end(&mut hello).unwrap();
+    assert_eq!(hello[0], 22, "a record of the handshake");
+}
+
+fn server_that_cuts_the_handshake_is_told_apart<R: Host>() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // All of it, so that the end is no reset.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    let builder = Client::<R>::builder(&url).tls(Authority::default().client());
+    let error = soon("a failure", builder.connect()).unwrap_err();
+    assert!(!error.is_permanent());
+    let end = "the peer has closed the connection during the handshake";
+    assert!(error.to_string().ends_with(end), "{error}");
 }
