@@ -71,7 +71,8 @@
 //! # Features
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
-//! `testing`, to test applications on memory instead of sockets.
+//! `testing`, to test applications on memory instead of sockets. `tls`: TLS by rustls, with ring unless the process has
+//! another crypto provider. `tls-no-provider`: the same without ring.
 
 use std::{
     io,

@@ -77,7 +77,8 @@
 //!
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets. `tower`: the module `tower`, with servers as services
-//! beside an application of axum or hyper.
+//! beside an application of axum or hyper. `tls`: TLS by rustls, with ring unless the process has another crypto provider.
+//! `tls-no-provider`: the same without ring.
 
 #[cfg(feature = "socketio")]
 pub mod guide;

@@ -20,12 +20,12 @@ use rustix::process::Signal;
 #[cfg(unix)]
 use rustls::{ClientConnection, StreamOwned};
 
+#[cfg(unix)]
+use enginewire_tests::tls::{Authority, Identity, connect};
 use enginewire_tests::{
     client::{Client, soon, until},
     process::{Running, example, script, succeed},
 };
-#[cfg(unix)]
-use enginewire_tests::tls::{Authority, Identity, connect};
 
 #[test]
 fn an_event_loop_on_mio_echoes() {
