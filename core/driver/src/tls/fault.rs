@@ -71,8 +71,8 @@ impl TlsFault {
     ///
     /// Certificates or configurations have to be changed first then.
     ///
-    /// It is false for a certificate that has expired or is not valid yet, because renewing those is routine, and for a
-    /// connection that was cut.
+    /// It is false for a certificate that has expired or is not valid yet, because renewing those is routine. It is false
+    /// as well for a connection that was cut.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Certificate(fault) => !matches!(
