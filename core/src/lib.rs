@@ -75,8 +75,8 @@
 //!
 //! # Features
 //!
-//! `std` (default) makes dependencies faster; the API is the same without it. `deflate` adds compression, also without
-//! `std`: permessage-deflate, and the codings `gzip` and `deflate` of HTTP.
+//! `std` (default) makes dependencies faster; the API is the same without it. `deflate` adds compression, on
+//! targets that have `std`: permessage-deflate, and the codings `gzip` and `deflate` of HTTP.
 //!
 //! # The parts alone
 //!

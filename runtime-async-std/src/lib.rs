@@ -60,7 +60,8 @@
 //! Cancel safety and back-pressure are the driver's: see [`Socket`]. The
 //! feature `tracing` gives a span per connection and events, without session ids. The feature `metrics` gives the counts of
 //! servers to the `metrics` crate. The feature `testing` gives the module
-//! `testing`, to test applications on memory instead of sockets.
+//! `testing`, to test applications on memory instead of sockets. `tls` is TLS by rustls, with ring unless the process has
+//! another crypto provider; `tls-no-provider` is the same without ring.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
 //! those of `enginewire-smol` serve, and one reactor drives all.

@@ -73,7 +73,8 @@
 //! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets. `deflate`: compression, which stays off until
-//! `PerMessageDeflate` or `HttpCompression` is set.
+//! `PerMessageDeflate` or `HttpCompression` is set. `tls`: TLS by rustls, with ring unless the process has another crypto
+//! provider. `tls-no-provider`: the same without ring.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -79,7 +79,8 @@
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets. `tower`: the module `tower`, with servers as services
 //! beside an application of axum or hyper. `deflate`: compression, which stays off until `PerMessageDeflate` or
-//! `HttpCompression` is set.
+//! `HttpCompression` is set. `tls`: TLS by rustls, with ring unless the process has another crypto provider.
+//! `tls-no-provider`: the same without ring.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -22,8 +22,8 @@ export async function shows(page, selector, pattern) {
   }
 }
 
-/** Calls `body` with so many pages of a browser of its own. */
-export async function withBrowser(body, pages = 1) {
+/** Calls `body` with so many pages of a browser of its own, which is started with these switches as well. */
+export async function withBrowser(body, pages = 1, switches = []) {
   const profile = await mkdtemp(path.join(tmpdir(), "enginewire-browser-"));
   try {
     const browser = await chromium.launchPersistentContext(profile, {
@@ -37,6 +37,7 @@ export async function withBrowser(body, pages = 1) {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        ...switches,
       ],
     });
     try {

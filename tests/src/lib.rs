@@ -14,6 +14,7 @@ pub mod script;
 mod sio_client_program;
 pub mod sio_contract;
 pub mod sio_program;
+pub mod tls;
 
 /// The README's programs, compiled, and run but for those that need a network.
 #[cfg(doctest)]

@@ -9,9 +9,10 @@ use std::{
     cell::Cell,
     future::Future,
     hint::black_box,
-    net::SocketAddr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     sync::{
-        OnceLock,
+        LazyLock, OnceLock,
         atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering::SeqCst},
         mpsc,
     },
@@ -24,12 +25,18 @@ use enginewire::{
     hub::{Output, ServerHubConfig},
 };
 use enginewire_heap::{Count, Counting};
-use enginewire_tests::client::Client;
+use enginewire_tests::{client::Client, tls};
 use enginewire_tokio::{
     ServerBuilder, Socket, Tokio, TransportKind,
     socketio::{self, Data, Io, Routes, SocketRef, State},
 };
-use tokio::task::JoinSet;
+use rustls::{ClientConnection, StreamOwned};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
 
 use self::event_loop::EventLoop;
 
@@ -116,6 +123,26 @@ fn client_of_socketio_that_says_nothing_costs_little() {
         let each = heap_of_a_client(transport);
         assert!((2000..13_000).contains(&each), "{transport}: {each} bytes each");
     }
+}
+
+#[test]
+fn session_with_tls_costs_little_beyond_rustls() {
+    let bare = heap_of_a_connection(on_bare_rustls, |client| {
+        client.write_all(b"a").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+    });
+    let ours = heap_of_a_connection(on_tokio_with_tls, |client| {
+        client.write_all(Client::upgrade("").as_bytes()).unwrap();
+        let mut byte = [0];
+        // The open packet ends the response.
+        while byte != *b"}" {
+            client.read_exact(&mut byte).unwrap();
+        }
+    });
+    // What rustls holds cannot be less: then it was not counted. A task of tokio-rustls keeps the room of its handshake,
+    // so that there may be nothing beyond it.
+    assert!(bare.min(ours) > 4000, "{bare} and {ours} bytes each");
+    assert!(ours - bare < 5120, "{} bytes each beyond {bare}", ours - bare);
 }
 
 /// How a client begins, and what it says.
@@ -218,6 +245,33 @@ fn heap_of_a_session(server: Server, speech: &Speech) -> isize {
     server.join().unwrap();
     (live[1] - live[0]) / IDLE.cast_signed()
 }
+
+/// Bytes of the server's heap that one more connection with TLS takes, once `open` has done what comes first on it.
+fn heap_of_a_connection(
+    server: Server,
+    open: fn(&mut StreamOwned<ClientConnection, TcpStream>),
+) -> isize {
+    let meter: &Meter = Box::leak(Box::default());
+    let (ready, address) = mpsc::channel();
+    let server = thread::spawn(move || server(meter, 2 * IDLE, echo, ready));
+    let address = address.recv().unwrap();
+    let mut clients = Vec::new();
+    let mut live = [0; 2];
+    for live in &mut live {
+        for _ in 0..IDLE {
+            let mut client = tls::connect(AUTHORITY.client(), address, "localhost");
+            open(&mut client);
+            clients.push(client);
+        }
+        *live = meter.live.load(SeqCst);
+    }
+    drop(clients);
+    server.join().unwrap();
+    (live[1] - live[0]) / IDLE.cast_signed()
+}
+
+/// The authority of servers with TLS.
+static AUTHORITY: LazyLock<tls::Authority> = LazyLock::new(tls::Authority::default);
 
 /// Bytes of heap that one more client of Socket.IO takes, which is connected and has said nothing yet.
 fn heap_of_a_client(transport: TransportKind) -> isize {
@@ -333,6 +387,59 @@ fn on_tokio_with_a_handler(
     application: Application,
     ready: mpsc::Sender<SocketAddr>,
 ) {
+    run_handler(meter, sessions, application, ready, |builder| builder);
+}
+
+fn on_tokio_with_tls(
+    meter: &'static Meter,
+    sessions: usize,
+    application: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    let config = AUTHORITY.server(&AUTHORITY.issue(&["localhost"]));
+    run_handler(meter, sessions, application, ready, |builder| builder.tls(config));
+}
+
+/// Bytes back and forth, one at a time.
+fn on_bare_rustls(
+    meter: &'static Meter,
+    sessions: usize,
+    _: Application,
+    ready: mpsc::Sender<SocketAddr>,
+) {
+    let config = AUTHORITY.server(&AUTHORITY.issue(&["localhost"]));
+    let acceptor = TlsAcceptor::from(config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    METER.set(Some(meter));
+    runtime.unwrap().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        ready.send(listener.local_addr().unwrap()).unwrap();
+        let mut tasks = JoinSet::new();
+        for _ in 0..sessions {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let accept = acceptor.accept(stream);
+            tasks.spawn(async move {
+                let (mut stream, mut byte) = (accept.await.unwrap(), [0]);
+                while stream.read(&mut byte).await.is_ok_and(|n| n > 0) {
+                    stream.write_all(&byte).await.unwrap();
+                    stream.flush().await.unwrap();
+                }
+            });
+        }
+        while let Some(task) = tasks.join_next().await {
+            task.unwrap();
+        }
+    });
+}
+
+fn run_handler(
+    meter: &'static Meter,
+    sessions: usize,
+    application: Application,
+    ready: mpsc::Sender<SocketAddr>,
+    change: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     METER.set(Some(meter));
     runtime.unwrap().block_on(async {
@@ -345,7 +452,7 @@ fn on_tokio_with_a_handler(
                 ended.send(()).unwrap();
             }
         });
-        let server = builder.bind("127.0.0.1:0").await.unwrap();
+        let server = change(builder).bind("127.0.0.1:0").await.unwrap();
         ready.send(server.local_addr()).unwrap();
         for _ in 0..sessions {
             ends.recv().await.unwrap();

@@ -1,9 +1,14 @@
 //! The pages of the tokio crate's examples `browser` and `chat` in headless Chromium, with the official clients. The first
-//! connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other.
+//! connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other. A page of its own is
+//! served with TLS.
 
 use std::process::Command;
 
-use enginewire_tests::process::{Running, example, script, succeed};
+use enginewire_tests::{
+    process::{Running, example, script, succeed},
+    tls::Authority,
+};
+use enginewire_tokio::{Response, ServerBuilder};
 
 #[test]
 fn page_connects_upgrades_echoes_and_explains_failures() {
@@ -34,4 +39,48 @@ fn chromium_compresses_with_and_without_contexts() {
         let port = server.line().expect("a line");
         succeed(script("browser-compression.mjs").arg(port));
     }
+}
+
+/// Loads the client from the same server, as everything that a page with TLS loads.
+const TLS_PAGE: &str = r#"<!DOCTYPE html><p id="transport"></p><p id="echo"></p>
+<script src="/engine.io.min.js"></script>
+<script>
+  const socket = eio();
+  const show = (id, text) => (document.getElementById(id).textContent = text);
+  socket.on("upgrade", () => {
+    show("transport", socket.transport.name);
+    socket.send("hello");
+  });
+  socket.on("message", (message) => show("echo", message));
+</script>"#;
+
+#[test]
+fn page_talks_to_a_server_with_tls() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let identity = Authority::default().issue(&["localhost"]);
+    let config = Authority::default().server(&identity);
+    let client = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/js/node_modules/engine.io-client/dist/engine.io.min.js"
+    );
+    let client = std::fs::read_to_string(client).unwrap();
+    let server = runtime.block_on(async move {
+        let builder = ServerBuilder::new().tls(config).fallback(move |request| {
+            let response = match request.head.path() {
+                "/" => Response::new(200, "text/html; charset=UTF-8", TLS_PAGE),
+                "/engine.io.min.js" => Response::new(200, "text/javascript", client.clone()),
+                _ => Response::empty(404),
+            };
+            std::future::ready(response)
+        });
+        let builder = builder.handler(|mut socket, _| async move {
+            while let Some(message) = socket.recv().await {
+                let _ = socket.send(message).await;
+            }
+        });
+        builder.bind("127.0.0.1:0").await.unwrap()
+    });
+    let url = format!("https://localhost:{}/", server.local_addr().port());
+    succeed(script("tls-page.mjs").args([url, identity.pin()]));
+    assert!(server.tls_stats().completed > 0);
 }

@@ -7,13 +7,24 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
 };
+#[cfg(unix)]
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+};
 
 use enginewire_driver::{Runtime, Server};
 use enginewire_smol::{ServerBuilder, Smol, socketio::Io};
 
 #[cfg(unix)]
 use rustix::process::Signal;
+#[cfg(unix)]
+use rustls::{ClientConnection, StreamOwned};
 
+#[cfg(unix)]
+use enginewire_tests::tls::{Authority, Identity, connect};
 use enginewire_tests::{
     client::{Client, soon, until},
     process::{Running, example, script, succeed},
@@ -171,6 +182,44 @@ fn graceful_example_lets_its_clients_go_when_it_is_asked_to_end() {
     let line = server.line().unwrap_or_default();
     assert!(line.starts_with("drained: Stats {") && line.contains("sockets: 0"), "{line}");
     assert!(server.end().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn tls_example_takes_a_renewed_certificate_and_keeps_its_connections() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let files = ["tls-example-cert.pem", "tls-example-key.pem"].map(|name| folder.join(name));
+    let write = |identity: &Identity| {
+        for (file, content) in files.iter().zip([identity.pem(), identity.key_pem()]) {
+            fs::write(file, content).expect("a folder to write to");
+        }
+    };
+    let authority = Authority::default();
+    let [old, new] = [(); 2].map(|()| authority.issue(&["localhost"]));
+    write(&old);
+    let mut example = example("enginewire-tokio", "tls");
+    let mut server = Running::start(example.args(&files).arg("127.0.0.1:0"));
+    let line = server.line().expect("an address");
+    let address = line.strip_prefix("listening on ").and_then(|address| address.parse().ok());
+    let address = address.expect("the example prints its address");
+    // Writes a request that has a response, and gives the certificate.
+    let ask = |stream: &mut StreamOwned<ClientConnection, TcpStream>| {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is written");
+        stream.read_exact(&mut [0; 12]).expect("a response");
+        stream.conn.peer_certificates().expect("a certificate")[0].clone()
+    };
+    let mut before = connect(authority.client(), address, "localhost");
+    assert_eq!(ask(&mut before), old.certificate());
+    // A certificate without its key changes nothing. What is printed about it goes elsewhere.
+    fs::write(&files[0], new.pem()).expect("a folder to write to");
+    server.signal(Signal::HUP);
+    assert_eq!(ask(&mut connect(authority.client(), address, "localhost")), old.certificate());
+    write(&new);
+    server.signal(Signal::HUP);
+    let line = server.line().unwrap_or_default();
+    assert!(line.starts_with("new connections have the certificate of "), "{line}");
+    assert_eq!(ask(&mut connect(authority.client(), address, "localhost")), new.certificate());
+    assert_eq!(ask(&mut before), old.certificate());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use enginewire_tests::tls::Authority;
 use enginewire_tokio::{
     Client, Sender, ServerBuilder, TrustedProxies,
     enginewire::TransportKind,
@@ -209,4 +210,23 @@ async fn meddle(of: &'static str) {
     drop(ended);
     assert_eq!(other.recv().await, None);
     assert!(meddler.sender.lock().unwrap().is_none(), "nobody has told of the end");
+}
+
+#[tokio::test]
+async fn client_without_tls_is_told_in_the_span_of_its_connection() {
+    let (log, _listening) = listen();
+    let authority = Authority::default();
+    let config = authority.server(&authority.issue(&["127.0.0.1"]));
+    let server = ServerBuilder::new().tls(config).bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    let peer = stream.local_addr().unwrap();
+    drop(stream);
+    server.close().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log.lines().find(|line| line.contains("TLS handshake failed")).unwrap();
+    let span = format!("connection{{id=0 peer={peer}}}");
+    assert!(line.contains(&span) && line.contains("the peer does not speak TLS"), "{log}");
 }

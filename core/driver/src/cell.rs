@@ -7,7 +7,7 @@ use std::{
 };
 
 use enginewire::{
-    CloseReason, Layer, LayerContext, ServerSession, Sid, Time,
+    Alarm, CloseReason, Layer, LayerContext, ServerSession, Sid, Time,
     carrier::{Entry, Settled},
 };
 
@@ -159,6 +159,14 @@ impl Sessions {
     pub(crate) fn leave_handler(&self) {
         if self.lifecycle.leave_handler() {
             self.timers.wake_tasks();
+        }
+    }
+
+    /// Arms `alarm` of the task of this id to wake `waker`, or disarms it.
+    pub(crate) fn arm(&self, id: u64, alarm: &mut Alarm, next: Option<Time>, waker: &Waker) {
+        let due = || Due::Connection(waker.clone());
+        if let Some(timer) = self.timers.rearm(&id, alarm, next, due) {
+            timer.wake();
         }
     }
 

@@ -14,7 +14,7 @@ use enginewire::{ClientHub, CloseReason, Time, wire::http::RequestHead};
 
 use crate::{
     clock::Clock,
-    connect_error::{ConnectError, is_of_connection},
+    connect_error::ConnectError,
     handshake::Handshake,
     sync::lock,
     trace::trace,
@@ -137,10 +137,10 @@ impl ClientCell {
         let session = inner.hosted.hub.session();
         if let Some(reason) = session.close_reason().filter(|_| session.handshake().is_none()) {
             let reason = reason.clone();
-            let source = inner.error.take().filter(|_| is_of_connection(&reason));
             let to = session.url().authority().to_owned();
             let body = session.refusal().map(str::to_owned);
-            return Poll::Ready(Err(ConnectError::Session { to, reason, body, source }));
+            let error = ConnectError::of_session(to, reason, body, inner.error.take());
+            return Poll::Ready(Err(error));
         }
         if session.handshake().is_none() {
             inner.waiters.receive(cx);

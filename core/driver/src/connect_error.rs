@@ -4,6 +4,9 @@ use std::{fmt, io};
 
 use enginewire::{CloseReason, InvalidProxy, InvalidUrl, ProxyFault, TransportFault};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsFault;
+
 /// Reason why there is no session, and what to do about it, in one line. Its `Debug` is the same line.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
@@ -11,10 +14,27 @@ pub enum ConnectError {
     /// The address is no valid URL.
     #[error("the address is invalid: {0}")]
     Url(#[from] InvalidUrl),
-    /// The address asks for TLS, and there is none; see [`Runtime::TLS`](crate::Runtime::TLS) and
-    /// [`ClientBuilder::tls`](crate::ClientBuilder::tls).
-    #[error("the address asks for TLS, which this runtime does not bring")]
-    Tls,
+    /// The address asks for TLS, and there is none.
+    ///
+    /// The feature `tls` is off, and there is no [`encryptor`](crate::ClientBuilder::encryptor). With the feature, there
+    /// is no crypto provider, or the platform has no certificates of authorities to trust.
+    #[error("the address asks for TLS, and there is none: {reason}")]
+    NoTls {
+        /// The part that is missing.
+        reason: String,
+    },
+    /// The TLS handshake with the server has failed.
+    ///
+    /// With TLS 1.3, a server refuses the certificate of the client after that.
+    #[cfg(feature = "tls-no-provider")]
+    #[error("no TLS connection to {to}: {fault}")]
+    Tls {
+        /// Host and port of the server.
+        to: String,
+        /// Reason, and the side that is to blame.
+        #[source]
+        fault: TlsFault,
+    },
     /// The address of a proxy cannot be used.
     #[error("{}{reason}", Of(variable))]
     Proxy {
@@ -64,7 +84,7 @@ impl fmt::Display for Of<'_> {
 
 /// Whether the last error of a connection tells more about the end of a session. Otherwise it belongs to another
 /// connection.
-pub(crate) const fn is_of_connection(reason: &CloseReason) -> bool {
+const fn is_of_connection(reason: &CloseReason) -> bool {
     matches!(
         reason,
         CloseReason::TransportError(
@@ -110,19 +130,37 @@ impl fmt::Debug for ConnectError {
 }
 
 impl ConnectError {
+    /// Makes the error of a session that closed before it was open. `error` is the last one of its connections.
+    pub(crate) fn of_session(
+        to: String,
+        reason: CloseReason,
+        body: Option<String>,
+        error: Option<io::Error>,
+    ) -> Self {
+        let source = error.filter(|_| is_of_connection(&reason));
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(fault) = source.as_ref().and_then(TlsFault::of) {
+            return Self::Tls { to, fault: fault.clone() };
+        }
+        Self::Session { to, reason, body, source }
+    }
+
     /// Returns whether another attempt would fail alike. That is so if the address or the options
     /// are at fault, or if the server refuses the request.
     ///
     /// A status from 400 to 499 is permanent, be it the server's or the proxy's, but for those that ask for another
-    /// try: 408, 421, 425, 429.
-    pub const fn is_permanent(&self) -> bool {
+    /// try: 408, 421, 425, 429. A refused certificate is, unless it has expired or is not valid yet, as renewing it is
+    /// routine.
+    pub fn is_permanent(&self) -> bool {
         match self {
             Self::Url(_)
             | Self::Proxy { .. }
-            | Self::Tls
+            | Self::NoTls { .. }
             | Self::Header { .. }
             | Self::Subprotocol { .. }
             | Self::Request => true,
+            #[cfg(feature = "tls-no-provider")]
+            Self::Tls { fault, .. } => fault.is_permanent(),
             Self::Session { reason: CloseReason::TransportError(fault), .. } => {
                 let status = match fault {
                     TransportFault::Status(status) => Some(*status),
@@ -193,7 +231,7 @@ mod tests {
             let error = session(TransportFault::Proxy(fault), None, None);
             assert_eq!(error.is_permanent(), permanent, "{fault}");
         }
-        assert!(ConnectError::Tls.is_permanent());
+        assert!(ConnectError::NoTls { reason: "".into() }.is_permanent());
         assert!(!session(TransportFault::Unreachable, None, None).is_permanent());
     }
 }

@@ -18,6 +18,8 @@ use enginewire::{
     carrier::{self, Follow},
 };
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsInfo;
 use crate::{
     cell::SessionCell,
     handler::{Cause, Driven, OpenSlot, Slot},
@@ -38,6 +40,8 @@ pub(crate) struct Connection<S> {
     presence: Presence,
     stream: S,
     peer: Peer,
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<Arc<TlsInfo>>,
     reader: Reader,
     state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
     /// The sending side is to be shut down, and then has been.
@@ -56,11 +60,24 @@ enum Shutdown {
 
 impl<S: Stream> Connection<S> {
     pub(crate) fn new(shared: Arc<Shared>, stream: S, peer: impl Into<Peer>) -> Self {
+        Self::present(Presence::new(shared), stream, peer.into())
+    }
+
+    /// Makes the task of a connection whose TLS handshake is done.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn encrypted(presence: Presence, stream: S, peer: Peer, tls: Arc<TlsInfo>) -> Self {
+        let mut connection = Self::present(presence, stream, peer);
+        connection.tls = Some(tls);
+        connection
+    }
+
+    fn present(presence: Presence, stream: S, peer: Peer) -> Self {
+        let shared = presence.shared();
         let now = shared.sessions.clock.now();
         shared.set_wall_clock(now);
         let state = carrier::Connection::new(now, Arc::clone(&shared.http));
         let slot = shared.hooks.handler.is_some().then(|| Box::new(Slot::new()));
-        Self::with_state(shared, stream, peer.into(), state, slot)
+        Self::with_state(presence, stream, peer, state, slot)
     }
 
     /// Makes the task of a WebSocket whose handshake another HTTP server has answered.
@@ -76,18 +93,17 @@ impl<S: Stream> Connection<S> {
     ) -> Self {
         let limits = &shared.router.config().limits;
         let state = carrier::Connection::websocket(upgrade, limits);
-        Self::with_state(shared, stream, peer, state, slot)
+        Self::with_state(Presence::new(shared), stream, peer, state, slot)
     }
 
     fn with_state(
-        shared: Arc<Shared>,
+        mut presence: Presence,
         stream: S,
         peer: Peer,
         state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
         slot: Option<Box<Slot>>,
     ) -> Self {
-        shared.counters.connections_opened.add(1);
-        let mut presence = Presence::new(shared);
+        presence.shared().counters.connections_opened.add(1);
         // Counted from here on; the waker comes with the first poll.
         presence.register(Waker::noop());
         Self {
@@ -97,6 +113,8 @@ impl<S: Stream> Connection<S> {
             presence,
             stream,
             peer,
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
             reader: Reader::default(),
             shutdown: Shutdown::No,
         }
@@ -169,6 +187,10 @@ impl<S: Stream> Connection<S> {
             }
             let waits = is_reading && read.is_pending();
             let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_deref_mut());
+            #[cfg(feature = "tls-no-provider")]
+            {
+                host.tls = self.tls.as_ref();
+            }
             match read {
                 Poll::Ready(Ok(0)) => state.receive_eof(now, &mut host, scratch),
                 Poll::Ready(Ok(n)) => state.receive(now, &mut host, scratch, &mut input[..n]),

@@ -9,12 +9,16 @@ use std::{
 
 use enginewire::wire::http::RequestHead;
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsInfo;
 use crate::{peer::Peer, sync::lock};
 
 /// The request that opened a session, and values that the application has attached to it.
 pub struct Handshake {
     head: RequestHead,
     peer: Peer,
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<Arc<TlsInfo>>,
     extensions: Mutex<Extensions>,
 }
 
@@ -29,7 +33,19 @@ struct Extensions {
 
 impl Handshake {
     pub(crate) fn new(head: RequestHead, peer: impl Into<Peer>) -> Self {
-        Self { head, peer: peer.into(), extensions: Mutex::default() }
+        Self {
+            head,
+            peer: peer.into(),
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
+            extensions: Mutex::default(),
+        }
+    }
+
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn with_tls(mut self, tls: Option<Arc<TlsInfo>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Adds what middleware has attached to the request.
@@ -83,6 +99,15 @@ impl Handshake {
     /// It is that of the TCP connection. `None` if [`peer_addr`](Self::peer_addr) is.
     pub fn proxy_addr(&self) -> Option<SocketAddr> {
         self.peer.proxy()
+    }
+
+    /// Results of the TLS handshake: the name asked for, the client's certificates, the version.
+    ///
+    /// `None` without TLS, behind another HTTP server, for a connection of [`serve`](crate::ServerHandle::serve), and on
+    /// the client.
+    #[cfg(feature = "tls-no-provider")]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
     }
 
     /// Attaches a value, in place of one of the same type.

@@ -14,6 +14,8 @@ use enginewire::{
     wire::http,
 };
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsInfo;
 use crate::{
     cell::{Guard, SessionCell},
     handler::{Handling, OpenSlot},
@@ -43,6 +45,9 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     entropy: &'a mut EntropyPool,
     /// Where the handler of a session goes that the connection has to itself.
     slot: Option<&'a mut OpenSlot<'slot>>,
+    /// Results of the TLS handshake of the connection.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: Option<&'a Arc<TlsInfo>>,
     /// Extensions of the request, for its handshake.
     #[cfg(feature = "tower")]
     pub(crate) extensions: ::http::Extensions,
@@ -62,6 +67,8 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
             cx,
             entropy,
             slot,
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
             #[cfg(feature = "tower")]
             extensions: ::http::Extensions::new(),
         }
@@ -149,6 +156,8 @@ impl Host for ServerHost<'_, '_, '_> {
     fn ask(&mut self, head: http::RequestHead) -> Asked {
         let peer = self.client(&head);
         let handshake = Handshake::new(head, peer);
+        #[cfg(feature = "tls-no-provider")]
+        let handshake = handshake.with_tls(self.tls.cloned());
         #[cfg(feature = "tower")]
         let handshake = handshake.with_extensions(std::mem::take(&mut self.extensions));
         let handshake = Arc::new(handshake);

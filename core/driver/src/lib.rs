@@ -22,7 +22,8 @@
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as
 //! services beside the application of another HTTP server. `deflate`: compression, which stays off until
-//! `PerMessageDeflate` or `HttpCompression` is set.
+//! `PerMessageDeflate` or `HttpCompression` is set. `tls`: the module `tls`, TLS by rustls with ring.
+//! `tls-no-provider`: the same without ring.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -62,6 +63,8 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timers;
+#[cfg(feature = "tls-no-provider")]
+pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 mod trace;
@@ -116,6 +119,9 @@ macro_rules! exports {
         pub type Client = $crate::Client<$runtime>;
         /// Sets up a [`Client`] on this runtime. See [`enginewire_driver::ClientBuilder`].
         pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
+
+        #[cfg(feature = "tls-no-provider")]
+        pub use $crate::tls;
     };
 }
 

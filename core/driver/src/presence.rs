@@ -4,7 +4,7 @@ use std::{sync::Arc, task::Waker};
 
 use enginewire::{Alarm, Time};
 
-use crate::{cell::Due, shared::Shared, wakers::WakerKey};
+use crate::{shared::Shared, wakers::WakerKey};
 
 /// A task that carries sessions. The end of the server waits until it is dropped, and each phase wakes it.
 pub(crate) struct Presence {
@@ -49,11 +49,7 @@ impl Presence {
 
     /// Arms `alarm`, which is always the same, to wake `waker`.
     pub(crate) fn arm(&self, alarm: &mut Alarm, next: Option<Time>, waker: &Waker) {
-        let due = || Due::Connection(waker.clone());
-        let timer = self.shared.sessions.timers.rearm(&self.id, alarm, next, due);
-        if let Some(timer) = timer {
-            timer.wake();
-        }
+        self.shared.sessions.arm(self.id, alarm, next, waker);
     }
 
     /// Disarms `alarm`, before the end.

@@ -12,9 +12,15 @@ use std::{
 use enginewire::wire::proxy_protocol::{self, Parsed};
 use futures_io::AsyncRead;
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsConnection;
 use crate::{
-    connection::Connection, peer::Peer, presence::Presence, runtime::Runtime, server::Watch,
-    shared::Shared, trace::trace,
+    connection::Connection,
+    peer::Peer,
+    presence::Presence,
+    runtime::Runtime,
+    server::{Admission, Watch},
+    trace::trace,
 };
 
 /// Reads the header of the PROXY protocol that a stream begins with.
@@ -57,12 +63,13 @@ const CHUNK: usize = 128;
 /// Serves a connection whose peer sends a header first, within the time for the head of a request.
 pub(crate) async fn serve<R: Runtime>(
     runtime: R,
-    shared: Arc<Shared>,
+    admission: Admission,
     mut stream: R::Stream,
     proxy: SocketAddr,
 ) {
+    let shared = &admission.shared;
     // Counts as a connection, though nothing serves it yet. This task watches the phases by itself.
-    let mut presence = Presence::new(Arc::clone(&shared));
+    let mut presence = Presence::new(Arc::clone(shared));
     presence.register(Waker::noop());
     let deadline = shared.sessions.clock.now() + shared.http.head_timeout;
     let client = {
@@ -72,7 +79,7 @@ pub(crate) async fn serve<R: Runtime>(
             Poll::Ready(client) => Poll::Ready(client),
             Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into())),
         });
-        Watch::new(&shared).until_closing(within).await
+        Watch::new(shared).until_closing(within).await
     };
     let client = match client {
         Some(Ok(client)) => client.unwrap_or(proxy),
@@ -82,7 +89,14 @@ pub(crate) async fn serve<R: Runtime>(
         }
         None => return,
     };
-    let connection = Connection::new(Arc::clone(&shared), stream, Peer::behind(client, proxy));
+    let peer = Peer::behind(client, proxy);
+    #[cfg(feature = "tls-no-provider")]
+    if let Some(tls) = &admission.tls {
+        let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer);
+        drop(presence);
+        return connection.await;
+    }
+    let connection = Connection::new(Arc::clone(shared), stream, peer);
     // Counts itself.
     drop(presence);
     connection.await;

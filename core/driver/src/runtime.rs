@@ -2,14 +2,14 @@
 
 use std::{
     fmt,
-    future::{self, Future},
+    future::Future,
     io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use enginewire::{Time, Url};
+use enginewire::Time;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::clock::Clock;
@@ -26,11 +26,6 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     type Listener: Send + Sync + 'static;
     /// Completes at a point in time, or later. Its output is ignored.
     type Sleep: Future + Send + 'static;
-
-    /// Whether [`encrypt`](Self::encrypt) is there. If not, a client refuses URLs that ask for TLS.
-    ///
-    /// Default false. To have TLS, wrap a runtime in one whose stream is either plain or encrypted.
-    const TLS: bool = false;
 
     /// Returns an error if the caller is outside of the runtime. Sockets and timers cannot be used
     /// there.
@@ -100,23 +95,6 @@ pub trait Runtime: Clone + Send + Sync + fmt::Debug + 'static {
     ///
     /// The operating system's.
     fn connect(&self, to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-
-    /// Encrypts a connection to the server at `to`. The host of `to` is the name to be
-    /// authenticated.
-    ///
-    /// Called where [`Url::is_secure`], on a stream of [`connect`](Self::connect), if
-    /// [`TLS`](Self::TLS) is true. Default: an error.
-    ///
-    /// # Errors
-    ///
-    /// The errors of the TLS handshake.
-    fn encrypt(
-        &self,
-        _stream: Self::Stream,
-        _to: &Url,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
-        future::ready(Err(io::ErrorKind::Unsupported.into()))
-    }
 
     /// Takes the connection of a request over from its HTTP server.
     ///

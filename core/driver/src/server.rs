@@ -14,6 +14,8 @@ use std::{
 use enginewire::{IntoEncoded, SendError, hub::Broadcast};
 use futures_io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::{ServerTls, TlsConnection, TlsStats};
 use crate::{
     connection::Connection,
     lifecycle::{Lifecycle, Phase},
@@ -100,6 +102,12 @@ impl ServerHandle {
             sessions_opened: counters.sessions_opened.count(),
             requests_refused: counters.requests_refused.count(),
         }
+    }
+
+    /// Returns counts of the TLS handshakes.
+    #[cfg(feature = "tls-no-provider")]
+    pub fn tls_stats(&self) -> TlsStats {
+        self.shared.handshakes.stats()
     }
 
     /// Returns a sender to the session with this [`id`](Sender::id), unless it is closed.
@@ -256,28 +264,65 @@ async fn drain<R: Runtime>(runtime: &R, shared: &Shared) {
     shared.advance_to(Phase::Closing);
 }
 
+/// What becomes of the connections of a listener.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    pub(crate) shared: Arc<Shared>,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls: Option<ServerTls>,
+}
+
+impl Admission {
+    /// Spawns the task of a connection.
+    fn spawn<R: Runtime>(&self, runtime: &R, stream: R::Stream, peer_addr: SocketAddr) {
+        if self.shared.options.proxy_protocol.contains(peer_addr.ip()) {
+            // The header comes before a TLS handshake: it is the proxy's, and the rest the client's.
+            runtime.spawn(proxied::serve(runtime.clone(), self.clone(), stream, peer_addr));
+            return;
+        }
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(tls) = &self.tls {
+            let shared = Arc::clone(&self.shared);
+            return runtime.spawn(TlsConnection::new(shared, tls, stream, peer_addr.into()));
+        }
+        runtime.spawn(Connection::new(Arc::clone(&self.shared), stream, peer_addr));
+    }
+
+    /// Returns the limit that has been reached, if one has.
+    fn reached(&self) -> Option<&'static str> {
+        let Shared { sessions, options, .. } = &*self.shared;
+        if sessions.lifecycle.connections() >= options.max_connections {
+            return Some("too many connections");
+        }
+        #[cfg(feature = "tls-no-provider")]
+        if self.tls.is_some() && self.shared.handshakes.in_flight() >= options.max_tls_handshakes {
+            return Some("too many TLS handshakes");
+        }
+        None
+    }
+}
+
 /// The accept loop: ends with the server, and with nothing else.
 pub(crate) async fn accept_connections<R: Runtime>(
     runtime: R,
-    shared: Arc<Shared>,
+    admission: Admission,
     listener: R::Listener,
 ) {
-    let _alive = Alive(&shared);
+    let shared = &admission.shared;
+    let _alive = Alive(shared);
     // Dropped before that: after the end of the server another may listen there at once.
     let listener = listener;
-    let mut watch = Watch::new(&shared);
+    let mut watch = Watch::new(shared);
     loop {
-        match watch.until_accepted(runtime.accept(&listener)).await {
-            None => return accept_the_last(&runtime, &shared, &listener).await,
-            Some(Ok((stream, peer_addr))) => {
-                serve(&runtime, &shared, stream, peer_addr);
-            }
+        match watch.until_accepted(&admission, runtime.accept(&listener)).await {
+            None => return accept_the_last(&runtime, &admission, &listener).await,
+            Some(Ok((stream, peer_addr))) => admission.spawn(&runtime, stream, peer_addr),
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
                 trace!(WARN, error = %error, "no connection could be accepted");
                 let retry = shared.sessions.clock.now() + ACCEPT_RETRY;
                 if watch.until_closing(runtime.sleep_until(retry)).await.is_none() {
-                    return accept_the_last(&runtime, &shared, &listener).await;
+                    return accept_the_last(&runtime, &admission, &listener).await;
                 }
             }
         }
@@ -286,14 +331,15 @@ pub(crate) async fn accept_connections<R: Runtime>(
 
 /// Takes the connections that the system has completed by now: connections that are left to it are reset once
 /// nothing listens any more, whatever their clients are about to say.
-async fn accept_the_last<R: Runtime>(runtime: &R, shared: &Arc<Shared>, listener: &R::Listener) {
+async fn accept_the_last<R: Runtime>(runtime: &R, admission: &Admission, listener: &R::Listener) {
+    let shared = &admission.shared;
     let mut fresh = Vec::new();
     for _ in 0..BACKLOG {
         // A runtime knows of connections, and of what has come on them, only after it has asked the
         // system, as it does when it has waited; and it may not let a task have too many at a time.
         runtime.sleep_until(shared.sessions.clock.now() + LAST_ACCEPT).await;
         for (stream, peer_addr) in fresh.drain(..) {
-            serve(runtime, shared, stream, peer_addr);
+            admission.spawn(runtime, stream, peer_addr);
         }
         if shared.sessions.lifecycle.phase() == Phase::Aborting {
             return;
@@ -310,15 +356,6 @@ async fn accept_the_last<R: Runtime>(runtime: &R, shared: &Arc<Shared>, listener
         if fresh.is_empty() && !failed {
             return;
         }
-    }
-}
-
-/// Spawns the task of a connection.
-fn serve<R: Runtime>(runtime: &R, shared: &Arc<Shared>, stream: R::Stream, peer_addr: SocketAddr) {
-    if shared.options.proxy_protocol.contains(peer_addr.ip()) {
-        runtime.spawn(proxied::serve(runtime.clone(), Arc::clone(shared), stream, peer_addr));
-    } else {
-        runtime.spawn(Connection::new(Arc::clone(shared), stream, peer_addr));
     }
 }
 
@@ -388,18 +425,18 @@ impl<'a> Watch<'a> {
 
     /// The output of `accept`, which is not polled while there are too many connections. `None` once the
     /// server needs no more.
-    async fn until_accepted<T>(&mut self, accept: impl Future<Output = T>) -> Option<T> {
-        let (lifecycle, max) =
-            (&self.shared.sessions.lifecycle, self.shared.options.max_connections);
+    async fn until_accepted<T>(
+        &mut self,
+        admission: &Admission,
+        accept: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut told = false;
         let mut accept = pin!(accept);
         self.until_closing(poll_fn(|cx| {
-            // Counted with each poll, because other listeners accept while this one waits.
-            if lifecycle.connections() < max {
-                return accept.as_mut().poll(cx);
-            }
+            // Asked with each poll, because other listeners accept while this one waits.
+            let Some(limit) = admission.reached() else { return accept.as_mut().poll(cx) };
             if !std::mem::replace(&mut told, true) {
-                trace!(WARN, max = max, "too many connections");
+                trace!(WARN, limit = limit, "no more connections are accepted for now");
             }
             Poll::Pending
         }))

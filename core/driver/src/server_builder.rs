@@ -16,12 +16,14 @@ use enginewire::{
 #[cfg(feature = "deflate")]
 use enginewire::{HttpCompression, PerMessageDeflate};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::ServerTls;
 use crate::{
     cell::Sessions,
     handler::{Handler, HandlerHook},
     handshake::Handshake,
     runtime::Runtime,
-    server::{Server, ServerHandle, accept_connections, limit_shutdown},
+    server::{Admission, Server, ServerHandle, accept_connections, limit_shutdown},
     shared::{AllowHook, CloseHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
     socket::Socket,
     timers::keep_time,
@@ -42,10 +44,20 @@ pub struct ServerBuilder<R: Runtime> {
     /// Called when the server starts.
     #[cfg(feature = "socketio")]
     on_start: Option<StartHook<R>>,
-    listeners: Vec<R::Listener>,
+    listeners: Vec<Listener<R>>,
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<ServerTls>,
     /// Of the Socket.IO server, for its clients in a test.
     #[cfg(all(feature = "socketio", feature = "testing"))]
     parser: enginewire_socketio::parser::Parser,
+}
+
+/// A listening socket.
+struct Listener<R: Runtime> {
+    socket: R::Listener,
+    /// Without TLS, though the server has it.
+    #[cfg_attr(not(feature = "tls-no-provider"), expect(dead_code, reason = "none has TLS"))]
+    is_plain: bool,
 }
 
 /// Called when a server starts.
@@ -81,6 +93,8 @@ impl<R: Runtime> ServerBuilder<R> {
             #[cfg(feature = "socketio")]
             on_start: None,
             listeners: Vec::new(),
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
             #[cfg(all(feature = "socketio", feature = "testing"))]
             parser: enginewire_socketio::parser::Parser::default(),
         }
@@ -93,7 +107,7 @@ impl<R: Runtime> ServerBuilder<R> {
     /// # Errors
     ///
     /// The operating system's, with the address in its message; or that there is no runtime.
-    pub async fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
+    pub async fn bind(self, address: impl ToSocketAddrs) -> io::Result<Server> {
         self.runtime.ensure_entered()?;
         let addresses: Vec<_> = address.to_socket_addrs()?.collect();
         let mut result = Err(io::Error::new(
@@ -108,15 +122,23 @@ impl<R: Runtime> ServerBuilder<R> {
                 break;
             }
         }
-        self.listeners.push(result?);
-        self.start()
+        self.listener(result?).start()
     }
 
     /// Adds a listening socket. It may have been set up or inherited elsewhere, and may be one of
-    /// several.
+    /// several. Its connections are encrypted if the server has TLS.
     #[must_use]
     pub fn listener(mut self, listener: R::Listener) -> Self {
-        self.listeners.push(listener);
+        self.listeners.push(Listener { socket: listener, is_plain: false });
+        self
+    }
+
+    /// Adds a listening socket whose connections are not encrypted, though the server has TLS.
+    ///
+    /// It is for a port that only a proxy on the same machine reaches, for example.
+    #[must_use]
+    pub fn plain_listener(mut self, listener: R::Listener) -> Self {
+        self.listeners.push(Listener { socket: listener, is_plain: true });
         self
     }
 
@@ -131,7 +153,7 @@ impl<R: Runtime> ServerBuilder<R> {
     pub fn start(self) -> io::Result<Server> {
         let Self { runtime, config, options, http: timeouts, listeners, .. } = self;
         runtime.ensure_entered()?;
-        let local_addrs = listeners.iter().map(|listener| runtime.local_addr(listener));
+        let local_addrs = listeners.iter().map(|listener| runtime.local_addr(&listener.socket));
         let local_addrs = local_addrs.collect::<io::Result<_>>()?;
         let mut http = http::Config::new(&config.limits);
         http.head_timeout = timeouts.head_timeout;
@@ -170,7 +192,12 @@ impl<R: Runtime> ServerBuilder<R> {
         }
         for listener in listeners {
             sessions.lifecycle.enter();
-            runtime.spawn(accept_connections(runtime.clone(), Arc::clone(&shared), listener));
+            let admission = Admission {
+                shared: Arc::clone(&shared),
+                #[cfg(feature = "tls-no-provider")]
+                tls: self.tls.clone().filter(|_| !listener.is_plain),
+            };
+            runtime.spawn(accept_connections(runtime.clone(), admission, listener.socket));
         }
         #[cfg(feature = "socketio")]
         if let Some(on_start) = self.on_start {
@@ -591,6 +618,46 @@ impl<R: Runtime> ServerBuilder<R> {
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;
+        self
+    }
+}
+
+/// TLS.
+#[cfg(feature = "tls-no-provider")]
+impl<R: Runtime> ServerBuilder<R> {
+    /// Encrypts the connections of all listeners but [plain](Self::plain_listener) ones. Default: none is encrypted.
+    ///
+    /// `tls` is an `Arc` of rustls's `ServerConfig`, or a [`ServerTls`] by which it is replaced while the server runs.
+    /// It has the certificates, and a verifier if clients need one too. [`Handshake::tls`] tells what was agreed on.
+    ///
+    /// Beside what [`Limits`] allow, rustls holds up to 64 KiB for a client that does not read.
+    ///
+    /// A client that speaks HTTP without TLS is sent an alert and closed. Every connection that ends in order tells its
+    /// client so (`close_notify`); a client that does not is treated as any other that is lost.
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
+        self.tls = Some(tls.into());
+        self
+    }
+
+    /// Limit on the time that a TLS handshake takes. Default 10 s.
+    ///
+    /// It begins when the connection is accepted. The time for the [head](Self::head_timeout) of the first request
+    /// begins after it.
+    #[must_use]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.tls_handshake_timeout = timeout;
+        self
+    }
+
+    /// Limit on the TLS handshakes in flight. Default 4096. Further connections wait in the system's queue.
+    ///
+    /// A handshake holds about 10 KiB, and 64 KiB at most. Connections in their handshake count towards
+    /// [`max_connections`](Self::max_connections) as well. Listeners that accept at the same moment may exceed the
+    /// limit by one each.
+    #[must_use]
+    pub fn max_tls_handshakes(mut self, handshakes: usize) -> Self {
+        self.options.max_tls_handshakes = handshakes;
         self
     }
 }

@@ -18,6 +18,8 @@ use enginewire::{
     wire::http::{self, RequestHead},
 };
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::Handshakes;
 use crate::{
     backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
     socket::Socket, stats::ServerCounters, trace::trace,
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     /// The time over which sessions are closed, once the server drains.
     pub(crate) drain: OnceLock<Duration>,
     pub(crate) counters: ServerCounters,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) handshakes: Handshakes,
     /// Names of connections and exchanges.
     next_id: AtomicU64,
 }
@@ -77,6 +81,10 @@ pub(crate) struct Options {
     pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// Those that say it before the first byte of a connection.
     pub(crate) proxy_protocol: Networks,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) tls_handshake_timeout: Duration,
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) max_tls_handshakes: usize,
 }
 
 impl Default for Options {
@@ -88,6 +96,12 @@ impl Default for Options {
             shutdown_timeout: Duration::from_secs(10),
             trusted_proxies: None,
             proxy_protocol: Networks::new(),
+            #[cfg(feature = "tls-no-provider")]
+            tls_handshake_timeout: Duration::from_secs(10),
+            // A handshake holds 64 KiB at most, of certificates, and some 10 KiB as a rule: 256 MiB at worst. With the
+            // timeout, 400 silent connections a second are needed to keep others from being accepted.
+            #[cfg(feature = "tls-no-provider")]
+            max_tls_handshakes: 4096,
         }
     }
 }
@@ -123,6 +137,8 @@ impl Shared {
             local_addrs,
             drain: OnceLock::new(),
             counters: ServerCounters::default(),
+            #[cfg(feature = "tls-no-provider")]
+            handshakes: Handshakes::default(),
             next_id: AtomicU64::new(0),
         }
     }

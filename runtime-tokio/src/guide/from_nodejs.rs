@@ -42,6 +42,7 @@
 //! | Node.js | here |
 //! |---|---|
 //! | `new Server(httpServer, options)` | `Io::new()`, and [`ServerBuilder::socketio`] |
+//! | `https.createServer({ cert, key })`, `setSecureContext(..)` | `ServerBuilder::tls`, `ServerTls::replace`, with the feature `tls` |
 //! | routes of Express on the same port | [`ServerBuilder::fallback`], or a proxy in front |
 //! | `cors`, `cookie`, `transports`, `path`, `pingInterval`, `pingTimeout`, `allowEIO3`, `allowRequest` | methods of [`ServerBuilder`] with these names, in snake case |
 //! | `maxHttpBufferSize` | [`ServerBuilder::max_payload`] |
@@ -76,6 +77,7 @@
 //! | `socket.data.user` | `socket.data()`, of the type that `authorize` returns |
 //! | `socket.handshake.auth` | `socket.auth::<T>()` |
 //! | `socket.handshake.headers`, `.query`, `.address` | `socket.handshake().header(..)`, `.query_value(..)`; `socket.peer_addr()` |
+//! | `socket.request.socket.getPeerCertificate()` | `socket.handshake().tls()` |
 //! | `socket.id`, `.connected`, `.recovered`, `.nsp.name` | `id()`, `is_connected()`, `recovered()`, `namespace().name()` |
 //! | `socket.conn.transport.name` | `socket.transport()` |
 //! | `socket.disconnect()`, `socket.disconnect(true)` | `socket.disconnect()`, `socket.disconnect_client()` |

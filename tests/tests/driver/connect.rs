@@ -33,7 +33,6 @@ on_every_runtime!(
     a_server_that_says_nothing_is_given_up,
     a_server_that_refuses_is_named_with_its_status,
     a_redirect_leads_to_another_server_on_each_transport,
-    a_redirect_to_https_is_refused_without_tls,
     the_server_sees_what_the_client_was_told_to_send,
     the_server_sees_who_the_client_is,
     subprotocol_that_the_server_chooses_is_shown_to_the_client,
@@ -59,7 +58,7 @@ fn open<R: Host>(server: &Server, transports: &[TransportKind]) -> Socket {
 }
 
 /// Waits until the session has moved to a WebSocket.
-fn upgraded(socket: &mut Socket) {
+pub(crate) fn upgraded(socket: &mut Socket) {
     assert_eq!(soon("the upgrade", socket.recv_event()), Some(Event::Upgraded));
     assert_eq!(socket.transport(), TransportKind::WebSocket);
 }
@@ -304,7 +303,6 @@ fn what_cannot_be_connected_to_is_told_apart<R: Host>() {
     }
     let connect = |url| soon("a failure", Client::<R>::connect(url)).unwrap_err();
     assert!(matches!(connect("localhost"), ConnectError::Url(_)));
-    assert!(matches!(connect("https://localhost"), ConnectError::Tls));
     let own = Client::<R>::builder("http://localhost").header("Host", "other").build();
     assert!(matches!(own, Err(ConnectError::Header { name }) if name == "Host"));
     let long = "x".repeat(70_000);
@@ -362,7 +360,7 @@ fn answer_always(answer: String) -> SocketAddr {
     address
 }
 
-fn redirect_to(location: &str) -> SocketAddr {
+pub(crate) fn redirect_to(location: &str) -> SocketAddr {
     answer_always(format!(
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
     ))
@@ -386,16 +384,6 @@ fn a_redirect_leads_to_another_server_on_each_transport<R: Host>() {
     let error = soon("a failure", to::<R>(address).transports(WEBSOCKET).connect()).unwrap_err();
     assert!(error.to_string().contains("307"), "{error}");
     until_empty(&server);
-}
-
-fn a_redirect_to_https_is_refused_without_tls<R: Host>() {
-    let address = redirect_to("https://localhost/");
-    match soon("a failure", to::<R>(address).connect()) {
-        Err(ConnectError::Session { source: Some(error), .. }) => {
-            assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 fn the_server_sees_what_the_client_was_told_to_send<R: Host>() {

@@ -65,6 +65,8 @@ mod strict;
 mod terminate;
 mod test_link;
 mod timeouts;
+mod tls;
+mod tls_handshakes;
 
 use std::sync::{Arc, LazyLock};
 

@@ -16,6 +16,7 @@ use enginewire_driver::{
     Client, ClientBuilder, ConnectError, Stream,
     socketio::{ClientBuilder as SioBuilder, Io, Update},
 };
+use enginewire_tests::tls::Authority;
 
 use crate::{
     Host, accept,
@@ -33,6 +34,7 @@ on_every_runtime!(
     proxy_that_says_nothing_is_given_up_with_the_session,
     session_stays_on_polling_where_the_proxy_opens_no_tunnel,
     tunnel_is_encrypted_for_the_server,
+    tunnel_leads_to_a_server_with_tls,
     exceptions_are_connected_to_directly,
     redirect_is_followed_by_the_proxy,
     socket_comes_back_by_the_proxy,
@@ -307,10 +309,8 @@ fn tunnel_is_encrypted_for_the_server<R: Host>() {
     let proxy = Proxy::start(Rule::Pass);
     let secure = format!("https://{}", server.local_addr());
     let plain = format!("http://{}", proxy.address);
-    let error = Client::<R>::builder(&secure).proxy(&plain).build().unwrap_err();
-    assert!(matches!(error, ConnectError::Tls), "{error}");
-    let error = soon("an error", Client::<R>::builder(&secure).proxy(&plain).tls(no_tls).connect());
-    let error = error.unwrap_err();
+    let builder = Client::<R>::builder(&secure).proxy(&plain).encryptor(no_tls);
+    let error = soon("an error", builder.connect()).unwrap_err();
     assert!(error.to_string().contains("no connection to the server: bad certificate"), "{error}");
     // By the proxy, and without it.
     for by_proxy in [true, false] {
@@ -321,7 +321,7 @@ fn tunnel_is_encrypted_for_the_server<R: Host>() {
             if by_proxy {
                 builder = builder.proxy(&plain);
             }
-            let builder = builder.tls(move |stream, url| {
+            let builder = builder.encryptor(move |stream, url| {
                 assert_eq!(format!("{url:?}"), format!("{expected}/"));
                 counted.fetch_add(1, SeqCst);
                 async move { Ok(stream) }
@@ -333,6 +333,31 @@ fn tunnel_is_encrypted_for_the_server<R: Host>() {
             let expected = if by_proxy { proxy.address } else { server.local_addr() };
             assert_eq!(socket.peer_addr(), expected);
         }
+    }
+    assert_eq!(proxy.methods(), ["CONNECT"]);
+}
+
+fn tunnel_leads_to_a_server_with_tls<R: Host>() {
+    let authority = Authority::default();
+    let config = authority.server(&authority.issue(&["127.0.0.1"]));
+    let server = serve_echo::<R>(|builder| builder.tls(config));
+    let proxy = Proxy::start(Rule::Pass);
+    let url = format!("https://{}", server.local_addr());
+    let builder = || Client::<R>::builder(&url).proxy(&format!("http://{}", proxy.address));
+    for transports in [POLLING, WEBSOCKET, BOTH] {
+        let builder = builder().tls(authority.client()).transports(transports);
+        let mut socket = soon("a session", builder.connect()).unwrap();
+        soon("a send", socket.send("hello")).unwrap();
+        assert_eq!(soon("an echo", socket.recv()), Some("hello".into()));
+    }
+    // It is the server's certificate that is refused, and not the proxy.
+    let stranger = builder().tls(Authority::default().client());
+    match soon("an error", stranger.connect()).unwrap_err() {
+        ConnectError::Tls { to, fault } => {
+            assert_eq!(to, server.local_addr().to_string());
+            assert!(fault.is_permanent(), "{fault}");
+        }
+        other => panic!("{other}"),
     }
     assert_eq!(proxy.methods(), ["CONNECT"]);
 }

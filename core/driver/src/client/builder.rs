@@ -16,10 +16,7 @@ use enginewire::{
 use enginewire::{HttpCompression, PerMessageDeflate};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::{
-    Client,
-    stream::{ConnectHook, TlsHook},
-};
+use super::{Client, encrypt::Encryptor, stream::ConnectHook};
 use crate::{
     connect_error::ConnectError,
     runtime::{BoxedStream, Runtime, Stream},
@@ -30,7 +27,7 @@ use crate::{
 pub struct ClientBuilder<R> {
     runtime: R,
     connector: Option<ConnectHook>,
-    tls: Option<TlsHook>,
+    encryptor: Encryptor,
     /// The configuration, or the error that [`ClientBuilder::build`] returns.
     config: Result<(Url, ClientConfig), ConnectError>,
     reconnect: Reconnect,
@@ -43,28 +40,25 @@ impl<R: Runtime> ClientBuilder<R> {
             let config = ClientConfig::new(&url);
             (url, config)
         });
-        Self { runtime, connector: None, tls: None, config, reconnect: Reconnect::default() }
+        let (encryptor, reconnect) = (Encryptor::default(), Reconnect::default());
+        Self { runtime, connector: None, encryptor, config, reconnect }
     }
 
     /// Builds the client, without opening a session.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Url`], [`ConnectError::Tls`], [`ConnectError::Proxy`], [`ConnectError::Header`],
+    /// [`ConnectError::Url`], [`ConnectError::NoTls`], [`ConnectError::Proxy`], [`ConnectError::Header`],
     /// [`ConnectError::Subprotocol`] and [`ConnectError::Request`].
     pub fn build(self) -> Result<Client<R>, ConnectError> {
         let (url, mut config) = self.config?;
         // What a connector opens is encrypted by the connector, but for what a proxy leads on.
         let by_proxy = config.proxies.select(&url).is_some();
-        let encrypts = match &self.connector {
-            Some(_) => self.tls.is_some() || !by_proxy,
-            None => self.tls.is_some() || R::TLS,
-        };
-        if url.is_secure() && !encrypts {
-            return Err(ConnectError::Tls);
+        if url.is_secure() && (self.connector.is_none() || by_proxy) {
+            self.encryptor.check()?;
         }
         config.wall_clock = config.wall_clock.or_else(|| wall_clock(self.runtime.clock().now()));
-        Client::new(self.runtime, (self.connector, self.tls), url, config, self.reconnect)
+        Client::new(self.runtime, (self.connector, self.encryptor), url, config, self.reconnect)
     }
 
     /// Builds the client, and opens a session.
@@ -80,7 +74,7 @@ impl<R: Runtime> ClientBuilder<R> {
 
     /// Opens connections with `connect`. Default: TCP connections of the runtime.
     ///
-    /// It is for TLS, other than HTTP proxies, Unix sockets and streams in memory. `connect` is called for each
+    /// It is for other than HTTP proxies, Unix sockets and streams in memory. `connect` is called for each
     /// connection of a session, of which polling and upgrade need several. It gets the URL of the server, which may
     /// have redirected, or of the [proxy](Self::proxy) that leads there. It returns a stream and the address at its
     /// other end. The stream is used as it is: `connect` encrypts it if [`Url::is_secure`]. Small writes must go out at once, or when they are flushed.
@@ -114,7 +108,24 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Encrypts connections to `https` servers with `encrypt`. Default: the runtime's TLS, if it has any.
+    /// Encrypts connections to `https` servers with this configuration of rustls. Default: the certificates that the
+    /// platform trusts, and no certificate of the client's.
+    ///
+    /// It has the authorities to trust, the client's certificate, and the crypto provider. All connections share it, and
+    /// with it the TLS sessions to resume. ALPN is always `http/1.1`. Connections of a [connector](Self::connector) are
+    /// not encrypted by it, but for those to a proxy. It takes the place of an [`encryptor`](Self::encryptor).
+    ///
+    /// A handshake that fails is a [`ConnectError::Tls`], which says what is wrong with which side's certificate. Its
+    /// time is a part of [`open_timeout`](Self::open_timeout).
+    #[cfg(feature = "tls-no-provider")]
+    #[must_use]
+    pub fn tls(mut self, config: Arc<crate::tls::rustls::ClientConfig>) -> Self {
+        self.encryptor = config.into();
+        self
+    }
+
+    /// Encrypts connections to `https` servers with `encrypt`, in place of rustls. Default: rustls, if the feature `tls`
+    /// is on.
     ///
     /// `encrypt` gets a connection of the runtime, or of a [proxy](Self::proxy) that leads to the server, and the URL of
     /// the server. The host of that is the name to authenticate. Connections of a [connector](Self::connector) are not
@@ -129,11 +140,11 @@ impl<R: Runtime> ClientBuilder<R> {
     /// #     Err(io::ErrorKind::Unsupported.into())
     /// # }
     /// # fn example<R: Runtime>(builder: ClientBuilder<R>) -> ClientBuilder<R> {
-    /// builder.tls(|stream, url| async move { handshake(stream, url.host()).await })
+    /// builder.encryptor(|stream, url| async move { handshake(stream, url.host()).await })
     /// # }
     /// ```
     #[must_use]
-    pub fn tls<S, F>(
+    pub fn encryptor<S, F>(
         mut self,
         encrypt: impl Fn(Box<dyn Stream>, Url) -> F + Send + Sync + 'static,
     ) -> Self
@@ -141,7 +152,7 @@ impl<R: Runtime> ClientBuilder<R> {
         S: AsyncRead + AsyncWrite + Send + 'static,
         F: Future<Output = io::Result<S>> + Send + 'static,
     {
-        self.tls = Some(Arc::new(move |stream, url| {
+        self.encryptor = Encryptor::Hook(Box::new(move |stream, url| {
             let encrypting = encrypt(stream, url);
             Box::pin(async move { Ok(BoxedStream::new(encrypting.await?)) })
         }));

@@ -16,26 +16,15 @@ use enginewire::Url;
 
 use crate::runtime::Runtime;
 
-/// Connects to the server at `to`, and encrypts if its scheme asks for that.
+/// Connects to the server at `to`, without TLS.
 ///
 /// Gives the address that it has connected to as well. Dropping the future drops all attempts.
 ///
 /// # Errors
 ///
-/// That of looking up the name, of connecting or of encrypting. If all addresses fail it is the first
-/// error of those that tell most: a refusal says more than a network that is not there.
+/// That of looking up the name, or of connecting. If all addresses fail it is the first error of those that tell most:
+/// a refusal says more than a network that is not there.
 pub(super) async fn connect<R: Runtime>(
-    runtime: &R,
-    to: &Url,
-) -> io::Result<(R::Stream, SocketAddr)> {
-    let (stream, address) = connect_plain(runtime, to).await?;
-    // Of the winner only: one server sees one TLS handshake.
-    let stream = if to.is_secure() { runtime.encrypt(stream, to).await? } else { stream };
-    Ok((stream, address))
-}
-
-/// The same without TLS.
-pub(super) async fn connect_plain<R: Runtime>(
     runtime: &R,
     to: &Url,
 ) -> io::Result<(R::Stream, SocketAddr)> {

@@ -2,6 +2,7 @@
 
 mod builder;
 mod connect;
+mod encrypt;
 pub(crate) mod host;
 mod sessions;
 mod stream;
@@ -18,10 +19,7 @@ use std::{
 use enginewire::{ClientConfig, Reconnect, Time, Url, wire::http::RequestHead};
 
 pub use self::{builder::ClientBuilder, sessions::Sessions};
-use self::{
-    sessions::Connector,
-    stream::{ConnectHook, TlsHook},
-};
+use self::{encrypt::Encryptor, sessions::Connector, stream::ConnectHook};
 use crate::{
     client_cell::{ClientCell, ClientState},
     connect_error::ConnectError,
@@ -41,8 +39,7 @@ pub(crate) struct Shared<R: Runtime> {
     runtime: R,
     /// Opens connections, in place of the runtime.
     connector: Option<ConnectHook>,
-    /// Encrypts connections, in place of the runtime.
-    tls: Option<TlsHook>,
+    encryptor: Encryptor,
     url: Url,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) reconnect: Reconnect,
@@ -52,7 +49,7 @@ pub(crate) struct Shared<R: Runtime> {
 
 impl<R: Runtime + Default> Client<R> {
     /// Starts to set up a client for the server at `url`. Its scheme is `http` or `ws`, and also
-    /// `https` or `wss` with [TLS](ClientBuilder::tls), of a runtime, or of a
+    /// `https` or `wss` with the feature `tls`, an [encryptor](ClientBuilder::encryptor), or a
     /// [connector](ClientBuilder::connector). A path other than `/` takes the place of `/engine.io/`.
     pub fn builder(url: &str) -> ClientBuilder<R> {
         ClientBuilder::new(R::default(), url)
@@ -73,7 +70,7 @@ impl<R: Runtime + Default> Client<R> {
 impl<R: Runtime> Client<R> {
     fn new(
         runtime: R,
-        (connector, tls): (Option<ConnectHook>, Option<TlsHook>),
+        (connector, encryptor): (Option<ConnectHook>, Encryptor),
         url: Url,
         config: ClientConfig,
         reconnect: Reconnect,
@@ -88,7 +85,7 @@ impl<R: Runtime> Client<R> {
         let websocket_worked = AtomicBool::new(false);
         let config = Arc::new(config);
         let state = Arc::new(ClientState { clock: runtime.clock(), head, websocket_worked });
-        let shared = Shared { runtime, connector, tls, url, config, reconnect, state };
+        let shared = Shared { runtime, connector, encryptor, url, config, reconnect, state };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -13,6 +13,8 @@ use enginewire::Url;
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::runtime::{BoxedStream, Stream};
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsStream;
 
 /// Opens the connections of a client, in place of the runtime.
 pub(super) type ConnectHook = Arc<dyn Fn(Url) -> Opening + Send + Sync>;
@@ -20,18 +22,15 @@ pub(super) type ConnectHook = Arc<dyn Fn(Url) -> Opening + Send + Sync>;
 /// A connection that the application is opening, and the address at its other end.
 type Opening = Pin<Box<dyn Future<Output = io::Result<(BoxedStream, SocketAddr)>> + Send>>;
 
-/// Encrypts the connections of a client, in place of the runtime.
-pub(super) type TlsHook = Arc<dyn Fn(Box<dyn Stream>, Url) -> Encrypting + Send + Sync>;
-
-/// A connection that the application is encrypting.
-type Encrypting = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
-
 /// Stream of a client's connection.
-pub(super) enum ClientStream<S> {
+pub(super) enum ClientStream<S: Stream> {
     /// Of the runtime.
     Runtime(S),
-    /// Of a [`ConnectHook`].
+    /// Of a [`ConnectHook`], or encrypted by the application.
     Brought(BoxedStream),
+    /// One of the others, encrypted. Boxed, because it is ten times as large.
+    #[cfg(feature = "tls-no-provider")]
+    Tls(Box<TlsStream<ClientStream<S>>>),
 }
 
 /// The same for either kind.
@@ -40,6 +39,8 @@ macro_rules! each {
         match $stream {
             ClientStream::Runtime($name) => $work,
             ClientStream::Brought($name) => $work,
+            #[cfg(feature = "tls-no-provider")]
+            ClientStream::Tls($name) => $work,
         }
     };
 }

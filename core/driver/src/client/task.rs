@@ -18,7 +18,7 @@ use futures_io::AsyncWrite;
 
 use super::{
     Shared,
-    connect::{connect, connect_plain},
+    connect::connect,
     host::{Host, HostAction, HostCell, HostGuard},
     stream::ClientStream,
 };
@@ -286,7 +286,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                     {
                         let shared = Arc::clone(shared);
                         let encrypting = Box::pin(async move {
-                            Ok((encrypt(&shared, stream, &url).await?, peer_addr))
+                            Ok((shared.encryptor.encrypt(stream, &url).await?, peer_addr))
                         });
                         let state = State::Connecting(encrypting);
                         connections.push(Connection { id, state, reads: true, probed: false });
@@ -443,36 +443,11 @@ async fn connect_to<R: Runtime>(
         let (stream, peer_addr) = connector(to.clone()).await?;
         return Ok((ClientStream::Brought(stream), peer_addr));
     }
-    if to.is_secure() && shared.tls.is_some() {
-        let (stream, peer_addr) = connect_plain(&shared.runtime, to).await?;
-        return Ok((encrypt(shared, ClientStream::Runtime(stream), to).await?, peer_addr));
-    }
-    if to.is_secure() && !R::TLS {
-        let why = "the server redirects to https, and this runtime brings no TLS";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-    }
     let (stream, peer_addr) = connect(&shared.runtime, to).await?;
-    Ok((ClientStream::Runtime(stream), peer_addr))
-}
-
-/// Encrypts a connection to the server at `to`.
-async fn encrypt<R: Runtime>(
-    shared: &Shared<R>,
-    stream: ClientStream<R::Stream>,
-    to: &Url,
-) -> io::Result<ClientStream<R::Stream>> {
-    if let Some(tls) = &shared.tls {
-        return Ok(ClientStream::Brought(tls(Box::new(stream), to.clone()).await?));
-    }
-    match stream {
-        ClientStream::Runtime(stream) if R::TLS => {
-            Ok(ClientStream::Runtime(shared.runtime.encrypt(stream, to).await?))
-        }
-        _ => {
-            let why = "the server asks for TLS, and there is none for connections by a proxy";
-            Err(io::Error::new(io::ErrorKind::Unsupported, why))
-        }
-    }
+    let stream = ClientStream::Runtime(stream);
+    // After the race of addresses: one server sees one TLS handshake.
+    let stream = if to.is_secure() { shared.encryptor.encrypt(stream, to).await? } else { stream };
+    Ok((stream, peer_addr))
 }
 
 /// Random bytes, fetched in bulk.

@@ -159,3 +159,27 @@
 //!
 //! [`Routes::with_state`]: crate::socketio::Routes::with_state
 //! [`State`]: crate::socketio::State
+//!
+//! # Connect to a server with TLS
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # async fn example(own: std::sync::Arc<enginewire_tokio::tls::rustls::ClientConfig>)
+//! #     -> Result<(), enginewire_tokio::socketio::ClientError> {
+//! use enginewire_tokio::{ConnectError, socketio::{self, ClientBuilder, ClientError}};
+//!
+//! // By the certificates that the platform trusts.
+//! let socket = socketio::connect("https://chat.example.org/").await?;
+//! // By authorities of your own, or with a certificate of the client's.
+//! match ClientBuilder::new("https://chat.internal/").tls(own).connect().await {
+//!     // Says whose certificate is refused, by whom, and why.
+//!     Err(ClientError::Connect(ConnectError::Tls { to, fault, .. })) => println!("{to}: {fault}"),
+//!     other => drop(other?),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A client goes on trying after such an error, as after any other: the server may get another certificate.
+//! [`Update::Failed`](crate::socketio::Update::Failed) tells each, and
+//! [`ConnectError::is_permanent`](crate::ConnectError::is_permanent) whether there is much hope.

@@ -31,7 +31,40 @@
 //! origin need [`cors`](crate::ServerBuilder::cors). Beside an application of axum or hyper, the feature `tower` serves both
 //! on one port.
 //!
-//! # Serve TLS, a Unix socket, or a stream in memory
+//! # Serve TLS
+//!
+//! With the feature `tls`. The certificates are rustls's matter; a configuration with several chooses by the name that
+//! the client asks for.
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # async fn example(io: enginewire_tokio::socketio::Io) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use enginewire_tokio::{ServerBuilder, tls::{ServerTls, rustls::{
+//!     ServerConfig, crypto::ring, pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+//! }}};
+//!
+//! let chain = CertificateDer::pem_file_iter("fullchain.pem")?.collect::<Result<_, _>>()?;
+//! let key = PrivateKeyDer::from_pem_file("privkey.pem")?;
+//! let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+//!     .with_safe_default_protocol_versions()?
+//!     .with_no_client_auth()
+//!     .with_single_cert(chain, key)?;
+//! let tls = ServerTls::new(Arc::new(config));
+//! let server = ServerBuilder::new().socketio(&io).tls(tls.clone()).bind("0.0.0.0:443").await?;
+//! // Later, for new connections: tls.replace(renewed);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The example `tls` does that whenever the files change. [`Handshake::tls`](crate::Handshake::tls) has the name and the
+//! client's certificates, if the configuration asks for any:
+//! `socket.handshake().tls().map(|tls| &tls.peer_certificates)`. A server may have
+//! [plain listeners](crate::ServerBuilder::plain_listener) as well, and [counts](crate::ServerHandle::tls_stats) its
+//! handshakes.
+//!
+//! # Serve a Unix socket, a stream in memory, or TLS of another kind
 //!
 //! ```no_run
 //! # use enginewire_tokio::{Server, Stream};

@@ -10,8 +10,16 @@ const WARM_UP: usize = 50;
 
 pub(super) fn run(server: &mut Server, scale: Scale) -> Result<Figure> {
     let (address, speaks) = (server.address, server.peer.speaks);
-    let open =
-        |count| (0..count).map(|_| client::open(address, speaks)).collect::<Result<Vec<_>>>();
+    heap_of(server, scale, || client::open(address, speaks))
+}
+
+/// What one more connection holds that `open` has opened.
+pub(super) fn heap_of<C>(
+    server: &mut Server,
+    scale: Scale,
+    open: impl Fn() -> Result<C>,
+) -> Result<Figure> {
+    let open = |count| (0..count).map(|_| open()).collect::<Result<Vec<_>>>();
 
     // What is allocated once is allocated now.
     drop(open(WARM_UP)?);

@@ -9,6 +9,7 @@ mod events;
 mod handshake;
 mod idle;
 pub(crate) mod polling;
+mod tls;
 
 pub(crate) use self::drive::Drive;
 use self::events::Message;
@@ -216,6 +217,32 @@ pub(crate) const ALL: &[Load] = &[
         measure: idle::run,
         ..SOCKET_IO
     },
+    Load {
+        name: "tls-echo64",
+        what: "64-byte binary messages over 16 WebSockets with TLS, 1 in flight on each",
+        measure: |server, scale| tls::echo(server, scale, 64, 50_000),
+        ..TLS
+    },
+    Load {
+        name: "tls-echo4k",
+        what: "binary messages of 4 KiB over 16 WebSockets with TLS, 1 in flight on each",
+        measure: |server, scale| tls::echo(server, scale, 4096, 30_000),
+        ..TLS
+    },
+    Load {
+        name: "tls-echo64k",
+        what: "binary messages of 64 KiB over 16 WebSockets with TLS, 1 in flight on each",
+        measure: |server, scale| tls::echo(server, scale, 64 * 1024, 8_000),
+        ..TLS
+    },
+    Load {
+        name: "tls-idle",
+        what: "2000 open WebSockets with TLS in silence",
+        unit: "bytes of heap per session",
+        counts_heap: true,
+        measure: tls::silence,
+        ..TLS
+    },
 ];
 
 /// Settings of most loads of Engine.IO.
@@ -230,6 +257,10 @@ const ENGINE_IO: Load = Load {
     takes: &[Speaks::EngineIo],
     measure: |server, scale| echo::run(server, scale, SMALL),
 };
+
+/// Settings of loads with TLS.
+const TLS: Load =
+    Load { peer: "tokio-rustls", takes: &[Speaks::TlsEngineIo, Speaks::TlsBytes], ..ENGINE_IO };
 
 /// Settings of most loads of Socket.IO.
 const SOCKET_IO: Load = Load { peer: "socketioxide", takes: &[Speaks::SocketIo], ..ENGINE_IO };

@@ -1,6 +1,7 @@
 //! Enginewire as its first example shows it, on each runtime.
 
 use std::io;
+use std::time::Duration;
 
 use async_executor::Executor;
 use async_global_executor::GlobalExecutorConfig;
@@ -8,6 +9,7 @@ use async_std::task;
 use enginewire_async_std::AsyncStd;
 use enginewire_driver::{Runtime, Server, ServerBuilder, Socket};
 use enginewire_smol::Smol;
+use enginewire_tests::tls::Authority;
 use enginewire_tokio::Tokio;
 
 use super::{LOOPBACK, Ready, on_tokio, serve_axum};
@@ -31,6 +33,20 @@ pub(super) fn tokio_handler(ready: Ready) -> Result<()> {
 pub(super) async fn behind_axum(ready: Ready) -> io::Result<()> {
     let server = ServerBuilder::on(Tokio::default()).handler(|socket, _| echo(socket)).start()?;
     serve_axum(ready, ::axum::Router::new().layer(server.layer())).await
+}
+
+pub(super) fn tokio_tls(ready: Ready) -> Result<()> {
+    on_tokio(async {
+        let authority = Authority::default();
+        let server = ServerBuilder::on(Tokio::default())
+            .tls(authority.server(&authority.issue(&["localhost"])))
+            // A ping would stand between echoes.
+            .ping_interval(Duration::from_secs(3600))
+            .handler(|socket, _| echo(socket))
+            .bind(LOOPBACK)
+            .await?;
+        run(&server, ready).await
+    })
 }
 
 pub(super) fn tokio_handler_broadcast(ready: Ready) -> Result<()> {

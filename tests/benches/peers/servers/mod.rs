@@ -11,6 +11,7 @@ mod hyper;
 mod socketio;
 mod socketio_hub;
 mod socketioxide;
+mod tokio_rustls;
 mod tokio_tcp;
 mod tokio_tungstenite;
 
@@ -61,6 +62,10 @@ pub(crate) enum Speaks {
     WebSocket,
     /// Every byte comes back as it went.
     Bytes,
+    /// Engine.IO with TLS.
+    TlsEngineIo,
+    /// Every byte comes back as it went, with TLS.
+    TlsBytes,
     /// The polling exchanges of Engine.IO with fixed answers of the right length.
     FixedPolling,
 }
@@ -226,6 +231,22 @@ pub(crate) const ALL: &[Peer] = &[
         what: "ours, as one value in an event loop on epoll",
         speaks: Speaks::SocketIo,
         serve: socketio_hub::serve,
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "tokio-rustls",
+        what: "what TLS costs: an echo of bytes, one task a connection",
+        speaks: Speaks::TlsBytes,
+        serve: |ready| on_tokio(tokio_rustls::serve(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
+        name: "enginewire-tls",
+        what: "ours, on tokio, with TLS and a handler",
+        speaks: Speaks::TlsEngineIo,
+        serve: enginewire::tokio_tls,
         broadcast: None,
         disorders: false,
     },

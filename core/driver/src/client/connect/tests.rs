@@ -26,7 +26,6 @@ struct Inner {
     names: Option<io::ErrorKind>,
     addresses: Vec<SocketAddr>,
     outcomes: BTreeMap<SocketAddr, VecDeque<Outcome>>,
-    tls: Option<io::ErrorKind>,
     log: Vec<String>,
 }
 
@@ -149,8 +148,6 @@ impl Runtime for Script {
     type Listener = ();
     type Sleep = Sleep;
 
-    const TLS: bool = true;
-
     fn spawn(&self, _task: impl Future<Output = ()> + Send + 'static) {
         unreachable!("connecting is no task of its own");
     }
@@ -190,12 +187,6 @@ impl Runtime for Script {
         self.wait(self.clock().now() + Duration::from_millis(millis)).await;
         outcome?;
         Ok(Pipe(attempt))
-    }
-
-    async fn encrypt(&self, stream: Pipe, to: &Url) -> io::Result<Pipe> {
-        self.log(format_args!("encrypt {} for {}", stream.0.address, to.host()));
-        let error = self.0.lock().unwrap().tls;
-        error.map_or(Ok(stream), |kind| Err(kind.into()))
     }
 }
 
@@ -333,21 +324,6 @@ fn names_without_an_address_are_told() {
     let script = Script::default();
     script.0.lock().unwrap().names = Some(io::ErrorKind::Other);
     assert_eq!(script.connect("http://name").0.unwrap_err().to_string(), "name: other error");
-}
-
-#[test]
-fn only_the_connection_that_won_is_encrypted_and_for_the_name_of_the_url() {
-    let attempts = [("192.0.2.1:443", NEVER), ("192.0.2.2:443", ok(5))];
-    let script = Script::new(attempts);
-    let (outcome, log) = script.connect("wss://Name");
-    assert!(outcome.is_ok());
-    let encrypted: Vec<_> = log.iter().filter(|entry| entry.contains("encrypt")).collect();
-    assert_eq!(encrypted, ["255 encrypt 192.0.2.2:443 for name"]);
-    let script = Script::new(attempts);
-    script.0.lock().unwrap().tls = Some(io::ErrorKind::InvalidData);
-    assert_eq!(script.connect("https://name").0.unwrap_err().kind(), io::ErrorKind::InvalidData);
-    let (_, log) = Script::new([(A4, ok(5))]).connect("ws://name");
-    assert!(!log.iter().any(|entry| entry.contains("encrypt")), "{log:?}");
 }
 
 #[test]

@@ -119,6 +119,18 @@ impl<R: Runtime> ClientBuilder<R> {
         self.engine(|engine| engine.transports(transports))
     }
 
+    /// Encrypts connections to `https` servers with this configuration of rustls. Default: the certificates that the
+    /// platform trusts, and no certificate of the client's.
+    ///
+    /// A handshake that fails is a [`ConnectError::Tls`]. As any failure, it is tried again as
+    /// [`reconnect`](Self::reconnect) says, and [`Update::Failed`](super::Update::Failed) tells each: the server's
+    /// certificate may be replaced meanwhile. See [`ClientBuilder::tls`](crate::ClientBuilder::tls) of Engine.IO.
+    #[cfg(feature = "tls-no-provider")]
+    #[must_use]
+    pub fn tls(self, config: Arc<crate::tls::rustls::ClientConfig>) -> Self {
+        self.engine(|engine| engine.tls(config))
+    }
+
     /// Connects by the HTTP proxy at `address`, such as `http://user:password@proxy.example:3128`. Default: none.
     ///
     /// See [`ClientBuilder::proxy`](crate::ClientBuilder::proxy) of Engine.IO.

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    connect_error::{ConnectError, is_of_connection},
+    connect_error::ConnectError,
     socketio::{
         acks::{Answer, Pending},
         session::{caught, poll_task},
@@ -266,9 +266,8 @@ impl<E: ClientEngine> Inner<E> {
     }
 
     fn connect_error(&mut self, reason: CloseReason, to: &str) -> ConnectError {
-        let source = self.error.take().filter(|_| is_of_connection(&reason));
         let body = self.hub.refusal().map(str::to_owned);
-        ConnectError::Session { to: to.to_owned(), reason, body, source }
+        ConnectError::of_session(to.to_owned(), reason, body, self.error.take())
     }
 }
 
