@@ -1,8 +1,12 @@
 //! Clients that come through proxies: which address counts, and the header of the PROXY protocol.
 
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    time::Duration,
+};
 
 use enginewire_driver::{Cors, CorsOrigin, Networks, Response, ServerBuilder, TrustedProxies};
+use enginewire_tests::tls::{self, Authority};
 
 use crate::{
     Host, accept,
@@ -18,6 +22,7 @@ on_every_runtime!(
     header_is_read_however_it_is_cut,
     header_of_a_health_check_leaves_the_address_of_the_proxy,
     field_behind_a_header_names_the_client_of_the_client,
+    header_comes_before_the_handshake_of_tls,
     peer_without_its_header_is_closed,
     header_of_a_peer_that_sends_none_is_a_bad_request,
     header_that_does_not_come_costs_the_connection,
@@ -154,6 +159,24 @@ fn field_behind_a_header_names_the_client_of_the_client<R: Host>() {
     let socket = accept(&server);
     assert_eq!(socket.peer_addr().to_string(), "198.51.100.7:0");
     assert_eq!(socket.handshake().proxy_addr(), Some(proxy));
+}
+
+fn header_comes_before_the_handshake_of_tls<R: Host>() {
+    let authority = Authority::default();
+    let config = authority.server(&authority.issue(&["a"]));
+    let server = serve::<R>(|builder| expecting(builder).tls(config));
+    for header in [LINE, BINARY] {
+        let mut client = tls::connect(authority.client(), server.local_addr(), "a");
+        client.sock.write_all(header).unwrap();
+        write!(client, "{GET}Connection: close\r\n\r\n").unwrap();
+        let mut response = Vec::new();
+        client.read_to_end(&mut response).unwrap();
+        assert!(response.starts_with(b"HTTP/1.1 200 "));
+        let socket = accept(&server);
+        assert_eq!(socket.peer_addr().to_string(), CLIENT);
+        assert_eq!(socket.handshake().tls().unwrap().server_name.as_deref(), Some("a"));
+    }
+    assert_eq!(server.tls_stats().completed, 2);
 }
 
 fn peer_without_its_header_is_closed<R: Host>() {

@@ -66,12 +66,7 @@ struct Refused<S> {
 type Outcome<S> = Result<server::TlsStream<Transport<S>>, (io::Error, Transport<S>)>;
 
 impl<S: Stream> TlsConnection<S> {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        tls: &ServerTls,
-        stream: S,
-        peer: Peer,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, tls: &ServerTls, stream: S, peer: Peer) -> Self {
         let mut presence = Presence::new(shared);
         // Counted from here on; the waker comes with the first poll.
         presence.register(Waker::noop());
