@@ -4,8 +4,8 @@ use super::Coding;
 
 /// Options of permessage-deflate, the compression of WebSocket messages (RFC 7692).
 ///
-/// Off unless it is set in [`ServerConfig::per_message_deflate`](crate::ServerConfig::per_message_deflate) or
-/// [`ClientConfig::per_message_deflate`](crate::ClientConfig::per_message_deflate), as in the reference. A peer that does
+/// Off unless it is set in [`ServerConfig::per_message_deflate`](field@crate::ServerConfig::per_message_deflate) or
+/// [`ClientConfig::per_message_deflate`](field@crate::ClientConfig::per_message_deflate), as in the reference. A peer that does
 /// not know the extension is served without it.
 ///
 /// **Memory.** A context is the last 32 KiB of a direction, which the next message refers to. By default none is kept
@@ -87,8 +87,8 @@ impl Default for PerMessageDeflate {
 
 /// Options of compressed HTTP bodies (RFC 9110 section 8.4), with the codings `gzip` and `deflate`.
 ///
-/// Off unless it is set in [`ServerConfig::http_compression`](crate::ServerConfig::http_compression) or
-/// [`ClientConfig::http_compression`](crate::ClientConfig::http_compression).
+/// Off unless it is set in [`ServerConfig::http_compression`](field@crate::ServerConfig::http_compression) or
+/// [`ClientConfig::http_compression`](field@crate::ClientConfig::http_compression).
 ///
 /// A server compresses responses to polls for clients that accept it, and inflates the bodies of POSTs. A client accepts
 /// compressed responses. Bodies of a peer are cut at [`Limits::max_payload`](crate::Limits::max_payload) while they are
