@@ -120,6 +120,8 @@ macro_rules! exports {
         /// Sets up a [`Client`] on this runtime. See [`enginewire_driver::ClientBuilder`].
         pub type ClientBuilder = $crate::ClientBuilder<$runtime>;
 
+        // Inlined, it would have all pages of rustls.
+        #[doc(no_inline)]
         #[cfg(feature = "tls-no-provider")]
         pub use $crate::tls;
     };

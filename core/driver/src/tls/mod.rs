@@ -1,12 +1,12 @@
 //! TLS by rustls, the same on every runtime.
 //!
 //! A server has it by [`ServerBuilder::tls`](crate::ServerBuilder::tls), a client by an `https` or `wss` URL. The types
-//! of [`rustls`] are those of the crate of that name, version 0.23.
+//! of `tls::rustls` are those of the crate of that name, version 0.23.
 //!
 //! # The crypto provider
 //!
 //! A configuration of the application's has the provider that it was built with. Clients without one take the
-//! [process's default](rustls::crypto::CryptoProvider::install_default). If there is none, they take ring with the
+//! default of the process (`CryptoProvider::install_default`). If there is none, they take ring with the
 //! feature `tls`, and fail with `tls-no-provider` alone.
 //!
 //! # What is changed in a configuration
@@ -22,6 +22,7 @@ mod info;
 mod server;
 mod stream;
 
+#[doc(no_inline)]
 pub use rustls;
 
 pub(crate) use self::{

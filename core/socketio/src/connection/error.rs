@@ -266,4 +266,24 @@ mod tests {
             assert_eq!(read, data, "{response}");
         }
     }
+
+    #[test]
+    fn old_clients_get_the_data_or_the_message_but_for_an_unknown_namespace() {
+        let payload = |error: &ConnectError| {
+            error.payload_for_old_clients().decode::<serde_json::Value>().unwrap()
+        };
+        assert_eq!(payload(&ConnectError::new("no")), json!("no"));
+        assert_eq!(payload(&ConnectError::new("no").with_data(&7)), json!(7));
+        let unknown = ConnectError::invalid_namespace();
+        assert_eq!(payload(&unknown), json!({"message": "Invalid namespace"}));
+    }
+
+    #[test]
+    fn errors_are_equal_if_both_message_and_data_are() {
+        let no = || ConnectError::new("no");
+        assert_eq!(no().with_data(&[7]), no().with_data(&[7]));
+        for other in [no(), no().with_data(&[8]), ConnectError::new("yes").with_data(&[7])] {
+            assert_ne!(no().with_data(&[7]), other);
+        }
+    }
 }
