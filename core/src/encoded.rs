@@ -18,20 +18,19 @@ use crate::{Message, Text, codec::base64, deflate::SharedForm};
 /// message is its compressed form: [`Encoded::shared`] and [`Encoded::group`] keep both once they were made, for all
 /// clones.
 #[derive(Clone, Hash)]
-pub struct Encoded {
-    repr: Repr,
-    /// It may be compressed.
-    compress: bool,
-}
+pub struct Encoded(Repr);
 
+/// Messages that must not be compressed are a variant of their own, because a flag would make each of these larger.
 #[derive(Clone, Hash)]
 enum Repr {
     One(Message),
     Many(Arc<[Shared]>),
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "nothing is compressed"))]
+    Plain(Arc<[Shared]>),
 }
 
 /// Every queue holds these by value.
-const _: () = assert!(size_of::<Encoded>() <= 48);
+const _: () = assert!(size_of::<Encoded>() <= 40);
 
 struct Shared {
     message: Message,
@@ -57,12 +56,13 @@ impl Hash for Shared {
 impl Encoded {
     /// One message for one peer. Allocates nothing beyond the message itself.
     pub fn new(message: impl Into<Message>) -> Self {
-        Self { repr: Repr::One(message.into()), compress: true }
+        Self(Repr::One(message.into()))
     }
 
     /// One message for many peers, whose clones share its forms.
     ///
-    /// They are its base64 form and, with the feature `deflate`, its compressed form. Costs an allocation for each form that the message can have: text has no base64 form.
+    /// They are its base64 form and, with the feature `deflate`, its compressed form. Costs an allocation for each form
+    /// that the message can have: text has no base64 form.
     pub fn shared(message: impl Into<Message>) -> Self {
         Self::new(message).into_shared()
     }
@@ -70,20 +70,18 @@ impl Encoded {
     /// Turns the message into one whose clones share its forms, see [`shared`](Self::shared).
     #[must_use]
     pub fn into_shared(self) -> Self {
-        let Self { repr, compress } = self;
-        let repr = match repr {
+        Self(match self.0 {
             Repr::One(message) if message.is_binary() || cfg!(feature = "deflate") => {
                 Repr::Many(Arc::new([Shared::new(message)]))
             }
             repr => repr,
-        };
-        Self { repr, compress }
+        })
     }
 
     /// Asks that the message not be compressed, on any transport.
     ///
-    /// For data that are compressed already, and for secrets beside text that an attacker chooses (see
-    /// [`PerMessageDeflate`](crate::PerMessageDeflate)). A response to a poll is compressed if any packet in it may be,
+    /// Costs an allocation. For data that are compressed already, and for secrets beside text that an attacker chooses (see
+    /// [`PerMessageDeflate`](crate::PerMessageDeflate)). A response to a poll is compressed if any message in it may be,
     /// as in the reference.
     ///
     /// ```
@@ -92,36 +90,38 @@ impl Encoded {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn without_compression(self) -> Self {
-        Self { compress: false, ..self }
+        Self(match self.0 {
+            Repr::One(message) => Repr::Plain(Arc::new([Shared::new(message)])),
+            Repr::Many(shared) | Repr::Plain(shared) => Repr::Plain(shared),
+        })
     }
 
     /// Returns whether the message may be compressed, see `without_compression`.
     pub const fn is_compressible(&self) -> bool {
-        self.compress
+        matches!(self.0, Repr::One(_) | Repr::Many(_))
     }
 
     /// Groups several messages that belong together. They are sent one right behind the other, such
     /// as a Socket.IO packet and its attachments. The clones share their forms, as those of [`shared`](Self::shared).
     pub fn group(messages: impl IntoIterator<Item = Message>) -> Self {
-        let repr = Repr::Many(messages.into_iter().map(Shared::new).collect());
-        Self { repr, compress: true }
+        Self(Repr::Many(messages.into_iter().map(Shared::new).collect()))
     }
 
     /// Number of messages; zero only for an empty group.
     pub fn parts(&self) -> usize {
-        match &self.repr {
+        match &self.0 {
             Repr::One(_) => 1,
-            Repr::Many(shared) => shared.len(),
+            Repr::Many(shared) | Repr::Plain(shared) => shared.len(),
         }
     }
 
     /// The message at `index`, counted from zero in the order of sending.
     pub fn part(&self, index: usize) -> Option<Part<'_>> {
-        match &self.repr {
+        match &self.0 {
             Repr::One(message) => {
                 (index == 0).then_some(Part { message, cached: None, compressed: None })
             }
-            Repr::Many(shared) => shared.get(index).map(|shared| Part {
+            Repr::Many(shared) | Repr::Plain(shared) => shared.get(index).map(|shared| Part {
                 message: &shared.message,
                 cached: Some(&shared.base64),
                 compressed: shared.compressed.as_ref(),
@@ -131,25 +131,27 @@ impl Encoded {
 
     /// The message, if it is one for one peer.
     pub(crate) const fn as_single(&self) -> Option<&Message> {
-        match &self.repr {
+        match &self.0 {
             Repr::One(message) => Some(message),
-            Repr::Many(_) => None,
+            Repr::Many(_) | Repr::Plain(_) => None,
         }
     }
 
     /// As [`as_single`](Self::as_single).
     pub(crate) fn into_single(self) -> Option<Message> {
-        match self.repr {
+        match self.0 {
             Repr::One(message) => Some(message),
-            Repr::Many(_) => None,
+            Repr::Many(_) | Repr::Plain(_) => None,
         }
     }
 
     /// Length of all payloads together, in bytes, before any encoding.
     pub fn len(&self) -> usize {
-        match &self.repr {
+        match &self.0 {
             Repr::One(message) => message.len(),
-            Repr::Many(shared) => shared.iter().map(|shared| shared.message.len()).sum(),
+            Repr::Many(shared) | Repr::Plain(shared) => {
+                shared.iter().map(|shared| shared.message.len()).sum()
+            }
         }
     }
 

@@ -25,6 +25,14 @@ pub trait HttpRequest {
         self.header_nth(name, 0)
     }
 
+    /// Calls `visit` with the values of all fields named `name`, case-insensitive, in order.
+    ///
+    /// Default: one [`header_nth`](Self::header_nth) after the other. Do it in one pass, because a head can have thousands
+    /// of fields of one name.
+    fn for_each_value<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        (0..).map_while(|nth| self.header_nth(name, nth)).for_each(visit);
+    }
+
     /// Returns whether `token` is in one of the fields named `name`. Each field holds a
     /// comma-separated list. The name and the token are case-insensitive.
     fn has_token(&self, name: &str, token: &str) -> bool {

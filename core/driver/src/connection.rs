@@ -37,7 +37,6 @@ use crate::{
 
 /// The task of one TCP connection.
 pub(crate) struct Connection<S> {
-    presence: Presence,
     stream: S,
     peer: Peer,
     #[cfg(feature = "tls-no-provider")]
@@ -49,6 +48,8 @@ pub(crate) struct Connection<S> {
     /// There if the server has a handler.
     slot: Option<Box<Slot>>,
     span: Span,
+    // Dropped last: the end of a server waits for it.
+    presence: Presence,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,7 +184,8 @@ impl<S: Stream> Connection<S> {
             let mut read = Poll::Pending;
             let knows = cause == Cause::Session && reader.is_waiting();
             if is_reading && !knows {
-                read = reader.poll_read(stream, cx, input);
+                let most = state.max_read().min(input.len());
+                read = reader.poll_read(stream, cx, &mut input[..most]);
             }
             let waits = is_reading && read.is_pending();
             let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_deref_mut());

@@ -19,7 +19,8 @@ pub struct Handshake {
     peer: Peer,
     #[cfg(feature = "tls-no-provider")]
     tls: Option<Arc<TlsInfo>>,
-    extensions: Mutex<Extensions>,
+    /// `None` as long as there are none: each session has a handshake.
+    extensions: Mutex<Option<Box<Extensions>>>,
 }
 
 /// Values of the application.
@@ -51,7 +52,9 @@ impl Handshake {
     /// Adds what middleware has attached to the request.
     #[cfg(feature = "tower")]
     pub(crate) fn with_extensions(self, request: http::Extensions) -> Self {
-        lock(&self.extensions).request = request;
+        if !request.is_empty() {
+            lock(&self.extensions).get_or_insert_default().request = request;
+        }
         self
     }
 
@@ -116,6 +119,7 @@ impl Handshake {
     /// task of the session reads it.
     pub fn insert<T: Any + Send + Sync>(&self, value: T) {
         let mut extensions = lock(&self.extensions);
+        let extensions = extensions.get_or_insert_default();
         extensions.values.retain(|old| !old.is::<T>());
         extensions.values.push(Arc::new(value));
     }
@@ -124,7 +128,7 @@ impl Handshake {
     ///
     /// It was attached by [`insert`](Self::insert), or by middleware in front of a `tower` service to the request.
     pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        lock(&self.extensions).find()
+        lock(&self.extensions).as_mut()?.find()
     }
 }
 

@@ -9,7 +9,9 @@ use enginewire::{TrustedProxies, wire::http::RequestHead};
 pub(crate) struct Peer {
     /// The client's, as far as it is known.
     pub(crate) addr: SocketAddr,
-    /// That of the TCP connection if it is another. Boxed, because most connections have none.
+    /// That of the TCP connection if a proxy has sent a header before it. Boxed, because most connections have none.
+    ///
+    /// It is the same as `addr` where the header names nobody.
     proxy: Option<Box<SocketAddr>>,
 }
 
@@ -20,24 +22,34 @@ impl From<SocketAddr> for Peer {
 }
 
 impl Peer {
-    /// A client that has come through a proxy at `proxy`.
+    /// A client that has come through a proxy at `proxy`, at an address that is the proxy's if it is not known.
     pub(crate) fn behind(addr: SocketAddr, proxy: SocketAddr) -> Self {
-        Self { addr, proxy: (addr != proxy).then(|| Box::new(proxy)) }
+        Self { addr, proxy: Some(Box::new(proxy)) }
     }
 
-    /// Returns the address of the proxy.
+    /// Returns the address of the proxy, if it is another than the client's.
     pub(crate) fn proxy(&self) -> Option<SocketAddr> {
-        self.proxy.as_deref().copied()
+        self.proxy.as_deref().copied().filter(|&proxy| proxy != self.addr)
+    }
+
+    /// Returns whether a proxy has passed bytes on without saying whose they are.
+    ///
+    /// What stands in them is the client's word, whatever the proxy is trusted with.
+    fn is_nobody(&self) -> bool {
+        self.proxy.as_deref() == Some(&self.addr)
     }
 
     /// Returns the client that has sent a request on this connection.
     pub(crate) fn of_request(&self, trusted: Option<&TrustedProxies>, head: &RequestHead) -> Self {
         match trusted {
-            None => self.clone(),
-            Some(trusted) => {
+            Some(trusted) if !self.is_nobody() => {
                 let addr = trusted.client_addr(self.addr, head.headers());
-                Self::behind(addr, self.proxy().unwrap_or(self.addr))
+                match self.proxy() {
+                    None if addr == self.addr => self.clone(),
+                    proxy => Self::behind(addr, proxy.unwrap_or(self.addr)),
+                }
             }
+            _ => self.clone(),
         }
     }
 }
@@ -75,5 +87,13 @@ mod tests {
         assert_eq!(client, Peer::behind(addr("203.0.113.9:0"), addr("10.0.0.1:5000")));
         let direct = Peer::behind(addr("198.51.100.1:6000"), addr("10.0.0.1:5000"));
         assert_eq!(direct.of_request(Some(&trusted), &head()), direct);
+    }
+
+    #[test]
+    fn field_behind_a_header_that_names_nobody_is_the_word_of_the_client() {
+        let trusted = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let peer = Peer::behind(addr("10.0.0.1:5000"), addr("10.0.0.1:5000"));
+        assert_eq!(peer.of_request(Some(&trusted), &head()), peer);
+        assert_eq!(peer.proxy(), None);
     }
 }

@@ -13,13 +13,14 @@ use enginewire::wire::proxy_protocol::{self, Parsed};
 use futures_io::AsyncRead;
 
 #[cfg(feature = "tls-no-provider")]
-use crate::tls::TlsConnection;
+use crate::tls::{InFlight, TlsConnection};
 use crate::{
     connection::Connection,
     peer::Peer,
     presence::Presence,
     runtime::Runtime,
     server::{Admission, Watch},
+    shared::Shared,
     trace::trace,
 };
 
@@ -61,43 +62,56 @@ pub async fn read_proxy_header(
 const CHUNK: usize = 128;
 
 /// Serves a connection whose peer sends a header first, within the time for the head of a request.
-pub(crate) async fn serve<R: Runtime>(
+pub(crate) fn serve<R: Runtime>(
     runtime: R,
     admission: Admission,
-    mut stream: R::Stream,
+    stream: R::Stream,
     proxy: SocketAddr,
-) {
-    let shared = &admission.shared;
-    // Counts as a connection, though nothing serves it yet. This task watches the phases by itself.
-    let mut presence = Presence::new(Arc::clone(shared));
-    presence.register(Waker::noop());
-    let deadline = shared.sessions.clock.now() + shared.http.head_timeout;
-    let client = {
-        let mut read = pin!(read_proxy_header(&mut stream));
-        let mut sleep = pin!(runtime.sleep_until(deadline));
-        let within = poll_fn(|cx| match read.as_mut().poll(cx) {
-            Poll::Ready(client) => Poll::Ready(client),
-            Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into())),
-        });
-        Watch::new(shared).until_closing(within).await
-    };
-    let client = match client {
-        Some(Ok(client)) => client.unwrap_or(proxy),
-        Some(Err(error)) => {
-            trace!(DEBUG, proxy = %proxy, error = %error, "no header of the PROXY protocol");
-            return;
-        }
-        None => return,
-    };
-    let peer = Peer::behind(client, proxy);
+) -> impl Future<Output = ()> + Send + 'static {
+    // From the beginning, for the limit that the listener keeps to.
     #[cfg(feature = "tls-no-provider")]
-    if let Some(tls) = &admission.tls {
-        let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer);
+    let in_flight = admission.tls.is_some().then(|| InFlight::begin(&admission.shared));
+    async move {
+        let shared = &admission.shared;
+        // Counts as a connection, though nothing serves it yet. This task watches the phases by itself. Dropped behind
+        // the stream: the end of a server waits for it.
+        let mut presence = Presence::new(Arc::clone(shared));
+        presence.register(Waker::noop());
+        let mut stream = stream;
+        let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else { return };
+        let peer = Peer::behind(client, proxy);
+        #[cfg(feature = "tls-no-provider")]
+        if let (Some(tls), Some(in_flight)) = (&admission.tls, in_flight) {
+            let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer, in_flight);
+            drop(presence);
+            return connection.await;
+        }
+        let connection = Connection::new(Arc::clone(shared), stream, peer);
+        // Counts itself.
         drop(presence);
-        return connection.await;
+        connection.await;
     }
-    let connection = Connection::new(Arc::clone(shared), stream, peer);
-    // Counts itself.
-    drop(presence);
-    connection.await;
+}
+
+/// Reads the header within its time. `None` if the connection is of no use, or the server is closing.
+async fn read_within<R: Runtime>(
+    runtime: &R,
+    shared: &Arc<Shared>,
+    stream: &mut R::Stream,
+    proxy: SocketAddr,
+) -> Option<SocketAddr> {
+    let deadline = shared.sessions.clock.now() + shared.http.head_timeout;
+    let mut read = pin!(read_proxy_header(stream));
+    let mut sleep = pin!(runtime.sleep_until(deadline));
+    let within = poll_fn(|cx| match read.as_mut().poll(cx) {
+        Poll::Ready(client) => Poll::Ready(client),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into())),
+    });
+    match Watch::new(shared).until_closing(within).await? {
+        Ok(client) => Some(client.unwrap_or(proxy)),
+        Err(error) => {
+            trace!(DEBUG, proxy = %proxy, error = %error, "no header of the PROXY protocol");
+            None
+        }
+    }
 }

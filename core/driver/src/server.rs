@@ -15,7 +15,7 @@ use enginewire::{IntoEncoded, SendError, hub::Broadcast};
 use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "tls-no-provider")]
-use crate::tls::{ServerTls, TlsConnection, TlsStats};
+use crate::tls::{InFlight, ServerTls, TlsConnection, TlsStats};
 use crate::{
     connection::Connection,
     lifecycle::{Lifecycle, Phase},
@@ -283,7 +283,9 @@ impl Admission {
         #[cfg(feature = "tls-no-provider")]
         if let Some(tls) = &self.tls {
             let shared = Arc::clone(&self.shared);
-            return runtime.spawn(TlsConnection::new(shared, tls, stream, peer_addr.into()));
+            let in_flight = InFlight::begin(&shared);
+            let peer = peer_addr.into();
+            return runtime.spawn(TlsConnection::new(shared, tls, stream, peer, in_flight));
         }
         runtime.spawn(Connection::new(Arc::clone(&self.shared), stream, peer_addr));
     }

@@ -642,7 +642,7 @@ impl<R: Runtime> ServerBuilder<R> {
 
     /// Limit on the time that a TLS handshake takes. Default 10 s.
     ///
-    /// It begins when the connection is accepted. The time for the [head](Self::head_timeout) of the first request
+    /// It begins when the connection is accepted, or behind the header of the PROXY protocol. The time for the [head](Self::head_timeout) of the first request
     /// begins after it.
     #[must_use]
     pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {

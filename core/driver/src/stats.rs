@@ -14,7 +14,8 @@ pub struct ServerStats {
     pub sessions: usize,
     /// TCP connections that were accepted or given to [`serve`](crate::ServerHandle::serve).
     ///
-    /// Without those whose header of the PROXY protocol has not come.
+    /// Without those whose header of the PROXY protocol or TLS handshake has not come to its end. Behind another HTTP server
+    /// these are WebSockets.
     pub connections_opened: u64,
     /// Sessions that were opened.
     pub sessions_opened: u64,

@@ -21,21 +21,26 @@ pub(crate) use trace;
 /// The span of a server's connection, of the handler of a session, or of a client's session: everything that its task
 /// does happens in it.
 #[derive(Default)]
-pub(crate) struct Span(#[cfg(feature = "tracing")] Option<tracing::Span>);
+pub(crate) struct Span(#[cfg(feature = "tracing")] Option<Box<tracing::Span>>);
 
 #[cfg(feature = "tracing")]
 impl Span {
     pub(crate) fn connection(id: u64, peer: SocketAddr) -> Self {
-        Self(Some(tracing::debug_span!(target: "enginewire", "connection", id, %peer)))
+        Self::of(tracing::debug_span!(target: "enginewire", "connection", id, %peer))
     }
 
     pub(crate) fn server_session(id: u64, peer: SocketAddr) -> Self {
-        Self(Some(tracing::debug_span!(target: "enginewire", "session", id, %peer)))
+        Self::of(tracing::debug_span!(target: "enginewire", "session", id, %peer))
     }
 
     pub(crate) fn session(id: u64, server: &Url) -> Self {
         let server = server.authority();
-        Self(Some(tracing::debug_span!(target: "enginewire", "session", id, server)))
+        Self::of(tracing::debug_span!(target: "enginewire", "session", id, server))
+    }
+
+    /// On the heap, because most spans are those that no subscriber wants.
+    fn of(span: tracing::Span) -> Self {
+        Self((!span.is_disabled()).then(|| Box::new(span)))
     }
 
     pub(crate) fn in_scope<T>(&self, work: impl FnOnce() -> T) -> T {

@@ -367,6 +367,14 @@ impl<S, Q, F> Connection<S, Q, F> {
         }
     }
 
+    /// Returns how many bytes to read at most at a time, for [`receive`](Self::receive).
+    pub const fn max_read(&self) -> usize {
+        match &self.role {
+            Role::WebSocket(socket, _) => socket.max_read(),
+            Role::Exchanges(_) | Role::Lingering { .. } => usize::MAX,
+        }
+    }
+
     /// Returns whether a connection that is woken has most likely something to read.
     ///
     /// It waits for a request, or for the upgrade of the session that probes its WebSocket. What comes then is to be

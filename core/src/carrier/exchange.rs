@@ -1,6 +1,6 @@
 //! The stages of one exchange, from the head of a request to its response. Knows no bytes.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{Guard, Host, WRITE_CHUNK};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     deflate::{Codecs, Coding, DecodeFailure, DeflateParameters, HttpCompression, UnknownCoding},
     exchange::{HeaderLines, HttpRequest, Response},
     limits::Limits,
-    router::{Opening, Refusal, Reject, Route, Router, SessionRequest},
+    router::{Opening, Refusal, Reject, RequestKind, Route, Router, SessionRequest},
     session::{Admission, Body, CarrierId, ExchangeId, ServerAction, WebSocketId},
     time::Time,
     wire::{
@@ -174,7 +174,10 @@ impl<S, Q, F> Exchange<S, Q, F> {
         let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));
         let options = host.router().config().http_compression();
-        self.accepted = Coding::accepted(options, fields(&head, "accept-encoding"));
+        self.accepted = options
+            .is_some()
+            .then(|| fields(&head, "accept-encoding"))
+            .and_then(|codings| Coding::accepted(options, codings.into_iter()));
         let step = match route {
             Err(Reject::NotFound) if host.forwards() && !upgrade => {
                 head.into_request_head().map_err(Reject::from).map(|head| {
@@ -447,6 +450,14 @@ impl<S, Q, F> Exchange<S, Q, F> {
     ) -> Result<Step<S>, Reject> {
         let session = host.find(&request.sid).ok_or(Reject::UnknownSession)?;
         let id = host.fresh_id();
+        let options = host.router().config().http_compression();
+        // Before the session is locked, and of meaning for what is admitted alone.
+        let coding = match request.kind {
+            RequestKind::Post => {
+                Coding::of_body(options, fields(&head, "content-encoding").into_iter())
+            }
+            _ => Ok(None),
+        };
         let mut guard = host.lock(now, &session, id);
         let mut reads_body = false;
         match guard.session().admit(request)? {
@@ -459,11 +470,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
                 guard.session().handle_poll(now, ExchangeId(id));
             }
             Admission::Post { binary } => {
-                drop(guard);
-                let options = host.router().config().http_compression();
-                self.coding = Coding::of_body(options, fields(&head, "content-encoding"))
-                    .map_err(|UnknownCoding| Reject::UnknownCoding)?;
-                guard = host.lock(now, &session, id);
+                self.coding = coding.map_err(|UnknownCoding| Reject::UnknownCoding)?;
                 guard.attach();
                 guard.session().handle_post(now, ExchangeId(id), binary);
                 reads_body = true;
@@ -561,9 +568,11 @@ impl<S, Q, F> Default for Exchange<S, Q, F> {
     }
 }
 
-/// The values of the fields of that name.
-fn fields<'a>(head: &'a impl HttpRequest, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    (0..).map_while(move |nth| head.header_nth(name, nth))
+/// The values of the fields of that name, of which there are none as a rule.
+fn fields<'a>(head: &'a impl HttpRequest, name: &str) -> Vec<&'a [u8]> {
+    let mut values = Vec::new();
+    head.for_each_value(name, &mut |value| values.push(value));
+    values
 }
 
 /// Compresses a response if that is allowed and of use.

@@ -231,7 +231,9 @@ impl Queue {
             if !payload.push(packet) {
                 break;
             }
-            compressible |= self.is_compressible();
+            // Packets of the protocol are short, and must not have others compressed.
+            let front = self.packets.front();
+            compressible |= matches!(front, Some(Queued::Message(it)) if it.is_compressible());
             self.advance(last);
         }
         compressible

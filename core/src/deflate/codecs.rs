@@ -212,8 +212,8 @@ pub(super) const CHUNK: usize = 16 * 1024;
 /// Bytes of the buffer that are kept for the next message.
 const KEPT: usize = 256 * 1024;
 
-/// Compressors that are kept: of a thread that serves servers with different settings.
-const MAX_DEFLATERS: usize = 2;
+/// Compressors that are kept: one for each window that peers may ask for.
+const MAX_DEFLATERS: usize = 7;
 
 /// Inflaters that are kept. Messages that come in pieces need one each until they are complete.
 const MAX_INFLATERS: usize = 4;

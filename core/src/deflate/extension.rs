@@ -56,7 +56,8 @@ impl Extension {
         shared: Option<&SharedForm>,
         codecs: &'a mut Codecs,
     ) -> Option<Deflated<'a>> {
-        let DeflateParameters { level, ours: Direction { takeover, bits }, .. } = self.parameters;
+        let DeflateParameters { level, is_usual, ours: Direction { takeover, bits }, .. } =
+            self.parameters;
         let setting = Setting { bits, level };
         if takeover {
             let deflater = self.deflater.get_or_insert_with(|| Deflater::new(setting));
@@ -65,7 +66,8 @@ impl Extension {
         }
         let len = pieces[0].len() + pieces[1].len();
         let form = Form { bits, prefix: pieces[0].first().copied(), len };
-        let made = shared.and_then(|shared| {
+        // The form is that of most peers: one that has asked for less must not take its place.
+        let made = shared.filter(|_| is_usual).and_then(|shared| {
             shared.form(form, || {
                 let deflated = codecs.deflate(setting, pieces, End::Message);
                 (deflated.len() < len).then(|| Bytes::copy_from_slice(deflated))

@@ -21,7 +21,9 @@ use super::Coding;
 /// **Trust.** A message that is compressed tells by its length what is in it. Where it holds a secret beside text that
 /// an attacker chooses, send it with [`Encoded::without_compression`](crate::Encoded::without_compression): the length
 /// would disclose the secret after enough tries (the attacks CRIME and BREACH). A message of a peer is cut at
-/// [`Limits::max_payload`](crate::Limits::max_payload) while it is inflated: no peer has more memory of ours than that.
+/// [`Limits::max_payload`](crate::Limits::max_payload) while it is inflated. The messages of one read are inflated before
+/// back-pressure can stop the peer, a thousandfold at worst: drivers read 4 KiB at a time where compression was agreed on,
+/// and loops around a hub had better do so.
 ///
 /// ```
 /// use enginewire::{PerMessageDeflate, ServerConfig};

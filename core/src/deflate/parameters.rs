@@ -15,6 +15,8 @@ use super::{
 pub struct DeflateParameters {
     pub(super) threshold: usize,
     pub(super) level: u8,
+    /// Our window is that of the options: the peer has not asked for less.
+    pub(super) is_usual: bool,
     /// The parameters of our messages, and of those of the peer.
     pub(super) ours: Direction,
     pub(super) theirs: Direction,
@@ -72,8 +74,9 @@ impl DeflateParameters {
         if theirs.bits < MAX_BITS {
             push_bits(&mut value, CLIENT_MAX_WINDOW_BITS, theirs.bits);
         }
-        let parameters = Self { threshold: options.threshold, level: options.level, ours, theirs };
-        Some((parameters, value))
+        let is_usual = ours.bits == options.server_bits();
+        let PerMessageDeflate { threshold, level, .. } = *options;
+        Some((Self { threshold, level, is_usual, ours, theirs }, value))
     }
 
     /// Returns the offer of a client.
@@ -130,6 +133,7 @@ impl DeflateParameters {
         Ok(Some(Self {
             threshold: options.threshold,
             level: options.level,
+            is_usual: client_bits == options.client_bits(),
             ours: Direction { takeover, bits: client_bits },
             theirs: Direction { takeover: !chosen.server_no_context_takeover, bits: server_bits },
         }))

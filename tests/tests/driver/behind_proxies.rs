@@ -177,6 +177,11 @@ fn header_comes_before_the_handshake_of_tls<R: Host>() {
         assert_eq!(socket.handshake().tls().unwrap().server_name.as_deref(), Some("a"));
     }
     assert_eq!(server.tls_stats().completed, 2);
+    // A handshake that waits for its header is one in flight, for their limit.
+    let silent = Client::connect(server.local_addr());
+    until("a handshake", || server.tls_stats().in_flight == 1);
+    drop(silent);
+    until("its end", || server.tls_stats().in_flight == 0);
 }
 
 fn peer_without_its_header_is_closed<R: Host>() {

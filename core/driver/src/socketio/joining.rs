@@ -133,10 +133,11 @@ impl Session {
         }
     }
 
-    /// Makes a client a member, and connects it.
+    /// Connects a client, and makes it a member behind the packet that says so: no event overtakes that.
     ///
-    /// Called with the order of the namespace locked: no broadcast overtakes the packet that says so, none is missed
-    /// and none comes twice. A client that has got the packet finds itself a member, whatever asks for members.
+    /// Called with the order of the namespace locked, so that it misses nothing and gets nothing twice. The adapter is
+    /// locked from before the packet until it has the socket: a client that has the packet finds itself a member,
+    /// whatever asks for members.
     fn admit(
         &mut self,
         slot: Slot,
@@ -147,6 +148,19 @@ impl Session {
         let ConnectRequest { namespace, handshake, auth, .. } = request;
         let Joining { id, pid, rooms, data, missed, is_recovered } = joining;
         let reason = Arc::new(OnceLock::new());
+        let shared = Arc::clone(&namespace);
+        let mut adapter = lock(&shared.adapter);
+        let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
+            let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
+            if accepted {
+                layer.insert(slot, Arc::clone(&reason), Arc::clone(&namespace.counters));
+            }
+            layer.settle(cx);
+            accepted
+        });
+        if is_accepted != Some(true) {
+            return false;
+        }
         let socket = Arc::new(SocketShared {
             cell: Arc::clone(&self.cell),
             slot,
@@ -157,33 +171,19 @@ impl Session {
             data,
             is_recovered,
             pid,
-            reason: Arc::clone(&reason),
+            reason,
             is_handed_over: AtomicBool::new(false),
             member: OnceLock::new(),
             left: Mutex::default(),
         });
-        let SocketShared { id, namespace, .. } = &*socket;
-        let mut adapter = lock(&namespace.adapter);
-        let member = adapter.insert(id.clone(), Arc::clone(&socket));
+        let member = adapter.insert(socket.id.clone(), Arc::clone(&socket));
         for room in &rooms {
             adapter.join(member, room.as_str());
         }
-        drop(adapter);
         let set = socket.member.set(member);
         debug_assert!(set.is_ok());
-        let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
-            let accepted = layer.connection.accept(slot, id, pid.as_ref(), missed, cx.session);
-            if accepted {
-                layer.insert(slot, reason, Arc::clone(&namespace.counters));
-            }
-            layer.settle(cx);
-            accepted
-        });
-        if is_accepted != Some(true) {
-            lock(&namespace.adapter).remove(member);
-            return false;
-        }
-        trace!(DEBUG, session = self.cell.id(), namespace = namespace.name(), "socket connected");
+        drop(adapter);
+        trace!(DEBUG, session = self.cell.id(), namespace = shared.name(), "socket connected");
         if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
             && !is_recovered
         {
@@ -191,7 +191,7 @@ impl Session {
                 let config = session.config();
                 config.ping_interval.saturating_add(config.ping_timeout)
             }));
-            recovery.connected(pid, id.clone());
+            recovery.connected(pid, socket.id.clone());
             rooms.iter().for_each(|room| recovery.joined(&pid, room));
         }
         self.sockets.reserve_exact(1);

@@ -217,10 +217,7 @@ impl NamespaceShared {
             return;
         }
         for namespace in self.reached() {
-            // None is on its way into the namespace then, and may turn out to have gone.
-            let order = namespace.lock_order();
             let selection = lock(&namespace.adapter).select(&Target::all());
-            drop(order);
             selection.iter().for_each(|(_, socket)| self.offer(socket));
         }
     }

@@ -66,7 +66,13 @@ struct Refused<S> {
 type Outcome<S> = Result<server::TlsStream<Transport<S>>, (io::Error, Transport<S>)>;
 
 impl<S: Stream> TlsConnection<S> {
-    pub(crate) fn new(shared: Arc<Shared>, tls: &ServerTls, stream: S, peer: Peer) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        tls: &ServerTls,
+        stream: S,
+        peer: Peer,
+        in_flight: InFlight,
+    ) -> Self {
         let mut presence = Presence::new(shared);
         // Counted from here on; the waker comes with the first poll.
         presence.register(Waker::noop());
@@ -74,7 +80,7 @@ impl<S: Stream> TlsConnection<S> {
         Self(State::Handshake(Box::new(Handshake {
             accept: accept.into_fallible(),
             deadline: Deadline::new(&presence, presence.shared().options.tls_handshake_timeout),
-            in_flight: InFlight::begin(presence.shared()),
+            in_flight,
             span: Span::connection(presence.id(), peer.addr),
             peer,
             presence,
@@ -228,14 +234,15 @@ impl Drop for Deadline {
 }
 
 /// A handshake that goes on, counted.
-struct InFlight {
+pub(crate) struct InFlight {
     shared: Arc<Shared>,
     /// How it has ended; not at all if it ends with the server.
     end: Option<End>,
 }
 
 impl InFlight {
-    fn begin(shared: &Arc<Shared>) -> Self {
+    /// Counts one that begins now, or once the header of a proxy has come.
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Self {
         shared.handshakes.begin();
         Self { shared: Arc::clone(shared), end: None }
     }

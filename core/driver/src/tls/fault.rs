@@ -81,7 +81,19 @@ impl TlsFault {
                     | CertificateFault::NotYetValid(_)
                     | CertificateFault::Other(_)
             ),
-            Self::Alert(alert) => *alert != AlertDescription::InternalError,
+            // Others may be a bit that was changed on the way, or a server at its end.
+            Self::Alert(alert) => matches!(
+                alert,
+                AlertDescription::HandshakeFailure
+                    | AlertDescription::ProtocolVersion
+                    | AlertDescription::InsufficientSecurity
+                    | AlertDescription::NoApplicationProtocol
+                    | AlertDescription::UnrecognisedName
+                    | AlertDescription::AccessDenied
+                    | AlertDescription::InappropriateFallback
+                    | AlertDescription::MissingExtension
+                    | AlertDescription::UnsupportedExtension
+            ),
             Self::CertificateMissing
             | Self::CertificateRefused(_)
             | Self::NotTls

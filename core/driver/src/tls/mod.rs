@@ -26,7 +26,7 @@ mod stream;
 pub use rustls;
 
 pub(crate) use self::{
-    accept::TlsConnection,
+    accept::{InFlight, TlsConnection},
     client::{ClientTls, connect},
     server::Handshakes,
     stream::TlsStream,

@@ -67,7 +67,7 @@ impl Exchanging {
 
     pub(super) fn poll<B: HttpBody>(
         &mut self,
-        body: Pin<&mut B>,
+        mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
     ) -> Poll<http::Response<Body>> {
         if self.shared.sessions.lifecycle.phase() == Phase::Aborting {
@@ -76,15 +76,15 @@ impl Exchanging {
         }
         let now = self.shared.sessions.clock.now();
         self.alarm.expire(now);
-        let step = self.drive(now, body, cx);
+        let step = self.drive(now, body.as_mut(), cx);
         match step {
             Step::Wait | Step::ReadBody => {
                 self.wait(cx);
                 Poll::Pending
             }
             Step::Respond { response, close } => {
-                // The session is closed, and the rest of the body may never come.
-                let close = close || self.body.is_some();
+                // The rest of the body is not read, and may never come.
+                let close = close || !body.is_end_stream();
                 Poll::Ready(self.respond(response, close))
             }
             Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
@@ -159,6 +159,8 @@ impl Exchanging {
     fn wait(&mut self, cx: &Context<'_>) {
         let presence = self.presence.get_or_insert_with(|| Presence::new(Arc::clone(&self.shared)));
         if !presence.is_woken_by(cx.waker()) {
+            // It would wake the task that was here before.
+            presence.disarm(&mut self.alarm);
             presence.register_as(cx.waker(), cx.waker());
             // The phase may have changed before.
             if self.shared.sessions.lifecycle.phase() == Phase::Aborting {

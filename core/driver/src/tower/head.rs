@@ -39,6 +39,10 @@ impl HttpRequest for TowerHead<'_> {
         self.values(name).nth(nth)
     }
 
+    fn for_each_value<'a>(&'a self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        self.values(name).for_each(visit);
+    }
+
     /// In one pass: a head can have thousands of fields of one name.
     fn has_token(&self, name: &str, token: &str) -> bool {
         self.values(name)

@@ -16,14 +16,17 @@
 //!
 //! Timeouts of heads, of idle connections and of writes are those of the HTTP server, and so is the number of
 //! connections: [`max_connections`](crate::ServerBuilder::max_connections) is for listeners.
-//! [`max_sessions`](crate::ServerBuilder::max_sessions) holds.
+//! [`max_sessions`](crate::ServerBuilder::max_sessions) holds. What was handed to the HTTP server when `close` returns it
+//! may still have to write: shut it down behind `close`, and wait for it. A request that is pipelined behind a poll waits
+//! for the ping interval at most. HTTP servers hand over one request at a time.
 //!
 //! # Middleware in front
 //!
 //! A value that middleware puts into the extensions of the request that opens a session is an
 //! [`extension`](crate::Handshake::extension) of its handshake. A timeout in front must exceed the [ping
 //! interval](crate::ServerBuilder::ping_interval), because a poll waits that long: one that is shorter ends sessions,
-//! as a lost connection does. A limit on requests in flight counts polls. Compression is of no use for WebSockets.
+//! as a lost connection does. A limit on requests in flight counts polls. Compression is of no use for WebSockets. A [`Layer`] is
+//! ready when the service inside is: a limit inside stops the requests of sockets as well.
 //!
 //! # Peer addresses
 //!

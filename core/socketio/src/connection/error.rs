@@ -129,10 +129,14 @@ fn of_json(payload: &Payload) -> (Option<Text>, Option<Payload>) {
     let json = payload.as_json().unwrap_or_default();
     let text = |json: &str| serde_json::from_str::<String>(json).ok().map(Text::from);
     let copy = |json: &str| Payload::from_json(json.into(), 0, Vec::new());
-    if let Ok(Object { message, data }) = serde_json::from_str(json) {
-        return (text(message.get()), data.map(|data| copy(data.get())));
-    }
     match json.trim_ascii_start().as_bytes() {
+        // serde takes an array for an object, too.
+        [b'{', ..] => match serde_json::from_str(json) {
+            Ok(Object { message, data }) => {
+                (text(message.get()), data.map(|data| copy(data.get())))
+            }
+            Err(_) => (None, Some(copy(json))),
+        },
         [b'"', ..] => (text(json), None),
         b"null" => (None, None),
         _ => (None, Some(copy(json))),
@@ -254,6 +258,7 @@ mod tests {
             (json!(null), "", None),
             (json!({"code": 7}), "", Some(json!({"code": 7}))),
             (json!([1]), "", Some(json!([1]))),
+            (json!(["no", {"code": 7}]), "", Some(json!(["no", {"code": 7}]))),
             (json!(1), "", Some(json!(1))),
         ];
         for (response, message, data) in rows {

@@ -264,6 +264,15 @@ fn response_may_be_compressed_if_any_of_its_packets_may_be() {
     }
     let post = peer.post("4a");
     assert!(!peer.answer(post).compressible);
+    // A packet of the protocol beside them changes nothing.
+    let get = peer.get();
+    peer.wait(Duration::from_secs(25));
+    assert!(!peer.answer(get).compressible);
+    peer.post("3");
+    peer.wait(Duration::from_secs(25));
+    peer.send(plain());
+    let get = peer.get();
+    assert!(!peer.answer(get).compressible);
 }
 
 #[test]

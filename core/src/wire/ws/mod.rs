@@ -227,6 +227,11 @@ impl WebSocket {
         out.put_bytes(payload);
     }
 
+    /// Returns whether both sides have agreed on compression.
+    pub(crate) const fn has_compression(&self) -> bool {
+        self.extension.is_some()
+    }
+
     /// Returns whether [`write_frame`](Self::write_frame) would compress a frame, which takes its time.
     pub(crate) fn compresses(&self, frame: &Frame) -> bool {
         let compresses = |extension: &Extension| extension.compresses(frame.len());

@@ -423,6 +423,13 @@ fn message_for_many_is_compressed_once() {
     let mut next = Tested::new(&other);
     assert_ne!(written(&mut next, &[frame(message.clone())]), first);
     assert_eq!(next.arena.codecs.made(), [1, 0]);
+    // A peer that has asked for less does not take the place of the others, even if it comes first.
+    let message = Encoded::shared("chat message ".repeat(2_000));
+    for (setup, made) in [(&other, 1), (&setup, 1), (&setup, 0)] {
+        let mut next = Tested::new(setup);
+        written(&mut next, &[frame(message.clone())]);
+        assert_eq!(next.arena.codecs.made(), [made, 0]);
+    }
 }
 
 #[test]
