@@ -13,13 +13,13 @@ use enginewire::wire::proxy_protocol::{self, Parsed};
 use futures_io::AsyncRead;
 
 #[cfg(feature = "tls-no-provider")]
-use crate::tls::{InFlight, TlsConnection};
+use crate::tls::TlsConnection;
 use crate::{
     connection::Connection,
     peer::Peer,
     presence::Presence,
     runtime::Runtime,
-    server::{Admission, Watch},
+    server::{Admission, Admitted, Watch},
     shared::Shared,
     trace::trace,
 };
@@ -62,35 +62,30 @@ pub async fn read_proxy_header(
 const CHUNK: usize = 128;
 
 /// Serves a connection whose peer sends a header first, within the time for the head of a request.
-pub(crate) fn serve<R: Runtime>(
+pub(crate) async fn serve<R: Runtime>(
     runtime: R,
-    admission: Admission,
+    admitted: Admitted,
     stream: R::Stream,
     proxy: SocketAddr,
-) -> impl Future<Output = ()> + Send + 'static {
-    // From the beginning, for the limit that the listener keeps to.
+) {
+    let Admission { shared, .. } = &admitted.admission;
+    // Counts as a connection, though nothing serves it yet. This task watches the phases by itself. Dropped behind the
+    // stream: the end of a server waits for it.
+    let mut presence = Presence::new(Arc::clone(shared));
+    presence.register(Waker::noop());
+    let mut stream = stream;
+    let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else { return };
+    let peer = Peer::behind(client, proxy);
     #[cfg(feature = "tls-no-provider")]
-    let in_flight = admission.tls.is_some().then(|| InFlight::begin(&admission.shared));
-    async move {
-        let shared = &admission.shared;
-        // Counts as a connection, though nothing serves it yet. This task watches the phases by itself. Dropped behind
-        // the stream: the end of a server waits for it.
-        let mut presence = Presence::new(Arc::clone(shared));
-        presence.register(Waker::noop());
-        let mut stream = stream;
-        let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else { return };
-        let peer = Peer::behind(client, proxy);
-        #[cfg(feature = "tls-no-provider")]
-        if let (Some(tls), Some(in_flight)) = (&admission.tls, in_flight) {
-            let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer, in_flight);
-            drop(presence);
-            return connection.await;
-        }
-        let connection = Connection::new(Arc::clone(shared), stream, peer);
-        // Counts itself.
+    if let (Some(tls), Some(in_flight)) = (&admitted.admission.tls, admitted.in_flight) {
+        let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer, in_flight);
         drop(presence);
-        connection.await;
+        return connection.await;
     }
+    let connection = Connection::new(Arc::clone(shared), stream, peer);
+    // Counts itself.
+    drop(presence);
+    connection.await;
 }
 
 /// Reads the header within its time. `None` if the connection is of no use, or the server is closing.

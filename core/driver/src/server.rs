@@ -272,12 +272,25 @@ pub(crate) struct Admission {
     pub(crate) tls: Option<ServerTls>,
 }
 
+/// A connection that a listener has accepted, and that the header of a proxy is still to come on.
+pub(crate) struct Admitted {
+    pub(crate) admission: Admission,
+    /// Its handshake to come, which counts from the beginning: the listener keeps to their limit.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) in_flight: Option<InFlight>,
+}
+
 impl Admission {
     /// Spawns the task of a connection.
     fn spawn<R: Runtime>(&self, runtime: &R, stream: R::Stream, peer_addr: SocketAddr) {
         if self.shared.options.proxy_protocol.contains(peer_addr.ip()) {
             // The header comes before a TLS handshake: it is the proxy's, and the rest the client's.
-            runtime.spawn(proxied::serve(runtime.clone(), self.clone(), stream, peer_addr));
+            let admitted = Admitted {
+                #[cfg(feature = "tls-no-provider")]
+                in_flight: self.tls.as_ref().map(|_| InFlight::begin(&self.shared)),
+                admission: self.clone(),
+            };
+            runtime.spawn(proxied::serve(runtime.clone(), admitted, stream, peer_addr));
             return;
         }
         #[cfg(feature = "tls-no-provider")]

@@ -131,16 +131,33 @@ fn server_may_disconnect_a_socket_which_then_stays_so() {
 
 #[test]
 fn socket_that_was_disconnected_and_connects_again_gets_nothing_of_the_one_before() {
-    let (mut world, _root) = World::connected();
-    let slot = world.connected_to("/a");
-    world.disconnect(slot);
-    world.connect(slot);
-    assert_eq!(world.sent(), ["1/a,", "0/a,"]);
-    world.server_sends("2/a,[\"late\"]");
-    world.server_connects("/a");
-    world.server_sends("2/a,[\"new\"]");
-    assert_eq!(world.updates(slot)[1..], ["connected id", r#"2:["new"]"#]);
-    assert_eq!(world.released(), world.cost);
+    for by_server in [false, true] {
+        let (mut world, _root) = World::connected();
+        let slot = world.connected_to("/a");
+        if by_server {
+            world.server_sends("1/a,");
+        } else {
+            world.disconnect(slot);
+            assert_eq!(world.sent(), ["1/a,"]);
+        }
+        world.connect(slot);
+        assert_eq!(world.sent(), ["0/a,"]);
+        world.server_sends("2/a,[\"late\"]");
+        world.server_connects("/a");
+        world.server_sends("2/a,[\"new\"]");
+        assert_eq!(world.updates(slot)[1..], ["connected id", r#"2:["new"]"#], "{by_server}");
+        assert_eq!(world.released(), world.cost);
+    }
+}
+
+#[test]
+fn place_of_a_released_socket_is_that_of_the_next() {
+    let mut world = World::new();
+    let first = world.manager.open("/a", Auth::None).unwrap();
+    world.manager.release(world.now, first, &mut world.session);
+    let next = world.manager.open("/b", Auth::None).unwrap();
+    assert_eq!(next.index, first.index);
+    assert_eq!((world.manager.namespace(first), world.manager.namespace(next)), (None, Some("/b")));
 }
 
 #[test]

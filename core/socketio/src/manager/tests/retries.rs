@@ -114,6 +114,18 @@ fn events_with_retries_end_with_a_socket_that_is_not_tried_again() {
 }
 
 #[test]
+fn events_with_retries_end_with_the_last_attempt_to_connect() {
+    let mut world = World::with(|config| config.reconnect = None);
+    let slot = world.connected_to("/");
+    for name in ["a", "b"] {
+        world.retry(slot, name).unwrap();
+    }
+    world.lose(&lost(), 0);
+    let failed = |id| format!("no ack {id}: the socket was disconnected: transport error");
+    assert_eq!(world.events(), [failed(0), failed(1)]);
+}
+
+#[test]
 fn event_that_was_sent_is_not_told_to_be_unsent_when_its_socket_is_disconnected() {
     for is_lost in [false, true] {
         let (mut world, slot) = World::connected();
