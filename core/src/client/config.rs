@@ -109,10 +109,10 @@ pub struct ClientConfig {
     pub proxies: Proxies,
     /// Compression of WebSocket messages. Default none; the reference offers it. A browser negotiates its own.
     #[cfg(feature = "deflate")]
-    pub per_message_deflate: Option<PerMessageDeflate>,
+    pub per_message_deflate: Option<alloc::boxed::Box<PerMessageDeflate>>,
     /// Compression of responses to polls, and of bodies of POSTs. Default none: responses are asked for as they are.
     #[cfg(feature = "deflate")]
-    pub http_compression: Option<HttpCompression>,
+    pub http_compression: Option<alloc::boxed::Box<HttpCompression>>,
     /// Bounds of memory and work.
     ///
     /// The defaults are those of a server, but for two. `max_payload`, the largest message and response
@@ -306,17 +306,17 @@ impl ClientConfig {
     }
 
     /// The options of compression, of which there are none without the feature `deflate`.
-    pub(crate) const fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
+    pub(crate) fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
         #[cfg(feature = "deflate")]
-        return self.per_message_deflate.as_ref();
+        return self.per_message_deflate.as_deref();
         #[cfg(not(feature = "deflate"))]
         None
     }
 
     /// The same for HTTP.
-    pub(crate) const fn http_compression(&self) -> Option<&HttpCompression> {
+    pub(crate) fn http_compression(&self) -> Option<&HttpCompression> {
         #[cfg(feature = "deflate")]
-        return self.http_compression.as_ref();
+        return self.http_compression.as_deref();
         #[cfg(not(feature = "deflate"))]
         None
     }

@@ -383,7 +383,7 @@ impl<R: Runtime> ClientBuilder<R> {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn per_message_deflate(self, options: PerMessageDeflate) -> Self {
-        self.config(|config| config.per_message_deflate = Some(options))
+        self.config(|config| config.per_message_deflate = Some(Box::new(options)))
     }
 
     /// Accepts compressed responses to polls, and compresses large POSTs if the options say so. Default: neither.
@@ -392,7 +392,7 @@ impl<R: Runtime> ClientBuilder<R> {
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn http_compression(self, options: HttpCompression) -> Self {
-        self.config(|config| config.http_compression = Some(options))
+        self.config(|config| config.http_compression = Some(Box::new(options)))
     }
 
     /// Sets all limits on memory and work. Sizes are in bytes.
