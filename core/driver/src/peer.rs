@@ -34,7 +34,7 @@ impl Peer {
 
     /// Returns whether a proxy has passed bytes on without saying whose they are.
     ///
-    /// What stands in them is the client's word, whatever the proxy is trusted with.
+    /// Fields of its requests are the client's word, whatever the proxy is trusted with.
     fn is_nobody(&self) -> bool {
         self.proxy.as_deref() == Some(&self.addr)
     }

@@ -264,7 +264,7 @@ async fn drain<R: Runtime>(runtime: &R, shared: &Shared) {
     shared.advance_to(Phase::Closing);
 }
 
-/// What becomes of the connections of a listener.
+/// Way of the connections of a listener to their tasks.
 #[derive(Clone)]
 pub(crate) struct Admission {
     pub(crate) shared: Arc<Shared>,

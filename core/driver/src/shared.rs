@@ -77,9 +77,9 @@ pub(crate) struct Options {
     pub(crate) max_sessions: usize,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_timeout: Duration,
-    /// Those that say in a header field who their client is.
+    /// Proxies that name their client in a header field.
     pub(crate) trusted_proxies: Option<TrustedProxies>,
-    /// Those that say it before the first byte of a connection.
+    /// Networks of proxies that name it before the first byte of a connection.
     pub(crate) proxy_protocol: Networks,
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls_handshake_timeout: Duration,

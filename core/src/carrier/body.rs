@@ -68,7 +68,7 @@ impl Gathering {
 
     /// Handles the deadline. Returns the fault of the client if it has passed.
     ///
-    /// Nothing happens before the deadline. The client has a grace period first if the process was late.
+    /// Does nothing before the deadline. The client has a grace period first if the process was late.
     pub fn handle_timeout(&mut self, now: Time, config: &http::Config) -> Option<Fault> {
         if now < self.deadline {
             return None;

@@ -69,14 +69,14 @@ impl fmt::Debug for Codecs {
     }
 }
 
-/// What a compressor is made with.
+/// Settings of a compressor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) bits: u8,
     pub(super) level: u8,
 }
 
-/// What comes behind the last byte of a message.
+/// End of a compressed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// An empty block without its last four bytes (RFC 7692 section 7.2.1).
@@ -195,7 +195,7 @@ impl Buffer {
     }
 }
 
-/// What the library has said.
+/// Result of a call of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// It goes on.

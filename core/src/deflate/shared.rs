@@ -11,7 +11,7 @@ use once_cell::race::OnceBox;
 #[derive(Clone)]
 pub(crate) struct SharedForm(Arc<OnceBox<(Form, Option<Bytes>)>>);
 
-/// What a compressed form is made of: the same message goes to clients of other revisions with another prefix.
+/// Parameters of a compressed form: the same message goes to clients of other revisions with another prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) bits: u8,

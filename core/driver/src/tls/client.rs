@@ -42,7 +42,7 @@ impl ClientTls {
 ///
 /// # Errors
 ///
-/// Those of the connection, and [`TlsFault`]s.
+/// Errors of the connection, and [`TlsFault`]s.
 pub(crate) async fn connect<S: Stream>(
     config: Arc<ClientConfig>,
     stream: S,

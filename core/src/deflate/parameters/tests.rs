@@ -20,7 +20,7 @@ fn accept(options: &PerMessageDeflate, field: &str) -> Option<(String, [(bool, u
     Some((value, [agreed.ours, agreed.theirs].map(|way| (way.takeover, way.bits))))
 }
 
-/// What a client makes of a response, server first.
+/// Parameters that a client takes from a response, the server's first.
 fn check(options: &PerMessageDeflate, field: &str) -> Result<Option<[(bool, u8); 2]>, NotOffered> {
     let agreed = DeflateParameters::check(options, [field.as_bytes()].into_iter())?;
     let ways = |agreed: DeflateParameters| [agreed.theirs, agreed.ours];
