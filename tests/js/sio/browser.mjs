@@ -60,8 +60,9 @@ class Running {
 
   /** Starts the server, on the port that it had before if it was started before. */
   async start() {
-    // A loaded machine must not decide.
-    const patience = { PING_TIMEOUT: "30000", RECOVERY_WINDOW: "30000" };
+    // A loaded machine must not decide. A page that goes offline between two polls is missed by the heartbeat alone, well
+    // before a scenario's `LIMIT`.
+    const patience = { PING_TIMEOUT: "10000", RECOVERY_WINDOW: "30000" };
     const environment = { ...process.env, ...patience, PROFILE: this.profile, PORT: String(this.port ?? 0) };
     this.child = spawn(program, programArgs, { env: environment, stdio: ["ignore", "pipe", "inherit"] });
     const [line] = await within(once(this.child.stdout, "data"), "the port of the server");
@@ -157,7 +158,7 @@ async function scenario(context, server, { name, profile, worker, reason, elsewh
     id: (text) => (id = text),
     gone: async () => {
       other ??= await client(server.url);
-      await eventually(ended, "the end of the socket");
+      await eventually(ended, "the end of the socket", LIMIT);
     },
     say: async (text) => {
       other ??= await client(server.url);
