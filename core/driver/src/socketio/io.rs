@@ -31,7 +31,7 @@ use super::{
     session::Session,
     stats::Stats,
 };
-use crate::{runtime::Runtime, server_builder::ServerBuilder, sync::lock};
+use crate::{runtime::Runtime, server_builder::ServerBuilder, sync::lock, wakes::Wakes};
 
 /// A Socket.IO server: its namespaces, and whom they reach. Cheap to clone.
 ///
@@ -145,6 +145,7 @@ impl Io {
     pub fn namespaces(&self, pattern: &str) -> Result<Namespace, InvalidPattern> {
         let parsed = Pattern::new(pattern)?;
         let shared = NamespaceShared::of_pattern(pattern, &self.shared);
+        self.shared.tell_namespace(&mut Wakes::default(), pattern, true);
         let dynamic = Arc::new(Dynamic::Pattern(parsed, Arc::clone(&shared)));
         lock(&self.shared.dynamic).push(dynamic);
         Ok(Namespace::new(shared))
@@ -162,6 +163,7 @@ impl Io {
         F: Future<Output = bool> + Send + 'static,
     {
         let shared = NamespaceShared::of_pattern("*", &self.shared);
+        self.shared.tell_namespace(&mut Wakes::default(), "*", true);
         let hook: AllowHook = Arc::new(move |request| Box::pin(allow(request)));
         let dynamic = Arc::new(Dynamic::Function(hook, Arc::clone(&shared)));
         lock(&self.shared.dynamic).push(dynamic);
@@ -378,15 +380,19 @@ impl IoShared {
             Dynamic::Pattern(pattern, parent) => Some((parent, pattern.parameters(name)?)),
             Dynamic::Function(..) => None,
         });
+        let mut wakes = Wakes::default();
         let mut namespaces = lock(&self.namespaces);
-        let namespace = namespaces.entry(name.into()).or_insert_with(|| match matching {
-            Some((parent, parameters)) => {
-                let parent = Some(Arc::clone(parent));
-                let child = NamespaceShared::new(name, self, parent.clone(), parameters);
-                parent.iter().for_each(|parent| parent.add_child(&child));
-                child
+        let namespace = namespaces.entry(name.into()).or_insert_with(|| {
+            self.tell_namespace(&mut wakes, name, true);
+            match matching {
+                Some((parent, parameters)) => {
+                    let parent = Some(Arc::clone(parent));
+                    let child = NamespaceShared::new(name, self, parent.clone(), parameters);
+                    parent.iter().for_each(|parent| parent.add_child(&child));
+                    child
+                }
+                None => NamespaceShared::new(name, self, None, Parameters::default()),
             }
-            None => NamespaceShared::new(name, self, None, Parameters::default()),
         });
         namespace.is_pinned.store(true, Ordering::Relaxed);
         Arc::clone(namespace)
@@ -432,6 +438,7 @@ impl IoShared {
         parent: &Arc<NamespaceShared>,
         parameters: Parameters,
     ) -> Option<NamespaceUse> {
+        let mut wakes = Wakes::default();
         let mut namespaces = lock(&self.namespaces);
         if let Some(namespace) = namespaces.get(name) {
             return Some(NamespaceUse::new(namespace, self));
@@ -439,10 +446,21 @@ impl IoShared {
         if parent.children() >= self.options.max_children {
             return None;
         }
+        self.tell_namespace(&mut wakes, name, true);
         let child = NamespaceShared::new(name, self, Some(Arc::clone(parent)), parameters);
         parent.add_child(&child);
         namespaces.insert(name.into(), Arc::clone(&child));
         Some(NamespaceUse::new(&child, self))
+    }
+
+    /// Tells the bus of the cluster whether a namespace exists.
+    ///
+    /// Called for a namespace under the lock of all, so that it is told in the order in which they come and go. Patterns
+    /// and functions have one of their own, which receives server-side events.
+    fn tell_namespace(&self, wakes: &mut Wakes, name: &str, exists: bool) {
+        if let Some(cluster) = &self.cluster {
+            cluster.tell_namespace(wakes, name, exists);
+        }
     }
 
     /// Returns whether all servers that serve it are closing.
@@ -548,10 +566,12 @@ impl Drop for NamespaceUse {
         if !namespace.is_child() || io.options.keep_empty_namespaces {
             return;
         }
+        let mut wakes = Wakes::default();
         let mut namespaces = lock(&io.namespaces);
         let is_last = namespace.clients.fetch_sub(1, Ordering::Relaxed) == 1;
         if is_last && !namespace.is_pinned.load(Ordering::Relaxed) {
             let removed = namespaces.remove(namespace.name());
+            io.tell_namespace(&mut wakes, namespace.name(), false);
             drop(namespaces);
             drop(removed);
         }

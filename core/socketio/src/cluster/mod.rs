@@ -43,6 +43,7 @@
 mod config;
 mod handshake;
 mod operation;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,7 @@ use crate::{
     payload::{Args, Payload},
 };
 
+use self::request::{Expected, Request, Waiting};
 pub use self::{
     config::ClusterConfig,
     handshake::HandshakeInfo,
@@ -154,8 +156,11 @@ pub enum TellError {
 ///
 /// A request waits for all nodes that are known when it is made. It ends when each of them has responded, is removed,
 /// or at its deadline. Responses that came stay valid whatever the others do.
+///
+/// Some buses know how many nodes there are, but not which: those of [`counting`](Self::counting). A request then waits
+/// for as many nodes as [`handle_count`](Self::handle_count) says.
 pub struct Cluster<E = Args, P = Payload> {
-    nodes: BTreeSet<NodeId>,
+    nodes: Nodes,
     is_connected: bool,
     messages: VecDeque<(Message<E, P>, usize)>,
     /// The sum of the costs of the messages.
@@ -168,45 +173,11 @@ pub struct Cluster<E = Args, P = Payload> {
     events: VecDeque<ClusterEvent<E, P>>,
 }
 
-/// Responses that a request expects.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    Sockets,
-    Acks,
-    Event,
-}
-
-impl Expected {
-    fn matches<E, P>(self, response: &Response<E, P>) -> bool {
-        self == match response {
-            Response::Sockets(_) => Self::Sockets,
-            Response::Clients(_) | Response::Ack(_) => Self::Acks,
-            Response::Event(_) => Self::Event,
-        }
-    }
-}
-
-/// A request that is not complete.
-struct Request {
-    expected: Expected,
-    deadline: Time,
-    /// Nodes that have more to respond.
-    waiting: BTreeMap<NodeId, Progress>,
-    missing: Missing,
-}
-
-/// The responses of one node to a request.
-#[derive(Clone, Copy)]
-struct Progress {
-    /// The number that is to come, once it is known.
-    announced: Option<usize>,
-    came: usize,
-}
-
-impl Progress {
-    fn is_complete(self) -> bool {
-        self.announced.is_some_and(|announced| self.came >= announced)
-    }
+/// The other nodes.
+enum Nodes {
+    Known(BTreeSet<NodeId>),
+    /// So many, at the last count.
+    Counted(usize),
 }
 
 impl<E, P> Cluster<E, P> {
@@ -214,8 +185,17 @@ impl<E, P> Cluster<E, P> {
     ///
     /// Costs are bytes by convention.
     pub const fn new(max_queued: usize) -> Self {
+        Self::with_nodes(Nodes::Known(BTreeSet::new()), max_queued)
+    }
+
+    /// As [`new`](Self::new), on a bus that counts the other nodes and does not name them.
+    pub const fn counting(max_queued: usize) -> Self {
+        Self::with_nodes(Nodes::Counted(0), max_queued)
+    }
+
+    const fn with_nodes(nodes: Nodes, max_queued: usize) -> Self {
         Self {
-            nodes: BTreeSet::new(),
+            nodes,
             is_connected: true,
             messages: VecDeque::new(),
             queued: 0,
@@ -227,33 +207,58 @@ impl<E, P> Cluster<E, P> {
         }
     }
 
-    /// Adds another node, which later requests wait for. Returns false if it is known.
+    /// Adds another node, which later requests wait for.
+    ///
+    /// Returns false if it is known, or if nodes are counted.
     pub fn insert_node(&mut self, node: NodeId) -> bool {
-        self.nodes.insert(node)
+        match &mut self.nodes {
+            Nodes::Known(nodes) => nodes.insert(node),
+            Nodes::Counted(_) => false,
+        }
     }
 
     /// Removes a node that was lost. Requests no longer wait for it. Returns false if it is not known.
     pub fn remove_node(&mut self, node: NodeId) -> bool {
-        let removed = self.nodes.remove(&node);
+        let Nodes::Known(nodes) = &mut self.nodes else { return false };
+        let removed = nodes.remove(&node);
         let requests: Vec<_> = self.requests.keys().copied().collect();
         for id in requests {
-            self.settle(id, |request| {
-                if let Some(progress) = request.waiting.remove(&node) {
-                    request.miss(progress);
-                }
-            });
+            self.settle(id, |request| request.lose(node));
         }
         removed
     }
 
-    /// Returns the other nodes in order.
+    /// Sets the number of other nodes, where they are [counted](Self::counting).
+    ///
+    /// It is what [`nodes`](Self::nodes) returns. Requests do not wait for it.
+    pub const fn set_nodes(&mut self, count: usize) {
+        if let Nodes::Counted(nodes) = &mut self.nodes {
+            *nodes = count;
+        }
+    }
+
+    /// Tells how many other nodes are to respond to a request, where they are [counted](Self::counting).
+    ///
+    /// The bus counts them when it has sent the request. Without an answer of the bus the request waits for its deadline.
+    pub fn handle_count(&mut self, request: RequestId, nodes: usize) {
+        self.settle(request, |request| request.expect(nodes));
+    }
+
+    /// Returns the other nodes in order. There are none where they are [counted](Self::counting).
     pub fn node_ids(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().copied()
+        let nodes = match &self.nodes {
+            Nodes::Known(nodes) => Some(nodes),
+            Nodes::Counted(_) => None,
+        };
+        nodes.into_iter().flatten().copied()
     }
 
     /// Returns the number of other nodes.
     pub fn nodes(&self) -> usize {
-        self.nodes.len()
+        match &self.nodes {
+            Nodes::Known(nodes) => nodes.len(),
+            Nodes::Counted(nodes) => *nodes,
+        }
     }
 
     /// Sets whether the bus carries messages. It does at the beginning.
@@ -389,11 +394,7 @@ impl<E, P> Cluster<E, P> {
         // In the order in which they were made.
         let due: BTreeSet<_> = due.map(|&(_, id)| id).collect();
         for id in due {
-            self.settle(id, |request| {
-                while let Some((_, progress)) = request.waiting.pop_first() {
-                    request.miss(progress);
-                }
-            });
+            self.settle(id, Request::expire);
         }
     }
 
@@ -458,9 +459,10 @@ impl<E, P> Cluster<E, P> {
         let id = RequestId(self.last_request + 1);
         self.push(None, namespace, operation(id), cost)?;
         self.last_request = id.0;
-        let announced = if expected == Expected::Acks { None } else { Some(1) };
-        let progress = Progress { announced, came: 0 };
-        let waiting = self.nodes.iter().map(|&node| (node, progress)).collect();
+        let waiting = match &self.nodes {
+            Nodes::Known(nodes) => Waiting::for_nodes(nodes, expected),
+            Nodes::Counted(_) => Waiting::Counted(Default::default()),
+        };
         let request = Request { expected, deadline, waiting, missing: Missing::default() };
         self.deadlines.insert((deadline, id));
         self.requests.insert(id, request);
@@ -472,18 +474,9 @@ impl<E, P> Cluster<E, P> {
         // Of an unknown request, of another kind, or more than were to come.
         let request = self.requests.get_mut(&id);
         let request = request.filter(|request| request.expected.matches(&response));
-        let Some(progress) = request.and_then(|request| request.waiting.get_mut(&from)) else {
-            return;
-        };
-        match (&response, progress.announced) {
-            (Response::Clients(count), None) => progress.announced = Some(*count),
-            (Response::Clients(_), Some(_)) => return,
-            _ => progress.came += 1,
-        }
-        let is_complete = progress.is_complete();
-        self.events.push_back(ClusterEvent::Response(id, from, response));
-        if is_complete {
-            self.settle(id, |request| _ = request.waiting.remove(&from));
+        if request.is_some_and(|request| request.waiting.respond(from, &response)) {
+            self.events.push_back(ClusterEvent::Response(id, from, response));
+            self.settle(id, |_| {});
         }
     }
 
@@ -497,7 +490,7 @@ impl<E, P> Cluster<E, P> {
     fn settle(&mut self, id: RequestId, change: impl FnOnce(&mut Request)) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         change(request);
-        if request.waiting.is_empty() {
+        if request.waiting.is_complete() {
             let missing = request.missing;
             self.forget(id);
             self.events.push_back(ClusterEvent::Completed(id, missing));
@@ -505,23 +498,10 @@ impl<E, P> Cluster<E, P> {
     }
 }
 
-impl Request {
-    /// Counts what a node has not responded.
-    fn miss(&mut self, Progress { announced, came }: Progress) {
-        match announced.filter(|_| self.expected == Expected::Acks) {
-            Some(announced) => {
-                let acks = announced.saturating_sub(came);
-                self.missing.acks = self.missing.acks.saturating_add(acks);
-            }
-            None => self.missing.nodes += 1,
-        }
-    }
-}
-
 impl<E, P> fmt::Debug for Cluster<E, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
-            .field("nodes", &self.nodes.len())
+            .field("nodes", &self.nodes())
             .field("messages", &self.messages.len())
             .field("queued", &self.queued)
             .field("requests", &self.requests.len())

@@ -190,3 +190,66 @@ fn operations_of_other_nodes_are_to_be_carried_out() {
     let event = Event::Operation { from: NodeId(4), namespace: "/a".into(), operation };
     assert_eq!(events(&mut node), [event]);
 }
+
+/// A node on a bus that counts the others.
+fn counting_node() -> Node {
+    Node::counting(1000)
+}
+
+#[test]
+fn counted_nodes_are_waited_for_by_their_number() {
+    let mut node = counting_node();
+    assert!(!node.insert_node(NodeId(1)) && !node.remove_node(NodeId(1)));
+    node.set_nodes(3);
+    assert_eq!((node.nodes(), node.node_ids().count()), (3, 0));
+    let request = node.fetch_sockets(DEADLINE, &namespace(), Target::all(), 1).unwrap();
+    assert_eq!(events(&mut node), []);
+    respond(&mut node, 7, request, Response::Sockets(vec![]));
+    // Twice.
+    respond(&mut node, 7, request, Response::Sockets(vec![]));
+    let response = |from| Event::Response(request, NodeId(from), Response::Sockets(vec![]));
+    assert_eq!(events(&mut node), [response(7)]);
+    node.handle_count(request, 2);
+    assert_eq!(events(&mut node), []);
+    respond(&mut node, 8, request, Response::Sockets(vec![]));
+    assert_eq!(events(&mut node), [response(8), completed(request, 0, 0)]);
+    respond(&mut node, 9, request, Response::Sockets(vec![]));
+    node.handle_count(request, 3);
+    assert_eq!((events(&mut node), node.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn request_that_no_counted_node_hears_is_complete_with_the_count() {
+    let mut node = counting_node();
+    let request = node.server_side_emit_with_ack(DEADLINE, &namespace(), 'e', 1).unwrap();
+    node.handle_count(request, 0);
+    assert_eq!(events(&mut node), [completed(request, 0, 0)]);
+}
+
+#[test]
+fn acknowledgements_of_counted_nodes_are_counted_together() {
+    let mut node = counting_node();
+    let request = ask(&mut node);
+    // Of nobody in particular, before the number of its node.
+    respond(&mut node, 0, request, Response::Ack('a'));
+    node.handle_count(request, 2);
+    respond(&mut node, 1, request, Response::Clients(1));
+    respond(&mut node, 2, request, Response::Clients(1));
+    assert_eq!(events(&mut node).len(), 3);
+    respond(&mut node, 0, request, Response::Ack('b'));
+    let last = Event::Response(request, NodeId(0), Response::Ack('b'));
+    assert_eq!(events(&mut node), [last, completed(request, 0, 0)]);
+}
+
+#[test]
+fn deadline_tells_what_counted_nodes_did_not_respond() {
+    let mut node = counting_node();
+    let [one, two] = [ask(&mut node), ask(&mut node)];
+    node.handle_count(one, 3);
+    respond(&mut node, 1, one, Response::Clients(3));
+    respond(&mut node, 0, one, Response::Ack('a'));
+    events(&mut node);
+    node.handle_timeout(DEADLINE);
+    // Of the other the bus has not said anything.
+    assert_eq!(events(&mut node), [completed(one, 2, 2), completed(two, 1, 0)]);
+}

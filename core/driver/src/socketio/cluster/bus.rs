@@ -6,13 +6,16 @@ use std::{
     task::{Context, Poll},
 };
 
-use enginewire_socketio::cluster::{Message, NodeId, Operation};
+use enginewire_socketio::cluster::{Message, NodeId, Operation, RequestId};
 
 /// Carrier of messages between the nodes of a cluster.
 ///
 /// [`IoBuilder::cluster`](super::super::IoBuilder::cluster) takes it. A task of the server polls it, from the start of the server to its end. Messages of one node should arrive in the
 /// order in which they were sent. Messages that are lost or come twice are lost, or come twice, for the sockets as well.
 /// No node gets its own messages.
+///
+/// It either names the other nodes, with [`BusEvent::Joined`] and [`BusEvent::Lost`], or
+/// [counts](Self::counts_nodes) them.
 ///
 /// A bus holds few messages itself. What it does not take waits within
 /// [`IoBuilder::max_cluster_queue`](super::super::IoBuilder::max_cluster_queue).
@@ -25,6 +28,18 @@ pub trait Bus: Send + 'static {
 
     /// Completes with the next event. The task is woken when there may be one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent>;
+
+    /// Returns whether the bus knows the number of the other nodes, and not which they are. Default false.
+    ///
+    /// It then tells the number with [`BusEvent::Nodes`], and with [`BusEvent::Asked`] for each request.
+    fn counts_nodes(&self) -> bool {
+        false
+    }
+
+    /// Hears that a namespace exists on this node, or that it does no longer. Default: does nothing.
+    ///
+    /// Called before messages of the namespace are sent. What is told twice has not changed.
+    fn handle_namespace(&mut self, _namespace: &Arc<str>, _exists: bool) {}
 
     /// Completes when everything that was sent is on its way.
     ///
@@ -54,6 +69,17 @@ pub enum BusEvent {
         namespace: Arc<str>,
         /// The operation.
         operation: Operation,
+    },
+    /// The number of other nodes, for a bus that [counts](Bus::counts_nodes) them.
+    Nodes(usize),
+    /// The number of other nodes that a request has reached, for a bus that [counts](Bus::counts_nodes) them.
+    ///
+    /// It waits for as many responses.
+    Asked {
+        /// The request.
+        request: RequestId,
+        /// The number.
+        nodes: usize,
     },
     /// The bus carries no messages for now. Operations stay on this node until [`Up`](Self::Up).
     Down(Box<dyn Error + Send + Sync>),

@@ -13,8 +13,8 @@ mod server_events;
 mod tell;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt, mem,
     sync::{Arc, Mutex},
     task::Waker,
 };
@@ -61,6 +61,8 @@ struct State {
     answering: usize,
     /// Operations of other nodes that are still to be carried out.
     operations: VecDeque<(NodeId, Arc<str>, Operation)>,
+    /// Namespaces that exist, or do so no longer, and that the bus has not heard of.
+    namespaces: BTreeMap<Arc<str>, bool>,
     /// The task that has the bus.
     pump: Option<Waker>,
 }
@@ -75,7 +77,10 @@ struct BusSlot {
 
 impl ClusterShared {
     pub(super) fn new(bus: Box<dyn Bus>, config: ClusterConfig) -> Arc<Self> {
-        let mut cluster = Cluster::new(config.max_queued);
+        let mut cluster = match bus.counts_nodes() {
+            true => Cluster::counting(config.max_queued),
+            false => Cluster::new(config.max_queued),
+        };
         // Until a server starts.
         cluster.set_connected(false);
         Arc::new(Self {
@@ -86,6 +91,7 @@ impl ClusterShared {
                 waiting: HashMap::new(),
                 answering: 0,
                 operations: VecDeque::new(),
+                namespaces: BTreeMap::new(),
                 pump: None,
             }),
             slot: Mutex::new(BusSlot {
@@ -203,6 +209,17 @@ impl ClusterShared {
     /// Has the task of the bus woken when there is something for it.
     fn register(&self, waker: &Waker) {
         register(&mut lock(&self.state).pump, waker);
+    }
+
+    /// Notes for the bus whether a namespace exists. It is told before further messages.
+    pub(super) fn tell_namespace(&self, wakes: &mut Wakes, name: &str, exists: bool) {
+        let mut state = lock(&self.state);
+        state.namespaces.insert(name.into(), exists);
+        wakes.extend(state.pump.take());
+    }
+
+    fn take_namespaces(&self) -> BTreeMap<Arc<str>, bool> {
+        mem::take(&mut lock(&self.state).namespaces)
     }
 
     fn poll_message(&self) -> Option<Message> {

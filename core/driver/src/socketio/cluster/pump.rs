@@ -122,6 +122,9 @@ impl<R: Runtime> Pump<R> {
         self.cluster.register(cx.waker());
         let mut is_busy = false;
         let Self { cluster, delivering, .. } = self;
+        for (namespace, exists) in cluster.take_namespaces() {
+            bus.handle_namespace(&namespace, exists);
+        }
         delivering.retain(|delivering| delivering.poll(cluster, cx).is_pending());
         if !ends {
             is_busy |= self.receive(bus, cx);
@@ -196,6 +199,8 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Message { from, namespace, operation } => {
                 state.cluster.handle_message(from, namespace, operation);
             }
+            BusEvent::Nodes(nodes) => state.cluster.set_nodes(nodes),
+            BusEvent::Asked { request, nodes } => state.cluster.handle_count(request, nodes),
             BusEvent::Down(_error) => {
                 trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
                 state.cluster.set_connected(false);
