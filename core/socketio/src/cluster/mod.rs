@@ -46,6 +46,7 @@ mod operation;
 mod request;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,0 +1,197 @@
+//! The namespaces of a node, each of which has an adapter of its own on the wire.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+
+use super::{
+    super::RequestId,
+    command::{Command, Subscription},
+    config::{Format, WireConfig},
+    heartbeat::Heartbeat,
+    ids::Ids,
+    subscriptions::Subscriptions,
+};
+use crate::Room;
+
+/// A namespace of this node.
+pub(super) struct Namespace {
+    pub(super) uid: Arc<str>,
+    /// The channel whose subscribers are counted, and to which requests go.
+    pub(super) requests: Arc<str>,
+    /// Rooms with members here that have a channel.
+    rooms: BTreeSet<Room>,
+    /// Requests whose nodes are to be counted.
+    pub(super) asking: Vec<RequestId>,
+    /// Other nodes at the last count, or known by their heartbeats.
+    pub(super) nodes: usize,
+    /// Where nodes are known by them.
+    pub(super) heartbeat: Option<Heartbeat>,
+}
+
+/// All namespaces of this node, by name.
+#[derive(Default)]
+pub(super) struct Namespaces(BTreeMap<Arc<str>, Namespace>);
+
+impl Namespaces {
+    pub(super) fn get(&self, name: &str) -> Option<(&Arc<str>, &Namespace)> {
+        self.0.get_key_value(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Namespace> {
+        self.0.get_mut(name)
+    }
+
+    /// The first in order, which is `/` if that exists.
+    pub(super) fn first(&self) -> Option<&Namespace> {
+        self.0.values().next()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Namespace)> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Namespace)> {
+        self.0.iter_mut()
+    }
+
+    /// The largest number of other nodes of a namespace.
+    pub(super) fn nodes(&self) -> usize {
+        self.0.values().map(|namespace| namespace.nodes).max().unwrap_or(0)
+    }
+
+    /// The namespace to which a channel belongs that begins with a prefix and `#`.
+    ///
+    /// Names of namespaces and rooms may have `#` in them. The longest name counts.
+    pub(super) fn of_channel(
+        &self,
+        prefix: &str,
+        channel: &str,
+    ) -> Option<(&Arc<str>, &Namespace)> {
+        let rest = channel.strip_prefix(prefix)?.strip_prefix('#')?;
+        if let Some(found) = self.get(rest) {
+            return Some(found);
+        }
+        let mut ends = rest.rmatch_indices('#').map(|(at, _)| at);
+        // A cap on the look-ups that a name can cost.
+        ends.by_ref().take(MAX_PARTS).find_map(|end| self.get(&rest[..end]))
+    }
+
+    /// Adds a namespace and its subscriptions. Returns false if it is known.
+    pub(super) fn insert(
+        &mut self,
+        config: &WireConfig,
+        ids: &Ids,
+        name: &Arc<str>,
+        subscriptions: &mut Subscriptions,
+        commands: &mut VecDeque<Command>,
+    ) -> bool {
+        if self.0.contains_key(name) {
+            return false;
+        }
+        let uid = ids.uid(name);
+        for subscription in config.subscriptions(name, &uid) {
+            subscriptions.insert(subscription, commands);
+        }
+        if let Format::Classic(_) = config.format
+            && !self.is_covered(name)
+        {
+            for inner in self.directly_inside(name) {
+                subscriptions.remove(config.pattern(&inner), commands);
+            }
+            subscriptions.insert(config.pattern(name), commands);
+        }
+        let heartbeat = match &config.format {
+            Format::Heartbeats(_) => Some(Heartbeat::default()),
+            _ => None,
+        };
+        let namespace = Namespace {
+            uid,
+            requests: config.requests(name),
+            rooms: BTreeSet::new(),
+            asking: Vec::new(),
+            nodes: 0,
+            heartbeat,
+        };
+        self.0.insert(Arc::clone(name), namespace);
+        true
+    }
+
+    /// Removes a namespace and its subscriptions.
+    pub(super) fn remove(
+        &mut self,
+        config: &WireConfig,
+        name: &str,
+        subscriptions: &mut Subscriptions,
+        commands: &mut VecDeque<Command>,
+    ) {
+        let Some(namespace) = self.0.remove(name) else { return };
+        for room in &namespace.rooms {
+            let channel = config.inner_channel(name, room);
+            subscriptions.remove(Subscription::Shard(channel), commands);
+        }
+        for subscription in config.subscriptions(name, &namespace.uid) {
+            subscriptions.remove(subscription, commands);
+        }
+        if let Format::Classic(_) = config.format
+            && !self.is_covered(name)
+        {
+            subscriptions.remove(config.pattern(name), commands);
+            for inner in self.directly_inside(name) {
+                subscriptions.insert(config.pattern(&inner), commands);
+            }
+        }
+    }
+
+    /// Subscribes to the channel of a room, or ends that.
+    pub(super) fn set_room(
+        &mut self,
+        config: &WireConfig,
+        name: &str,
+        room: &Room,
+        exists: bool,
+        subscriptions: &mut Subscriptions,
+        commands: &mut VecDeque<Command>,
+    ) {
+        let Format::Sharded(mode) = config.format else { return };
+        let Some(namespace) = self.0.get_mut(name).filter(|_| mode.has_channel(room)) else {
+            return;
+        };
+        let has_changed = match exists {
+            true => namespace.rooms.insert(room.clone()),
+            false => namespace.rooms.remove(room),
+        };
+        if !has_changed {
+            return;
+        }
+        let subscription = Subscription::Shard(config.inner_channel(name, room));
+        match exists {
+            true => subscriptions.insert(subscription, commands),
+            false => subscriptions.remove(subscription, commands),
+        }
+    }
+
+    /// Whether the pattern of another namespace matches all channels of this one.
+    ///
+    /// That of `/a` does for `/a#b`. With both, the broker would deliver each message twice.
+    fn is_covered(&self, name: &str) -> bool {
+        name.match_indices('#').any(|(at, _)| self.0.contains_key(&name[..at]))
+    }
+
+    /// The namespaces whose channels the pattern of this one matches, and no other of those.
+    fn directly_inside(&self, name: &str) -> Vec<Arc<str>> {
+        let start: Arc<str> = [name, "#"].concat().into();
+        let inside = self.0.range(Arc::clone(&start)..).map(|(inner, _)| inner);
+        let inside = inside.take_while(|inner| inner.starts_with(&*start));
+        let is_direct = |inner: &&Arc<str>| {
+            let between = inner.match_indices('#').map(|(at, _)| at).filter(|at| *at > name.len());
+            !between.into_iter().any(|at| self.0.contains_key(&inner[..at]))
+        };
+        inside.filter(is_direct).cloned().collect()
+    }
+}
+
+/// Look-ups for the namespace of a channel.
+const MAX_PARTS: usize = 16;
