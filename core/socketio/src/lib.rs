@@ -104,6 +104,7 @@ mod connection;
 mod event;
 mod id;
 mod manager;
+mod msgpack;
 mod name;
 mod packet;
 mod reason;

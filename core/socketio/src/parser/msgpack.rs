@@ -18,15 +18,11 @@
 //! that is not reserved, or a number. An acknowledgement has a number. Besides, numbers are not negative, and names of
 //! members are no floats, lists, maps or dates.
 
-mod date;
-mod read;
-mod write;
-
 use bytes::Bytes;
 use enginewire::Text;
 
-use self::{read::Reader, write::Writer};
 use crate::{
+    msgpack::{Dialect, Reader, Writer},
     packet::{AckId, Packet, PacketData},
     parser::{PacketError, check_name},
     payload::{Args, Number, Payload, Value},
@@ -125,7 +121,7 @@ struct Members {
 
 impl Members {
     fn read(message: &Bytes) -> Result<Self, PacketError> {
-        let mut reader = Reader::new(message);
+        let mut reader = Reader::new(message, Dialect::Packets);
         let count = reader.map()?;
         let mut members = Self::default();
         for _ in 0..count {

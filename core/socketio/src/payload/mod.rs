@@ -35,6 +35,7 @@ mod spread;
 mod string;
 #[cfg(test)]
 mod tests;
+mod transcode;
 mod typed_event;
 mod value;
 mod writer;
@@ -62,6 +63,10 @@ use self::{
     reader::Reader,
     scan::Placeholder,
     value::{Leaves, ValueReader},
+};
+pub(crate) use self::{
+    scan::{Elements, Members},
+    string::{unescape_lossy, write as write_string},
 };
 
 /// Value that a packet carries, as it was received or is to be sent.

@@ -214,14 +214,14 @@ const NO_NUMBER: u32 = u32::MAX;
 
 /// Elements of a JSON array, as they are written.
 #[derive(Clone, Debug)]
-pub(super) struct Elements<'a> {
+pub(crate) struct Elements<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Elements<'a> {
     /// The elements of `text`; none if it is no array.
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         let start = skip_space(text.as_bytes(), 0);
         let is_array = text.as_bytes().get(start) == Some(&b'[');
         Self { text, at: if is_array { start + 1 } else { text.len() } }
@@ -233,6 +233,46 @@ impl Elements<'_> {
     pub(super) fn is_empty(&self) -> bool {
         let text = self.text.as_bytes();
         matches!(text.get(skip_space(text, self.at)), None | Some(b']'))
+    }
+}
+
+/// Members of a JSON object: the name without quotes, and the value, as they are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Members<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Members<'a> {
+    /// The members of `text`; none if it is no object.
+    pub(crate) fn new(text: &'a str) -> Self {
+        let start = skip_space(text.as_bytes(), 0);
+        let is_object = text.as_bytes().get(start) == Some(&b'{');
+        Self { text, at: if is_object { start + 1 } else { text.len() } }
+    }
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<(&'a str, &'a str)> {
+        let text = self.text.as_bytes();
+        let mut start = skip_space(text, self.at);
+        if text.get(start) == Some(&b',') {
+            start = skip_space(text, start + 1);
+        }
+        if text.get(start) != Some(&b'"') {
+            return None;
+        }
+        let (end, _) = string_end(text, start + 1);
+        let name = self.text.get(start + 1..end)?;
+        let start = skip_space(text, end + 1);
+        if text.get(start) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(text, start + 1);
+        self.at = value_end(text, start);
+        self.text.get(start..self.at).map(|value| (name, value))
     }
 }
 

@@ -45,6 +45,22 @@ impl Args {
         Self::from_payload(constant("[]"))
     }
 
+    /// Returns the first argument, which shares the storage. Attachments of others stay with it.
+    pub(crate) fn first(&self) -> Option<Payload> {
+        match &self.payload.0 {
+            Repr::Json { message, start, attachments, .. } => {
+                let first = scan::Elements::new(&message[*start..]).next()?;
+                let at = (first.as_ptr() as usize).wrapping_sub(message.as_ptr() as usize);
+                let message = message.slice(at..at.wrapping_add(first.len()));
+                let attachments = attachments.clone();
+                Some(Payload(Repr::Json { message, start: 0, attachments, only: None, name: None }))
+            }
+            Repr::Value { value, .. } => {
+                value.as_array()?.first().cloned().map(Payload::from_value)
+            }
+        }
+    }
+
     /// Returns the message, if it is an event of the namespace `/` that expects no acknowledgement.
     ///
     /// Such events are the same on their way to a server and from it.

@@ -42,7 +42,7 @@ pub(super) fn plain_end(text: &[u8], start: usize) -> usize {
 }
 
 /// Appends `text` as a JSON string, with its quotes.
-pub(super) fn write(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     write_escaped(out, text);
@@ -87,7 +87,7 @@ pub(super) fn unescape(raw: &str, out: &mut String) -> Result<(), usize> {
 }
 
 /// The same, with U+FFFD for each surrogate that stands alone.
-pub(super) fn unescape_lossy(raw: &str, out: &mut String) {
+pub(crate) fn unescape_lossy(raw: &str, out: &mut String) {
     // Not an escape of JSON, which there is none of in valid text: the rest is left out.
     let _ = unescape_with(raw, out, |out, _| {
         out.push(char::REPLACEMENT_CHARACTER);

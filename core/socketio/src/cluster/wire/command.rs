@@ -59,11 +59,11 @@ pub enum Command {
     },
     /// Fetches a message that another node has stored apart.
     ///
-    /// [`Wire::handle_published`](super::Wire::handle_published) takes it as if it had come by the channel.
+    /// [`Wire::handle_fetched`](super::Wire::handle_fetched) takes it.
     Fetch {
         /// The channel.
         channel: Arc<str>,
-        /// Its number: digits only, a 64-bit integer.
+        /// Its number.
         attachment: u64,
     },
 }

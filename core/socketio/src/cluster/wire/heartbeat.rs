@@ -61,10 +61,12 @@ impl Heartbeat {
     }
 
     /// Notes a request of this node to all nodes that are known. Returns their number.
-    pub(super) fn ask(&mut self, request: RequestId, expires: Time) -> usize {
+    ///
+    /// Beyond `max` requests it is not noted, and its number does not change.
+    pub(super) fn ask(&mut self, request: RequestId, expires: Time, max: usize) -> usize {
         let silent: BTreeSet<_> = self.nodes.keys().cloned().collect();
         let nodes = silent.len();
-        if nodes > 0 {
+        if nodes > 0 && self.waiting.len() < max {
             self.waiting.insert(request, Waiting { silent, heard: BTreeSet::new(), expires });
         }
         nodes
@@ -102,14 +104,18 @@ impl Heartbeat {
         self.next.is_some_and(|next| next <= now)
     }
 
-    /// Starts the time to the next heartbeat anew.
-    pub(super) fn restart(&mut self, now: Time, config: &HeartbeatsConfig) {
-        self.next = Some(now + config.interval);
+    /// Starts the time to the next heartbeat anew, and returns when it is due.
+    pub(super) fn restart(&mut self, now: Time, config: &HeartbeatsConfig) -> Time {
+        *self.next.insert(now + config.interval)
     }
 
-    /// Sends no more heartbeats, and forgets who was heard.
-    pub(super) fn stop(&mut self) {
-        *self = Self::default();
+    /// Sends no heartbeats until the next [`restart`](Self::restart).
+    pub(super) const fn pause(&mut self) {
+        self.next = None;
+    }
+
+    pub(super) fn uids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.nodes.keys()
     }
 
     pub(super) const fn next(&self) -> Option<Time> {

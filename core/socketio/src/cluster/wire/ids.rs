@@ -2,7 +2,10 @@
 
 use alloc::{format, sync::Arc};
 
-use super::super::{NodeId, RequestId};
+use super::{
+    super::{NodeId, RequestId},
+    event::WireFault,
+};
 
 /// The uid of programs that send without being a node.
 pub(super) const EMITTER: &str = "emitter";
@@ -15,11 +18,13 @@ pub(super) struct Ids {
     base: u64,
     /// The number of the last request.
     last: u64,
+    /// Responses so far of which the node is not known.
+    anonymous: u64,
 }
 
 impl Ids {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, base: mix(seed ^ REQUESTS), last: 0 }
+        Self { seed, base: mix(seed ^ REQUESTS), last: 0, anonymous: 0 }
     }
 
     /// The uid of a namespace: 16 hexadecimal digits, as the reference has them.
@@ -33,6 +38,12 @@ impl Ids {
         format!("{:016x}", self.base.wrapping_add(number)).into()
     }
 
+    /// A node of a response that does not tell it, different each time.
+    pub(super) fn anonymous(&mut self) -> NodeId {
+        self.anonymous += 1;
+        NodeId(mix(self.base ^ mix(self.anonymous)))
+    }
+
     /// The request of this node that a text stands for. `None` for those of other nodes.
     pub(super) fn own_request(&self, text: &str) -> Option<RequestId> {
         let number = hexadecimal(text)?.wrapping_sub(self.base);
@@ -43,6 +54,14 @@ impl Ids {
 /// The number of a node, by its uid.
 pub(super) fn node(uid: &str) -> NodeId {
     NodeId(hexadecimal(uid).unwrap_or_else(|| mix(hash(uid))))
+}
+
+/// The id of a node, if it is not longer than any.
+pub(super) fn checked(uid: &str) -> Result<Arc<str>, WireFault> {
+    match uid.len() {
+        ..=MAX_ID => Ok(uid.into()),
+        size => Err(WireFault::LongId { size, max: MAX_ID }),
+    }
 }
 
 /// The number of 16 hexadecimal digits in lower case.
@@ -65,6 +84,9 @@ fn mix(mut bits: u64) -> u64 {
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
 }
+
+/// Limit on the ids of nodes and requests, in bytes. The reference's have 6 and 16.
+const MAX_ID: usize = 128;
 
 /// Tells the numbers of requests from those of namespaces.
 const REQUESTS: u64 = 0x7265_7175_6573_7473;

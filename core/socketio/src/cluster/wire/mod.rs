@@ -4,15 +4,28 @@
 //! [`Cluster`](super::Cluster), and messages for the cluster of what the broker delivers.
 
 mod channel;
+mod classic;
 mod command;
 mod config;
+mod emitter;
 mod event;
+mod fields;
+mod foreign;
 mod heartbeat;
 mod ids;
+mod incoming;
+mod messages;
 mod namespace;
+mod out;
+mod part;
+mod presence;
+mod receive;
+mod send;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
@@ -23,11 +36,15 @@ pub use self::{
     config::{
         ClassicConfig, Format, HeartbeatsConfig, StreamsConfig, SubscriptionMode, WireConfig,
     },
+    emitter::{EmitError, Emitter},
     event::{Blame, WireError, WireEvent, WireFault},
 };
-use self::{ids::Ids, namespace::Namespaces, subscriptions::Subscriptions};
-use super::Message;
-use crate::Room;
+use self::{
+    foreign::ForeignRequests, ids::Ids, messages::HELLO, messages::Sender, namespace::Namespaces,
+    subscriptions::Subscriptions,
+};
+use super::{Message, Operation, RequestId, Response};
+use crate::{EncodeError, Room};
 
 /// One node on one broker, as the nodes of an official adapter know it.
 ///
@@ -51,10 +68,17 @@ pub struct Wire {
     ids: Ids,
     namespaces: Namespaces,
     subscriptions: Subscriptions,
+    /// Requests of other nodes, to be answered.
+    foreign: ForeignRequests,
     /// The number of other nodes, as it was last told.
     nodes: usize,
     /// When nodes are to be counted.
     count_at: Option<Time>,
+    /// When a heartbeat is due, at the earliest.
+    beat_at: Option<Time>,
+    /// When to look for nodes that are silent.
+    sweep_at: Option<Time>,
+    is_closed: bool,
     commands: VecDeque<Command>,
     events: VecDeque<WireEvent>,
 }
@@ -69,8 +93,12 @@ impl Wire {
             ids: Ids::new(seed),
             namespaces: Namespaces::default(),
             subscriptions: Subscriptions::default(),
+            foreign: ForeignRequests::default(),
             nodes: 0,
             count_at: None,
+            beat_at: None,
+            sweep_at: None,
+            is_closed: false,
             commands: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -86,14 +114,16 @@ impl Wire {
 
     /// Handles that a namespace exists on this node, or does no longer.
     pub fn handle_namespace(&mut self, now: Time, namespace: &Arc<str>, exists: bool) {
-        let Self { config, ids, namespaces, subscriptions, commands, .. } = self;
-        match exists {
-            true => {
-                namespaces.insert(config, ids, namespace, subscriptions, commands);
-            }
-            false => namespaces.remove(config, namespace, subscriptions, commands),
+        if exists {
+            self.enter(now, namespace);
+        } else if self.namespaces.get(namespace).is_some() {
+            self.leave(now, namespace);
+            self.foreign.remove_namespace(namespace);
+            let Self { config, namespaces, subscriptions, commands, .. } = self;
+            namespaces.remove(config, namespace, subscriptions, commands);
+            self.tell_nodes();
         }
-        let _ = now;
+        self.schedule_count(now);
     }
 
     /// Handles that a room has its first member on this node, or has lost the last one.
@@ -107,20 +137,33 @@ impl Wire {
 
     /// Sends a message to other nodes.
     ///
-    /// One that cannot be written is dropped, with [`WireEvent::Faulty`].
-    pub fn send(&mut self, _now: Time, _message: Message) {}
+    /// One that cannot be written is dropped, with [`WireEvent::Faulty`]. Its request is told to wait for no node. A
+    /// namespace that was not told of exists from now on.
+    pub fn send(&mut self, now: Time, message: Message) {
+        let Message { namespace, operation, .. } = message;
+        match operation {
+            Operation::Respond { request, response } => self.respond(request, &response),
+            operation => self.ask(now, &namespace, &operation),
+        }
+    }
 
     /// Handles a message of a channel: of PUBLISH, SPUBLISH or NOTIFY.
-    pub fn handle_published(&mut self, _now: Time, _channel: &str, _message: Bytes) {}
+    ///
+    /// Its own messages may be among them.
+    pub fn handle_published(&mut self, now: Time, channel: &str, message: Bytes) {
+        self.receive(now, channel, message, false);
+    }
 
-    /// Handles an entry of a stream: of XREAD.
-    pub fn handle_entry(
-        &mut self,
-        _now: Time,
-        _stream: &str,
-        _id: &str,
-        _fields: &[(&str, &[u8])],
-    ) {
+    /// Handles a message that was stored apart, as [`Command::Fetch`] asks for it.
+    pub fn handle_fetched(&mut self, now: Time, channel: &str, message: Bytes) {
+        self.receive(now, channel, message, true);
+    }
+
+    /// Handles an entry of a stream: of XREAD. Go on behind it, whatever comes of it.
+    ///
+    /// Binary data are text in it, so the entry is copied.
+    pub fn handle_entry(&mut self, now: Time, stream: &str, id: &str, fields: &[(&str, &[u8])]) {
+        self.receive_entry(now, stream, id, fields);
     }
 
     /// Handles the answer to a [`Command::Count`]: the number of subscribers of a channel.
@@ -146,15 +189,21 @@ impl Wire {
     /// When it is, all subscriptions are asked for anew.
     pub fn handle_connected(&mut self, now: Time, is_connected: bool) {
         self.subscriptions.set_connected(is_connected, &mut self.commands);
-        self.count_at = (is_connected && self.namespaces.first().is_some()).then_some(now);
+        self.present_all(now, is_connected);
+        self.count_at = None;
+        self.schedule_count(now);
     }
 
-    /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come.
-    pub fn handle_timeout(&mut self, _now: Time) {}
+    /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come. Earlier it does nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.foreign.expire(now);
+        self.handle_presence(now);
+    }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.count_at
+        let all = [self.count_at, self.beat_at, self.sweep_at, self.foreign.next_deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// Returns the next command for the broker.
@@ -168,12 +217,90 @@ impl Wire {
     }
 
     /// Leaves the cluster: ends all subscriptions, and says goodbye where nodes have heartbeats.
+    ///
+    /// Later calls do nothing.
     pub fn close(&mut self, now: Time) {
-        let names: alloc::vec::Vec<_> =
-            self.namespaces.iter().map(|(name, _)| Arc::clone(name)).collect();
+        self.is_closed = true;
+        let names: Vec<_> = self.namespaces.iter().map(|(name, _)| Arc::clone(name)).collect();
         for name in names {
             self.handle_namespace(now, &name, false);
         }
+    }
+
+    fn enter(&mut self, now: Time, name: &Arc<str>) {
+        if self.is_closed {
+            return;
+        }
+        let Self { config, ids, namespaces, subscriptions, commands, .. } = self;
+        if let Format::Heartbeats(heartbeats) = &config.format {
+            let (channel, max) = (config.channel(name), heartbeats.max_channel);
+            if channel.len() > max {
+                let fault = WireFault::Channel { size: channel.len(), max };
+                self.fault(&channel, fault, Blame::Application);
+                return;
+            }
+        }
+        if namespaces.insert(config, ids, name, subscriptions, commands) {
+            // Behind the subscription, so that the answers are heard.
+            self.present(now, name, HELLO);
+        }
+    }
+
+    fn ask(&mut self, now: Time, name: &Arc<str>, operation: &Operation) {
+        if self.namespaces.get(name).is_none() {
+            self.handle_namespace(now, name, true);
+        }
+        let Some((_, namespace)) = self.namespaces.get(name) else { return };
+        let request = match operation {
+            Operation::Broadcast(broadcast) => broadcast.request,
+            Operation::FetchSockets { request, .. } => Some(*request),
+            Operation::ServerSideEmit { request, .. } => *request,
+            _ => None,
+        };
+        let wait = match operation {
+            Operation::Broadcast(broadcast) => broadcast.timeout.unwrap_or(self.config.ack_timeout),
+            _ => self.config.request_timeout,
+        };
+        let text = request.map(|request| self.ids.request(request));
+        let sender = Sender { uid: &namespace.uid, namespace: name };
+        match self.config.operation(&sender, operation, text.as_deref()) {
+            Ok(command) => {
+                self.commands.push_back(command);
+                self.restart_beat(now, name, operation);
+                if let Some(request) = request {
+                    self.count_for(now, name, request, wait);
+                }
+            }
+            Err(error) => {
+                self.payload_fault(name, error);
+                let none = |request| WireEvent::Asked { request, nodes: 0 };
+                self.events.extend(request.map(none));
+            }
+        }
+    }
+
+    fn respond(&mut self, request: RequestId, response: &Response) {
+        let Some(to) = self.foreign.respond(request, response) else { return };
+        let Some((name, namespace)) = self.namespaces.get(&to.namespace) else { return };
+        let sender = Sender { uid: &namespace.uid, namespace: name };
+        match self.config.response(&sender, &to, response) {
+            Ok(command) => self.commands.extend(command),
+            Err(error) => self.payload_fault(&to.namespace, error),
+        }
+    }
+
+    fn payload_fault(&mut self, namespace: &str, error: EncodeError) {
+        let channel = self.config.channel(namespace);
+        self.fault(&channel, WireFault::Payload(error), Blame::Application);
+    }
+
+    fn publisher_fault(&mut self, channel: &str, fault: WireFault) {
+        self.fault(channel, fault, Blame::Publisher);
+    }
+
+    fn fault(&mut self, channel: &str, fault: WireFault, blame: Blame) {
+        let channel = channel::public_part(channel).into();
+        self.events.push_back(WireEvent::Faulty(WireError { channel, fault, blame }));
     }
 
     fn tell_nodes(&mut self) {
@@ -190,6 +317,7 @@ impl fmt::Debug for Wire {
             .field("is_connected", &self.subscriptions.is_connected())
             .field("subscriptions", &self.subscriptions.len())
             .field("nodes", &self.nodes)
+            .field("requests", &self.foreign.len())
             .finish_non_exhaustive()
     }
 }

@@ -33,33 +33,41 @@ pub(super) struct Namespace {
 
 /// All namespaces of this node, by name.
 #[derive(Default)]
-pub(super) struct Namespaces(BTreeMap<Arc<str>, Namespace>);
+pub(super) struct Namespaces {
+    all: BTreeMap<Arc<str>, Namespace>,
+    uids: BTreeSet<Arc<str>>,
+}
 
 impl Namespaces {
     pub(super) fn get(&self, name: &str) -> Option<(&Arc<str>, &Namespace)> {
-        self.0.get_key_value(name)
+        self.all.get_key_value(name)
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Namespace> {
-        self.0.get_mut(name)
+        self.all.get_mut(name)
+    }
+
+    /// Whether an adapter is that of a namespace of this node.
+    pub(super) fn is_own(&self, uid: &str) -> bool {
+        self.uids.contains(uid)
     }
 
     /// The first in order, which is `/` if that exists.
     pub(super) fn first(&self) -> Option<&Namespace> {
-        self.0.values().next()
+        self.all.values().next()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Namespace)> {
-        self.0.iter()
+        self.all.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Namespace)> {
-        self.0.iter_mut()
+        self.all.iter_mut()
     }
 
     /// The largest number of other nodes of a namespace.
     pub(super) fn nodes(&self) -> usize {
-        self.0.values().map(|namespace| namespace.nodes).max().unwrap_or(0)
+        self.all.values().map(|namespace| namespace.nodes).max().unwrap_or(0)
     }
 
     /// The namespace to which a channel belongs that begins with a prefix and `#`.
@@ -88,7 +96,7 @@ impl Namespaces {
         subscriptions: &mut Subscriptions,
         commands: &mut VecDeque<Command>,
     ) -> bool {
-        if self.0.contains_key(name) {
+        if self.all.contains_key(name) {
             return false;
         }
         let uid = ids.uid(name);
@@ -115,7 +123,8 @@ impl Namespaces {
             nodes: 0,
             heartbeat,
         };
-        self.0.insert(Arc::clone(name), namespace);
+        self.uids.insert(Arc::clone(&namespace.uid));
+        self.all.insert(Arc::clone(name), namespace);
         true
     }
 
@@ -127,7 +136,8 @@ impl Namespaces {
         subscriptions: &mut Subscriptions,
         commands: &mut VecDeque<Command>,
     ) {
-        let Some(namespace) = self.0.remove(name) else { return };
+        let Some(namespace) = self.all.remove(name) else { return };
+        self.uids.remove(&namespace.uid);
         for room in &namespace.rooms {
             let channel = config.inner_channel(name, room);
             subscriptions.remove(Subscription::Shard(channel), commands);
@@ -156,7 +166,7 @@ impl Namespaces {
         commands: &mut VecDeque<Command>,
     ) {
         let Format::Sharded(mode) = config.format else { return };
-        let Some(namespace) = self.0.get_mut(name).filter(|_| mode.has_channel(room)) else {
+        let Some(namespace) = self.all.get_mut(name).filter(|_| mode.has_channel(room)) else {
             return;
         };
         let has_changed = match exists {
@@ -177,17 +187,17 @@ impl Namespaces {
     ///
     /// That of `/a` does for `/a#b`. With both, the broker would deliver each message twice.
     fn is_covered(&self, name: &str) -> bool {
-        name.match_indices('#').any(|(at, _)| self.0.contains_key(&name[..at]))
+        name.match_indices('#').any(|(at, _)| self.all.contains_key(&name[..at]))
     }
 
     /// The namespaces whose channels the pattern of this one matches, and no other of those.
     fn directly_inside(&self, name: &str) -> Vec<Arc<str>> {
         let start: Arc<str> = [name, "#"].concat().into();
-        let inside = self.0.range(Arc::clone(&start)..).map(|(inner, _)| inner);
+        let inside = self.all.range(Arc::clone(&start)..).map(|(inner, _)| inner);
         let inside = inside.take_while(|inner| inner.starts_with(&*start));
         let is_direct = |inner: &&Arc<str>| {
             let between = inner.match_indices('#').map(|(at, _)| at).filter(|at| *at > name.len());
-            !between.into_iter().any(|at| self.0.contains_key(&inner[..at]))
+            !between.into_iter().any(|at| self.all.contains_key(&inner[..at]))
         };
         inside.filter(is_direct).cloned().collect()
     }

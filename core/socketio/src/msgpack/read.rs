@@ -5,16 +5,37 @@ use alloc::{borrow::Cow, format, string::String, string::ToString, vec, vec::Vec
 use bytes::Bytes;
 use rmp::Marker;
 
-use super::{MAX_DEPTH, date::iso};
+use super::date::iso;
 use crate::{
     parser::PacketError,
-    payload::{Number, Value},
+    payload::{self, Number, Value},
 };
 
+/// Kind of messages, by the encoders that the other side has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Packets of clients. A timestamp is an extension that they do not know.
+    Packets,
+    /// Messages between nodes, of encoders that write dates as timestamps.
+    Nodes,
+}
+
+impl Dialect {
+    /// Limit on levels of arrays and maps in a value.
+    const fn max_depth(self) -> usize {
+        match self {
+            Self::Packets => crate::parser::msgpack::MAX_DEPTH,
+            // A node has read the value of a client, possibly in JSON.
+            Self::Nodes => payload::MAX_DEPTH,
+        }
+    }
+}
+
 /// Reads the values of one message from its first byte on.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     message: &'a Bytes,
     rest: &'a [u8],
+    dialect: Dialect,
     /// Values that must still come, of the lists and maps that are open. Each has at least one byte: when there are
     /// more than bytes, the message is refused. So lists of all levels together never reserve room ahead of the bytes.
     owed: u64,
@@ -31,20 +52,28 @@ enum Head<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(message: &'a Bytes) -> Self {
-        Self { message, rest: message, owed: 1 }
+    pub(crate) fn new(message: &'a Bytes, dialect: Dialect) -> Self {
+        Self { message, rest: message, dialect, owed: 1 }
     }
 
     /// Reads the head of a map: the number of its members.
-    pub(super) fn map(&mut self) -> Result<usize, PacketError> {
+    pub(crate) fn map(&mut self) -> Result<usize, PacketError> {
         match self.head()? {
             Head::Map(count) => Ok(count),
             _ => Err(PacketError::UnknownType),
         }
     }
 
+    /// Reads the head of an array: the number of its elements.
+    pub(crate) fn array(&mut self) -> Result<usize, PacketError> {
+        match self.head()? {
+            Head::Array(count) => Ok(count),
+            _ => Err(PacketError::InvalidPayload),
+        }
+    }
+
     /// Reads a member's name, and makes text of it as JavaScript does.
-    pub(super) fn name(&mut self) -> Result<Cow<'a, str>, PacketError> {
+    pub(crate) fn name(&mut self) -> Result<Cow<'a, str>, PacketError> {
         let position = self.position();
         Ok(match self.head()? {
             Head::Text(bytes) => String::from_utf8_lossy(bytes),
@@ -61,10 +90,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a value inside `depth` others, or `undefined`, which is none.
-    pub(super) fn value(&mut self, depth: usize) -> Result<Option<Value>, PacketError> {
+    pub(crate) fn value(&mut self, depth: usize) -> Result<Option<Value>, PacketError> {
         let head = self.head()?;
-        if matches!(head, Head::Array(_) | Head::Map(_)) && depth >= MAX_DEPTH {
-            return Err(PacketError::TooDeep { max: MAX_DEPTH });
+        let max = self.dialect.max_depth();
+        if matches!(head, Head::Array(_) | Head::Map(_)) && depth >= max {
+            return Err(PacketError::TooDeep { max });
         }
         Ok(Some(match head {
             Head::Undefined => return Ok(None),
@@ -90,8 +120,17 @@ impl<'a> Reader<'a> {
         }))
     }
 
+    /// Reads a value that is no array and no map, or nothing of those and of `undefined`.
+    pub(crate) fn scalar(&mut self) -> Result<Option<Value>, PacketError> {
+        Ok(match self.head()? {
+            Head::Text(bytes) => Some(Value::String(String::from_utf8_lossy(bytes).into_owned())),
+            Head::Whole(value) => Some(value),
+            Head::Undefined | Head::Array(_) | Head::Map(_) => None,
+        })
+    }
+
     /// Passes over a value of whatever depth.
-    pub(super) fn skip(&mut self) -> Result<(), PacketError> {
+    pub(crate) fn skip(&mut self) -> Result<(), PacketError> {
         let end = self.owed.saturating_sub(1);
         while self.owed > end {
             self.head()?;
@@ -99,7 +138,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<(), PacketError> {
+    pub(crate) fn finish(self) -> Result<(), PacketError> {
         if self.rest.is_empty() {
             return Ok(());
         }
@@ -109,7 +148,7 @@ impl<'a> Reader<'a> {
     fn head(&mut self) -> Result<Head<'a>, PacketError> {
         self.owed = self.owed.saturating_sub(1);
         let position = self.position();
-        let [marker] = self.array()?;
+        let [marker] = self.bytes()?;
         Ok(match Marker::from_u8(marker) {
             Marker::Null => Head::Whole(Value::Null),
             Marker::False => Head::Whole(Value::Bool(false)),
@@ -117,17 +156,17 @@ impl<'a> Reader<'a> {
             Marker::Reserved => return Err(fault("an unknown marker", position)),
 
             Marker::FixPos(number) => unsigned(number),
-            Marker::U8 => unsigned(u8::from_be_bytes(self.array()?)),
-            Marker::U16 => unsigned(u16::from_be_bytes(self.array()?)),
-            Marker::U32 => unsigned(u32::from_be_bytes(self.array()?)),
-            Marker::U64 => unsigned(u64::from_be_bytes(self.array()?)),
+            Marker::U8 => unsigned(u8::from_be_bytes(self.bytes()?)),
+            Marker::U16 => unsigned(u16::from_be_bytes(self.bytes()?)),
+            Marker::U32 => unsigned(u32::from_be_bytes(self.bytes()?)),
+            Marker::U64 => unsigned(u64::from_be_bytes(self.bytes()?)),
             Marker::FixNeg(number) => signed(number),
-            Marker::I8 => signed(i8::from_be_bytes(self.array()?)),
-            Marker::I16 => signed(i16::from_be_bytes(self.array()?)),
-            Marker::I32 => signed(i32::from_be_bytes(self.array()?)),
-            Marker::I64 => signed(i64::from_be_bytes(self.array()?)),
-            Marker::F32 => float(f32::from_be_bytes(self.array()?)),
-            Marker::F64 => float(f64::from_be_bytes(self.array()?)),
+            Marker::I8 => signed(i8::from_be_bytes(self.bytes()?)),
+            Marker::I16 => signed(i16::from_be_bytes(self.bytes()?)),
+            Marker::I32 => signed(i32::from_be_bytes(self.bytes()?)),
+            Marker::I64 => signed(i64::from_be_bytes(self.bytes()?)),
+            Marker::F32 => float(f32::from_be_bytes(self.bytes()?)),
+            Marker::F64 => float(f64::from_be_bytes(self.bytes()?)),
 
             Marker::FixStr(length) => Head::Text(self.take(length.into())?),
             Marker::Str8 => Head::Text(self.length8().and_then(|length| self.take(length))?),
@@ -157,19 +196,41 @@ impl<'a> Reader<'a> {
 
     /// Type 0 is whatever else JavaScript has: `undefined`, a date, and with a length of its own an `ArrayBuffer`.
     fn extension(&mut self, length: usize, fixed: bool) -> Result<Head<'a>, PacketError> {
-        let kind = i8::from_be_bytes(self.array()?);
+        let kind = i8::from_be_bytes(self.bytes()?);
         match (kind, fixed, length) {
             (0, true, 1) => self.take(1).map(|_| Head::Undefined),
             (0, true, 8) => {
-                let text = iso(i64::from_be_bytes(self.array()?));
+                let text = iso(i64::from_be_bytes(self.bytes()?));
                 Ok(Head::Whole(text.map_or(Value::Null, Value::String)))
             }
             (0, false, _) => self.binary(length),
+            (-1, _, 4 | 8 | 12) if self.dialect == Dialect::Nodes => {
+                let text = self.timestamp(length)?.and_then(iso);
+                Ok(Head::Whole(text.map_or(Value::Null, Value::String)))
+            }
             _ => {
                 let bytes = Value::Binary(self.shared(length)?);
                 Ok(Head::Whole(Value::Array(vec![Value::Number(integer(kind.into())), bytes])))
             }
         }
+    }
+
+    /// Reads a timestamp in one of its three forms, in milliseconds. `None` if it is out of range.
+    fn timestamp(&mut self, length: usize) -> Result<Option<i64>, PacketError> {
+        let (seconds, nanoseconds) = match length {
+            4 => (u32::from_be_bytes(self.bytes()?).into(), 0),
+            8 => {
+                let both = u64::from_be_bytes(self.bytes()?);
+                // 30 bits of nanoseconds, 34 of seconds.
+                ((both & 0x3_ffff_ffff).cast_signed(), both >> 34)
+            }
+            _ => {
+                let nanoseconds = u32::from_be_bytes(self.bytes()?).into();
+                (i64::from_be_bytes(self.bytes()?), nanoseconds)
+            }
+        };
+        let milliseconds = (nanoseconds / 1_000_000).cast_signed();
+        Ok(seconds.checked_mul(1000).and_then(|whole| whole.checked_add(milliseconds)))
     }
 
     fn binary(&mut self, length: usize) -> Result<Head<'a>, PacketError> {
@@ -191,19 +252,19 @@ impl<'a> Reader<'a> {
     }
 
     fn length8(&mut self) -> Result<usize, PacketError> {
-        Ok(u8::from_be_bytes(self.array()?).into())
+        Ok(u8::from_be_bytes(self.bytes()?).into())
     }
 
     fn length16(&mut self) -> Result<usize, PacketError> {
-        Ok(u16::from_be_bytes(self.array()?).into())
+        Ok(u16::from_be_bytes(self.bytes()?).into())
     }
 
     fn length32(&mut self) -> Result<usize, PacketError> {
-        let length = u32::from_be_bytes(self.array()?);
+        let length = u32::from_be_bytes(self.bytes()?);
         usize::try_from(length).map_err(|_| self.ends_early())
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], PacketError> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], PacketError> {
         let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| self.ends_early())?;
         self.rest = rest;
         Ok(*array)
@@ -215,7 +276,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.message.len() - self.rest.len()
     }
 
@@ -256,13 +317,13 @@ mod tests {
     #[test]
     fn lists_in_lists_are_refused_when_they_announce_more_values_than_bytes() {
         let enough = lists(4 + 6);
-        let mut reader = Reader::new(&enough);
+        let mut reader = Reader::new(&enough, Dialect::Packets);
         assert_eq!(reader.head(), Ok(Head::Array(5)));
         assert_eq!(reader.head(), Ok(Head::Array(6)));
-        assert_eq!(Reader::new(&enough).skip(), Ok(()));
+        assert_eq!(Reader::new(&enough, Dialect::Packets).skip(), Ok(()));
 
         let fewer = lists(4 + 6 - 1);
-        let mut reader = Reader::new(&fewer);
+        let mut reader = Reader::new(&fewer, Dialect::Packets);
         assert_eq!(reader.head(), Ok(Head::Array(5)));
         assert_eq!(reader.head(), Err(reader.ends_early()));
         assert_eq!(reader.position(), 8, "nothing behind the second head was read");
@@ -272,7 +333,7 @@ mod tests {
     fn maps_announce_two_values_for_each_member() {
         for (values, refused) in [(7, true), (8, false)] {
             let message = [vec![0x84], vec![0xc0; values]].concat().into();
-            assert_eq!(Reader::new(&message).head().is_err(), refused);
+            assert_eq!(Reader::new(&message, Dialect::Packets).head().is_err(), refused);
         }
     }
 }

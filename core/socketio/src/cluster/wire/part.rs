@@ -1,0 +1,275 @@
+//! Parts of a message, read as they are needed: in JSON or in MessagePack.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use enginewire::Text;
+
+use super::{event::WireFault, ids};
+use crate::{
+    Room,
+    msgpack::{Dialect, Reader},
+    parser::PacketError,
+    payload::{Args, Elements, Members, Number, Payload, Value, unescape_lossy, validate_json},
+};
+
+/// A value in a message, whose storage it shares. It is well-formed.
+#[derive(Clone)]
+pub(super) enum Part {
+    Json(Text),
+    MessagePack(Bytes),
+}
+
+type Result<T> = core::result::Result<T, WireFault>;
+
+impl Part {
+    /// Takes a whole message: JSON if it begins with a brace, as the reference tells it.
+    pub(super) fn of_message(message: Bytes) -> Result<Self> {
+        match message.first() {
+            Some(b'{') => Self::of_json(message),
+            _ => Self::of_msgpack(message),
+        }
+    }
+
+    /// Takes a whole message in JSON. Bytes that are not UTF-8 become replacement characters.
+    pub(super) fn of_json(message: Bytes) -> Result<Self> {
+        let text = Text::from_utf8(message)
+            .unwrap_or_else(|bytes| String::from_utf8_lossy(&bytes).into_owned().into());
+        validate_json(&text)
+            .map_err(|error| PacketError::Syntax(format!("not JSON at byte {}", error.column())))?;
+        Ok(Self::Json(text))
+    }
+
+    /// Takes a whole message in MessagePack.
+    pub(super) fn of_msgpack(message: Bytes) -> Result<Self> {
+        if message.is_empty() {
+            return Err(PacketError::Empty.into());
+        }
+        let mut reader = Reader::new(&message, Dialect::Nodes);
+        reader.skip()?;
+        reader.finish()?;
+        Ok(Self::MessagePack(message))
+    }
+
+    /// The members of an object that have these names. Of two with the same name the last counts.
+    ///
+    /// `undefined` is no member. `what` is the object, for the error if it is none.
+    pub(super) fn members<const N: usize>(
+        &self,
+        what: &'static str,
+        names: [&str; N],
+    ) -> Result<[Option<Self>; N]> {
+        let mut found = [const { None }; N];
+        let index = |name: &str| names.iter().position(|wanted| *wanted == name);
+        match self {
+            Self::Json(text) => {
+                if !text.starts_with('{') {
+                    return Err(WireFault::Member(what));
+                }
+                let mut unescaped = String::new();
+                for (name, value) in Members::new(text) {
+                    let name = match name.contains('\\') {
+                        true => {
+                            unescaped.clear();
+                            unescape_lossy(name, &mut unescaped);
+                            &unescaped
+                        }
+                        false => name,
+                    };
+                    if let Some(index) = index(name) {
+                        found[index] = Some(Self::Json(within(text, value)));
+                    }
+                }
+            }
+            Self::MessagePack(bytes) => {
+                let mut reader = Reader::new(bytes, Dialect::Nodes);
+                let count = reader.map().map_err(|_| WireFault::Member(what))?;
+                for _ in 0..count {
+                    let index = index(&reader.name()?);
+                    let start = reader.position();
+                    reader.skip()?;
+                    if let Some(index) = index {
+                        let part = Self::MessagePack(bytes.slice(start..reader.position()));
+                        found[index] = Some(part).filter(|part| !part.is_undefined());
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Calls `f` with each element of an array, until it fails. `what` is the array, for the error if it is none.
+    pub(super) fn each(
+        &self,
+        what: &'static str,
+        mut f: impl FnMut(Self) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Json(text) if text.starts_with('[') => {
+                Elements::new(text).try_for_each(|element| f(Self::Json(within(text, element))))
+            }
+            Self::Json(_) => Err(WireFault::Member(what)),
+            Self::MessagePack(bytes) => {
+                let mut reader = Reader::new(bytes, Dialect::Nodes);
+                let count = reader.array().map_err(|_| WireFault::Member(what))?;
+                for _ in 0..count {
+                    let start = reader.position();
+                    reader.skip()?;
+                    f(Self::MessagePack(bytes.slice(start..reader.position())))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The rooms of a list. Absent and null are none.
+    pub(super) fn rooms(list: Option<&Self>, what: &'static str) -> Result<Vec<Room>> {
+        let mut rooms = Vec::new();
+        if let Some(list) = list.filter(|list| !list.is_null()) {
+            list.each(what, |room| {
+                rooms.push(room.room().ok_or(WireFault::Member(what))?);
+                Ok(())
+            })?;
+        }
+        Ok(rooms)
+    }
+
+    /// The name of a room, which applications of Node.js also give as a number.
+    pub(super) fn room(&self) -> Option<Room> {
+        Some(match self.scalar()? {
+            Value::String(name) => name.into(),
+            Value::Number(Number::Unsigned(number)) => number.to_string().into(),
+            Value::Number(Number::Negative(number)) => number.to_string().into(),
+            Value::Number(Number::Float(number)) => number.to_string().into(),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn text(&self) -> Option<String> {
+        match self.scalar()? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text of an id of a node or a request.
+    pub(super) fn id(&self, what: &'static str) -> Result<Arc<str>> {
+        let text = self.text().ok_or(WireFault::Member(what))?;
+        ids::checked(&text)
+    }
+
+    pub(super) fn number(&self) -> Option<f64> {
+        self.scalar()?.as_f64()
+    }
+
+    /// The integer, of which JavaScript has no type.
+    pub(super) fn integer(&self) -> Option<u64> {
+        let number = self.number()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "compared with the float again"
+        )]
+        let integer = number as u64;
+        (integer as f64 == number).then_some(integer)
+    }
+
+    pub(super) fn bool(&self) -> Option<bool> {
+        self.scalar()?.as_bool()
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        match self {
+            Self::Json(text) => text.as_str() == "null",
+            Self::MessagePack(bytes) => **bytes == [NIL] || self.is_undefined(),
+        }
+    }
+
+    /// The value with all that is inside.
+    pub(super) fn payload(self) -> Result<Payload> {
+        match self {
+            Self::Json(text) => Ok(Payload::from_json(text, 0, Vec::new())),
+            Self::MessagePack(bytes) => value(&bytes).map(Payload::from_value),
+        }
+    }
+
+    /// The arguments of an event, an array with the name first.
+    pub(super) fn args(self, what: &'static str) -> Result<Args> {
+        let is_array = match &self {
+            Self::Json(text) => text.starts_with('['),
+            Self::MessagePack(bytes) => Reader::new(bytes, Dialect::Nodes).array().is_ok(),
+        };
+        if !is_array {
+            return Err(WireFault::Member(what));
+        }
+        self.payload().map(Args::from_payload)
+    }
+
+    /// The value as the only argument of an acknowledgement.
+    pub(super) fn argument(self) -> Result<Args> {
+        match self {
+            Self::Json(text) => {
+                let list = ["[", &text, "]"].concat();
+                Ok(Args::from_payload(Payload::from_json(list.into(), 0, Vec::new())))
+            }
+            Self::MessagePack(bytes) => {
+                value(&bytes).map(|value| Args::from_values([value].into()))
+            }
+        }
+    }
+
+    /// The value, unless it is an array or an object.
+    fn scalar(&self) -> Option<Value> {
+        match self {
+            Self::Json(text) => match text.as_bytes().first()? {
+                b'[' | b'{' => None,
+                b'"' => {
+                    let raw = text.strip_prefix('"')?.strip_suffix('"')?;
+                    let mut text = String::new();
+                    unescape_lossy(raw, &mut text);
+                    Some(Value::String(text))
+                }
+                b't' => Some(Value::Bool(true)),
+                b'f' => Some(Value::Bool(false)),
+                b'n' => Some(Value::Null),
+                _ => Some(match (text.parse::<u64>(), text.parse::<i64>()) {
+                    (Ok(number), _) => number.into(),
+                    (_, Ok(number)) => number.into(),
+                    _ => text.parse::<f64>().ok()?.into(),
+                }),
+            },
+            Self::MessagePack(bytes) => Reader::new(bytes, Dialect::Nodes).scalar().ok().flatten(),
+        }
+    }
+
+    /// Whether it is what notepack 2 writes for `undefined`.
+    fn is_undefined(&self) -> bool {
+        matches!(self, Self::MessagePack(bytes) if matches!(**bytes, [FIXEXT_1, 0, _]))
+    }
+}
+
+impl From<PacketError> for WireFault {
+    fn from(error: PacketError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// The value of bytes that are well-formed. `undefined` is null.
+fn value(bytes: &Bytes) -> Result<Value> {
+    let value = Reader::new(bytes, Dialect::Nodes).value(0)?;
+    Ok(value.unwrap_or(Value::Null))
+}
+
+/// A part of a text that shares its storage.
+fn within(text: &Text, part: &str) -> Text {
+    let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    text.slice(start..start.wrapping_add(part.len()))
+}
+
+const NIL: u8 = 0xc0;
+const FIXEXT_1: u8 = 0xd4;

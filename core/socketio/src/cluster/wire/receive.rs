@@ -1,0 +1,248 @@
+//! What the broker delivers, as events.
+
+use alloc::{string::String, sync::Arc};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use enginewire::Time;
+
+use super::{
+    super::{MAX_ACK_TIMEOUT, Operation},
+    Wire, classic,
+    command::Command,
+    config::Format,
+    event::{WireEvent, WireFault},
+    foreign::Foreign,
+    ids::{self, EMITTER},
+    incoming::{self, Asked, Body, Incoming, Reply},
+    messages,
+    part::Part,
+};
+
+type Result<T> = core::result::Result<T, WireFault>;
+
+/// A message for a namespace of this node.
+struct Arrived {
+    namespace: Arc<str>,
+    incoming: Incoming,
+    is_streamed: bool,
+}
+
+impl Wire {
+    /// Takes a message of a channel, or one that `is_stored` apart and names no other.
+    pub(super) fn receive(&mut self, now: Time, channel: &str, message: Bytes, is_stored: bool) {
+        let max = self.config.max_message;
+        let read = match message.len() {
+            size if size > max => Err(WireFault::TooLarge { size, max }),
+            _ => match self.config.format {
+                Format::Classic(_) => self.read_classic(channel, message),
+                _ => self.read_message(channel, message),
+            },
+        };
+        let read = match read {
+            Ok(Some(Arrived { incoming: Incoming { body: Body::Stored(_), .. }, .. }))
+                if is_stored || !matches!(self.config.format, Format::Heartbeats(_)) =>
+            {
+                Err(WireFault::Member("data"))
+            }
+            read => read,
+        };
+        self.take(now, channel, read);
+    }
+
+    pub(super) fn receive_entry(
+        &mut self,
+        now: Time,
+        stream: &str,
+        id: &str,
+        fields: &[(&str, &[u8])],
+    ) {
+        let read = self.read_entry(id, fields);
+        self.take(now, stream, read);
+    }
+
+    fn take(&mut self, now: Time, channel: &str, read: Result<Option<Arrived>>) {
+        match read {
+            Ok(Some(arrived)) => self.deliver(now, channel, arrived),
+            // Of a namespace that is not here, which the broker has not heard yet.
+            Ok(None) => {}
+            Err(fault) => self.publisher_fault(channel, fault),
+        }
+    }
+
+    fn read_classic(&self, channel: &str, message: Bytes) -> Result<Option<Arrived>> {
+        let prefix = self.config.prefix.as_str();
+        let Some(rest) = channel.strip_prefix(prefix) else { return Ok(None) };
+        let of = |kind| self.namespaces.of_channel(kind, rest);
+        let (namespace, incoming) = if rest.starts_with(REQUEST) {
+            let Some((name, namespace)) = of(REQUEST) else { return Ok(None) };
+            let is_own = |uid: Option<&str>, request: Option<&str>| match uid {
+                Some(uid) => uid == &*namespace.uid,
+                None => request.is_some_and(|request| self.ids.own_request(request).is_some()),
+            };
+            (name, classic::read_request(message, is_own)?)
+        } else if rest.starts_with(RESPONSE) {
+            let Some((name, _)) = of(RESPONSE) else { return Ok(None) };
+            let is_own = |request: &str| self.ids.own_request(request).is_some();
+            (name, classic::read_response(message, is_own)?)
+        } else {
+            // Of whichever namespace it is: all have uids of their own.
+            let incoming = classic::read_broadcast(message, |uid| self.namespaces.is_own(uid))?;
+            let name = incoming.namespace.as_deref().unwrap_or_default();
+            match self.namespaces.get(name) {
+                Some((name, _)) if is_channel_of(rest, name) => (name, incoming),
+                _ => return Ok(None),
+            }
+        };
+        Ok(Some(Arrived { namespace: Arc::clone(namespace), incoming, is_streamed: false }))
+    }
+
+    fn read_message(&self, channel: &str, message: Bytes) -> Result<Option<Arrived>> {
+        let Some(rest) = channel.strip_prefix(self.config.prefix.as_str()) else {
+            return Ok(None);
+        };
+        let of_channel = self.namespaces.of_channel("", rest);
+        // The reference's emitter for Postgres does not name the namespace.
+        let fallback = match self.config.format {
+            Format::Heartbeats(_) => of_channel,
+            _ => None,
+        };
+        let find = |name: Option<&str>| match name {
+            Some(name) => self.namespaces.get(name).filter(|(name, _)| is_channel_of(rest, name)),
+            None => fallback,
+        };
+        let is_own = |uid: &str, name: Option<&str>| {
+            find(name).is_some_and(|(_, namespace)| *namespace.uid == *uid)
+        };
+        let incoming = messages::read(Part::of_message(message)?, is_own)?;
+        let Some((name, namespace)) = find(incoming.namespace.as_deref()) else { return Ok(None) };
+        let is_private = rest.len() > 1 + name.len()
+            && rest[1 + name.len()..].strip_prefix('#').and_then(|rest| rest.strip_suffix('#'))
+                == Some(&*namespace.uid);
+        if is_private && matches!(incoming.body, Body::Operation(..)) {
+            return Err(WireFault::Member("type"));
+        }
+        Ok(Some(Arrived { namespace: Arc::clone(name), incoming, is_streamed: false }))
+    }
+
+    fn read_entry(&self, id: &str, fields: &[(&str, &[u8])]) -> Result<Option<Arrived>> {
+        let size = fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add);
+        let max = self.config.max_message;
+        if size > max {
+            return Err(WireFault::TooLarge { size, max });
+        }
+        let field = |wanted| {
+            let found = fields.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| *value)
+        };
+        let text = |name| {
+            let value = field(name).ok_or(WireFault::Member(name))?;
+            Ok::<_, WireFault>(String::from_utf8_lossy(value))
+        };
+        let Some((name, namespace)) = self.namespaces.get(&text("nsp")?) else { return Ok(None) };
+        let uid = text("uid")?;
+        if *uid == *namespace.uid {
+            return Ok(None);
+        }
+        let uid = ids::checked(&uid)?;
+        let kind = text("type")?.parse().map_err(|_| WireFault::Member("type"))?;
+        let data = field("data").filter(|data| !data.is_empty()).map(entry_data).transpose()?;
+        let mut incoming = messages::read_entry(uid, kind, data)?;
+        if let Body::Operation(Operation::Broadcast(broadcast), _) = &mut incoming.body {
+            broadcast.offset = Some(id.into());
+        }
+        Ok(Some(Arrived { namespace: Arc::clone(name), incoming, is_streamed: true }))
+    }
+
+    fn deliver(&mut self, now: Time, channel: &str, arrived: Arrived) {
+        let Arrived { namespace, incoming: Incoming { uid, body, .. }, is_streamed } = arrived;
+        if matches!(body, Body::Ignored) {
+            return;
+        }
+        let node = uid.as_deref().filter(|uid| !uid.is_empty() && **uid != *EMITTER);
+        if let Some(uid) = node {
+            self.hear(now, channel, &namespace, uid, &body);
+        }
+        let from = match &uid {
+            Some(uid) => ids::node(uid),
+            // Each response counts as that of one more node.
+            None => self.ids.anonymous(),
+        };
+        match body {
+            Body::Operation(mut operation, asked) => {
+                let is_emitter = uid.as_deref() == Some(EMITTER);
+                let asked = asked.filter(|_| !is_emitter);
+                let number = asked.map(|Asked { request, reply }| {
+                    let asked = Asked { request, reply: reply.clone() };
+                    let foreign = Foreign::new(Arc::clone(&namespace), uid.clone(), asked);
+                    let expires = now + self.time_for(&operation);
+                    let foreign = Foreign { is_streamed, ..foreign };
+                    let max = self.config.max_requests;
+                    (self.foreign.insert(expires, max, foreign), reply)
+                });
+                let request = number.as_ref().map(|(number, _)| *number);
+                if let Some((request, Reply::Owner)) = number {
+                    // Whether the socket is here, before it is disconnected.
+                    let target = match &operation {
+                        Operation::Join { target, .. }
+                        | Operation::Leave { target, .. }
+                        | Operation::Disconnect { target, .. } => target.clone(),
+                        _ => return,
+                    };
+                    let operation = Operation::FetchSockets { target, request };
+                    let namespace = Arc::clone(&namespace);
+                    self.events.push_back(WireEvent::Message { from, namespace, operation });
+                }
+                if matches!(operation, Operation::FetchSockets { .. }) && request.is_none() {
+                    return;
+                }
+                incoming::number(&mut operation, request);
+                self.events.push_back(WireEvent::Message { from, namespace, operation });
+            }
+            Body::Response(request, response) => {
+                let Some(request) = self.ids.own_request(&request) else { return };
+                if let Some(uid) = node
+                    && let Some(of) = self.namespaces.get_mut(&namespace)
+                    && let Some(heartbeat) = &mut of.heartbeat
+                    && let Some(nodes) = heartbeat.respond(request, uid)
+                {
+                    self.events.push_back(WireEvent::Asked { request, nodes });
+                }
+                let operation = Operation::Respond { request, response };
+                self.events.push_back(WireEvent::Message { from, namespace, operation });
+            }
+            Body::Stored(attachment) => {
+                self.commands.push_back(Command::Fetch { channel: channel.into(), attachment });
+            }
+            Body::Hello | Body::Heartbeat | Body::Goodbye | Body::Ignored => {}
+        }
+    }
+
+    /// The time in which a request of another node is to be answered.
+    fn time_for(&self, operation: &Operation) -> core::time::Duration {
+        match operation {
+            Operation::Broadcast(broadcast) => {
+                broadcast.timeout.unwrap_or(self.config.ack_timeout).min(MAX_ACK_TIMEOUT)
+            }
+            _ => self.config.request_timeout,
+        }
+    }
+}
+
+/// The data of an entry: JSON, or MessagePack in base64.
+fn entry_data(data: &[u8]) -> Result<Part> {
+    if data.starts_with(b"{") {
+        return Part::of_json(Bytes::copy_from_slice(data));
+    }
+    let bytes = BASE64_STANDARD.decode(data).map_err(|_| WireFault::Member("data"))?;
+    Part::of_msgpack(bytes.into())
+}
+
+/// Whether a channel without its prefix is of a namespace.
+fn is_channel_of(rest: &str, namespace: &str) -> bool {
+    let behind = rest.strip_prefix('#').and_then(|rest| rest.strip_prefix(namespace));
+    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('#'))
+}
+
+const REQUEST: &str = "-request";
+const RESPONSE: &str = "-response";
