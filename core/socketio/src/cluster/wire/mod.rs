@@ -257,10 +257,6 @@ impl Wire {
             Operation::ServerSideEmit { request, .. } => *request,
             _ => None,
         };
-        let wait = match operation {
-            Operation::Broadcast(broadcast) => broadcast.timeout.unwrap_or(self.config.ack_timeout),
-            _ => self.config.request_timeout,
-        };
         let text = request.map(|request| self.ids.request(request));
         let sender = Sender { uid: &namespace.uid, namespace: name };
         match self.config.operation(&sender, operation, text.as_deref()) {
@@ -268,7 +264,7 @@ impl Wire {
                 self.commands.push_back(command);
                 self.restart_beat(now, name, operation);
                 if let Some(request) = request {
-                    self.count_for(now, name, request, wait);
+                    self.count_for(now, name, request);
                 }
             }
             Err(error) => {

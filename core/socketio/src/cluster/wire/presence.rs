@@ -15,7 +15,7 @@ use super::{
     incoming::Body,
     messages::{GOODBYE, HEARTBEAT, HELLO, Outgoing, Sender},
 };
-use crate::cluster::{Operation, RequestId};
+use crate::cluster::{MAX_ACK_TIMEOUT, Operation, RequestId};
 
 impl Wire {
     /// Notes that a node was heard, where nodes are known by that.
@@ -54,18 +54,12 @@ impl Wire {
     }
 
     /// Counts the nodes that a request of this node has reached.
-    pub(super) fn count_for(
-        &mut self,
-        now: Time,
-        namespace: &str,
-        request: RequestId,
-        wait: Duration,
-    ) {
+    pub(super) fn count_for(&mut self, now: Time, namespace: &str, request: RequestId) {
         let max = self.config.max_requests;
         let is_sharded = self.config.is_sharded();
         let Some(of) = self.namespaces.get_mut(namespace) else { return };
         if let Some(heartbeat) = &mut of.heartbeat {
-            let nodes = heartbeat.ask(request, now + wait, max);
+            let nodes = heartbeat.ask(request, now + MAX_ACK_TIMEOUT, max);
             self.events.push_back(WireEvent::Asked { request, nodes });
             return;
         }

@@ -617,7 +617,7 @@ fn written(value: &Value) -> Vec<u8> {
 
 fn unwritten(bytes: Vec<u8>) -> Value {
     let bytes = bytes.into();
-    let mut reader = Reader::new(&bytes);
+    let mut reader = Reader::new(&bytes, Dialect::Packets);
     let value = reader.value(0).unwrap().unwrap();
     reader.finish().unwrap();
     value
@@ -654,14 +654,14 @@ proptest! {
         let mut bytes = written(&value);
         bytes.truncate(end.index(bytes.len()));
         let bytes = bytes.into();
-        let error = Reader::new(&bytes).value(0).unwrap_err();
+        let error = Reader::new(&bytes, Dialect::Packets).value(0).unwrap_err();
         prop_assert!(matches!(error, PacketError::Syntax(_)));
     }
 
     #[test]
     fn skipping_ends_where_reading_does(value in values()) {
         let bytes = [written(&value), vec![0]].concat().into();
-        let mut reader = Reader::new(&bytes);
+        let mut reader = Reader::new(&bytes, Dialect::Packets);
         reader.skip().unwrap();
         prop_assert_eq!(reader.value(0), Ok(Some(unsigned(0))));
         prop_assert_eq!(reader.finish(), Ok(()));

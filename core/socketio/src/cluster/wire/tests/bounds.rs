@@ -1,0 +1,85 @@
+//! Limits on what other nodes make this one keep.
+
+use super::*;
+
+#[test]
+fn requests_beyond_the_limit_push_out_those_with_the_next_deadline() {
+    let mut wire = node(WireConfig { max_requests: 3, ..classic() }, 1);
+    let mut numbers = Vec::new();
+    for request in 0..5 {
+        let message = format!(r#"{{"uid":"a","requestId":"r{request}","type":6,"data":["e"]}}"#);
+        wire.handle_published(at(request), "socket.io-request#/#", message.into());
+        let Operation::ServerSideEmit { request: Some(number), .. } = operation(&mut wire) else {
+            panic!()
+        };
+        numbers.push(number);
+    }
+    assert_eq!(wire.foreign.len(), 3);
+    let answered: Vec<_> = numbers
+        .into_iter()
+        .filter(|&request| {
+            wire.send(
+                at(5),
+                message(Operation::Respond { request, response: Response::Event(Args::empty()) }),
+            );
+            !commands(&mut wire).is_empty()
+        })
+        .collect();
+    assert_eq!(answered.len(), 3);
+    assert_eq!(wire.foreign.len(), 0);
+}
+
+#[test]
+fn requests_of_other_nodes_are_forgotten_in_time() {
+    let mut wire = node(classic(), 1);
+    for request in 0..100 {
+        let message = format!(r#"{{"uid":"a","requestId":"r{request}","type":5,"opts":{{}}}}"#);
+        wire.handle_published(at(0), "socket.io-request#/#", message.into());
+    }
+    assert_eq!(wire.foreign.len(), 100);
+    wire.handle_timeout(at(10_000));
+    assert_eq!(wire.foreign.len(), 0);
+}
+
+#[test]
+fn requests_that_no_count_answers_are_bounded() {
+    let mut wire = node(WireConfig { max_requests: 3, ..classic() }, 1);
+    for request in 1..10 {
+        wire.send(at(0), message(fetch(request)));
+    }
+    commands(&mut wire);
+    wire.handle_count(at(0), "socket.io-request#/#", 2);
+    let asked = events(&mut wire)
+        .into_iter()
+        .filter(|event| matches!(event, WireEvent::Asked { .. }))
+        .count();
+    assert_eq!(asked, 3);
+}
+
+#[test]
+fn counts_of_channels_that_were_not_asked_for_change_nothing() {
+    for config in configs() {
+        let mut wire = node(config, 1);
+        for channel in
+            ["", "#", "socket.io", "socket.io#", "socket.io#/x#", "socket.io-request#", "other#/#"]
+        {
+            wire.handle_count(at(0), channel, 1000);
+        }
+        assert!(events(&mut wire).is_empty());
+    }
+}
+
+#[test]
+fn list_that_announces_more_than_it_has_is_refused() {
+    let mut wire = node(classic(), 1);
+    for head in [
+        &b"\xdd\xff\xff\xff\xff"[..],
+        b"\xdf\xff\xff\xff\xff",
+        b"\xc9\xff\xff\xff\xff\x00",
+        b"\xc9\x08\x00\x00\x00\x00",
+        b"\xdb\xff\xff\xff\xff",
+    ] {
+        wire.handle_published(at(0), "socket.io#/#", Bytes::copy_from_slice(head));
+        assert!(format!("{}", fault(&mut wire)).contains("ends early"));
+    }
+}
