@@ -9,6 +9,7 @@
 
 pub mod client_hub;
 pub mod client_session;
+pub mod cluster_wire;
 pub mod deflate;
 pub mod http;
 pub mod http_client;

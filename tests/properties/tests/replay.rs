@@ -27,7 +27,7 @@ macro_rules! replay {
 }
 
 replay! {
-    client_hub client_session deflate http http_client hub jsonp packets payloads query session
+    client_hub client_session cluster_wire deflate http http_client hub jsonp packets payloads query session
     sio_adapter sio_client_hub sio_cluster sio_connection sio_hub sio_manager sio_packets
     sio_payloads stream websocket
 }
