@@ -87,6 +87,7 @@ fn the_official_client_talks_to_python() {
 #[test]
 fn the_vectors_are_what_the_reference_parsers_write() {
     run("vectors.mjs", &["--check"], &[]);
+    run("cluster-vectors.mjs", &["--check"], &[]);
 }
 
 /// Runs a script of `tests/js` and panics with the failures that it reports. `WORKERS` in the environment are

@@ -79,6 +79,7 @@
 //! | names of events as constants that say what the events carry | [`Named`], [`Asking`] |
 //! | namespaces by pattern, rooms and who is in them | [`pattern`], [`adapter`] |
 //! | one node of several: what they tell and ask each other | [`cluster`] |
+//! | the messages of the official adapters, on Redis or Postgres | [`cluster::wire`] |
 //! | JSON, MessagePack or an encoding of your own | [`parser`] |
 //! | one client's session, for a driver with locks and tasks | [`Connection`], on a server |
 //! | the sockets of a client over all its sessions, for a driver | [`Manager`] |

@@ -1,7 +1,63 @@
 //! Messages of the official adapters: a node of a cluster as Node.js servers know it, on a broker.
 //!
 //! [`Wire`] is a plain value without I/O and clock. It makes commands for a broker of the messages of a
-//! [`Cluster`](super::Cluster), and messages for the cluster of what the broker delivers.
+//! [`Cluster`](super::Cluster), and messages for the cluster of what the broker delivers. The formats are those of
+//! [`Format`]:
+//!
+//! | format | messages go by | requests count the nodes by |
+//! |---|---|---|
+//! | [`Classic`](Format::Classic) | PUBLISH | PUBSUB NUMSUB |
+//! | [`Sharded`](Format::Sharded) | SPUBLISH | PUBSUB SHARDNUMSUB |
+//! | [`Streams`](Format::Streams) | XADD; requests by PUBLISH or SPUBLISH | PUBSUB NUMSUB or SHARDNUMSUB |
+//! | [`Heartbeats`](Format::Heartbeats) | NOTIFY | heartbeats |
+//!
+//! Nodes of two formats do not hear each other. A classic node of Node.js dies of a message of streams: with both on one
+//! Redis give them prefixes of their own.
+//!
+//! ```
+//! use enginewire::Time;
+//! use enginewire_socketio::{
+//!     Args,
+//!     adapter::Target,
+//!     cluster::{
+//!         Broadcast, Message, Operation,
+//!         wire::{Command, Format, SubscriptionMode, Wire, WireConfig, WireEvent},
+//!     },
+//! };
+//!
+//! let now = Time::ZERO;
+//! let config = WireConfig::new(Format::Sharded(SubscriptionMode::Dynamic));
+//! let [mut first, mut second] = [1, 2].map(|seed| {
+//!     let mut wire = Wire::new(config.clone(), seed);
+//!     wire.handle_connected(now, true);
+//!     wire.handle_namespace(now, &"/".into(), true);
+//!     wire
+//! });
+//! // The room has a member on the second node.
+//! second.handle_room(now, "/", &"chat".into(), true);
+//! while let Some(command) = second.poll_command() {
+//!     assert!(matches!(command, Command::Subscribe(_))); // SSUBSCRIBE
+//! }
+//!
+//! let operation = Operation::Broadcast(Broadcast {
+//!     target: Target::all().to("chat"),
+//!     event: Args::event("hi", &1)?,
+//!     volatile: false,
+//!     request: None,
+//!     timeout: None,
+//!     offset: None,
+//! });
+//! first.send(now, Message { to: None, namespace: "/".into(), operation });
+//! while let Some(command) = first.poll_command() {
+//!     // SPUBLISH, which the broker delivers to all that have subscribed.
+//!     if let Command::Publish { channel, message, .. } = command {
+//!         assert_eq!(&*channel, "socket.io#/#chat#");
+//!         second.handle_published(now, &channel, message);
+//!     }
+//! }
+//! assert!(matches!(second.poll_event(), Some(WireEvent::Message { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod channel;
 mod classic;

@@ -47,6 +47,14 @@ fn classic_messages_that_kill_the_reference_are_dropped() {
 }
 
 #[test]
+fn list_of_rooms_that_an_old_encoder_wrote_for_undefined_is_dropped() {
+    // As it came from servers of an older version, in the issue 278 of npm `socket.io-redis`.
+    let start = &b"\x93\xa6HDzrbD\x83\xa4type\x02\xa4data\x92\xa7version\xa60.16.3"[..];
+    let message = [start, b"\xa3nsp\xa1/\x82\xa5rooms\xc4\xa5flags\xc4"].concat();
+    dropped(classic(), "socket.io#/#", &message, "ends early");
+}
+
+#[test]
 fn sharded_messages_that_kill_the_reference_are_dropped() {
     let own = format!("socket.io#/#{}#", super::super::ids::Ids::new(1).uid("/"));
     let message = |kind, data: &str| format!(r#"{{"type":{kind},"uid":"a","nsp":"/"{data}}}"#);
