@@ -22,22 +22,26 @@
 //! | `+` | seconds | time passes |
 //! | `z` | | the node closes |
 
-use std::{collections::BTreeSet, collections::VecDeque, sync::Arc, time::Duration};
+mod samples;
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use enginewire::Time;
 use enginewire_socketio::{
-    Args, Payload,
+    Args,
     adapter::Target,
     cluster::{
-        Broadcast, Message, Operation, RequestId, Response, SocketInfo,
-        wire::{
-            ClassicConfig, Command, Format, HeartbeatsConfig, StreamsConfig, Subscription,
-            SubscriptionMode, Wire, WireConfig, WireEvent,
-        },
+        Message, Operation, RequestId,
+        wire::{Command, Format, Subscription, Wire, WireConfig, WireEvent},
     },
 };
 
+use self::samples::{config, emit, operation, responses};
 use crate::{memory::Watch, script::Script};
 
 /// Runs a script twice, which gives the same. Returns how many operations of others came.
@@ -294,79 +298,6 @@ impl Node {
             (b'R', _) => "socket.io#/#room#".into(),
             (b'a', _) => "socket.io#/a#".into(),
             _ => "socket.io#/#".into(),
-        }
-    }
-}
-
-fn config(letter: u8) -> WireConfig {
-    let mut config = WireConfig::new(match letter {
-        b'C' => {
-            let mut classic = ClassicConfig::default();
-            classic.has_response_channels = true;
-            Format::Classic(classic)
-        }
-        b'0' => Format::Sharded(SubscriptionMode::Static),
-        b'1' => Format::Sharded(SubscriptionMode::Dynamic),
-        b'2' => Format::Sharded(SubscriptionMode::DynamicPrivate),
-        letter @ (b's' | b'S' | b't') => {
-            let mut streams = StreamsConfig::default();
-            if letter == b'S' {
-                (streams.streams, streams.is_sharded) = (4, true);
-            }
-            streams.only_plaintext = letter == b't';
-            Format::Streams(streams)
-        }
-        b'h' => {
-            let mut heartbeats = HeartbeatsConfig::default();
-            (heartbeats.max_nodes, heartbeats.max_payload) = (3, 200);
-            Format::Heartbeats(heartbeats)
-        }
-        _ => Format::Classic(ClassicConfig::default()),
-    });
-    config.max_requests = 8;
-    config
-}
-
-fn emit(target: Target, event: Args) -> Broadcast {
-    Broadcast { target, event, volatile: false, request: None, timeout: None, offset: None }
-}
-
-/// Operations of this node, by their letters.
-fn operation(letter: u8, request: RequestId) -> Operation {
-    let target = || Target::all().to("room").except("other");
-    let event = || Args::event("e", &(1, "x")).unwrap();
-    match letter {
-        b'1' => Operation::Broadcast(emit(Target::all().to("room"), event())),
-        b'2' => {
-            Operation::Broadcast(Broadcast { request: Some(request), ..emit(target(), event()) })
-        }
-        b'3' => Operation::Join { target: target(), rooms: vec!["r".into()] },
-        b'4' => Operation::Leave { target: target(), rooms: vec!["r".into()] },
-        b'5' => Operation::Disconnect { target: target(), close: true },
-        b'6' => Operation::FetchSockets { target: target(), request },
-        b'7' => Operation::ServerSideEmit { event: event(), request: None },
-        b'8' => Operation::ServerSideEmit { event: event(), request: Some(request) },
-        _ => Operation::Broadcast(emit(Target::all(), event())),
-    }
-}
-
-/// Answers to a request, with what it has brought.
-fn responses(operation: &Operation) -> Vec<Response> {
-    match operation {
-        Operation::Broadcast(broadcast) => {
-            vec![Response::Clients(1), Response::Ack(broadcast.event.clone())]
-        }
-        Operation::ServerSideEmit { event, .. } => vec![Response::Event(event.clone())],
-        _ => {
-            let object = || Payload::empty_object().clone();
-            let rooms = vec!["socket".into(), "room".into()];
-            let id = "socket".into();
-            vec![Response::Sockets(vec![SocketInfo {
-                id,
-                rooms,
-                handshake: object(),
-                data: object(),
-            }])]
         }
     }
 }

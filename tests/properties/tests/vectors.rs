@@ -39,7 +39,7 @@ fn the_stream_of_webtransport() {
     }
 }
 
-/// Every message for a node of its format, as it is, without its last byte, and with each bit of a byte turned.
+/// Every message for a node of its format, as it is, without its last byte, and with bits turned here and there.
 #[test]
 fn messages_of_clusters() {
     let file: Value = serde_json::from_str(include_str!("../../vectors/sio-cluster.json")).unwrap();
@@ -75,11 +75,11 @@ fn messages_of_clusters() {
             };
             // The node is the one that has sent it, so it is given with another name.
             let other = replaced(&bytes, b"e8df9c78b44d8c04", b"f00dfeed00000000");
-            let is_heard = matches!(format, "emitter" | "streams");
+            let is_heard = format == "emitter" || head[1] == b'e';
             assert_eq!(give(&bytes), usize::from(is_heard), "{format} {case}");
             assert_eq!(give(&other), 1, "{format} {case}");
             give(&other[..other.len() - 1]);
-            for at in 0..other.len() {
+            for at in (messages % 8..other.len()).step_by(8) {
                 let mut changed = other.clone();
                 changed[at] ^= 1 << (at % 8);
                 give(&changed);

@@ -15,7 +15,7 @@ pub struct WireConfig {
     pub prefix: String,
     /// Limit on a message of another node, in bytes. Default 32 MiB.
     ///
-    /// Larger ones are dropped. Reading takes up to some 40 bytes of memory for each byte of a message.
+    /// Larger ones are dropped. Reading takes up to some 60 bytes of memory for each byte of a message.
     pub max_message: usize,
     /// Limit on the requests of other nodes that are not answered yet. Default 8192.
     ///

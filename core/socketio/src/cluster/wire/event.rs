@@ -47,7 +47,7 @@ pub enum WireEvent {
 ///
 /// It shows nothing of the message, nor the names of rooms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("message on `{channel}` was dropped, {blame} is to blame: {fault}")]
+#[error("message on `{}` was dropped, {blame} is to blame: {fault}", .channel.escape_debug())]
 #[non_exhaustive]
 pub struct WireError {
     /// The channel or stream, without the name of a room.

@@ -172,7 +172,7 @@ pub(super) fn argument(out: &mut Out, name: &str, argument: Option<&Payload>) ->
 
 /// Reads descriptions of sockets.
 pub(super) fn sockets(part: &Part) -> Result<Vec<SocketInfo>> {
-    let mut sockets = Vec::new();
+    let mut sockets = Vec::with_capacity(part.capacity(LEAST_SOCKET));
     part.each("sockets", |socket| {
         let [id, rooms, handshake, data] =
             socket.members("sockets", ["id", "rooms", "handshake", "data"])?;
@@ -214,6 +214,9 @@ pub(super) fn has_binary(sockets: &[SocketInfo]) -> bool {
 pub(super) fn request_id(part: Option<&Part>) -> Result<Arc<str>> {
     part.ok_or(WireFault::Member("requestId"))?.id("requestId")
 }
+
+/// Bytes of a socket in MessagePack that has no more than an id, which is empty.
+const LEAST_SOCKET: usize = 5;
 
 /// The type of a packet that is an event, also with binary data.
 const EVENT: u64 = 2;

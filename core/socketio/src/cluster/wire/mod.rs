@@ -217,6 +217,7 @@ impl Wire {
 
     /// Handles an entry of a stream: of XREAD. Go on behind it, whatever comes of it.
     ///
+    /// Its id is the [`Broadcast::offset`](super::Broadcast::offset) of an event that is not volatile.
     /// Binary data are text in it, so the entry is copied.
     pub fn handle_entry(&mut self, now: Time, stream: &str, id: &str, fields: &[(&str, &[u8])]) {
         self.receive_entry(now, stream, id, fields);
@@ -224,20 +225,7 @@ impl Wire {
 
     /// Handles the answer to a [`Command::Count`]: the number of subscribers of a channel.
     pub fn handle_count(&mut self, _now: Time, channel: &str, subscribers: usize) {
-        let Self { config, namespaces, events, .. } = self;
-        let prefix = match config.format {
-            Format::Classic(_) => [&config.prefix, "-request"].concat(),
-            _ => config.prefix.clone(),
-        };
-        let name = channel.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix('#'));
-        let name = name.and_then(|rest| rest.strip_suffix('#'));
-        let Some(namespace) = name.and_then(|name| namespaces.get_mut(name)) else { return };
-        // One of them is this node. The broker may not know it yet.
-        let nodes = subscribers.saturating_sub(1);
-        namespace.nodes = nodes;
-        let asking = core::mem::take(&mut namespace.asking);
-        events.extend(asking.into_iter().map(|request| WireEvent::Asked { request, nodes }));
-        self.tell_nodes();
+        self.counted(channel, subscribers);
     }
 
     /// Handles that the broker is connected, or is so no longer.

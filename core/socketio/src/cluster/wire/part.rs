@@ -127,10 +127,22 @@ impl Part {
         }
     }
 
+    /// The number of elements of an array, as far as its bytes can have them. Each takes at least so many bytes.
+    pub(super) fn capacity(&self, least: usize) -> usize {
+        match self {
+            Self::Json(text) => Elements::new(text).count().min(text.len() / least),
+            Self::MessagePack(bytes) => {
+                let count = Reader::new(bytes, Dialect::Nodes).array();
+                count.unwrap_or_default().min(bytes.len() / least)
+            }
+        }
+    }
+
     /// The rooms of a list. Absent and null are none.
     pub(super) fn rooms(list: Option<&Self>, what: &'static str) -> Result<Vec<Room>> {
         let mut rooms = Vec::new();
         if let Some(list) = list.filter(|list| !list.is_null()) {
+            rooms.reserve_exact(list.capacity(1));
             list.each(what, |room| {
                 rooms.push(room.room().ok_or(WireFault::Member(what))?);
                 Ok(())

@@ -73,6 +73,24 @@ impl Wire {
         self.count_at = self.count_at.map(|at| at.min(again));
     }
 
+    /// Takes the number of subscribers of the channel that is counted, of which one is this node.
+    pub(super) fn counted(&mut self, channel: &str, subscribers: usize) {
+        let Self { config, namespaces, events, .. } = self;
+        let prefix = match config.format {
+            Format::Classic(_) => [&config.prefix, "-request"].concat(),
+            _ => config.prefix.clone(),
+        };
+        let name = channel.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix('#'));
+        let name = name.and_then(|rest| rest.strip_suffix('#'));
+        let Some(namespace) = name.and_then(|name| namespaces.get_mut(name)) else { return };
+        // One of them is this node. The broker may not know it yet.
+        let nodes = subscribers.saturating_sub(1);
+        namespace.nodes = nodes;
+        let asking = core::mem::take(&mut namespace.asking);
+        events.extend(asking.into_iter().map(|request| WireEvent::Asked { request, nodes }));
+        self.tell_nodes();
+    }
+
     /// Sends a message without data, where nodes have heartbeats, and starts the time to the next one anew.
     pub(super) fn present(&mut self, now: Time, namespace: &str, kind: u8) {
         let Format::Heartbeats(config) = &self.config.format else { return };

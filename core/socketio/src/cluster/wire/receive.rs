@@ -148,7 +148,10 @@ impl Wire {
         let kind = text("type")?.parse().map_err(|_| WireFault::Member("type"))?;
         let data = field("data").filter(|data| !data.is_empty()).map(entry_data).transpose()?;
         let mut incoming = messages::read_entry(uid, kind, data)?;
-        if let Body::Operation(Operation::Broadcast(broadcast), _) = &mut incoming.body {
+        // As the reference does. One that is dropped where it cannot be sent is not sent again.
+        if let Body::Operation(Operation::Broadcast(broadcast), _) = &mut incoming.body
+            && !broadcast.volatile
+        {
             broadcast.offset = Some(id.into());
         }
         Ok(Some(Arrived { namespace: Arc::clone(name), incoming, is_streamed: true }))
