@@ -7,10 +7,6 @@ use super::super::{NodeId, Operation, RequestId};
 /// Event of a [`Wire`](super::Wire).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(clippy::large_enum_variant, reason = "moved once, and nearly all are messages")
-)]
 pub enum WireEvent {
     /// The adapter of another node has been heard for the first time. Only with heartbeats.
     ///

@@ -289,10 +289,11 @@ pub(super) fn matches(glob: &[u8], text: &[u8]) -> bool {
     }
 }
 
+/// The responses to a request, and what is missing at its end if it has ended.
+pub(super) type Outcome = (Vec<(NodeId, String)>, Option<(usize, usize)>);
+
 /// The responses and the end of a request.
-pub(super) fn outcome(
-    events: Vec<ClusterEvent>,
-) -> (Vec<(NodeId, String)>, Option<(usize, usize)>) {
+pub(super) fn outcome(events: Vec<ClusterEvent>) -> Outcome {
     let (mut responses, mut end) = (Vec::new(), None);
     for event in events {
         match event {

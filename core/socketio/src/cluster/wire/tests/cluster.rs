@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::{
-    broker::{Broker, outcome},
+    broker::{Broker, Outcome, outcome},
     *,
 };
 use crate::cluster::ClusterEvent;
@@ -67,9 +67,7 @@ fn operations_arrive_at_the_other_nodes_as_they_were_sent() {
 }
 
 /// Sends each kind of request from the first node, and returns how it ends.
-fn requests(
-    broker: &mut Broker,
-) -> [(Vec<(crate::cluster::NodeId, String)>, Option<(usize, usize)>); 3] {
+fn requests(broker: &mut Broker) -> [Outcome; 3] {
     let (name, deadline) = (namespace("/"), broker.now + Duration::from_secs(4));
     let mut ends = Vec::new();
     for kind in 0..3 {
@@ -103,12 +101,12 @@ fn requests_end_when_all_nodes_have_responded() {
     for config in configs() {
         for nodes in [1, 3] {
             let mut broker = Broker::new(&config, nodes);
-            assert_eq!(broker.nodes[0].nodes as u64, nodes - 1, "{:?}", config.format);
+            assert_eq!(broker.nodes[0].nodes, broker.nodes.len() - 1, "{:?}", config.format);
             let [fetched, acks, answers] = requests(&mut broker);
             for end in [fetched.1, acks.1, answers.1] {
                 assert_eq!(end, Some((0, 0)), "{:?}", config.format);
             }
-            let others = nodes as usize - 1;
+            let others = broker.nodes.len() - 1;
             let one = |index| {
                 shown(&Operation::Respond {
                     request: RequestId(0),

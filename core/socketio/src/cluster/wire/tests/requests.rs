@@ -286,7 +286,7 @@ fn requests_are_counted_each_and_nodes_every_five_seconds() {
     assert_eq!(wire.poll_timeout(), Some(at(0)));
     wire.handle_timeout(at(0));
     let count = Command::Count { channel: REQUESTS.into(), is_sharded: false };
-    assert_eq!(commands(&mut wire), [count.clone()]);
+    assert_eq!(commands(&mut wire), core::slice::from_ref(&count));
     assert_eq!(wire.poll_timeout(), Some(at(5000)));
     wire.handle_count(at(1), REQUESTS, 3);
     assert!(matches!(&*events(&mut wire), [WireEvent::Nodes(2)]));
