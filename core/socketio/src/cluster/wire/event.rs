@@ -39,7 +39,7 @@ pub enum WireEvent {
     Faulty(WireError),
 }
 
-/// Error of a message that was dropped: its channel, the fault, and who is to blame.
+/// Error of a message that was dropped.
 ///
 /// It shows nothing of the message, nor the names of rooms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,11 +50,11 @@ pub struct WireError {
     pub channel: Arc<str>,
     /// The fault.
     pub fault: WireFault,
-    /// Who is to blame.
+    /// The side that is to blame.
     pub blame: Blame,
 }
 
-/// Who has made a message that was dropped.
+/// Side that is to blame for a message that was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Blame {

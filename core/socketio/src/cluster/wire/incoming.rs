@@ -1,4 +1,4 @@
-//! What a message of another node says, whatever its format.
+//! Contents of messages of other nodes, whatever their format.
 
 use alloc::{string::String, sync::Arc};
 

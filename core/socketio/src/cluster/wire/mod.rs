@@ -1,4 +1,4 @@
-//! Messages of the official adapters: a node of a cluster as Node.js servers know it, on a broker.
+//! Messages of the official adapters, as nodes of Node.js write and read them.
 //!
 //! [`Wire`] is a plain value without I/O and clock. It makes commands for a broker of the messages of a
 //! [`Cluster`](super::Cluster), and messages for the cluster of what the broker delivers. The formats are those of
@@ -182,7 +182,7 @@ impl Wire {
         self.schedule_count(now);
     }
 
-    /// Handles that a room has its first member on this node, or has lost the last one.
+    /// Handles that a room has its first member here, or has lost the last.
     ///
     /// Rooms of single sockets count as well. Only [`Format::Sharded`] needs it, and only for rooms that have a
     /// channel. A message for the room that is published before the subscription is lost.

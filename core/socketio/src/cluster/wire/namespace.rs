@@ -1,4 +1,4 @@
-//! The namespaces of a node, each of which has an adapter of its own on the wire.
+//! The namespaces of a node, each with an adapter of its own on the wire.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},

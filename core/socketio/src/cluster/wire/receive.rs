@@ -1,4 +1,4 @@
-//! What the broker delivers, as events.
+//! Messages that the broker delivers, as events.
 
 use alloc::{string::String, sync::Arc};
 

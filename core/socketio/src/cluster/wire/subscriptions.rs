@@ -1,4 +1,4 @@
-//! What a node listens to.
+//! Channels and streams that a node listens to.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},

@@ -1,4 +1,4 @@
-//! What a node listens to, and where its messages go.
+//! Channels that a node listens to, and those of its messages.
 
 use super::{super::Subscription, broker::matches, *};
 

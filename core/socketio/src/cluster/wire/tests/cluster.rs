@@ -1,4 +1,4 @@
-//! Nodes of each format among themselves, also with messages that come twice, late or not at all.
+//! Nodes of each format among themselves, with messages that are lost, repeated and reordered.
 
 use alloc::boxed::Box;
 

@@ -1,4 +1,4 @@
-//! Messages that crash, hang or bloat nodes of the reference: counted, dropped, and told without contents.
+//! Messages that crash, hang or bloat nodes of the reference.
 
 use super::{
     super::{Blame, WireFault},

@@ -1,4 +1,4 @@
-//! Parsers of messages: whole, cut off at each byte, with trailing bytes, and values in each form.
+//! Parsers of messages: whole, cut off at each byte, with trailing bytes.
 
 use super::{
     super::{WireFault, part::Part},
