@@ -29,7 +29,7 @@ pub trait Bus: Send + 'static {
     /// Completes with the next event. The task is woken when there may be one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent>;
 
-    /// Returns whether the bus knows the number of the other nodes, and not which they are. Default false.
+    /// Returns whether the bus counts the other nodes, and does not name them. Default false.
     ///
     /// It then tells the number with [`BusEvent::Nodes`], and with [`BusEvent::Asked`] for each request.
     fn counts_nodes(&self) -> bool {
@@ -72,9 +72,9 @@ pub enum BusEvent {
     },
     /// The number of other nodes, for a bus that [counts](Bus::counts_nodes) them.
     Nodes(usize),
-    /// The number of other nodes that a request has reached, for a bus that [counts](Bus::counts_nodes) them.
+    /// The number of other nodes that a request has reached.
     ///
-    /// It waits for as many responses.
+    /// It waits for as many responses. Told by a bus that [counts](Bus::counts_nodes) them.
     Asked {
         /// The request.
         request: RequestId,
