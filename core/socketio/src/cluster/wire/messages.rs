@@ -103,9 +103,9 @@ impl Outgoing<'_> {
     pub(super) fn emitted(&self, out: &mut Out, namespace: &str) -> Written {
         let Self::Operation(Operation::Broadcast(broadcast), _) = self else { return Ok(()) };
         out.map(2, |out| {
-            let opts = Opts::Server(Flags::of(broadcast, Duration::ZERO));
-            opts.write(out, &broadcast.target)?;
-            fields::packet(out, &broadcast.event, Some(namespace))
+            fields::packet(out, &broadcast.event, Some(namespace))?;
+            let opts = Opts::Emitter(Flags::of(broadcast, Duration::ZERO));
+            opts.write(out, &broadcast.target)
         })
     }
 

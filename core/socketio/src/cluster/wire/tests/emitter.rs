@@ -70,6 +70,37 @@ fn classic_requests_have_the_text_of_the_reference() {
 }
 
 #[test]
+fn streams_entries_have_the_text_of_the_reference() {
+    // By the source of npm `@socket.io/redis-streams-emitter` 0.1.
+    let target = Target::all().to("r1").except("r2");
+    let broadcast = Broadcast { volatile: true, ..emit(target, Args::event("hi", &1).unwrap()) };
+    let event = Args::event("e", &1).unwrap();
+    for (operation, kind, data) in [
+        (
+            Operation::Broadcast(broadcast),
+            "3",
+            r#"{"packet":{"type":2,"data":["hi",1],"nsp":"/"},"opts":{"rooms":["r1"],"flags":{"volatile":true},"except":["r2"]}}"#,
+        ),
+        (
+            Operation::Join { target: Target::all(), rooms: vec!["a".into()] },
+            "4",
+            r#"{"opts":{"rooms":[],"except":[],"flags":{}},"rooms":["a"]}"#,
+        ),
+        (Operation::ServerSideEmit { event, request: None }, "9", r#"{"packet":["e",1]}"#),
+    ] {
+        let Command::Append { fields, .. } = Emitter::new(streams()).emit("/", &operation).unwrap()
+        else {
+            panic!()
+        };
+        let expected = [("uid", "emitter"), ("nsp", "/"), ("type", kind), ("data", data)];
+        assert_eq!(
+            fields,
+            expected.map(|(name, value)| (name, Bytes::from_static(value.as_bytes())))
+        );
+    }
+}
+
+#[test]
 fn slash_is_added_to_a_namespace_without_one() {
     let emitter = Emitter::new(classic());
     assert_eq!(emitter.emit("chat", &hi()), emitter.emit("/chat", &hi()));
