@@ -118,6 +118,7 @@ impl Wire {
             _ => false,
         };
         if counts
+            && self.subscriptions.is_connected()
             && let Some(of) = self.namespaces.get_mut(namespace)
             && let Some(heartbeat) = &mut of.heartbeat
         {

@@ -80,6 +80,17 @@ fn heartbeat_follows_five_seconds_of_silence() {
 }
 
 #[test]
+fn no_heartbeat_is_due_while_the_broker_is_away() {
+    let mut wire = node(heartbeats(), 1);
+    wire.handle_connected(at(0), false);
+    wire.send(at(0), message(fetch(1)));
+    assert_eq!(wire.poll_timeout(), None);
+    wire.handle_connected(at(60_000), true);
+    assert_eq!(kinds(&mut wire), [7, 1]);
+    assert_eq!(wire.poll_timeout(), Some(at(65_000)));
+}
+
+#[test]
 fn node_is_lost_after_more_than_ten_seconds_of_silence_or_with_its_goodbye() {
     let mut wire = node(heartbeats(), 1);
     hear(&mut wire, 0, "a", 2);
