@@ -1,9 +1,10 @@
 //! Applications on several nodes, over a bus in memory.
 
 use std::{
+    collections::BTreeSet,
     future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Context, Poll},
@@ -17,7 +18,7 @@ use enginewire_driver::{
     TransportKind::WebSocket,
     socketio::{
         AckError, Bus, BusEvent, DisconnectReason, Io, IoBuilder, Message, NodeId, Parser,
-        RecoveryConfig, Socket, TellError,
+        RecoveryConfig, Room, Socket, TellError,
     },
     testing::{MemoryNetwork, TestLink, TestSocket},
 };
@@ -45,6 +46,7 @@ on_every_runtime!(
     parser_of_a_node_is_its_own_affair,
     bus_that_panics_leaves_the_server_alone,
     large_broadcasts_of_other_nodes_reach_everybody,
+    bus_that_watches_rooms_hears_of_first_and_last_members,
 );
 
 /// Nodes that know each other.
@@ -612,3 +614,60 @@ const DOWN: Result<usize, TellError> = Err(TellError::Disconnected);
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(60);
+
+/// Rooms that a bus has heard of, and whether they exist.
+type Heard = Arc<Mutex<Vec<(String, String, bool)>>>;
+
+/// A bus that has no other nodes, and watches rooms.
+struct Watching(Heard);
+
+impl Bus for Watching {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn send(&mut self, _: Message) {}
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+        Poll::Pending
+    }
+
+    fn watches_rooms(&self) -> bool {
+        true
+    }
+
+    fn handle_room(&mut self, namespace: &Arc<str>, room: &Room, exists: bool) {
+        let heard = (namespace.to_string(), room.to_string(), exists);
+        self.0.lock().unwrap().push(heard);
+    }
+}
+
+fn bus_that_watches_rooms_hears_of_first_and_last_members<R: Host>() {
+    let heard = Heard::default();
+    let hears = |room: &str, exists| {
+        let expected = ("/".to_owned(), room.to_owned(), exists);
+        until("a room", || heard.lock().unwrap().last() == Some(&expected));
+    };
+    let io = Io::builder().cluster(Watching(Arc::clone(&heard))).build();
+    let clients = io.namespace("/");
+    let link = TestLink::<R>::new(&io);
+    let mut sockets = [(); 2].map(|()| {
+        let socket = soon("a connection", link.connect("/")).unwrap();
+        hears(socket.id().as_str(), true);
+        socket
+    });
+
+    let [first, second] = sockets.each_ref().map(|socket| clients.socket(socket.id()).unwrap());
+    first.join("lobby");
+    hears("lobby", true);
+    second.join("lobby");
+    first.leave("lobby");
+    first.join("hall");
+    hears("hall", true);
+    soon("the end", sockets[0].disconnect());
+    until("both rooms", || heard.lock().unwrap().len() == 6);
+    let own = first.id().to_string();
+    let ended: BTreeSet<_> = heard.lock().unwrap().split_off(4).into_iter().collect();
+    let expected = ["hall".to_owned(), own].map(|room| ("/".to_owned(), room, false));
+    assert_eq!(ended, BTreeSet::from(expected), "the lobby still has a member");
+}

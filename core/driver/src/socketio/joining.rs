@@ -17,7 +17,7 @@ use super::{
     session::{Session, Task, caught},
     socket::SocketShared,
 };
-use crate::{sync::lock, trace::trace, waiters::Shareable};
+use crate::{sync::lock, trace::trace, waiters::Shareable, wakes::Wakes};
 
 /// A socket on its way into its namespace.
 struct Joining {
@@ -63,12 +63,13 @@ impl Session {
         }
         // Dropped behind the lock: it may be the last, and the application's.
         let mut _data = None;
+        let mut wakes = Wakes::default();
         let mut order = request.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         let Some(recovery) = &mut order.recovery else { return false };
         // Its predecessor is still there if nothing has noticed yet that the connection broke.
         let predecessor = recovery.living(&claim.pid).and_then(|id| {
-            let mut adapter = lock(&request.namespace.adapter);
+            let mut adapter = request.namespace.lock_adapter(&mut wakes);
             let member = adapter.find(id.as_str())?;
             adapter.remove(member)
         });
@@ -84,7 +85,8 @@ impl Session {
                 let pid = Some(claim.pid);
                 let missed = missed.into_iter().map(|missed| missed.event).collect();
                 let joining = Joining { id, pid, rooms, data, missed, is_recovered: true };
-                let is_admitted = self.admit(slot, request.clone(), joining, &mut order);
+                let is_admitted =
+                    self.admit(slot, request.clone(), joining, &mut order, &mut wakes);
                 // It has left at this very moment.
                 if let (false, Some(recovery)) = (is_admitted, &mut order.recovery) {
                     recovery.keep(now, kept);
@@ -125,7 +127,9 @@ impl Session {
         let namespace = Arc::clone(&request.namespace);
         // Dropped behind the lock: it may be the last, and the application's.
         let _data = Arc::clone(&joining.data);
-        let is_admitted = self.admit(slot, request, joining, &mut namespace.lock_order());
+        let mut wakes = Wakes::default();
+        let is_admitted =
+            self.admit(slot, request, joining, &mut namespace.lock_order(), &mut wakes);
         if is_admitted {
             self.start(slot);
         } else {
@@ -144,12 +148,13 @@ impl Session {
         request: ConnectRequest,
         joining: Joining,
         order: &mut Order,
+        wakes: &mut Wakes,
     ) -> bool {
         let ConnectRequest { namespace, handshake, auth, .. } = request;
         let Joining { id, pid, rooms, data, missed, is_recovered } = joining;
         let reason = Arc::new(OnceLock::new());
         let shared = Arc::clone(&namespace);
-        let mut adapter = lock(&shared.adapter);
+        let mut adapter = shared.lock_adapter(wakes);
         let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
             let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
             if accepted {
@@ -213,10 +218,12 @@ impl SocketShared {
     /// Takes the socket out of its rooms. It is kept for its client if that may come back.
     pub(super) fn leave(&self, reason: DisconnectReason) {
         let Some(&member) = self.member.get() else { return };
+        let mut wakes = Wakes::default();
         let mut order = self.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         // Another session may have taken its place, and has taken it out.
-        let Some(removed) = lock(&self.namespace.adapter).remove(member) else { return };
+        let removed = self.namespace.lock_adapter(&mut wakes).remove(member);
+        let Some(removed) = removed else { return };
         self.set_left(&removed.rooms);
         let (Some(pid), Some(recovery)) = (self.pid, &mut order.recovery) else { return };
         if reason.is_recoverable() {

@@ -114,9 +114,9 @@ mod stats;
 
 pub use enginewire_socketio::{
     Args, AskName, Asking, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError,
-    EncodeAs, EncodeError, EventError, Name, Named, Offline, SocketId, Spread, Value,
+    EncodeAs, EncodeError, EventError, Name, Named, Offline, Room, SocketId, Spread, Value,
     adapter::RecoveryConfig,
-    cluster::{Message, Missing, NodeId, Operation, TellError},
+    cluster::{Message, Missing, NodeId, Operation, RequestId, TellError},
     hub::{Delivered, Overflow, ServerSideEmitError},
     parser::{CustomDecoder, CustomParser, Parser},
     pattern::InvalidPattern,

@@ -126,12 +126,16 @@ impl NamespaceShared {
         parameters: Parameters,
     ) -> Self {
         let options = Arc::clone(&io.options);
+        let mut adapter = Adapter::new(&mut crate::runtime::fill_random);
+        if io.cluster.as_ref().is_some_and(|cluster| cluster.watches_rooms()) {
+            adapter.watch_rooms();
+        }
         let counters = parent.as_ref().map(|parent| Arc::clone(&parent.counters));
         Self {
             name: name.into(),
             io: Arc::downgrade(io),
             config: Arc::clone(&io.config),
-            adapter: Mutex::new(Adapter::new(&mut crate::runtime::fill_random)),
+            adapter: Mutex::new(adapter),
             order: Mutex::new(Order::new(options.recovery.as_ref())),
             next_ack: AtomicU64::new(0),
             parent,

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     cell::SessionCell, handshake::Handshake, sync::lock, trace::trace, waiters::Shareable,
-    wakers::WakerKey,
+    wakers::WakerKey, wakes::Wakes,
 };
 
 /// One client in one namespace, for the task that receives.
@@ -175,8 +175,10 @@ impl SocketShared {
     /// Tells the log of the namespace which rooms the socket is in, beside the adapter.
     pub(super) fn change_rooms(&self, rooms: impl Rooms, joins: bool) {
         let Some(&member) = self.member.get() else { return };
+        // Woken behind the locks.
+        let mut wakes = Wakes::default();
         let mut order = self.pid.as_ref().map(|pid| (pid, self.namespace.lock_order()));
-        let mut adapter = lock(&self.namespace.adapter);
+        let mut adapter = self.namespace.lock_adapter(&mut wakes);
         rooms.each(&mut |room| {
             let changed =
                 if joins { adapter.join(member, room) } else { adapter.leave(member, room) };

@@ -42,6 +42,7 @@ impl<M: Clone> Adapter<M> {
             Some(other) => *other = index,
             None => {
                 directory.insert_unique(hash, index, |other| hasher.hash(id(other)));
+                self.note_own_room(index, true);
             }
         }
         MemberKey { index, serial }
@@ -60,6 +61,7 @@ impl<M: Clone> Adapter<M> {
         // A successor with the same id keeps its place.
         if let Ok(entry) = self.directory.find_entry(hash, |&other| other == index) {
             entry.remove();
+            self.note_own_room(index, false);
         }
         let Member { id, member, .. } = self.members.remove(wide(index));
         self.everyone = None;
@@ -101,6 +103,18 @@ impl<M: Clone> Adapter<M> {
         self.members.iter().map(|(index, entry)| {
             (MemberKey { index: narrow(index), serial: entry.serial }, &entry.id, &entry.member)
         })
+    }
+
+    /// Notes that the own room of a member has come or gone, unless others are in it.
+    fn note_own_room(&mut self, index: u32, exists: bool) {
+        if self.changes.is_none() {
+            return;
+        }
+        let room = self.members[wide(index)].id.to_room();
+        let is_joined = self.find_room(&room).is_some();
+        self.changes.iter_mut().filter(|_| !is_joined).for_each(|changes| {
+            changes.push_back((room.clone(), exists));
+        });
     }
 
     pub(super) fn find_index(&self, id: &str) -> Option<u32> {

@@ -20,7 +20,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
 use enginewire::Entropy;
@@ -79,6 +79,8 @@ pub struct Adapter<M> {
     member_churn: Churn,
     room_churn: Churn,
     next_ack: u128,
+    /// Rooms that came and went, if the owner watches them.
+    changes: Option<VecDeque<(Room, bool)>>,
 }
 
 /// Key of a member while it is in the namespace. It is never used again.
@@ -137,7 +139,23 @@ impl<M: Clone> Adapter<M> {
             member_churn: Churn::default(),
             room_churn: Churn::default(),
             next_ack: 0,
+            changes: None,
         }
+    }
+
+    /// Notes from now on which rooms come and go, for [`poll_room`](Self::poll_room). Default: does not.
+    ///
+    /// A note costs an entry of a queue, and is kept until it is polled.
+    pub fn watch_rooms(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// Returns the next room that came, with true, or that went, with false.
+    ///
+    /// A room comes with its first member, and goes with its last. The members' own rooms are among them. They come in the order in which it happened, if rooms are
+    /// [watched](Self::watch_rooms).
+    pub fn poll_room(&mut self) -> Option<(Room, bool)> {
+        self.changes.as_mut()?.pop_front()
     }
 
     /// Returns the number for the next event to acknowledge, counting from zero.

@@ -131,7 +131,11 @@ impl<M: Clone> Adapter<M> {
         let name = match self.find_index(name) {
             // Shares the text, and redacts it where the id does.
             Some(owner) => self.members[wide(owner)].id.to_room(),
-            None => Room::from(name),
+            None => {
+                let name = Room::from(name);
+                self.changes.iter_mut().for_each(|changes| changes.push_back((name.clone(), true)));
+                name
+            }
         };
         let entry = RoomEntry { name, occupants: Vec::new(), cache: None };
         let room = narrow(self.rooms.insert(entry));
@@ -145,6 +149,9 @@ impl<M: Clone> Adapter<M> {
         let RoomEntry { name, .. } = self.rooms.remove(wide(room));
         if let Ok(entry) = self.names.find_entry(self.hasher.hash(&name), |&other| other == room) {
             entry.remove();
+        }
+        if self.changes.is_some() && self.find_index(&name).is_none() {
+            self.changes.iter_mut().for_each(|changes| changes.push_back((name.clone(), false)));
         }
         if !self.room_churn.remove(self.rooms.len()) {
             return;

@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use enginewire_socketio::cluster::{Message, NodeId, Operation, RequestId};
+use enginewire_socketio::{
+    Room,
+    cluster::{Message, NodeId, Operation, RequestId},
+};
 
 /// Carrier of messages between the nodes of a cluster.
 ///
@@ -40,6 +43,18 @@ pub trait Bus: Send + 'static {
     ///
     /// Called before messages of the namespace are sent. What is told twice has not changed.
     fn handle_namespace(&mut self, _namespace: &Arc<str>, _exists: bool) {}
+
+    /// Returns whether the bus wants to hear of rooms, with [`handle_room`](Self::handle_room). Default false.
+    ///
+    /// Asked once. Without it rooms cost nothing.
+    fn watches_rooms(&self) -> bool {
+        false
+    }
+
+    /// Hears that a room has its first member on this node, or that it has lost its last. Default: does nothing.
+    ///
+    /// Sockets' own rooms are among them. What is told twice has not changed.
+    fn handle_room(&mut self, _namespace: &Arc<str>, _room: &Room, _exists: bool) {}
 
     /// Completes when everything that was sent is on its way.
     ///

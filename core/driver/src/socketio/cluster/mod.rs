@@ -11,6 +11,7 @@ mod pump;
 mod requests;
 mod server_events;
 mod tell;
+mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -20,9 +21,12 @@ use std::{
 };
 
 use enginewire::Time;
-use enginewire_socketio::cluster::{
-    Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId, Response,
-    TellError,
+use enginewire_socketio::{
+    Room,
+    cluster::{
+        Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId, Response,
+        TellError,
+    },
 };
 
 use self::requests::Waiting;
@@ -47,6 +51,7 @@ use crate::{
 /// The other nodes, as all namespaces of a server share them.
 pub(crate) struct ClusterShared {
     config: ClusterConfig,
+    watches_rooms: bool,
     state: Mutex<State>,
     slot: Mutex<BusSlot>,
 }
@@ -63,6 +68,8 @@ struct State {
     operations: VecDeque<(NodeId, Arc<str>, Operation)>,
     /// Namespaces that exist, or do so no longer, and that the bus has not heard of.
     namespaces: BTreeMap<Arc<str>, bool>,
+    /// Rooms that have members on this node, or have none any more, and that the bus has not heard of.
+    rooms: BTreeMap<(Arc<str>, Room), bool>,
     /// The task that has the bus.
     pump: Option<Waker>,
 }
@@ -85,6 +92,7 @@ impl ClusterShared {
         cluster.set_connected(false);
         Arc::new(Self {
             config,
+            watches_rooms: bus.watches_rooms(),
             state: Mutex::new(State {
                 cluster,
                 clock: None,
@@ -92,6 +100,7 @@ impl ClusterShared {
                 answering: 0,
                 operations: VecDeque::new(),
                 namespaces: BTreeMap::new(),
+                rooms: BTreeMap::new(),
                 pump: None,
             }),
             slot: Mutex::new(BusSlot {
@@ -220,6 +229,34 @@ impl ClusterShared {
 
     fn take_namespaces(&self) -> BTreeMap<Arc<str>, bool> {
         mem::take(&mut lock(&self.state).namespaces)
+    }
+
+    /// Returns whether the bus wants to hear of rooms.
+    pub(super) const fn watches_rooms(&self) -> bool {
+        self.watches_rooms
+    }
+
+    /// Notes for the bus which rooms have members on this node.
+    pub(super) fn tell_rooms(
+        &self,
+        wakes: &mut Wakes,
+        namespace: &Arc<str>,
+        rooms: impl Iterator<Item = (Room, bool)>,
+    ) {
+        let mut rooms = rooms.peekable();
+        if rooms.peek().is_none() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        state.rooms.extend(rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists)));
+        wakes.extend(state.pump.take());
+    }
+
+    fn take_rooms(&self) -> BTreeMap<(Arc<str>, Room), bool> {
+        match self.watches_rooms {
+            true => mem::take(&mut lock(&self.state).rooms),
+            false => BTreeMap::new(),
+        }
     }
 
     fn poll_message(&self) -> Option<Message> {

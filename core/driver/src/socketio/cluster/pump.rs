@@ -125,6 +125,9 @@ impl<R: Runtime> Pump<R> {
         for (namespace, exists) in cluster.take_namespaces() {
             bus.handle_namespace(&namespace, exists);
         }
+        for ((namespace, room), exists) in cluster.take_rooms() {
+            bus.handle_room(&namespace, &room, exists);
+        }
         delivering.retain(|delivering| delivering.poll(cluster, cx).is_pending());
         if !ends {
             is_busy |= self.receive(bus, cx);

@@ -67,6 +67,8 @@ proptest! {
         let (mut adapter, _) = adapter(0);
         let mut model = Model::new();
         let mut into = Vec::new();
+        adapter.watch_rooms();
+        let mut existing = BTreeSet::new();
         for step in steps {
             match step {
                 Step::Insert(socket) => {
@@ -130,6 +132,12 @@ proptest! {
             prop_assert_eq!(adapter.len(), model.len());
             let rooms: BTreeSet<_> = model.iter().flat_map(|(socket, rooms)| rooms.iter().filter(|room| **room != name(*socket))).collect();
             prop_assert_eq!(adapter.rooms_len(), rooms.len());
+            while let Some((room, exists)) = adapter.poll_room() {
+                let room = room.to_string();
+                let changed = if exists { existing.insert(room) } else { existing.remove(&room) };
+                prop_assert!(changed);
+            }
+            prop_assert_eq!(&existing, &model.values().flatten().cloned().collect());
         }
         for socket in 0..SOCKETS {
             if let Some(key) = adapter.find(&id(socket)) {

@@ -122,3 +122,27 @@ fn acknowledgements_are_numbered_from_zero() {
     let (mut adapter, _) = adapter(0);
     assert_eq!([adapter.next_ack(), adapter.next_ack()], [AckId(0), AckId(1)]);
 }
+
+#[test]
+fn watched_rooms_are_told_at_their_first_and_last_member() {
+    let (mut adapter, _) = adapter(0);
+    let first = adapter.insert(id(0), 0);
+    adapter.join(first, "before");
+    assert_eq!(adapter.poll_room(), None, "nothing is noted without a watch");
+
+    adapter.watch_rooms();
+    let second = adapter.insert(id(1), 1);
+    adapter.join(first, "a");
+    adapter.join(second, "a");
+    // The own room of a member is one before others join it, and as long as they are in it.
+    adapter.join(second, "s0");
+    adapter.leave(first, "a");
+    adapter.remove(first);
+    adapter.leave(second, "s0");
+    adapter.remove(second);
+    let changes: Vec<_> = core::iter::from_fn(|| adapter.poll_room()).collect();
+    let changes: Vec<_> = changes.iter().map(|(room, exists)| (room.as_str(), *exists)).collect();
+    let expected =
+        [("s1", true), ("a", true), ("before", false), ("s0", false), ("a", false), ("s1", false)];
+    assert_eq!(changes, expected);
+}
