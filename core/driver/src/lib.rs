@@ -84,7 +84,7 @@ pub use enginewire::{
 pub use enginewire::{HttpCompression, PerMessageDeflate};
 
 pub use crate::{
-    client::{Client, ClientBuilder, Connecting, Sessions},
+    client::{Client, ClientBuilder, Connecting, Sessions, connect_tcp},
     clock::{Clock, InstantClock},
     connect_error::ConnectError,
     handshake::Handshake,

@@ -12,36 +12,36 @@ use std::{
     vec,
 };
 
-use enginewire::Url;
-
 use crate::runtime::Runtime;
 
-/// Connects to the server at `to`, without TLS.
+/// Connects to a server on TCP, by the first of its addresses that works.
 ///
-/// Gives the address that it has connected to as well. Dropping the future drops all attempts.
+/// The addresses are tried as RFC 8305 says, and nothing is encrypted. `host` is a name or an address. For clients of other protocols, such as a bus. Returns the address that it has
+/// connected to as well. Dropping the future drops all attempts.
 ///
 /// # Errors
 ///
 /// That of looking up the name, or of connecting. If all addresses fail it is the first error of those that tell most:
 /// a refusal says more than a network that is not there.
-pub(super) async fn connect<R: Runtime>(
+pub async fn connect_tcp<R: Runtime>(
     runtime: &R,
-    to: &Url,
+    host: &str,
+    port: u16,
 ) -> io::Result<(R::Stream, SocketAddr)> {
-    let addresses = in_order(resolve(runtime, to).await?);
+    let addresses = in_order(resolve(runtime, host, port).await?);
     if addresses.is_empty() {
-        return Err(explain(to.host(), &io::ErrorKind::NotFound.into()));
+        return Err(explain(host, &io::ErrorKind::NotFound.into()));
     }
     let mut race = Race::new(runtime, addresses);
     poll_fn(|cx| race.poll(cx)).await
 }
 
 /// The addresses of the host, which needs no look-up if it is one.
-async fn resolve<R: Runtime>(runtime: &R, to: &Url) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = to.host().parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, to.port())]);
+async fn resolve<R: Runtime>(runtime: &R, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
     }
-    runtime.resolve(to.host(), to.port()).await.map_err(|error| explain(to.host(), &error))
+    runtime.resolve(host, port).await.map_err(|error| explain(host, &error))
 }
 
 /// The order of attempts (RFC 8305 section 4): IPv6 and IPv4 in turn, each as the system prefers

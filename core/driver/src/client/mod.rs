@@ -18,7 +18,7 @@ use std::{
 
 use enginewire::{ClientConfig, Reconnect, Time, Url, wire::http::RequestHead};
 
-pub use self::{builder::ClientBuilder, sessions::Sessions};
+pub use self::{builder::ClientBuilder, connect::connect_tcp, sessions::Sessions};
 use self::{encrypt::Encryptor, sessions::Connector, stream::ConnectHook};
 use crate::{
     client_cell::{ClientCell, ClientState},

@@ -18,7 +18,7 @@ use futures_io::AsyncWrite;
 
 use super::{
     Shared,
-    connect::connect,
+    connect::connect_tcp,
     host::{Host, HostAction, HostCell, HostGuard},
     stream::ClientStream,
 };
@@ -443,7 +443,7 @@ async fn connect_to<R: Runtime>(
         let (stream, peer_addr) = connector(to.clone()).await?;
         return Ok((ClientStream::Brought(stream), peer_addr));
     }
-    let (stream, peer_addr) = connect(&shared.runtime, to).await?;
+    let (stream, peer_addr) = connect_tcp(&shared.runtime, to.host(), to.port()).await?;
     let stream = ClientStream::Runtime(stream);
     // After the race of addresses: one server sees one TLS handshake.
     let stream = if to.is_secure() { shared.encryptor.encrypt(stream, to).await? } else { stream };

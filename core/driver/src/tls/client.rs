@@ -38,6 +38,27 @@ impl ClientTls {
     }
 }
 
+/// Encrypts a connection of another protocol than HTTP, such as that of a bus.
+///
+/// The certificate of the server has to be for `host`. Without a configuration it is one that the platform trusts, and
+/// the crypto provider is that of the [module](super).
+///
+/// # Errors
+///
+/// Errors of the connection, and [`TlsFault`]s. There is no crypto provider, or the platform has no certificates.
+pub async fn encrypt<S: Stream>(
+    stream: S,
+    host: &str,
+    config: Option<Arc<ClientConfig>>,
+) -> io::Result<TlsStream<S>> {
+    let config = match config {
+        Some(config) => config,
+        None => platform_config()
+            .map_err(|reason| io::Error::new(io::ErrorKind::Unsupported, reason))?,
+    };
+    connect(config, stream, host).await
+}
+
 /// Encrypts a connection to `host`, which the server's certificate has to be for.
 ///
 /// # Errors
@@ -56,9 +77,20 @@ pub(crate) async fn connect<S: Stream>(
     connecting.await.map(TlsStream::new).map_err(TlsFault::explain_handshake)
 }
 
-/// The configuration of all clients that have none of their own: reading the platform's certificates takes
-/// milliseconds, and keeping them some hundred kilobytes.
+/// The configuration of all clients of HTTP that have none of their own.
 fn default_config() -> Result<Arc<ClientConfig>, String> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+
+    if let Some(config) = CONFIG.get() {
+        return Ok(Arc::clone(config));
+    }
+    let config = for_http_1(platform_config()?);
+    Ok(Arc::clone(CONFIG.get_or_init(|| config)))
+}
+
+/// The configuration that the others share: reading the platform's certificates takes milliseconds, and keeping them
+/// some hundred kilobytes.
+fn platform_config() -> Result<Arc<ClientConfig>, String> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
 
     if let Some(config) = CONFIG.get() {
@@ -70,7 +102,7 @@ fn default_config() -> Result<Arc<ClientConfig>, String> {
         .and_then(|builder| builder.with_platform_verifier())
         .map_err(|error| error.to_string())?
         .with_no_client_auth();
-    Ok(Arc::clone(CONFIG.get_or_init(|| for_http_1(Arc::new(config)))))
+    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
 /// The provider of the process, or ring.

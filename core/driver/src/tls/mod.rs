@@ -29,12 +29,13 @@ pub(crate) use self::{
     accept::{InFlight, TlsConnection},
     client::{ClientTls, connect},
     server::Handshakes,
-    stream::TlsStream,
 };
 pub use self::{
+    client::encrypt,
     fault::{CertificateFault, TlsFault},
     info::TlsInfo,
     server::{ServerTls, TlsStats},
+    stream::TlsStream,
 };
 
 /// The one protocol that both sides offer by ALPN (RFC 7301 section 6).

@@ -15,7 +15,7 @@ use crate::runtime::Stream;
 ///
 /// Dropped, it tells the peer that nothing more comes (`close_notify`, RFC 8446 section 6.1), if that can be written at
 /// once.
-pub(crate) struct TlsStream<S: Stream> {
+pub struct TlsStream<S: Stream> {
     inner: futures_rustls::TlsStream<Transport<S>>,
 }
 

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use enginewire::Time;
+use enginewire::{Time, Url};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
@@ -62,7 +62,7 @@ impl Script {
     /// The outcome for `url`, and the log.
     fn connect(&self, url: &str) -> (io::Result<SocketAddr>, Vec<String>) {
         let url = Url::parse(url).unwrap();
-        let outcome = self.run(connect(self, &url));
+        let outcome = self.run(connect_tcp(self, url.host(), url.port()));
         let outcome = outcome.map(|(stream, address)| {
             assert_eq!(stream.0.address, address);
             address
@@ -331,7 +331,7 @@ fn dropping_the_race_drops_all_attempts() {
     let script = Script::new([(A4, NEVER), (B4, NEVER)]);
     let url = Url::parse("http://name").unwrap();
     {
-        let mut work = Box::pin(connect(&script, &url));
+        let mut work = Box::pin(connect_tcp(&script, url.host(), url.port()));
         let mut poll = || work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
         assert!(poll());
         script.0.lock().unwrap().now = Time::from_millis(250);
