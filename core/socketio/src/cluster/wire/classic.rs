@@ -227,7 +227,7 @@ pub(super) fn read_request(
                 Body::asking(operation, request, Reply::Owner)
             }
             None => {
-                let (target, _) = fields::opts(opts.as_ref())?;
+                let target = fields::target(opts.as_ref())?;
                 let rooms = || fields::rooms(rooms.as_ref());
                 Body::operation(change(kind, target, close.as_ref(), rooms)?)
             }

@@ -117,6 +117,17 @@ pub(super) fn opts(part: Option<&Part>) -> Result<(Target, Flags)> {
     Ok((target, Flags::read(flags.as_ref())?))
 }
 
+/// Reads the `opts` of a change of sockets.
+///
+/// One that has none is not taken for a change of all: nothing that works writes it, and all clients would be
+/// disconnected by it.
+pub(super) fn target(part: Option<&Part>) -> Result<Target> {
+    match part {
+        Some(part) if !part.is_null() => Ok(opts(Some(part))?.0),
+        _ => Err(WireFault::Member("opts")),
+    }
+}
+
 /// Reads the rooms to join or to leave.
 pub(super) fn rooms(part: Option<&Part>) -> Result<Vec<Room>> {
     match part {

@@ -245,7 +245,7 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
             Body::asking(Operation::Broadcast(broadcast), request, Reply::Acks(None))
         }
         JOIN | LEAVE => {
-            let (target, _) = fields::opts(opts.as_ref())?;
+            let target = fields::target(opts.as_ref())?;
             let rooms = fields::rooms(rooms.as_ref())?;
             Body::operation(match kind {
                 JOIN => Operation::Join { target, rooms },
@@ -253,7 +253,7 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
             })
         }
         DISCONNECT => {
-            let (target, _) = fields::opts(opts.as_ref())?;
+            let target = fields::target(opts.as_ref())?;
             let close = close.and_then(|close| close.bool()).unwrap_or_default();
             Body::operation(Operation::Disconnect { target, close })
         }

@@ -34,9 +34,10 @@ fn classic_messages_that_kill_the_reference_are_dropped() {
         (requests, b"{}", "`type` is missing"),
         (requests, br#"{"type":5,"uid":"a"}"#, "`requestId` is missing"),
         (requests, br#"{"type":7,"uid":"a","requestId":"r"}"#, "`packet` is missing"),
-        (requests, br#"{"type":3,"uid":"a","rooms":"r1"}"#, "`rooms` is missing"),
-        (requests, br#"{"type":3,"uid":"a"}"#, "`rooms` is missing"),
-        (requests, br#"{"type":2,"uid":"a","rooms":[{}]}"#, "`rooms` is missing"),
+        (requests, br#"{"type":3,"uid":"a","opts":{},"rooms":"r1"}"#, "`rooms` is missing"),
+        (requests, br#"{"type":3,"uid":"a","opts":{}}"#, "`rooms` is missing"),
+        (requests, br#"{"type":4,"uid":"a"}"#, "`opts` is missing"),
+        (requests, br#"{"type":2,"uid":"a","opts":{},"rooms":[{}]}"#, "`rooms` is missing"),
         (requests, br#"{"type":6,"uid":"a","data":"e"}"#, "`data` is missing"),
         (requests, br#"{"type":2,"uid":7}"#, "`uid` is missing"),
         ("socket.io-response#/#", b"{}", "`requestId` is missing"),
@@ -65,6 +66,9 @@ fn sharded_messages_that_kill_the_reference_are_dropped() {
         (3, r#","data":{"packet":{"data":["e"]},"requestId":null}"#, "`requestId` is missing"),
         (5, r#","data":{"opts":{},"rooms":"r1"}"#, "`rooms` is missing"),
         (5, r#","data":{"opts":7,"rooms":["r1"]}"#, "`opts` is missing"),
+        (4, r#","data":{"rooms":["r1"]}"#, "`opts` is missing"),
+        (6, r#","data":{}"#, "`opts` is missing"),
+        (6, r#","data":{"opts":null,"close":true}"#, "`opts` is missing"),
         (7, r#","data":{"opts":{}}"#, "`requestId` is missing"),
         (8, r#","data":{"requestId":"r"}"#, "`sockets` is missing"),
         (8, r#","data":{"requestId":"r","sockets":[7]}"#, "`sockets` is missing"),
@@ -83,7 +87,7 @@ fn sharded_messages_that_kill_the_reference_are_dropped() {
     dropped(
         sharded(SubscriptionMode::Dynamic),
         &own,
-        message(6, r#","data":{}"#).as_bytes(),
+        message(6, r#","data":{"opts":{}}"#).as_bytes(),
         "`type` is missing",
     );
     dropped(
