@@ -248,7 +248,7 @@ pub(super) fn read_request(
         BROADCAST => {
             let request = for_request()?;
             let (broadcast, _) = fields::broadcast(packet.as_ref(), opts.as_ref(), true)?;
-            Body::asking(Operation::Broadcast(broadcast), Some(request), Reply::Acks(None))
+            Body::asking(Operation::Broadcast(broadcast), Some(request), Reply::ACKS)
         }
         _ => Body::Ignored,
     };

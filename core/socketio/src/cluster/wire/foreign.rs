@@ -58,21 +58,24 @@ impl ForeignRequests {
     /// Notes a response, and returns the request if it is to be sent. The last response ends the request.
     pub(super) fn respond(&mut self, id: RequestId, response: &Response) -> Option<Foreign> {
         let (_, foreign) = self.requests.get_mut(&id)?;
-        let left = match (&mut foreign.reply, response) {
-            (Reply::Acks(left @ None), Response::Clients(clients)) => *left.insert(*clients),
-            (Reply::Acks(Some(left)), Response::Ack(_)) => {
-                *left = left.saturating_sub(1);
-                *left
+        let is_last = match (&mut foreign.reply, response) {
+            (Reply::Acks { clients: clients @ None, came }, Response::Clients(number)) => {
+                *clients = Some(*number);
+                *came >= *number
             }
-            (Reply::Event, Response::Event(_)) => 0,
+            (Reply::Acks { clients, came }, Response::Ack(_)) => {
+                *came += 1;
+                clients.is_some_and(|clients| *came >= clients)
+            }
+            (Reply::Event, Response::Event(_)) => true,
             (
                 Reply::Sockets | Reply::SocketIds | Reply::Rooms | Reply::Owner,
                 Response::Sockets(_),
-            ) => 0,
+            ) => true,
             // Not a response to this.
             _ => return None,
         };
-        if left == 0 { self.remove(id) } else { Some(foreign.clone()) }
+        if is_last { self.remove(id) } else { Some(foreign.clone()) }
     }
 
     /// Forgets the requests of a namespace that exists no longer.

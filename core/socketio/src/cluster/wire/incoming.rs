@@ -40,8 +40,13 @@ pub(super) struct Asked {
 /// Form of the response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// The number of clients, and then the acknowledgement of each. That many are still to come.
-    Acks(Option<usize>),
+    /// The number of clients, and the acknowledgement of each.
+    Acks {
+        /// The number of clients, once it is known. A fast client may acknowledge before.
+        clients: Option<usize>,
+        /// Acknowledgements so far.
+        came: usize,
+    },
     /// Descriptions of sockets.
     Sockets,
     /// The answer to a server-side event.
@@ -52,6 +57,11 @@ pub(super) enum Reply {
     Rooms,
     /// No more than that the socket is here, in the classic format of old nodes.
     Owner,
+}
+
+impl Reply {
+    /// The number of clients and their acknowledgements, of which there are none yet.
+    pub(super) const ACKS: Self = Self::Acks { clients: None, came: 0 };
 }
 
 impl Body {

@@ -242,7 +242,7 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
         BROADCAST => {
             let (broadcast, _) =
                 fields::broadcast(packet.as_ref(), opts.as_ref(), request.is_some())?;
-            Body::asking(Operation::Broadcast(broadcast), request, Reply::Acks(None))
+            Body::asking(Operation::Broadcast(broadcast), request, Reply::ACKS)
         }
         JOIN | LEAVE => {
             let target = fields::target(opts.as_ref())?;

@@ -139,7 +139,7 @@ fn classic_acknowledgements_have_the_bytes_of_the_reference() {
         request,
     );
 
-    let (to, acks) = (("mKyTwH", "6UhykK"), Reply::Acks(None));
+    let (to, acks) = (("mKyTwH", "6UhykK"), Reply::ACKS);
     let (channel, message) = responded(&classic(), "x", to, acks.clone(), &Response::Clients(1));
     assert_eq!(&*channel, "socket.io-response#/#");
     assert_eq!(message, r#"{"type":8,"requestId":"6UhykK","clientCount":1}"#);
@@ -219,7 +219,7 @@ fn streams_requests_have_the_bytes_of_the_reference() {
 #[test]
 fn streams_responses_have_the_bytes_of_the_reference() {
     let (uid, to) = ("7a7744b431cf5df0", ("679c6eeb96fd052f", "25b13d3497213a10"));
-    let respond = |response| responded(&streams(), uid, to, Reply::Acks(None), &response);
+    let respond = |response| responded(&streams(), uid, to, Reply::ACKS, &response);
     let (channel, message) = respond(Response::Clients(1));
     assert_eq!(&*channel, "socket.io#/#679c6eeb96fd052f#");
     assert_eq!(
