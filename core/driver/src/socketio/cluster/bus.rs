@@ -29,6 +29,12 @@ pub trait Bus: Send + 'static {
     /// Takes a message. Called after [`poll_ready`](Self::poll_ready) has completed, once for each time.
     fn send(&mut self, message: Message);
 
+    /// Writes what was sent, as far as that can be done at once. Default: does nothing.
+    ///
+    /// Called behind [`send`](Self::send), [`handle_namespace`](Self::handle_namespace) and
+    /// [`handle_room`](Self::handle_room), once for several. The task is woken when more can be written.
+    fn poll_flush(&mut self, _cx: &mut Context<'_>) {}
+
     /// Completes with the next event. The task is woken when there may be one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent>;
 
@@ -51,9 +57,9 @@ pub trait Bus: Send + 'static {
         false
     }
 
-    /// Hears that a room has its first member on this node, or that it has lost its last. Default: does nothing.
+    /// Hears that a room has members on this node, or has none any more.
     ///
-    /// Sockets' own rooms are among them. What is told twice has not changed.
+    /// Default: does nothing. Sockets' own rooms are among them. What is told twice has not changed.
     fn handle_room(&mut self, _namespace: &Arc<str>, _room: &Room, _exists: bool) {}
 
     /// Completes when everything that was sent is on its way.

@@ -133,6 +133,7 @@ impl<R: Runtime> Pump<R> {
             is_busy |= self.receive(bus, cx);
         }
         is_busy |= self.send(bus, cx);
+        bus.poll_flush(cx);
         let (of_cluster, of_server) = self.origin;
         let next = self.cluster.handle_timeout();
         let next = next.map(|deadline| of_server + deadline.since(of_cluster));
