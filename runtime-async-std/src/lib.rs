@@ -61,7 +61,8 @@
 //! feature `tracing` gives a span per connection and events, without session ids. The feature `metrics` gives the counts of
 //! servers to the `metrics` crate. The feature `testing` gives the module
 //! `testing`, to test applications on memory instead of sockets. `tls` is TLS by rustls, with ring unless the process has
-//! another crypto provider; `tls-no-provider` is the same without ring.
+//! another crypto provider; `tls-no-provider` is the same without ring. `redis`: the module `redis`, with
+//! which nodes are a cluster, also with those of Node.js.
 //!
 //! Only tasks are async-std's own. Its sockets and timers are smol's (`async-io`) by other names, so
 //! those of `enginewire-smol` serve, and one reactor drives all.
@@ -98,6 +99,12 @@ pub use enginewire_driver::{HttpCompression, PerMessageDeflate};
 #[cfg(feature = "socketio")]
 pub mod socketio {
     enginewire_driver::socketio_exports!(crate::AsyncStd);
+}
+
+/// A bus on Redis between the nodes of a cluster. See [`enginewire_cluster::redis`].
+#[cfg(feature = "redis")]
+pub mod redis {
+    enginewire_cluster::redis_exports!(crate::AsyncStd);
 }
 
 /// Tests of applications without ports and sockets. See [`enginewire_driver::testing`].

@@ -74,7 +74,8 @@
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, to test applications on memory instead of sockets. `deflate`: compression, which stays off until
 //! `PerMessageDeflate` or `HttpCompression` is set. `tls`: TLS by rustls, with ring unless the process has another crypto
-//! provider. `tls-no-provider`: the same without ring.
+//! provider. `tls-no-provider`: the same without ring. `redis`: the module `redis`, with which nodes are a
+//! cluster, also with those of Node.js.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -119,6 +120,12 @@ pub use enginewire_driver::{HttpCompression, PerMessageDeflate};
 #[cfg(feature = "socketio")]
 pub mod socketio {
     enginewire_driver::socketio_exports!(crate::Smol);
+}
+
+/// A bus on Redis between the nodes of a cluster. See [`enginewire_cluster::redis`].
+#[cfg(feature = "redis")]
+pub mod redis {
+    enginewire_cluster::redis_exports!(crate::Smol);
 }
 
 /// Tests of applications without ports and sockets. See [`enginewire_driver::testing`].

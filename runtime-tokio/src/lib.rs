@@ -80,7 +80,8 @@
 //! `testing`, to test applications on memory instead of sockets. `tower`: the module `tower`, with servers as services
 //! beside an application of axum or hyper. `deflate`: compression, which stays off until `PerMessageDeflate` or
 //! `HttpCompression` is set. `tls`: TLS by rustls, with ring unless the process has another crypto provider.
-//! `tls-no-provider`: the same without ring.
+//! `tls-no-provider`: the same without ring. `redis`: the module `redis`, with which nodes are a cluster, also with those
+//! of Node.js.
 
 // Badges of features. docs.rs builds with a nightly compiler.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -127,6 +128,12 @@ pub use enginewire_driver::{HttpCompression, PerMessageDeflate};
 #[cfg(feature = "socketio")]
 pub mod socketio {
     enginewire_driver::socketio_exports!(crate::Tokio);
+}
+
+/// A bus on Redis between the nodes of a cluster. See [`enginewire_cluster::redis`].
+#[cfg(feature = "redis")]
+pub mod redis {
+    enginewire_cluster::redis_exports!(crate::Tokio);
 }
 
 #[cfg(feature = "testing")]

@@ -1,0 +1,399 @@
+//! The bus: a wire, and the connections that carry its commands.
+
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use enginewire::Time;
+use enginewire_driver::{
+    Runtime,
+    socketio::{Bus, BusEvent, Message, Room},
+};
+use enginewire_socketio::cluster::wire::{
+    Command, Format, SubscriptionMode, Wire, WireConfig, WireEvent,
+};
+
+use super::{
+    builder::RedisBuilder,
+    commands::{self, Sent},
+    emitter::Emitter,
+    error::{RedisError, RedisFault},
+    monitor::{Counters, RedisMonitor},
+    options::Shared,
+    resp::{ServerError, Value},
+    streams::{EntryId, Read, Reader},
+    transport::{Event, Sleep, Transport, fill_random},
+};
+use crate::trace::trace;
+
+/// Bus on Redis, for [`IoBuilder::cluster`](enginewire_driver::socketio::IoBuilder::cluster).
+///
+/// See the [module](super) for formats, faults and what is bounded.
+pub struct Redis<R: Runtime> {
+    shared: Arc<Shared<R>>,
+    format: Format,
+    wire: Wire,
+    transport: Transport<R, Sent>,
+    /// Reads the streams, in the format of streams.
+    reader: Option<Reader<R>>,
+    phase: Phase,
+    /// Subscriptions that are not confirmed.
+    subscribing: usize,
+    /// An event that is not taken yet. Nothing more is read until it is.
+    event: Option<BusEvent>,
+    sleep: Sleep<R>,
+    is_closing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Up,
+    Down,
+    /// Connected again, but not all subscriptions are confirmed.
+    Restoring,
+}
+
+impl<R: Runtime + Default> Redis<R> {
+    /// Connects to the server of a URL, with the defaults.
+    ///
+    /// The URL is `redis://[[user]:password@]host[:port][/database]`, or begins with `rediss` for TLS. The format is the
+    /// [classic](RedisBuilder::classic) one. Only the first attempt counts here: a connection that is lost later is made
+    /// anew. Dropping the future drops the attempt.
+    ///
+    /// # Errors
+    ///
+    /// The URL is not valid, or the server cannot be reached, refuses the login or is too old, as [`RedisError`] says.
+    pub async fn connect(url: &str) -> Result<Self, RedisError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Connects to the server of a URL, to send to a cluster without being a node.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn emitter(url: &str) -> Result<Emitter, RedisError> {
+        Self::builder(url).emitter().await
+    }
+
+    /// Sets up a bus on the server of a URL.
+    pub fn builder(url: &str) -> RedisBuilder<R> {
+        RedisBuilder::new(url)
+    }
+}
+
+impl<R: Runtime> Redis<R> {
+    /// Makes a bus of a connection that is open.
+    pub(super) fn new(
+        shared: Arc<Shared<R>>,
+        config: WireConfig,
+        transport: Transport<R, Sent>,
+    ) -> Self {
+        let mut seed = [0; 8];
+        fill_random(&mut seed);
+        let format = config.format.clone();
+        let reader = matches!(format, Format::Streams(_)).then(|| Reader::new(&shared));
+        let mut wire = Wire::new(config, u64::from_ne_bytes(seed));
+        wire.handle_connected(shared.runtime.clock().now(), true);
+        shared.counters.is_up.store(true, Ordering::Relaxed);
+        Self {
+            shared,
+            format,
+            wire,
+            transport,
+            reader,
+            phase: Phase::Up,
+            subscribing: 0,
+            event: None,
+            sleep: Sleep::default(),
+            is_closing: false,
+        }
+    }
+
+    /// Returns a handle that tells how the bus is doing while a server has it.
+    pub fn monitor(&self) -> RedisMonitor {
+        RedisMonitor(Arc::clone(&self.shared.counters))
+    }
+
+    /// Does what can be done, up to the next event.
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        while self.event.is_none() {
+            let now = self.now();
+            self.pass_commands();
+            if let Some(event) = self.wire.poll_event() {
+                self.event = self.translate(event);
+            } else if self.wire.poll_timeout().is_some_and(|due| due <= now) {
+                self.wire.handle_timeout(now);
+            } else if self.phase == Phase::Restoring && self.is_subscribed() {
+                self.restored();
+            } else if let Poll::Ready(event) = self.transport.poll(cx) {
+                self.handle(event);
+            } else if let Some(read) = self.poll_reader(cx) {
+                self.handle_read(read);
+            } else if !self.poll_sleep(cx) {
+                break;
+            }
+        }
+        let (commands, bytes) = self.transport.in_flight();
+        let Counters { in_flight, in_flight_bytes, .. } = &*self.shared.counters;
+        in_flight.store(commands, Ordering::Relaxed);
+        in_flight_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Gives commands of the wire to the connection, as long as it has room.
+    fn pass_commands(&mut self) {
+        while self.transport.has_room() {
+            let Some(command) = self.wire.poll_command() else { return };
+            if let Command::Subscribe(_) = command {
+                self.subscribing += 1;
+            }
+            let sent = commands::encode(command, |sent, responds, arguments| {
+                self.transport.push(sent, responds, Duration::ZERO, arguments);
+            });
+            if let Err(stream) = sent
+                && let Some(reader) = &mut self.reader
+            {
+                reader.stop(&stream);
+            }
+        }
+    }
+
+    fn translate(&self, event: WireEvent) -> Option<BusEvent> {
+        Some(match event {
+            WireEvent::Joined(node) => BusEvent::Joined(node),
+            WireEvent::Lost(node) => BusEvent::Lost(node),
+            WireEvent::Nodes(nodes) => BusEvent::Nodes(nodes),
+            WireEvent::Asked { request, nodes } => BusEvent::Asked { request, nodes },
+            WireEvent::Message { from, namespace, operation } => {
+                BusEvent::Message { from, namespace, operation }
+            }
+            WireEvent::Faulty(error) => {
+                self.drop_message(&error);
+                return None;
+            }
+            // There are no others in this version.
+            _ => return None,
+        })
+    }
+
+    fn drop_message(&self, _error: &dyn Error) {
+        trace!(WARN, error = %_error, "a message of the cluster is dropped");
+        self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn handle(&mut self, event: Event<Sent>) {
+        let now = self.now();
+        match event {
+            Event::Opened => {
+                self.subscribing = 0;
+                self.phase = Phase::Restoring;
+                self.wire.handle_connected(now, true);
+                // So that those are confirmed before there is anything else.
+                self.pass_commands();
+            }
+            Event::Lost(error, _) => {
+                self.wire.handle_connected(now, false);
+                self.subscribing = 0;
+                if self.phase == Phase::Up {
+                    self.shared.counters.is_up.store(false, Ordering::Relaxed);
+                    self.event = Some(BusEvent::Down(Box::new(error)));
+                } else {
+                    trace!(DEBUG, error = %error, "the bus of the cluster is still disconnected");
+                }
+                self.phase = Phase::Down;
+            }
+            Event::Response(sent, response) => self.handle_response(now, &sent, response),
+            Event::Message(channel, Some(message)) => {
+                // Names of channels of this node are text.
+                if let Ok(channel) = str::from_utf8(&channel) {
+                    self.wire.handle_published(now, channel, message);
+                }
+            }
+            Event::Message(_, None) => self.drop_large(),
+        }
+    }
+
+    fn handle_response(&mut self, now: Time, sent: &Sent, response: Result<Value, ServerError>) {
+        if sent.is_subscription() {
+            self.subscribing = self.subscribing.saturating_sub(1);
+        }
+        let value = match response {
+            Ok(value) => value,
+            Err(error) if commands::is_fatal(sent, &error) => {
+                return self.transport.fail(RedisFault::of_command(sent.name(), &error));
+            }
+            Err(_error) => {
+                trace!(WARN, command = sent.name(), error = %_error, "Redis has refused a command");
+                self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        match sent {
+            Sent::Count(channel) => {
+                if let Some(count) = commands::count(&value) {
+                    self.wire.handle_count(now, channel, count);
+                }
+            }
+            Sent::Last(stream) => {
+                if let (Some(reader), Some(last)) = (&mut self.reader, EntryId::last(&value)) {
+                    reader.start(stream, last);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns whether all subscriptions are confirmed, on a connection that was not given up over one of them.
+    fn is_subscribed(&self) -> bool {
+        self.subscribing == 0 && self.transport.is_open()
+    }
+
+    /// Notes that all subscriptions are there again.
+    fn restored(&mut self) {
+        self.transport.settle();
+        self.phase = Phase::Up;
+        self.shared.counters.is_up.store(true, Ordering::Relaxed);
+        self.event = Some(BusEvent::Up);
+    }
+
+    /// Returns what the reader has. It begins when it knows where to, in all streams.
+    fn poll_reader(&mut self, cx: &mut Context<'_>) -> Option<Read> {
+        let reader = self.reader.as_mut().filter(|_| self.subscribing == 0)?;
+        match reader.poll(cx) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
+        }
+    }
+
+    fn handle_read(&mut self, read: Read) {
+        match read {
+            Read::Entry(entry) => match &entry.fields {
+                Some(fields) => {
+                    let fields = fields.iter();
+                    let fields: Vec<_> = fields
+                        .filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, &value[..])))
+                        .collect();
+                    let (now, id) = (self.now(), entry.id.to_string());
+                    self.wire.handle_entry(now, &entry.stream, &id, &fields);
+                }
+                None => self.drop_large(),
+            },
+            Read::Lost(_error) => {
+                trace!(WARN, error = %_error, "the streams of the cluster are read later");
+            }
+        }
+    }
+
+    fn drop_large(&self) {
+        self.drop_message(&TooLarge { max: self.shared.options.max_message });
+    }
+
+    /// Sleeps until the wire has something to do. Returns true if that is now.
+    fn poll_sleep(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.wire.poll_timeout() else { return false };
+        self.sleep.poll(&self.shared.runtime, due, cx).is_ready()
+    }
+
+    fn now(&self) -> Time {
+        self.shared.runtime.clock().now()
+    }
+}
+
+impl<R: Runtime> Bus for Redis<R> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.advance(cx);
+        if self.phase == Phase::Up && self.transport.has_room() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn send(&mut self, message: Message) {
+        let now = self.now();
+        self.wire.send(now, message);
+        self.pass_commands();
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        self.pass_commands();
+        self.transport.flush(cx);
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
+        self.advance(cx);
+        match self.event.take() {
+            Some(event) => Poll::Ready(event),
+            None => Poll::Pending,
+        }
+    }
+
+    fn counts_nodes(&self) -> bool {
+        self.wire.counts_nodes()
+    }
+
+    fn handle_namespace(&mut self, namespace: &Arc<str>, exists: bool) {
+        let now = self.now();
+        self.wire.handle_namespace(now, namespace, exists);
+    }
+
+    fn watches_rooms(&self) -> bool {
+        matches!(
+            self.format,
+            Format::Sharded(SubscriptionMode::Dynamic | SubscriptionMode::DynamicPrivate)
+        )
+    }
+
+    fn handle_room(&mut self, namespace: &Arc<str>, room: &Room, exists: bool) {
+        let now = self.now();
+        self.wire.handle_room(now, namespace, room, exists);
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.phase == Phase::Down {
+            return Poll::Ready(());
+        }
+        if !self.is_closing {
+            self.is_closing = true;
+            let now = self.now();
+            self.wire.close(now);
+        }
+        loop {
+            self.advance(cx);
+            // Nobody takes them any more.
+            match self.event.take() {
+                Some(BusEvent::Down(_)) => return Poll::Ready(()),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        if self.transport.in_flight().0 == 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<R: Runtime> Drop for Redis<R> {
+    fn drop(&mut self) {
+        self.shared.counters.is_up.store(false, Ordering::Relaxed);
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Redis<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("address", &self.shared.address)
+            .field("format", &self.format)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Error of a message that was skipped, because it is larger than the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("a message has more than {max} bytes, its publisher is to blame")]
+struct TooLarge {
+    max: usize,
+}

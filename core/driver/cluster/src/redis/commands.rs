@@ -1,0 +1,120 @@
+//! Commands of a wire as those of Redis.
+
+use std::sync::Arc;
+
+use enginewire_socketio::cluster::wire::{Command, Subscription};
+
+use super::{
+    link::Responds,
+    resp::{ServerError, Value},
+};
+
+/// What a response is to.
+#[derive(Debug)]
+pub(super) enum Sent {
+    Subscribe(&'static str),
+    Unsubscribe,
+    Publish(&'static str),
+    Append,
+    /// The last entry of a stream, behind which reading is to begin.
+    Last(Arc<str>),
+    Count(Arc<str>),
+}
+
+impl Sent {
+    /// Returns the name of the command, for errors.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe(name) | Self::Publish(name) => name,
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::Append => "XADD",
+            Self::Last(_) => "XREVRANGE",
+            Self::Count(_) => "PUBSUB",
+        }
+    }
+
+    /// Returns whether messages are missed without the response.
+    pub(super) const fn is_subscription(&self) -> bool {
+        matches!(self, Self::Subscribe(_) | Self::Last(_))
+    }
+}
+
+/// Hands a command to `push`, which sends it.
+///
+/// That to unsubscribe from a stream is given back: it is the reader's.
+pub(super) fn encode(
+    command: Command,
+    push: impl FnOnce(Sent, Responds, &[&[u8]]),
+) -> Result<(), Arc<str>> {
+    match command {
+        Command::Subscribe(Subscription::Stream(stream)) => {
+            let arguments = [b"XREVRANGE", stream.as_bytes(), b"+", b"-", b"COUNT", b"1"];
+            push(Sent::Last(Arc::clone(&stream)), Responds::InTurn, &arguments);
+        }
+        Command::Unsubscribe(Subscription::Stream(stream)) => return Err(stream),
+        Command::Subscribe(subscription) => {
+            let name = match subscription {
+                Subscription::Pattern(_) => "PSUBSCRIBE",
+                Subscription::Shard(_) => "SSUBSCRIBE",
+                _ => "SUBSCRIBE",
+            };
+            let arguments = [name.as_bytes(), subscription.name().as_bytes()];
+            push(Sent::Subscribe(name), Responds::ByPush, &arguments);
+        }
+        Command::Unsubscribe(subscription) => {
+            let name: &[u8] = match subscription {
+                Subscription::Pattern(_) => b"PUNSUBSCRIBE",
+                Subscription::Shard(_) => b"SUNSUBSCRIBE",
+                _ => b"UNSUBSCRIBE",
+            };
+            push(Sent::Unsubscribe, Responds::ByPush, &[name, subscription.name().as_bytes()]);
+        }
+        Command::Publish { channel, message, is_sharded, .. } => {
+            let name = if is_sharded { "SPUBLISH" } else { "PUBLISH" };
+            let arguments = [name.as_bytes(), channel.as_bytes(), &message];
+            push(Sent::Publish(name), Responds::InTurn, &arguments);
+        }
+        Command::Append { stream, fields, max_len } => {
+            let max_len = max_len.to_string();
+            let mut arguments: Vec<&[u8]> =
+                vec![b"XADD", stream.as_bytes(), b"MAXLEN", b"~", max_len.as_bytes(), b"*"];
+            arguments.extend(fields.iter().flat_map(|(name, value)| [name.as_bytes(), &value[..]]));
+            push(Sent::Append, Responds::InTurn, &arguments);
+        }
+        Command::Count { channel, is_sharded } => {
+            let how: &[u8] = if is_sharded { b"SHARDNUMSUB" } else { b"NUMSUB" };
+            let arguments = [b"PUBSUB", how, channel.as_bytes()];
+            push(Sent::Count(Arc::clone(&channel)), Responds::InTurn, &arguments);
+        }
+        // Others are for brokers that store messages apart.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Returns the number in the response to `PUBSUB NUMSUB` of one channel.
+pub(super) fn count(response: &Value) -> Option<usize> {
+    match response.as_array()? {
+        [_, Value::Integer(count)] => usize::try_from(*count).ok(),
+        _ => None,
+    }
+}
+
+/// Returns whether a connection is of no use when the server responds with this error.
+///
+/// It is made anew then, with a growing wait: the server may be another one the next time, or allow more. A message that
+/// the user may not publish is one that is lost, but without a subscription all messages are.
+pub(super) fn is_fatal(sent: &Sent, error: &ServerError) -> bool {
+    let is_of_connection = matches!(
+        error.kind(),
+        "ASK"
+            | "CLUSTERDOWN"
+            | "CROSSSLOT"
+            | "LOADING"
+            | "MASTERDOWN"
+            | "MOVED"
+            | "NOAUTH"
+            | "READONLY"
+    );
+    is_of_connection || sent.is_subscription() || error.to_string().contains("unknown command")
+}

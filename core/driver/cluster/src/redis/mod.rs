@@ -1,0 +1,73 @@
+//! A bus on Redis, or on a server that speaks its protocol, such as Valkey.
+//!
+//! A [`Redis`] is for [`IoBuilder::cluster`](enginewire_driver::socketio::IoBuilder::cluster). Programs that are no
+//! nodes send with an [`Emitter`].
+//!
+//! # Formats
+//!
+//! All nodes of a cluster need the same format and prefix. Nodes of Node.js have it by their adapter:
+//!
+//! | format | npm | needs | messages go |
+//! |---|---|---|---|
+//! | [classic](RedisBuilder::classic), the default | `createAdapter` of `@socket.io/redis-adapter` 8 | Redis 6 | to every node |
+//! | [sharded](RedisBuilder::sharded) | `createShardedAdapter` of the same | Redis 7, a single server | for a room: to nodes that have members of it |
+//! | [streams](RedisBuilder::streams) | `@socket.io/redis-streams-adapter` 0.3 | Redis 6 | to every node, and stay in a stream for a while |
+//!
+//! A Redis Cluster serves the classic format, if all nodes connect to one and the same node of it. Sharded channels on
+//! several servers are not there. The manager of python-socketio is another format, which no node of Socket.IO on
+//! other platforms reads.
+//!
+//! Several clusters on one Redis need different [prefixes](RedisBuilder::prefix). That holds for the classic format and
+//! streams above all: a node of Node.js that is classic ends at a request of the other.
+//!
+//! # Connections
+//!
+//! One connection has commands and messages of channels (RESP3); streams are read on another. Commands are pipelined,
+//! and keep their order. Messages of one node arrive in order, but for sharded rooms, whose channels may overtake others.
+//!
+//! # Faults
+//!
+//! A connection that is lost, or silent for longer than [`response_timeout`](RedisBuilder::response_timeout), is made anew
+//! with a [growing wait](RedisBuilder::reconnect). Meanwhile the node is alone: broadcasts reach its own sockets, and
+//! [`Delivered::remote`](enginewire_driver::socketio::Delivered::remote) says so. It is one of the cluster again when all
+//! subscriptions are confirmed. What other nodes sent meanwhile is lost, but for broadcasts and changes in streams, which
+//! are read then. Commands that had no response may be lost: their number is in the error, which goes to the `tracing`
+//! crate, and in [`RedisStats::lost`].
+//!
+//! A message that cannot be read is dropped and counted in [`RedisStats::dropped`], whoever has published it. Whoever
+//! may publish on the channels can disconnect all clients: keep others out by the ACL of Redis.
+//!
+//! # Bounds
+//!
+//! [`max_in_flight`](RedisBuilder::max_in_flight) commands of
+//! [`max_in_flight_bytes`](RedisBuilder::max_in_flight_bytes) wait for responses. Further messages wait in the server,
+//! within [`max_cluster_queue`](enginewire_driver::socketio::IoBuilder::max_cluster_queue); beyond that they stay on this
+//! node. Of what Redis sends, one message is held at a time, of up to [`max_message`](RedisBuilder::max_message) bytes. A
+//! node that reads too slowly is ended by Redis (`client-output-buffer-limit`), and comes back.
+
+mod builder;
+mod bus;
+mod commands;
+mod emitter;
+mod error;
+mod link;
+mod monitor;
+mod options;
+mod resp;
+mod socket;
+mod streams;
+mod transport;
+mod url;
+
+pub use enginewire_socketio::cluster::wire::{
+    ClassicConfig, Format, StreamsConfig, SubscriptionMode,
+};
+
+pub use self::{
+    builder::RedisBuilder,
+    bus::Redis,
+    emitter::Emitter,
+    error::{RedisError, RedisFault},
+    monitor::{RedisMonitor, RedisStats},
+    url::InvalidRedisUrl,
+};
