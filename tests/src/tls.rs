@@ -119,7 +119,10 @@ impl Identity {
 
     /// The certificate, as others read it.
     pub fn pem(&self) -> String {
-        let lines = STANDARD.encode(&self.certificate);
+        let text = STANDARD.encode(&self.certificate);
+        // Lines of RFC 7468 section 2. OpenSSL refuses longer ones of some lengths.
+        let lines = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap());
+        let lines = lines.collect::<Vec<_>>().join("\n");
         format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
     }
 

@@ -1,27 +1,10 @@
 //! The driver on real sockets, on every runtime, with clients that are only as polite as each test
-//! wants. A test is a function of the runtime; the server's tasks run on threads of the runtime's, the
-//! test and its clients block their own.
+//! wants. See `enginewire_tests::host`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-/// Makes tests of functions that take a runtime. Each such file calls it with all of them: one that
-/// is left out is dead code, of which the compiler tells.
-macro_rules! on_every_runtime {
-    ($($test:ident),+ $(,)?) => {
-        on_every_runtime!(tokio: enginewire_tokio::Tokio, $($test),+);
-        on_every_runtime!(smol: enginewire_smol::Smol, $($test),+);
-        on_every_runtime!(async_std: enginewire_async_std::AsyncStd, $($test),+);
-    };
-    ($module:ident: $runtime:ty, $($test:ident),+) => {
-        mod $module {
-            $(
-                #[test]
-                fn $test() {
-                    <$runtime as crate::Host>::host(super::$test::<$runtime>);
-                }
-            )+
-        }
-    };
-}
+// For all modules at once.
+#[macro_use(on_every_runtime)]
+extern crate enginewire_tests;
 
 mod abuse;
 #[cfg(target_os = "linux")]
@@ -68,27 +51,22 @@ mod timeouts;
 mod tls;
 mod tls_handshakes;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use enginewire_async_std::AsyncStd;
-use enginewire_driver::{Runtime, Server, ServerBuilder, Socket};
+use enginewire_driver::{Server, ServerBuilder, Socket};
 use enginewire_smol::Smol;
 use enginewire_tests::client::{self, soon, until};
 use enginewire_tokio::Tokio;
 
-/// A runtime that the suite runs on.
-trait Host: Runtime + Default {
+/// A runtime that the suite runs on, and its programs.
+trait Host: enginewire_tests::host::Host {
     /// The program in `tests/src/bin` that runs on it.
     #[cfg(target_os = "linux")]
     const SERVER: &str;
     /// The client that runs on it.
     #[cfg(target_os = "linux")]
     const CLIENT: &str;
-
-    /// Does `work` on the calling thread, where it may use the runtime, whose tasks run elsewhere.
-    fn host<T>(work: impl FnOnce() -> T) -> T {
-        work()
-    }
 }
 
 impl Host for Tokio {
@@ -96,20 +74,6 @@ impl Host for Tokio {
     const SERVER: &str = env!("CARGO_BIN_EXE_server-tokio");
     #[cfg(target_os = "linux")]
     const CLIENT: &str = env!("CARGO_BIN_EXE_client-tokio");
-
-    fn host<T>(work: impl FnOnce() -> T) -> T {
-        static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-            // So little stack that whoever lets a peer use it up is found out.
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            // And with one worker alone nothing could overtake anything.
-            let workers =
-                std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-            builder.worker_threads(workers).thread_stack_size(512 * 1024);
-            builder.enable_all().build().unwrap()
-        });
-        let _context = RUNTIME.enter();
-        work()
-    }
 }
 
 impl Host for Smol {

@@ -30,7 +30,9 @@ impl<R: Host> Host for Strict<R> {
     const SERVER: &str = R::SERVER;
     #[cfg(target_os = "linux")]
     const CLIENT: &str = R::CLIENT;
+}
 
+impl<R: Host> enginewire_tests::host::Host for Strict<R> {
     fn host<T>(work: impl FnOnce() -> T) -> T {
         R::host(work)
     }
