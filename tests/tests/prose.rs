@@ -17,12 +17,13 @@ use std::{env, fs, io};
 const BASE: &str = "77756e7";
 
 /// Where published docs come from.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "core/src",
     "core/browser/src",
     "core/socketio/src",
     "core/ffi/src",
     "core/driver/src",
+    "core/driver/cluster/src",
     "runtime-tokio/src",
     "runtime-smol/src",
     "runtime-async-std/src",

@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 
 use enginewire::{hub, wire};
 use enginewire_async_std::AsyncStd;
+use enginewire_cluster::redis;
 use enginewire_driver::{self as driver, Runtime};
 use enginewire_smol::Smol;
 use enginewire_tests::client::{soon, within};
@@ -266,6 +267,18 @@ const _: () = {
     // It owns a bus, which need not be shared.
     all!(sent: driver::socketio::IoBuilder, driver::socketio::BusEvent);
     all!(
+        any: redis::Emitter,
+        redis::InvalidRedisUrl,
+        redis::RedisBuilder<Tokio>,
+        redis::RedisBuilder<Smol>,
+        redis::RedisBuilder<AsyncStd>,
+        redis::RedisError,
+        redis::RedisFault,
+        redis::RedisMonitor,
+        redis::RedisStats,
+    );
+    all!(sent: redis::Redis<Tokio>, redis::Redis<Smol>, redis::Redis<AsyncStd>);
+    all!(
         any: enginewire_socketio::cluster::Cluster,
         enginewire_socketio::cluster::ClusterConfig,
         enginewire_socketio::cluster::ClusterEvent,
@@ -320,7 +333,14 @@ fn futures_of_handles_are_send<R: Runtime + Default>(
 fn futures_of_a_cluster_are_send(
     namespace: &driver::socketio::Namespace,
     events: &mut driver::socketio::ServerEvents,
+    emitter: &redis::Emitter,
 ) {
+    future(redis::Redis::<Tokio>::connect("redis://localhost"));
+    future(redis::Redis::<Smol>::builder("redis://localhost").emitter());
+    future(emitter.emit("a", &1));
+    future(emitter.join("a"));
+    future(emitter.disconnect(true));
+    future(emitter.server_side_emit("a", &1));
     future(namespace.broadcast().fetch_sockets());
     future(namespace.server_side_emit_with_ack::<u8, _>("a", &1));
     future(events.recv());

@@ -1,0 +1,172 @@
+//! Nodes of a cluster on one server.
+
+use std::time::Duration;
+
+use enginewire_cluster::redis::{
+    Format, Redis, RedisBuilder, RedisMonitor, StreamsConfig, SubscriptionMode,
+};
+use enginewire_driver::{
+    socketio::{Io, IoBuilder},
+    testing::{TestLink, TestSocket},
+};
+use enginewire_tests::{
+    client::{soon, until},
+    host::Host,
+};
+
+use crate::server::{RawClient, RedisServer};
+
+/// Longest time of a test's requests.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Formats that all operations are tried in, each with a name of its own.
+pub(crate) const KINDS: [Kind; 5] = [
+    Kind::Classic,
+    Kind::Sharded(SubscriptionMode::Static),
+    Kind::Sharded(SubscriptionMode::Dynamic),
+    Kind::Sharded(SubscriptionMode::DynamicPrivate),
+    Kind::Streams,
+];
+
+/// Format of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Classic,
+    Sharded(SubscriptionMode),
+    Streams,
+}
+
+impl Kind {
+    /// The prefix of its channels, which is the name of its stream.
+    pub(crate) fn prefix(self) -> String {
+        format!("test-{self:?}").replace(['(', ')'], "-").to_lowercase()
+    }
+
+    /// Sets up a bus in this format.
+    pub(crate) fn apply<R: Host>(self, builder: RedisBuilder<R>) -> RedisBuilder<R> {
+        let builder = builder.prefix(self.prefix());
+        match self {
+            Self::Classic => builder.classic(),
+            Self::Sharded(mode) => builder.sharded(mode),
+            Self::Streams => {
+                let mut streams = StreamsConfig::default();
+                streams.stream = self.prefix();
+                builder.format(Format::Streams(streams))
+            }
+        }
+    }
+
+    /// The channel of requests to a namespace.
+    pub(crate) fn requests(self, namespace: &str) -> String {
+        let prefix = self.prefix();
+        match self {
+            Self::Classic => format!("{prefix}-request#{namespace}#"),
+            _ => format!("{prefix}#{namespace}#"),
+        }
+    }
+}
+
+/// Nodes that know each other.
+pub(crate) struct Nodes<R: Host> {
+    pub(crate) kind: Kind,
+    pub(crate) ios: Vec<Io>,
+    pub(crate) links: Vec<TestLink<R>>,
+    pub(crate) monitors: Vec<RedisMonitor>,
+    raw: RawClient,
+}
+
+impl<R: Host> Nodes<R> {
+    pub(crate) fn new(server: &RedisServer, kind: Kind, count: usize) -> Self {
+        Self::with(server, kind, &vec![server.url(); count], |bus| bus, |io| io)
+    }
+
+    /// Starts a node for each URL.
+    pub(crate) fn with(
+        server: &RedisServer,
+        kind: Kind,
+        urls: &[String],
+        bus: impl Fn(RedisBuilder<R>) -> RedisBuilder<R>,
+        options: impl Fn(IoBuilder) -> IoBuilder,
+    ) -> Self {
+        let mut nodes =
+            Self { kind, ios: vec![], links: vec![], monitors: vec![], raw: server.client() };
+        for url in urls {
+            let builder = bus(kind.apply(Redis::builder(url)));
+            let redis = soon("a connection", builder.connect()).unwrap();
+            nodes.monitors.push(redis.monitor());
+            let io = options(Io::builder().ack_timeout(LONG)).cluster(redis).build();
+            let _ = io.namespace("/");
+            nodes.links.push(TestLink::new(&io));
+            nodes.ios.push(io);
+        }
+        nodes.until_known("/", u32::try_from(urls.len()).unwrap());
+        nodes
+    }
+
+    /// Waits until so many nodes have subscribed to the channels of a namespace.
+    pub(crate) fn until_known(&mut self, namespace: &str, count: u32) {
+        let channel = self.kind.requests(namespace);
+        until("the others", || self.raw.subscribers(&channel) == count);
+    }
+
+    /// The number of channels and patterns that nodes have subscribed to.
+    pub(crate) fn subscriptions(&mut self) -> usize {
+        let prefix = format!("{}*", self.kind.prefix());
+        let mut list = |how: &[u8]| self.raw.command(&[b"PUBSUB", how, prefix.as_bytes()]).len();
+        let channels = list(b"CHANNELS") + list(b"SHARDCHANNELS");
+        let patterns = self.raw.command(&[b"PUBSUB", b"NUMPAT"]);
+        channels + patterns[0].parse::<usize>().unwrap()
+    }
+
+    pub(crate) fn connect(&self, node: usize) -> TestSocket {
+        self.connect_to(node, "/")
+    }
+
+    pub(crate) fn connect_to(&self, node: usize, namespace: &str) -> TestSocket {
+        soon("a connection", self.links[node].connect(namespace)).unwrap()
+    }
+
+    /// Joins a socket of a node to a room, and waits until the node hears what is for it.
+    pub(crate) fn join(&mut self, node: usize, socket: &TestSocket, room: &str) {
+        // Without a name for it, which would keep one of a pattern.
+        let namespace = self.ios[node].find(socket.namespace()).unwrap();
+        until("a socket", || namespace.socket(socket.id()).is_some());
+        namespace.socket(socket.id()).unwrap().join(room);
+        self.until_heard(socket.namespace(), room);
+    }
+
+    /// Waits until a node hears what is for a room, if it has a channel.
+    pub(crate) fn until_heard(&mut self, namespace: &str, room: &str) {
+        let has_channel = match self.kind {
+            Kind::Sharded(SubscriptionMode::Dynamic) => room.len() != 20,
+            Kind::Sharded(SubscriptionMode::DynamicPrivate) => true,
+            _ => false,
+        };
+        if has_channel {
+            let channel = format!("{}#{namespace}#{room}#", self.kind.prefix());
+            until("a subscription", || self.raw.subscribers(&channel) > 0);
+        }
+    }
+}
+
+/// The name and the number of the next event.
+pub(crate) fn recv(socket: &mut TestSocket) -> (String, u32) {
+    let event = soon("an event", socket.recv()).unwrap();
+    (event.name().to_owned(), event.data().unwrap())
+}
+
+/// The names of so many events.
+pub(crate) fn names(socket: &mut TestSocket, count: usize) -> Vec<String> {
+    (0..count).map(|_| recv(socket).0).collect()
+}
+
+/// Does `work` on a task of the runtime, and returns where its result comes.
+pub(crate) fn spawn<R: Host, T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> impl Fn(&str) -> T {
+    let (done, result) = std::sync::mpsc::channel();
+    R::default().spawn(async move {
+        let _ = done.send(work.await);
+    });
+    move |what| result.recv_timeout(LONG).unwrap_or_else(|error| panic!("{what}: {error}"))
+}
