@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::runtime::{RequestHead, Response};
 
 /// The files that a browser asks for.
+#[derive(Clone)]
 pub(crate) enum Page {
     /// The page of this example.
     Own { client: Bytes },

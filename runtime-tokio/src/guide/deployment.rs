@@ -60,7 +60,22 @@
 //!   (`query: { client: id }`), or its address. Clients behind one proxy of a company have one address. Load balancers
 //!   that do not read HTTP have nothing else.
 //!
-//! A broadcast reaches the clients of all servers with [`IoBuilder::cluster`](crate::socketio::IoBuilder::cluster).
+//! A broadcast reaches the clients of all servers with [`IoBuilder::cluster`](crate::socketio::IoBuilder::cluster), which
+//! does not change that: sessions stay where they are, and need the load balancer to find them.
+//!
+//! # Redis between servers
+//!
+//! The feature `redis` has a bus for that; the [cookbook](super::cookbook::nodes) shows it.
+//!
+//! - One format and one prefix for all servers, those of Node.js included. Two formats on one Redis, such as classic
+//!   channels and streams, need two prefixes: classic servers of Node.js end at a request of streams.
+//! - A user of its own in the ACL of Redis, because whoever may publish on the channels may disconnect all clients:
+//!   `ACL SETUSER chat on >password &socket.io* ~socket.io* +@all -@dangerous` for the default prefix. `rediss://` URLs are
+//!   encrypted, with the feature `tls`.
+//! - `client-output-buffer-limit pubsub` bounds what Redis holds for a server that reads too slowly: 32 MB by default,
+//!   or 8 MB for a minute. It ends the connection then, and the server comes back.
+//! - Redis is a broker here, and no store: nothing of it has to be persistent. After a failover to another address the
+//!   name of the host has to lead there. Sentinel is not asked.
 //!
 //! # Timeouts, buffers, deployments
 //!

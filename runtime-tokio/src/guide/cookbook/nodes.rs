@@ -19,9 +19,64 @@
 //! # }
 //! ```
 //!
-//! Nothing else of an application changes. A [`Bus`](crate::socketio::Bus) carries messages between the nodes; brokers
-//! such as Redis have none yet, and it is a trait of four functions. Broadcasts of one node come in the same order on all
-//! nodes, if the bus keeps it. Clients stay with their node: the load balancer must send each of them to one and the same.
+//! Nothing else of an application changes. A [`Bus`](crate::socketio::Bus) carries messages between the nodes. That on
+//! Redis is below; for another broker it is a trait of a few functions. Broadcasts of one node come in the same order on
+//! all nodes, if the bus keeps it. Clients stay with their node: the load balancer must send each of them to one and the
+//! same.
+//!
+//! # Nodes on Redis, with those of Node.js
+//!
+//! With the feature `redis` of this crate:
+//!
+//! ```
+//! # #[cfg(feature = "redis")]
+//! # mod example {
+//! use enginewire_tokio::{redis::{Redis, RedisError}, socketio::Io};
+//!
+//! async fn node() -> Result<Io, RedisError> {
+//!     Ok(Io::builder().cluster(Redis::connect("redis://user:password@redis.internal").await?).build())
+//! }
+//! # }
+//! ```
+//!
+//! That is the format of `createAdapter` of npm `@socket.io/redis-adapter`. With many rooms on many nodes, sharded channels
+//! are cheaper: a node gets nothing for rooms that it has no members of. Streams are for nodes that are to get what was
+//! sent while their connection was lost. All nodes need the same, and nodes of Node.js have it by their adapter:
+//!
+//! ```
+//! # #[cfg(feature = "redis")]
+//! # mod example {
+//! # use enginewire_tokio::redis::{Redis, RedisError, SubscriptionMode};
+//! # async fn example(url: &str) -> Result<(), RedisError> {
+//! // createShardedAdapter(pub, sub, { channelPrefix: "chat" }), on Redis 7
+//! let sharded = Redis::builder(url).sharded(SubscriptionMode::Dynamic).prefix("chat").connect().await?;
+//! // createAdapter(client), of @socket.io/redis-streams-adapter
+//! let streams = Redis::builder(url).streams().connect().await?;
+//! # Ok(())
+//! # }
+//! # }
+//! ```
+//!
+//! While Redis is away, a node serves its own sockets, `sent.remote` above is an error, and the node comes back by itself.
+//! `Redis::monitor` tells how the bus is doing. The manager of python-socketio is another format, which neither these nodes
+//! nor those of Node.js read.
+//!
+//! # Send from a worker
+//!
+//! A process that has no clients sends with an `Emitter`, as npm `@socket.io/redis-emitter` does:
+//!
+//! ```
+//! # #[cfg(feature = "redis")]
+//! # mod example {
+//! # use enginewire_tokio::redis::{Redis, RedisError};
+//! # async fn example() -> Result<(), RedisError> {
+//! let emitter = Redis::emitter("redis://redis.internal").await?;
+//! emitter.of("/orders").to("order 7").emit("paid", &12.5).await?;
+//! emitter.to("banned").disconnect(true).await?;
+//! # Ok(())
+//! # }
+//! # }
+//! ```
 //!
 //! # List the clients of all nodes
 //!
