@@ -12,6 +12,7 @@ import { eventually, within } from "./waiting.mjs";
 export const { values: args } = parseArgs({
   options: {
     server: { type: "string" },
+    second: { type: "string" },
     reference: { type: "boolean", default: false },
     differences: { type: "boolean", default: false },
   },
@@ -91,7 +92,8 @@ export function servers({ command, path, ends }) {
   };
 }
 
-async function start(command, profile, path, environment) {
+/** Starts a server with the options of a profile. */
+export async function start(command, profile, path, environment) {
   // The port is free now and may be taken when the server binds it, hence more than one attempt.
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
@@ -129,7 +131,8 @@ function listening(port) {
   );
 }
 
-async function stop(starting, ends) {
+/** Ends a server, which must still run, on SIGTERM. */
+export async function stop(starting, ends) {
   const { child, exit, profile } = await starting;
   assert.equal(child.exitCode ?? child.signalCode, null, `the server of profile "${profile}" ended by itself`);
   child.kill("SIGTERM");

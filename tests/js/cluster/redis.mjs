@@ -1,0 +1,128 @@
+// A Redis server for a test: without persistence, on a port of its own, and with faults.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createClient } from "redis";
+import { eventually } from "../waiting.mjs";
+
+export class Redis {
+  /** Starts one. */
+  static async start() {
+    const redis = new Redis();
+    redis.folder = await mkdtemp(path.join(tmpdir(), "enginewire-redis-"));
+    for (let attempt = 1; ; attempt++) {
+      // Below the ports that a system gives to those who ask for any: it stays free while the server restarts.
+      redis.port = 12_000 + Math.floor(Math.random() * 18_000);
+      try {
+        await redis.restart();
+        return redis;
+      } catch (error) {
+        if (attempt === 5) throw error;
+      }
+    }
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the server, again if it was killed. What it held is lost. */
+  async restart() {
+    const options = ["--port", this.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.folder];
+    this.child = spawn("redis-server", options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
+    this.exit = once(this.child, "exit");
+    const failed = this.exit.then(([code]) => {
+      throw new Error(`redis-server ended with ${code}`);
+    });
+    failed.catch(() => {});
+    await Promise.race([failed, eventually(() => this.#answers(), "a Redis server that answers")]);
+    this.client = createClient({ url: this.url, socket: { reconnectStrategy: false } });
+    this.client.on("error", () => {});
+    await this.client.connect();
+  }
+
+  /** Ends the server as a crash does. */
+  async kill() {
+    this.client.destroy();
+    this.child.kill("SIGKILL");
+    await this.exit;
+  }
+
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.kill();
+    await rm(this.folder, { recursive: true });
+  }
+
+  /** Asks, by the words of a command. */
+  ask(...words) {
+    return this.client.sendCommand(words.map((word) => (Buffer.isBuffer(word) ? word : String(word))));
+  }
+
+  /** Subscribers of a channel. */
+  async subscribers(channel, isSharded) {
+    return Number((await this.ask("PUBSUB", isSharded ? "SHARDNUMSUB" : "NUMSUB", channel))[1]);
+  }
+
+  #answers() {
+    return new Promise((resolve) => {
+      const socket = net.connect(this.port, "127.0.0.1", () => socket.write("PING\r\n"));
+      socket.on("data", (data) => (socket.destroy(), resolve(`${data}`.startsWith("+PONG") ? true : undefined)));
+      socket.on("error", () => resolve(undefined));
+    });
+  }
+}
+
+/** The network between a node and Redis, which can be cut. */
+export class Link {
+  #pairs = new Set();
+  #isCut = false;
+
+  /** Starts one to a port. */
+  static async to(port) {
+    const link = new Link();
+    link.server = net.createServer((near) => link.#join(near, port)).listen(0, "127.0.0.1");
+    await once(link.server, "listening");
+    return link;
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${this.server.address().port}`;
+  }
+
+  /** Ends all connections, and each that is made from now on at once. */
+  cut() {
+    this.#isCut = true;
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  heal() {
+    this.#isCut = false;
+  }
+
+  async stop() {
+    this.cut();
+    this.server.close();
+    await once(this.server, "close");
+  }
+
+  #join(near, port) {
+    near.on("error", () => {});
+    if (this.#isCut) return near.destroy();
+    const far = net.connect(port, "127.0.0.1");
+    const pair = [near, far];
+    this.#pairs.add(pair);
+    far.on("error", () => {});
+    near.pipe(far).pipe(near);
+    for (const socket of pair) {
+      socket.setNoDelay(true);
+      socket.on("close", () => {
+        this.#pairs.delete(pair);
+        for (const other of pair) other.destroy();
+      });
+    }
+  }
+}
