@@ -15,6 +15,7 @@ export const { values: args } = parseArgs({
     second: { type: "string" },
     reference: { type: "boolean", default: false },
     differences: { type: "boolean", default: false },
+    long: { type: "boolean", default: false },
   },
 });
 if (!args.server && !args.reference) {

@@ -13,6 +13,7 @@ pub mod random;
 pub mod runtimes;
 pub mod script;
 mod sio_client_program;
+pub mod sio_cluster_program;
 pub mod sio_contract;
 pub mod sio_program;
 pub mod tls;

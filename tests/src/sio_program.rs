@@ -16,6 +16,7 @@ use enginewire_driver::{
         Spread, Value,
     },
 };
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
@@ -25,14 +26,20 @@ use crate::{
 };
 
 /// Data of a socket.
-#[derive(Default)]
-struct Data(Mutex<contract::Data>);
+#[derive(Default, Serialize)]
+pub(crate) struct Data(Mutex<contract::Data>);
 
 /// What the sockets share.
-struct World<R> {
+pub(crate) struct World<R> {
     runtime: R,
     reasons: Mutex<Reasons>,
     is_bench: bool,
+}
+
+impl<R> World<R> {
+    pub(crate) fn new(runtime: R, is_bench: bool) -> Arc<Self> {
+        Arc::new(Self { runtime, reasons: Mutex::default(), is_bench })
+    }
 }
 
 /// Serves what the environment asks for (`PORT`, `PROFILE`) until `stop` completes.
@@ -87,8 +94,7 @@ async fn serve<R: Runtime>(
     is_bench: bool,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let world = World { runtime: runtime.clone(), reasons: Mutex::default(), is_bench };
-    let world = Arc::new(world);
+    let world = World::new(runtime.clone(), is_bench);
     let open = |_| async { Ok(Data::default()) };
     let waits = runtime.clone();
     let dynamic = io.namespaces_by(|request| {
@@ -149,7 +155,11 @@ async fn talk<R: Runtime>(mut socket: Socket<Data>, world: Arc<World<R>>) {
 }
 
 /// Does what an event asks for. One with arguments of another shape is ignored.
-async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut event: Event) {
+pub(crate) async fn obey<R: Runtime>(
+    world: &Arc<World<R>>,
+    socket: &SocketRef<Data>,
+    mut event: Event,
+) {
     let ack = event.ack();
     let mut args = event.args().to_values().unwrap_or_default();
     args.remove(0);
@@ -320,7 +330,7 @@ async fn obey<R: Runtime>(world: &Arc<World<R>>, socket: &SocketRef<Data>, mut e
     }
 }
 
-async fn answer<P: serde::Serialize + ?Sized>(ack: Ack, payload: &P) {
+pub(crate) async fn answer<P: Serialize + ?Sized>(ack: Ack, payload: &P) {
     // An error means that the client is gone.
     let _ = ack.send(payload).await;
 }

@@ -23,6 +23,9 @@ const NODES = args.reference
       { name: "ours two", command: args.second ?? args.server },
     ];
 
+/** The commands of three nodes for a test of faults. */
+export const COMMANDS = [NODES.at(2), NODES.at(3), NODES.at(2)].map(({ command }) => command);
+
 /** The nodes that scenarios are run from: one of each kind. */
 const ORIGINS = args.reference ? [0] : [0, 2, 3];
 

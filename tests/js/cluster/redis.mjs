@@ -96,7 +96,7 @@ export class Link {
   /** Ends all connections, and each that is made from now on at once. */
   cut() {
     this.#isCut = true;
-    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
 
   heal() {

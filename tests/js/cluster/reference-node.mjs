@@ -38,7 +38,13 @@ for (const client of [pub, sub]) {
 }
 await Promise.all([pub.connect(), sub.connect()]);
 
-const options = { serveClient: false, pingInterval: 25_000, pingTimeout: 20_000, adapter: ADAPTERS[PROFILE](pub, sub) };
+const options = {
+  serveClient: false,
+  pingInterval: 25_000,
+  pingTimeout: 20_000,
+  allowEIO3: true,
+  adapter: ADAPTERS[PROFILE](pub, sub),
+};
 if (PROFILE === "streams-recovery") options.connectionStateRecovery = { maxDisconnectionDuration: 30_000 };
 const http = createServer((_, response) => response.writeHead(404).end());
 const io = new Server(http, options);

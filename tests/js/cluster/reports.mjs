@@ -1,0 +1,154 @@
+// What users reported about clusters of other implementations, as cases of our own. `../../README.md` has the table.
+
+import assert from "node:assert/strict";
+import { CLIENTS, World } from "../sio/clients.mjs";
+import { namespace } from "../sio/harness.mjs";
+import { eventually } from "../waiting.mjs";
+import { range } from "./crew.mjs";
+import { channelOf } from "./harness.mjs";
+import { trial } from "./trial.mjs";
+
+const SHARDED = ["sharded-dynamic"];
+
+export default function () {
+  trial("namespaces that are empty leave no subscription", async (cluster) => {
+    const before = await subscriptions(cluster);
+    const names = range(60).map(() => namespace());
+    const world = new World(cluster.nodes[0], CLIENTS[0], "websocket");
+    const players = names.map((nsp) => world.player({ nsp }));
+    await Promise.all(players.map((player) => player.is("connect")));
+    await eventually(async () => ((await subscriptions(cluster)) >= before + 60 ? true : undefined), "their subscriptions");
+    for (const player of players) player.drop();
+    await eventually(async () => ((await subscriptions(cluster)) === before ? true : undefined), "the end of their subscriptions");
+  }, { differs: () => "it keeps them" });
+
+  trial("rooms that are empty leave no subscription", async (cluster) => {
+    const [player] = cluster.players;
+    const before = await subscriptions(cluster);
+    const rooms = range(300).map((n) => `room ${n}`);
+    for (const _ of range(3)) {
+      await player.ask("join", rooms);
+      await eventually(async () => ((await subscriptions(cluster)) === before + 300 ? true : undefined), "their subscriptions");
+      await player.ask("leave-all", {}, rooms);
+      await eventually(async () => ((await subscriptions(cluster)) === before ? true : undefined), "the end of their subscriptions");
+    }
+    await cluster.whole();
+  }, { profiles: SHARDED });
+
+  trial("a subscriber that is no node costs the deadline and no result", async (cluster) => {
+    const { players, redis } = cluster;
+    const spy = redis.client.duplicate();
+    spy.on("error", () => {});
+    await spy.connect();
+    const [channel, isSharded] = channelOf(cluster, cluster.nsp);
+    await (isSharded ? spy.sSubscribe(channel, () => {}) : spy.subscribe(channel, () => {}));
+    for (const [i, player] of players.entries()) player.answers.vote = (ack) => ack(i);
+    const [fetched, asked] = await Promise.all([ask(players[0], "fetch", {}), ask(players[1], "ask-all", {}, 1000, "vote", [])]);
+    assert.deepEqual([fetched[0].err, fetched[0].sockets.length], [true, 3]);
+    assert.deepEqual([asked[0].err, asked[0].responses.sort()], [true, [0, 1, 2]]);
+    spy.destroy();
+    await cluster.whole();
+  }, { differs: () => "what came before the timeout is lost" });
+
+  trial("a message for which Redis disconnects the subscribers is lost alone", async (cluster) => {
+    const { players, redis } = cluster;
+    await redis.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 256kb 256kb 1 normal 0 0 0");
+    const before = await connections(cluster);
+    // Others that no longer read would be told in the same way.
+    const [channel, isSharded] = channelOf(cluster, cluster.nsp);
+    await redis.ask(isSharded ? "SPUBLISH" : "PUBLISH", channel, Buffer.alloc(3_000_000, 0x20));
+    await cluster.whole();
+    assert.deepEqual(players.map((player) => player.count("disconnect")), [0, 0, 0]);
+    await eventually(async () => ((await connections(cluster)) === before ? true : undefined), "as many connections as before");
+  });
+
+  trial("the third outage takes no longer than the first, and no connection is left over", async (cluster) => {
+    const before = await connections(cluster);
+    const took = [];
+    for (const _ of range(3)) {
+      for (const link of cluster.links) link.cut();
+      const alone = async () => ((await cluster.players[0].ask("emit-to", {}, "alone", []))[0] === null ? true : undefined);
+      await eventually(alone, "a node that knows that it is alone");
+      for (const link of cluster.links) link.heal();
+      const from = Date.now();
+      await cluster.whole();
+      took.push(Date.now() - from);
+    }
+    console.log(`# ${cluster.profile}: whole after ${took.join(", ")} ms`);
+    await eventually(async () => ((await connections(cluster)) === before ? true : undefined), "as many connections as before");
+  }, { differs: () => "it does not say that it is alone" });
+
+  trial("nodes that come and go keep nobody waiting", async (cluster) => {
+    for (const _ of range(3)) {
+      await cluster.end(2);
+      const [{ err, sockets }] = await cluster.players[0].ask("fetch", {});
+      assert.deepEqual([err, sockets.length], [false, 2]);
+      await cluster.startNode(2);
+      await cluster.connect(2);
+      // Its first request, as soon as it serves clients.
+      const [first] = await cluster.players[2].ask("fetch", { rooms: ["r"] });
+      assert.ok(first.sockets.length >= 1);
+      await cluster.whole();
+    }
+  });
+
+  trial("names that are patterns of Redis are names", async (cluster) => {
+    const names = ["/a[b]c", "/f?o", "/st*r", "/back\\slash", "/[^x]", "/f*"];
+    const crews = await Promise.all([...names, "/fzo", "/abc", "/stir"].map((nsp) => everywhere(cluster, nsp)));
+    for (const [n, players] of crews.entries()) {
+      const event = `only ${n}`;
+      await eventually(async () => {
+        await players[0].ask("emit-to", {}, event, []);
+        await players[0].ask("emit-to", { rooms: ["r"] }, event, []);
+        return players.every((player) => player.of(event).length > 1) ? true : undefined;
+      }, `broadcasts in the namespace ${n}`);
+      for (const others of crews.filter((crew) => crew !== players)) {
+        await Promise.all(others.map((player) => player.barrier()));
+        assert.deepEqual(others.map((player) => player.of(event).length), [0, 0, 0]);
+      }
+    }
+    for (const player of crews.flat()) player.drop();
+  }, { differs: (profile) => (profile === "classic" ? "they are patterns" : undefined) });
+
+  trial("clients of 2.x, whose ids are of another form, are reached by id", async (cluster) => {
+    const nsp = namespace();
+    const [, , old] = CLIENTS;
+    const players = cluster.nodes.map((node) => new World(node, old, "websocket").player({ nsp }));
+    await Promise.all(players.map((player) => player.is("connect")));
+    const ids = await Promise.all(players.map(async (player) => (await player.ask("whoami"))[0].id));
+    for (const [i, id] of ids.entries()) {
+      const event = `direct ${i}`;
+      await eventually(async () => {
+        await players[(i + 1) % 3].ask("emit-to", { rooms: [id] }, event, []);
+        await players[i].barrier();
+        return players[i].of(event).length > 0 ? true : undefined;
+      }, `an event for ${i}`);
+      assert.deepEqual(players.map((player, j) => i === j || player.of(event).length), players.map((_, j) => i === j || 0));
+    }
+    for (const player of players) player.drop();
+  }, { profiles: ["sharded-dynamic", "sharded-dynamic-private"], differs: (profile) => (profile === "sharded-dynamic" ? "they hear nothing" : undefined) });
+}
+
+/** A client of a namespace on each node, in the room `r`. */
+async function everywhere(cluster, nsp) {
+  const players = cluster.nodes.map((node) => new World(node, CLIENTS[0], "websocket").player({ nsp }));
+  await Promise.all(players.map(async (player) => (await player.is("connect"), player.ask("join", "r"))));
+  return players;
+}
+
+/** Channels and patterns that anybody has subscribed to. */
+async function subscriptions({ redis }) {
+  const channels = await redis.ask("PUBSUB", "CHANNELS");
+  const sharded = await redis.ask("PUBSUB", "SHARDCHANNELS");
+  return channels.length + sharded.length + Number(await redis.ask("PUBSUB", "NUMPAT"));
+}
+
+/** Connections to Redis. */
+async function connections({ redis }) {
+  return `${await redis.ask("CLIENT", "LIST")}`.trim().split("\n").length;
+}
+
+/** Asks with the deadline of 5 s that nodes have, and more. */
+function ask(player, ...words) {
+  return new Promise((resolve) => player.socket.emit(...words, (...answer) => resolve(answer)));
+}

@@ -1,0 +1,260 @@
+//! A node of a cluster that tests drive: the application of the test server, and operations on the sockets of all nodes.
+//! One source for all runtimes; `tests/js/cluster/reference-node.mjs` is the same on the reference.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use enginewire_driver::{
+    Runtime, ServerBuilder,
+    socketio::{
+        Ack, Broadcast, Event, FetchedSockets, Io, IoBuilder, Namespace, RemoteSocket, Socket,
+        SocketRef, Spread, Value,
+    },
+};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::{
+    profile,
+    sio_program::{Data, World, answer, obey},
+};
+
+/// The sockets that an operation is about.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Selection {
+    from: From,
+    rooms: Vec<String>,
+    except: Vec<String>,
+    local: bool,
+    volatile: bool,
+}
+
+/// Who has an operation done.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum From {
+    #[default]
+    Io,
+    Socket,
+    Emitter,
+}
+
+/// What the sockets of a node share.
+struct Node<R> {
+    world: Arc<World<R>>,
+    runtime: R,
+    io: Io,
+    /// Server-side events that have come, by namespace.
+    heard: Mutex<HashMap<String, Heard>>,
+}
+
+type Heard = Arc<Mutex<Vec<Vec<Value>>>>;
+
+/// Serves a node of a cluster until `stop` completes. `io` has the bus.
+pub async fn run<R: Runtime>(
+    runtime: R,
+    io: IoBuilder,
+    stop: impl Future<Output = ()>,
+) -> ExitCode {
+    match serve(runtime, &io.build(), stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the node could not start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<R: Runtime>(runtime: R, io: &Io, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let world = World::new(runtime.clone(), false);
+    let heard = Mutex::default();
+    let node = Arc::new(Node { world, runtime: runtime.clone(), io: io.clone(), heard });
+    let open = |_| async { Ok(Data::default()) };
+    let all = io.namespaces_by(|_| async { true });
+    for namespace in [io.namespace("/").authorize(open), all.authorize(open)] {
+        let node = Arc::clone(&node);
+        let namespace = namespace.share_data();
+        runtime.spawn(async move { namespace.serve_with(node, talk).await });
+    }
+    let builder = ServerBuilder::on(runtime)
+        .ping_interval(Duration::from_secs(25))
+        .allow_eio3(true)
+        .shutdown_timeout(Duration::from_secs(2))
+        .socketio(io);
+    let server = builder.bind(profile::address()).await?;
+    println!("{}", server.local_addr().port());
+    stop.await;
+    server.close().await;
+    Ok(())
+}
+
+/// One socket, from its connection to its end.
+async fn talk<R: Runtime>(mut socket: Socket<Data>, node: Arc<Node<R>>) {
+    node.hear(&socket.namespace());
+    while let Some(event) = socket.recv().await {
+        if let Some(event) = operate(&node, &socket, event).await {
+            obey(&node.world, &socket, event).await;
+        }
+    }
+}
+
+/// Does what an event asks for on all nodes. Gives back an event that is none of these.
+async fn operate<R: Runtime>(
+    node: &Arc<Node<R>>,
+    socket: &SocketRef<Data>,
+    mut event: Event,
+) -> Option<Event> {
+    let namespace = socket.namespace();
+    match event.name() {
+        "emit-to" => {
+            let (selection, name, args) = event.data::<(Selection, String, Vec<Value>)>().ok()?;
+            let delivered = selection.of(socket).emit(&name, &Spread(&args)).await;
+            let reached = delivered.ok().and_then(|delivered| delivered.remote.ok());
+            answer(event.ack(), &reached).await;
+        }
+        "ask-all" => {
+            let (selection, millis, name, args) =
+                event.data::<(Selection, u64, String, Vec<Value>)>().ok()?;
+            let asked = selection.of(socket).timeout(Duration::from_millis(millis));
+            let asked = asked.emit_with_ack::<Value, _>(&name, &Spread(&args));
+            node.reply(event.ack(), async move {
+                let Ok(all) = asked.all().await else { return failure("responses") };
+                let is_whole = all.failed.is_empty()
+                    && all.missing.is_none()
+                    && all.remote.is_ok()
+                    && all.others.iter().all(Result::is_ok);
+                let own = all.responses.into_iter().map(|(_, response)| response);
+                let responses = own.chain(all.others.into_iter().flatten()).collect();
+                result(is_whole, "responses", responses)
+            });
+        }
+        "fetch" => {
+            let selection = event.data::<Selection>().ok()?;
+            let fetching = selection.of(socket).fetch_sockets();
+            node.reply(event.ack(), async move {
+                let FetchedSockets { sockets, missing, remote, .. } = fetching.await;
+                let sockets = sockets.iter().map(|socket| Value::from(describe(socket)));
+                result(missing.is_none() && remote.is_ok(), "sockets", sockets.collect())
+            });
+        }
+        "join-all" => {
+            let (selection, rooms) = event.data::<(Selection, Vec<String>)>().ok()?;
+            selection.of(socket).join(rooms);
+            answer(event.ack(), &()).await;
+        }
+        "leave-all" => {
+            let (selection, rooms) = event.data::<(Selection, Vec<String>)>().ok()?;
+            selection.of(socket).leave(rooms);
+            answer(event.ack(), &()).await;
+        }
+        "kick-all" => {
+            let (selection, close) = event.data::<(Selection, bool)>().ok()?;
+            let kicked = selection.of(socket);
+            if close {
+                kicked.disconnect_clients();
+            } else {
+                kicked.disconnect();
+            }
+            answer(event.ack(), &()).await;
+        }
+        "server-emit" => {
+            let (_, name, args) = event.data::<(Selection, String, Vec<Value>)>().ok()?;
+            let _ = namespace.server_side_emit(&name, &Spread(&args));
+            answer(event.ack(), &()).await;
+        }
+        "server-ask" => {
+            let (name, args) = event.data::<(String, Vec<Value>)>().ok()?;
+            node.reply(event.ack(), async move {
+                let args = Spread(&args);
+                let asked = namespace.server_side_emit_with_ack::<Value, _>(&name, &args);
+                let Ok(all) = asked.await else { return failure("answers") };
+                let is_whole = all.failed.is_empty() && all.missing.is_none();
+                let answers = all.answers.into_iter().map(|(_, answer)| answer).collect();
+                result(is_whole, "answers", answers)
+            });
+        }
+        "heard" => {
+            let heard = node.heard_in(namespace.name());
+            let events = lock(&heard).iter().cloned().map(Value::Array).collect::<Vec<_>>();
+            answer(event.ack(), &events).await;
+        }
+        "nodes" => answer(event.ack(), &node.io.stats().nodes).await,
+        _ => return Some(event),
+    }
+    None
+}
+
+impl Selection {
+    fn of(&self, socket: &SocketRef<Data>) -> Broadcast {
+        let all = match self.from {
+            From::Socket => socket.broadcast(),
+            _ => socket.namespace().broadcast(),
+        };
+        let selected = all.to(&self.rooms).except(&self.except);
+        let selected = if self.local { selected.local() } else { selected };
+        if self.volatile { selected.volatile() } else { selected }
+    }
+}
+
+impl<R: Runtime> Node<R> {
+    /// Acknowledges an event with what comes later. The socket goes on meanwhile.
+    fn reply(&self, ack: Ack, later: impl Future<Output = Value> + Send + 'static) {
+        self.runtime.spawn(async move { answer(ack, &later.await).await });
+    }
+
+    fn heard_in(&self, namespace: &str) -> Heard {
+        Arc::clone(lock(&self.heard).entry(namespace.to_owned()).or_default())
+    }
+
+    /// Notes the server-side events of a namespace, and acknowledges those that are called `word`.
+    fn hear(&self, namespace: &Namespace<Data>) {
+        let is_known = lock(&self.heard).contains_key(namespace.name());
+        if is_known {
+            return;
+        }
+        let heard = self.heard_in(namespace.name());
+        let mut events = namespace.server_events();
+        self.runtime.spawn(async move {
+            while let Some(mut event) = events.recv().await {
+                let Ok(all) = event.args().to_values() else { continue };
+                lock(&heard).push(all.clone());
+                if event.name() == "word" {
+                    let _ = event.ack().send(&all[1..]);
+                }
+            }
+        });
+    }
+}
+
+/// A socket of any node as it is told to clients: the members of the handshake by name.
+fn describe(socket: &RemoteSocket) -> Json {
+    let handshake = socket.handshake().decode::<Map<String, Json>>().unwrap_or_default();
+    json!({
+        "id": &**socket.id(),
+        "rooms": socket.rooms().iter().map(|room| &**room).collect::<Vec<_>>(),
+        "data": socket.data::<Json>().unwrap_or_default(),
+        "query": handshake.get("query"),
+        "auth": handshake.get("auth"),
+        "members": handshake.keys().collect::<Vec<_>>(),
+    })
+}
+
+fn result(is_whole: bool, name: &str, values: Vec<Value>) -> Value {
+    let members = [("err", Value::Bool(!is_whole)), (name, Value::Array(values))];
+    Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+fn failure(name: &str) -> Value {
+    result(false, name, Vec::new())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
