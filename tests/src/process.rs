@@ -119,6 +119,32 @@ pub fn script(name: &str) -> Command {
     node
 }
 
+/// Runs a suite of `tests/js`, which must pass. A path among its arguments is a command. Returns what it has printed.
+pub fn suite(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let folder = folder().join("js");
+    assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
+    let output = Command::new("node")
+        .args(["--test-reporter=spec", name])
+        .args(arguments.iter().map(|argument| quoted_if_path(argument)))
+        .current_dir(&folder)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
+    let report = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        // The summary repeats each failure in full.
+        let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        panic!("{name} {arguments:?}: {}\n{errors}\n{failures}", output.status);
+    }
+    report.into_owned()
+}
+
+/// A program is named by a shell command: a path with a space in it needs quotes.
+fn quoted_if_path(argument: &str) -> String {
+    if Path::new(argument).is_absolute() { format!("'{argument}'") } else { argument.to_owned() }
+}
+
 /// The second opinion of `tests/python`.
 pub fn python(arguments: &[&str]) -> Command {
     let mut bash = Command::new("./run.sh");

@@ -3,17 +3,21 @@
 
 use std::{
     collections::HashMap,
+    env,
+    error::Error,
     future::Future,
-    io,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use enginewire_cluster::redis::{
+    Emitter, Format, RedisBuilder, RedisError, StreamsConfig, SubscriptionMode,
+};
 use enginewire_driver::{
     Runtime, ServerBuilder,
     socketio::{
-        Ack, Broadcast, Event, FetchedSockets, Io, IoBuilder, Namespace, RemoteSocket, Socket,
+        Ack, Broadcast, Event, FetchedSockets, Io, Namespace, RecoveryConfig, RemoteSocket, Socket,
         SocketRef, Spread, Value,
     },
 };
@@ -21,7 +25,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    profile,
+    profile::{self, UNKNOWN_PROFILE},
     sio_program::{Data, World, answer, obey},
 };
 
@@ -51,19 +55,33 @@ struct Node<R> {
     world: Arc<World<R>>,
     runtime: R,
     io: Io,
+    emitter: Emitter,
     /// Server-side events that have come, by namespace.
     heard: Mutex<HashMap<String, Heard>>,
 }
 
 type Heard = Arc<Mutex<Vec<Vec<Value>>>>;
 
-/// Serves a node of a cluster until `stop` completes. `io` has the bus.
-pub async fn run<R: Runtime>(
-    runtime: R,
-    io: IoBuilder,
-    stop: impl Future<Output = ()>,
-) -> ExitCode {
-    match serve(runtime, &io.build(), stop).await {
+/// Serves what the environment asks for until `stop` completes: `PORT`, `PROFILE` (`classic`, `sharded-static`,
+/// `sharded-dynamic`, `sharded-dynamic-private`, `streams`, `streams-recovery`), `REDIS` (the URL of the broker) and
+/// `PREFIX` (of all channels and streams).
+pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
+    let [profile, url, prefix] =
+        ["PROFILE", "REDIS", "PREFIX"].map(|name| env::var(name).unwrap_or_default());
+    let redis = RedisBuilder::with_runtime(runtime.clone(), &url).prefix(&*prefix);
+    let redis = match &*profile {
+        "classic" => redis.classic(),
+        "sharded-static" => redis.sharded(SubscriptionMode::Static),
+        "sharded-dynamic" => redis.sharded(SubscriptionMode::Dynamic),
+        "sharded-dynamic-private" => redis.sharded(SubscriptionMode::DynamicPrivate),
+        "streams" | "streams-recovery" => {
+            let mut streams = StreamsConfig::default();
+            streams.stream = prefix;
+            redis.format(Format::Streams(streams))
+        }
+        _ => return ExitCode::from(UNKNOWN_PROFILE),
+    };
+    match serve(runtime, redis, profile == "streams-recovery", stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the node could not start: {error}");
@@ -72,10 +90,24 @@ pub async fn run<R: Runtime>(
     }
 }
 
-async fn serve<R: Runtime>(runtime: R, io: &Io, stop: impl Future<Output = ()>) -> io::Result<()> {
+async fn serve<R: Runtime>(
+    runtime: R,
+    redis: RedisBuilder<R>,
+    recovers: bool,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Box<dyn Error>> {
+    let emitter = redis.clone().emitter().await?;
+    let mut io = Io::builder().cluster(redis.connect().await?);
+    if recovers {
+        let mut recovery = RecoveryConfig::default();
+        recovery.window = Duration::from_secs(30);
+        io = io.recovery(recovery);
+    }
+    let io = io.build();
     let world = World::new(runtime.clone(), false);
     let heard = Mutex::default();
-    let node = Arc::new(Node { world, runtime: runtime.clone(), io: io.clone(), heard });
+    let node = Node { world, runtime: runtime.clone(), io: io.clone(), emitter, heard };
+    let node = Arc::new(node);
     let open = |_| async { Ok(Data::default()) };
     let all = io.namespaces_by(|_| async { true });
     for namespace in [io.namespace("/").authorize(open), all.authorize(open)] {
@@ -87,7 +119,7 @@ async fn serve<R: Runtime>(runtime: R, io: &Io, stop: impl Future<Output = ()>) 
         .ping_interval(Duration::from_secs(25))
         .allow_eio3(true)
         .shutdown_timeout(Duration::from_secs(2))
-        .socketio(io);
+        .socketio(&io);
     let server = builder.bind(profile::address()).await?;
     println!("{}", server.local_addr().port());
     stop.await;
@@ -115,8 +147,13 @@ async fn operate<R: Runtime>(
     match event.name() {
         "emit-to" => {
             let (selection, name, args) = event.data::<(Selection, String, Vec<Value>)>().ok()?;
-            let delivered = selection.of(socket).emit(&name, &Spread(&args)).await;
-            let reached = delivered.ok().and_then(|delivered| delivered.remote.ok());
+            let reached = match selection.emitter(node, &namespace) {
+                Some(emitter) => emitter.emit(&name, &Spread(&args)).await.ok().map(|()| 0),
+                None => {
+                    let delivered = selection.of(socket).emit(&name, &Spread(&args)).await;
+                    delivered.ok().and_then(|delivered| delivered.remote.ok())
+                }
+            };
             answer(event.ack(), &reached).await;
         }
         "ask-all" => {
@@ -146,27 +183,35 @@ async fn operate<R: Runtime>(
         }
         "join-all" => {
             let (selection, rooms) = event.data::<(Selection, Vec<String>)>().ok()?;
-            selection.of(socket).join(rooms);
+            match selection.emitter(node, &namespace) {
+                Some(emitter) => sent(emitter.join(rooms).await),
+                None => drop(selection.of(socket).join(rooms)),
+            }
             answer(event.ack(), &()).await;
         }
         "leave-all" => {
             let (selection, rooms) = event.data::<(Selection, Vec<String>)>().ok()?;
-            selection.of(socket).leave(rooms);
+            match selection.emitter(node, &namespace) {
+                Some(emitter) => sent(emitter.leave(rooms).await),
+                None => drop(selection.of(socket).leave(rooms)),
+            }
             answer(event.ack(), &()).await;
         }
         "kick-all" => {
             let (selection, close) = event.data::<(Selection, bool)>().ok()?;
-            let kicked = selection.of(socket);
-            if close {
-                kicked.disconnect_clients();
-            } else {
-                kicked.disconnect();
+            match selection.emitter(node, &namespace) {
+                Some(emitter) => sent(emitter.disconnect(close).await),
+                None if close => drop(selection.of(socket).disconnect_clients()),
+                None => drop(selection.of(socket).disconnect()),
             }
             answer(event.ack(), &()).await;
         }
         "server-emit" => {
-            let (_, name, args) = event.data::<(Selection, String, Vec<Value>)>().ok()?;
-            let _ = namespace.server_side_emit(&name, &Spread(&args));
+            let (selection, name, args) = event.data::<(Selection, String, Vec<Value>)>().ok()?;
+            match selection.emitter(node, &namespace) {
+                Some(emitter) => sent(emitter.server_side_emit(&name, &Spread(&args)).await),
+                None => drop(namespace.server_side_emit(&name, &Spread(&args))),
+            }
             answer(event.ack(), &()).await;
         }
         "server-ask" => {
@@ -192,6 +237,14 @@ async fn operate<R: Runtime>(
 }
 
 impl Selection {
+    /// The emitter of the selected sockets, if an emitter is to act.
+    fn emitter<R>(&self, node: &Node<R>, namespace: &Namespace<Data>) -> Option<Emitter> {
+        let all = node.emitter.of(namespace.name());
+        let selected = all.to(&self.rooms).except(&self.except);
+        let selected = if self.volatile { selected.volatile() } else { selected };
+        (self.from == From::Emitter).then_some(selected)
+    }
+
     fn of(&self, socket: &SocketRef<Data>) -> Broadcast {
         let all = match self.from {
             From::Socket => socket.broadcast(),
@@ -249,6 +302,13 @@ fn describe(socket: &RemoteSocket) -> Json {
 fn result(is_whole: bool, name: &str, values: Vec<Value>) -> Value {
     let members = [("err", Value::Bool(!is_whole)), (name, Value::Array(values))];
     Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// An emitter tells what Redis has not got.
+fn sent(result: Result<(), RedisError>) {
+    if let Err(error) = result {
+        eprintln!("not emitted: {error}");
+    }
 }
 
 fn failure(name: &str) -> Value {

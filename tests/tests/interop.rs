@@ -5,11 +5,7 @@
 //!
 //! `cargo test -p enginewire-tests --features interop`, once `npm ci` has been run in `tests/js`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
 use enginewire_tests::process::{self, succeed};
 
@@ -90,37 +86,12 @@ fn the_vectors_are_what_the_reference_parsers_write() {
     run("cluster-vectors.mjs", &["--check"], &[]);
 }
 
-/// Runs a script of `tests/js` and panics with the failures that it reports. `WORKERS` in the environment are
-/// the threads of our server: none but the main one for the rules on the wire, some of which say what
-/// is answered together and need an application that has said it all; several for the clients.
+/// Runs a suite. `WORKERS` in the environment are the threads of our server: none but the main one for the rules on
+/// the wire, some of which say what is answered together and need an application that has said it all; several for the
+/// clients.
 fn run(script: &str, arguments: &[&str], environment: &[(&str, &str)]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
-    assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
-    let output = Command::new("node")
-        .arg("--test-reporter=spec")
-        .arg(script)
-        .args(arguments.iter().map(|argument| quoted_if_path(argument)))
-        .current_dir(&folder)
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
-    if !output.status.success() {
-        let report = String::from_utf8_lossy(&output.stdout);
-        // The summary repeats each failure in full.
-        let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        panic!("{script} {arguments:?}: {}\n{errors}\n{failures}", output.status);
-    }
-}
-
-/// A server is named by a shell command: a path with a space in it needs quotes.
-fn quoted_if_path(argument: &str) -> String {
-    match PathBuf::from(argument).is_absolute() {
-        true => format!("'{argument}'"),
-        false => argument.to_owned(),
-    }
+    process::suite(script, arguments, environment);
 }
 
 /// One at a time: the heartbeats of the scenarios are short, and two suites would starve each other.

@@ -6,7 +6,6 @@
 
 use std::{
     path::Path,
-    process::Command,
     sync::{Mutex, PoisonError},
 };
 
@@ -87,30 +86,9 @@ fn python_serves(client: &str) {
     succeed(&mut process::python(&["sio-client", client]));
 }
 
-/// Runs a suite and panics with the failures that it reports.
 fn run(suite: &str, arguments: &[&str]) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
-    assert!(folder.join("node_modules").is_dir(), "run `npm ci` in {} first", folder.display());
-    let output = Command::new("node")
-        .args(["--test-reporter=spec", suite])
-        .args(arguments.iter().map(|argument| quoted_if_path(argument)))
-        .current_dir(&folder)
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run node, version 20 or later: {error}"));
-    if !output.status.success() {
-        let report = String::from_utf8_lossy(&output.stdout);
-        // The summary repeats each failure in full.
-        let failures = report.find("failing tests:").map_or(&*report, |start| &report[start..]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        panic!("{suite} {arguments:?}: {}\n{errors}\n{failures}", output.status);
-    }
-}
-
-/// A server is named by a shell command: a path with a space in it needs quotes.
-fn quoted_if_path(argument: &str) -> String {
-    if Path::new(argument).is_absolute() { format!("'{argument}'") } else { argument.to_owned() }
+    process::suite(suite, arguments, &[]);
 }
 
 /// One at a time: some scenarios are about a second in which a client must connect.

@@ -44,6 +44,18 @@ export default function () {
     }
   }, { each: 2 });
 
+  fromEach("rooms that are numbers on the reference are their digits on ours", async (crew) => {
+    const { players } = crew;
+    await crew.join("5", ...range(4));
+    await crew.join("a", 2);
+    const ours = crew.numbersOfOurs();
+    assert.deepEqual((await crew.emit({ rooms: [5] }))[1], ours);
+    assert.deepEqual((await crew.emit({ rooms: [5, "a"], except: [5] }))[1], ours.length > 0 ? [] : [2]);
+    await crew.actor.ask("join-all", { rooms: [5] }, [7]);
+    await crew.settled();
+    assert.deepEqual(await Promise.all(ours.map(async (i) => (await players[i].ask("rooms"))[0].includes("7"))), ours.map(() => true));
+  }, { origins: [0] });
+
   fromEach("a local broadcast stays on its node", async (crew) => {
     assert.deepEqual((await crew.emit({ local: true }))[1], [0, 1]);
     await crew.join("a", ...range(crew.players.length));

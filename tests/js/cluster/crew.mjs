@@ -53,6 +53,12 @@ export class Crew {
     return this.players.filter((player) => player.place === place);
   }
 
+  /** The clients on nodes of ours, by their numbers. */
+  numbersOfOurs() {
+    const isOurs = ({ place }) => this.cluster.ours[(this.origin + place) % this.cluster.nodes.length];
+    return this.players.flatMap((player, i) => (isOurs(player) ? [i] : []));
+  }
+
   /** Who has got the event, by their numbers; one who has it twice stands there twice. */
   got(event) {
     return this.players.flatMap((player, i) => player.of(event).map(() => i));

@@ -92,6 +92,30 @@ export default function () {
     }
   });
 
+  trial("a node that responds twice does not stand for another", async (cluster) => {
+    const { nodes, players, prefix, nsp } = cluster;
+    const peer = await Peer.join(cluster);
+    nodes[2].child.kill("SIGSTOP");
+    const asked = ask(players[0], "fetch", {});
+    await eventually(async () => (peer.responded > 0 ? true : undefined), "a request to the node that is made up");
+    nodes[2].child.kill("SIGCONT");
+    const [{ err, sockets }] = await asked;
+    peer.leave();
+    const ids = sockets.map(({ id }) => id);
+    assert.equal(err, false);
+    assert.deepEqual(players.filter(({ id }) => !ids.includes(id)), [], `${prefix}#${nsp}#`);
+  }, { profiles: SHARDED, differs: () => "it counts responses" });
+
+  trial("messages of other protocols on the same Redis are none of ours", async (cluster) => {
+    const { players, redis, nsp, prefix } = cluster;
+    const python = { method: "emit", event: "python", data: [1], binary: false, namespace: nsp, room: null, skip_sid: null, callback: null };
+    for (const channel of ["socketio", "socket.io", `${prefix}`, `${prefix}2#${nsp}#`, `${prefix}#${nsp}`]) {
+      await redis.ask("PUBLISH", channel, JSON.stringify({ ...python, host_id: "0123" }));
+    }
+    await cluster.whole();
+    assert.deepEqual(players.map((player) => player.of("python").length), [0, 0, 0]);
+  });
+
   trial("names that are patterns of Redis are names", async (cluster) => {
     const names = ["/a[b]c", "/f?o", "/st*r", "/back\\slash", "/[^x]", "/f*"];
     const crews = await Promise.all([...names, "/fzo", "/abc", "/stir"].map((nsp) => everywhere(cluster, nsp)));
@@ -128,6 +152,36 @@ export default function () {
     for (const player of players) player.drop();
   }, { profiles: ["sharded-dynamic", "sharded-dynamic-private"], differs: (profile) => (profile === "sharded-dynamic" ? "they hear nothing" : undefined) });
 }
+
+/** A node that is made up, and responds three times to whoever asks for sockets. */
+class Peer {
+  responded = 0;
+
+  static async join({ redis, nsp, prefix }) {
+    const peer = new Peer();
+    const uid = "00000000deadbeef";
+    peer.ear = redis.client.duplicate();
+    peer.ear.on("error", () => {});
+    await peer.ear.connect();
+    await peer.ear.sSubscribe(`${prefix}#${nsp}#`, async (text) => {
+      const message = text.startsWith("{") ? JSON.parse(text) : {};
+      if (message.type !== FETCH_SOCKETS) return;
+      const handshake = { headers: {}, query: {}, auth: {} };
+      const sockets = [{ id: "made up", handshake, rooms: ["made up"], data: {} }];
+      const response = { type: FETCH_SOCKETS_RESPONSE, data: { requestId: message.data.requestId, sockets }, uid, nsp };
+      for (const _ of range(3)) await redis.ask("SPUBLISH", `${prefix}#${nsp}#${message.uid}#`, JSON.stringify(response));
+      peer.responded += 1;
+    });
+    return peer;
+  }
+
+  leave() {
+    this.ear.destroy();
+  }
+}
+
+const FETCH_SOCKETS = 7;
+const FETCH_SOCKETS_RESPONSE = 8;
 
 /** A client of a namespace on each node, in the room `r`. */
 async function everywhere(cluster, nsp) {

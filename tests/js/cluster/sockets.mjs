@@ -1,7 +1,7 @@
 // Sockets of all nodes: what is told of them, and what they are made to do.
 
 import assert from "node:assert/strict";
-import { range } from "./crew.mjs";
+import { eventually } from "../waiting.mjs";
 import { fromEach } from "./harness.mjs";
 
 /** Members of a handshake that applications of Node.js know. */
@@ -94,7 +94,10 @@ export default function () {
   });
 
   fromEach("every node knows how many there are", async (crew) => {
-    const counts = await Promise.all(crew.players.map(async (player) => (await player.ask("nodes"))[0]));
-    assert.deepEqual(counts, range(4).map(() => 3));
-  });
+    await Promise.all(crew.players.map((player) => player.ask("fetch", {})));
+    await eventually(async () => {
+      const counts = await Promise.all(crew.players.map(async (player) => (await player.ask("nodes"))[0]));
+      return counts.every((count) => count === 3) ? true : undefined;
+    }, "three others for each node");
+  }, { origins: [0] });
 }

@@ -159,19 +159,23 @@ class Load {
 
   async #send() {
     const pending = [];
+    let failed;
     while (!this.#ended) {
       const entry = { at: Date.now(), reached: undefined };
       const index = this.sent.push(entry) - 1;
-      const target = TARGETS[index % TARGETS.length];
-      pending.push(this.player.ask("emit-to", target, "load", [this.from, index]).then(([reached]) => (entry.reached = reached)));
+      const acked = this.player.ask("emit-to", TARGETS[index % TARGETS.length], "load", [this.from, index]);
+      pending.push(acked.then(([reached]) => (entry.reached = reached), (error) => (failed ??= error)));
       await pause(PACE);
     }
     await Promise.all(pending);
+    return failed;
   }
 
-  end() {
+  /** Waits for the acknowledgements of all. */
+  async end() {
     this.#ended = true;
-    return this.run;
+    const failed = await this.run;
+    if (failed) throw failed;
   }
 
   /**
