@@ -128,7 +128,7 @@ function listening(port) {
         socket.on("error", () => resolve(undefined));
       }).then((socket) => socket && true),
     `a server that listens on port ${port}`,
-    15_000,
+    60_000,
   );
 }
 

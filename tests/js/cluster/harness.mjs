@@ -45,10 +45,16 @@ const broker = () => (redis ??= Redis.start());
 
 const clusters = new Map();
 
+/** The start of the last cluster. One starts after the other: together they would take the whole machine. */
+let starting = Promise.resolve();
+
 /** A cluster of all nodes with a profile, which runs until the end of the suite. */
 export class Cluster {
   static of(profile) {
-    if (!clusters.has(profile)) clusters.set(profile, Cluster.#start(profile));
+    if (!clusters.has(profile)) {
+      starting = starting.catch(() => {}).then(() => Cluster.#start(profile));
+      clusters.set(profile, starting);
+    }
     return clusters.get(profile);
   }
 
@@ -89,7 +95,7 @@ export function channelOf({ profile, prefix }, nsp) {
  * A test from a node of each kind in each profile. `body` gets a `Crew` of the cluster with `each` clients on every node, the
  * first of them on the node that the test is from, by default one of each kind. `lacks` says what the reference cannot do, so that it is no origin.
  */
-export function fromEach(title, body, { profiles = PROFILES, each = 1, lacks, origins = ORIGINS, timeout = 60_000 } = {}) {
+export function fromEach(title, body, { profiles = PROFILES, each = 1, lacks, origins = ORIGINS, timeout = 180_000 } = {}) {
   for (const profile of profiles) {
     for (const origin of origins) {
       const name = `${title} (${profile}, from ${NODES[origin].name})`;

@@ -49,6 +49,31 @@ export default function () {
     }, { profiles });
   }
 
+  fromEach("a second recovery brings nothing again", async (crew) => {
+    const { players } = crew;
+    const [lost] = crew.at(0);
+    const { id } = lost;
+    const event = fresh("missed");
+    await crew.actor.ask("emit-to", {}, event, [0]);
+    await lost.several(event, 1);
+    await lose(crew, lost);
+    await players[1].ask("emit-to", {}, event, [1]);
+    await appended(crew, event, 2);
+    for (const [times, place] of [1, 2, 3].entries()) {
+      await comeBack(crew, lost, place, times + 2);
+      await lost.several(event, 2);
+      await lost.barrier();
+      await lose(crew, lost);
+    }
+    await players[2].ask("emit-to", {}, event, [2]);
+    await appended(crew, event, 3);
+    await comeBack(crew, lost, 0, 5);
+    await lost.several(event, 3);
+    await lost.barrier();
+    assert.deepEqual([lost.id, lost.socket.recovered], [id, true]);
+    assert.deepEqual(lost.of(event).map(([n]) => n), [0, 1, 2]);
+  }, { profiles });
+
   fromEach("a session is recovered once", async (crew) => {
     const [lost] = crew.at(0);
     const before = fresh("before");
@@ -81,8 +106,9 @@ export default function () {
 /** Ends the connection of a client, and waits until its session is kept. Gives the secret id of the session. */
 async function lose(crew, player) {
   const pid = player.socket._pid;
+  const losses = player.count("disconnect");
   player.manager.engine.close();
-  await player.is("disconnect");
+  await player.life.until(() => player.count("disconnect") > losses, "the end of the connection");
   const kept = async () => ((await crew.cluster.redis.ask("EXISTS", `sio:session:${pid}`)) === 1 ? true : undefined);
   await eventually(kept, "a session that is kept");
   return pid;
@@ -99,9 +125,9 @@ async function appended(crew, event, count) {
   await eventually(there, `${count} entries of ${event}`);
 }
 
-/** Connects a client once more, to another node. */
-async function comeBack(crew, player, place) {
+/** Connects a client once more, to another node: for this time. */
+async function comeBack(crew, player, place, time = 2) {
   player.manager.uri = `http://127.0.0.1:${crew.worlds[place].server.port}`;
   player.socket.connect();
-  await player.life.until(() => player.count("connect") === 2, "the second connection");
+  await player.life.until(() => player.count("connect") === time, `connection ${time}`);
 }

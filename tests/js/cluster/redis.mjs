@@ -47,7 +47,7 @@ export class Redis {
 
   /** Ends the server as a crash does. */
   async kill() {
-    this.client.destroy();
+    if (this.client.isOpen) this.client.destroy();
     this.child.kill("SIGKILL");
     await this.exit;
   }

@@ -74,9 +74,8 @@ export default function () {
         return second;
       }),
     );
-    await crew.join("one", 1);
     await crew.join("two", 2, 3);
-    await crew.actor.ask("kick-all", { rooms: ["one"] }, false);
+    await crew.actor.ask("kick-all", { rooms: [players[1].id] }, false);
     await crew.settled({}, 1);
     assert.equal(await players[1].is("disconnect"), "io server disconnect");
     assert.deepEqual(players.map((player) => player.count("disconnect")), [0, 1, 0, 0]);

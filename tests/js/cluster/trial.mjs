@@ -45,13 +45,18 @@ export class Trial {
   players = [];
   #loads = [];
 
-  static async start(commands, profile, environment = {}) {
+  static async start(commands, profile) {
     const trial = new Trial();
     const prefix = `trial-${profile}`;
-    Object.assign(trial, { commands, profile, prefix, environment, nsp: namespace(), redis: await Redis.start() });
-    await Promise.all(commands.map((_, i) => trial.startNode(i)));
-    for (const i of commands.keys()) await trial.connect(i);
-    await trial.whole();
+    Object.assign(trial, { commands, profile, prefix, nsp: namespace(), redis: await Redis.start() });
+    try {
+      await Promise.all(commands.map((_, i) => trial.startNode(i)));
+      for (const i of commands.keys()) await trial.connect(i);
+      await trial.whole();
+    } catch (error) {
+      await trial.stop().catch(() => {});
+      throw error;
+    }
     return trial;
   }
 
@@ -136,13 +141,14 @@ export class Trial {
     return this.redis.subscribers(channel, isSharded);
   }
 
+  /** Ends everything, whatever fails. */
   async stop() {
-    await Promise.all(this.#loads.map((load) => load.end()));
+    const loads = await Promise.allSettled(this.#loads.map((load) => load.end()));
     for (const player of this.players) player?.drop();
     const ends = await Promise.allSettled(this.nodes.filter(Boolean).map((node) => stop(node, ENDS)));
-    for (const link of this.links) await link.stop();
+    await Promise.all(this.links.map((link) => link.stop()));
     await this.redis.stop();
-    assert.deepEqual(ends.flatMap(({ reason }) => reason?.message ?? []), []);
+    assert.deepEqual([...loads, ...ends].flatMap(({ reason }) => reason?.message ?? []), []);
   }
 }
 
