@@ -3,6 +3,7 @@
 //! - The [cookbook]: one short piece of code for each task.
 //! - [Deployment](deployment): nginx, HAProxy and Caddy in front, addresses of clients, sticky sessions, metrics.
 //! - [Coming from Node.js](from_nodejs): its API and ours, side by side.
+//! - [Beside python-socketio](from_python): two protocols between servers, and what to do about them.
 //! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.
 //!
 //! Whole programs are in `runtime-tokio/examples/` of the repository: `chat` with a page for the browser, `auth`,
@@ -33,4 +34,6 @@
 pub mod cookbook;
 pub mod deployment;
 pub mod from_nodejs;
+#[cfg(feature = "redis")]
+pub mod from_python;
 pub mod from_socketioxide;
