@@ -22,8 +22,7 @@ export default function () {
     await cluster.redis.restart();
     const ended = Date.now();
     await cluster.whole();
-    await pause(500);
-    const loads = await cluster.unload();
+    const loads = await cluster.unload(ended);
     tally(title, cluster, loads, { began, ended });
   }, { differs: dies });
 
@@ -41,8 +40,7 @@ export default function () {
     cluster.links[1].heal();
     const ended = Date.now();
     await cluster.whole();
-    await pause(500);
-    const loads = await cluster.unload();
+    const loads = await cluster.unload(ended);
     tally(title, cluster, loads, { began, ended });
     // Between the two that were never cut off nothing is lost.
     for (const [from, to] of [[0, 2], [2, 0]]) {
@@ -53,6 +51,40 @@ export default function () {
       for (const from of [0, 2]) assert.deepEqual(loads[from].at(cluster.players[1], { began, ended }).lost, []);
     }
   }, { differs: dies });
+
+  trial("a network that swallows everything is noticed", async (cluster, title) => {
+    cluster.load();
+    await pause(300);
+    const began = Date.now();
+    cluster.links[1].swallow();
+    await alone(cluster, 1, 15_000);
+    const noticed = Date.now() - began;
+    cluster.links[1].heal();
+    const ended = Date.now();
+    await cluster.whole();
+    const loads = await cluster.unload(ended);
+    tally(`${title} after ${noticed} ms`, cluster, loads, { began, ended });
+    for (const [from, to] of [[0, 2], [2, 0]]) {
+      assert.deepEqual(loads[from].at(cluster.players[to], { began, ended }).lost, [], `from ${from} to ${to}`);
+    }
+  }, { differs: () => "it is not", profiles: ["classic", "streams"] });
+
+  trial("Redis that stops for a while loses nothing", async (cluster, title) => {
+    cluster.load();
+    await pause(300);
+    const began = Date.now();
+    cluster.redis.child.kill("SIGSTOP");
+    // Those of the own node do not wait.
+    const [player] = cluster.players;
+    const count = player.of("here").length;
+    await player.ask("emit-to", { local: true }, "here", []);
+    await player.several("here", count + 1);
+    await pause(1500);
+    cluster.redis.child.kill("SIGCONT");
+    const ended = Date.now();
+    const loads = await cluster.unload(ended);
+    assert.equal(tally(title, cluster, loads, { began, ended }).lost, 0);
+  });
 
   trial("a node that stops for a while loses nothing, and keeps nobody waiting for ever", async (cluster, title) => {
     cluster.load([0, 2]);
@@ -70,7 +102,7 @@ export default function () {
     cluster.nodes[1].child.kill("SIGCONT");
     const ended = Date.now();
     await cluster.whole();
-    const loads = await cluster.unload();
+    const loads = await cluster.unload(ended);
     const { lost } = tally(`${title}, fetching waited ${waited} ms`, cluster, loads, { began, ended });
     assert.equal(lost, 0);
   }, { differs: () => "the sockets of those that responded are lost with the timeout" });
@@ -89,7 +121,7 @@ export default function () {
     await cluster.connect(1);
     const ended = Date.now();
     await cluster.whole();
-    const loads = await cluster.unload();
+    const loads = await cluster.unload(ended);
     for (const [from, load] of loads.entries()) {
       const to = from === 0 ? 2 : 0;
       assert.deepEqual(load.at(cluster.players[to], { began, ended }).lost, [], `between the others, from ${from}`);
@@ -104,13 +136,13 @@ function ask(player, ...words) {
 }
 
 /** A node that reaches no other: its own clients have everything, and it says that others were not reached. */
-async function alone(cluster, i) {
+async function alone(cluster, i, ms) {
   const player = cluster.players[i];
   const untold = async () => {
     const [reached] = await player.ask("emit-to", {}, "alone", []);
     return reached === null || args.reference ? true : undefined;
   };
-  await eventually(untold, "a node that knows that it is alone");
+  await eventually(untold, "a node that knows that it is alone", ms);
   const count = player.of("alone").length;
   const [{ err, sockets }] = await ask(player, "fetch", {});
   assert.deepEqual([err, sockets.map(({ id }) => id)], args.reference ? [true, []] : [true, [player.id]]);

@@ -11,7 +11,7 @@ export default function () {
   for (const place of range(4)) {
     const where = place === 0 ? "the same node" : `the node ${place} further`;
 
-    fromEach(`a client that comes back to ${where} gets what it missed, in order and once`, async (crew) => {
+    fromEach(`a client that comes back gets what it missed, in order and once (${where})`, async (crew) => {
       const { players } = crew;
       const [lost] = crew.at(0);
       const { id } = lost;

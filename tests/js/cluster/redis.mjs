@@ -76,10 +76,10 @@ export class Redis {
   }
 }
 
-/** The network between a node and Redis, which can be cut. */
+/** The network between a node and Redis, which can be cut, or swallow everything. */
 export class Link {
   #pairs = new Set();
-  #isCut = false;
+  #state = "whole";
 
   /** Starts one to a port. */
   static async to(port) {
@@ -95,12 +95,23 @@ export class Link {
 
   /** Ends all connections, and each that is made from now on at once. */
   cut() {
-    this.#isCut = true;
-    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+    this.#state = "cut";
+    this.#end();
   }
 
+  /** Swallows what either side sends, without a word. */
+  swallow() {
+    this.#state = "swallows";
+    for (const { near, far } of this.#pairs) {
+      near.unpipe(far).resume();
+      far?.unpipe(near).resume();
+    }
+  }
+
+  /** Carries again. What was sent before is lost, as are the connections. */
   heal() {
-    this.#isCut = false;
+    this.#state = "whole";
+    this.#end();
   }
 
   async stop() {
@@ -109,20 +120,29 @@ export class Link {
     await once(this.server, "close");
   }
 
+  #end() {
+    for (const { near, far } of this.#pairs) {
+      near.destroy();
+      far?.destroy();
+    }
+  }
+
   #join(near, port) {
     near.on("error", () => {});
-    if (this.#isCut) return near.destroy();
-    const far = net.connect(port, "127.0.0.1");
-    const pair = [near, far];
+    if (this.#state === "cut") return near.destroy();
+    const pair = { near };
     this.#pairs.add(pair);
+    near.setNoDelay(true);
+    near.on("close", () => {
+      this.#pairs.delete(pair);
+      pair.far?.destroy();
+    });
+    if (this.#state === "swallows") return near.resume();
+    const far = net.connect(port, "127.0.0.1");
+    pair.far = far;
     far.on("error", () => {});
+    far.on("close", () => near.destroy());
+    far.setNoDelay(true);
     near.pipe(far).pipe(near);
-    for (const socket of pair) {
-      socket.setNoDelay(true);
-      socket.on("close", () => {
-        this.#pairs.delete(pair);
-        for (const other of pair) other.destroy();
-      });
-    }
   }
 }

@@ -104,8 +104,10 @@ export class Trial {
     for (const from of senders) this.#loads.push(new Load(from, this.players[from]));
   }
 
-  /** Ends the load, and gives what became of it once nothing more comes. */
-  async unload() {
+  /** Ends the load when some of it was sent after `ended`, and gives what became of it once nothing more comes. */
+  async unload(ended) {
+    const late = ({ sent }) => sent.filter(({ at }) => at >= ended).length >= 10;
+    await eventually(async () => (this.#loads.every(late) ? true : undefined), "load after the fault");
     await Promise.all(this.#loads.map((load) => load.end()));
     await this.whole();
     for (const [, player] of this.present()) await player.barrier();
