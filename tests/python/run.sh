@@ -6,6 +6,7 @@
 #   tests/python/run.sh client COMMAND       its server drives a client, which is started as COMMAND URL SCENARIO
 #   tests/python/run.sh sio-server COMMAND   as `server`, with the client of Socket.IO
 #   tests/python/run.sh sio-client COMMAND   as `client`, with the server of Socket.IO
+#   tests/python/run.sh sio-cluster COMMAND  its server beside a node of a cluster, on one Redis
 #
 # Behind the COMMAND of a client, the names of scenarios that are left out.
 #
@@ -16,7 +17,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=${OUT:-${CARGO_TARGET_DIR:-$root/target}/python}
-[ $# -ge 2 ] || { echo "usage: run.sh (server | client | sio-server | sio-client) COMMAND" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: run.sh (server | client | sio-server | sio-client | sio-cluster) COMMAND" >&2; exit 2; }
 
 # Marked with the requirements it holds, so that it is made anew when they change or a run broke off. Two runs at the
 # same time make it one after the other.
@@ -36,6 +37,7 @@ exec 9>&-
 case $1 in
 server) exec "$venv/bin/python" -B "$here/client.py" "$2" ;;
 sio-server) exec "$venv/bin/python" -B "$here/sio_client.py" "$2" ;;
+sio-cluster) exec "$venv/bin/python" -B "$here/sio_cluster.py" "$2" ;;
 sio-client) exec "$venv/bin/python" -B "$here/sio_server.py" "$2" ;;
 client) exec "$venv/bin/python" -B "$here/server.py" "${@:2}" ;;
 *) echo "run.sh: no such peer: $1" >&2; exit 2 ;;

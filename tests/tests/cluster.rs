@@ -4,7 +4,7 @@
 //! `cargo test -p enginewire-tests --features interop --test cluster -- --nocapture`, once `npm ci` has been run in
 //! `tests/js`. It prints what the faults have cost.
 
-use enginewire_tests::process;
+use enginewire_tests::process::{self, succeed};
 
 const OURS: [&str; 4] = [
     "--server",
@@ -21,6 +21,13 @@ fn nodes_of_ours_and_of_the_reference_are_one_cluster() {
 #[test]
 fn faults_cost_what_they_must_and_no_more() {
     print_figures(&process::suite("cluster/faulty.mjs", &OURS, &[]));
+}
+
+/// What the guide says of python-socketio, whose clusters are others.
+#[test]
+fn python_and_ours_reach_each_other_as_the_guide_says() {
+    let node = format!("'{}'", env!("CARGO_BIN_EXE_sio-cluster-node-tokio"));
+    succeed(&mut process::python(&["sio-cluster", &node]));
 }
 
 /// As in the gate, with faults that last as long as they do in production.
