@@ -12,7 +12,7 @@ use std::{
 };
 
 use enginewire_cluster::redis::{
-    Emitter, Format, RedisBuilder, RedisError, StreamsConfig, SubscriptionMode,
+    Emitter, Format, RedisBuilder, RedisError, RedisMonitor, StreamsConfig, SubscriptionMode,
 };
 use enginewire_driver::{
     Runtime, ServerBuilder,
@@ -56,6 +56,7 @@ struct Node<R> {
     runtime: R,
     io: Io,
     emitter: Emitter,
+    monitor: RedisMonitor,
     /// Server-side events that have come, by namespace.
     heard: Mutex<HashMap<String, Heard>>,
 }
@@ -97,7 +98,9 @@ async fn serve<R: Runtime>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Box<dyn Error>> {
     let emitter = redis.clone().emitter().await?;
-    let mut io = Io::builder().cluster(redis.connect().await?);
+    let bus = redis.connect().await?;
+    let monitor = bus.monitor();
+    let mut io = Io::builder().cluster(bus);
     if recovers {
         let mut recovery = RecoveryConfig::default();
         recovery.window = Duration::from_secs(30);
@@ -106,7 +109,7 @@ async fn serve<R: Runtime>(
     let io = io.build();
     let world = World::new(runtime.clone(), false);
     let heard = Mutex::default();
-    let node = Node { world, runtime: runtime.clone(), io: io.clone(), emitter, heard };
+    let node = Node { world, runtime: runtime.clone(), io: io.clone(), emitter, monitor, heard };
     let node = Arc::new(node);
     let open = |_| async { Ok(Data::default()) };
     let all = io.namespaces_by(|_| async { true });
@@ -231,6 +234,7 @@ async fn operate<R: Runtime>(
             answer(event.ack(), &events).await;
         }
         "nodes" => answer(event.ack(), &node.io.stats().nodes).await,
+        "dropped" => answer(event.ack(), &node.monitor.stats().dropped).await,
         _ => return Some(event),
     }
     None
