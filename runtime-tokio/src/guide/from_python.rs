@@ -1,8 +1,8 @@
-//! Beside python-socketio: what its managers send, and how both reach each other's clients.
+//! Clusters of python-socketio, and how their clients and ours are reached from both.
 //!
 //! Clients of either server are the same. Between servers there are two protocols: the
-//! `RedisManager` and `AsyncRedisManager` of python-socketio are no adapters of Node.js, and no format of
-//! [`Redis`](crate::redis::Redis) speaks theirs. On one Redis the two are not aware of each other.
+//! `RedisManager` and `AsyncRedisManager` of python-socketio are no adapters of Node.js, and no format of our
+//! `Redis` speaks theirs. On one Redis the two are not aware of each other.
 //!
 //! | | adapters of Node.js, and ours | python-socketio 5 |
 //! |---|---|---|
@@ -26,7 +26,7 @@
 //!   ```
 //!
 //! - From Python to our clients: publish what npm `@socket.io/redis-emitter` does, if our nodes are in the
-//!   [classic](crate::redis::RedisBuilder::classic) format. It is MessagePack on the channel `socket.io#/#`, or
+//!   classic format. It is MessagePack on the channel `socket.io#/#`, or
 //!   `socket.io#/#lobby#` for one room:
 //!
 //!   ```python

@@ -34,6 +34,5 @@
 pub mod cookbook;
 pub mod deployment;
 pub mod from_nodejs;
-#[cfg(feature = "redis")]
 pub mod from_python;
 pub mod from_socketioxide;
