@@ -104,7 +104,10 @@ export async function start(command, profile, path, environment) {
       stdio: ["ignore", "ignore", "inherit"],
     });
     const exit = once(child, "exit").then(([code, signal]) => code ?? signal);
-    const ended = await Promise.race([exit, listening(port).then(() => null)]);
+    const ended = await Promise.race([exit, listening(port).then(() => null)]).catch((error) => {
+      child.kill("SIGKILL");
+      throw error;
+    });
     if (ended === null) return { profile, port, path, child, exit };
     assert.notEqual(ended, 3, `the server has no profile "${profile}" (exit status 3)`);
     assert.ok(attempt < 3, `the server ended with ${ended} before it listened (profile "${profile}")`);

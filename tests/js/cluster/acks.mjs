@@ -18,7 +18,9 @@ export default function () {
 
   fromEach("acknowledgements and what asks for them carry binary data", async (crew) => {
     const event = fresh("vote");
-    for (const player of crew.players) player.answers[event] = (ack, { bytes }) => ack({ back: Buffer.from(bytes), of: player.place });
+    for (const player of crew.players) {
+      player.answers[event] = (ack, { bytes }) => ack({ back: Buffer.from(bytes), of: player.place });
+    }
     const [{ err, responses }] = await crew.actor.ask("ask-all", {}, LONG, event, [{ bytes: Buffer.from([1, 2]) }]);
     assert.deepEqual([err, sorted(responses)], [false, sorted(range(4).map((of) => ({ back: bin(1, 2), of })))]);
   });

@@ -1,4 +1,5 @@
-// Faults under load: Redis, the network to it, and nodes. What must hold is asserted, what it costs is printed. With `--long` they last as long as they do in production.
+// Faults under load: Redis, the network to it, and nodes. What must hold is asserted, what it costs is printed. With
+// `--long` they last as long as they do in production.
 
 import assert from "node:assert/strict";
 import { args } from "../servers.mjs";

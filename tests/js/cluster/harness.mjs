@@ -29,7 +29,7 @@ export const COMMANDS = [NODES.at(2), NODES.at(3), NODES.at(2)].map(({ command }
 /** The nodes that scenarios are run from: one of each kind. */
 const ORIGINS = args.reference ? [0] : [0, 2, 3];
 
-/** How a scenario is run in all profiles that it is about: those that have a way of their own to carry something. */
+/** All profiles: each is an adapter, or a mode of it. */
 export const PROFILES = ["classic", "sharded-static", "sharded-dynamic", "sharded-dynamic-private", "streams"];
 
 /** The time that a node has to end. */
@@ -44,6 +44,9 @@ let redis;
 const broker = () => (redis ??= Redis.start());
 
 const clusters = new Map();
+
+/** The nodes of all clusters that have started. */
+const running = [];
 
 /** The start of the last cluster. One starts after the other: together they would take the whole machine. */
 let starting = Promise.resolve();
@@ -62,7 +65,13 @@ export class Cluster {
     const cluster = new Cluster();
     Object.assign(cluster, { profile, prefix: `enginewire-${profile}`, redis: await broker() });
     cluster.ours = NODES.map(({ command }) => command !== reference);
-    cluster.nodes = await Promise.all(NODES.map(({ command }) => startNode(command, profile, cluster.redis.url, cluster.prefix)));
+    cluster.nodes = await Promise.all(
+      NODES.map(async ({ command }) => {
+        const node = await startNode(command, profile, cluster.redis.url, cluster.prefix);
+        running.push(node);
+        return node;
+      }),
+    );
     await Crew.warm(cluster);
     return cluster;
   }
@@ -75,7 +84,7 @@ export class Cluster {
   }
 
   /** The channel of its own that a room has, if it has one. */
-  roomChannel(nsp, room, isPrivate = false) {
+  roomChannel(nsp, room) {
     const isOwn = { "sharded-dynamic": room.length !== 20, "sharded-dynamic-private": true };
     return isOwn[this.profile] ? `${this.prefix}#${nsp}#${room}#` : undefined;
   }
@@ -92,8 +101,9 @@ export function channelOf({ profile, prefix }, nsp) {
 }
 
 /**
- * A test from a node of each kind in each profile. `body` gets a `Crew` of the cluster with `each` clients on every node, the
- * first of them on the node that the test is from, by default one of each kind. `lacks` says what the reference cannot do, so that it is no origin.
+ * A test from a node of each kind, or from those of these `origins`, in each profile. `body` gets a `Crew` of the cluster with
+ * `each` clients on every node, the first of them on the node that the test is from. `lacks` says what the reference cannot
+ * do, so that no test is from it.
  */
 export function fromEach(title, body, { profiles = PROFILES, each = 1, lacks, origins = ORIGINS, timeout = 180_000 } = {}) {
   for (const profile of profiles) {
@@ -116,7 +126,7 @@ export function fromEach(title, body, { profiles = PROFILES, each = 1, lacks, or
 }
 
 after(async () => {
-  const running = (await Promise.allSettled([...clusters.values()])).flatMap(({ value }) => value?.nodes ?? []);
+  await Promise.allSettled(clusters.values());
   const ends = await Promise.allSettled(running.map((node) => stop(node, ENDS)));
   await (await redis)?.stop();
   const failed = ends.filter(({ reason }) => reason);

@@ -101,7 +101,8 @@ async function record(cluster) {
   if (profile === "streams") {
     for (const [, fields] of await redis.ask("XRANGE", prefix, "-", "+")) {
       const value = (name) => `${fields[fields.findIndex((field) => `${field}` === name) + 1]}`;
-      messages.push({ stream: prefix, type: value("type"), uid: value("uid"), nsp: value("nsp"), bytes: Buffer.from(value("data")) });
+      const [type, uid, of, data] = ["type", "uid", "nsp", "data"].map(value);
+      messages.push({ stream: prefix, type, uid, nsp: of, bytes: Buffer.from(data) });
     }
   }
   assert.ok(messages.length >= 8, `${messages.length} messages`);
@@ -171,7 +172,8 @@ function madeUp() {
     // Depth.
     repeated(0x91, 100_000), repeated(0x81, 100_000), Buffer.concat([repeated(0x91, 60_000), bytes(0xc0)]),
     // Never used, not text, not a message.
-    bytes(0xc1), bytes(0x93, 0xc0, 0xc0, 0xc0), bytes(0x93, 0xa1, 0x78, 0x80, 0x80), bytes(0x92, 0xa1, 0x78, 0x80), bytes(0x80), bytes(0x90),
+    bytes(0xc1), bytes(0x93, 0xc0, 0xc0, 0xc0), bytes(0x93, 0xa1, 0x78, 0x80, 0x80), bytes(0x92, 0xa1, 0x78, 0x80),
+    bytes(0x80), bytes(0x90),
     Buffer.concat([bytes(0x93, 0xa1, 0xff), repeated(0x80, 2)]),
   ];
   let state = 1;

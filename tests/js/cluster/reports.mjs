@@ -12,25 +12,25 @@ const SHARDED = ["sharded-dynamic"];
 
 export default function () {
   trial("namespaces that are empty leave no subscription", async (cluster) => {
-    const before = await subscriptions(cluster);
+    const { before, until } = await counting(cluster);
     const names = range(60).map(() => namespace());
     const world = new World(cluster.nodes[0], CLIENTS[0], "websocket");
     const players = names.map((nsp) => world.player({ nsp }));
     await Promise.all(players.map((player) => player.is("connect")));
-    await eventually(async () => ((await subscriptions(cluster)) >= before + 60 ? true : undefined), "their subscriptions");
+    await until((count) => count >= before + 60, "their subscriptions");
     for (const player of players) player.drop();
-    await eventually(async () => ((await subscriptions(cluster)) === before ? true : undefined), "the end of their subscriptions");
+    await until((count) => count === before, "the end of their subscriptions");
   }, { differs: () => "it keeps them" });
 
   trial("rooms that are empty leave no subscription", async (cluster) => {
     const [player] = cluster.players;
-    const before = await subscriptions(cluster);
+    const { before, until } = await counting(cluster);
     const rooms = range(300).map((n) => `room ${n}`);
     for (const _ of range(3)) {
       await player.ask("join", rooms);
-      await eventually(async () => ((await subscriptions(cluster)) === before + 300 ? true : undefined), "their subscriptions");
+      await until((count) => count === before + 300, "their subscriptions");
       await player.ask("leave-all", {}, rooms);
-      await eventually(async () => ((await subscriptions(cluster)) === before ? true : undefined), "the end of their subscriptions");
+      await until((count) => count === before, "the end of their subscriptions");
     }
     await cluster.whole();
   }, { profiles: SHARDED });
@@ -108,7 +108,7 @@ export default function () {
 
   trial("messages of other protocols on the same Redis are none of ours", async (cluster) => {
     const { players, redis, nsp, prefix } = cluster;
-    const python = { method: "emit", event: "python", data: [1], binary: false, namespace: nsp, room: null, skip_sid: null, callback: null };
+    const python = { method: "emit", event: "python", data: [1], binary: false, namespace: nsp, room: null, callback: null };
     for (const channel of ["socketio", "socket.io", `${prefix}`, `${prefix}2#${nsp}#`, `${prefix}#${nsp}`]) {
       await redis.ask("PUBLISH", channel, JSON.stringify({ ...python, host_id: "0123" }));
     }
@@ -150,7 +150,10 @@ export default function () {
       assert.deepEqual(players.map((player, j) => i === j || player.of(event).length), players.map((_, j) => i === j || 0));
     }
     for (const player of players) player.drop();
-  }, { profiles: ["sharded-dynamic", "sharded-dynamic-private"], differs: (profile) => (profile === "sharded-dynamic" ? "they hear nothing" : undefined) });
+  }, {
+    profiles: ["sharded-dynamic", "sharded-dynamic-private"],
+    differs: (profile) => (profile === "sharded-dynamic" ? "they hear nothing" : undefined),
+  });
 }
 
 /** A node that is made up, and responds three times to whoever asks for sockets. */
@@ -188,6 +191,15 @@ async function everywhere(cluster, nsp) {
   const players = cluster.nodes.map((node) => new World(node, CLIENTS[0], "websocket").player({ nsp }));
   await Promise.all(players.map(async (player) => (await player.is("connect"), player.ask("join", "r"))));
   return players;
+}
+
+/** The subscriptions of this moment, and a wait for so many. */
+async function counting(cluster) {
+  const holds = async (condition) => (condition(await subscriptions(cluster)) ? true : undefined);
+  return {
+    before: await subscriptions(cluster),
+    until: (condition, what) => eventually(() => holds(condition), what),
+  };
 }
 
 /** Channels and patterns that anybody has subscribed to. */
