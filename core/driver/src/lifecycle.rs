@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -46,6 +46,8 @@ pub(crate) struct Lifecycle {
     watchers: Mutex<WakerSet>,
     /// The tasks of connections.
     connections: Shards<WakerSet>,
+    /// A watcher waits until there are fewer connections.
+    wants_room: AtomicBool,
 }
 
 impl Lifecycle {
@@ -58,6 +60,7 @@ impl Lifecycle {
             handlers: AtomicUsize::new(0),
             watchers: Mutex::default(),
             connections: Shards::new(WakerSet::default),
+            wants_room: AtomicBool::new(false),
         }
     }
 
@@ -187,8 +190,22 @@ impl Lifecycle {
         self.connections.lock(&id).register(key, waker);
     }
 
+    /// Removes a connection, and wakes the watchers that wait for that.
     pub(crate) fn remove_connection(&self, id: u64, key: WakerKey) {
         self.connections.lock(&id).remove(key);
+        if self.wants_room.load(Ordering::SeqCst) && self.wants_room.swap(false, Ordering::SeqCst) {
+            self.wake_watchers();
+        }
+    }
+
+    /// Returns whether there are `max` connections or more. The watchers are woken then once there are fewer.
+    pub(crate) fn is_full(&self, max: usize) -> bool {
+        if self.connections() < max {
+            return false;
+        }
+        self.wants_room.store(true, Ordering::SeqCst);
+        // One that was removed in between has woken nobody.
+        self.connections() >= max
     }
 
     /// Has a task woken at the next phase, at the end, and when connections become useless or fewer.
@@ -213,5 +230,43 @@ impl Lifecycle {
     pub(crate) fn wake_watchers(&self) {
         let mut wakes = Wakes::default();
         lock(&self.watchers).wake_all(&mut wakes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, task::Wake};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn connection_that_ends_wakes_watchers_only_if_one_waits_for_room() {
+        let (lifecycle, woken) = (Lifecycle::new(), Arc::new(Count::default()));
+        lifecycle.watch(&mut None, &Waker::from(Arc::clone(&woken)));
+        let connect = |id| {
+            let mut key = None;
+            lifecycle.register_connection(id, &mut key, Waker::noop());
+            key
+        };
+        let (first, second) = (connect(1), connect(2));
+        assert!(!lifecycle.is_full(3));
+        lifecycle.remove_connection(1, first);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        let third = connect(3);
+        assert!(lifecycle.is_full(2));
+        lifecycle.remove_connection(2, second);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert!(!lifecycle.is_full(2));
+        lifecycle.remove_connection(3, third);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
     }
 }

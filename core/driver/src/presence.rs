@@ -63,8 +63,5 @@ impl Drop for Presence {
         let Self { shared, id, registered, .. } = self;
         shared.sessions.lifecycle.remove_connection(*id, *registered);
         shared.sessions.leave();
-        if shared.options.max_connections < usize::MAX {
-            shared.sessions.lifecycle.wake_watchers();
-        }
     }
 }

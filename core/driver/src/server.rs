@@ -306,7 +306,7 @@ impl Admission {
     /// Returns the limit that has been reached, if one has.
     fn reached(&self) -> Option<&'static str> {
         let Shared { sessions, options, .. } = &*self.shared;
-        if sessions.lifecycle.connections() >= options.max_connections {
+        if sessions.lifecycle.is_full(options.max_connections) {
             return Some("too many connections");
         }
         #[cfg(feature = "tls-no-provider")]
