@@ -140,6 +140,9 @@ pub trait HttpResponse {
 pub struct HeaderLines(Cow<'static, [u8]>);
 
 impl HeaderLines {
+    /// The field of responses that no cache may keep (RFC 9111 section 5.2.2.5), as those of a session.
+    pub const NO_STORE: Self = Self::from_static("cache-control: no-store\r\n");
+
     /// No fields.
     pub const fn new() -> Self {
         Self(Cow::Borrowed(&[]))
@@ -192,9 +195,17 @@ impl HeaderLines {
 
     /// Returns the names and values of all fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
-            let end = line.iter().position(|&byte| byte == b':')?;
-            Some((&line[..end], line[end + 1..].trim_ascii()))
+        self.0.split(|&byte| byte == b'\n').filter_map(field)
+    }
+
+    /// Returns the names and values of all fields as parts of one buffer, in order.
+    pub fn into_fields(self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        let mut lines = self.into_bytes();
+        core::iter::from_fn(move || {
+            let end = lines.iter().position(|&byte| byte == b'\n')?;
+            let line = lines.split_to(end + 1);
+            let (name, value) = field(&line)?;
+            Some((line.slice_ref(name), line.slice_ref(value)))
         })
     }
 
@@ -220,6 +231,12 @@ impl HeaderLines {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Splits a line with or without its CRLF into the name and the value. `None` if it is empty.
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = line.iter().position(|&byte| byte == b':')?;
+    Some((&line[..end], line[end + 1..].trim_ascii()))
 }
 
 impl fmt::Debug for HeaderLines {
@@ -324,6 +341,19 @@ mod tests {
         assert!(lines.values("x-a").eq([b"b:c"]));
         assert_eq!(lines.values("close").count(), 0);
         assert_eq!(HeaderLines::new().values("").count(), 0);
+    }
+
+    #[test]
+    fn fields_are_the_same_in_place_and_as_parts_of_a_buffer() {
+        let mut lines = HeaderLines::from_static("cache-control: no-store\r\nX-A:b:c\r\n");
+        for _ in 0..2 {
+            let fields: Vec<_> = lines.clone().into_fields().collect();
+            assert!(lines.iter().eq(fields.iter().map(|(name, value)| (&name[..], &value[..]))));
+            assert_eq!((&fields[1].0[..], &fields[1].1[..]), (&b"X-A"[..], &b"b:c"[..]));
+            lines.push("X-B", "").unwrap();
+        }
+        assert_eq!(lines.into_fields().count(), 4);
+        assert_eq!(HeaderLines::new().into_fields().count(), 0);
     }
 
     #[test]

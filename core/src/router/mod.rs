@@ -145,7 +145,8 @@ impl Router {
                 transport,
                 kind,
                 base64: parameters.base64,
-                binary: head.header("content-type") == Some(b"application/octet-stream"),
+                binary: kind == RequestKind::Post
+                    && head.header("content-type") == Some(b"application/octet-stream"),
             }));
         }
         if method != "GET" {

@@ -311,10 +311,12 @@ impl ServerSession {
     ) {
         let payload = payload.finish();
         let (content_type, body, headers) = match &self.polling.jsonp {
-            Some(index) => (SCRIPT, jsonp::encode_response(index, &payload), NO_STORE_NO_SNIFF),
-            None => (form.content_type(), payload, NO_STORE),
+            Some(index) => {
+                let headers = HeaderLines::from_static(NO_STORE_NO_SNIFF);
+                (SCRIPT, jsonp::encode_response(index, &payload), headers)
+            }
+            None => (form.content_type(), payload, HeaderLines::NO_STORE),
         };
-        let headers = HeaderLines::from_static(headers);
         let content_type = Some(content_type);
         self.respond(on, Response { status: 200, content_type, headers, body, compressible });
     }
@@ -329,12 +331,11 @@ fn ok() -> Response {
     Response {
         status: 200,
         content_type: Some("text/html"),
-        headers: HeaderLines::from_static(NO_STORE),
+        headers: HeaderLines::NO_STORE,
         body: Bytes::from_static(b"ok"),
         compressible: false,
     }
 }
 
 const SCRIPT: &str = "text/javascript; charset=UTF-8";
-const NO_STORE: &str = "cache-control: no-store\r\n";
 const NO_STORE_NO_SNIFF: &str = "cache-control: no-store\r\nX-Content-Type-Options: nosniff\r\n";

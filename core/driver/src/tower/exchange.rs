@@ -1,14 +1,15 @@
 //! One exchange with another HTTP server: the future of a response.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use enginewire::{
-    Alarm, Body as RequestBody, Reject, Response, Time,
+    Alarm, Body as RequestBody, HeaderLines, Reject, Response, Time,
     carrier::{self, Gathering, Host as _, Step},
     wire::http::{Event, Fault},
 };
@@ -104,7 +105,7 @@ impl Exchanging {
             let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_mut());
             let mut step = match request.take() {
                 Some(mut parts) => {
-                    host.extensions = std::mem::take(&mut parts.extensions);
+                    host.extensions = mem::take(&mut parts.extensions);
                     let (config, upgradable) = (&*shared.http, self.connection.is_some());
                     let head = TowerHead { parts: &parts, config, upgradable };
                     exchange.begin(now, &mut host, head, true)
@@ -126,26 +127,29 @@ impl Exchanging {
                     Step::Wait => {}
                 }
                 let Some(received) = gathering else { return step };
-                match poll_piece(received, body.as_mut(), now, host.cx) {
-                    Poll::Pending => {
+                match poll_body(received, body.as_mut(), now, host.cx) {
+                    Read::Some(length) => {
+                        if length > 0 {
+                            exchange.note_read(now, &mut host, length);
+                            step = exchange.drive(now, &mut host, true);
+                            if let Step::Respond { .. } = step {
+                                return step;
+                            }
+                        }
                         let fault = received.handle_timeout(now, &shared.http);
                         let Some(fault) = fault else { return step };
                         return fail(exchange, now, &mut host, fault);
                     }
-                    Poll::Ready(Piece::Some(length)) => {
-                        exchange.note_read(now, &mut host, length);
-                        step = exchange.drive(now, &mut host, true);
-                    }
-                    Poll::Ready(Piece::Last) => {
+                    Read::Whole => {
                         let whole =
                             gathering.take().map_or(RequestBody::TooLarge, Gathering::finish);
                         step = exchange.receive_body(now, &mut host, whole, true);
                     }
-                    Poll::Ready(Piece::TooMuch) => {
+                    Read::TooMuch => {
                         *gathering = None;
                         step = exchange.receive_body(now, &mut host, RequestBody::TooLarge, true);
                     }
-                    Poll::Ready(Piece::Lost) => {
+                    Read::Lost => {
                         host.failed(&Event::Lost);
                         exchange.lose(now, &mut host);
                         return Step::Respond { response: Response::empty(400), close: true };
@@ -183,11 +187,11 @@ impl Exchanging {
         let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
         *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let fields = response.headers_mut();
-        if let Some(content_type) = content_type.and_then(|value| HeaderValue::from_str(value).ok())
-        {
+        let content_type = content_type.map(|value| Bytes::from_static(value.as_bytes()));
+        if let Some(Ok(content_type)) = content_type.map(HeaderValue::from_maybe_shared) {
             fields.insert(header::CONTENT_TYPE, content_type);
         }
-        append(fields, &headers);
+        append(fields, headers);
         if close && self.version < Version::HTTP_2 {
             fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -195,10 +199,10 @@ impl Exchanging {
     }
 
     /// Responds to a WebSocket handshake, and spawns the task of its connection.
-    fn upgrade(&mut self, upgrade: carrier::Upgrade<Arc<SessionCell>>) -> http::Response<Body> {
+    fn upgrade(&mut self, mut upgrade: carrier::Upgrade<Arc<SessionCell>>) -> http::Response<Body> {
         let mut response = http::Response::new(Body::default());
         let fields = response.headers_mut();
-        append(fields, &upgrade.switch.headers);
+        append(fields, mem::take(&mut upgrade.switch.headers));
         // RFC 8441 section 5: an extended CONNECT is responded to as any CONNECT is.
         if let Some(accept) = &upgrade.switch.accept {
             fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -241,40 +245,48 @@ impl Drop for Exchanging {
     }
 }
 
-/// A piece of a body.
-enum Piece {
-    /// So many bytes.
+/// Bytes of a body that have come.
+enum Read {
+    /// So many, and others are still to come.
     Some(usize),
-    Last,
-    /// The body is too large.
+    /// The last ones.
+    Whole,
+    /// More than the limit.
     TooMuch,
     /// The client has gone.
     Lost,
 }
 
-fn poll_piece<B: HttpBody>(
+/// Takes what has come of a body. Its session learns of a part only if it has to wait for the rest.
+fn poll_body<B: HttpBody>(
     gathering: &mut Gathering,
-    body: Pin<&mut B>,
+    mut body: Pin<&mut B>,
     now: Time,
     cx: &mut Context<'_>,
-) -> Poll<Piece> {
-    let frame = match ready!(body.poll_frame(cx)) {
-        None => return Poll::Ready(Piece::Last),
-        Some(Err(_)) => return Poll::Ready(Piece::Lost),
-        Some(Ok(frame)) => frame,
-    };
-    // Trailers mean nothing here.
-    let Ok(mut data) = frame.into_data() else { return Poll::Ready(Piece::Some(0)) };
-    let length = data.remaining();
-    while data.has_remaining() {
-        let chunk = data.chunk();
-        if !gathering.receive(now, chunk) {
-            return Poll::Ready(Piece::TooMuch);
+) -> Read {
+    let mut length = 0;
+    loop {
+        let frame = match body.as_mut().poll_frame(cx) {
+            Poll::Pending => return Read::Some(length),
+            Poll::Ready(None) => return Read::Whole,
+            Poll::Ready(Some(Err(_))) => return Read::Lost,
+            Poll::Ready(Some(Ok(frame))) => frame,
+        };
+        // Trailers mean nothing here.
+        let Ok(mut data) = frame.into_data() else { continue };
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            if !gathering.receive(now, chunk) {
+                return Read::TooMuch;
+            }
+            let taken = chunk.len();
+            data.advance(taken);
+            length += taken;
         }
-        let length = chunk.len();
-        data.advance(length);
+        if body.is_end_stream() {
+            return Read::Whole;
+        }
     }
-    Poll::Ready(Piece::Some(length))
 }
 
 /// Ends an exchange by a fault of the client.
@@ -290,10 +302,15 @@ fn fail(
     Step::Respond { response, close: true }
 }
 
-/// Appends header lines that were checked when they were pushed.
-fn append(fields: &mut http::HeaderMap, lines: &enginewire::HeaderLines) {
-    for (name, value) in lines.iter() {
-        let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value));
+/// Appends header lines that were checked when they were pushed. Their values are not copied.
+fn append(fields: &mut http::HeaderMap, lines: HeaderLines) {
+    // Nearly all responses have it, and nothing else.
+    if lines == HeaderLines::NO_STORE {
+        fields.append(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return;
+    }
+    for (name, value) in lines.into_fields() {
+        let (name, value) = (HeaderName::from_bytes(&name), HeaderValue::from_maybe_shared(value));
         if let (Ok(name), Ok(value)) = (name, value) {
             fields.append(name, value);
         }

@@ -17,7 +17,12 @@ pub(super) struct TowerHead<'a> {
 
 impl TowerHead<'_> {
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.parts.headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
+        let headers = &self.parts.headers;
+        let values = match standard(name) {
+            Some(name) => headers.get_all(name),
+            None => headers.get_all(name),
+        };
+        values.into_iter().map(http::HeaderValue::as_bytes)
     }
 }
 
@@ -119,6 +124,20 @@ impl TowerHead<'_> {
     }
 }
 
+/// The name of a field that the core asks each request for, which need not be parsed then.
+const fn standard(name: &str) -> Option<HeaderName> {
+    Some(match name.as_bytes() {
+        b"accept-encoding" => header::ACCEPT_ENCODING,
+        b"connection" => header::CONNECTION,
+        b"content-encoding" => header::CONTENT_ENCODING,
+        b"content-type" => header::CONTENT_TYPE,
+        b"origin" => header::ORIGIN,
+        b"upgrade" => header::UPGRADE,
+        b"user-agent" => header::USER_AGENT,
+        _ => return None,
+    })
+}
+
 fn put(head: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(part);
@@ -160,6 +179,31 @@ mod tests {
         let fields: Vec<_> = kept.headers().collect();
         assert_eq!(fields, [("host", &b"a"[..]), ("x-a", b"1"), ("x-a", b"2")]);
         assert_eq!(head(&parts).header_nth("X-A", 1), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn fields_are_found_by_standard_names_and_by_others_in_any_case() {
+        for name in [
+            "accept-encoding",
+            "connection",
+            "content-encoding",
+            "content-type",
+            "origin",
+            "upgrade",
+            "user-agent",
+            "x-other",
+        ] {
+            if let Some(standard) = standard(name) {
+                assert_eq!(standard.as_str(), name);
+            }
+            let request = Request::get("/").header(name, "1").header("x-last", "3");
+            let parts = parts(request.header(name, "2"));
+            let head = head(&parts);
+            for name in [name, &name.to_uppercase()] {
+                let values = [0, 1, 2].map(|nth| head.header_nth(name, nth));
+                assert_eq!(values, [Some(&b"1"[..]), Some(b"2"), None], "{name}");
+            }
+        }
     }
 
     #[test]
