@@ -72,6 +72,7 @@ mod waiters;
 mod wakers;
 mod wakes;
 mod writer;
+mod warnings;
 
 pub use enginewire::{
     CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,

@@ -14,8 +14,6 @@ use std::{
 use enginewire::{IntoEncoded, SendError, hub::Broadcast};
 use futures_io::{AsyncRead, AsyncWrite};
 
-#[cfg(feature = "tls-no-provider")]
-use crate::tls::{InFlight, ServerTls, TlsConnection, TlsStats};
 use crate::{
     connection::Connection,
     lifecycle::{Lifecycle, Phase},
@@ -27,6 +25,12 @@ use crate::{
     stats::ServerStats,
     trace::trace,
     wakers::WakerKey,
+    warnings::Warning,
+};
+#[cfg(feature = "tls-no-provider")]
+use crate::{
+    presence::Presence,
+    tls::{InFlight, ServerTls, TlsConnection, TlsStats},
 };
 
 /// A server that is listening.
@@ -303,15 +307,15 @@ impl Admission {
         runtime.spawn(Connection::new(Arc::clone(&self.shared), stream, peer_addr));
     }
 
-    /// Returns the limit that has been reached, if one has.
-    fn reached(&self) -> Option<&'static str> {
-        let Shared { sessions, options, .. } = &*self.shared;
+    /// Returns the limit that has been reached, if one has, and its warning.
+    fn reached(&self) -> Option<(&'static str, &Warning)> {
+        let Shared { sessions, options, warnings, .. } = &*self.shared;
         if sessions.lifecycle.is_full(options.max_connections) {
-            return Some("too many connections");
+            return Some(("too many connections", &warnings.connections));
         }
         #[cfg(feature = "tls-no-provider")]
         if self.tls.is_some() && self.shared.handshakes.in_flight() >= options.max_tls_handshakes {
-            return Some("too many TLS handshakes");
+            return Some(("too many TLS handshakes", &warnings.handshakes));
         }
         None
     }
@@ -334,8 +338,11 @@ pub(crate) async fn accept_connections<R: Runtime>(
             Some(Ok((stream, peer_addr))) => admission.spawn(&runtime, stream, peer_addr),
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
-                trace!(WARN, error = %error, "no connection could be accepted");
-                let retry = shared.sessions.clock.now() + ACCEPT_RETRY;
+                let now = shared.sessions.clock.now();
+                if let Some(times) = shared.warnings.accept.count(now) {
+                    trace!(WARN, error = %error, times = times, "no connection could be accepted");
+                }
+                let retry = now + ACCEPT_RETRY;
                 if watch.until_closing(runtime.sleep_until(retry)).await.is_none() {
                     return accept_the_last(&runtime, &admission, &listener).await;
                 }
@@ -449,9 +456,18 @@ impl<'a> Watch<'a> {
         let mut accept = pin!(accept);
         self.until_closing(poll_fn(|cx| {
             // Asked with each poll, because other listeners accept while this one waits.
-            let Some(limit) = admission.reached() else { return accept.as_mut().poll(cx) };
-            if !std::mem::replace(&mut told, true) {
-                trace!(WARN, limit = limit, "no more connections are accepted for now");
+            let Some((limit, warning)) = admission.reached() else {
+                return accept.as_mut().poll(cx);
+            };
+            if !std::mem::replace(&mut told, true)
+                && let Some(times) = warning.count(self.shared.sessions.clock.now())
+            {
+                trace!(
+                    WARN,
+                    limit = limit,
+                    times = times,
+                    "no more connections are accepted for now"
+                );
             }
             Poll::Pending
         }))

@@ -22,7 +22,7 @@ use enginewire::{
 use crate::tls::Handshakes;
 use crate::{
     backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
-    socket::Socket, stats::ServerCounters, trace::trace,
+    socket::Socket, stats::ServerCounters, trace::trace, warnings::Warnings,
 };
 
 /// Asked before a session is opened.
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// The time over which sessions are closed, once the server drains.
     pub(crate) drain: OnceLock<Duration>,
     pub(crate) counters: ServerCounters,
+    pub(crate) warnings: Warnings,
     #[cfg(feature = "tls-no-provider")]
     pub(crate) handshakes: Handshakes,
     /// Names of connections and exchanges.
@@ -137,6 +138,7 @@ impl Shared {
             local_addrs,
             drain: OnceLock::new(),
             counters: ServerCounters::default(),
+            warnings: Warnings::default(),
             #[cfg(feature = "tls-no-provider")]
             handshakes: Handshakes::default(),
             next_id: AtomicU64::new(0),
@@ -156,8 +158,8 @@ impl Shared {
             return false;
         }
         let room = self.sessions.lifecycle.sessions() < self.options.max_sessions;
-        if !room {
-            trace!(WARN, max = self.options.max_sessions, "too many sessions");
+        if !room && let Some(times) = self.warnings.sessions.count(self.sessions.clock.now()) {
+            trace!(WARN, max = self.options.max_sessions, times = times, "too many sessions");
         }
         room
     }
