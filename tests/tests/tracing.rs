@@ -11,7 +11,7 @@ use std::{
 
 use enginewire_tests::tls::Authority;
 use enginewire_tokio::{
-    Client, Sender, ServerBuilder, TrustedProxies,
+    Client, Refusal, Sender, ServerBuilder, TrustedProxies,
     enginewire::TransportKind,
     socketio::{ClientBuilder, Io},
 };
@@ -150,6 +150,47 @@ async fn handlers_run_in_the_span_of_their_session_on_both_transports() {
         assert!(connection.is_some() && connection < session, "{line}");
         assert!(line.contains("peer=203.0.113.9:0"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn refusals_name_the_client_behind_a_trusted_proxy() {
+    let (log, _listening) = listen();
+    let builder = ServerBuilder::new()
+        .trusted_proxies(TrustedProxies::parse("127.0.0.1").unwrap())
+        .allow_request(|_| async {
+            // The exchange goes on in another turn of its task.
+            tokio::task::yield_now().await;
+            Err(Refusal::new("no"))
+        });
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    for (query, client) in [
+        ("EIO=4&transport=polling&sid=unknown", "203.0.113.1"),
+        ("EIO=4&transport=none", "203.0.113.2"),
+        ("EIO=4&transport=polling", "203.0.113.3"),
+    ] {
+        let fields = format!("Host: a\r\nConnection: close\r\nX-Forwarded-For: {client}");
+        let request = format!("GET /engine.io/?{query} HTTP/1.1\r\n{fields}\r\n\r\n");
+        assert!(ask(server.local_addr(), &request).await.starts_with("HTTP/1.1 4"));
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let is_it = |line: &str| {
+            line.contains("request refused") && line.contains(&format!("peer={client}:0"))
+        };
+        assert!(log.lines().any(is_it), "{client} is not named in\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn limit_that_is_reached_is_told_with_the_number_of_times() {
+    let (log, _listening) = listen();
+    let server = ServerBuilder::new().max_sessions(0).bind("127.0.0.1:0").await.unwrap();
+    let request = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\
+                   Connection: close\r\n\r\n";
+    for _ in 0..3 {
+        assert!(ask(server.local_addr(), request).await.starts_with("HTTP/1.1 503"));
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log.lines().find(|line| line.contains("too many sessions")).unwrap_or(&log);
+    assert!(line.contains("WARN") && line.contains("max=0 times=1"), "{line}");
 }
 
 /// Does something to a session as soon as it is told that it is over.

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -9,7 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    CarrierId, ExchangeId, Opening, Refusal, Reject, Response, Router, Sid, Time, WebSocketId,
+    CarrierId, ExchangeId, HttpRequest, Opening, Refusal, Reject, Response, Router, Sid, Time,
+    WebSocketId,
     carrier::{self, Held, Host},
     wire::http,
 };
@@ -24,7 +26,7 @@ use crate::{
     scratch::EntropyPool,
     shared::{FallbackRequest, Shared, Verdict},
     socket::{Cell, Socket},
-    trace::{Span, trace},
+    trace::{Span, is_logging, trace},
     wakes::Wakes,
 };
 
@@ -45,6 +47,8 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     entropy: &'a mut EntropyPool,
     /// Where the handler of a session goes that the connection has to itself.
     slot: Option<&'a mut OpenSlot<'slot>>,
+    /// The client of the request, for logs, if it may be another than the peer.
+    client: Option<SocketAddr>,
     /// Results of the TLS handshake of the connection.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<&'a Arc<TlsInfo>>,
@@ -67,6 +71,7 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
             cx,
             entropy,
             slot,
+            client: None,
             #[cfg(feature = "tls-no-provider")]
             tls: None,
             #[cfg(feature = "tower")]
@@ -90,8 +95,14 @@ impl ServerHost<'_, '_, '_> {
     }
 
     /// Returns the client that has sent a request.
-    fn client(&self, head: &http::RequestHead) -> Peer {
+    fn client(&self, head: &dyn HttpRequest) -> Peer {
         self.peer.of_request(self.shared.options.trusted_proxies.as_ref(), head)
+    }
+
+    /// Notes the client of a request that may be refused.
+    fn note_client(&mut self, find: impl FnOnce(&Self) -> SocketAddr) {
+        let is_of_use = self.shared.options.trusted_proxies.is_some() && is_logging();
+        self.client = is_of_use.then(|| find(self));
     }
 
     /// Returns the waker for a session that this connection carries.
@@ -169,7 +180,10 @@ impl Host for ServerHost<'_, '_, '_> {
         match &mut asked.verdict {
             None => Some(Ok(())),
             Some(verdict) => match verdict.as_mut().poll(self.cx) {
-                Poll::Ready(verdict) => Some(verdict),
+                Poll::Ready(verdict) => {
+                    self.note_client(|_| asked.handshake.peer_addr());
+                    Some(verdict)
+                }
                 Poll::Pending => None,
             },
         }
@@ -221,9 +235,14 @@ impl Host for ServerHost<'_, '_, '_> {
         }
     }
 
+    fn begun(&mut self, head: &dyn HttpRequest) {
+        self.note_client(|host| host.client(head).addr);
+    }
+
     fn refused(&mut self, reject: &Reject) {
         self.shared.counters.requests_refused.add(1);
-        trace!(DEBUG, peer = %self.peer.addr, reason = %reject, "request refused");
+        let peer = self.client.unwrap_or(self.peer.addr);
+        trace!(DEBUG, peer = %peer, reason = %reject, "request refused");
     }
 
     fn failed(&mut self, event: &http::Event) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use enginewire::{TrustedProxies, wire::http::RequestHead};
+use enginewire::{HttpRequest, TrustedProxies};
 
 /// Addresses of the client, and of the proxy that it comes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +40,14 @@ impl Peer {
     }
 
     /// Returns the client that has sent a request on this connection.
-    pub(crate) fn of_request(&self, trusted: Option<&TrustedProxies>, head: &RequestHead) -> Self {
+    pub(crate) fn of_request(
+        &self,
+        trusted: Option<&TrustedProxies>,
+        request: &dyn HttpRequest,
+    ) -> Self {
         match trusted {
             Some(trusted) if !self.is_nobody() => {
-                let addr = trusted.client_addr(self.addr, head.headers());
+                let addr = trusted.client_of(self.addr, request);
                 match self.proxy() {
                     None if addr == self.addr => self.clone(),
                     proxy => Self::behind(addr, proxy.unwrap_or(self.addr)),
@@ -56,6 +60,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use enginewire::wire::http::RequestHead;
+
     use super::*;
 
     fn addr(text: &str) -> SocketAddr {

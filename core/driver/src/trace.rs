@@ -18,6 +18,17 @@ macro_rules! trace {
 
 pub(crate) use trace;
 
+/// Returns whether refusals are logged, which are told at the level DEBUG.
+#[cfg(feature = "tracing")]
+pub(crate) fn is_logging() -> bool {
+    tracing::enabled!(target: "enginewire", tracing::Level::DEBUG)
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) const fn is_logging() -> bool {
+    false
+}
+
 /// The span of a server's connection, of the handler of a session, or of a client's session: everything that its task
 /// does happens in it.
 #[derive(Default)]

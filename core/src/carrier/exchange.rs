@@ -170,6 +170,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
         head: R,
         ready: bool,
     ) -> Step<S> {
+        host.begun(&head);
         let route = host.router().route(&head);
         let upgrade = head.is_upgrade();
         self.headers = host.router().headers(&head, matches!(route, Ok(Route::Open(_))));

@@ -43,7 +43,7 @@ pub use self::{
     websocket::{Transit, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{
-    exchange::Response,
+    exchange::{HttpRequest, Response},
     router::{Opening, Refusal, Reject, Router},
     session::{CarrierId, ServerAction, ServerSession},
     sid::Sid,
@@ -112,7 +112,10 @@ pub trait Host {
     /// Returns the application's response, once there is one. Asked again whenever the connection is driven.
     fn response(&mut self, request: &mut Self::Request) -> Option<Response>;
 
-    /// A request was refused. For logs.
+    /// A request begins. For logs.
+    fn begun(&mut self, _head: &dyn HttpRequest) {}
+
+    /// The request that has begun, or whose handshake has its verdict, was refused. For logs.
     fn refused(&mut self, _reject: &Reject) {}
 
     /// An exchange came to nothing, or a request was none. For logs.

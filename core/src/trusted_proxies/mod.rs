@@ -2,10 +2,13 @@
 
 mod forwarded;
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::net::{IpAddr, SocketAddr};
 
-use crate::networks::{InvalidNetworks, Networks, unmapped};
+use crate::{
+    exchange::HttpRequest,
+    networks::{InvalidNetworks, Networks, unmapped},
+};
 
 /// Proxies that are trusted to tell the addresses of their clients in a header field.
 ///
@@ -96,6 +99,16 @@ impl TrustedProxies {
             };
         }
         client.unwrap_or(peer)
+    }
+
+    /// Returns the address of the client that has sent a request. See [`client_addr`](Self::client_addr).
+    pub fn client_of(&self, peer: SocketAddr, request: &dyn HttpRequest) -> SocketAddr {
+        let mut fields = Vec::new();
+        // Those of a peer that is not trusted are not looked at.
+        if self.contains(peer.ip()) {
+            request.for_each_value(&self.field, &mut |value| fields.push((&*self.field, value)));
+        }
+        self.client_addr(peer, fields)
     }
 
     /// Reads the elements of one field from the last to the first.
