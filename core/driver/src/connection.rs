@@ -61,7 +61,7 @@ enum Shutdown {
 
 impl<S: Stream> Connection<S> {
     pub(crate) fn new(shared: Arc<Shared>, stream: S, peer: impl Into<Peer>) -> Self {
-        Self::present(Presence::new(shared), stream, peer.into())
+        Self::present(Presence::of_connection(shared), stream, peer.into())
     }
 
     /// Makes the task of a connection whose TLS handshake is done.
@@ -72,7 +72,8 @@ impl<S: Stream> Connection<S> {
         connection
     }
 
-    fn present(presence: Presence, stream: S, peer: Peer) -> Self {
+    /// Makes the task of a connection that has entered the server before.
+    pub(crate) fn present(presence: Presence, stream: S, peer: Peer) -> Self {
         let shared = presence.shared();
         let now = shared.sessions.clock.now();
         shared.set_wall_clock(now);
@@ -94,19 +95,16 @@ impl<S: Stream> Connection<S> {
     ) -> Self {
         let limits = &shared.router.config().limits;
         let state = carrier::Connection::websocket(upgrade, limits);
-        Self::with_state(Presence::new(shared), stream, peer, state, slot)
+        Self::with_state(Presence::of_connection(shared), stream, peer, state, slot)
     }
 
     fn with_state(
-        mut presence: Presence,
+        presence: Presence,
         stream: S,
         peer: Peer,
         state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
         slot: Option<Box<Slot>>,
     ) -> Self {
-        presence.shared().counters.connections_opened.add(1);
-        // Counted from here on; the waker comes with the first poll.
-        presence.register(Waker::noop());
         Self {
             state,
             slot,

@@ -42,6 +42,7 @@ mod handler;
 mod handshake;
 mod host;
 mod lifecycle;
+mod lingering;
 mod listen;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -71,8 +72,8 @@ mod trace;
 mod waiters;
 mod wakers;
 mod wakes;
-mod writer;
 mod warnings;
+mod writer;
 
 pub use enginewire::{
     CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,

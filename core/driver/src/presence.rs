@@ -22,6 +22,14 @@ impl Presence {
         Self { id: shared.fresh_id(), shared, registered: None, waker: None }
     }
 
+    /// Enters the server as a TCP connection, counted from now on. Its task registers with its first poll.
+    pub(crate) fn of_connection(shared: Arc<Shared>) -> Self {
+        shared.counters.connections_opened.add(1);
+        let mut presence = Self::new(shared);
+        presence.register(Waker::noop());
+        presence
+    }
+
     pub(crate) const fn id(&self) -> u64 {
         self.id
     }

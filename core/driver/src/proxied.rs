@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Poll, Waker},
+    task::Poll,
 };
 
 use enginewire::wire::proxy_protocol::{self, Parsed};
@@ -16,6 +16,7 @@ use futures_io::AsyncRead;
 use crate::tls::TlsConnection;
 use crate::{
     connection::Connection,
+    lingering::Lingering,
     peer::Peer,
     presence::Presence,
     runtime::Runtime,
@@ -71,21 +72,19 @@ pub(crate) async fn serve<R: Runtime>(
     let Admission { shared, .. } = &admitted.admission;
     // Counts as a connection, though nothing serves it yet. This task watches the phases by itself. Dropped behind the
     // stream: the end of a server waits for it.
-    let mut presence = Presence::new(Arc::clone(shared));
-    presence.register(Waker::noop());
+    let presence = Presence::of_connection(Arc::clone(shared));
     let mut stream = stream;
-    let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else { return };
+    let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else {
+        #[cfg(feature = "tls-no-provider")]
+        drop(admitted.in_flight);
+        return Lingering::new(presence, stream).await;
+    };
     let peer = Peer::behind(client, proxy);
     #[cfg(feature = "tls-no-provider")]
     if let (Some(tls), Some(in_flight)) = (&admitted.admission.tls, admitted.in_flight) {
-        let connection = TlsConnection::new(Arc::clone(shared), tls, stream, peer, in_flight);
-        drop(presence);
-        return connection.await;
+        return TlsConnection::new(presence, tls, stream, peer, in_flight).await;
     }
-    let connection = Connection::new(Arc::clone(shared), stream, peer);
-    // Counts itself.
-    drop(presence);
-    connection.await;
+    Connection::present(presence, stream, peer).await;
 }
 
 /// Reads the header within its time. `None` if the connection is of no use, or the server is closing.
@@ -102,9 +101,10 @@ async fn read_within<R: Runtime>(
         Poll::Ready(client) => Poll::Ready(client),
         Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(io::ErrorKind::TimedOut.into())),
     });
-    match Watch::new(shared).until_closing(within).await? {
+    match Watch::new(shared).while_serving(within).await? {
         Ok(client) => Some(client.unwrap_or(proxy)),
         Err(error) => {
+            shared.counters.proxy_headers_failed.add(1);
             trace!(DEBUG, proxy = %proxy, error = %error, "no header of the PROXY protocol");
             None
         }

@@ -103,6 +103,7 @@ impl ServerHandle {
             connections: self.connections(),
             sessions: self.sessions(),
             connections_opened: counters.connections_opened.count(),
+            proxy_headers_failed: counters.proxy_headers_failed.count(),
             sessions_opened: counters.sessions_opened.count(),
             requests_refused: counters.requests_refused.count(),
         }
@@ -299,10 +300,10 @@ impl Admission {
         }
         #[cfg(feature = "tls-no-provider")]
         if let Some(tls) = &self.tls {
-            let shared = Arc::clone(&self.shared);
-            let in_flight = InFlight::begin(&shared);
+            let presence = Presence::of_connection(Arc::clone(&self.shared));
+            let in_flight = InFlight::begin(&self.shared);
             let peer = peer_addr.into();
-            return runtime.spawn(TlsConnection::new(shared, tls, stream, peer, in_flight));
+            return runtime.spawn(TlsConnection::new(presence, tls, stream, peer, in_flight));
         }
         runtime.spawn(Connection::new(Arc::clone(&self.shared), stream, peer_addr));
     }
@@ -443,6 +444,19 @@ impl<'a> Watch<'a> {
     /// The output of `work`, or `None` once the server needs no more connections.
     pub(crate) async fn until_closing<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         self.until(|lifecycle| !lifecycle.is_serving(), work).await
+    }
+
+    /// The output of `work`, or `None` once it has to wait and the server needs no more connections.
+    pub(crate) async fn while_serving<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            self.register(cx.waker());
+            match work.as_mut().poll(cx) {
+                Poll::Pending if !self.shared.sessions.lifecycle.is_serving() => Poll::Ready(None),
+                output => output.map(Some),
+            }
+        })
+        .await
     }
 
     /// The output of `accept`, which is not polled while there are too many connections. `None` once the

@@ -14,9 +14,13 @@ pub struct ServerStats {
     pub sessions: usize,
     /// TCP connections that were accepted or given to [`serve`](crate::ServerHandle::serve).
     ///
-    /// Without those whose header of the PROXY protocol or TLS handshake has not come to its end. Behind another HTTP server
+    /// Those whose header of the PROXY protocol or TLS handshake has failed are among them. Behind another HTTP server
     /// these are WebSockets.
     pub connections_opened: u64,
+    /// Connections of proxies whose header of the PROXY protocol was invalid, or did not come in time.
+    ///
+    /// A health check that only connects is among them.
+    pub proxy_headers_failed: u64,
     /// Sessions that were opened.
     pub sessions_opened: u64,
     /// Requests that were refused, by this server or its application.
@@ -29,6 +33,7 @@ pub struct ServerStats {
 #[derive(Debug, Default)]
 pub(crate) struct ServerCounters {
     pub(crate) connections_opened: Counter,
+    pub(crate) proxy_headers_failed: Counter,
     pub(crate) sessions_opened: Counter,
     pub(crate) requests_refused: Counter,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    thread,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use enginewire_tests::tls::{self, Authority};
 
 use crate::{
     Host, accept,
-    client::{Client, until},
+    client::{Client, soon, until},
     serve, serve_echo, until_empty,
 };
 
@@ -27,6 +28,7 @@ on_every_runtime!(
     header_of_a_peer_that_sends_none_is_a_bad_request,
     header_that_does_not_come_costs_the_connection,
     connection_without_its_header_counts_and_ends_with_the_server,
+    closing_server_ends_a_wait_for_a_header_without_a_reset,
     preflight_for_a_session_of_another_server_is_granted,
     upgrade_for_a_session_of_another_server_gets_a_response,
     upgrade_without_its_fields_gets_a_response_and_leaves_the_session,
@@ -198,6 +200,7 @@ fn peer_without_its_header_is_closed<R: Host>() {
     client.stream().shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(client.rest(), b"");
     until_empty(&server);
+    assert_eq!(server.stats().proxy_headers_failed, 5);
 }
 
 fn header_of_a_peer_that_sends_none_is_a_bad_request<R: Host>() {
@@ -221,6 +224,7 @@ fn header_that_does_not_come_costs_the_connection<R: Host>() {
         assert_eq!(client.rest(), b"");
     }
     until_empty(&server);
+    assert_eq!(server.stats().proxy_headers_failed, 3);
 }
 
 fn connection_without_its_header_counts_and_ends_with_the_server<R: Host>() {
@@ -239,6 +243,24 @@ fn connection_without_its_header_counts_and_ends_with_the_server<R: Host>() {
     server.abort();
     assert_eq!(silent.rest(), b"");
     until_empty(&server);
+}
+
+fn closing_server_ends_a_wait_for_a_header_without_a_reset<R: Host>() {
+    let server = serve::<R>(expecting);
+    let client = Client::connect(server.local_addr());
+    let mut stream = client.stream();
+    stream.write_all(&LINE[..20]).unwrap();
+    until("the connection", || server.connections() == 1);
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| soon("the end", server.close()));
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        // If nothing read it, the first would be answered by a reset, and the second fail.
+        stream.write_all(&LINE[20..30]).unwrap();
+        stream.write_all(&LINE[30..]).unwrap();
+        drop((client, stream));
+        closing.join().unwrap();
+    });
+    assert_eq!((server.connections(), server.stats().proxy_headers_failed), (0, 0));
 }
 
 fn preflight_for_a_session_of_another_server_is_granted<R: Host>() {
@@ -285,11 +307,12 @@ fn stats_count_connections_sessions_and_refusals<R: Host>() {
     until("the second connection", || server.stats().connections == 2);
     let stats = server.stats();
     let counts = (stats.sessions, stats.connections_opened, stats.sessions_opened);
-    // The second one has not said yet who it is.
-    assert_eq!((counts, stats.requests_refused), ((1, 1, 1), 1));
+    // The second one counts as well, though it has not said yet who it is.
+    assert_eq!((counts, stats.requests_refused), ((1, 2, 1), 1));
     accept(&server).abort();
     drop((client, other));
     until_empty(&server);
     let stats = server.stats();
-    assert_eq!((stats.connections_opened, stats.sessions_opened), (1, 1));
+    let counts = (stats.connections_opened, stats.sessions_opened, stats.proxy_headers_failed);
+    assert_eq!(counts, (2, 1, 1));
 }

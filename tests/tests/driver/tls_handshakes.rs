@@ -32,6 +32,7 @@ on_every_runtime!(
     handshakes_count_towards_the_connections,
     flood_of_handshakes_leaves_nothing,
     closing_server_does_not_wait_for_handshakes,
+    closing_server_ends_a_handshake_without_a_reset,
     close_and_drain_tell_each_client_that_nothing_more_comes,
     end_without_close_notify_is_an_ordinary_loss,
     kept_connection_that_is_cut_does_not_end_the_session,
@@ -240,6 +241,25 @@ fn closing_server_does_not_wait_for_handshakes<R: Host>() {
     soon("the end", server.close());
     assert_eq!(silent.read(&mut [0]).unwrap(), 0);
     assert_eq!((server.connections(), server.tls_stats().in_flight), (0, 0));
+}
+
+fn closing_server_ends_a_handshake_without_a_reset<R: Host>() {
+    let (authority, server) = server::<R>(|builder| builder.tls_handshake_timeout(Duration::MAX));
+    let hello = client_hello(&authority);
+    let mut client = tcp(server.local_addr());
+    client.write_all(&hello[..40]).unwrap();
+    until("the handshake", || server.tls_stats().in_flight == 1);
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| soon("the end", server.close()));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        // If nothing read it, the first would be answered by a reset, and the second fail.
+        client.write_all(&hello[40..80]).unwrap();
+        client.write_all(&hello[80..]).unwrap();
+        drop(client);
+        closing.join().unwrap();
+    });
+    let stats = server.tls_stats();
+    assert_eq!((server.connections(), stats.in_flight, stats.failed), (0, 0, 0));
 }
 
 fn close_and_drain_tell_each_client_that_nothing_more_comes<R: Host>() {

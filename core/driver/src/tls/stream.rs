@@ -3,13 +3,14 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::fault::TlsFault;
-use crate::runtime::Stream;
+use crate::{runtime::Stream, shared::Shared};
 
 /// A stream that encrypts what goes through another.
 ///
@@ -21,7 +22,9 @@ pub struct TlsStream<S: Stream> {
 
 impl<S: Stream> TlsStream<S> {
     pub(super) fn new(inner: impl Into<futures_rustls::TlsStream<Transport<S>>>) -> Self {
-        Self { inner: inner.into() }
+        let mut inner = inner.into();
+        inner.get_mut().0.server = None;
+        Self { inner }
     }
 }
 
@@ -88,11 +91,25 @@ pub(super) struct Transport<S> {
     drained: bool,
     /// Reads until other tasks have their turn. Many during the handshake, where rustls bounds what a peer may send.
     reads: u32,
+    /// The server, during its handshake.
+    server: Option<Arc<Shared>>,
+    /// The server has ended the handshake.
+    ended: bool,
 }
 
 impl<S> Transport<S> {
     pub(super) const fn new(stream: S) -> Self {
-        Self { stream, drained: false, reads: u32::MAX }
+        Self { stream, drained: false, reads: u32::MAX, server: None, ended: false }
+    }
+
+    /// Makes the stream of a handshake, which fails where it would wait once the server serves no more.
+    pub(super) const fn of_handshake(stream: S, server: Arc<Shared>) -> Self {
+        Self { stream, drained: false, reads: u32::MAX, server: Some(server), ended: false }
+    }
+
+    /// Returns whether the server has ended the handshake.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
     }
 }
 
@@ -115,6 +132,11 @@ impl<S: Stream> AsyncRead for Transport<S> {
             Poll::Ready(Err(_)) => false,
             Poll::Pending => true,
         };
+        let is_over = |server: &Arc<Shared>| !server.sessions.lifecycle.is_serving();
+        if read.is_pending() && self.server.take_if(|server| is_over(server)).is_some() {
+            self.ended = true;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         read
     }
 }
