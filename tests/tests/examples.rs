@@ -405,6 +405,9 @@ fn metrics_example_has_the_metrics_that_its_dashboard_shows() {
         "enginewire_requests_refused_total 1",
         "enginewire_socketio_sockets 1",
         "enginewire_socketio_namespaces 1",
+        "# TYPE enginewire_tls_handshakes gauge",
+        "enginewire_tls_handshakes_failed_total 0",
+        "enginewire_proxy_headers_failed_total 0",
     ] {
         assert!(scraped.lines().any(|scraped| scraped == line), "{line} is not in:\n{scraped}");
     }

@@ -10,6 +10,8 @@
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::TlsStats;
 use crate::{server::ServerHandle, stats::ServerStats};
 
 /// Tells the recorder name, unit and description of every metric.
@@ -17,17 +19,24 @@ use crate::{server::ServerHandle, stats::ServerStats};
 /// Call it once, after the recorder was installed.
 pub fn describe() {
     SERVER.iter().for_each(Metric::describe);
+    #[cfg(feature = "tls-no-provider")]
+    TLS.iter().for_each(Metric::describe);
     #[cfg(feature = "socketio")]
     socketio::METRICS.iter().for_each(Metric::describe);
 }
 
 impl ServerHandle {
-    /// Gives the recorder the counts of [`stats`](Self::stats).
+    /// Gives the recorder the counts of [`stats`](Self::stats), and of `tls_stats` with the feature for TLS.
     ///
     /// Their names begin with `enginewire_`, see [`metrics`](crate::metrics).
     pub fn record_metrics(&self) {
         let stats = self.stats();
         SERVER.iter().for_each(|metric| metric.record(&stats));
+        #[cfg(feature = "tls-no-provider")]
+        {
+            let stats = self.tls_stats();
+            TLS.iter().for_each(|metric| metric.record(&stats));
+        }
     }
 }
 
@@ -69,11 +78,18 @@ impl<S> Metric<S> {
     }
 }
 
-const SERVER: [Metric<ServerStats>; 5] = [
+const SERVER: [Metric<ServerStats>; 6] = [
     Metric::gauge("enginewire_connections", "Open TCP connections", |stats| stats.connections),
-    Metric::counter("enginewire_connections_total", "TCP connections opened so far", |stats| {
-        stats.connections_opened
-    }),
+    Metric::counter(
+        "enginewire_connections_total",
+        "TCP connections opened so far, those without a complete TLS handshake included",
+        |stats| stats.connections_opened,
+    ),
+    Metric::counter(
+        "enginewire_proxy_headers_failed_total",
+        "Connections of proxies without a valid header of the PROXY protocol in time",
+        |stats| stats.proxy_headers_failed,
+    ),
     Metric::gauge("enginewire_sessions", "Open or closing sessions", |stats| stats.sessions),
     Metric::counter("enginewire_sessions_total", "Sessions opened so far", |stats| {
         stats.sessions_opened
@@ -81,6 +97,26 @@ const SERVER: [Metric<ServerStats>; 5] = [
     Metric::counter("enginewire_requests_refused_total", "Refused requests", |stats| {
         stats.requests_refused
     }),
+];
+
+#[cfg(feature = "tls-no-provider")]
+const TLS: [Metric<TlsStats>; 4] = [
+    Metric::gauge("enginewire_tls_handshakes", "TLS handshakes in flight", |stats| stats.in_flight),
+    Metric::counter(
+        "enginewire_tls_handshakes_completed_total",
+        "TLS handshakes completed",
+        |stats| stats.completed,
+    ),
+    Metric::counter(
+        "enginewire_tls_handshakes_failed_total",
+        "TLS handshakes of clients that were refused, that refused, or that were lost",
+        |stats| stats.failed,
+    ),
+    Metric::counter(
+        "enginewire_tls_handshakes_timed_out_total",
+        "TLS handshakes that have taken too long",
+        |stats| stats.timed_out,
+    ),
 ];
 
 #[cfg(feature = "socketio")]
@@ -149,4 +185,47 @@ mod socketio {
             |stats| stats.cluster_dropped,
         ),
     ];
+}
+
+#[cfg(all(test, feature = "tls-no-provider"))]
+mod tests {
+    use super::*;
+
+    /// The names and values of all that is recorded.
+    fn values<S>(metrics: &[Metric<S>], stats: &S) -> Vec<(&'static str, u64)> {
+        let value = |metric: &Metric<S>| match metric.value {
+            Value::Gauge(value) => value(stats) as u64,
+            Value::Counter(value) => value(stats),
+        };
+        metrics.iter().map(|metric| (metric.name, value(metric))).collect()
+    }
+
+    #[test]
+    fn each_metric_has_the_count_of_its_name() {
+        let server = ServerStats {
+            connections: 1,
+            sessions: 2,
+            connections_opened: 3,
+            proxy_headers_failed: 4,
+            sessions_opened: 5,
+            requests_refused: 6,
+        };
+        let expected = [
+            ("enginewire_connections", 1),
+            ("enginewire_connections_total", 3),
+            ("enginewire_proxy_headers_failed_total", 4),
+            ("enginewire_sessions", 2),
+            ("enginewire_sessions_total", 5),
+            ("enginewire_requests_refused_total", 6),
+        ];
+        assert_eq!(values(&SERVER, &server), expected);
+        let tls = TlsStats { in_flight: 1, completed: 2, failed: 3, timed_out: 4 };
+        let expected = [
+            ("enginewire_tls_handshakes", 1),
+            ("enginewire_tls_handshakes_completed_total", 2),
+            ("enginewire_tls_handshakes_failed_total", 3),
+            ("enginewire_tls_handshakes_timed_out_total", 4),
+        ];
+        assert_eq!(values(&TLS, &tls), expected);
+    }
 }
