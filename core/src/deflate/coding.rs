@@ -109,14 +109,14 @@ impl Coding {
 
     /// Inflates a whole body to at most `max` bytes.
     ///
-    /// Storage grows with what has been inflated.
+    /// Storage grows with what has been inflated. In gzip the body may be of several members (RFC 1952 section 2.2).
     pub(crate) fn decode(self, mut body: &[u8], max: usize) -> Result<Bytes, DecodeFailure> {
         let mut inflate = match self {
             Self::Gzip => Inflate::new(true, GZIP + MAX_BITS),
             Self::Deflate => Inflate::new(has_zlib_head(body), MAX_BITS),
         };
         let mut decoded = Vec::new();
-        let mut len = 0;
+        let (mut len, mut members) = (0, 1);
         loop {
             if decoded.len() == len {
                 // One more than allowed, to see whether it goes on.
@@ -136,6 +136,10 @@ impl Coding {
             }
             match status {
                 Ok(Status::StreamEnd) if body.is_empty() => break,
+                Ok(Status::StreamEnd) if self == Self::Gzip && members < MAX_MEMBERS => {
+                    members += 1;
+                    inflate = Inflate::new(true, GZIP + MAX_BITS);
+                }
                 Ok(Status::Ok | Status::BufError) if taken + given > 0 || decoded.len() == len => {}
                 _ => return Err(DecodeFailure::Invalid),
             }
@@ -193,6 +197,10 @@ const GZIP_HEAD: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Deflate with a window of 32 KiB and the default effort (RFC 1950 section 2.2).
 const ZLIB_HEAD: &[u8] = &[0x78, 0x9c];
+
+/// Members of a body in gzip: each needs an inflater of its own, and may be of 20 bytes. Senders make one, and some
+/// one for each 64 KiB.
+const MAX_MEMBERS: usize = 64;
 
 /// Bytes that are inflated first.
 const FIRST: usize = 4096;

@@ -130,3 +130,51 @@ fn bomb_costs_no_more_than_the_limit() {
     }
     assert_eq!(Coding::Gzip.decode(&bomb, 10 << 20).unwrap().len(), 10 << 20);
 }
+
+/// Members of gzip with a text each, empty ones among them, and all of the text.
+fn members(count: usize) -> (Vec<u8>, Vec<u8>) {
+    let (mut body, mut text) = (Vec::new(), Vec::new());
+    for at in 0..count {
+        let member = vec![b'a' + (at % 26) as u8; 100 * (at % 3)];
+        // Those without a text do not become shorter.
+        let encoded = match Coding::Gzip.encode(&member, &options(), &mut Codecs::new()) {
+            Some(encoded) => encoded.to_vec(),
+            None => [GZIP_HEAD, &[3, 0], &[0; 8]].concat(),
+        };
+        body.extend(encoded);
+        text.extend(member);
+    }
+    (body, text)
+}
+
+#[test]
+fn members_of_a_body_are_joined_up_to_their_number_and_the_limit() {
+    for count in [1, 2, 5, MAX_MEMBERS] {
+        let (body, text) = members(count);
+        let decoded = Coding::Gzip.decode(&body, text.len());
+        assert_eq!(decoded.as_deref(), Ok(&text[..]), "{count}");
+        if let Some(max) = text.len().checked_sub(1) {
+            assert_eq!(Coding::Gzip.decode(&body, max), Err(DecodeFailure::TooLarge), "{count}");
+        }
+    }
+    let (body, _) = members(MAX_MEMBERS + 1);
+    assert_eq!(Coding::Gzip.decode(&body, usize::MAX), Err(DecodeFailure::Invalid));
+}
+
+#[test]
+fn body_that_ends_in_a_member_or_has_other_bytes_behind_one_is_invalid() {
+    let (body, text) = members(3);
+    let ends: Vec<_> = (1..=3).map(|count| members(count).0.len()).collect();
+    for end in 1..body.len() {
+        let decoded = Coding::Gzip.decode(&body[..end], text.len());
+        assert_eq!(decoded.is_ok(), ends.contains(&end), "{end}");
+    }
+    for behind in [&b"\0"[..], b"{}", &GZIP_HEAD[..2]] {
+        let body = [&body, behind].concat();
+        assert_eq!(Coding::Gzip.decode(&body, text.len()), Err(DecodeFailure::Invalid));
+    }
+    // RFC 1950 knows of no second stream.
+    let stream = Coding::Deflate.encode(&[b'a'; 100], &options(), &mut Codecs::new()).unwrap();
+    let twice = [&stream[..], &stream[..]].concat();
+    assert_eq!(Coding::Deflate.decode(&twice, 1000), Err(DecodeFailure::Invalid));
+}
