@@ -103,6 +103,10 @@ impl Extension {
             return Err(NotDeflated);
         }
         self.ended &= input.is_empty();
+        if input.is_empty() && self.inflater.is_none() {
+            // A fragment without data needs none, and would keep it for as long as its peer likes.
+            return Ok(&[]);
+        }
         let bits = self.parameters.theirs.bits;
         let inflater = match &mut self.inflater {
             Some(inflater) => inflater,

@@ -311,6 +311,18 @@ fn no_context_is_kept_between_messages_unless_that_was_agreed_on() {
     }
 }
 
+#[test]
+fn first_fragment_without_data_holds_no_inflater() {
+    for setup in all() {
+        let mut tested = Tested::new(&setup);
+        tested.read(&setup.frames(&[(0x40 | TEXT, b""), (CONTINUATION, b"")]));
+        assert_eq!((tested.contexts()[1], tested.arena.codecs.made()[1]), (false, 0));
+        tested.read(&setup.frame(FIN, HELLO));
+        tested.read(&setup.frames(&[(0x40 | TEXT, b""), (FIN, b"")]));
+        assert_eq!(tested.outcome().received, [text("Hello"), text("")]);
+    }
+}
+
 impl Tested {
     /// Whether contexts are kept of our messages and of the peer's.
     fn contexts(&self) -> [bool; 2] {
