@@ -169,7 +169,7 @@ impl<S: Stream> Connection<S> {
             // The task may have been woken because the stream takes bytes again.
             state.handle_writable();
         }
-        let Scratch { input, connection: scratch, entropy, .. } = scratch;
+        let Scratch { input, connection: scratch, supplies, .. } = scratch;
         for round in 0..ROUNDS {
             if self.shutdown == Shutdown::Due {
                 match Pin::new(&mut *stream).poll_close(cx) {
@@ -186,7 +186,7 @@ impl<S: Stream> Connection<S> {
                 read = reader.poll_read(stream, cx, &mut input[..most]);
             }
             let waits = is_reading && read.is_pending();
-            let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_deref_mut());
+            let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_deref_mut());
             #[cfg(feature = "tls-no-provider")]
             {
                 host.tls = self.tls.as_ref();
@@ -266,9 +266,9 @@ impl<S> Drop for Connection<S> {
         let Self { presence, state, peer, .. } = self;
         let shared = presence.shared();
         let now = shared.sessions.clock.now();
-        Scratch::with(|Scratch { connection: scratch, entropy, .. }| {
+        Scratch::with(|Scratch { connection: scratch, supplies, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            let mut host = ServerHost::new(shared, peer, cx, entropy, None);
+            let mut host = ServerHost::new(shared, peer, cx, supplies, None);
             // Nothing to do if the connection has come to its end by itself.
             state.lose(now, WebSocketEnd::Closed, &mut host, scratch);
         });

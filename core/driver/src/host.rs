@@ -12,7 +12,7 @@ use bytes::Bytes;
 use enginewire::{
     CarrierId, ExchangeId, HttpRequest, Opening, Refusal, Reject, Response, Router, Sid, Time,
     WebSocketId,
-    carrier::{self, Held, Host},
+    carrier::{self, Compressors, Held, Host},
     wire::http,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     handler::{Handling, OpenSlot},
     handshake::Handshake,
     peer::Peer,
-    scratch::EntropyPool,
+    scratch::Supplies,
     shared::{FallbackRequest, Shared, Verdict},
     socket::{Cell, Socket},
     trace::{Span, is_logging, trace},
@@ -44,7 +44,7 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     shared: &'a Arc<Shared>,
     peer: &'a Peer,
     pub(crate) cx: &'a mut Context<'cx>,
-    entropy: &'a mut EntropyPool,
+    supplies: &'a mut Supplies,
     /// Where the handler of a session goes that the connection has to itself.
     slot: Option<&'a mut OpenSlot<'slot>>,
     /// The client of the request, for logs, if it may be another than the peer.
@@ -62,14 +62,14 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
         shared: &'a Arc<Shared>,
         peer: &'a Peer,
         cx: &'a mut Context<'cx>,
-        entropy: &'a mut EntropyPool,
+        supplies: &'a mut Supplies,
         slot: Option<&'a mut OpenSlot<'slot>>,
     ) -> Self {
         Self {
             shared,
             peer,
             cx,
-            entropy,
+            supplies,
             slot,
             client: None,
             #[cfg(feature = "tls-no-provider")]
@@ -197,7 +197,7 @@ impl Host for ServerHost<'_, '_, '_> {
         asked: Asked,
     ) -> Result<Self::Session, Reject> {
         let shared = self.shared;
-        let mut entropy = |buffer: &mut [u8]| self.entropy.fill(buffer);
+        let mut entropy = |buffer: &mut [u8]| self.supplies.entropy.fill(buffer);
         let session = shared.router.open(now, &mut entropy, opening, first)?;
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
         let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
@@ -233,6 +233,10 @@ impl Host for ServerHost<'_, '_, '_> {
             Poll::Ready(response) => Some(response),
             Poll::Pending => None,
         }
+    }
+
+    fn compressors(&mut self) -> &mut Compressors {
+        &mut self.supplies.compressors
     }
 
     fn begun(&mut self, head: &dyn HttpRequest) {

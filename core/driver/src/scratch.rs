@@ -15,8 +15,16 @@ pub(crate) struct Scratch {
     pub(crate) connection: carrier::Scratch,
     /// Bytes to be written by a client.
     pub(crate) output: Output,
+    /// Supplies of the server.
+    pub(crate) supplies: Supplies,
+}
+
+/// Random bytes and compressors for the connections of a thread.
+pub(crate) struct Supplies {
     /// Random bytes that have not been used.
     pub(crate) entropy: EntropyPool,
+    /// Compressors of responses.
+    pub(crate) compressors: carrier::Compressors,
 }
 
 impl Scratch {
@@ -48,7 +56,10 @@ impl Scratch {
             input: vec![0; Self::INPUT].into_boxed_slice(),
             connection: carrier::Scratch::new(),
             output: Output::new(),
-            entropy: EntropyPool::new(),
+            supplies: Supplies {
+                entropy: EntropyPool::new(),
+                compressors: carrier::Compressors::new(),
+            },
         }
     }
 }

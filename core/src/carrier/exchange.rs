@@ -1,11 +1,11 @@
 //! The stages of one exchange, from the head of a request to its response. Knows no bytes.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use super::{Guard, Host, WRITE_CHUNK};
 use crate::{
     config::TransportKind,
-    deflate::{Codecs, Coding, DecodeFailure, DeflateParameters, HttpCompression, UnknownCoding},
+    deflate::{Coding, DecodeFailure, DeflateParameters, UnknownCoding},
     exchange::{HeaderLines, HttpRequest, Response},
     limits::Limits,
     router::{Opening, Refusal, Reject, RequestKind, Route, Router, SessionRequest},
@@ -534,8 +534,8 @@ impl<S, Q, F> Exchange<S, Q, F> {
             self.sending = Some(Sending { session, on });
         }
         // Behind the look at its length, which says whether the session knows of it still.
-        let response = match (self.accepted, host.router().config().http_compression()) {
-            (Some(coding), Some(options)) => encode(response, coding, options),
+        let response = match self.accepted {
+            Some(coding) if response.compressible => encode(response, coding, host),
             _ => response,
         };
         self.respond(response, close)
@@ -576,13 +576,12 @@ fn fields<'a>(head: &'a impl HttpRequest, name: &str) -> Vec<&'a [u8]> {
     values
 }
 
-/// Compresses a response if that is allowed and of use.
-///
-/// It needs no `Vary`, as no cache keeps it. Its compressor is made for it: long responses to polls are rare.
-fn encode(mut response: Response, coding: Coding, options: &HttpCompression) -> Response {
-    if response.compressible
+/// Compresses a response if that is of use. It needs no `Vary`, as no cache keeps it.
+fn encode(mut response: Response, coding: Coding, host: &mut impl Host) -> Response {
+    let config = Arc::clone(host.router().config());
+    if let Some(options) = config.http_compression()
         && options.compresses(response.body.len())
-        && let Some(body) = coding.encode(&response.body, options, &mut Codecs::new())
+        && let Some(body) = coding.encode(&response.body, options, &mut host.compressors().0)
     {
         response.body = body;
         // Names of codings are tokens.

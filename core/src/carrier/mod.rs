@@ -43,6 +43,7 @@ pub use self::{
     websocket::{Transit, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{
+    deflate::Codecs,
     exchange::{HttpRequest, Response},
     router::{Opening, Refusal, Reject, Router},
     session::{CarrierId, ServerAction, ServerSession},
@@ -112,6 +113,9 @@ pub trait Host {
     /// Returns the application's response, once there is one. Asked again whenever the connection is driven.
     fn response(&mut self, request: &mut Self::Request) -> Option<Response>;
 
+    /// Returns the compressors of responses.
+    fn compressors(&mut self) -> &mut Compressors;
+
     /// A request begins. For logs.
     fn begun(&mut self, _head: &dyn HttpRequest) {}
 
@@ -120,6 +124,19 @@ pub trait Host {
 
     /// An exchange came to nothing, or a request was none. For logs.
     fn failed(&mut self, _event: &http::Event) {}
+}
+
+/// Compressors of responses, which all exchanges of a thread share.
+///
+/// Makes one when it is needed first, of some 270 KiB, and keeps it. Without the feature `deflate` there are none.
+#[derive(Debug, Default)]
+pub struct Compressors(Codecs);
+
+impl Compressors {
+    /// Makes a set without any.
+    pub const fn new() -> Self {
+        Self(Codecs::new())
+    }
 }
 
 /// A session that one of its carriers has to itself. Settles the [`Entry`] when dropped.

@@ -18,6 +18,7 @@ struct Server {
     http: Arc<http::Config>,
     entry: Option<Entry<Nobody>>,
     last_id: u64,
+    compressors: Compressors,
 }
 
 /// Connections are driven by hand, so none is woken.
@@ -39,7 +40,8 @@ struct Locked<'a> {
 impl Server {
     fn new(config: ServerConfig) -> Self {
         let http = Arc::new(http::Config::default());
-        Self { router: Router::new(config), http, entry: None, last_id: 0 }
+        let compressors = Compressors::new();
+        Self { router: Router::new(config), http, entry: None, last_id: 0, compressors }
     }
 
     fn session(&mut self) -> &mut ServerSession {
@@ -105,6 +107,10 @@ impl Host for Server {
 
     fn response(&mut self, (): &mut ()) -> Option<Response> {
         None
+    }
+
+    fn compressors(&mut self) -> &mut Compressors {
+        &mut self.compressors
     }
 }
 
@@ -433,6 +439,25 @@ fn transmit_goes_on_while_the_session_has_more_and_the_socket_takes_it() {
         let queued = server.session().queued() / WRITE_CHUNK;
         assert_eq!(queued, left, "messages left of 10, with room for {room} bytes");
     }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn responses_share_one_compressor() {
+    let mut config = ServerConfig::default();
+    config.http_compression = Some(crate::HttpCompression::default());
+    let mut server = polling(config);
+    let mut http = exchanges(Time::ZERO);
+    for _ in 0..3 {
+        server.session().send("x".repeat(4096)).unwrap();
+        let request =
+            request(&mut server, "GET", 0).replace("Host", "Accept-Encoding: gzip\r\nHost");
+        let mut output = Output::new();
+        feed(&mut http, Time::ZERO, &mut server, &request, &mut output);
+        let response = String::from_utf8_lossy(output.chunk()).into_owned();
+        assert!(response.contains("Content-Encoding: gzip\r\n"), "{response}");
+    }
+    assert_eq!(server.compressors.0.made(), [1, 0]);
 }
 
 #[test]

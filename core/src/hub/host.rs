@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{AskId, ConnectionId, Output, RequestId, SessionId, sessions::Sessions};
 use crate::{
-    carrier::{self, Entry, Held, Host},
+    carrier::{self, Compressors, Entry, Held, Host},
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
     session::{CarrierId, ExchangeId, WebSocketId},
@@ -115,6 +115,10 @@ impl Host for HubHost<'_> {
 
     fn response(&mut self, request: &mut Forwarded) -> Option<Response> {
         request.response.take()
+    }
+
+    fn compressors(&mut self) -> &mut Compressors {
+        &mut self.sessions.compressors
     }
 }
 

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use super::{ConnectionId, Output, ServerHubConfig, SessionId};
 use crate::{
-    carrier::{Entry, FromWaker, Layer, LayerContext, Settled},
+    carrier::{Compressors, Entry, FromWaker, Layer, LayerContext, Settled},
     deadlines::Deadlines,
     encoded::Encoded,
     entropy::Entropy,
@@ -24,6 +24,7 @@ pub(super) struct Sessions {
     pub(super) router: Router,
     pub(super) http: Arc<http::Config>,
     pub(super) entropy: Box<dyn Entropy + Send>,
+    pub(super) compressors: Compressors,
     pub(super) asks: bool,
     pub(super) forwards: bool,
     max_sessions: usize,
@@ -93,6 +94,7 @@ impl Sessions {
             max_sessions: config.max_sessions,
             router: Router::new(config.protocol),
             entropy,
+            compressors: Compressors::new(),
             closing: false,
             slots: Slab::new(),
             over: 0,

@@ -38,7 +38,7 @@ pub(super) fn start<R: Runtime>(shared: &Arc<Shared<R>>) -> Arc<ClientCell> {
     let config = Arc::clone(&shared.config);
     let now = shared.state.clock.now();
     let hub = Scratch::with(|scratch| {
-        let mut entropy = entropy(&mut scratch.entropy);
+        let mut entropy = entropy(&mut scratch.supplies.entropy);
         ClientHub::new(now, &shared.url, config, worked, &mut entropy)
     });
     let cell = ClientCell::new(&shared.state, hub);
@@ -267,7 +267,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
             hub.handle_timeout(now);
         }
         let mut write = None;
-        while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.entropy)) {
+        while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.supplies.entropy)) {
             match action {
                 HostAction::Connect(id) => {
                     let Some(url) = hub.address(id).cloned() else { continue };

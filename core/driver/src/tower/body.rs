@@ -81,9 +81,9 @@ impl Sending {
     ) {
         let Self { shared, peer, response, .. } = self;
         let now = shared.sessions.clock.now();
-        Scratch::with(|Scratch { entropy, .. }| {
+        Scratch::with(|Scratch { supplies, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            work(response, now, &mut ServerHost::new(shared, peer, cx, entropy, None));
+            work(response, now, &mut ServerHost::new(shared, peer, cx, supplies, None));
         });
     }
 }

@@ -100,9 +100,9 @@ impl Exchanging {
         cx: &mut Context<'_>,
     ) -> Step<Arc<SessionCell>> {
         let Self { shared, peer, request, exchange, body: gathering, slot, .. } = self;
-        Scratch::with(|Scratch { entropy, .. }| {
+        Scratch::with(|Scratch { supplies, .. }| {
             let mut slot = slot.as_mut().map(|slot| slot.open());
-            let mut host = ServerHost::new(shared, peer, cx, entropy, slot.as_mut());
+            let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_mut());
             let mut step = match request.take() {
                 Some(mut parts) => {
                     host.extensions = mem::take(&mut parts.extensions);
@@ -229,9 +229,9 @@ impl Exchanging {
             return;
         }
         let now = shared.sessions.clock.now();
-        Scratch::with(|Scratch { entropy, .. }| {
+        Scratch::with(|Scratch { supplies, .. }| {
             let cx = &mut Context::from_waker(Waker::noop());
-            exchange.lose(now, &mut ServerHost::new(shared, peer, cx, entropy, None));
+            exchange.lose(now, &mut ServerHost::new(shared, peer, cx, supplies, None));
         });
     }
 }
