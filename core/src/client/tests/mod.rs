@@ -20,7 +20,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::{exchange::HttpResponse, limits::Limits, url::Url};
+use crate::{exchange::HttpResponse, limits::Limits, packet::Revision, url::Url};
 
 /// A session, and everything that it has asked for.
 struct Host {
