@@ -140,7 +140,7 @@ pub trait HttpResponse {
 pub struct HeaderLines(Cow<'static, [u8]>);
 
 impl HeaderLines {
-    /// The field of responses that no cache may keep (RFC 9111 section 5.2.2.5), as those of a session.
+    /// The field of a response that no cache may keep (RFC 9111 section 5.2.2.5).
     pub const NO_STORE: Self = Self::from_static("cache-control: no-store\r\n");
 
     /// No fields.

@@ -17,7 +17,7 @@ pub struct ServerStats {
     /// Those whose header of the PROXY protocol or TLS handshake has failed are among them. Behind another HTTP server
     /// these are WebSockets.
     pub connections_opened: u64,
-    /// Connections of proxies whose header of the PROXY protocol was invalid, or did not come in time.
+    /// Connections of proxies without a valid header of the PROXY protocol in time.
     ///
     /// A health check that only connects is among them.
     pub proxy_headers_failed: u64,

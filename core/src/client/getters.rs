@@ -1,4 +1,4 @@
-//! What can be asked of the session of a client.
+//! Getters of the session of a client.
 
 use core::hash::Hasher;
 
