@@ -8,6 +8,7 @@ use crate::{
     encoded::Encoded,
     exchange::{HeaderLines, HttpRequest},
     limits::Limits,
+    node::NodeName,
 };
 
 /// How a server behaves, shared by its [`Router`](crate::Router) and all of its sessions.
@@ -51,6 +52,9 @@ pub struct ServerConfig {
     /// A cookie with the session id. Load balancers need it to keep a client on one server. Default
     /// none.
     pub cookie: Option<Cookie>,
+    /// Name of this server among several, which the ids of its sessions begin with. Default none: ids are random as
+    /// a whole. Nodes of one cluster need names that differ.
+    pub node: Option<NodeName>,
     /// Which web pages of other origins may connect over polling. Default none. A browser does not
     /// ask before it opens a WebSocket: use the driver's `allow_request` to refuse those.
     pub cors: Option<Cors>,
@@ -101,6 +105,7 @@ impl Default for ServerConfig {
             close_timeout: Duration::from_secs(30),
             initial_packet: None,
             cookie: None,
+            node: None,
             cors: None,
             headers: None,
             subprotocol: None,

@@ -198,6 +198,7 @@ mod exchange;
 mod fingerprint;
 mod limits;
 mod networks;
+mod node;
 mod packet;
 mod progress;
 mod proxy;
@@ -232,9 +233,10 @@ pub use crate::{
     hub::ServerHub,
     limits::Limits,
     networks::{InvalidNetworks, Networks},
+    node::{InvalidNodeName, NodeName},
     packet::{Message, Packet, Revision},
     proxy::{InvalidProxy, InvalidProxyVariable, Proxies, Proxy},
-    router::{BadRequest, Opening, Refusal, Reject, Route, Router, SessionRequest},
+    router::{BadRequest, HandOverFault, Opening, Refusal, Reject, Route, Router, SessionRequest},
     session::{
         Admission, Body, CarrierId, CloseReason, Event, ExchangeId, SendError, ServerAction,
         ServerSession, ServerTimerKind, TransportFault, TrySendError, WebSocketEnd, WebSocketId,

@@ -2,12 +2,12 @@
 
 use core::fmt;
 
-use crate::entropy::Entropy;
+use crate::{entropy::Entropy, node::NodeName};
 
 /// The secret name of a session: whoever has it owns the session.
 ///
-/// 120 random bits, written as 20 characters of the URL-safe base64 alphabet. `Debug` does not show
-/// it; ask for [`Sid::as_str`] where the wire needs it.
+/// 120 random bits, written as 20 characters of the URL-safe base64 alphabet; or the name of a node and 102 random
+/// bits. `Debug` does not show it; ask for [`Sid::as_str`] where the wire needs it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid([u8; Sid::LEN]);
 
@@ -28,6 +28,21 @@ impl Sid {
             }
         }
         Self(bytes)
+    }
+
+    /// Draws a fresh id that begins with the name of a node.
+    ///
+    /// The other 17 characters are random.
+    pub fn of_node(node: NodeName, entropy: &mut dyn Entropy) -> Self {
+        let mut sid = Self::random(entropy);
+        sid.0[..NodeName::LEN].copy_from_slice(&node.padded());
+        sid
+    }
+
+    /// Returns the node that the id begins with, or may seem to: ids without a name begin with anything.
+    pub fn node(&self) -> Option<NodeName> {
+        let [a, b, c, ..] = self.0;
+        NodeName::from_padded([a, b, c])
     }
 
     /// Reads an id out of a request. `None` if no session can have this id.
@@ -82,6 +97,20 @@ mod tests {
         use base64::Engine as _;
         assert_eq!(sid.as_str(), base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(raw));
         assert_eq!(Sid::parse(sid.as_str()), Some(sid));
+    }
+
+    #[test]
+    fn id_of_a_node_begins_with_its_name_and_keeps_102_random_bits() {
+        let mut entropy = |buffer: &mut [u8]| buffer.fill(0xa7);
+        let random = Sid::random(&mut entropy);
+        for name in ["a", "b2", "xyz"] {
+            let node: NodeName = name.parse().unwrap();
+            let sid = Sid::of_node(node, &mut entropy);
+            assert_eq!((sid.node(), &sid.0[3..]), (Some(node), &random.0[3..]));
+            assert!(sid.as_str().starts_with(name));
+            assert_eq!(Sid::parse(sid.as_str()), Some(sid));
+        }
+        assert_eq!(Sid::parse("-bcdefghijklmnopqrst").unwrap().node(), None);
     }
 
     #[test]

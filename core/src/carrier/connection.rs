@@ -342,8 +342,9 @@ impl<S, Q, F> Connection<S, Q, F> {
     /// When the connection ends, whatever the peer does then.
     fn ends_at(&self, config: &http::Config) -> Option<Time> {
         match &self.role {
-            Role::Exchanges(_) => {
-                let deadline = self.outbox.deadline(config.write_timeout);
+            Role::Exchanges(exchanges) => {
+                let timeout = exchanges.write_timeout(config.write_timeout);
+                let deadline = self.outbox.deadline(timeout);
                 deadline.map(|deadline| deadline.max(self.grace.until()))
             }
             Role::WebSocket(socket, _) => socket.deadline(),
@@ -357,6 +358,7 @@ impl<S, Q, F> Connection<S, Q, F> {
     /// Returns whether to read. A peer that does not read its responses is not read either.
     pub fn is_reading(&self) -> bool {
         match &self.role {
+            Role::Exchanges(exchanges) if exchanges.is_relayed() => exchanges.wants_input(),
             Role::Exchanges(exchanges) => {
                 !self.outbox.is_blocked()
                     && self.outbox.len() < WRITE_CHUNK

@@ -10,6 +10,7 @@ use crate::{
     limits::Limits,
     router::{Opening, Refusal, Reject, RequestKind, Route, Router, SessionRequest},
     session::{Admission, Body, CarrierId, ExchangeId, ServerAction, WebSocketId},
+    sid::Sid,
     time::Time,
     wire::{
         http::{Fault, RequestHead},
@@ -25,7 +26,7 @@ use crate::{
 ///
 /// ```text
 /// Idle ── begin ──> Asking ──> Waiting ──> Idle
-///   │                  └─────────────────> Idle (upgrade, refusal)
+///   │                  └─────────────────> Idle (upgrade, refusal, session of another node)
 ///   └── begin ──> Receiving ── receive_body ──> Forwarded ──> Idle
 /// ```
 pub struct Exchange<S, Q, F> {
@@ -85,6 +86,18 @@ pub enum Step<S> {
     },
     /// Switch protocols. The connection goes on as a WebSocket.
     Upgrade(Upgrade<S>),
+    /// Hand the request over to another node, and with it the connection. Only if the host
+    /// [does that](Host::hands_over).
+    HandOver(Box<HandOver>),
+}
+
+/// A request for a session of another node.
+#[derive(Debug)]
+pub struct HandOver {
+    /// The session.
+    pub sid: Sid,
+    /// The head of the request.
+    pub head: RequestHead,
 }
 
 /// The connection goes on as a WebSocket of a session.
@@ -449,7 +462,14 @@ impl<S, Q, F> Exchange<S, Q, F> {
         request: &SessionRequest,
         ready: bool,
     ) -> Result<Step<S>, Reject> {
-        let session = host.find(&request.sid).ok_or(Reject::UnknownSession)?;
+        let Some(session) = host.find(&request.sid) else {
+            let is_of_sessions = request.kind != RequestKind::Other;
+            if is_of_sessions && host.hands_over(&request.sid, &head) {
+                let head = head.into_request_head()?;
+                return Ok(Step::HandOver(Box::new(HandOver { sid: request.sid, head })));
+            }
+            return Err(Reject::UnknownSession);
+        };
         let id = host.fresh_id();
         let options = host.router().config().http_compression();
         // Before the session is locked, and of meaning for what is admitted alone.
@@ -543,7 +563,12 @@ impl<S, Q, F> Exchange<S, Q, F> {
 
     /// Refuses a request. Behind the refusal of an `upgrade` the connection closes, as behind that of the
     /// reference: what its client may have sent already is not HTTP.
-    fn refuse<H: Host>(&mut self, host: &mut H, reject: &Reject, upgrade: bool) -> Step<S> {
+    pub(super) fn refuse<H: Host>(
+        &mut self,
+        host: &mut H,
+        reject: &Reject,
+        upgrade: bool,
+    ) -> Step<S> {
         host.refused(reject);
         self.respond(reject.response(), upgrade)
     }

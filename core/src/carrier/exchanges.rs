@@ -1,15 +1,19 @@
 //! A connection that serves HTTP exchanges, one after the other.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::time::Duration;
 
 use bytes::Buf;
 
 use super::{
     Host, Next, WRITE_CHUNK,
-    exchange::{Exchange, Step, Switch, Upgrade},
+    exchange::{Exchange, HandOver, Step, Switch, Upgrade},
+    relay::Relay,
 };
 use crate::{
     deflate::DeflateParameters,
+    exchange::HttpRequest as _,
+    router::{HandOverFault, Reject},
     session::{Body, WebSocketId},
     time::Time,
     wire::{
@@ -26,6 +30,8 @@ pub struct Exchanges<S, Q, F> {
     ended: bool,
     /// The answer must wait until what is written has gone.
     postponed: bool,
+    /// The connection is another node's, and ends with it.
+    relay: Option<Box<Relay<F>>>,
 }
 
 /// A connection that goes on as a WebSocket of a session, its 101 written.
@@ -48,12 +54,16 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             exchange: Exchange::new(),
             ended: false,
             postponed: false,
+            relay: None,
         }
     }
 
     /// When the connection is to be looked at, whatever happens until then. Not while the last answer
     /// is on its way out: how long that may take is for the caller to say, and to linger after it.
     pub fn deadline(&self) -> Option<Time> {
+        if let Some(relay) = &self.relay {
+            return relay.deadline();
+        }
         let next = self.http.poll_timeout().filter(|&(_, kind)| kind != TimerKind::Linger);
         next.map(|(deadline, _)| deadline)
     }
@@ -63,18 +73,37 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     /// For a process that was late itself: bytes of the peer may wait to be read.
     pub fn extend_deadlines(&mut self, until: Time) {
         self.http.extend_deadlines(until);
+        if let Some(relay) = &mut self.relay {
+            relay.extend_deadline(until);
+        }
     }
 
     /// Whether to read. A peer that does not read its answers is not to be read either, which is
     /// for the caller to see to. What comes behind the last request is thrown away while the
     /// connection lingers.
     pub fn wants_input(&self) -> bool {
-        !self.ended && !self.http.is_closing() && self.http.wants_input()
+        match &self.relay {
+            Some(relay) => relay.wants_input(),
+            None => !self.ended && !self.http.is_closing() && self.http.wants_input(),
+        }
+    }
+
+    /// Whether the connection is another node's. It is read then, whether or not the peer reads: it may be a WebSocket.
+    pub const fn is_relayed(&self) -> bool {
+        self.relay.is_some()
+    }
+
+    /// How long the peer may take no byte of what is written. `timeout` is that of responses.
+    pub fn write_timeout(&self, timeout: Duration) -> Duration {
+        self.relay.as_ref().map_or(timeout, |relay| relay.patience())
     }
 
     /// Whether to [`drive`](Self::drive) again once everything has been written.
-    pub const fn is_postponed(&self) -> bool {
-        self.postponed || self.exchange.is_sending()
+    pub fn is_postponed(&self) -> bool {
+        match &self.relay {
+            Some(relay) => relay.is_throttled(),
+            None => self.postponed || self.exchange.is_sending(),
+        }
     }
 
     /// The handshake that the application is being asked about.
@@ -94,6 +123,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         host: &mut H,
         output: &mut Output,
     ) -> Option<Upgraded<S>> {
+        if self.relay.is_some() {
+            self.drive_relay(now, host, output);
+            return None;
+        }
         if self.deadline().is_some_and(|deadline| deadline <= now)
             && let Some(event) = self.http.handle_timeout(now, output)
         {
@@ -104,7 +137,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         }
         let waited = !self.is_listening();
         let step = self.exchange.drive(now, host, is_ready(output));
-        if let Some(upgraded) = self.follow(now, step, &[], output) {
+        if let Some(upgraded) = self.follow(now, host, step, &[], output) {
             self.exchange.end_sending(now, host);
             return Some(upgraded);
         }
@@ -123,6 +156,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         bytes: &mut [u8],
         output: &mut Output,
     ) -> Option<Upgraded<S>> {
+        if let Some(relay) = &mut self.relay {
+            relay.handle_bytes(bytes);
+            return None;
+        }
         let read = bytes.len();
         let mut input = Input::new(bytes);
         loop {
@@ -150,7 +187,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                     continue;
                 }
             };
-            let upgraded = self.follow(now, step, input.rest(), output);
+            let upgraded = self.follow(now, host, step, input.rest(), output);
+            if self.relay.is_some() {
+                return None;
+            }
             if upgraded.is_some() {
                 self.exchange.end_sending(now, host);
                 return upgraded;
@@ -165,6 +205,9 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         host: &mut H,
     ) {
         self.ended = true;
+        if let Some(relay) = &mut self.relay {
+            return relay.handle_eof();
+        }
         if let Some(event) = self.http.handle_eof(now) {
             self.fail(now, host, &event);
         }
@@ -187,12 +230,16 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         host: &mut H,
     ) {
         self.exchange.lose(now, host);
+        self.relay = None;
     }
 
     /// How the connection goes on once everything has been written. `running` says that a further
     /// request may be of use: the server is not closing, or there are sessions that have something
     /// queued for clients that poll.
     pub fn next(&self, running: bool) -> Next {
+        if let Some(relay) = &self.relay {
+            return relay.next(running);
+        }
         let idle = self.is_listening() && !self.http.in_exchange();
         if self.http.is_closed() || (self.ended && idle) {
             return Next::End;
@@ -205,7 +252,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
 
     /// Returns whether no request is being handled.
     pub const fn is_listening(&self) -> bool {
-        self.exchange.is_idle()
+        self.exchange.is_idle() && self.relay.is_none()
     }
 
     /// Does the step of the exchange. `rest` is what came behind the request in the same read.
@@ -213,9 +260,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     /// Leaves the next request to the caller: if each answer went on to it, a peer could exhaust the stack with
     /// requests that wait in a row. An answer stays with the session while much waits to be written. Otherwise
     /// requests in a row would move its queue to where nobody counts it.
-    fn follow(
+    fn follow<H: Host<Session = S, Handshake = Q, Request = F>>(
         &mut self,
         now: Time,
+        host: &mut H,
         step: Step<S>,
         rest: &[u8],
         output: &mut Output,
@@ -242,7 +290,63 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 early.extend_from_slice(rest);
                 Some(Upgraded { session, on, early: early.into(), compression })
             }
+            Step::HandOver(request) => {
+                self.hand_over(now, host, *request, rest, output);
+                None
+            }
         }
+    }
+
+    /// Hands the request and the connection over to another node. `rest` is what came behind the head.
+    fn hand_over<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        request: HandOver,
+        rest: &[u8],
+        output: &mut Output,
+    ) {
+        // Responses to earlier requests may be large.
+        self.exchange.end_sending(now, host);
+        let is_upgrade = request.head.is_upgrade();
+        let mut first = Output::new();
+        let Some(node) = host.hand_over(request, &mut first) else {
+            return self.refuse(now, host, &Reject::UnknownSession, output);
+        };
+        first.put_slice(&self.http.hand_over());
+        first.put_slice(rest);
+        let config = host.router().config();
+        // By then the heartbeat has moved a byte in one direction or ended the session. Twice that leaves it to the owner.
+        let patience = (config.ping_interval + config.ping_timeout) * 2;
+        let relay = Relay::new(now, node, first, is_upgrade, patience, host.http());
+        self.relay = Some(Box::new(relay));
+    }
+
+    /// Passes on what it can between the client and another node.
+    fn drive_relay<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+    ) {
+        let Some(relay) = &mut self.relay else { return };
+        let result: Result<(), HandOverFault> = relay.drive(now, host, output);
+        if let Err(fault) = result {
+            self.relay = None;
+            self.refuse(now, host, &fault.into(), output);
+        }
+    }
+
+    /// Refuses the request under way, and closes: its body has not been read.
+    fn refuse<H: Host<Session = S, Handshake = Q, Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        reject: &Reject,
+        output: &mut Output,
+    ) {
+        let step = self.exchange.refuse(host, reject, true);
+        self.follow(now, host, step, &[], output);
     }
 
     /// Ends a GET that waits if a further request has come behind it. Says whether that is next.
@@ -258,7 +362,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         self.exchange.release_poll(now, host);
         let step = self.exchange.drive(now, host, is_ready(output));
         // A poll never upgrades.
-        self.follow(now, step, &[], output);
+        self.follow(now, host, step, &[], output);
         self.is_listening()
     }
 

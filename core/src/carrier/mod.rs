@@ -21,6 +21,7 @@ mod exchanges;
 mod grace;
 mod layer;
 mod outbox;
+mod relay;
 mod websocket;
 
 #[cfg(test)]
@@ -35,21 +36,22 @@ pub use self::{
     body::Gathering,
     connection::{Connection, Follow, Scratch},
     entry::{Entry, FromWaker, Settled},
-    exchange::{Exchange, Head, Sending, Step, Switch, Upgrade},
+    exchange::{Exchange, HandOver, Head, Sending, Step, Switch, Upgrade},
     exchanges::{Exchanges, Upgraded},
     grace::GracePeriod,
     layer::{Layer, LayerContext},
     outbox::{Outbox, Stream, Written},
+    relay::{NodeState, Passage, is_handed_over, write_head},
     websocket::{Transit, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{
     deflate::Codecs,
     exchange::{HttpRequest, Response},
-    router::{Opening, Refusal, Reject, Router},
+    router::{HandOverFault, Opening, Refusal, Reject, Router},
     session::{CarrierId, ServerAction, ServerSession},
     sid::Sid,
     time::Time,
-    wire::http,
+    wire::{Output, http},
 };
 
 /// A server, as one of its connections sees it.
@@ -58,7 +60,7 @@ pub trait Host {
     type Session;
     /// The request that opens a session, and whatever becomes of asking the application about it.
     type Handshake;
-    /// A request for another path, and its response to come.
+    /// A request for another path, and its response to come. Or one for a session of another node.
     type Request;
     /// A session that the connection has to itself for a moment.
     type Guard<'a>: Guard
@@ -115,6 +117,30 @@ pub trait Host {
 
     /// Returns the compressors of responses.
     fn compressors(&mut self) -> &mut Compressors;
+
+    /// Returns whether a request goes to another node that has its session. Default false: that is unknown.
+    fn hands_over(&self, _sid: &Sid, _head: &dyn HttpRequest) -> bool {
+        false
+    }
+
+    /// Begins to connect to the node that has a session, and puts out what it is sent first, such as the
+    /// [head](write_head). `None` if the session is unknown after all. Default none.
+    fn hand_over(&mut self, _request: HandOver, _output: &mut Output) -> Option<Self::Request> {
+        None
+    }
+
+    /// Writes to another node and reads from it, as far as can be done now. The connection is woken when more can be.
+    ///
+    /// # Errors
+    ///
+    /// The node cannot be reached, or is not what it should be.
+    fn relay(
+        &mut self,
+        _node: &mut Self::Request,
+        _passage: Passage<'_>,
+    ) -> Result<NodeState, HandOverFault> {
+        Ok(NodeState::Ended)
+    }
 
     /// A request begins. For logs.
     fn begun(&mut self, _head: &dyn HttpRequest) {}

@@ -15,7 +15,7 @@ use alloc::{borrow::Cow, format, string::String, sync::Arc};
 
 pub use self::{
     refusal::Refusal,
-    reject::{BadRequest, Reject},
+    reject::{BadRequest, HandOverFault, Reject},
 };
 use crate::{
     channel::MIN_PING_TIMEOUT,

@@ -53,6 +53,9 @@ pub enum Reject {
     /// The head has a fault that another HTTP server has let pass.
     #[error(transparent)]
     Head(#[from] Fault),
+    /// The session is on another node, which has not responded.
+    #[error("the node that has the session {0}")]
+    HandOver(#[from] HandOverFault),
     /// The server takes no new sessions now: 503. It is closing, has as many sessions as it may
     /// have, or its application does not keep pace with accepting them.
     #[error("the server takes no new sessions now")]
@@ -80,6 +83,36 @@ pub enum BadRequest {
     UpgradeRefused,
 }
 
+/// Failure of another node to which a request was handed over.
+///
+/// The session may be there still, but its client has lost it: a request that failed is not made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandOverFault {
+    /// No connection could be made: 503.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The connection has ended without a response: 502.
+    #[error("has closed the connection without a response")]
+    NoResponse,
+    /// The response is none of HTTP/1.1: 502.
+    #[error("has sent an invalid response")]
+    InvalidResponse,
+    /// No response has come in time: 504.
+    #[error("has not responded in time")]
+    Timeout,
+}
+
+impl HandOverFault {
+    const fn status(self) -> u16 {
+        match self {
+            Self::Unreachable => 503,
+            Self::NoResponse | Self::InvalidResponse => 502,
+            Self::Timeout => 504,
+        }
+    }
+}
+
 impl Reject {
     /// The protocol's error code, for those that have one.
     pub const fn code(&self) -> Option<u8> {
@@ -95,6 +128,7 @@ impl Reject {
             | Self::UnknownCoding
             | Self::WebSocket(_)
             | Self::Head(_)
+            | Self::HandOver(_)
             | Self::Unavailable => None,
         }
     }
@@ -108,6 +142,7 @@ impl Reject {
             Self::Forbidden(refusal) => refusal.status(),
             Self::WebSocket(error) => error.status(),
             Self::Head(fault) => fault.status(),
+            Self::HandOver(fault) => fault.status(),
             Self::Unavailable => 503,
             _ => 400,
         }

@@ -31,7 +31,10 @@ impl Router {
         if opening.revision == Revision::V3 && !self.config().allow_eio3 {
             return Err(Reject::UnsupportedRevision);
         }
-        let sid = Sid::random(entropy);
+        let sid = match self.config().node {
+            Some(node) => Sid::of_node(node, entropy),
+            None => Sid::random(entropy),
+        };
         let headers = self.cookie(&sid);
         let opened = Opened {
             sid,

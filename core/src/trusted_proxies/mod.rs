@@ -2,7 +2,11 @@
 
 mod forwarded;
 
-use alloc::{string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use core::net::{IpAddr, SocketAddr};
 
 use crate::{
@@ -81,7 +85,7 @@ impl TrustedProxies {
         if !self.contains(peer.ip()) {
             return peer;
         }
-        let is_forwarded = self.field.eq_ignore_ascii_case("forwarded");
+        let is_forwarded = self.is_forwarded();
         let mut client = None;
         for (name, value) in headers {
             if !name.eq_ignore_ascii_case(&self.field) {
@@ -109,6 +113,24 @@ impl TrustedProxies {
             request.for_each_value(&self.field, &mut |value| fields.push((&*self.field, value)));
         }
         self.client_addr(peer, fields)
+    }
+
+    /// Returns the field, and the element that a proxy appends to it for its own client.
+    ///
+    /// `None` stands for a client that is not known. The reading ends there.
+    pub fn element(&self, client: Option<IpAddr>) -> (&str, String) {
+        let element = match (client.map(unmapped), self.is_forwarded()) {
+            (None, true) => "for=unknown".into(),
+            (None, false) => "unknown".into(),
+            (Some(address @ IpAddr::V6(_)), true) => format!("for=\"[{address}]\""),
+            (Some(address), true) => format!("for={address}"),
+            (Some(address), false) => address.to_string(),
+        };
+        (&self.field, element)
+    }
+
+    fn is_forwarded(&self) -> bool {
+        self.field.eq_ignore_ascii_case("forwarded")
     }
 
     /// Reads the elements of one field from the last to the first.

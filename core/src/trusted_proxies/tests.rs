@@ -196,3 +196,22 @@ fn field_of_many_elements_is_read_to_the_one_that_counts() {
     let fields: Vec<_> = (0..2_000).map(|_| "for=10.0.0.2").collect();
     assert_eq!(forwarded(&fields), "10.0.0.2:0");
 }
+
+#[test]
+fn element_of_a_proxy_is_read_as_its_client() {
+    for field in ["X-Forwarded-For", "Forwarded", "X-Real-IP"] {
+        let proxies = TrustedProxies::parse("10.0.0.0/8").unwrap().field(field);
+        for client in ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"] {
+            let client: IpAddr = client.parse().unwrap();
+            let (name, element) = proxies.element(Some(client));
+            let headers = [(name, &b"198.51.100.1"[..]), (name, element.as_bytes())];
+            let read = proxies.client_addr("10.0.0.1:80".parse().unwrap(), headers);
+            assert_eq!(read.ip(), unmapped(client), "{field}: {element}");
+        }
+        // Elements before are not believed: the client is this proxy, as far as is known.
+        let (name, element) = proxies.element(None);
+        let headers = [(name, &b"198.51.100.1"[..]), (name, element.as_bytes())];
+        let peer = "10.0.0.1:80".parse().unwrap();
+        assert_eq!(proxies.client_addr(peer, headers), peer, "{field}: {element}");
+    }
+}

@@ -291,6 +291,14 @@ impl Server {
         mem::take(&mut self.held)
     }
 
+    /// Returns the bytes that have come behind the head of the current request, whose body was not asked for.
+    ///
+    /// The connection is another node's from here on. If that fails, [`respond`](Self::respond) with
+    /// [`close`](Response::close) ends the exchange. Without an exchange no bytes are returned.
+    pub(crate) fn hand_over(&mut self) -> BytesMut {
+        if self.in_exchange() { mem::take(&mut self.held) } else { BytesMut::new() }
+    }
+
     /// Whether the driver should read. During an exchange it should, so as to notice a client that
     /// goes away, until a head's worth of pipelined bytes waits inside.
     pub fn wants_input(&self) -> bool {

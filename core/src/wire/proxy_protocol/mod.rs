@@ -21,7 +21,11 @@
 mod v1;
 mod v2;
 
-use core::net::SocketAddr;
+use alloc::{
+    format,
+    string::{String, ToString as _},
+};
+use core::net::{IpAddr, SocketAddr};
 
 /// Limit on the length of a header in bytes.
 ///
@@ -106,6 +110,21 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
     } else {
         Err(Fault::Missing)
     }
+}
+
+/// Writes a header of version 1, with the source and the destination of a connection.
+///
+/// `None` says that they are not known. Addresses of two families are written as those of IPv6.
+pub fn line(addresses: Option<(SocketAddr, SocketAddr)>) -> String {
+    let Some((from, to)) = addresses else { return String::from("PROXY UNKNOWN\r\n") };
+    let is_ipv4 = from.is_ipv4() && to.is_ipv4();
+    let shown = |address: IpAddr| match address {
+        IpAddr::V4(address) if !is_ipv4 => address.to_ipv6_mapped().to_string(),
+        address => address.to_string(),
+    };
+    let (family, source, destination) =
+        (if is_ipv4 { "TCP4" } else { "TCP6" }, shown(from.ip()), shown(to.ip()));
+    format!("PROXY {family} {source} {destination} {} {}\r\n", from.port(), to.port())
 }
 
 /// Whether the bytes begin with the signature, or are the beginning of it.

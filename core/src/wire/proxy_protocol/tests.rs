@@ -75,6 +75,22 @@ fn line_of_version_1_names_source_and_destination() {
 }
 
 #[test]
+fn written_line_is_read_back_with_both_addresses() {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    for (from, to) in [
+        ("203.0.113.9:56324", "10.0.0.1:443"),
+        ("[2001:db8::9]:1", "[fd00::1]:65535"),
+        ("203.0.113.9:0", "[fd00::1]:1"),
+        ("[2001:db8::9]:1", "10.0.0.1:443"),
+    ] {
+        let written = line(Some((address(from), address(to))));
+        let addresses = Some((from.into(), to.into()));
+        assert_eq!(shown(written.as_bytes()), (written.len(), addresses), "{written}");
+    }
+    assert_eq!(shown(line(None).as_bytes()), (line(None).len(), None));
+}
+
+#[test]
 fn unknown_line_of_version_1_names_nobody_whatever_follows() {
     let longest = format!("PROXY UNKNOWN {}\r\n", "f".repeat(91));
     assert_eq!(longest.len(), 107);

@@ -1,0 +1,66 @@
+//! The head of a request that one node hands over to another.
+
+use crate::{
+    exchange::HttpRequest,
+    wire::{Output, http::RequestHead},
+};
+
+/// Writes the head of a request for the node that has its session.
+///
+/// It is as the client has sent it, but for fields that are about one connection. `forwarded` is a field that names the
+/// client, for a node that trusts this one. [`Via`](https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3) says that it
+/// has been handed over. Behind any response but that to an upgrade, the connection closes: bytes behind the request
+/// are not another one.
+///
+/// Fields that the client names in `Connection` stay, unlike in RFC 9110 section 7.6.1: the two nodes are one server, and
+/// none of its fields, such as the address that a load balancer has written, is for the client to remove.
+pub fn write_head(head: &RequestHead, forwarded: Option<(&str, &str)>, output: &mut Output) {
+    let version = if head.is_http_1_0() { "HTTP/1.0" } else { "HTTP/1.1" };
+    for part in [head.method(), " ", head.target(), " ", version, "\r\n"] {
+        output.put_slice(part.as_bytes());
+    }
+    for (name, value) in head.headers() {
+        if !CONNECTION.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+            put_field(name, value, output);
+        }
+    }
+    if let Some((name, value)) = forwarded {
+        put_field(name, value.as_bytes(), output);
+    }
+    put_field("Via", VIA.as_bytes(), output);
+    if head.is_upgrade() {
+        put_field("Upgrade", b"websocket", output);
+        put_field("Connection", b"Upgrade", output);
+    } else {
+        put_field("Connection", b"close", output);
+    }
+    output.put_slice(b"\r\n");
+}
+
+/// Returns whether another node has handed the request over.
+///
+/// It is not handed over again, whoever has sent it. A client that says so for itself is refused by nodes that do not
+/// have its session, and gains nothing.
+pub fn is_handed_over(head: &dyn HttpRequest) -> bool {
+    let mut found = false;
+    head.for_each_value("via", &mut |value| {
+        found |=
+            value.split(|&byte| byte == b',').any(|element| element.trim_ascii() == VIA.as_bytes());
+    });
+    found
+}
+
+fn put_field(name: &str, value: &[u8], output: &mut Output) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        output.put_slice(part);
+    }
+}
+
+/// The pseudonym of all nodes: any that has seen a request is one too many.
+const VIA: &str = "1.1 enginewire";
+
+/// Fields that are about the connection of the client.
+///
+/// `Expect` is not among them, because the owner responds to it. Those that frame the body pass with it.
+const CONNECTION: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings"];
