@@ -187,6 +187,7 @@ impl<S: Stream> Connection<S> {
             }
             let waits = is_reading && read.is_pending();
             let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_deref_mut());
+            host.relays = true;
             #[cfg(feature = "tls-no-provider")]
             {
                 host.tls = self.tls.as_ref();

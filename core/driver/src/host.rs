@@ -10,10 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    CarrierId, ExchangeId, HttpRequest, Opening, Refusal, Reject, Response, Router, Sid, Time,
-    WebSocketId,
-    carrier::{self, Compressors, Held, Host},
-    wire::http,
+    CarrierId, ExchangeId, HandOverFault, HttpRequest, Opening, Refusal, Reject, Response, Router,
+    Sid, Time, WebSocketId,
+    carrier::{self, Compressors, HandOver, Held, Host, NodeState, Passage},
+    wire::{Output, http},
 };
 
 #[cfg(feature = "tls-no-provider")]
@@ -22,6 +22,7 @@ use crate::{
     cell::{Guard, SessionCell},
     handler::{Handling, OpenSlot},
     handshake::Handshake,
+    nodes::NodeLink,
     peer::Peer,
     scratch::Supplies,
     shared::{FallbackRequest, Shared, Verdict},
@@ -36,8 +37,13 @@ pub(crate) struct Asked {
     verdict: Option<Verdict>,
 }
 
-/// A request for another path, and the application's response.
-pub(crate) struct Forwarded(Pin<Box<dyn Future<Output = Response> + Send>>);
+/// A request that is responded to elsewhere.
+pub(crate) enum Forwarded {
+    /// For another path: the application's response.
+    Application(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// For a session of another node.
+    Node(NodeLink),
+}
 
 /// The server, as the connection or the exchange sees it that a task drives.
 pub(crate) struct ServerHost<'a, 'cx, 'slot> {
@@ -49,6 +55,8 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     slot: Option<&'a mut OpenSlot<'slot>>,
     /// The client of the request, for logs, if it may be another than the peer.
     client: Option<SocketAddr>,
+    /// Whether connections can be handed over to other nodes: those of another HTTP server cannot.
+    pub(crate) relays: bool,
     /// Results of the TLS handshake of the connection.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<&'a Arc<TlsInfo>>,
@@ -72,6 +80,7 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
             supplies,
             slot,
             client: None,
+            relays: false,
             #[cfg(feature = "tls-no-provider")]
             tls: None,
             #[cfg(feature = "tower")]
@@ -103,6 +112,12 @@ impl ServerHost<'_, '_, '_> {
     fn note_client(&mut self, find: impl FnOnce(&Self) -> SocketAddr) {
         let is_of_use = self.shared.options.trusted_proxies.is_some() && is_logging();
         self.client = is_of_use.then(|| find(self));
+    }
+
+    /// Returns the address of the other node that has a session.
+    fn owner(&self, sid: &Sid, head: &dyn HttpRequest) -> Option<SocketAddr> {
+        let this = self.shared.router.config().node;
+        self.shared.hooks.nodes.as_ref()?.owner(sid, this, head)
     }
 
     /// Returns the waker for a session that this connection carries.
@@ -223,15 +238,47 @@ impl Host for ServerHost<'_, '_, '_> {
         let peer_addr = self.client(&head).addr;
         let request = FallbackRequest { head, body, peer_addr };
         match &self.shared.hooks.fallback {
-            Some(fallback) => Forwarded(fallback(request)),
-            None => Forwarded(Box::pin(std::future::ready(Reject::NotFound.response()))),
+            Some(fallback) => Forwarded::Application(fallback(request)),
+            None => {
+                let response = std::future::ready(Reject::NotFound.response());
+                Forwarded::Application(Box::pin(response))
+            }
         }
     }
 
     fn response(&mut self, request: &mut Forwarded) -> Option<Response> {
-        match request.0.as_mut().poll(self.cx) {
-            Poll::Ready(response) => Some(response),
-            Poll::Pending => None,
+        match request {
+            Forwarded::Application(response) => match response.as_mut().poll(self.cx) {
+                Poll::Ready(response) => Some(response),
+                Poll::Pending => None,
+            },
+            // It has a connection, and no response.
+            Forwarded::Node(_) => None,
+        }
+    }
+
+    fn hands_over(&self, sid: &Sid, head: &dyn HttpRequest) -> bool {
+        self.relays && self.owner(sid, head).is_some()
+    }
+
+    fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<Forwarded> {
+        let HandOver { sid, head } = request;
+        let to = self.owner(&sid, &head)?;
+        let Shared { hooks, options, counters, .. } = &**self.shared;
+        let link = hooks.nodes.as_ref()?.hand_over(to, &head, self.peer, options, output);
+        counters.requests_handed_over.add(1);
+        trace!(DEBUG, peer = %self.peer.addr, node = %to, "request handed over");
+        Some(Forwarded::Node(link))
+    }
+
+    fn relay(
+        &mut self,
+        node: &mut Forwarded,
+        passage: Passage<'_>,
+    ) -> Result<NodeState, HandOverFault> {
+        match node {
+            Forwarded::Node(link) => link.pass(self.cx, passage),
+            Forwarded::Application(_) => Ok(NodeState::Ended),
         }
     }
 
@@ -244,7 +291,11 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn refused(&mut self, reject: &Reject) {
-        self.shared.counters.requests_refused.add(1);
+        let counters = &self.shared.counters;
+        match reject {
+            Reject::HandOver(_) => counters.hand_overs_failed.add(1),
+            _ => counters.requests_refused.add(1),
+        }
         let peer = self.client.unwrap_or(self.peer.addr);
         trace!(DEBUG, peer = %peer, reason = %reject, "request refused");
     }

@@ -46,6 +46,7 @@ mod lingering;
 mod listen;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod nodes;
 mod peer;
 mod presence;
 mod proxied;
@@ -77,10 +78,10 @@ mod writer;
 
 pub use enginewire::{
     CloseReason, Cookie, Cors, CorsOrigin, Encoded, Event, HeaderLines, HttpRequest, IntoEncoded,
-    InvalidNetworks, InvalidProxy, Layer, LayerContext, Limits, Message, Networks, Proxies, Proxy,
-    ProxyFault, Reconnect, Refusal, Response, Revision, SendError, ServerConfig, Text,
-    TransportFault, TransportKind, Transports, TrustedProxies, TrySendError, hub::Broadcast,
-    wire::http::RequestHead,
+    InvalidNetworks, InvalidNodeName, InvalidProxy, Layer, LayerContext, Limits, Message, Networks,
+    NodeName, Proxies, Proxy, ProxyFault, Reconnect, Refusal, Response, Revision, SendError,
+    ServerConfig, Text, TransportFault, TransportKind, Transports, TrustedProxies, TrySendError,
+    hub::Broadcast, wire::http::RequestHead,
 };
 #[cfg(feature = "deflate")]
 pub use enginewire::{HttpCompression, PerMessageDeflate};
@@ -108,11 +109,11 @@ macro_rules! exports {
         pub use $crate::{
             Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
             Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded,
-            InvalidNetworks, InvalidProxy, Layer, LayerContext, Limits, Message, Networks, Proxies,
-            Proxy, ProxyFault, Receiver, Reconnect, Refusal, RequestHead, Response, Revision,
-            SendError, Sender, Server, ServerConfig, ServerHandle, ServerStats, Sessions, Socket,
-            Text, TransportFault, TransportKind, Transports, TrustedProxies, TrySendError,
-            read_proxy_header,
+            InvalidNetworks, InvalidNodeName, InvalidProxy, Layer, LayerContext, Limits, Message,
+            Networks, NodeName, Proxies, Proxy, ProxyFault, Receiver, Reconnect, Refusal,
+            RequestHead, Response, Revision, SendError, Sender, Server, ServerConfig, ServerHandle,
+            ServerStats, Sessions, Socket, Text, TransportFault, TransportKind, Transports,
+            TrustedProxies, TrySendError, read_proxy_header,
         };
 
         /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].

@@ -78,7 +78,7 @@ impl<S> Metric<S> {
     }
 }
 
-const SERVER: [Metric<ServerStats>; 6] = [
+const SERVER: [Metric<ServerStats>; 8] = [
     Metric::gauge("enginewire_connections", "Open TCP connections", |stats| stats.connections),
     Metric::counter(
         "enginewire_connections_total",
@@ -97,6 +97,16 @@ const SERVER: [Metric<ServerStats>; 6] = [
     Metric::counter("enginewire_requests_refused_total", "Refused requests", |stats| {
         stats.requests_refused
     }),
+    Metric::counter(
+        "enginewire_requests_handed_over_total",
+        "Requests handed over to another node",
+        |stats| stats.requests_handed_over,
+    ),
+    Metric::counter(
+        "enginewire_hand_overs_failed_total",
+        "Requests handed over without a response",
+        |stats| stats.hand_overs_failed,
+    ),
 ];
 
 #[cfg(feature = "tls-no-provider")]

@@ -35,7 +35,7 @@ impl Peer {
     /// Returns whether a proxy has passed bytes on without saying whose they are.
     ///
     /// Fields of its requests are the client's word, whatever the proxy is trusted with.
-    fn is_nobody(&self) -> bool {
+    pub(crate) fn is_nobody(&self) -> bool {
         self.proxy.as_deref() == Some(&self.addr)
     }
 

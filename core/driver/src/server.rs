@@ -106,6 +106,8 @@ impl ServerHandle {
             proxy_headers_failed: counters.proxy_headers_failed.count(),
             sessions_opened: counters.sessions_opened.count(),
             requests_refused: counters.requests_refused.count(),
+            requests_handed_over: counters.requests_handed_over.count(),
+            hand_overs_failed: counters.hand_overs_failed.count(),
         }
     }
 

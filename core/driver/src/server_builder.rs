@@ -4,14 +4,15 @@ use std::{
     fmt,
     future::Future,
     io,
-    net::ToSocketAddrs,
+    net::{SocketAddr, ToSocketAddrs},
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use enginewire::{
-    Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Networks, Refusal,
-    Response, Router, ServerConfig, SubprotocolHook, Transports, TrustedProxies, wire::http,
+    Cookie, Cors, HeaderLines, HeadersHook, HttpRequest, IntoEncoded, Limits, Networks, NodeName,
+    Refusal, Response, Router, ServerConfig, SubprotocolHook, Transports, TrustedProxies,
+    wire::http,
 };
 #[cfg(feature = "deflate")]
 use enginewire::{HttpCompression, PerMessageDeflate};
@@ -22,6 +23,7 @@ use crate::{
     cell::Sessions,
     handler::{Handler, HandlerHook},
     handshake::Handshake,
+    nodes::{Addresses, Nodes},
     runtime::Runtime,
     server::{Admission, Server, ServerHandle, accept_connections, limit_shutdown},
     shared::{AllowHook, CloseHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
@@ -38,6 +40,7 @@ pub struct ServerBuilder<R: Runtime> {
     http: http::Config,
     allow: Option<AllowHook>,
     fallback: Option<FallbackHook>,
+    nodes: Option<Addresses>,
     handler: Option<Box<dyn FnOnce(Weak<Shared>) -> HandlerHook + Send>>,
     /// Called when the server begins to close.
     on_close: Option<CloseHook>,
@@ -88,6 +91,7 @@ impl<R: Runtime> ServerBuilder<R> {
             http: http::Config::default(),
             allow: None,
             fallback: None,
+            nodes: None,
             handler: None,
             on_close: None,
             #[cfg(feature = "socketio")]
@@ -171,9 +175,11 @@ impl<R: Runtime> ServerBuilder<R> {
                 Handler { hook: hook(Weak::clone(shared)), spawn }
             });
             let (allow, fallback, on_close) = (self.allow, self.fallback, self.on_close);
+            let nodes = self.nodes.map(|addresses| Nodes::new(runtime.clone(), addresses));
             let hooks = Hooks {
                 allow,
                 fallback,
+                nodes,
                 handler,
                 on_close,
                 #[cfg(feature = "tower")]
@@ -518,6 +524,56 @@ impl<R: Runtime> ServerBuilder<R> {
         hook: impl FnOnce(&R, &Arc<Sessions>) + Send + 'static,
     ) -> Self {
         self.on_start = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the name of this server among several. Default none.
+    ///
+    /// The ids of its sessions begin with it, so that [`nodes`](Self::nodes) finds their owner. Nodes that serve the same
+    /// clients need names that differ: a number, or a [`NodeName`]. See [`ServerConfig::node`].
+    #[must_use]
+    pub fn node(mut self, name: impl Into<NodeName>) -> Self {
+        self.config.node = Some(name.into());
+        self
+    }
+
+    /// Sets where other nodes are, so that a load balancer needs no sticky sessions. Default: their sessions are unknown.
+    ///
+    /// A request for a session of another [`node`](Self::node) is handed over to it: with its connection, whose bytes pass
+    /// in both directions as they come. The owner alone has the state of the session, and its rules hold. Polls and POSTs
+    /// get their response, and the connection of the client closes behind it. A WebSocket lasts as long as both nodes.
+    ///
+    /// `address` is called with each such request, and may return another address each time; it must not block. Nodes for
+    /// which it returns `None` are unknown, and no client can make this node connect to any other address. A node that
+    /// cannot be reached within the [head timeout](Self::head_timeout), or does not respond within twice the ping interval
+    /// and timeout, costs the client its session: it gets status 503, 502 or 504 and connects anew. A request is never made
+    /// twice.
+    ///
+    /// The connection between nodes is TCP without TLS: give them a network of their own, and a
+    /// [plain listener](Self::plain_listener) if the server has TLS. The owner sees the address of the client if this node is
+    /// one of its [trusted proxies](Self::trusted_proxies), in whose field it is appended. Nodes in the networks of
+    /// [`proxy_protocol`](Self::proxy_protocol), which have to be the same on all, are sent that header instead. A request is
+    /// handed over once: one whose field `Via` says that it was is refused.
+    ///
+    /// Behind another HTTP server (feature `tower`), sessions of other nodes are unknown.
+    ///
+    /// ```
+    /// # use std::{collections::HashMap, net::SocketAddr};
+    /// # use enginewire_driver::{NodeName, Runtime, ServerBuilder};
+    /// # fn example<R: Runtime>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
+    /// let addresses = HashMap::from([
+    ///     (NodeName::from(1), SocketAddr::from(([10, 0, 0, 1], 3000))),
+    ///     (NodeName::from(2), SocketAddr::from(([10, 0, 0, 2], 3000))),
+    /// ]);
+    /// builder.node(1).nodes(move |node| addresses.get(&node).copied())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn nodes(
+        mut self,
+        address: impl Fn(NodeName) -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.nodes = Some(Box::new(address));
         self
     }
 

@@ -22,7 +22,7 @@ use enginewire::{
 use crate::tls::Handshakes;
 use crate::{
     backlog::Backlog, cell::Sessions, handler::Handler, handshake::Handshake, lifecycle::Phase,
-    socket::Socket, stats::ServerCounters, trace::trace, warnings::Warnings,
+    nodes::Nodes, socket::Socket, stats::ServerCounters, trace::trace, warnings::Warnings,
 };
 
 /// Asked before a session is opened.
@@ -63,6 +63,8 @@ pub(crate) struct Shared {
 pub(crate) struct Hooks {
     pub(crate) allow: Option<AllowHook>,
     pub(crate) fallback: Option<FallbackHook>,
+    /// Other nodes, to which requests for their sessions are handed over.
+    pub(crate) nodes: Option<Nodes>,
     pub(crate) handler: Option<Handler>,
     /// Called when the server begins to close.
     pub(crate) on_close: Option<CloseHook>,

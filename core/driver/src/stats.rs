@@ -27,6 +27,10 @@ pub struct ServerStats {
     ///
     /// Among them are those for other paths that have no [fallback](crate::ServerBuilder::fallback).
     pub requests_refused: u64,
+    /// Requests that were handed over to another node, see [`nodes`](crate::ServerBuilder::nodes).
+    pub requests_handed_over: u64,
+    /// Those among them that the other node has not responded to.
+    pub hand_overs_failed: u64,
 }
 
 /// The counters of a server.
@@ -36,6 +40,8 @@ pub(crate) struct ServerCounters {
     pub(crate) proxy_headers_failed: Counter,
     pub(crate) sessions_opened: Counter,
     pub(crate) requests_refused: Counter,
+    pub(crate) requests_handed_over: Counter,
+    pub(crate) hand_overs_failed: Counter,
 }
 
 /// A number that only grows.

@@ -22,6 +22,7 @@ mod handles;
 #[cfg(target_os = "linux")]
 mod kills;
 mod ledger;
+mod nodes;
 mod probes;
 #[cfg(target_os = "linux")]
 mod program;

@@ -89,6 +89,8 @@ impl Exchanging {
                 Poll::Ready(self.respond(response, close))
             }
             Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
+            // Never: the connection is not this server's to hand over.
+            Step::HandOver(_) => Poll::Ready(self.respond(Reject::UnknownSession.response(), true)),
         }
     }
 
@@ -114,7 +116,7 @@ impl Exchanging {
             };
             loop {
                 match step {
-                    Step::Respond { .. } | Step::Upgrade(_) => return step,
+                    Step::Respond { .. } | Step::Upgrade(_) | Step::HandOver(_) => return step,
                     Step::ReadBody => {
                         let announced = body.size_hint().lower();
                         *gathering = Gathering::new(now, &shared.http, announced);

@@ -1,0 +1,200 @@
+//! Other nodes that serve the same clients: where they are, and connections to them.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Buf as _;
+use enginewire::{
+    HandOverFault, HttpRequest, Networks, NodeName, Sid, TrustedProxies,
+    carrier::{self, NodeState, Passage, Stream as _, Written},
+    wire::{Output, http::RequestHead, proxy_protocol},
+};
+use futures_io::{AsyncRead as _, AsyncWrite as _};
+
+use crate::{
+    peer::Peer,
+    runtime::{BoxedStream, Runtime},
+    shared::Options,
+    writer::Writer,
+};
+
+/// The addresses of other nodes, and the way to them.
+pub(crate) struct Nodes {
+    addresses: Addresses,
+    connect: Box<dyn Fn(SocketAddr) -> Connecting + Send + Sync>,
+}
+
+/// Finds the address of a node.
+pub(crate) type Addresses = Box<dyn Fn(NodeName) -> Option<SocketAddr> + Send + Sync>;
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
+
+/// A connection to another node, which serves one request.
+pub(crate) struct NodeLink {
+    state: State,
+    writes: Writes,
+}
+
+enum State {
+    Connecting(Connecting),
+    Connected(BoxedStream),
+}
+
+/// The sending side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    Open,
+    /// Shut down, or lost. The node may have responded before.
+    Ended,
+}
+
+impl Nodes {
+    pub(crate) fn new<R: Runtime>(runtime: R, addresses: Addresses) -> Self {
+        let connect = Box::new(move |to| -> Connecting {
+            let runtime = runtime.clone();
+            Box::pin(async move { runtime.connect(to).await.map(BoxedStream::new) })
+        });
+        Self { addresses, connect }
+    }
+
+    /// Returns the address of the other node that has a session, if it has one.
+    ///
+    /// `this` is the name of this node: a session of its own that it does not have is over. A request that another node has
+    /// handed over goes no further.
+    pub(crate) fn owner(
+        &self,
+        sid: &Sid,
+        this: Option<NodeName>,
+        head: &dyn HttpRequest,
+    ) -> Option<SocketAddr> {
+        let node = sid.node().filter(|&node| Some(node) != this)?;
+        if carrier::is_handed_over(head) {
+            return None;
+        }
+        (self.addresses)(node)
+    }
+
+    /// Begins to connect to a node, and puts out the head of a request of `peer`.
+    pub(crate) fn hand_over(
+        &self,
+        to: SocketAddr,
+        head: &RequestHead,
+        peer: &Peer,
+        options: &Options,
+        output: &mut Output,
+    ) -> NodeLink {
+        introduce(to, head, peer, options, output);
+        NodeLink { state: State::Connecting((self.connect)(to)), writes: Writes::Open }
+    }
+}
+
+impl NodeLink {
+    /// Writes and reads as far as can be done now. The task is woken when more can be.
+    pub(crate) fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        passage: Passage<'_>,
+    ) -> Result<NodeState, HandOverFault> {
+        if let State::Connecting(connecting) = &mut self.state {
+            match connecting.as_mut().poll(cx) {
+                Poll::Pending => return Ok(NodeState::Open),
+                Poll::Ready(Ok(stream)) => self.state = State::Connected(stream),
+                Poll::Ready(Err(_)) => return Err(HandOverFault::Unreachable),
+            }
+        }
+        let State::Connected(stream) = &mut self.state else { return Ok(NodeState::Open) };
+        let Passage { to_node, is_last, room, from_node } = passage;
+        if self.writes == Writes::Open && write(stream, cx, to_node, is_last).is_err() {
+            self.writes = Writes::Ended;
+        }
+        if self.writes == Writes::Ended {
+            // The node does not read what it has responded to already.
+            to_node.clear();
+        }
+        Ok(read(stream, cx, room, from_node))
+    }
+}
+
+/// Writes as much as the stream takes, and shuts it down behind the last. An error means that it takes nothing more.
+fn write(
+    stream: &mut BoxedStream,
+    cx: &mut Context<'_>,
+    output: &mut Output,
+    is_last: bool,
+) -> Result<(), io::Error> {
+    let mut writer = Writer { stream, cx };
+    if !output.has_remaining() && !is_last {
+        return Ok(());
+    }
+    while output.has_remaining() {
+        match writer.write(output)? {
+            Written::Some(n) => output.advance(n),
+            Written::Blocked => return Ok(()),
+        }
+    }
+    if writer.flush()? && is_last {
+        return match Pin::new(stream).poll_close(cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(closed) => closed.and(Err(io::ErrorKind::BrokenPipe.into())),
+        };
+    }
+    Ok(())
+}
+
+/// Reads at most `room` bytes.
+fn read(
+    stream: &mut BoxedStream,
+    cx: &mut Context<'_>,
+    mut room: usize,
+    from_node: &mut dyn FnMut(&[u8]),
+) -> NodeState {
+    let mut chunk = [0; CHUNK];
+    while room > 0 {
+        let most = room.min(CHUNK);
+        match Pin::new(&mut *stream).poll_read(cx, &mut chunk[..most]) {
+            Poll::Pending => return NodeState::Open,
+            Poll::Ready(Ok(0)) => return NodeState::Ended,
+            Poll::Ready(Ok(n)) => {
+                from_node(&chunk[..n]);
+                room -= n;
+                if room == 0 {
+                    // Other tasks have their turn before there is more.
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(_)) => return NodeState::Ended,
+        }
+    }
+    NodeState::Open
+}
+
+/// Puts out the head of a request, and in the way of nodes that are set up as this one whose it is.
+fn introduce(
+    to: SocketAddr,
+    head: &RequestHead,
+    peer: &Peer,
+    options: &Options,
+    output: &mut Output,
+) {
+    if options.proxy_protocol.contains(to.ip()) {
+        // The node sees the connection of the client before it, and the fields as that has sent them.
+        let addresses = (!peer.is_nobody()).then_some((peer.addr, to));
+        let line = proxy_protocol::line(addresses);
+        output.put_slice(line.as_bytes());
+        return carrier::write_head(head, None, output);
+    }
+    let untrusting = TrustedProxies::new(Networks::new());
+    let proxies = options.trusted_proxies.as_ref().unwrap_or(&untrusting);
+    let client = Some(peer.addr.ip()).filter(|_| !peer.is_nobody());
+    let (field, element) = proxies.element(client);
+    carrier::write_head(head, Some((field, &element)), output);
+}
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 8 * 1024;
