@@ -20,17 +20,20 @@
 //! while something else could happen.
 //!
 //! [`socketio`] does the same with Socket.IO: one server, one client with two namespaces. [`hub`] walks all ways of so
-//! many moves through a whole hub with its clients.
+//! many moves through a whole hub with its clients, and [`nodes`] through a client whose requests come to a node that has not
+//! its session.
 
 mod arrivals;
 pub mod hub;
 mod network;
+pub mod nodes;
 mod outputs;
 mod rules;
 mod scenario;
 mod search;
 pub mod socketio;
 mod states;
+pub mod walk;
 mod words;
 mod world;
 

@@ -10,6 +10,7 @@ use enginewire_socketio::{
 };
 
 use super::client::{Client, State, frame};
+use crate::walk::Walking;
 
 /// How many clients there are, and how often what may happen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,9 +124,12 @@ impl World {
             broken: None,
         }
     }
+}
 
-    /// Returns the moves that can be made.
-    pub fn moves(&self) -> Vec<Move> {
+impl Walking for World {
+    type Move = Move;
+
+    fn moves(&self) -> Vec<Move> {
         let left = &self.left;
         let mut moves = Vec::new();
         let mut may = |is_left: bool, step| {
@@ -154,8 +158,7 @@ impl World {
         moves
     }
 
-    /// Makes a move, and does what the hub asks for.
-    pub fn make(&mut self, step: Move) {
+    fn make(&mut self, step: Move) {
         let now = self.now;
         match step {
             Move::Connect(nth) => {
@@ -227,8 +230,7 @@ impl World {
         self.settle();
     }
 
-    /// Returns the rule that is broken, if one is.
-    pub fn broken(&self) -> Option<String> {
+    fn broken(&self) -> Option<String> {
         if let Some(broken) = &self.broken {
             return Some(broken.clone());
         }
@@ -250,8 +252,7 @@ impl World {
         None
     }
 
-    /// Ends all that goes on, and returns the rule that is broken in the end.
-    pub fn end(mut self) -> Option<String> {
+    fn end(mut self) -> Option<String> {
         for nth in 0..self.clients.len() {
             self.resume(nth);
             self.settle();
@@ -277,7 +278,9 @@ impl World {
         (!is_finished || left > 0)
             .then(|| format!("{left} sockets are left of a hub that has ended"))
     }
+}
 
+impl World {
     fn connect(&mut self, nth: usize) {
         let now = self.now;
         let client = &mut self.clients[nth];
