@@ -10,12 +10,17 @@
 use std::{
     collections::HashMap,
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
-use enginewire::{ServerConfig, wire::http};
+use enginewire::{
+    ServerConfig,
+    wire::{http, proxy_protocol},
+};
 use enginewire_tests::{
     client::until,
     process::{Running, example, script, succeed},
@@ -47,6 +52,34 @@ fn caddy_keeps_clients_on_their_server_by_cookie() {
 }
 
 #[test]
+fn nginx_sends_each_request_to_the_next_of_servers_that_are_nodes() {
+    let mut balanced = Balanced::start(&ROUND_ROBIN);
+    balanced.checks(8080, "none");
+    balanced.survives(8080, "none");
+}
+
+#[test]
+fn each_connection_goes_to_the_next_of_servers_that_are_nodes() {
+    let servers = nodes(&["proxy-protocol"]);
+    let backends = servers.iter().map(|(_, _, address)| *address).collect();
+    let url = format!("http://{}", next_of(backends));
+    succeed(script("balanced.mjs").args(["checks", &url, "none"]));
+    let mut client = Running::start(script("balanced.mjs").args(["survives", &url, "none"]));
+    let first = client.line().unwrap_or_default();
+    let name = first.strip_prefix("on ").unwrap_or_else(|| panic!("no server: {first}"));
+    let (of_client, others): (Vec<_>, Vec<_>) =
+        servers.into_iter().partition(|(node, ..)| *node == name);
+    // Without a word, unlike servers that drain.
+    of_client.into_iter().for_each(|(_, mut server, _)| server.kill());
+    client.write("the server is gone");
+    let other = format!("on {}", others[0].0);
+    assert_eq!(client.line(), Some(other));
+    client.write("there is no proxy to start anew");
+    assert_eq!(client.line().as_deref(), Some("done"));
+    assert!(client.end().success());
+}
+
+#[test]
 fn timeouts_of_the_proxies_are_longer_than_a_heartbeat_and_shorter_than_those_of_servers() {
     let server = ServerConfig::default();
     // In this time a poll gets its response, and a WebSocket a ping.
@@ -57,6 +90,9 @@ fn timeouts_of_the_proxies_are_longer_than_a_heartbeat_and_shorter_than_those_of
         ("nginx.conf", "proxy_read_timeout ", ends..u64::MAX),
         ("nginx.conf", "proxy_send_timeout ", ends..u64::MAX),
         ("nginx.conf", "keepalive_timeout ", 1..kept),
+        ("nginx-round-robin.conf", "proxy_read_timeout ", ends..u64::MAX),
+        ("nginx-round-robin.conf", "proxy_send_timeout ", ends..u64::MAX),
+        ("nginx-round-robin.conf", "keepalive_timeout ", 1..kept),
         ("haproxy.cfg", "timeout client ", ends..u64::MAX),
         ("haproxy.cfg", "timeout server ", ends..u64::MAX),
         ("haproxy.cfg", "timeout tunnel ", ends..u64::MAX),
@@ -83,28 +119,43 @@ struct Proxy {
     command: fn(&Path) -> Command,
     /// Whether it loads its configuration anew without ending connections. Otherwise it is killed and started again.
     reloads: bool,
+    /// Whether it keeps clients on their server. Otherwise the servers are nodes.
+    is_sticky: bool,
 }
 
 const NGINX: Proxy = Proxy {
     file: "nginx.conf",
     fronts: &[8080, 8081],
-    command: |folder| {
-        let main = "error_log stderr crit; pid nginx.pid; daemon off; worker_processes 1;
+    command: nginx,
+    reloads: true,
+    is_sticky: true,
+};
+
+const ROUND_ROBIN: Proxy = Proxy {
+    file: "nginx-round-robin.conf",
+    fronts: &[8080],
+    command: nginx,
+    reloads: true,
+    is_sticky: false,
+};
+
+fn nginx(folder: &Path) -> Command {
+    let main = "error_log stderr crit; pid nginx.pid; daemon off; worker_processes 1;
             events { worker_connections 512; }
             http {
                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-                include nginx.conf; include added*.conf;
+                include FILE; include added*.conf;
             }";
-        // Otherwise workers are of a user that may not enter the folder.
-        let user = if getuid().is_root() { "user root; " } else { "" };
-        fs::write(folder.join("main.conf"), format!("{user}{main}")).unwrap();
-        let mut nginx = Command::new(installed("nginx"));
-        nginx.arg("-p").arg(folder).args(["-c", "main.conf"]);
-        nginx
-    },
-    reloads: true,
-};
+    // Otherwise workers are of a user that may not enter the folder.
+    let user = if getuid().is_root() { "user root; " } else { "" };
+    let file = folder.file_name().unwrap().to_str().unwrap();
+    let main = main.replace("FILE", file);
+    fs::write(folder.join("main.conf"), format!("{user}{main}")).unwrap();
+    let mut nginx = Command::new(installed("nginx"));
+    nginx.arg("-p").arg(folder).args(["-c", "main.conf"]);
+    nginx
+}
 
 const HAPROXY: Proxy = Proxy {
     file: "haproxy.cfg",
@@ -115,6 +166,7 @@ const HAPROXY: Proxy = Proxy {
         haproxy
     },
     reloads: false,
+    is_sticky: true,
 };
 
 const CADDY: Proxy = Proxy {
@@ -134,6 +186,7 @@ const CADDY: Proxy = Proxy {
         caddy
     },
     reloads: false,
+    is_sticky: true,
 };
 
 /// A proxy and the servers behind it.
@@ -143,8 +196,8 @@ struct Balanced {
     proxy: Running,
     /// Addresses in the place of the ports in the file.
     fronts: HashMap<u16, SocketAddr>,
-    /// By name, each that listens and its twin that expects the PROXY protocol.
-    servers: HashMap<&'static str, [Running; 2]>,
+    /// By name, each that listens and perhaps its twin that expects the PROXY protocol.
+    servers: HashMap<&'static str, Vec<Running>>,
 }
 
 impl Balanced {
@@ -155,11 +208,18 @@ impl Balanced {
         fs::create_dir_all(&folder).unwrap();
         let mut servers = HashMap::new();
         let mut places = Vec::new();
-        for (name, ports) in [("a", [3001, 3003]), ("b", [3002, 3004])] {
-            let [(plain, address), (twin, twin_address)] =
-                ["", "proxy-protocol"].map(|protocol| serve(name, protocol));
-            places.extend(ports.into_iter().zip([address, twin_address]));
-            servers.insert(name, [plain, twin]);
+        if kind.is_sticky {
+            for (name, ports) in [("a", [3001, 3003]), ("b", [3002, 3004])] {
+                let [(plain, address), (twin, twin_address)] =
+                    ["", "proxy-protocol"].map(|protocol| serve(name, protocol));
+                places.extend(ports.into_iter().zip([address, twin_address]));
+                servers.insert(name, vec![plain, twin]);
+            }
+        } else {
+            for ((name, server, address), port) in nodes(&[]).into_iter().zip([3001, 3002]) {
+                places.push((port, address));
+                servers.insert(name, vec![server]);
+            }
         }
         // Ports that are free now may be taken by others before the proxy listens on them.
         for _ in 0..ATTEMPTS {
@@ -199,7 +259,8 @@ impl Balanced {
             Running::start(script("balanced.mjs").args(["survives", &self.url(front), key]));
         let line = client.line().unwrap_or_default();
         let first = line.strip_prefix("on ").and_then(|name| self.servers.remove(name));
-        let [server, _twin] = first.unwrap_or_else(|| panic!("the client is on no server: {line}"));
+        let mut first = first.unwrap_or_else(|| panic!("the client is on no server: {line}"));
+        let server = first.remove(0);
         server.signal(Signal::TERM);
         client.write("the server ends");
         let line = client.line().unwrap_or_default();
@@ -245,6 +306,59 @@ fn serve(name: &str, protocol: &str) -> (Running, SocketAddr) {
     let line = server.line().unwrap_or_default();
     let address = line.strip_prefix("listening on ").and_then(|address| address.parse().ok());
     (server, address.unwrap_or_else(|| panic!("the example prints its address: {line}")))
+}
+
+/// Two servers that hand requests over to each other, and their addresses.
+fn nodes(options: &[&str]) -> Vec<(&'static str, Running, SocketAddr)> {
+    // As with the proxies: ports that are free now may be taken.
+    for _ in 0..ATTEMPTS {
+        let places = ["a", "b"].map(|name| (name, free_address()));
+        let mut servers = Vec::new();
+        for (name, address) in places {
+            let mut server = example("enginewire-tokio", "behind_proxy");
+            server.args([&address.to_string(), name]).args(options);
+            let others = places.iter().filter(|(other, _)| *other != name);
+            server.args(others.map(|(name, address)| format!("{name}={address}")));
+            let mut server = Running::start(&mut server);
+            if server.line().is_some_and(|line| line.starts_with("listening on ")) {
+                servers.push((name, server, address));
+            }
+        }
+        if servers.len() == places.len() {
+            return servers;
+        }
+    }
+    panic!("no nodes have started in {ATTEMPTS} attempts");
+}
+
+/// A load balancer that passes each connection to the next server that takes it, behind a header of the PROXY protocol.
+fn next_of(servers: Vec<SocketAddr>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut next = servers.clone().into_iter().cycle();
+    // Ends with the process.
+    thread::spawn(move || {
+        while let Ok((client, from)) = listener.accept() {
+            let mut tries = next.by_ref().take(servers.len());
+            let Some(mut server) = tries.find_map(|server| TcpStream::connect(server).ok()) else {
+                continue;
+            };
+            let line = proxy_protocol::line(Some((from, address)));
+            if server.write_all(line.as_bytes()).is_ok() {
+                pass(client.try_clone().unwrap(), server.try_clone().unwrap());
+                pass(server, client);
+            }
+        }
+    });
+    address
+}
+
+/// Copies in one direction, and passes on the end.
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    thread::spawn(move || {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    });
 }
 
 /// The configuration of the example with other ports.

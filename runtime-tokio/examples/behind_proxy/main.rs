@@ -2,14 +2,18 @@
 //!
 //! Start a second one, `127.0.0.1:3002 b`, and the proxy with one of the files beside this one: `nginx.conf`,
 //! `haproxy.cfg` or `Caddyfile`. Clients connect to the proxy, and come back to the other server if theirs ends. With
-//! `proxy-protocol` as the third argument, proxies on this machine have to send the PROXY protocol.
+//! `proxy-protocol` as a further argument, proxies on this machine have to send the PROXY protocol.
+//!
+//! With the addresses of other nodes, `b=127.0.0.1:3002` for the first, no proxy need keep clients on their server:
+//! `nginx-round-robin.conf` does not. Requests for sessions of the other are handed over.
 //!
 //! At Ctrl-C or SIGTERM it drains: it tells health checks that it takes no more clients, and closes the sessions of
 //! the others over two seconds.
 
 use std::{
+    collections::HashMap,
     env, io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +22,7 @@ use std::{
 };
 
 use enginewire_tokio::{
-    Cookie, Networks, Response, ServerBuilder, TrustedProxies,
+    Cookie, Networks, NodeName, Response, ServerBuilder, TrustedProxies,
     socketio::{Io, Socket, Value},
 };
 
@@ -27,9 +31,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3001".into());
     let name: Arc<str> = arguments.next().unwrap_or_else(|| "a".into()).into();
+    let mut sends_header = false;
+    let mut nodes: HashMap<NodeName, SocketAddr> = HashMap::new();
+    for argument in arguments {
+        match argument.split_once('=') {
+            Some((node, address)) => drop(nodes.insert(node.parse()?, address.parse()?)),
+            None => sends_header |= argument == "proxy-protocol",
+        }
+    }
     // Those of your load balancer. A larger list lets others choose the address that they seem to have.
     let proxies: Networks = "127.0.0.1, ::1".parse()?;
-    let sends_header = arguments.next().is_some_and(|argument| argument == "proxy-protocol");
 
     let asked_to_end = asked_to_end()?;
     let draining = Arc::new(AtomicBool::new(false));
@@ -50,6 +61,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         });
+    if !nodes.is_empty() {
+        builder = builder.node(name.parse::<NodeName>()?);
+        builder = builder.nodes(move |node| nodes.get(&node).copied());
+    }
     if sends_header {
         builder = builder.proxy_protocol(proxies);
     }
