@@ -39,7 +39,9 @@ impl Sid {
         sid
     }
 
-    /// Returns the node that the id begins with, or may seem to: ids without a name begin with anything.
+    /// Returns the node that the id begins with.
+    ///
+    /// An id without a name begins with anything, and so perhaps with what looks like one.
     pub fn node(&self) -> Option<NodeName> {
         let [a, b, c, ..] = self.0;
         NodeName::from_padded([a, b, c])

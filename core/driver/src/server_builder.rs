@@ -537,17 +537,18 @@ impl<R: Runtime> ServerBuilder<R> {
         self
     }
 
-    /// Sets where other nodes are, so that a load balancer needs no sticky sessions. Default: their sessions are unknown.
+    /// Sets where other nodes are, so that sessions need not be sticky. Default: their sessions are unknown.
     ///
-    /// A request for a session of another [`node`](Self::node) is handed over to it: with its connection, whose bytes pass
-    /// in both directions as they come. The owner alone has the state of the session, and its rules hold. Polls and POSTs
+    /// A request for a session of another [`node`](Self::node) is handed over to it, and its connection with it: bytes pass in
+    /// both directions as they come. The owner alone has the state of the session, and its rules hold. Polls and POSTs
     /// get their response, and the connection of the client closes behind it. A WebSocket lasts as long as both nodes.
     ///
     /// `address` is called with each such request, and may return another address each time; it must not block. Nodes for
-    /// which it returns `None` are unknown, and no client can make this node connect to any other address. A node that
-    /// cannot be reached within the [head timeout](Self::head_timeout), or does not respond within twice the ping interval
-    /// and timeout, costs the client its session: it gets status 503, 502 or 504 and connects anew. A request is never made
-    /// twice.
+    /// which it returns `None` are unknown. No client can make this node connect to any other address.
+    ///
+    /// A node that cannot be reached costs the client its session: it gets status 503 and connects anew. The limit is the
+    /// [head timeout](Self::head_timeout). It gets 502 if the response is none, and 504 if nothing comes in twice the ping
+    /// interval and timeout. Behind these two, the request may have been handled. No request is made twice.
     ///
     /// The connection between nodes is TCP without TLS: give them a network of their own, and a
     /// [plain listener](Self::plain_listener) if the server has TLS. The owner sees the address of the client if this node is

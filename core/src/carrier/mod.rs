@@ -123,8 +123,10 @@ pub trait Host {
         false
     }
 
-    /// Begins to connect to the node that has a session, and puts out what it is sent first, such as the
-    /// [head](write_head). `None` if the session is unknown after all. Default none.
+    /// Begins to connect to the node that has a session.
+    ///
+    /// Puts out what the node is sent first, such as the [head](write_head). `None` if the session is unknown after all.
+    /// Default none.
     fn hand_over(&mut self, _request: HandOver, _output: &mut Output) -> Option<Self::Request> {
         None
     }

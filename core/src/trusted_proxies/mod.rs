@@ -115,7 +115,7 @@ impl TrustedProxies {
         self.client_addr(peer, fields)
     }
 
-    /// Returns the field, and the element that a proxy appends to it for its own client.
+    /// Returns the field, and the element that a proxy appends for its client.
     ///
     /// `None` stands for a client that is not known. The reading ends there.
     pub fn element(&self, client: Option<IpAddr>) -> (&str, String) {

@@ -48,7 +48,8 @@
 //!
 //! A session is in the memory of one server. All of its requests over polling have to reach that server, and so has the
 //! upgrade to WebSocket; requests that reach another are refused with status 400 and "Session ID unknown". Nothing is to be
-//! done if clients use WebSocket alone (`transports: ["websocket"]`), because a WebSocket is one connection.
+//! done if clients use WebSocket alone (`transports: ["websocket"]`), because a WebSocket is one connection. For all others
+//! the load balancer keeps a client on its server, or the servers [hand requests over](#no-sticky-sessions).
 //!
 //! - **By a cookie of the load balancer.** The usual way, and the most even one. Browsers send it by themselves to the
 //!   origin of the page; to another origin only with `withCredentials: true`, and [`cors`](crate::ServerBuilder::cors) with
@@ -77,6 +78,48 @@
 //! - Redis is a broker here, and no store: nothing of it has to be persistent. After a failover to another address the
 //!   name of the host has to lead there. Sentinel is not asked.
 //!
+//! # No sticky sessions
+//!
+//! Where a load balancer cannot do that, servers that know each other can: each is a
+//! [`node`](crate::ServerBuilder::node) with a short name, which the ids of its sessions begin with, and finds the
+//! [`nodes`](crate::ServerBuilder::nodes) that have the others. A request for a session of another node is handed over to it,
+//! and so is the WebSocket of an upgrade. The owner alone knows the session.
+//!
+//! ```no_run
+//! # use std::net::SocketAddr;
+//! # use enginewire_tokio::{InvalidNetworks, NodeName, ServerBuilder, TrustedProxies};
+//! # fn example(number: u8, address_of: fn(NodeName) -> Option<SocketAddr>) -> Result<ServerBuilder, InvalidNetworks> {
+//! # Ok(
+//! // The ordinal of a pod in a StatefulSet, for example, and addresses that the application keeps up to date.
+//! ServerBuilder::new()
+//!     .node(number)
+//!     .nodes(address_of)
+//!     // The load balancer, and the nodes themselves: what they say about the client is true.
+//!     .trusted_proxies(TrustedProxies::parse("10.0.0.0/8")?)
+//! # )
+//! # }
+//! ```
+//!
+//! - **Sticky sessions first.** They cost nothing, where each request that is handed over costs a connection between two
+//!   nodes; and a WebSocket that has come to another node passes through it as long as it lives, and ends with either. With two
+//!   nodes this is every second one, with ten nine of ten. Clients that use WebSocket alone are never handed over.
+//! - **Polling** goes on with connections of its own: behind a response of another node, the connection of the client closes.
+//! - **Names** must differ. Two nodes of one name would take each other's sessions for closed ones. A node that comes back
+//!   may have its old name: ids of its former life are unknown to it.
+//! - **The network** between nodes is trusted: it is TCP without TLS, and session ids pass on it. With TLS for clients, give
+//!   the nodes a [`plain_listener`](crate::ServerBuilder::plain_listener) of their own, which no client reaches.
+//! - **Faults.** A node that cannot be reached or does not respond costs its clients their sessions, with status 502, 503 or
+//!   504. They connect anew, to whichever node. A request is never made twice, and a load balancer must not either: a POST that
+//!   may have been handled would be handled again.
+//! - **Outsiders** cannot choose an address: a name that `nodes` does not know is an unknown session, and a request that was
+//!   handed over, by its field `Via`, goes no further, whoever has written that.
+//! - **Deployments.** A node that closes ends what passes through it, when its own sessions have ended. Clients come back.
+//! - Not there behind another HTTP server (feature `tower`), nor in `ServerHub`: sessions of other nodes are unknown to them.
+//!   Both can be owners.
+//!
+//! `enginewire_requests_handed_over_total` and `enginewire_hand_overs_failed_total` count what went to other nodes, and what
+//! failed there.
+//!
 //! # Timeouts, buffers, deployments
 //!
 //! - Timeouts of the proxy for responses and for WebSockets: more than 45 s, after which a heartbeat has failed
@@ -96,6 +139,12 @@
 //!
 //! ```nginx
 #![doc = include_str!("../../examples/behind_proxy/nginx.conf")]
+//! ```
+//!
+//! Without sticky sessions, for servers that are nodes:
+//!
+//! ```nginx
+#![doc = include_str!("../../examples/behind_proxy/nginx-round-robin.conf")]
 //! ```
 //!
 //! In an ingress of Kubernetes with nginx, annotations say the same: `affinity: "cookie"`, `proxy-read-timeout: "60"`,
@@ -120,7 +169,8 @@
 //! what was lost or refused. The feature `metrics` gives these counts to the `metrics` crate, and so to Prometheus,
 //! StatsD or OpenTelemetry. The example `metrics` shows them to Prometheus, and has a dashboard for Grafana.
 //!
-//! Two counts tell of a load balancer at fault: `enginewire_requests_refused_total` rises if sessions are not sticky, and
+//! Two counts tell of a load balancer at fault: `enginewire_requests_refused_total` rises if sessions are not sticky (and
+//! `enginewire_requests_handed_over_total` on nodes), and
 //! `enginewire_sessions_total` rises faster than clients come if a timeout cuts them off.
 //!
 //! The feature `tracing` gives a span per connection, in which everything happens that its task does, events of the

@@ -1,7 +1,8 @@
 //! Guide to Socket.IO: recipes, and tables for those who know another server.
 //!
 //! - The [cookbook]: one short piece of code for each task.
-//! - [Deployment](deployment): nginx, HAProxy and Caddy in front, addresses of clients, sticky sessions, metrics.
+//! - [Deployment](deployment): nginx, HAProxy and Caddy in front, addresses of clients, sticky sessions and
+//!   how to do without, metrics.
 //! - [Coming from Node.js](from_nodejs): its API and ours, side by side.
 //! - [Beside python-socketio](from_python): two protocols between servers, and what to do about them.
 //! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.

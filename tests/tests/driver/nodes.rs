@@ -21,6 +21,8 @@ use crate::{
 
 on_every_runtime!(
     polling_session_is_served_by_whichever_node_is_asked,
+    kept_connection_serves_sessions_of_its_node_until_one_of_another,
+    three_nodes_serve_sessions_of_each_other,
     session_moves_to_a_websocket_at_another_node,
     large_messages_pass_in_both_directions_over_both_transports,
     poll_that_is_cancelled_is_cancelled_at_the_owner,
@@ -158,6 +160,60 @@ fn polling_session_is_served_by_whichever_node_is_asked<R: Host>() {
     let own = Client::connect(a.local_addr()).open_polling();
     assert!(own.starts_with("a--"));
     assert_eq!(a.sessions(), 1);
+}
+
+fn kept_connection_serves_sessions_of_its_node_until_one_of_another<R: Host>() {
+    let (a, b, _) = two::<R>(|builder| builder);
+    R::default().spawn(echo_all::<R>(Arc::clone(&a)));
+    let mut client = Client::connect(a.local_addr());
+    let own = client.open_polling();
+    let other = Client::connect(b.local_addr()).open_polling();
+    for n in 0..3 {
+        client.request("POST", &target(&own), &format!("4{n}"));
+        assert_eq!(client.answer().status, 200);
+    }
+    // Behind the request of the other, in the same segment: it has no response, and its client knows.
+    let post = |sid: &str, body: &str| {
+        let length = body.len();
+        let target = target(sid);
+        format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    client.write([post(&own, "43"), post(&other, "4other"), post(&own, "4lost")].concat());
+    assert_eq!((client.answer().status, client.answer().status), (200, 200));
+    assert!(client.end() && client.answer_or_end().is_none());
+    assert_eq!(poll(&[&a], &own, 4), ["40", "41", "42", "43"]);
+    assert_eq!(poll(&[&b], &other, 1), ["4other"]);
+}
+
+fn three_nodes_serve_sessions_of_each_other<R: Host>() {
+    let addresses = Addresses::default();
+    let nodes = ["0", "A_z", "zz"].map(|name| addresses.serve::<R>(name, |builder| builder));
+    for node in &nodes {
+        R::default().spawn(echo_all::<R>(Arc::clone(node)));
+    }
+    let mut next = nodes.iter().cycle();
+    let sids: Vec<_> =
+        (0..6).map(|_| Client::connect(next.next().unwrap().local_addr()).open_polling()).collect();
+    for round in 0..4 {
+        for (nth, sid) in sids.iter().enumerate() {
+            let message = format!("4{round} of {nth}");
+            assert_eq!(ask(&nodes[(round + nth) % 3], "POST", sid, &message).status, 200);
+            assert_eq!(poll(&[&nodes[(round + nth + 1) % 3]], sid, 1), [message]);
+        }
+    }
+    for (nth, sid) in sids.iter().enumerate() {
+        let mut socket = Client::connect(nodes[(nth + 1) % 3].local_addr());
+        socket.write(Client::upgrade(&format!("&sid={sid}")));
+        assert_eq!(socket.answer().status, 101);
+        socket.send("2probe");
+        assert_eq!(socket.text(), "3probe");
+        socket.send("5");
+        socket.send("4hello");
+        assert_eq!(socket.text(), "4hello");
+    }
+    for node in &nodes {
+        assert_eq!((node.stats().sessions_opened, node.stats().hand_overs_failed), (2, 0));
+    }
 }
 
 fn session_moves_to_a_websocket_at_another_node<R: Host>() {

@@ -12,8 +12,8 @@ use crate::{
 /// has been handed over. Behind any response but that to an upgrade, the connection closes: bytes behind the request
 /// are not another one.
 ///
-/// Fields that the client names in `Connection` stay, unlike in RFC 9110 section 7.6.1: the two nodes are one server, and
-/// none of its fields, such as the address that a load balancer has written, is for the client to remove.
+/// Fields that the client names in `Connection` stay, unlike in RFC 9110 section 7.6.1, because the two nodes are one
+/// server. A client could remove the address otherwise that a load balancer has written.
 pub fn write_head(head: &RequestHead, forwarded: Option<(&str, &str)>, output: &mut Output) {
     let version = if head.is_http_1_0() { "HTTP/1.0" } else { "HTTP/1.1" };
     for part in [head.method(), " ", head.target(), " ", version, "\r\n"] {

@@ -22,7 +22,7 @@
 //! Nothing else of an application changes. A [`Bus`](crate::socketio::Bus) carries messages between the nodes. That on
 //! Redis is below; for another broker it is a trait of a few functions. Broadcasts of one node come in the same order on
 //! all nodes, if the bus keeps it. Clients stay with their node: the load balancer must send each of them to one and the
-//! same.
+//! same, or [nodes hand requests over](crate::guide::deployment#no-sticky-sessions).
 //!
 //! # Nodes on Redis, with those of Node.js
 //!
