@@ -8,11 +8,10 @@ use bytes::Buf;
 use super::{
     Host, Next, WRITE_CHUNK,
     exchange::{Exchange, HandOver, Step, Switch, Upgrade},
-    relay::Relay,
+    relay::{Relay, is_switch},
 };
 use crate::{
     deflate::DeflateParameters,
-    exchange::HttpRequest as _,
     router::{HandOverFault, Reject},
     session::{Body, WebSocketId},
     time::Time,
@@ -308,7 +307,7 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     ) {
         // Responses to earlier requests may be large.
         self.exchange.end_sending(now, host);
-        let is_upgrade = request.head.is_upgrade();
+        let is_upgrade = is_switch(&request.head);
         let mut first = Output::new();
         let Some(node) = host.hand_over(request, &mut first) else {
             return self.refuse(now, host, &Reject::UnknownSession, output);

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     thread,
     time::Duration,
 };
@@ -30,6 +33,7 @@ on_every_runtime!(
     session_that_no_node_has_is_refused_where_it_would_be,
     request_that_was_handed_over_goes_no_further,
     owner_sees_the_address_of_the_client,
+    client_cannot_speak_for_the_node_to_the_owner,
     owner_that_expects_the_proxy_protocol_is_sent_it,
     owner_that_is_gone_costs_a_session_and_nothing_else,
     owner_that_sends_no_response_is_reported,
@@ -276,12 +280,17 @@ fn large_messages_pass_in_both_directions_over_both_transports<R: Host>() {
 }
 
 fn poll_that_is_cancelled_is_cancelled_at_the_owner<R: Host>() {
-    let (a, b, _) = two::<R>(|builder| builder);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let (a, b, _) = two::<R>(|builder| {
+        let seen = Arc::clone(&seen);
+        builder.headers(move |_, _, _| drop(seen.fetch_add(1, SeqCst)))
+    });
     for resets in [false, true] {
         let sid = Client::connect(b.local_addr()).open_polling();
+        let before = seen.load(SeqCst);
         let mut client = Client::connect(a.local_addr());
         client.request("GET", &target(&sid), "");
-        until("the poll at the owner", || b.connections() == 1);
+        until("the poll at both nodes", || seen.load(SeqCst) == before + 2);
         if resets {
             client.pull_the_plug();
         }
@@ -410,6 +419,37 @@ fn owner_sees_the_address_of_the_client<R: Host>() {
     let answer = client.answer();
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("Seen: 203.0.113.9; 127.0.0.1\r\n"), "{answer:?}");
+}
+
+fn client_cannot_speak_for_the_node_to_the_owner<R: Host>() {
+    let (a, b, _) =
+        two::<R>(|builder| builder.trusted_proxies(TrustedProxies::parse("127.0.0.0/8").unwrap()));
+    let forged = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\
+        X-Forwarded-For: 6.6.6.6\r\n\r\n";
+    for fields in
+        ["", "Connection: Upgrade\r\nUpgrade: websocket\r\n", "Connection: keep-alive\r\n"]
+    {
+        for together in [false, true] {
+            let sid = Client::connect(b.local_addr()).open_polling();
+            let mut client = Client::connect(a.local_addr());
+            let post = format!(
+                "POST {} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: 1\r\n\r\n3",
+                target(&sid)
+            );
+            if together {
+                client.write([&*post, forged].concat());
+                assert_eq!(client.answer().status, 200);
+            } else {
+                client.write(post);
+                assert_eq!(client.answer().status, 200);
+                // The node may have closed the connection already.
+                let _ = client.stream().write_all(forged.as_bytes());
+            }
+            client.end();
+            assert!(client.answer_or_end().is_none(), "{fields}");
+        }
+    }
+    assert_eq!((a.sessions(), b.stats().sessions_opened), (0, 6));
 }
 
 fn owner_that_expects_the_proxy_protocol_is_sent_it<R: Host>() {

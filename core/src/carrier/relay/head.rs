@@ -28,7 +28,7 @@ pub fn write_head(head: &RequestHead, forwarded: Option<(&str, &str)>, output: &
         put_field(name, value.as_bytes(), output);
     }
     put_field("Via", VIA.as_bytes(), output);
-    if head.is_upgrade() {
+    if is_switch(head) {
         put_field("Upgrade", b"websocket", output);
         put_field("Connection", b"Upgrade", output);
     } else {
@@ -48,6 +48,11 @@ pub fn is_handed_over(head: &dyn HttpRequest) -> bool {
             value.split(|&byte| byte == b',').any(|element| element.trim_ascii() == VIA.as_bytes());
     });
     found
+}
+
+/// Returns whether the response may switch protocols. After any other, the connection is to close.
+pub(in crate::carrier) fn is_switch(head: &RequestHead) -> bool {
+    head.method() == "GET" && head.is_upgrade()
 }
 
 fn put_field(name: &str, value: &[u8], output: &mut Output) {

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use bytes::Buf;
 
+pub(super) use self::head::is_switch;
 pub use self::head::{is_handed_over, write_head};
 use super::{Host, Next, WRITE_CHUNK};
 use crate::{
@@ -37,6 +38,8 @@ pub(super) struct Relay<F> {
     /// The head of the response, until it is whole.
     head: Option<Gathering>,
     is_upgrade: bool,
+    /// The response is the last of the connection: what the client sends behind it is nothing for the owner.
+    is_final: bool,
     /// The client has closed its side.
     client_ended: bool,
     /// The owner has, or its connection is lost.
@@ -91,6 +94,7 @@ impl<F> Relay<F> {
             to_node: request,
             head: Some(Gathering::default()),
             is_upgrade,
+            is_final: false,
             client_ended: false,
             node_ended: false,
             is_throttled: false,
@@ -100,8 +104,11 @@ impl<F> Relay<F> {
     }
 
     /// Takes bytes of the client.
+    ///
+    /// Once there is a response that switches no protocols, they are no part of the request, and dropped. They could be
+    /// further requests otherwise, which the owner would take for this node's.
     pub(super) fn handle_bytes(&mut self, bytes: &[u8]) {
-        if !self.node_ended {
+        if !self.node_ended && !self.is_final {
             self.to_node.put_slice(bytes);
         }
     }
@@ -165,26 +172,35 @@ impl<F> Relay<F> {
         Ok(())
     }
 
-    /// Gives the client the head of the response once it is whole, and what has come behind it.
+    /// Gives the client the head of the response once it is whole, interim ones before it, and what has come behind it.
     fn check_head(&mut self, config: &Config, output: &mut Output) -> Result<(), HandOverFault> {
-        let Some(head) = &mut self.head else { return Ok(()) };
-        // The end may have been cut before.
-        let from = head.searched.saturating_sub(END.len() - 1);
-        head.searched = head.bytes.len();
-        let found = memchr::memmem::find(&head.bytes[from..], END).map(|at| from + at + END.len());
         let max = config.max_head.min(ResponseHead::MAX_LEN);
-        let end = match found {
-            Some(end) if end <= max => end,
-            None if head.bytes.len() < max => return Ok(()),
-            _ => return Err(HandOverFault::InvalidResponse),
-        };
-        let parsed = ResponseHead::parse(&head.bytes[..end], config.max_headers);
-        let switches = parsed.map_err(|_| HandOverFault::InvalidResponse)?.status() == 101;
-        if switches && !self.is_upgrade {
-            return Err(HandOverFault::InvalidResponse);
+        while let Some(head) = &mut self.head {
+            // The end may have been cut before.
+            let from = head.searched.saturating_sub(END.len() - 1);
+            head.searched = head.bytes.len();
+            let found = memchr::memmem::find(&head.bytes[from..], END);
+            let end = match found.map(|at| from + at + END.len()) {
+                Some(end) if end <= max => end,
+                None if head.bytes.len() < max => return Ok(()),
+                _ => return Err(HandOverFault::InvalidResponse),
+            };
+            let parsed = ResponseHead::parse(&head.bytes[..end], config.max_headers);
+            let status = parsed.map_err(|_| HandOverFault::InvalidResponse)?.status();
+            match status {
+                101 if !self.is_upgrade => return Err(HandOverFault::InvalidResponse),
+                100 | 102..200 => {
+                    output.put_slice(&head.bytes[..end]);
+                    head.bytes.drain(..end);
+                    head.searched = 0;
+                }
+                _ => {
+                    output.put_slice(&head.bytes);
+                    self.is_final = status != 101;
+                    self.head = None;
+                }
+            }
         }
-        output.put_slice(&head.bytes);
-        self.head = None;
         Ok(())
     }
 

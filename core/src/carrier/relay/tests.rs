@@ -290,6 +290,49 @@ fn bytes_behind_the_request_go_with_it() {
 }
 
 #[test]
+fn bytes_behind_the_response_are_not_passed_on() {
+    // A node that does not close would take them for another request of this one.
+    let upgrades =
+        post("3").replace("Host: a", "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket");
+    for request in [post("3"), get(), upgrades, UPGRADE.into()] {
+        let mut client = Client::new();
+        let _ = client.send(request.as_bytes());
+        let took = String::from_utf8_lossy(&client.node().took).into_owned();
+        let closes = !took.contains("Upgrade") && took.contains("\r\nConnection: close\r\n\r\n");
+        assert_eq!(closes, request != UPGRADE, "{took}");
+        client.node().took.clear();
+        client.node().sent = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+        let _ = client.pass();
+        assert_eq!(client.send(get().as_bytes()), Follow::Nothing);
+        assert_eq!(client.node().took, b"");
+        assert_eq!(client.eof(), Follow::Nothing);
+        assert!(client.node().is_last);
+    }
+}
+
+#[test]
+fn interim_responses_pass_and_the_body_goes_on_behind_them() {
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+    for cut in [1, interim.len(), interim.len() + 9] {
+        let mut client = Client::new();
+        let _ = client.send(post("4hello").split("4hello").next().unwrap().as_bytes());
+        let sent = [&interim[..], b"HTTP/1.1 103 Early Hints\r\n\r\n"].concat();
+        client.node().sent = sent[..cut].to_vec();
+        let _ = client.pass();
+        client.node().sent = sent[cut..].to_vec();
+        let _ = client.pass();
+        assert_eq!(client.came, sent);
+        let _ = client.send(b"4hello");
+        assert!(client.node().took.ends_with(b"\r\n\r\n4hello"));
+        client.node().sent = RESPONSE.to_vec();
+        let _ = client.pass();
+        assert_eq!(client.came, [&sent, RESPONSE].concat());
+        let _ = client.send(b"more");
+        assert!(client.node().took.ends_with(b"4hello"));
+    }
+}
+
+#[test]
 fn bytes_pass_in_both_directions_behind_a_switch_of_protocols() {
     let mut client = Client::new();
     let _ = client.send(UPGRADE.as_bytes());

@@ -294,7 +294,8 @@ impl World {
         match leg {
             Leg::Near => {
                 way.node.lose(now);
-                (way.up.lose(), way.down.lose());
+                way.up.lose();
+                way.down.lose();
                 if let Some(id) = way.id.take() {
                     self.client.handle_lost(now, id);
                 }
@@ -539,16 +540,17 @@ impl Walking for World {
             return Some(broken);
         }
         let (client, owner) = (self.client.session().is_open(), self.session.is_some());
-        if !self.faulty && !(client && owner) {
+        let is_open = client && owner;
+        if !self.faulty && !is_open {
             return Some("the session ends though nothing has happened".into());
         }
-        if client && owner && !self.is_complete() {
+        if is_open && !self.is_complete() {
             return Some(format!(
                 "{} of {} and {} of {} messages have come",
                 self.heard_by_owner, self.said, self.heard_by_client, self.told
             ));
         }
-        if client && owner {
+        if is_open {
             self.client.close(self.now);
             self.settle();
         }
