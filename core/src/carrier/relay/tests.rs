@@ -510,6 +510,27 @@ fn client_that_does_not_read_throttles_the_owner_and_is_read_all_the_same() {
 }
 
 #[test]
+fn client_that_does_not_read_is_left_to_the_owner_for_longer_than_a_response_may_take() {
+    let mut client = Client::new();
+    let _ = client.send(UPGRADE.as_bytes());
+    client.node().sent = [SWITCH, b"unread"].concat();
+    client.room = 0;
+    assert_eq!(client.pass(), Follow::Nothing);
+    assert_eq!(client.at(89), Follow::Nothing);
+    assert_eq!(client.at(90), Follow::End);
+}
+
+#[test]
+fn request_behind_much_that_waits_goes_on_once_that_is_written() {
+    let mut client = Client::new();
+    let mut bytes = "GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    bytes.push_str(&get());
+    client.node().sent = RESPONSE.to_vec();
+    let _ = client.send(bytes.as_bytes());
+    assert!(client.came.len() > WRITE_CHUNK && client.came.ends_with(RESPONSE));
+}
+
+#[test]
 fn closing_server_finishes_a_response_that_has_begun_and_nothing_else() {
     for (request, sent, follows) in [
         (get(), &b""[..], Follow::Shutdown),
