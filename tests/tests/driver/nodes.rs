@@ -283,7 +283,9 @@ fn poll_that_is_cancelled_is_cancelled_at_the_owner<R: Host>() {
     let seen = Arc::new(AtomicUsize::new(0));
     let (a, b, _) = two::<R>(|builder| {
         let seen = Arc::clone(&seen);
-        builder.headers(move |_, _, _| drop(seen.fetch_add(1, SeqCst)))
+        builder.headers(move |_, _, _| {
+            seen.fetch_add(1, SeqCst);
+        })
     });
     for resets in [false, true] {
         let sid = Client::connect(b.local_addr()).open_polling();
@@ -332,7 +334,7 @@ fn client_that_does_not_read_throttles_the_owner<R: Host>() {
     client.send("4still here");
     let mut socket = socket;
     let came = soon("a message", socket.recv()).unwrap();
-    assert_eq!(came.as_text().map(|text| text), Some("still here"));
+    assert_eq!(came.as_text(), Some("still here"));
     for _ in 0..sent {
         assert_eq!(client.text().len(), 1 + message.len());
     }
@@ -401,7 +403,7 @@ fn telling<R: Host>(builder: ServerBuilder<R>) -> ServerBuilder<R> {
         head.for_each_value("x-forwarded-for", &mut |value| {
             all.push(String::from_utf8(value.to_vec()).unwrap());
         });
-        lines.push("Seen", &format!("{}", all.join("; "))).unwrap();
+        lines.push("Seen", all.join("; ")).unwrap();
     })
 }
 
