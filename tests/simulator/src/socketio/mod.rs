@@ -25,6 +25,7 @@
 mod application;
 mod books;
 mod clients;
+mod ends;
 mod person;
 mod wiring;
 mod world;

@@ -1,13 +1,16 @@
 //! Bytes between the network, the hub and the clients.
 
-use enginewire::{ClientHubAction, Event, Message, hub::ConnectionId};
-use enginewire_socketio::hub::Output;
+use enginewire::{ClientHubAction, Event, Message};
+use enginewire_socketio::hub::Hub;
 
-use super::world::SocketWorld;
+use super::{
+    ends::{Net, ServerEnds, is_doubtful},
+    world::SocketWorld,
+};
 use crate::{
     application::EndId,
-    log::{Deed, News, Wish},
-    network::{Happening, Wire, WireId},
+    log::{Deed, News},
+    network::{Happening, WireId},
     path::Side,
     world::{NETWORK_CLASS, Next, TIMERS_LAST, rearm},
 };
@@ -26,10 +29,8 @@ impl SocketWorld {
             Happening::Readable(id, Side::Server) => self.read_server(id),
             Happening::Readable(id, Side::Client) => self.read_client(id),
             Happening::Writable(id, Side::Server) => {
-                if let Some(&on) = self.names.get(&id) {
-                    self.hub.handle_writable(now, on);
-                    self.settle_server();
-                }
+                self.ends.handle_writable(&mut self.hub, now, id);
+                self.settle_server();
             }
             Happening::Writable(id, Side::Client) => {
                 let Some(owner) = self.owner(id) else { return };
@@ -41,12 +42,9 @@ impl SocketWorld {
                 }
             }
             Happening::Lost(id, Side::Server) => {
-                if let Some(on) = self.names.remove(&id) {
-                    self.wires.remove(&on);
-                    self.network.forget(id, Side::Server);
-                    self.hub.handle_lost(now, on);
-                    self.settle_server();
-                }
+                let (ends, hub, mut net) = self.server();
+                ends.handle_lost(hub, &mut net, id);
+                self.settle_server();
             }
             Happening::Lost(id, Side::Client) => self.lose_client(id, false),
         }
@@ -64,12 +62,10 @@ impl SocketWorld {
             return self.refused(id);
         }
         let Some(owner) = self.owner(id) else { return };
-        if !self.network.establish(&mut self.agenda, now, id) {
+        let (ends, hub, mut net) = self.server();
+        if !ends.accept(hub, &mut net, id) {
             return;
         }
-        let on = self.hub.handle_accepted(now);
-        self.wires.insert(on, id);
-        self.names.insert(id, on);
         self.settle_server();
         if let Some(person) = self.persons.get_mut(&owner)
             && let (Some(hub), Some(&link)) = (&mut person.hub, person.names.get(&id))
@@ -106,18 +102,9 @@ impl SocketWorld {
 /// The server.
 impl SocketWorld {
     fn read_server(&mut self, id: WireId) {
-        let now = self.now;
-        while let Some(&on) = self.names.get(&id)
-            && self.hub.is_reading(on)
-        {
-            if let Some(mut read) = self.network.read(&mut self.agenda, now, id, Side::Server) {
-                let deed = Deed::Reads(id, Side::Server, read.bytes.len());
-                self.log.note_data(now, deed, &read.bytes);
-                self.hub.handle_bytes(now, on, &mut read.bytes);
-            } else if self.network.read_end(id, Side::Server) {
-                self.log.note(now, Deed::ReadsEnd(id, Side::Server));
-                self.hub.handle_eof(now, on);
-            } else {
+        loop {
+            let (ends, hub, mut net) = self.server();
+            if !ends.read(hub, &mut net, id) {
                 return;
             }
             self.settle_server();
@@ -126,53 +113,17 @@ impl SocketWorld {
 
     /// Does what the hub asks for until it asks for nothing more.
     pub(super) fn settle_server(&mut self) {
-        let now = self.now;
-        while let Some(output) = self.hub.poll() {
-            match output {
-                Output::Write(on) => self.write_server(on),
-                Output::Read(on) => {
-                    self.log.note(now, Deed::Server(Wish::Read, on));
-                    if let Some(&id) = self.wires.get(&on) {
-                        let readable = Happening::Readable(id, Side::Server);
-                        self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
-                    }
-                }
-                Output::Shutdown(on) => {
-                    self.log.note(now, Deed::Server(Wish::Shutdown, on));
-                    if let Some(&id) = self.wires.get(&on) {
-                        self.network.shut_down(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                Output::Close(on) => {
-                    self.log.note(now, Deed::Server(Wish::Close, on));
-                    if let Some(id) = self.wires.remove(&on) {
-                        self.names.remove(&id);
-                        self.network.close(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                output => self.told(output),
-            }
-        }
-        let next = self.hub.poll_timeout();
-        if let Some(at) = rearm(&mut self.armed, next) {
-            self.agenda.push(at, TIMERS_LAST, Next::ServerTimer);
+        loop {
+            let (ends, hub, mut net) = self.server();
+            let Some(output) = ends.poll(hub, &mut net, Next::ServerTimer(0)) else { return };
+            self.told(output);
         }
     }
 
-    fn write_server(&mut self, on: ConnectionId) {
-        let Self { hub, wires, network, agenda, log, now, .. } = self;
-        log.note(*now, Deed::Server(Wish::Write, on));
-        let Some(&id) = wires.get(&on) else {
-            panic!("{on:?} is to be written to, which is closed");
-        };
-        hub.transmit(*now, on, |bytes| {
-            let taken = network.write(agenda, *now, id, Side::Server, bytes);
-            log.note_data(*now, Deed::Writes(id, Side::Server, taken), &bytes[..taken]);
-            if let Some(wire) = network.wire_mut(id) {
-                wire.observer.answer(&bytes[..taken]);
-            }
-            taken
-        });
+    /// The server with its connections, and the network.
+    const fn server(&mut self) -> (&mut ServerEnds, &mut Hub, Net<'_>) {
+        let Self { hub, ends, network, agenda, log, now, .. } = self;
+        (ends, hub, Net { network, agenda, log, now: *now })
     }
 }
 
@@ -288,13 +239,6 @@ impl SocketWorld {
             }
         }
     }
-}
-
-/// Whether a client may send the last request on a connection once more: it takes the end of a kept one for that of a
-/// server which has not read it. If it was the network that has failed, the response may be lost, and with it events.
-/// The clients here end their session instead, and recover.
-pub(super) fn is_doubtful(wire: &Wire) -> bool {
-    wire.faulty && wire.observer.requests() > 1
 }
 
 /// A client whose session is over comes back within this time.

@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{ClientConfig, ClientHub, Time, TransportKind, hub::ConnectionId};
+use enginewire::{ClientConfig, ClientHub, Time, TransportKind};
 use enginewire_socketio::hub::{Hub, HubConfig, SocketKey};
 
 use super::{
     application::Late,
     books::{Books, Totals},
+    ends::ServerEnds,
     person::{Part, Person},
 };
 use crate::{
     log::{Deed, Log},
-    network::{Network, WireId},
+    network::Network,
     path::Path,
     random::Random,
     replay::any_path,
@@ -31,9 +32,7 @@ pub struct SocketWorld {
     pub(super) agenda: Schedule<Next>,
     pub(super) network: Network,
     pub(super) hub: Hub,
-    pub(super) wires: BTreeMap<ConnectionId, WireId>,
-    pub(super) names: BTreeMap<WireId, ConnectionId>,
-    pub(super) armed: Option<Time>,
+    pub(super) ends: ServerEnds,
     pub(super) persons: BTreeMap<u64, Person>,
     pub(super) books: Books,
     pub(super) random: Random,
@@ -93,9 +92,7 @@ impl SocketWorld {
             agenda: Schedule::new(),
             network,
             hub: Hub::new(config, random.fork(), random.fork()),
-            wires: BTreeMap::new(),
-            names: BTreeMap::new(),
-            armed: None,
+            ends: ServerEnds::default(),
             persons: BTreeMap::new(),
             books,
             random,
@@ -190,9 +187,9 @@ impl SocketWorld {
             self.now = self.now.max(at);
             match next {
                 Next::Network(happening) => self.happen(happening),
-                Next::ServerTimer => {
+                Next::ServerTimer(_) => {
                     self.log.note(self.now, Deed::ServerTimer);
-                    self.armed = None;
+                    self.ends.disarm();
                     self.hub.handle_timeout(self.now);
                     self.settle_server();
                 }

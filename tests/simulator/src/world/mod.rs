@@ -61,7 +61,8 @@ pub struct World<A> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Next {
     Network(Happening),
-    ServerTimer,
+    /// Of the server of this number. Where there is one, it is 0.
+    ServerTimer(u64),
     ClientTimer(u64),
     Wake(EndId),
 }
@@ -239,7 +240,7 @@ impl<A: Application> World<A> {
         }
         for (_, next) in late {
             let class = match next {
-                Next::ServerTimer | Next::ClientTimer(_) => self.timer_class,
+                Next::ServerTimer(_) | Next::ClientTimer(_) => self.timer_class,
                 Next::Network(_) | Next::Wake(_) => NETWORK_CLASS,
             };
             self.agenda.push(self.now, class, next);
@@ -356,7 +357,7 @@ impl<A: Application> World<A> {
     fn handle(&mut self, next: Next) {
         match next {
             Next::Network(happening) => self.happen(happening),
-            Next::ServerTimer => {
+            Next::ServerTimer(_) => {
                 self.log.note(self.now, Deed::ServerTimer);
                 self.server.armed = None;
                 self.server.hub.handle_timeout(self.now);

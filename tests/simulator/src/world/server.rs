@@ -79,7 +79,7 @@ impl<A: Application> World<A> {
         }
         let next = self.server.hub.poll_timeout();
         if let Some(at) = rearm(&mut self.server.armed, next) {
-            self.agenda.push(at, self.timer_class, Next::ServerTimer);
+            self.agenda.push(at, self.timer_class, Next::ServerTimer(0));
         }
     }
 

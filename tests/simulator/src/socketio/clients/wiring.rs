@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use enginewire::hub::ConnectionId;
 use enginewire_socketio::{
-    client_hub::{self, ClientOutput},
-    hub::{Output, SocketKey},
+    client_hub::{ClientHub, ClientOutput},
+    hub::{Hub, Output, SocketKey},
 };
 
 use super::{
@@ -13,11 +12,11 @@ use super::{
     world::{Client, ClientSabotage, ClientWorld, NAMESPACES},
 };
 use crate::{
-    log::{Deed, Wish},
+    log::Deed,
     network::{Happening, WireId},
     path::Side,
-    socketio::wiring::is_doubtful,
-    world::{NETWORK_CLASS, Next, TIMERS_LAST, rearm},
+    socketio::ends::{ClientEnds, Net, ServerEnds, is_doubtful},
+    world::Next,
 };
 
 /// The network.
@@ -34,27 +33,23 @@ impl ClientWorld {
             Happening::Readable(id, Side::Server) => self.read_server(id),
             Happening::Readable(id, Side::Client) => self.read_client(id),
             Happening::Writable(id, Side::Server) => {
-                if let (Some(&on), Some(hub)) = (self.names.get(&id), &mut self.hub) {
-                    hub.handle_writable(now, on);
-                    self.settle_server();
+                if let Some((ends, hub, _)) = self.server() {
+                    ends.handle_writable(hub, now, id);
                 }
+                self.settle_server();
             }
             Happening::Writable(id, Side::Client) => {
                 let Some(owner) = self.owner(id) else { return };
-                if let Some(client) = self.clients.get_mut(&owner)
-                    && let Some(&link) = client.names.get(&id)
-                {
-                    client.hub.handle_writable(now, link);
-                    self.settle_client(owner);
+                if let Some((ends, hub, _)) = self.client(owner) {
+                    ends.handle_writable(hub, now, id);
                 }
+                self.settle_client(owner);
             }
             Happening::Lost(id, Side::Server) => {
-                if let (Some(on), Some(hub)) = (self.names.remove(&id), &mut self.hub) {
-                    self.wires.remove(&on);
-                    self.network.forget(id, Side::Server);
-                    hub.handle_lost(now, on);
-                    self.settle_server();
+                if let Some((ends, hub, mut net)) = self.server() {
+                    ends.handle_lost(hub, &mut net, id);
                 }
+                self.settle_server();
             }
             Happening::Lost(id, Side::Client) => self.lose_client(id, false),
         }
@@ -68,42 +63,28 @@ impl ClientWorld {
 
     fn established(&mut self, id: WireId) {
         let now = self.now;
-        let Some(hub) = self.hub.as_mut().filter(|hub| !hub.is_finished()) else {
+        let Some(owner) = self.owner(id) else { return };
+        let Some((ends, hub, mut net)) = self.server().filter(|(_, hub, _)| !hub.is_finished())
+        else {
             return self.lose_client(id, true);
         };
-        let Some(owner) = self.network.wire(id).map(|wire| wire.life) else { return };
-        if !self.network.establish(&mut self.agenda, now, id) {
+        if !ends.accept(hub, &mut net, id) {
             return;
         }
-        let on = hub.handle_accepted(now);
-        self.wires.insert(on, id);
-        self.names.insert(id, on);
         self.settle_server();
-        if let Some(client) = self.clients.get_mut(&owner)
-            && let Some(&link) = client.names.get(&id)
-        {
-            client.hub.handle_connected(now, link);
-            self.settle_client(owner);
+        if let Some((ends, hub, _)) = self.client(owner) {
+            ends.handle_connected(hub, now, id);
         }
+        self.settle_client(owner);
     }
 
     fn lose_client(&mut self, id: WireId, is_refused: bool) {
-        let now = self.now;
         let Some(owner) = self.owner(id) else { return };
         let is_doubtful = self.is_doubtful(id);
-        self.network.forget(id, Side::Client);
-        let Some(client) = self.clients.get_mut(&owner) else { return };
-        if let Some(link) = client.names.remove(&id) {
-            client.links.remove(&link);
-            if is_doubtful && !is_refused {
-                client.hub.abort();
-            }
-            match is_refused {
-                true => client.hub.handle_refused(now, link),
-                false => client.hub.handle_lost(now, link),
-            }
-            self.settle_client(owner);
+        if let Some((ends, hub, mut net)) = self.client(owner) {
+            ends.handle_lost(hub, &mut net, id, is_refused, is_doubtful);
         }
+        self.settle_client(owner);
     }
 
     /// Whether a client may send the last request on a connection once more, although it was read: see there. So it is
@@ -119,54 +100,26 @@ impl ClientWorld {
 /// The server.
 impl ClientWorld {
     fn read_server(&mut self, id: WireId) {
-        let now = self.now;
-        while let (Some(&on), Some(hub)) = (self.names.get(&id), &mut self.hub)
-            && hub.is_reading(on)
+        while let Some((ends, hub, mut net)) = self.server()
+            && ends.read(hub, &mut net, id)
         {
-            if let Some(mut read) = self.network.read(&mut self.agenda, now, id, Side::Server) {
-                let deed = Deed::Reads(id, Side::Server, read.bytes.len());
-                self.log.note_data(now, deed, &read.bytes);
-                hub.handle_bytes(now, on, &mut read.bytes);
-            } else if self.network.read_end(id, Side::Server) {
-                self.log.note(now, Deed::ReadsEnd(id, Side::Server));
-                hub.handle_eof(now, on);
-            } else {
-                return;
-            }
             self.settle_server();
         }
     }
 
     /// Does what the server asks for until it asks for nothing more.
     pub(super) fn settle_server(&mut self) {
-        let now = self.now;
-        while let Some(output) = self.hub.as_mut().and_then(|hub| hub.poll()) {
-            match output {
-                Output::Write(on) => self.write_server(on),
-                Output::Read(on) => {
-                    if let Some(&id) = self.wires.get(&on) {
-                        let readable = Happening::Readable(id, Side::Server);
-                        self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
-                    }
-                }
-                Output::Shutdown(on) => {
-                    if let Some(&id) = self.wires.get(&on) {
-                        self.network.shut_down(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                Output::Close(on) => {
-                    if let Some(id) = self.wires.remove(&on) {
-                        self.names.remove(&id);
-                        self.network.close(&mut self.agenda, now, id, Side::Server);
-                    }
-                }
-                output => self.server_told(output),
-            }
+        while let Some((ends, hub, mut net)) = self.server()
+            && let Some(output) = ends.poll(hub, &mut net, Next::ServerTimer(0))
+        {
+            self.server_told(output);
         }
-        let next = self.hub.as_mut().and_then(|hub| hub.poll_timeout());
-        if let Some(at) = rearm(&mut self.armed, next) {
-            self.agenda.push(at, TIMERS_LAST, Next::ServerTimer);
-        }
+    }
+
+    /// The server with its connections, and the network.
+    fn server(&mut self) -> Option<(&mut ServerEnds, &mut Hub, Net<'_>)> {
+        let Self { hub, ends, network, agenda, log, now, .. } = self;
+        Some((ends, hub.as_mut()?, Net { network, agenda, log, now: *now }))
     }
 
     fn server_told(&mut self, output: Output) {
@@ -219,49 +172,15 @@ impl ClientWorld {
             client.sockets[seat.namespace].1.arrive(seat, number, &mut self.totals);
         }
     }
-
-    fn write_server(&mut self, on: ConnectionId) {
-        let Self { hub, wires, network, agenda, log, now, .. } = self;
-        log.note(*now, Deed::Server(Wish::Write, on));
-        let (Some(&id), Some(hub)) = (wires.get(&on), hub) else {
-            panic!("{on:?} is to be written to, which is closed");
-        };
-        hub.transmit(*now, on, |bytes| {
-            let taken = network.write(agenda, *now, id, Side::Server, bytes);
-            log.note_data(*now, Deed::Writes(id, Side::Server, taken), &bytes[..taken]);
-            if let Some(wire) = network.wire_mut(id) {
-                wire.observer.answer(&bytes[..taken]);
-            }
-            taken
-        });
-    }
 }
 
 /// The clients.
 impl ClientWorld {
     fn read_client(&mut self, id: WireId) {
-        let now = self.now;
-        while let Some(owner) = self.owner(id)
-            && let Some(client) = self.clients.get_mut(&owner)
-            && let Some(&link) = client.names.get(&id)
-        {
-            client.reads.remove(&id);
-            if !client.hub.is_reading(link) {
-                return;
-            }
-            if let Some(mut read) = self.network.read(&mut self.agenda, now, id, Side::Client) {
-                let deed = Deed::Reads(id, Side::Client, read.bytes.len());
-                self.log.note_data(now, deed, &read.bytes);
-                client.hub.handle_bytes(now, link, &mut read.bytes);
-            } else if self.network.read_end(id, Side::Client) {
-                self.log.note(now, Deed::ReadsEnd(id, Side::Client));
-                let is_doubtful = self.is_doubtful(id);
-                let Some(client) = self.clients.get_mut(&owner) else { return };
-                if is_doubtful {
-                    client.hub.abort();
-                }
-                client.hub.handle_eof(now, link);
-            } else {
+        while let Some(owner) = self.owner(id) {
+            let is_doubtful = self.is_doubtful(id);
+            let Some((ends, hub, mut net)) = self.client(owner) else { return };
+            if !ends.read(hub, &mut net, id, is_doubtful) {
                 return;
             }
             self.settle_client(owner);
@@ -270,47 +189,29 @@ impl ClientWorld {
 
     /// Does what a client asks for until it asks for nothing more.
     pub(super) fn settle_client(&mut self, owner: u64) {
-        let now = self.now;
-        while let Some(client) = self.clients.get_mut(&owner)
-            && let Some(output) = client.hub.poll()
+        while let Some((ends, hub, mut net)) = self.client(owner)
+            && let Some(output) = ends.poll(hub, &mut net, owner)
         {
-            if !matches!(output, ClientOutput::Write(_)) {
-                self.log.say(now, format!("client {owner}: {output:?}"));
-            }
             self.client_told(owner, output);
         }
-        let Some(client) = self.clients.get_mut(&owner) else { return };
-        for (&id, &link) in &client.names {
-            let unread = self.network.wire(id).is_some_and(|wire| wire.has_unread(Side::Client));
-            if unread && client.hub.is_reading(link) && client.reads.insert(id) {
-                let readable = Happening::Readable(id, Side::Client);
-                self.agenda.push(now, NETWORK_CLASS, Next::Network(readable));
-            }
-        }
-        if let Some(at) = rearm(&mut client.armed, client.hub.poll_timeout()) {
-            self.agenda.push(at, TIMERS_LAST, Next::ClientTimer(owner));
-        }
+    }
+
+    /// A client with its connections, and the network.
+    fn client(&mut self, owner: u64) -> Option<(&mut ClientEnds, &mut ClientHub, Net<'_>)> {
+        let Self { clients, network, agenda, log, now, .. } = self;
+        let Client { hub, ends, .. } = clients.get_mut(&owner)?;
+        Some((ends, hub, Net { network, agenda, log, now: *now }))
     }
 
     fn client_told(&mut self, owner: u64, output: ClientOutput) {
         let (now, badness) = (self.now, self.badness);
-        let Self { clients, network, agenda, totals, seats, ids, sabotage, .. } = self;
+        let Self { clients, network, agenda, log, totals, seats, ids, sabotage, .. } = self;
         let Some(client) = clients.get_mut(&owner) else { return };
-        let Client { links, names, random, sockets, .. } = client;
+        let Client { ends, random, sockets, .. } = client;
         match output {
             ClientOutput::Connect(link) => {
                 let path = Self::weather(random, badness);
-                let id = network.connect(agenda, now, owner, path);
-                links.insert(link, id);
-                names.insert(id, link);
-            }
-            ClientOutput::Write(link) => self.write_client(owner, link),
-            ClientOutput::Close(link) => {
-                let Some(id) = links.remove(&link) else {
-                    panic!("client {owner} closes {link:?}, which is closed");
-                };
-                names.remove(&id);
-                network.close(agenda, now, id, Side::Client);
+                ends.connect(&mut Net { network, agenda, log, now }, link, owner, path);
             }
             ClientOutput::Update(socket, update) => {
                 let Some((_, account)) = sockets.iter_mut().find(|(slot, _)| *slot == socket)
@@ -346,21 +247,5 @@ impl ClientWorld {
             }
             other => panic!("client {owner} is told {other:?}"),
         }
-    }
-
-    fn write_client(&mut self, owner: u64, link: client_hub::ConnectionId) {
-        let Self { clients, network, agenda, log, now, .. } = self;
-        let Some(client) = clients.get_mut(&owner) else { return };
-        let Some(&id) = client.links.get(&link) else {
-            panic!("client {owner} writes to {link:?}, which is closed");
-        };
-        client.hub.transmit(*now, link, |bytes| {
-            let taken = network.write(agenda, *now, id, Side::Client, bytes);
-            log.note_data(*now, Deed::Writes(id, Side::Client, taken), &bytes[..taken]);
-            if let Some(wire) = network.wire_mut(id) {
-                wire.observer.request(&bytes[..taken]);
-            }
-            taken
-        });
     }
 }

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{Time, TransportKind, hub::ConnectionId};
+use enginewire::{Time, TransportKind};
 use enginewire_socketio::{
     Auth, Payload, Slot,
-    client_hub::{self, ClientHub, ClientHubConfig},
+    client_hub::{ClientHub, ClientHubConfig},
     hub::{Hub, HubConfig},
     parser::NamedEvent,
 };
@@ -21,6 +21,7 @@ use crate::{
     random::Random,
     replay::any_path,
     schedule::Schedule,
+    socketio::ends::{ClientEnds, Net, ServerEnds},
     world::{ALL_TIMEOUTS, Next, url},
 };
 
@@ -35,11 +36,9 @@ pub struct ClientWorld {
     /// Servers there have been, and when the next one is there.
     pub(super) life: u64,
     starts_at: Time,
-    pub(super) wires: BTreeMap<ConnectionId, WireId>,
-    pub(super) names: BTreeMap<WireId, ConnectionId>,
+    pub(super) ends: ServerEnds,
     /// Connections to servers that have vanished.
     pub(super) vanished: BTreeSet<WireId>,
-    pub(super) armed: Option<Time>,
     pub(super) clients: BTreeMap<u64, Client>,
     pub(super) seats: BTreeMap<Key, Seat>,
     /// Those that are not over, and all of them by their ids.
@@ -59,12 +58,8 @@ pub struct ClientWorld {
 /// One client, with a socket in each namespace.
 pub(super) struct Client {
     pub(super) hub: ClientHub,
-    pub(super) links: BTreeMap<client_hub::ConnectionId, WireId>,
-    pub(super) names: BTreeMap<WireId, client_hub::ConnectionId>,
+    pub(super) ends: ClientEnds,
     pub(super) random: Random,
-    pub(super) armed: Option<Time>,
-    /// Connections for which a read is due.
-    pub(super) reads: BTreeSet<WireId>,
     pub(super) sockets: Vec<(Slot, Account)>,
     pub(super) is_closed: bool,
     pub(super) told_closed: bool,
@@ -112,10 +107,8 @@ impl ClientWorld {
             hub: None,
             life: 0,
             starts_at: Time::ZERO,
-            wires: BTreeMap::new(),
-            names: BTreeMap::new(),
+            ends: ServerEnds::default(),
             vanished: BTreeSet::new(),
-            armed: None,
             clients: BTreeMap::new(),
             seats: BTreeMap::new(),
             living: BTreeSet::new(),
@@ -160,11 +153,8 @@ impl ClientWorld {
         let sockets = sockets.collect();
         let client = Client {
             hub,
-            links: BTreeMap::new(),
-            names: BTreeMap::new(),
+            ends: ClientEnds::default(),
             random: self.random.fork(),
-            armed: None,
-            reads: BTreeSet::new(),
             sockets,
             is_closed: false,
             told_closed: false,
@@ -202,16 +192,16 @@ impl ClientWorld {
             self.now = self.now.max(at);
             match next {
                 Next::Network(happening) => self.happen(happening),
-                Next::ServerTimer => {
+                Next::ServerTimer(_) => {
                     self.log.note(self.now, Deed::ServerTimer);
-                    self.armed = None;
+                    self.ends.disarm();
                     self.hub.iter_mut().for_each(|hub| hub.handle_timeout(self.now));
                     self.settle_server();
                 }
                 Next::ClientTimer(owner) => {
                     self.log.note(self.now, Deed::ClientTimer(owner));
                     if let Some(client) = self.clients.get_mut(&owner) {
-                        client.armed = None;
+                        client.ends.disarm();
                         client.hub.handle_timeout(self.now);
                     }
                     self.settle_client(owner);
@@ -235,13 +225,9 @@ impl ClientWorld {
         if self.hub.take().is_none() {
             return;
         }
-        let Self { network, agenda, now, .. } = self;
-        for (_, id) in std::mem::take(&mut self.wires) {
-            self.vanished.insert(id);
-            network.close(agenda, *now, id, crate::path::Side::Server);
-        }
-        self.names.clear();
-        self.armed = None;
+        let Self { ends, network, agenda, log, now, .. } = self;
+        let wires = ends.vanish(&mut Net { network, agenda, log, now: *now });
+        self.vanished.extend(wires);
         self.living.clear();
         self.totals.restarts += 1;
         self.starts_at = self.now + self.random.shorter(DOWN);
@@ -358,7 +344,7 @@ impl ClientWorld {
         for (owner, client) in &self.clients {
             assert!(client.told_closed && client.hub.is_finished(), "client {owner} is left");
             assert_eq!(client.hub.poll_timeout(), None, "client {owner} has a timer");
-            assert!(client.links.is_empty(), "client {owner} has connections");
+            assert!(client.ends.is_empty(), "client {owner} has connections");
         }
         let Some(hub) = &mut self.hub else { panic!("the server is there") };
         assert_eq!((hub.len(), hub.engine().sessions()), (0, 0), "sockets are left in the hub");
