@@ -25,6 +25,7 @@
 mod application;
 mod books;
 mod clients;
+mod cluster;
 mod ends;
 mod person;
 mod wiring;
@@ -33,5 +34,6 @@ mod world;
 pub use self::{
     books::Totals,
     clients::{ClientManner, ClientSabotage, ClientTotals, ClientWorld},
+    cluster::{BusManner, ClusterManner, ClusterSabotage, ClusterTotals, ClusterWorld},
     world::{Manner, Sabotage, SocketWorld},
 };

@@ -1,0 +1,137 @@
+//! Nodes of a cluster and their clients, on a bus that loses and doubles messages.
+
+use std::{cell::Cell, time::Duration};
+
+use enginewire_simulator::{
+    Log, Random, replay_many,
+    socketio::{BusManner, ClusterManner, ClusterSabotage, ClusterTotals, ClusterWorld},
+};
+
+/// Ten nodes and twenty clients for a minute.
+fn run(seed: u64, came: &Cell<ClusterTotals>) -> Log {
+    let mut random = Random::new(seed);
+    let bus = BusManner {
+        losses: [0, 20, 200][random.size(3) - 1],
+        doubles: [0, 50][random.size(2) - 1],
+        reorders: random.chance(250),
+    };
+    let manner = ClusterManner {
+        acts: random.size(6),
+        crashes: random.below(1000),
+        cuts: random.below(1000),
+        jams: random.below(2000),
+        moves: random.below(300),
+        badness: [0, 200, 600][random.size(3) - 1],
+        bus,
+    };
+    let mut world = ClusterWorld::new(random.next(), 10, manner);
+    for _ in 0..20 {
+        world.connect();
+        world.run_for(random.shorter(Duration::from_millis(100)));
+    }
+    world.run_for(Duration::from_secs(60));
+    world.rest();
+    let (log, totals) = world.finish();
+    came.set(came.get() + totals);
+    log
+}
+
+#[test]
+fn any_cluster_on_any_bus() {
+    let came = Cell::default();
+    replay_many(6, |seed| run(seed, &came));
+    let totals = came.get();
+    println!("{totals:?}");
+    if std::env::var_os("SEED").is_some() {
+        // One world need not have all that many have.
+        return;
+    }
+    let ClusterTotals { sockets, moved, sent, received, carried, lost, doubled, .. } = totals;
+    let ClusterTotals { requests, missing, acknowledged, untold, crashes, cuts, .. } = totals;
+    for (what, came) in [
+        ("sockets", sockets),
+        ("sockets that were at another node", moved),
+        ("events sent", sent),
+        ("events received", received[0]),
+        ("events of another node received", received[1]),
+        ("operations carried out", carried),
+        ("messages lost", lost),
+        ("messages doubled", doubled),
+        ("complete requests", requests[0]),
+        ("incomplete requests", requests[1]),
+        ("nodes that did not respond", missing[0]),
+        ("acknowledgements that did not come", missing[1]),
+        ("acknowledgements", acknowledged),
+        ("operations without a bus", untold[0]),
+        ("operations without room", untold[1]),
+        ("crashes", crashes),
+        ("cuts", cuts),
+    ] {
+        assert!(came > 0, "nothing: {what}");
+    }
+}
+
+/// A world without faults but the one that is planted.
+fn sabotaged(sabotage: ClusterSabotage, manner: ClusterManner) {
+    let mut world = ClusterWorld::new(1, 4, ClusterManner { acts: 4, ..manner });
+    world.sabotage(sabotage);
+    (0..10).for_each(|_| world.connect());
+    world.run_for(Duration::from_secs(20));
+    world.rest();
+    world.finish();
+}
+
+#[test]
+#[should_panic = " of node "]
+fn operation_that_is_carried_out_twice_is_found() {
+    sabotaged(ClusterSabotage::Twice, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = ", and has not got "]
+fn operation_that_is_not_carried_out_is_found() {
+    sabotaged(ClusterSabotage::Lost, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "comes otherwise than it was sent"]
+fn target_that_changes_on_the_way_is_found() {
+    sabotaged(ClusterSabotage::Widened, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "gets event"]
+fn order_of_a_node_that_changes_behind_the_bus_is_found() {
+    sabotaged(ClusterSabotage::Reordered, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "describes other sockets"]
+fn socket_that_a_node_does_not_describe_is_found() {
+    sabotaged(ClusterSabotage::Hidden, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "and goes on"]
+fn request_whose_end_is_not_told_is_found() {
+    sabotaged(ClusterSabotage::Endless, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "is not what it says"]
+fn request_that_hides_what_is_missing_is_found() {
+    let bus = BusManner { losses: 300, ..BusManner::default() };
+    sabotaged(ClusterSabotage::Liar, ClusterManner { bus, ..ClusterManner::default() });
+}
+
+#[test]
+#[should_panic = "acknowledges RequestId"]
+fn acknowledgement_that_is_told_twice_is_found() {
+    sabotaged(ClusterSabotage::Again, ClusterManner::default());
+}
+
+#[test]
+#[should_panic = "more waits for the bus than may"]
+fn queue_without_its_bound_is_found() {
+    sabotaged(ClusterSabotage::Hoarded, ClusterManner { jams: 20_000, ..ClusterManner::default() });
+}
