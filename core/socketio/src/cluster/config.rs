@@ -14,12 +14,21 @@ pub struct ClusterConfig {
     ///
     /// Clients get further ones, but their acknowledgements are not sent to the other node.
     pub max_requests: usize,
+    /// Whether the bus knows the number of the other nodes, and not which they are. Default false.
+    ///
+    /// See [`Cluster::counting`](super::Cluster::counting).
+    pub counts_nodes: bool,
     /// Time for the acknowledgements of a broadcast whose node does not tell its own. Default 10 s.
     pub ack_timeout: Duration,
 }
 
 impl Default for ClusterConfig {
     fn default() -> Self {
-        Self { max_queued: 16 << 20, max_requests: 1024, ack_timeout: Duration::from_secs(10) }
+        Self {
+            max_queued: 16 << 20,
+            max_requests: 1024,
+            counts_nodes: false,
+            ack_timeout: Duration::from_secs(10),
+        }
     }
 }

@@ -80,7 +80,10 @@ pub enum ServerSideEmitError {
 impl Node {
     pub(super) fn new(config: ClusterConfig) -> Box<Self> {
         Box::new(Self {
-            cluster: Cluster::new(config.max_queued),
+            cluster: match config.counts_nodes {
+                true => Cluster::counting(config.max_queued),
+                false => Cluster::new(config.max_queued),
+            },
             config,
             groups: BTreeMap::new(),
             answering: 0,
@@ -124,6 +127,25 @@ impl Hub {
     pub fn handle_cluster_connected(&mut self, is_connected: bool) {
         if let Some(node) = &mut self.node {
             node.cluster.set_connected(is_connected);
+        }
+    }
+
+    /// Sets the number of other nodes, for a bus that [counts](ClusterConfig::counts_nodes) them.
+    pub fn handle_nodes(&mut self, count: usize) {
+        if let Some(node) = &mut self.node {
+            node.cluster.set_nodes(count);
+        }
+    }
+
+    /// Handles the number of other nodes that a request waits for, on a bus that
+    /// [counts](ClusterConfig::counts_nodes) them.
+    ///
+    /// The bus tells it when it has sent the request. Without it the request waits for its deadline.
+    pub fn handle_asked(&mut self, now: Time, request: RequestId, nodes: usize) {
+        self.set_now(now);
+        if let Some(node) = &mut self.node {
+            node.cluster.handle_count(request, nodes);
+            self.drain_cluster();
         }
     }
 

@@ -203,6 +203,29 @@ fn lost_node_ends_a_request() {
 }
 
 #[test]
+fn requests_on_a_bus_that_counts_wait_for_so_many_nodes() {
+    let mut world = World::with(|config| {
+        let cluster = config.cluster.insert(ClusterConfig::default());
+        cluster.counts_nodes = true;
+    });
+    assert!(!world.hub.insert_node(id(1)));
+    world.hub.handle_nodes(2);
+    let sent = world.hub.broadcast("/", &Target::all(), "a", &()).unwrap();
+    assert_eq!(sent.remote, Ok(2));
+    let now = world.now;
+    let request = world.hub.fetch_sockets(now, "/", &Target::all(), SECOND).unwrap();
+    world.hub.broadcast_with_ack(now, "/", &Target::all(), "q", &(), SECOND).unwrap();
+    world.hub.handle_asked(now, request, 0);
+    world.hub.handle_asked(now, crate::cluster::RequestId(2), 1);
+    world.drain();
+    let completed = Output::Cluster(ClusterOutput::Completed(request, Missing::default()));
+    assert_eq!(world.seen(), [format!("{completed:?}")]);
+    world.pass(SECOND);
+    assert_eq!(world.seen(), ["group 1 completed without 1 nodes, 0 acks"]);
+    world.end();
+}
+
+#[test]
 fn sockets_of_other_nodes_are_described_with_their_data() {
     let (mut nodes, [_, b]) = Nodes::pair();
     nodes.0[1].hub.join(b.key, "x");
