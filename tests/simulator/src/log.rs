@@ -53,6 +53,8 @@ pub(crate) enum Deed {
     /// A side writes so many bytes, or reads them.
     Writes(WireId, Side, usize),
     Reads(WireId, Side, usize),
+    /// So many bytes come to the node of this life from a broker.
+    Carries(u64, usize),
     /// A side finds the end of what the other one sends.
     ReadsEnd(WireId, Side),
     /// An end is told this, with so many bytes.

@@ -2,13 +2,17 @@
 
 use std::{cell::Cell, time::Duration};
 
+use enginewire_socketio::cluster::wire::{
+    ClassicConfig, Format, HeartbeatsConfig, StreamsConfig, SubscriptionMode,
+};
+
 use enginewire_simulator::{
     Log, Random, replay_many,
     socketio::{BusManner, ClusterManner, ClusterSabotage, ClusterTotals, ClusterWorld},
 };
 
-/// Ten nodes and twenty clients for a minute.
-fn run(seed: u64, came: &Cell<ClusterTotals>) -> Log {
+/// Ten nodes and twenty clients for twenty seconds, with a broker between them if there is a format.
+fn run(seed: u64, format: Option<Format>, came: &Cell<ClusterTotals>) -> Log {
     let mut random = Random::new(seed);
     let bus = BusManner {
         losses: [0, 20, 200][random.size(3) - 1],
@@ -17,30 +21,31 @@ fn run(seed: u64, came: &Cell<ClusterTotals>) -> Log {
     };
     let manner = ClusterManner {
         acts: random.size(6),
-        crashes: random.below(1000),
-        cuts: random.below(1000),
-        jams: random.below(2000),
-        moves: random.below(300),
+        crashes: random.below(2000),
+        cuts: random.below(2000),
+        jams: random.below(4000),
+        moves: random.below(600),
         badness: [0, 200, 600][random.size(3) - 1],
         bus,
     };
-    let mut world = ClusterWorld::new(random.next(), 10, manner);
+    let seed = random.next();
+    let mut world = match format {
+        Some(format) => ClusterWorld::with_broker(seed, 10, manner, format),
+        None => ClusterWorld::new(seed, 10, manner),
+    };
     for _ in 0..20 {
         world.connect();
         world.run_for(random.shorter(Duration::from_millis(100)));
     }
-    world.run_for(Duration::from_secs(60));
+    world.run_for(Duration::from_secs(20));
     world.rest();
     let (log, totals) = world.finish();
     came.set(came.get() + totals);
     log
 }
 
-#[test]
-fn any_cluster_on_any_bus() {
-    let came = Cell::default();
-    replay_many(6, |seed| run(seed, &came));
-    let totals = came.get();
+/// Whether many worlds have had all that may happen.
+fn check(totals: ClusterTotals) {
     println!("{totals:?}");
     if std::env::var_os("SEED").is_some() {
         // One world need not have all that many have.
@@ -69,6 +74,35 @@ fn any_cluster_on_any_bus() {
     ] {
         assert!(came > 0, "nothing: {what}");
     }
+}
+
+#[test]
+fn any_cluster_on_any_bus() {
+    let came = Cell::default();
+    replay_many(3, |seed| run(seed, None, &came));
+    check(came.get());
+}
+
+/// Each format in turn.
+fn format(seed: u64) -> Format {
+    let (mut classic, mut heartbeats) = (ClassicConfig::default(), HeartbeatsConfig::default());
+    classic.has_response_channels = seed.is_multiple_of(2);
+    heartbeats.max_payload = 1500;
+    match seed % 6 {
+        0 => Format::Sharded(SubscriptionMode::Static),
+        1 => Format::Sharded(SubscriptionMode::Dynamic),
+        2 => Format::Sharded(SubscriptionMode::DynamicPrivate),
+        3 => Format::Streams(StreamsConfig::default()),
+        4 => Format::Heartbeats(heartbeats),
+        _ => Format::Classic(classic),
+    }
+}
+
+#[test]
+fn any_cluster_on_any_broker() {
+    let came = Cell::default();
+    replay_many(6, |seed| run(seed, Some(format(seed)), &came));
+    check(came.get());
 }
 
 /// A world without faults but the one that is planted.

@@ -9,12 +9,13 @@ use enginewire::Time;
 use enginewire_socketio::{
     AckId, Args, Event, Payload, Slot,
     adapter::Target,
-    cluster::{Missing, RequestId, TellError},
+    cluster::{Missing, RequestId, TellError, wire::Format},
     hub::{AnswerId, ClusterOutput, GroupId, Output, ServerSideEmitError, SocketKey},
     parser::NamedEvent,
 };
 
 use super::{
+    books::Way,
     requests::{Kind, Nodes},
     world::{ClusterSabotage, ClusterWorld, MAX_QUEUED, NAMESPACES, Node},
 };
@@ -92,7 +93,7 @@ impl ClusterWorld {
     fn acknowledged(&mut self, at: usize, group: GroupId, args: &Args) {
         let (node, request) = self.group(at, group);
         let number = node.requests.get(request).map_or(0, |asked| asked.number);
-        let (of, id): (u64, String) = args.decode(0).unwrap_or_else(|error| panic!("{error}"));
+        let (of, id) = acknowledgement_of(args);
         assert_eq!(of, number, "{id} acknowledges another event");
         self.books.check_acknowledged(&id, number);
         let may_double = self.books.is_doubled(number);
@@ -148,6 +149,25 @@ impl ClusterWorld {
     }
 }
 
+impl Node {
+    /// The number of the other nodes, as it knows it.
+    fn reaches(&self) -> usize {
+        match self.wire.is_some() {
+            true => self.counted,
+            false => self.known.len(),
+        }
+    }
+
+    /// The nodes that a request of this moment waits for.
+    fn waits_for(&self) -> Nodes {
+        match self.wire.is_some() {
+            _ if self.is_down => Nodes::Untold(self.reaches()),
+            true => Nodes::Counted(None),
+            false => Nodes::Known(self.known.clone()),
+        }
+    }
+}
+
 /// Moves of nodes.
 impl ClusterWorld {
     pub(super) fn act(&mut self) {
@@ -198,7 +218,7 @@ impl ClusterWorld {
         let (number, padding) = (self.books.next_number(), self.padding());
         let Self { now, nodes, books, .. } = self;
         let Node { hub: Some(hub), life, .. } = &mut nodes[at] else { return };
-        books.send((*now, number), *life, namespace, target, is_volatile);
+        books.send((*now, number), *life, namespace, target, (Way::Usual, is_volatile));
         books.deliver(*life, number);
         let (name, payload) = (NAMESPACES[namespace], (number, padding));
         let sent = match (is_volatile, is_local) {
@@ -219,7 +239,7 @@ impl ClusterWorld {
         let node = &self.nodes[at];
         let untold = match remote {
             Ok(nodes) => {
-                assert_eq!(nodes, node.known.len(), "nodes that are told");
+                assert_eq!(nodes, node.reaches(), "nodes that are told");
                 assert!(!node.is_down, "others are told without a bus");
                 return true;
             }
@@ -244,27 +264,31 @@ impl ClusterWorld {
             return;
         }
         let (number, padding, timeout) = (self.books.next_number(), self.padding(), self.timeout());
+        // Streams carry what is not to be answered, channels the rest.
+        let way = match self.format {
+            Some(Format::Streams(_)) => Way::Request,
+            _ => Way::Usual,
+        };
         let Self { now, nodes, books, .. } = self;
-        let Node { hub: Some(hub), life, known, is_down, requests, groups, told, .. } =
-            &mut nodes[at]
-        else {
+        let waits_for = nodes[at].waits_for();
+        let Node { hub: Some(hub), life, requests, groups, told, .. } = &mut nodes[at] else {
             return;
         };
-        books.send((*now, number), *life, namespace, target, false);
+        books.send((*now, number), *life, namespace, target, (way, false));
         books.deliver(*life, number);
         let local: BTreeSet<_> = books.select(*life, namespace, target).into_keys().collect();
         let (name, payload) = (NAMESPACES[namespace], (number, padding));
         let group = hub.broadcast_with_ack(*now, name, target, "e", &payload, timeout);
         let Ok(group) = group else { panic!("{group:?}") };
-        let (nodes, request) = match *is_down {
-            true => (Nodes::Untold(known.len()), RequestId(UNTOLD + number)),
-            false => (Nodes::Known(known.clone()), requests.next()),
+        let request = match waits_for {
+            Nodes::Untold(_) => RequestId(UNTOLD + number),
+            _ => {
+                told.push_back(number);
+                requests.next()
+            }
         };
-        if !*is_down {
-            told.push_back(number);
-        }
         groups.insert(group, request);
-        requests.insert(request, (Kind::Acks, number), *now + timeout, nodes, local);
+        requests.insert(request, (Kind::Acks, number), *now + timeout, waits_for, local);
     }
 
     fn fetch(&mut self, at: usize, namespace: usize, target: &Target) {
@@ -300,10 +324,10 @@ impl ClusterWorld {
         deadline: Time,
     ) {
         let node = &mut self.nodes[at];
-        let remote = asked.map(|_| node.known.len());
+        let remote = asked.map(|_| node.reaches());
         if let Ok(request) = asked {
             assert_eq!(request, node.requests.next(), "ids of requests");
-            let nodes = Nodes::Known(node.known.clone());
+            let nodes = node.waits_for();
             node.requests.insert(request, about, deadline, nodes, BTreeSet::new());
         }
         self.check_told(at, remote);
@@ -418,7 +442,7 @@ impl ClusterWorld {
     fn acknowledge(&mut self, owner: u64, on: (Slot, u32), ack: AckId, id: &str, number: u64) {
         let Some(client) = self.clients.get_mut(&owner) else { return };
         let (slot, connection) = on;
-        let payload = (number, id);
+        let payload = ((number, id),);
         if client.hub.acknowledge(slot, connection, ack, &payload, Vec::new()).is_ok() {
             self.books.acknowledges(id, number);
         }
@@ -480,6 +504,12 @@ fn told_by(error: ServerSideEmitError) -> TellError {
         ServerSideEmitError::Tell(error) => error,
         other => panic!("{other}"),
     }
+}
+
+/// The event that an acknowledgement is of, and the socket. It is one argument: official adapters carry no more.
+pub(super) fn acknowledgement_of(args: &Args) -> (u64, String) {
+    let ((number, id),) = args.decode(0).unwrap_or_else(|error| panic!("{error}"));
+    (number, id)
 }
 
 /// The number of an event.

@@ -64,8 +64,8 @@ struct Account {
     history: Vec<(Time, BTreeSet<String>)>,
     /// Events that its node has sent to it, and that have not come.
     owed: VecDeque<Owed>,
-    /// By node the last event that has come.
-    got: BTreeMap<u64, u64>,
+    /// By node and way the last event that has come.
+    got: BTreeMap<(u64, Way), u64>,
     /// Events that its client has acknowledged.
     acknowledged: BTreeSet<u64>,
     /// The node has no such socket any more.
@@ -80,6 +80,14 @@ struct Owed {
     is_volatile: bool,
 }
 
+/// Way of an event to other nodes. The order is that of a node and a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    Usual,
+    /// That of requests, where it is another.
+    Request,
+}
+
 /// An event for the sockets of all nodes.
 struct Sent {
     node: u64,
@@ -87,6 +95,7 @@ struct Sent {
     namespace: usize,
     target: Target,
     is_volatile: bool,
+    way: Way,
     /// The bus has doubled it, or may have.
     is_doubled: bool,
 }
@@ -155,10 +164,10 @@ impl Books {
         node: u64,
         namespace: usize,
         target: &Target,
-        is_volatile: bool,
+        (way, is_volatile): (Way, bool),
     ) {
         let (target, is_doubled) = (target.clone(), false);
-        let sent = Sent { node, at: now, namespace, target, is_volatile, is_doubled };
+        let sent = Sent { node, at: now, namespace, target, is_volatile, way, is_doubled };
         self.sent.insert(number, sent);
         self.totals.sent += 1;
     }
@@ -175,13 +184,17 @@ impl Books {
         }
     }
 
-    /// An operation with this event comes to a node, as it was sent.
-    pub(super) fn check_sent(&self, from: u64, namespace: usize, number: u64, with: &Target) {
-        let Some(sent) = self.sent.get(&number) else {
-            panic!("event {number} comes, and nobody has sent it");
-        };
-        let (node, is_same) = (sent.node, sent.namespace == namespace && same(&sent.target, with));
-        assert!(node == from && is_same, "event {number} comes otherwise than it was sent");
+    /// The node that has sent an event.
+    pub(super) fn sender(&self, number: u64) -> u64 {
+        let sent = self.sent.get(&number).map(|sent| sent.node);
+        sent.unwrap_or_else(|| panic!("event {number} comes, and nobody has sent it"))
+    }
+
+    /// An event comes to a node as it was sent.
+    pub(super) fn check_sent(&self, namespace: usize, number: u64, target: &Target) {
+        let is_same = |sent: &Sent| sent.namespace == namespace && same(&sent.target, target);
+        let is_same = self.sent.get(&number).is_some_and(is_same);
+        assert!(is_same, "event {number} comes otherwise than it was sent");
     }
 
     pub(super) fn doubled(&mut self, number: u64) {
@@ -204,7 +217,7 @@ impl Books {
         self.totals.received[0] += 1;
         self.totals.received[1] += u64::from(is_remote);
         assert!(account.was_meant(id, sent, now), "{id} gets event {number}, which is not for it");
-        let last = account.got.insert(sent.node, number).unwrap_or_default();
+        let last = account.got.insert((sent.node, sent.way), number).unwrap_or_default();
         assert!(
             number > last || sent.is_doubled || !is_ordered,
             "{id} gets event {number} of node {} behind {last}",
@@ -323,10 +336,14 @@ impl Books {
         assert_eq!(missing, None, "{id} has not got all");
     }
 
-    /// Whether a socket has got this event.
-    pub(super) fn check_got(&self, id: &str, node: u64, number: u64) {
-        let got = self.accounts.get(id).and_then(|account| account.got.get(&node));
-        assert_eq!(got, Some(&number), "{id} has not got the last event of node {node}");
+    /// A socket has got this event, the last of its node, if it was there when it was sent.
+    pub(super) fn check_got(&self, id: &str, number: u64) {
+        let (Some(account), Some(sent)) = (self.accounts.get(id), self.sent.get(&number)) else {
+            panic!("there is no {id}, or no event {number}")
+        };
+        let was_there = account.history.first().is_some_and(|(since, _)| *since <= sent.at);
+        let got = account.got.get(&(sent.node, sent.way));
+        assert!(!was_there || got == Some(&number), "{id} has not got event {number}");
     }
 
     pub(super) fn check_none_left(&self) {

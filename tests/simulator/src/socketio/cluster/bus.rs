@@ -1,28 +1,34 @@
-//! The bus between the nodes, and the nodes that crash, are cut off it, and come back.
+//! The bus between the nodes: messages as they are, or as bytes by way of a broker.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc};
 
-use enginewire::Time;
 use enginewire_socketio::{
     adapter::Target,
-    cluster::{Message, NodeId, Operation, Response, message_size},
+    cluster::{
+        Message, NodeId, Operation, Response, message_size,
+        wire::{Command, Format, Wire, WireConfig, WireEvent},
+    },
     hub::Hub,
 };
 
 use super::{
-    application::{number_of, position},
+    application::{acknowledgement_of, number_of, position},
     books::Selected,
-    world::{ClusterSabotage, ClusterWorld, MAX_WAITING, Node},
+    broker::{Delivery, Link},
+    world::{ClusterSabotage, ClusterWorld, MAX_WAITING, NAMESPACES, Node},
 };
-use crate::{random::Random, socketio::ends::Net};
+use crate::{
+    log::Deed,
+    world::{Next, TIMERS_LAST, rearm},
+};
 
-/// What arrives at a node.
+/// What arrives at a node, or at the broker.
 #[derive(Clone)]
 pub(super) enum Carried {
     /// A message of another node.
     Message {
         from: u64,
-        message: Message,
+        message: Box<Message>,
     },
     /// Another node is there, or is lost.
     Joined(u64),
@@ -30,6 +36,19 @@ pub(super) enum Carried {
     /// The bus is disconnected, or connected again.
     Down,
     Up,
+    /// The broker has something for this connection of the node.
+    Delivery {
+        connection: u64,
+        delivery: Delivery,
+    },
+    /// A node has a command for the broker, about an event.
+    Command {
+        link: Link,
+        about: u64,
+        command: Command,
+    },
+    /// The broker finds out that a connection is lost.
+    Closed(Link),
 }
 
 /// Messages.
@@ -85,52 +104,53 @@ impl ClusterWorld {
     fn carry(&mut self, at: usize, message: Message) {
         let (now, from) = (self.now, self.nodes[at].life);
         self.log.say(now, format!("{from} sends {message:?}"));
+        if let Some(wire) = &mut self.nodes[at].wire {
+            let about = about(&message.operation);
+            wire.send(now, message);
+            return self.settle_wire(at, about);
+        }
         for other in 0..self.nodes.len() {
             let to = self.nodes[other].life;
             let is_for = message.to.is_none_or(|node| node.0 == to);
             if other == at || self.nodes[other].hub.is_none() || !is_for {
                 continue;
             }
-            let is_cut = [at, other].map(|at| self.nodes[at].heals_at.is_some()).contains(&true);
+            let is_cut = self.nodes[at].is_cut || self.nodes[other].is_cut;
             let times = match is_cut {
                 true => 0,
                 false => {
-                    let message = message.clone();
+                    let message = Box::new(message.clone());
                     self.bus.send(now, from, to, Carried::Message { from, message })
                 }
             };
             self.books.totals.lost += u64::from(times == 0);
             if times > 1 {
                 self.books.totals.doubled += 1;
-                self.mark_doubled(to, &message.operation);
+                self.books.doubled(about(&message.operation));
             }
         }
     }
 
-    /// What comes of a message that is doubled may come twice.
-    fn mark_doubled(&mut self, to: u64, operation: &Operation) {
-        let number = match operation {
-            Operation::Broadcast(broadcast) => number_of(&broadcast.event),
-            Operation::ServerSideEmit { event, .. } => number_of(event),
-            Operation::Respond { request, .. } => {
-                let asker = self.place(to).map(|at| &self.nodes[at]);
-                let asked = asker.and_then(|node| node.requests.get(*request));
-                asked.map_or(0, |asked| asked.number)
-            }
-            _ => return,
-        };
-        self.books.doubled(number);
-    }
-
-    /// Something arrives at a node.
+    /// Something arrives at a node, or at the broker.
     pub(super) fn arrive(&mut self, to: u64, carried: Carried) {
+        match carried {
+            Carried::Command { link, about, command } => return self.command(link, about, command),
+            Carried::Closed(link) => return self.broker.lose(link),
+            _ => {}
+        }
         // It may have crashed meanwhile.
         let Some(at) = self.place(to) else { return };
-        let Node { hub, known, requests, is_down, heals_at, .. } = &mut self.nodes[at];
+        let Node { hub, known, requests, is_down, is_cut, .. } = &mut self.nodes[at];
         let Some(hub) = hub else { return };
         match carried {
-            Carried::Message { .. } if heals_at.is_some() => self.books.totals.lost += 1,
-            Carried::Message { from, message } => return self.carried(at, from, message),
+            Carried::Message { .. } if *is_cut => self.books.totals.lost += 1,
+            Carried::Message { from, message } => {
+                let Message { namespace, operation, .. } = *message;
+                return self.carried(at, NodeId(from), namespace, operation);
+            }
+            Carried::Delivery { connection, delivery } => {
+                return self.delivered(at, connection, delivery);
+            }
             Carried::Joined(life) => {
                 assert_eq!(hub.insert_node(NodeId(life)), known.insert(NodeId(life)));
             }
@@ -140,15 +160,17 @@ impl ClusterWorld {
             }
             Carried::Down | Carried::Up => {
                 *is_down = matches!(carried, Carried::Down);
+                *is_cut = *is_down;
                 hub.handle_cluster_connected(!*is_down);
+                self.connect_wire(at);
             }
+            Carried::Command { .. } | Carried::Closed(_) => {}
         }
         self.settle_node(at);
     }
 
     /// A message arrives, and is carried out.
-    fn carried(&mut self, at: usize, from: u64, message: Message) {
-        let Message { namespace, mut operation, .. } = message;
+    fn carried(&mut self, at: usize, from: NodeId, namespace: Arc<str>, mut operation: Operation) {
         let is_broadcast = matches!(&operation, Operation::Broadcast(it) if !it.volatile);
         let mut times = 1;
         match self.sabotage {
@@ -161,8 +183,8 @@ impl ClusterWorld {
             Some(ClusterSabotage::Lost) if is_broadcast && self.random.chance(100) => times = 0,
             _ => {}
         }
-        self.expect(at, NodeId(from), &namespace, &operation);
-        let message = (NodeId(from), namespace, operation);
+        self.expect(at, from, &namespace, &operation);
+        let message = (from, namespace, operation);
         let mut messages = vec![message; times];
         if self.sabotage == Some(ClusterSabotage::Reordered) && is_broadcast {
             let life = self.nodes[at].life;
@@ -182,12 +204,19 @@ impl ClusterWorld {
     /// Writes down what a message is to do.
     fn expect(&mut self, at: usize, from: NodeId, namespace: &str, operation: &Operation) {
         let (now, namespace) = (self.now, position(namespace));
-        let Self { books, nodes, .. } = self;
+        let Self { books, nodes, adapters, .. } = self;
         let node = &mut nodes[at];
         match operation {
             Operation::Broadcast(broadcast) => {
                 let number = number_of(&broadcast.event);
-                books.check_sent(from.0, namespace, number, &broadcast.target);
+                let sender = books.sender(number);
+                // With a wire each namespace of a node has a name of its own.
+                let of = match node.wire.is_some() {
+                    true => *adapters.entry(from).or_insert(sender),
+                    false => from.0,
+                };
+                assert_eq!(of, sender, "{from:?} is two nodes");
+                books.check_sent(namespace, number, &broadcast.target);
                 books.deliver(node.life, number);
             }
             Operation::ServerSideEmit { event, .. } => {
@@ -206,117 +235,187 @@ impl ClusterWorld {
     }
 }
 
-/// Nodes that come and go.
+/// Messages as bytes.
 impl ClusterWorld {
-    /// What was to happen to nodes happens, and seldom something else does.
-    pub(super) fn change_nodes(&mut self) {
-        for at in 0..self.nodes.len() {
-            let is_due = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
-            let Node { starts_at, heals_at, resumes_at, .. } = &self.nodes[at];
-            let due = [starts_at, heals_at, resumes_at].map(|at| is_due(*at));
-            if due[0] {
-                self.start(at);
-            }
-            if due[1] {
-                self.heal(at);
-            }
-            if due[2] {
-                self.nodes[at].resumes_at = None;
-                self.collect(at);
-            }
+    /// A node that has just started is on the bus by a wire.
+    pub(super) fn start_wire(&mut self, at: usize) {
+        let Some(format) = self.format.clone() else { return };
+        let mut wire = Wire::new(WireConfig::new(format), self.random.next());
+        assert!(wire.counts_nodes(), "hubs here count");
+        wire.handle_connected(self.now, true);
+        for name in NAMESPACES {
+            wire.handle_namespace(self.now, &name.into(), true);
         }
-        let happens = |random: &mut Random, times: u64| random.below(100_000) < times;
-        let at = self.random.size(self.nodes.len()) - 1;
-        if happens(&mut self.random, self.manner.crashes) && self.nodes[at].hub.is_some() {
-            self.crash(at);
-            self.books.totals.crashes += 1;
-            self.nodes[at].starts_at = Some(self.now + self.random.shorter(DOWN));
-        }
-        if happens(&mut self.random, self.manner.cuts) {
-            self.cut(at);
-        }
-        if happens(&mut self.random, self.manner.jams) && self.nodes[at].hub.is_some() {
-            let until = self.now + self.random.shorter(JAM);
-            self.nodes[at].resumes_at.get_or_insert(until);
-        }
+        self.nodes[at].wire = Some(wire);
+        self.settle_wire(at, 0);
     }
 
-    /// All nodes come back.
-    pub(super) fn recover_nodes(&mut self) {
-        for node in &mut self.nodes {
-            for at in [&mut node.starts_at, &mut node.heals_at, &mut node.resumes_at] {
-                if at.is_some() {
-                    *at = Some(self.now);
+    /// The wire of a node is told of a connection that is lost, or of a new one.
+    fn connect_wire(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        let Some(wire) = &mut node.wire else { return };
+        node.connection += u64::from(!node.is_down);
+        wire.handle_connected(self.now, !node.is_down);
+        node.inbox.clear();
+        node.is_fetching = false;
+        self.settle_wire(at, 0);
+    }
+
+    /// The time of a wire has come.
+    pub(super) fn wire_due(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        node.wire_armed = None;
+        node.wire.iter_mut().for_each(|wire| wire.handle_timeout(self.now));
+        self.settle_wire(at, 0);
+    }
+
+    /// Does what a wire asks for until it asks for nothing more. `about` is the event that a message is about.
+    pub(super) fn settle_wire(&mut self, at: usize, about: u64) {
+        let now = self.now;
+        while let Some(wire) = &mut self.nodes[at].wire {
+            if let Some(command) = wire.poll_command() {
+                let Node { life, connection, is_cut, is_fetching, .. } = &mut self.nodes[at];
+                let (life, link) = (*life, (*life, *connection));
+                self.log.say(now, format!("{life}: {command:?}"));
+                *is_fetching |= matches!(command, Command::Fetch { .. });
+                if *is_cut {
+                    self.books.totals.lost += 1;
+                } else {
+                    let command = Carried::Command { link, about, command };
+                    self.bus.send_surely(now, life, BROKER, command);
                 }
+            } else if let Some(event) = wire.poll_event() {
+                self.wire_told(at, event);
+            } else {
+                break;
             }
         }
-        self.change_nodes();
+        let Node { wire, wire_armed, life, .. } = &mut self.nodes[at];
+        let next = wire.as_ref().and_then(Wire::poll_timeout);
+        if let Some(at) = rearm(wire_armed, next) {
+            self.agenda.push(at, TIMERS_LAST, Next::ServerTimer(*life | OF_WIRE));
+        }
     }
 
-    /// A node begins a life.
-    pub(super) fn start(&mut self, at: usize) {
-        self.lives += 1;
-        let hub = Hub::new(self.config.clone(), self.random.fork(), self.random.fork());
-        self.nodes[at] = Node { life: self.lives, hub: Some(hub), ..Node::default() };
-        self.introduce(at);
+    fn wire_told(&mut self, at: usize, event: WireEvent) {
+        let now = self.now;
+        let Node { hub: Some(hub), requests, counted, .. } = &mut self.nodes[at] else { return };
+        match event {
+            WireEvent::Message { from, namespace, operation } => {
+                self.carried(at, from, namespace, operation);
+            }
+            WireEvent::Nodes(nodes) => {
+                *counted = nodes;
+                hub.handle_nodes(nodes);
+            }
+            WireEvent::Asked { request, nodes } => {
+                requests.expect(request, nodes);
+                hub.handle_asked(now, request, nodes);
+                self.settle_node(at);
+            }
+            WireEvent::Joined(_) | WireEvent::Lost(_) => {}
+            other => panic!("a wire tells {other:?}"),
+        }
     }
 
-    /// A node is gone, and others find out.
-    pub(super) fn crash(&mut self, at: usize) {
-        let Self { nodes, network, agenda, log, now, .. } = self;
-        let life = nodes[at].life;
-        nodes[at].ends.vanish(&mut Net { network, agenda, log, now: *now });
-        nodes[at] = Node { life, ..Node::default() };
-        self.held.remove(&life);
-        self.books.crashed(life);
-        self.tell_lost(at);
+    /// The broker carries out a command.
+    fn command(&mut self, link: Link, about: u64, command: Command) {
+        let now = self.now;
+        for ((to, connection), delivery) in self.broker.handle(link, command) {
+            let is_published = matches!(delivery, Delivery::Published { .. });
+            let carried = Carried::Delivery { connection, delivery };
+            if !is_published {
+                // A stream is read until all of it has come, and so are responses.
+                self.bus.send_surely(now, BROKER, to, carried);
+                continue;
+            }
+            let times = self.bus.send(now, BROKER, to, carried);
+            self.books.totals.lost += u64::from(times == 0);
+            if times > 1 {
+                self.books.totals.doubled += 1;
+                self.books.doubled(about);
+            }
+        }
     }
 
-    /// A node and the others do not reach each other for a while.
-    fn cut(&mut self, at: usize) {
-        if self.nodes[at].hub.is_none() || self.nodes[at].heals_at.is_some() {
+    /// Something of the broker arrives at a node.
+    fn delivered(&mut self, at: usize, connection: u64, delivery: Delivery) {
+        let Node { is_cut, connection: current, inbox, is_fetching, .. } = &mut self.nodes[at];
+        if *is_cut || connection != *current {
+            self.books.totals.lost += 1;
             return;
         }
-        let (now, life) = (self.now, self.nodes[at].life);
-        self.books.totals.cuts += 1;
-        self.nodes[at].heals_at = Some(now + self.random.shorter(CUT));
-        self.bus.tell_within(now, life, life, NOTICED, Carried::Down);
-        self.tell_lost(at);
-        for other in self.others(at) {
-            self.bus.tell_within(now, other, life, NOTICED, Carried::Lost(other));
+        match delivery {
+            Delivery::Fetched { .. } => {
+                *is_fetching = false;
+                inbox.push_front(delivery);
+            }
+            _ => inbox.push_back(delivery),
+        }
+        // A message that is stored apart holds up those behind it.
+        while !self.nodes[at].is_fetching
+            && let Some(delivery) = self.nodes[at].inbox.pop_front()
+        {
+            self.take(at, delivery);
         }
     }
 
-    fn heal(&mut self, at: usize) {
-        self.nodes[at].heals_at = None;
-        let life = self.nodes[at].life;
-        self.bus.tell_within(self.now, life, life, NOTICED, Carried::Up);
-        self.introduce(at);
-    }
-
-    /// A node and the others hear of each other.
-    fn introduce(&mut self, at: usize) {
-        let (now, life) = (self.now, self.nodes[at].life);
-        for other in self.others(at) {
-            self.bus.tell_within(now, life, other, NOTICED, Carried::Joined(life));
-            self.bus.tell_within(now, other, life, NOTICED, Carried::Joined(other));
+    fn take(&mut self, at: usize, delivery: Delivery) {
+        let now = self.now;
+        let Node { wire: Some(wire), life, .. } = &mut self.nodes[at] else { return };
+        for bytes in delivery.bytes() {
+            self.log.note_data(now, Deed::Carries(*life, bytes.len()), bytes);
         }
-    }
-
-    fn tell_lost(&mut self, at: usize) {
-        let (now, life) = (self.now, self.nodes[at].life);
-        for other in self.nodes.iter().filter(|node| node.life != life && node.hub.is_some()) {
-            self.bus.tell_within(now, life, other.life, NOTICED, Carried::Lost(life));
+        match delivery {
+            Delivery::Published { channel, message } => {
+                wire.handle_published(now, &channel, message);
+            }
+            Delivery::Fetched { channel, message } => wire.handle_fetched(now, &channel, message),
+            Delivery::Entry { stream, id, fields } => {
+                let fields: Vec<_> =
+                    fields.iter().map(|(name, value)| (*name, &value[..])).collect();
+                wire.handle_entry(now, &stream, &id, &fields);
+            }
+            Delivery::Count { channel, subscribers } => {
+                wire.handle_count(now, &channel, subscribers);
+            }
         }
+        self.settle_wire(at, 0);
     }
 
-    /// The other nodes that are on the bus.
-    fn others(&self, at: usize) -> Vec<u64> {
-        let nodes =
-            self.nodes.iter().enumerate().filter(|(other, node)| {
-                *other != at && node.hub.is_some() && node.heals_at.is_none()
-            });
-        nodes.map(|(_, node)| node.life).collect()
+    /// Tells a wire in which rooms its node has members.
+    pub(super) fn tell_rooms(&mut self, at: usize) {
+        // Others do not ask for it.
+        if !matches!(self.format, Some(Format::Sharded(_))) {
+            return;
+        }
+        let Node { hub: Some(hub), wire: Some(wire), rooms, .. } = &mut self.nodes[at] else {
+            return;
+        };
+        let mut now_there = BTreeSet::new();
+        for name in NAMESPACES {
+            now_there.extend(hub.rooms_of(name).map(|(room, _)| (name, room.clone())));
+            let keys = hub.sockets(name, &Target::all());
+            let ids = keys.iter().filter_map(|key| hub.id(*key));
+            now_there.extend(ids.map(|id| (name, id.to_room())));
+        }
+        let gone = rooms.difference(&now_there).map(|room| (room, false));
+        let new = now_there.difference(rooms).map(|room| (room, true));
+        for ((name, room), exists) in gone.chain(new) {
+            wire.handle_room(self.now, name, room, exists);
+        }
+        *rooms = now_there;
+        self.settle_wire(at, 0);
+    }
+}
+
+/// The event that an operation is about, whose doubles are to be expected.
+fn about(operation: &Operation) -> u64 {
+    match operation {
+        Operation::Broadcast(broadcast) => number_of(&broadcast.event),
+        Operation::ServerSideEmit { event, .. } => number_of(event),
+        Operation::Respond { response: Response::Ack(args), .. } => acknowledgement_of(args).0,
+        _ => 0,
     }
 }
 
@@ -338,10 +437,8 @@ fn size_of(message: &Message) -> usize {
     message_size(&message.namespace, target, payload)
 }
 
-/// Longest time that a node is down, is cut off, or that the bus takes nothing of it.
-const DOWN: Duration = Duration::from_secs(20);
-const CUT: Duration = Duration::from_secs(30);
-const JAM: Duration = Duration::from_secs(10);
+/// The number of the broker among the ends of the bus.
+pub(super) const BROKER: u64 = 0;
 
-/// Longest time until a node is told of another, or of the bus.
-const NOTICED: Duration = Duration::from_secs(8);
+/// Tells the timer of a node's wire from that of its hub.
+pub(super) const OF_WIRE: u64 = 1 << 62;

@@ -30,34 +30,38 @@ impl<T: Clone> Lanes<T> {
         Self { on_the_way: BTreeMap::new(), lanes: BTreeMap::new(), count: 0, random, manner }
     }
 
-    /// Sends a message, which may be lost or doubled. Returns how often it arrives.
+    /// Sends a message, which may be lost, doubled or overtaken. Returns how often it arrives.
     pub(super) fn send(&mut self, now: Time, from: u64, to: u64, item: T) -> u32 {
         if self.random.chance(self.manner.losses) {
             return 0;
         }
-        if !self.random.chance(self.manner.doubles) {
-            self.send_surely(now, from, to, item);
-            return 1;
+        let is_doubled = self.random.chance(self.manner.doubles);
+        let second = is_doubled.then(|| item.clone());
+        match self.manner.reorders {
+            true => {
+                let late = self.random.shorter(LATE);
+                self.push(now + late, to, item);
+            }
+            false => self.send_surely(now, from, to, item),
         }
-        self.send_surely(now, from, to, item.clone());
-        // The second comes at once, or when others have overtaken it.
+        let Some(second) = second else { return 1 };
+        // It comes at once, or when others have overtaken it.
         if self.random.chance(500) {
-            self.send_surely(now, from, to, item);
+            self.send_surely(now, from, to, second);
         } else {
             let first = self.lanes.get(&(from, to)).map_or(now, |lane| lane.last);
             let at = first + self.random.shorter(LATE);
-            self.push(at, to, item);
+            self.push(at, to, second);
         }
         2
     }
 
-    /// Sends a message that is neither lost nor doubled.
+    /// Sends a message that arrives once, and in order.
     pub(super) fn send_surely(&mut self, now: Time, from: u64, to: u64, item: T) {
-        let Self { random, manner, lanes, .. } = self;
+        let Self { random, lanes, .. } = self;
         let lane = lanes.entry((from, to)).or_insert_with(|| Lane::new(random));
-        let at = now + lane.latency + random.shorter(lane.jitter);
-        lane.last = lane.last.max(at);
-        let at = if manner.reorders { at } else { lane.last };
+        lane.last = lane.last.max(now + lane.latency + random.shorter(lane.jitter));
+        let at = lane.last;
         self.push(at, to, item);
     }
 
@@ -98,7 +102,7 @@ impl Lane {
 const FAST: Duration = Duration::from_millis(30);
 const SLOW: Duration = Duration::from_secs(2);
 
-/// Time within which the second of a double arrives.
+/// Time within which a message arrives that others overtake.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Tells lanes of news about nodes from those of messages. No number of an end is as large.

@@ -6,6 +6,9 @@
 //! under another name; they are cut off the bus, and neither they nor the others know it at once; or the bus takes
 //! nothing of them for a while. A new session of a client is at any node.
 //!
+//! Or there is a broker between the nodes, and what goes to it and back is bytes: each node has a
+//! [`Wire`](enginewire_socketio::cluster::wire::Wire) of one of the official adapters.
+//!
 //! # What is checked
 //!
 //! Whenever a message arrives at a node, books of their own write down what is to come of it:
@@ -26,7 +29,9 @@
 
 mod application;
 mod books;
+mod broker;
 mod bus;
+mod faults;
 mod lanes;
 mod requests;
 mod wiring;

@@ -118,6 +118,7 @@ impl ClusterWorld {
         {
             self.node_told(at, output);
         }
+        self.tell_rooms(at);
         self.collect(at);
     }
 

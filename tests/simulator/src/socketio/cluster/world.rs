@@ -8,16 +8,20 @@ use std::{
 
 use enginewire::{Time, TransportKind};
 use enginewire_socketio::{
-    Auth, Payload, Slot,
+    Auth, Payload, Room, Slot,
     client_hub::{ClientHub, ClientHubConfig},
-    cluster::{ClusterConfig, NodeId, Operation, RequestId},
+    cluster::{
+        ClusterConfig, NodeId, Operation, RequestId,
+        wire::{Format, Wire},
+    },
     hub::{GroupId, Hub, HubConfig},
 };
 
 use super::{
     application::Late,
     books::{Books, ClusterTotals, Selected},
-    bus::Carried,
+    broker::{Broker, Delivery},
+    bus::{Carried, OF_WIRE},
     lanes::Lanes,
     requests::Requests,
 };
@@ -40,6 +44,11 @@ pub struct ClusterWorld {
     /// Lives of nodes so far.
     pub(super) lives: u64,
     pub(super) bus: Lanes<Carried>,
+    /// The messages of a broker between the nodes, if there is one.
+    pub(super) format: Option<Format>,
+    pub(super) broker: Broker,
+    /// The lives of nodes by the names that their namespaces have at the broker.
+    pub(super) adapters: BTreeMap<NodeId, u64>,
     pub(super) clients: BTreeMap<u64, Client>,
     /// The place and the life of the node that each connection leads to.
     pub(super) homes: BTreeMap<WireId, (usize, u64)>,
@@ -67,7 +76,20 @@ pub(super) struct Node {
     pub(super) resumes_at: Option<Time>,
     /// Its hub knows that the bus is disconnected.
     pub(super) is_down: bool,
+    /// Its connection to the bus is lost, whether it knows it or not.
+    pub(super) is_cut: bool,
     pub(super) known: BTreeSet<NodeId>,
+    pub(super) wire: Option<Wire>,
+    pub(super) wire_armed: Option<Time>,
+    /// The number of its connection to the broker.
+    pub(super) connection: u64,
+    /// Other nodes, as the wire counts them.
+    pub(super) counted: usize,
+    /// What has come of the broker behind a message that is being fetched.
+    pub(super) inbox: VecDeque<Delivery>,
+    pub(super) is_fetching: bool,
+    /// Rooms that it has members in, as the wire knows.
+    pub(super) rooms: BTreeSet<(&'static str, Room)>,
     pub(super) requests: Requests,
     pub(super) groups: BTreeMap<GroupId, RequestId>,
     /// Broadcasts that it has told others of, in this order.
@@ -154,13 +176,25 @@ pub enum ClusterSabotage {
 
 impl ClusterWorld {
     /// A world with so many nodes and without clients, of which this seed makes everything.
+    ///
+    /// Messages go from node to node as they are.
     pub fn new(seed: u64, nodes: usize, manner: ClusterManner) -> Self {
+        Self::with(seed, nodes, manner, None)
+    }
+
+    /// The same, with messages of an official adapter by way of a broker.
+    pub fn with_broker(seed: u64, nodes: usize, manner: ClusterManner, format: Format) -> Self {
+        Self::with(seed, nodes, manner, Some(format))
+    }
+
+    fn with(seed: u64, nodes: usize, manner: ClusterManner, format: Option<Format>) -> Self {
         let mut random = Random::new(seed);
         let mut config = HubConfig::default();
         config.engine.protocol.limits.max_unread = 20_000;
         config.engine.protocol.limits.max_queued = MAX_QUEUED;
         let mut cluster = ClusterConfig::default();
         cluster.max_queued = MAX_WAITING;
+        cluster.counts_nodes = format.is_some();
         config.cluster = Some(cluster);
         let mut world = Self {
             now: Time::from_millis(1),
@@ -170,6 +204,9 @@ impl ClusterWorld {
             nodes: (0..nodes).map(|_| Node::default()).collect(),
             lives: 0,
             bus: Lanes::new(random.fork(), manner.bus),
+            format,
+            broker: Broker::default(),
+            adapters: BTreeMap::new(),
             clients: BTreeMap::new(),
             homes: BTreeMap::new(),
             books: Books::default(),
@@ -268,6 +305,11 @@ impl ClusterWorld {
     fn due(&mut self, next: Next) {
         match next {
             Next::Network(happening) => self.happen(happening),
+            Next::ServerTimer(of) if of & OF_WIRE != 0 => {
+                if let Some(at) = self.place(of & !OF_WIRE) {
+                    self.wire_due(at);
+                }
+            }
             Next::ServerTimer(life) => {
                 self.log.note(self.now, Deed::ServerTimer);
                 let Some(at) = self.place(life) else { return };
@@ -305,7 +347,10 @@ impl ClusterWorld {
         for node in &self.nodes {
             let others: BTreeSet<_> =
                 lives.iter().copied().filter(|life| life.0 != node.life).collect();
-            assert_eq!(node.known, others, "node {} knows others", node.life);
+            match node.wire.is_some() {
+                true => assert_eq!(node.counted, others.len(), "nodes besides {}", node.life),
+                false => assert_eq!(node.known, others, "nodes besides {}", node.life),
+            }
             assert!(!node.is_down && node.told.is_empty(), "node {} is down", node.life);
             assert_eq!(node.requests.len(), 0, "requests of node {} do not end", node.life);
         }
@@ -316,8 +361,8 @@ impl ClusterWorld {
             for (namespace, seat) in client.seats.iter().enumerate() {
                 let Some(id) = &seat.id else { panic!("client {owner} is not connected") };
                 self.books.check_complete(id);
-                for (node, number) in self.nodes.iter().zip(&sent).filter(|_| namespace == 0) {
-                    self.books.check_got(id, node.life, *number);
+                if namespace == 0 {
+                    sent.iter().for_each(|number| self.books.check_got(id, *number));
                 }
             }
         }
@@ -347,12 +392,17 @@ impl ClusterWorld {
                 hub.close(self.now);
             }
             self.settle_node(at);
+            self.nodes[at].wire.iter_mut().for_each(|wire| wire.close(self.now));
+            self.settle_wire(at, 0);
         }
         self.pass(self.now + ALL_TIMEOUTS);
+        assert!(self.broker.is_idle(), "subscriptions are left at the broker");
         for node in &mut self.nodes {
             let Some(hub) = &mut node.hub else { panic!("a node is down") };
             assert!(hub.is_finished(), "node {} is not finished", node.life);
             assert_eq!(hub.poll_timeout(), None, "node {} has a timer", node.life);
+            let timer = node.wire.as_ref().and_then(Wire::poll_timeout);
+            assert_eq!(timer, None, "the wire of node {} has a timer", node.life);
         }
         assert!(self.network.is_empty(), "connections are left");
         (self.log, self.books.totals)
