@@ -54,6 +54,11 @@ impl Running {
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
