@@ -86,6 +86,19 @@ const cases = {
     }
   },
 
+  async "sizes around the limit of a notification arrive"() {
+    const sockets = await crew("/sizes", nodes);
+    const sizes = Array.from({ length: 351 }, (_, more) => 7700 + more);
+    for (const [at, speaker] of sockets.entries()) {
+      const hearer = sockets[(at + 1) % 3];
+      hearer.heard = [];
+      for (const size of sizes) speaker.emit("say", "crew", "x".repeat(size));
+      await until("all is heard", () => hearer.heard.length === sizes.length);
+      const heard = hearer.heard.map(({ length }) => length);
+      assert.deepEqual(heard.sort((one, other) => one - other), sizes);
+    }
+  },
+
   async "each node counts those that are ready"() {
     const sockets = await crew("/ready", nodes);
     for (const socket of sockets) assert.equal(await socket.emitWithAck("ready", "crew"), 3);

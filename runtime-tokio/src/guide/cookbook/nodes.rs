@@ -122,3 +122,39 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Bring a broker of your own
+//!
+//! A bus has two halves. One knows the messages and channels of the official adapters, and which nodes there are: `Wire`,
+//! in the crate `enginewire-socketio`, which has no I/O. The other, yours, carries its commands to the broker, and what
+//! the broker delivers back.
+//!
+//! ```
+//! use enginewire_socketio::cluster::wire::{Command, Format, HeartbeatsConfig, Subscription, Wire, WireConfig};
+//!
+//! // That of Postgres, Mongo and brokers that do not count who listens: nodes hear of each other by heartbeats.
+//! let mut wire = Wire::new(WireConfig::new(Format::Heartbeats(HeartbeatsConfig::default())), 42);
+//! let now = enginewire_tokio::Time::ZERO;
+//! wire.handle_connected(now, true);
+//! wire.handle_namespace(now, &"/".into(), true);
+//!
+//! // Listen first, then say hello: the order of commands is theirs to keep.
+//! let Some(Command::Subscribe(Subscription::Channel(channel))) = wire.poll_command() else { panic!() };
+//! assert_eq!(&*channel, "socket.io#/");
+//! let Some(Command::Publish { channel, message, .. }) = wire.poll_command() else { panic!() };
+//! assert_eq!(&*channel, "socket.io#/");
+//! assert!(message.starts_with(b"{"));
+//! ```
+//!
+//! The example `postgres` is a whole one, on `LISTEN` and `NOTIFY`, whose nodes belong to one cluster with those of npm
+//! `@socket.io/postgres-adapter`. What it shows holds for other brokers:
+//!
+//! | part | rule |
+//! |---|---|
+//! | `poll_ready` | completes when there is room, so that what waits is bounded by `max_cluster_queue` alone |
+//! | `poll_event` | gives the wire its time and what has arrived, one after the other, and passes on its events |
+//! | a message that is fetched | holds up those behind it, or the order of a node is lost. Its query goes another way than notifications do, or the two wait for each other |
+//! | a lost connection | `Down`, then attempts at longer and longer intervals, then `Up`: the wire asks for its channels anew |
+//! | a command that the broker refuses | is logged, and its message lost. It does not end the connection: some names are clients' |
+//! | names | are quoted or escaped: those of dynamic namespaces are clients' |
+//! | `poll_close` | has the wire say goodbye, and waits until that has left |
