@@ -63,6 +63,15 @@ impl Handshake {
         &self.head
     }
 
+    /// Returns whether the client has come with TLS, as far as this server knows.
+    #[cfg(feature = "socketio")]
+    pub(crate) const fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls-no-provider")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls-no-provider"))]
+        false
+    }
+
     /// The path, not decoded.
     pub fn path(&self) -> &str {
         self.head.path()

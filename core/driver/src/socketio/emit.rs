@@ -9,7 +9,7 @@ use std::{
 };
 
 use enginewire::{Encoded, LayerContext, Time};
-use enginewire_socketio::{AckId, Args, EncodeError, TryEmitError, adapter::Target};
+use enginewire_socketio::{AckId, Args, EncodeError, Session as _, TryEmitError, adapter::Target};
 
 use super::{
     Delivered, EmitError,
@@ -112,8 +112,10 @@ impl SocketShared {
         mode: &Mode,
     ) -> Poll<Result<(), EmitError>> {
         let slot = self.slot;
+        let copy = message.as_ref().map(|message| self.namespace.watch.copy(message));
         let send = |layer: &mut SocketIoLayer, cx: &mut LayerContext<'_>, encoded| {
-            let (connection, session) = (&mut layer.connection, &mut *cx.session);
+            let (connection, mut wire) = layer.split(cx);
+            let session = &mut wire;
             match mode {
                 Mode::Event => connection.emit(slot, encoded, session),
                 Mode::Volatile => connection.emit_volatile(slot, encoded, session),
@@ -132,6 +134,9 @@ impl SocketShared {
         let sent = self.cell.poll_layer(cx, ticket, message, send);
         sent.map(|sent| {
             let sent = sent.unwrap_or(Err(EmitError::Disconnected));
+            if let (Ok(()), Some(copy)) = (&sent, copy) {
+                copy.sent(self);
+            }
             self.count_dropped(&sent);
             sent
         })

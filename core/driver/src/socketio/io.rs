@@ -27,11 +27,14 @@ use super::{
     broadcast::{Broadcast, Publish},
     cluster::{Bus, ClusterShared, pump},
     namespace::{AllowHook, Dynamic, Namespace, NamespaceRequest, NamespaceShared},
+    observer::Observer,
     rooms::Rooms,
     session::Session,
     stats::Stats,
 };
-use crate::{runtime::Runtime, server_builder::ServerBuilder, sync::lock, wakes::Wakes};
+use crate::{
+    cell::Sessions, runtime::Runtime, server_builder::ServerBuilder, sync::lock, wakes::Wakes,
+};
 
 /// A Socket.IO server: its namespaces, and whom they reach. Cheap to clone.
 ///
@@ -52,6 +55,7 @@ pub struct IoBuilder {
     options: Options,
     bus: Option<Box<dyn Bus>>,
     cluster: ClusterConfig,
+    pub(super) observer: Observer,
 }
 
 /// Options of a Socket.IO server besides those of its connections.
@@ -83,6 +87,7 @@ pub(crate) struct IoShared {
     pub(super) config: Arc<ConnectionConfig>,
     pub(super) options: Arc<Options>,
     pub(super) cluster: Option<Arc<ClusterShared>>,
+    pub(super) observer: Observer,
     namespaces: Mutex<HashMap<Arc<str>, Arc<NamespaceShared>>>,
     dynamic: Mutex<Vec<Arc<Dynamic>>>,
     /// Servers that serve it, and those of them that are closing.
@@ -197,6 +202,7 @@ impl Io {
             all.extend(reached);
         }
         stats.queued = Stats::queued(&all);
+        stats.admin_dropped = self.shared.observer.dropped();
         stats.nodes = self.shared.cluster.as_ref().map_or(0, |cluster| cluster.nodes());
         stats
     }
@@ -245,7 +251,7 @@ impl Default for Io {
 impl IoBuilder {
     /// Creates the server. [`ServerBuilder::socketio`](crate::ServerBuilder::socketio) puts it on sockets.
     pub fn build(self) -> Io {
-        Io {
+        let io = Io {
             shared: Arc::new(IoShared {
                 config: Arc::new(self.config),
                 options: Arc::new(self.options),
@@ -254,8 +260,11 @@ impl IoBuilder {
                 dynamic: Mutex::default(),
                 servers: AtomicUsize::new(0),
                 closing: AtomicUsize::new(0),
+                observer: self.observer,
             }),
-        }
+        };
+        io.shared.observer.install(&io);
+        io
     }
 
     /// Time in which a client must have connected to a namespace. Default 45 s.
@@ -469,6 +478,26 @@ impl IoShared {
         servers > 0 && self.closing.load(Ordering::SeqCst) >= servers
     }
 
+    /// Returns the namespaces that exist, by their names. What stands for those of a pattern is none.
+    #[cfg(feature = "admin")]
+    pub(super) fn namespaces(&self) -> Vec<Arc<NamespaceShared>> {
+        self.with_namespaces(|namespaces| namespaces.cloned().collect())
+    }
+
+    /// Calls `f` with the namespaces that exist, by their names. No other is made meanwhile.
+    #[cfg(feature = "admin")]
+    pub(super) fn with_namespaces<T>(
+        &self,
+        f: impl FnOnce(std::slice::Iter<'_, Arc<NamespaceShared>>) -> T,
+    ) -> T {
+        let locked = lock(&self.namespaces);
+        let mut namespaces: Vec<_> = locked.values().cloned().collect();
+        namespaces.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let result = f(namespaces.iter());
+        drop(locked);
+        result
+    }
+
     fn close(&self) {
         self.closing.fetch_add(1, Ordering::SeqCst);
         self.wake_all();
@@ -610,17 +639,16 @@ impl<R: Runtime> ServerBuilder<R> {
         let this = self.with_parser(shared.config.parser.clone());
         #[cfg(not(feature = "testing"))]
         let this = self;
-        let this = match (&shared.cluster, Arc::clone(&shared)) {
-            (None, _) => this,
-            (Some(cluster), io) => {
-                let cluster = Arc::clone(cluster);
-                this.on_start(move |runtime: &R, sessions| {
-                    let sessions = Arc::clone(sessions);
-                    runtime.spawn(pump(runtime.clone(), sessions, io, cluster));
-                })
+        let served = io.clone();
+        let on_start = move |runtime: &R, sessions: &Arc<Sessions>| {
+            if let Some(cluster) = served.shared.cluster.clone() {
+                let (sessions, io) = (Arc::clone(sessions), Arc::clone(&served.shared));
+                runtime.spawn(pump(runtime.clone(), sessions, io, cluster));
             }
+            served.shared.observer.start(runtime, &served);
         };
         this.path("/socket.io/")
+            .on_start(on_start)
             .on_close(move || serving.close())
             .handler(move |socket, _| Session::new(Arc::clone(&shared), socket))
     }

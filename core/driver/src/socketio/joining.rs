@@ -13,6 +13,7 @@ use super::{
     io::NamespaceUse,
     layer::SocketIoLayer,
     namespace::ConnectRequest,
+    observer::Recorder,
     order::{Order, SocketData},
     session::{Session, Task, caught},
     socket::SocketShared,
@@ -64,6 +65,8 @@ impl Session {
         // Dropped behind the lock: it may be the last, and the application's.
         let mut _data = None;
         let mut wakes = Wakes::default();
+        let shared = Arc::clone(&request.namespace);
+        let mut recorder = shared.watch.recorder();
         let mut order = request.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         let Some(recovery) = &mut order.recovery else { return false };
@@ -71,7 +74,9 @@ impl Session {
         let predecessor = recovery.living(&claim.pid).and_then(|id| {
             let mut adapter = request.namespace.lock_adapter(&mut wakes);
             let member = adapter.find(id.as_str())?;
-            adapter.remove(member)
+            let removed = adapter.remove(member)?;
+            recorder.left(&removed.member, &removed.rooms, DisconnectReason::Replaced);
+            Some(removed)
         });
         if let Some(removed) = &predecessor {
             let data = Arc::clone(&removed.member.data);
@@ -86,7 +91,7 @@ impl Session {
                 let missed = missed.into_iter().map(|missed| missed.event).collect();
                 let joining = Joining { id, pid, rooms, data, missed, is_recovered: true };
                 let is_admitted =
-                    self.admit(slot, request.clone(), joining, &mut order, &mut wakes);
+                    self.admit(slot, request.clone(), joining, &mut order, &mut wakes, &mut recorder);
                 // It has left at this very moment.
                 if let (false, Some(recovery)) = (is_admitted, &mut order.recovery) {
                     recovery.keep(now, kept);
@@ -128,8 +133,11 @@ impl Session {
         // Dropped behind the lock: it may be the last, and the application's.
         let _data = Arc::clone(&joining.data);
         let mut wakes = Wakes::default();
+        let mut recorder = namespace.watch.recorder();
+        let mut order = namespace.lock_order();
         let is_admitted =
-            self.admit(slot, request, joining, &mut namespace.lock_order(), &mut wakes);
+            self.admit(slot, request, joining, &mut order, &mut wakes, &mut recorder);
+        drop(order);
         if is_admitted {
             self.start(slot);
         } else {
@@ -149,6 +157,7 @@ impl Session {
         joining: Joining,
         order: &mut Order,
         wakes: &mut Wakes,
+        recorder: &mut Recorder<'_>,
     ) -> bool {
         let ConnectRequest { namespace, handshake, auth, .. } = request;
         let Joining { id, pid, rooms, data, missed, is_recovered } = joining;
@@ -156,7 +165,8 @@ impl Session {
         let shared = Arc::clone(&namespace);
         let mut adapter = shared.lock_adapter(wakes);
         let is_accepted = self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
-            let accepted = layer.connection.accept(slot, &id, pid.as_ref(), missed, cx.session);
+            let (connection, mut wire) = layer.split(cx);
+            let accepted = connection.accept(slot, &id, pid.as_ref(), missed, &mut wire);
             if accepted {
                 layer.insert(slot, Arc::clone(&reason), Arc::clone(&namespace.counters));
             }
@@ -180,6 +190,7 @@ impl Session {
             is_handed_over: AtomicBool::new(false),
             member: OnceLock::new(),
             left: Mutex::default(),
+            mark: shared.watch.mark(),
         });
         let member = adapter.insert(socket.id.clone(), Arc::clone(&socket));
         for room in &rooms {
@@ -187,6 +198,7 @@ impl Session {
         }
         let set = socket.member.set(member);
         debug_assert!(set.is_ok());
+        recorder.connected(&socket, &rooms);
         drop(adapter);
         trace!(DEBUG, session = self.cell.id(), namespace = shared.name(), "socket connected");
         if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
@@ -219,11 +231,14 @@ impl SocketShared {
     pub(super) fn leave(&self, reason: DisconnectReason) {
         let Some(&member) = self.member.get() else { return };
         let mut wakes = Wakes::default();
+        let mut recorder = self.namespace.watch.recorder();
         let mut order = self.namespace.lock_order();
         let now = order.set_now(self.cell.now());
         // Another session may have taken its place, and has taken it out.
-        let removed = self.namespace.lock_adapter(&mut wakes).remove(member);
-        let Some(removed) = removed else { return };
+        let mut adapter = self.namespace.lock_adapter(&mut wakes);
+        let Some(removed) = adapter.remove(member) else { return };
+        recorder.left(self, &removed.rooms, reason);
+        drop(adapter);
         self.set_left(&removed.rooms);
         let (Some(pid), Some(recovery)) = (self.pid, &mut order.recovery) else { return };
         if reason.is_recoverable() {

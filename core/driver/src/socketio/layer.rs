@@ -14,7 +14,11 @@ use enginewire_socketio::{
     AckError, Args, ConnectRequest, Connection, ConnectionEvent, DisconnectReason, Slot,
 };
 
-use super::{acks::Answer, stats::Counters};
+use super::{
+    acks::Answer,
+    observer::{Tally, Wire},
+    stats::Counters,
+};
 use crate::{
     cell::Sessions,
     wakers::{WakerKey, WakerSet},
@@ -30,6 +34,7 @@ pub(super) struct SocketIoLayer {
     news: VecDeque<News>,
     has_news: Arc<AtomicBool>,
     sessions: Arc<Sessions>,
+    tally: Tally,
 }
 
 /// Something for the future of a session.
@@ -38,6 +43,8 @@ pub(super) enum News {
     Connect(Slot, ConnectRequest),
     Cancelled(Slot),
     Disconnected(Slot, DisconnectReason),
+    /// The session has moved to a WebSocket, and something observes it.
+    Upgraded,
     /// The session has ended.
     Closed,
 }
@@ -57,8 +64,18 @@ impl SocketIoLayer {
         connection: Connection<Answer>,
         has_news: Arc<AtomicBool>,
         sessions: Arc<Sessions>,
+        tally: Tally,
     ) -> Self {
-        Self { connection, sockets: Vec::new(), news: VecDeque::new(), has_news, sessions }
+        Self { connection, sockets: Vec::new(), news: VecDeque::new(), has_news, sessions, tally }
+    }
+
+    /// Returns the connection, and the session that it sends on.
+    #[inline]
+    pub(super) const fn split<'a>(
+        &'a mut self,
+        cx: &'a mut LayerContext<'_>,
+    ) -> (&'a mut Connection<Answer>, Wire<'a>) {
+        (&mut self.connection, Wire::new(cx.session, &self.tally))
     }
 
     pub(super) fn take_news(&mut self) -> VecDeque<News> {
@@ -132,7 +149,8 @@ impl SocketIoLayer {
 
     /// The application has let go of a socket.
     pub(super) fn release(&mut self, slot: Slot, cx: &mut LayerContext<'_>) {
-        self.connection.release(slot, cx.session);
+        let (connection, mut wire) = self.split(cx);
+        connection.release(slot, &mut wire);
         self.settle(cx);
         self.sockets.retain(|socket| socket.slot != slot);
     }
@@ -168,9 +186,15 @@ impl Layer for SocketIoLayer {
     fn handle_event(&mut self, cx: &mut LayerContext<'_>, event: Event) {
         match event {
             Event::Message(message) => {
-                self.connection.handle_message(cx.now, message, cx.session);
+                self.tally.received(&message);
+                let (now, (connection, mut wire)) = (cx.now, self.split(cx));
+                connection.handle_message(now, message, &mut wire);
             }
-            Event::Writable => self.connection.handle_writable(cx.session),
+            Event::Upgraded if self.tally.is_on() => self.tell(News::Upgraded, cx),
+            Event::Writable => {
+                let (connection, mut wire) = self.split(cx);
+                connection.handle_writable(&mut wire);
+            }
             Event::Closed(mut reason) => {
                 // The server closes sessions for no reason of its own.
                 if reason == CloseReason::ForcedClose && self.sessions.is_closing() {
@@ -185,7 +209,8 @@ impl Layer for SocketIoLayer {
     }
 
     fn handle_timeout(&mut self, cx: &mut LayerContext<'_>) {
-        self.connection.handle_timeout(cx.now, cx.session);
+        let (now, (connection, mut wire)) = (cx.now, self.split(cx));
+        connection.handle_timeout(now, &mut wire);
         self.settle(cx);
     }
 

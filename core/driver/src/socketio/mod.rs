@@ -95,6 +95,8 @@
 //! [guide](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/) has a recipe for each task.
 
 mod acks;
+#[cfg(feature = "admin")]
+pub mod admin;
 mod broadcast;
 mod client;
 mod cluster;
@@ -105,6 +107,7 @@ mod io;
 mod joining;
 mod layer;
 mod namespace;
+mod observer;
 mod order;
 mod outgoing;
 mod rooms;

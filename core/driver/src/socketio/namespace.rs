@@ -29,6 +29,7 @@ use super::{
     broadcast::{Broadcast, Publish},
     cluster::ClusterSide,
     io::Options,
+    observer::NamespaceWatch,
     order::Order,
     rooms::Rooms,
     session::{caught, poll_task},
@@ -90,6 +91,7 @@ pub(crate) struct NamespaceShared {
     is_pattern: bool,
     pub(super) counters: Arc<Counters>,
     pub(super) side: ClusterSide,
+    pub(super) watch: NamespaceWatch,
 }
 
 /// Request of a client to connect to a namespace, as [`Namespace::authorize`] gets it.
@@ -125,7 +127,7 @@ impl NamespaceShared {
         parent: Option<Arc<NamespaceShared>>,
         parameters: Parameters,
     ) -> Self {
-        let options = Arc::clone(&io.options);
+        let options = io.observer.options(name, &io.options);
         let mut adapter = Adapter::new(&mut crate::runtime::fill_random);
         if io.cluster.as_ref().is_some_and(|cluster| cluster.watches_rooms()) {
             adapter.watch_rooms();
@@ -150,6 +152,7 @@ impl NamespaceShared {
             is_pattern: false,
             counters: counters.unwrap_or_default(),
             side: ClusterSide::new(io.cluster.clone()),
+            watch: io.observer.namespace(name),
             options,
         }
     }

@@ -435,11 +435,14 @@ impl SocketShared {
         let volatile = work.how.volatile;
         let deadline = self.cell.now() + *timeout;
         let answer = Answer::Many(Arc::clone(group.group()), self.id.clone());
-        self.try_send(|layer, cx| {
-            if volatile && !cx.session.is_idle() {
-                return Err(TryEmitError { message, reason: EmitError::NotIdle });
-            }
-            layer.connection.emit_with_ack(self.slot, message, *id, deadline, answer, cx.session)
+        self.observed(message, |message| {
+            self.try_send(|layer, cx| {
+                if volatile && !cx.session.is_idle() {
+                    return Err(TryEmitError { message, reason: EmitError::NotIdle });
+                }
+                let (connection, mut wire) = layer.split(cx);
+                connection.emit_with_ack(self.slot, message, *id, deadline, answer, &mut wire)
+            })
         })
     }
 }

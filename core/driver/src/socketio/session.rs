@@ -23,6 +23,7 @@ use super::{
     io::{Found, NamespaceUse},
     layer::{News, SocketIoLayer},
     namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared, Serving},
+    observer::SessionWatch,
     order::SocketData,
     socket::SocketShared,
 };
@@ -44,6 +45,7 @@ pub(super) struct Session {
     pub(super) sockets: Vec<Arc<SocketShared>>,
     /// Namespaces that the client is connected to, or asks for.
     namespaces: Vec<(Slot, NamespaceUse)>,
+    watch: SessionWatch,
     is_closed: bool,
 }
 
@@ -68,12 +70,14 @@ impl Session {
         let cell = Arc::clone(cell);
         let has_news = Arc::new(AtomicBool::new(true));
         let connection = Connection::new(cell.now(), Arc::clone(&io.config), engine.revision());
-        let layer = SocketIoLayer::new(connection, Arc::clone(&has_news), cell.sessions());
+        let watch = io.observer.session(&cell);
+        let layer =
+            SocketIoLayer::new(connection, Arc::clone(&has_news), cell.sessions(), watch.tally());
         cell.set_layer(Box::new(layer));
         // A client of Socket.IO 2.x has asked for `/` by having come.
         cell.with_layer(SocketIoLayer::settle);
         let (tasks, sockets, namespaces) = (Vec::new(), Vec::new(), Vec::new());
-        Self { io, engine, cell, has_news, tasks, sockets, namespaces, is_closed: false }
+        Self { io, engine, cell, has_news, tasks, sockets, namespaces, watch, is_closed: false }
     }
 
     fn handle_news(&mut self, news: News) {
@@ -85,7 +89,11 @@ impl Session {
                 self.let_go(slot);
             }
             News::Disconnected(slot, reason) => self.leave(slot, reason),
-            News::Closed => self.is_closed = true,
+            News::Upgraded => self.watch.upgraded(&self.sockets),
+            News::Closed => {
+                self.watch.closed(self.cell.inspect(|session| session.close_reason().cloned()));
+                self.is_closed = true;
+            }
         }
     }
 
@@ -128,7 +136,8 @@ impl Session {
         self.let_go(slot);
         trace!(DEBUG, session = self.cell.id(), error = error.message(), "client refused");
         self.cell.with_layer(|layer: &mut SocketIoLayer, cx| {
-            layer.connection.refuse(slot, error, cx.session);
+            let (connection, mut wire) = layer.split(cx);
+            connection.refuse(slot, error, &mut wire);
             layer.settle(cx);
         });
     }

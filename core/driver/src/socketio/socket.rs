@@ -37,6 +37,7 @@ use super::{
     event::Event,
     layer::SocketIoLayer,
     namespace::{Namespace, NamespaceShared},
+    observer::Mark,
     outgoing::Body,
     rooms::Rooms,
 };
@@ -87,6 +88,7 @@ pub(crate) struct SocketShared {
     pub(super) member: OnceLock<MemberKey>,
     /// The rooms that it was in when it was disconnected.
     pub(super) left: Mutex<Vec<String>>,
+    pub(super) mark: Mark,
 }
 
 impl SocketShared {
@@ -101,12 +103,33 @@ impl SocketShared {
 
     /// Queues a message if there is room that no task waits for.
     pub(super) fn emit_message(&self, message: Encoded) -> Result<(), EmitError> {
-        self.try_send(|layer, cx| layer.connection.emit(self.slot, message, cx.session))
+        self.observed(message, |message| {
+            self.try_send(|layer, cx| {
+                let (connection, mut wire) = layer.split(cx);
+                connection.emit(self.slot, message, &mut wire)
+            })
+        })
+    }
+
+    /// Sends a message with `send`, and tells that it was sent.
+    pub(super) fn observed(
+        &self,
+        message: Encoded,
+        send: impl FnOnce(Encoded) -> Result<(), EmitError>,
+    ) -> Result<(), EmitError> {
+        let copy = self.namespace.watch.copy(&message);
+        send(message)?;
+        copy.sent(self);
+        Ok(())
     }
 
     pub(super) fn emit_volatile(&self, message: Encoded) -> Result<(), EmitError> {
-        let sent = self
-            .try_send(|layer, cx| layer.connection.emit_volatile(self.slot, message, cx.session));
+        let sent = self.observed(message, |message| {
+            self.try_send(|layer, cx| {
+                let (connection, mut wire) = layer.split(cx);
+                connection.emit_volatile(self.slot, message, &mut wire)
+            })
+        });
         // Behind tasks that wait for room, too.
         sent.map_err(|error| match error {
             EmitError::Full { .. } => EmitError::NotIdle,
@@ -129,12 +152,16 @@ impl SocketShared {
 
     /// Queues an event for which there was room a moment ago.
     pub(super) fn emit_late(&self, message: Encoded) -> Result<(), EmitError> {
-        let sent =
-            self.with(|layer, cx| layer.connection.emit_late(self.slot, message, cx.session));
-        match sent {
-            Some(sent) => sent.map_err(|error| error.reason),
-            None => Err(EmitError::Disconnected),
-        }
+        self.observed(message, |message| {
+            let sent = self.with(|layer, cx| {
+                let (connection, mut wire) = layer.split(cx);
+                connection.emit_late(self.slot, message, &mut wire)
+            });
+            match sent {
+                Some(sent) => sent.map_err(|error| error.reason),
+                None => Err(EmitError::Disconnected),
+            }
+        })
     }
 
     /// Sends with `send` if there is room that no task waits for.
@@ -153,7 +180,8 @@ impl SocketShared {
         if !volatile {
             self.try_send(|layer, cx| {
                 let message = Encoded::group([]);
-                layer.connection.emit(self.slot, message, cx.session)
+                let (connection, mut wire) = layer.split(cx);
+                connection.emit(self.slot, message, &mut wire)
             })?;
         }
         match self.publish(args, volatile)?.finish() {
@@ -177,11 +205,15 @@ impl SocketShared {
         let Some(&member) = self.member.get() else { return };
         // Woken behind the locks.
         let mut wakes = Wakes::default();
+        let mut recorder = self.namespace.watch.recorder();
         let mut order = self.pid.as_ref().map(|pid| (pid, self.namespace.lock_order()));
         let mut adapter = self.namespace.lock_adapter(&mut wakes);
         rooms.each(&mut |room| {
             let changed =
                 if joins { adapter.join(member, room) } else { adapter.leave(member, room) };
+            if changed {
+                recorder.changed(self, room, joins);
+            }
             if let Some((pid, order)) = order.as_mut().filter(|_| changed)
                 && let Some(recovery) = &mut order.recovery
             {
@@ -207,14 +239,16 @@ impl SocketShared {
 
     fn disconnect(&self) {
         self.with(|layer, cx| {
-            layer.connection.disconnect(self.slot, cx.session);
+            let (connection, mut wire) = layer.split(cx);
+            connection.disconnect(self.slot, &mut wire);
             layer.settle(cx);
         });
     }
 
     pub(super) fn disconnect_client(&self) {
         self.with(|layer, cx| {
-            layer.connection.disconnect_client(cx.now, cx.session);
+            let (now, (connection, mut wire)) = (cx.now, layer.split(cx));
+            connection.disconnect_client(now, &mut wire);
             layer.settle(cx);
         });
     }
@@ -226,7 +260,8 @@ impl SocketShared {
     /// Ends the session of the client for `reason`.
     pub(super) fn abort(&self, reason: DisconnectReason) {
         self.with(|layer, cx| {
-            layer.connection.abort(reason, cx.session);
+            let (connection, mut wire) = layer.split(cx);
+            connection.abort(reason, &mut wire);
             layer.settle(cx);
         });
     }
@@ -287,7 +322,10 @@ impl<D> Socket<D> {
             waits
         });
         match event {
-            Some(event) => Poll::Ready(Some(Event::new(event, Arc::clone(shared)))),
+            Some(event) => {
+                shared.namespace.watch.received(shared, &event);
+                Poll::Ready(Some(Event::new(event, Arc::clone(shared))))
+            }
             None if waits == Some(true) => Poll::Pending,
             None => Poll::Ready(None),
         }

@@ -47,6 +47,10 @@ pub struct Stats {
     ///
     /// The bus was down, its queue was full, or too many broadcasts or server-side events waited here.
     pub cluster_dropped: u64,
+    /// Changes and events that the admin UI was not told of, because too many waited.
+    ///
+    /// See the feature `admin`. 0 for a single namespace.
+    pub admin_dropped: u64,
 }
 
 /// The counters of a namespace. Those of a pattern are shared by its namespaces.

@@ -21,6 +21,11 @@ pub struct HandshakeInfo<'a> {
     headers: BTreeMap<String, String>,
     address: Option<String>,
     xdomain: bool,
+    secure: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
     url: String,
     query: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     auth: Value,
@@ -49,6 +54,9 @@ impl<'a> HandshakeInfo<'a> {
             xdomain: headers.contains_key("origin"),
             headers,
             address: None,
+            secure: false,
+            issued: None,
+            time: None,
             url,
             query: query::pairs(head.query()).collect(),
             auth: auth.unwrap_or(Payload::empty_object()).value().into_owned(),
@@ -59,6 +67,20 @@ impl<'a> HandshakeInfo<'a> {
     #[must_use]
     pub fn with_address(mut self, address: impl ToString) -> Self {
         self.address = Some(address.to_string());
+        self
+    }
+
+    /// Sets whether the client has come with TLS. Default false.
+    #[must_use]
+    pub const fn with_secure(mut self, is_secure: bool) -> Self {
+        self.secure = is_secure;
+        self
+    }
+
+    /// Adds the time at which the socket was connected: in milliseconds since 1970, and as text.
+    #[must_use]
+    pub fn with_time(mut self, issued: u64, time: impl Into<String>) -> Self {
+        (self.issued, self.time) = (Some(issued), Some(time.into()));
         self
     }
 

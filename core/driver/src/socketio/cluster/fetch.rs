@@ -10,11 +10,13 @@ use enginewire_socketio::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::requests::Asked;
 use crate::{
     socketio::{
         Delivered,
         broadcast::Broadcast,
         namespace::{Namespace, NamespaceShared},
+        observer,
         order::SocketData,
         rooms::Rooms,
         session::caught,
@@ -98,26 +100,18 @@ impl Broadcast {
         let mut requests = Vec::new();
         for namespace in self.others() {
             let timeout = self.timeout.unwrap_or(TIMEOUT);
-            let (name, target) = (&namespace.name, &self.target);
-            let size = message_size(name, target, 0);
-            let asked = namespace.request(timeout, |state, deadline| {
-                state.cluster.fetch_sockets(deadline, name, target.clone(), size)
-            });
-            match asked {
+            match namespace.ask_for_sockets(&self.target, timeout) {
                 Some(Ok(request)) => requests.push(request),
                 Some(Err(error)) => fetched.remote = Err(error),
                 None => {}
             }
         }
         for asked in requests {
-            let (responses, missing) = asked.collected.all().await;
-            let sockets = responses.into_iter().flat_map(|(_, response)| match response {
-                Response::Sockets(sockets) => sockets,
-                _ => Vec::new(),
-            });
+            let (nodes, (sockets, missing)) = (asked.nodes, asked.sockets().await);
+            let sockets = sockets.into_iter().map(observer::of_application);
             fetched.sockets.extend(sockets.map(RemoteSocket::new));
             fetched.missing.nodes = fetched.missing.nodes.max(missing.nodes);
-            fetched.remote = fetched.remote.map(|most| most.max(asked.nodes));
+            fetched.remote = fetched.remote.map(|most| most.max(nodes));
         }
         fetched
     }
@@ -196,7 +190,7 @@ impl<D: Serialize + Send + Sync + 'static> Namespace<D> {
 
 impl SocketShared {
     /// Describes the socket for other nodes. Calls the application, which serializes its data.
-    pub(super) fn info(&self) -> SocketInfo {
+    pub(in crate::socketio) fn info(&self) -> SocketInfo {
         let adapter = lock(&self.namespace.adapter);
         let rooms = self.member.get().filter(|&&member| adapter.member(member).is_some());
         let rooms = rooms.into_iter().flat_map(|&member| adapter.rooms(member));
@@ -204,13 +198,72 @@ impl SocketShared {
         drop(adapter);
         let handshake = HandshakeInfo::new(self.handshake.head(), self.auth.as_deref())
             .with_address(self.handshake.peer_addr().ip())
-            .to_payload();
+            .with_secure(self.handshake.is_secure());
+        let handshake = self.mark.stamp(handshake).to_payload();
+        SocketInfo { id: self.id.clone(), rooms, handshake, data: self.shared_data() }
+    }
+
+    /// Serializes the application's data, an empty object if it does not share them.
+    pub(in crate::socketio) fn shared_data(&self) -> Payload {
         let share = self.namespace.host().side.data.get();
         let share = share.or_else(|| self.namespace.side.data.get());
         let data = share.and_then(|share| caught(|| share(&self.data)).flatten());
-        let data = data.unwrap_or_else(|| Payload::empty_object().clone());
-        SocketInfo { id: self.id.clone(), rooms, handshake, data }
+        data.unwrap_or_else(|| Payload::empty_object().clone())
     }
+
+    /// Describes the socket for other nodes, with what an admin UI shows of its client.
+    pub(super) fn described(&self) -> SocketInfo {
+        let mut info = self.info();
+        self.namespace.watch.describe(self, &mut info);
+        info
+    }
+}
+
+impl NamespaceShared {
+    /// Asks the other nodes for their sockets of this namespace. `None` without a cluster.
+    fn ask_for_sockets(
+        &self,
+        target: &Target,
+        timeout: Duration,
+    ) -> Option<Result<Asked, TellError>> {
+        let size = message_size(&self.name, target, 0);
+        self.request(timeout, |state, deadline| {
+            state.cluster.fetch_sockets(deadline, &self.name, target.clone(), size)
+        })
+    }
+}
+
+impl Asked {
+    /// Waits for the sockets that were asked for.
+    async fn sockets(self) -> (Vec<SocketInfo>, Missing) {
+        let (responses, missing) = self.collected.all().await;
+        let sockets = responses.into_iter().flat_map(|(_, response)| match response {
+            Response::Sockets(sockets) => sockets,
+            _ => Vec::new(),
+        });
+        (sockets.collect(), missing)
+    }
+}
+
+/// Returns the sockets of other nodes in these namespaces, all of which are asked for at once.
+///
+/// Without a cluster it returns none at once. Nodes that do not respond in time have none.
+#[cfg(feature = "admin")]
+pub(in crate::socketio) async fn remote_sockets(
+    namespaces: &[Arc<NamespaceShared>],
+    timeout: Duration,
+) -> Vec<(Arc<str>, SocketInfo)> {
+    let ask = |namespace: &Arc<NamespaceShared>| {
+        let asked = namespace.ask_for_sockets(&Target::all(), timeout)?.ok()?;
+        Some((Arc::clone(&namespace.name), asked))
+    };
+    let all: Vec<_> = namespaces.iter().filter_map(ask).collect();
+    let mut sockets = Vec::new();
+    for (name, asked) in all {
+        let (of_others, _) = asked.sockets().await;
+        sockets.extend(of_others.into_iter().map(|info| (Arc::clone(&name), info)));
+    }
+    sockets
 }
 
 /// Makes a payload of the application's data, if it has the expected type.

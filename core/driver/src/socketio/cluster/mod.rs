@@ -29,6 +29,8 @@ use enginewire_socketio::{
     },
 };
 
+#[cfg(feature = "admin")]
+pub(super) use self::fetch::remote_sockets;
 use self::requests::Waiting;
 pub use self::{
     bus::{Bus, BusEvent},

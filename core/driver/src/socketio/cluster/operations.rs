@@ -92,7 +92,8 @@ impl IoShared {
             }
             (Operation::FetchSockets { target, request }, found) => {
                 let members = found.map(|namespace| namespace.select(&target)).unwrap_or_default();
-                let sockets = members.iter().map(|member| member.info()).collect();
+                self.observer.fetched();
+                let sockets = members.iter().map(|member| member.described()).collect();
                 let asker = AskerId { node: from, namespace, request };
                 cluster.respond(&asker, Response::Sockets(sockets));
                 return Carried::Done(members.len());
