@@ -23,9 +23,28 @@ pub struct Profile {
     pub allow_eio3: bool,
     /// Connection state recovery, if there is any.
     pub recovery: Option<RecoveryConfig>,
+    /// The admin UI, if there is one: of all details and commands, of commands alone, or of neither.
+    pub admin: Option<AdminKind>,
     /// The server is measured.
     pub is_bench: bool,
 }
+
+/// Kind of an admin UI.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum AdminKind {
+    /// All details and commands.
+    Development,
+    /// Numbers and commands.
+    Production,
+    /// All details, and no commands.
+    ReadOnly,
+}
+
+/// User of the admin UI.
+pub const ADMIN: &str = "admin";
+
+/// Hash of the password `correctPassword` of the [`ADMIN`], of the least cost.
+pub const ADMIN_HASH: &str = "$2b$04$b2cxG2NvAFwoh.BYxbc./O/YDD/XzL6NfzHPI7Ffs/kE/IMPDoG2y";
 
 impl Profile {
     /// The profile that `PROFILE` names. `None` if there is none of that name.
@@ -34,6 +53,7 @@ impl Profile {
         let (interval, timeout) = match &*name {
             "default" => (300, 200),
             "relaxed" | "v2" | "recovery" => (1000, 2000),
+            "admin" | "admin-production" | "admin-read-only" => (1000, 2000),
             "bench" => (25_000, 20_000),
             _ => return None,
         };
@@ -51,6 +71,12 @@ impl Profile {
             connect_timeout: (!is_bench).then_some(Duration::from_secs(1)),
             allow_eio3: name == "v2",
             recovery: (name == "recovery").then_some(recovery),
+            admin: match &*name {
+                "admin" => Some(AdminKind::Development),
+                "admin-production" => Some(AdminKind::Production),
+                "admin-read-only" => Some(AdminKind::ReadOnly),
+                _ => None,
+            },
             is_bench,
         })
     }

@@ -14,6 +14,7 @@ use enginewire_driver::{
     socketio::{
         Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, Socket, SocketRef,
         Spread, Value,
+        admin::{Admin, Mode},
     },
 };
 use serde::Serialize;
@@ -22,7 +23,9 @@ use serde_json::Value as Json;
 use crate::{
     front::{Front, Own},
     profile::{self, UNKNOWN_PROFILE},
-    sio_contract::{self as contract, Profile, Reasons, nested_binary, object, rooms, type_of},
+    sio_contract::{
+        self as contract, AdminKind, Profile, Reasons, nested_binary, object, rooms, type_of,
+    },
 };
 
 /// Data of a socket.
@@ -76,6 +79,9 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
     if let Some(recovery) = profile.recovery {
         io = io.recovery(recovery);
     }
+    if let Some(kind) = profile.admin {
+        io = io.admin(admin(kind));
+    }
     let io = io.build();
     let builder = ServerBuilder::on(runtime.clone())
         .ping_interval(profile.ping_interval)
@@ -84,6 +90,13 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
         .shutdown_timeout(Duration::from_secs(2))
         .socketio(&io);
     (io, builder)
+}
+
+/// An admin UI of a kind.
+fn admin(kind: AdminKind) -> Admin {
+    let admin = Admin::basic_auth(contract::ADMIN, contract::ADMIN_HASH).expect("a hash");
+    let admin = admin.server_id("server").read_only(kind == AdminKind::ReadOnly);
+    if kind == AdminKind::Production { admin.mode(Mode::Production) } else { admin }
 }
 
 async fn serve<R: Runtime>(
@@ -109,7 +122,7 @@ async fn serve<R: Runtime>(
         io.namespace("/mw").authorize(move |request| authorize_in_steps(waits.clone(), request)),
         dynamic.authorize(open),
     ];
-    for namespace in namespaces {
+    for namespace in namespaces.map(Namespace::share_data) {
         let world = Arc::clone(&world);
         runtime.spawn(async move { namespace.serve_with(world, talk).await });
     }
@@ -319,6 +332,7 @@ pub(crate) async fn obey<R: Runtime>(
         "set" => {
             let Ok((key, value)) = event.data::<(String, Json)>() else { return };
             lock(&socket.data().0).insert(key, value);
+            socket.data_changed();
             answer(ack, &()).await;
         }
         "reason-of" => {

@@ -33,6 +33,22 @@ suite!(
     env!("CARGO_BIN_EXE_sio-server-async-std")
 );
 
+/// The suite of the admin UI against a server.
+macro_rules! admin_suite {
+    ($server:ident, $($argument:expr),+) => {
+        #[test]
+        fn $server() {
+            run("sio/admin.mjs", &[$($argument),+]);
+        }
+    };
+}
+
+admin_suite!(the_reference_tells_its_admin_ui, "--reference");
+admin_suite!(the_reference_tells_its_admin_ui_otherwise, "--reference", "--differences");
+admin_suite!(tokio_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-tokio"));
+admin_suite!(smol_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-smol"));
+admin_suite!(async_std_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-async-std"));
+
 /// The suite of the clients against one of them, given by the arguments of `tests/js/client/running.mjs`. Each client
 /// binary has a line here.
 macro_rules! client_suite {

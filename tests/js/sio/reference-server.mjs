@@ -6,6 +6,7 @@
 
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { instrument } from "@socket.io/admin-ui";
 import { Server } from "socket.io";
 import { serve } from "./application.mjs";
 
@@ -13,6 +14,9 @@ const PROFILES = {
   default: { pingInterval: 300, pingTimeout: 200 },
   relaxed: { pingInterval: 1000, pingTimeout: 2000 },
   v2: { pingInterval: 1000, pingTimeout: 2000, allowEIO3: true },
+  admin: { pingInterval: 1000, pingTimeout: 2000, admin: { mode: "development" } },
+  "admin-production": { pingInterval: 1000, pingTimeout: 2000, admin: { mode: "production" } },
+  "admin-read-only": { pingInterval: 1000, pingTimeout: 2000, admin: { mode: "development", readonly: true } },
   recovery: { pingInterval: 1000, pingTimeout: 2000, connectionStateRecovery: { maxDisconnectionDuration: 2000 } },
 };
 
@@ -27,6 +31,12 @@ if (process.env.RECOVERY_WINDOW && options.connectionStateRecovery) {
 
 const http = createServer((_, response) => response.writeHead(404).end());
 const io = new Server(http, options);
+
+if (options.admin) {
+  // Of `correctPassword`.
+  const password = "$2b$04$b2cxG2NvAFwoh.BYxbc./O/YDD/XzL6NfzHPI7Ffs/kE/IMPDoG2y";
+  instrument(io, { ...options.admin, auth: { type: "basic", username: "admin", password }, serverId: "server" });
+}
 
 for (const name of ["/", "/custom", /^\/dyn-\d+$/]) io.of(name).on("connection", (socket) => serve(socket));
 
