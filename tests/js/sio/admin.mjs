@@ -306,7 +306,6 @@ theme("commands of the admin UI", () => {
     page.emit("_disconnect", nsp, true);
     // Behind them on the same connection, there and back.
     const barrier = page.socket.io.socket("/custom");
-    barrier.connect();
     const answered = new Promise((resolve) => barrier.emit("message-with-ack", resolve));
     await within(answered, "an answer on the same connection");
     assert.deepEqual(await player.ask("rooms"), [[]]);
@@ -326,7 +325,6 @@ theme("commands of the admin UI", () => {
       await page.events.until(() => numbers().length > 1, "numbers");
       assert.ok(numbers().every(([, { namespaces }]) => namespaces.every(({ name }) => name !== "/new")));
       const refused = page.socket.io.socket("/new");
-      refused.connect();
       const error = await within(new Promise((resolve) => refused.on("connect_error", resolve)), "a refusal");
       assert.equal(error.message, "Invalid namespace");
     },

@@ -31,6 +31,7 @@ mod reports;
 mod resets;
 mod seams;
 mod session_handlers;
+mod sio_admin;
 mod sio_broadcasts;
 mod sio_client;
 mod sio_closing;

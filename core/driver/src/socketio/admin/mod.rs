@@ -94,7 +94,7 @@ impl Admin {
     /// Lets in a user who knows a password, of which `hash` is the hash by bcrypt.
     ///
     /// It may begin with `$2a$`, `$2b$`, `$2x$` or `$2y$`. Each login costs as much time as its cost factor says, on a thread
-    /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 16 wait. Of an address five
+    /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 64 wait. Of an address five
     /// may be wrong at once, and one each ten seconds after that; behind a proxy the address is known by
     /// [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
     ///

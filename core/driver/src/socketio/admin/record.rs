@@ -77,8 +77,12 @@ impl Queue {
     /// Queues a change. Returns the task to be woken, behind all locks.
     pub(crate) fn push(&self, record: Record) -> Option<Waker> {
         let cost = record.change.cost();
+        // A page that is not told of all sockets shows nothing. There is one such change for each page.
+        let is_page = matches!(record.change, Change::Page(_));
         let mut state = lock(&self.state);
-        if state.records.len() >= MAX_RECORDS || state.cost.saturating_add(cost) > MAX_COST {
+        let is_full =
+            state.records.len() >= MAX_RECORDS || state.cost.saturating_add(cost) > MAX_COST;
+        if is_full && !is_page {
             self.dropped.add(1);
             let task = state.task.take();
             drop(state);

@@ -30,6 +30,8 @@ pub(crate) struct AdminShared {
     pub(super) since: Instant,
     /// Pages that are connected to this node.
     pages: AtomicUsize,
+    /// There are other nodes, which may have pages. Looked at with each report of the numbers.
+    has_nodes: AtomicBool,
     /// Somebody may see what is told, on this node or another.
     is_watched: AtomicBool,
     /// The task of a server shows what waits.
@@ -48,6 +50,7 @@ impl AdminShared {
             hostname: gethostname::gethostname().to_string_lossy().into_owned(),
             since: Instant::now(),
             pages: AtomicUsize::new(0),
+            has_nodes: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
             hasher: RandomState::new(),
@@ -113,17 +116,26 @@ impl AdminShared {
         }
     }
 
-    /// Looks whether a page may be there. `has_nodes` says that there are other nodes.
-    pub(super) fn look(&self, has_nodes: bool) -> bool {
-        let is_there = || has_nodes || self.pages.load(Ordering::SeqCst) > 0;
-        let mut is_watched = is_there();
-        self.is_watched.store(is_watched, Ordering::SeqCst);
+    /// Sets whether there are other nodes, and looks whether a page may be there.
+    pub(super) fn set_nodes(&self, has_nodes: bool) {
+        self.has_nodes.store(has_nodes, Ordering::SeqCst);
+        self.look();
+    }
+
+    /// Returns whether a page may be there.
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched.load(Ordering::SeqCst)
+    }
+
+    fn look(&self) {
+        let is_there =
+            || self.has_nodes.load(Ordering::SeqCst) || self.pages.load(Ordering::SeqCst) > 0;
+        let was_there = is_there();
+        self.is_watched.store(was_there, Ordering::SeqCst);
         // A page that connects at this moment is not overlooked.
-        if !is_watched && is_there() {
-            is_watched = true;
+        if !was_there && is_there() {
             self.is_watched.store(true, Ordering::SeqCst);
         }
-        is_watched
     }
 
     /// Counts a page of this node for as long as the value lives.
@@ -155,5 +167,55 @@ pub(super) struct Connected(Arc<AdminShared>);
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.pages.fetch_sub(1, Ordering::SeqCst);
+        self.0.look();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(config: Admin) -> Arc<AdminShared> {
+        let admin = AdminShared::new(config);
+        assert!(admin.begin() && !admin.begin());
+        admin
+    }
+
+    #[test]
+    fn changes_are_queued_while_a_page_of_this_node_is_there() {
+        let admin = running(Admin::without_auth());
+        assert!(!admin.records());
+        let pages = [admin.connect(), admin.connect()];
+        assert!(admin.records());
+        let [first, second] = pages;
+        drop(first);
+        assert!(admin.records());
+        drop(second);
+        assert!(!admin.records());
+    }
+
+    #[test]
+    fn changes_are_queued_while_there_are_other_nodes() {
+        let admin = running(Admin::without_auth());
+        admin.set_nodes(true);
+        drop(admin.connect());
+        assert!(admin.records());
+        admin.set_nodes(false);
+        assert!(!admin.records());
+        // It has asked for sockets before it was known.
+        admin.watch();
+        assert!(admin.records());
+    }
+
+    #[test]
+    fn nothing_is_queued_in_production_or_without_a_task() {
+        let admin = running(Admin::without_auth().mode(Mode::Production));
+        let _page = admin.connect();
+        assert!(admin.is_watched() && !admin.records());
+        let admin = running(Admin::without_auth());
+        let _page = admin.connect();
+        admin.end();
+        admin.watch();
+        assert!(!admin.records());
     }
 }

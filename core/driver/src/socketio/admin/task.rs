@@ -90,7 +90,8 @@ async fn tell<R: Runtime>(
             None => {
                 let has_nodes = io.shared.cluster.as_ref().is_some_and(|nodes| nodes.nodes() > 0);
                 let totals = admin.traffic.totals();
-                if admin.look(has_nodes) {
+                admin.set_nodes(has_nodes);
+                if admin.is_watched() {
                     let stats = Stats::new(admin, io, &before, &totals);
                     if pages.broadcast().try_emit("server_stats", &stats).is_err() {
                         admin.queue.drop_one();
@@ -109,12 +110,15 @@ async fn show(admin: &AdminShared, pages: &Namespace<Admitted>, record: Record) 
     let told = match caught(|| Told::new(admin, record)) {
         Some(Some(Told::All(event))) => pages.broadcast().emit_event(&event).await.map(drop),
         Some(Some(Told::Page(page, sockets))) => {
-            let told = page.try_emit("all_sockets", &(sockets,));
-            if matches!(told, Err(EmitError::Full { .. })) {
-                // It comes back, and is told then.
-                page.disconnect_client();
+            match page.try_emit("all_sockets", &(sockets,)) {
+                Err(EmitError::Disconnected) => Ok(()),
+                Err(EmitError::Full { .. }) => {
+                    // It comes back, and is told then.
+                    page.disconnect_client();
+                    Ok(())
+                }
+                told => told,
             }
-            told
         }
         Some(None) => return true,
         None => return false,

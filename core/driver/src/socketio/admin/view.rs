@@ -244,3 +244,81 @@ const CLIENT: &str = "_admin";
 
 /// Header fields that let whoever knows them act as the client.
 const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn client() -> Client {
+        Client { client_id: "0123456789ab".into(), transport: "polling".into() }
+    }
+
+    fn info(data: &Json) -> SocketInfo {
+        let handshake = json!({
+            "headers": { "Cookie": "io=secret", "authorization": "secret", "accept": "*/*" },
+            "address": "::1", "secure": true, "issued": 1, "auth": { "token": "secret" },
+        });
+        let [handshake, data] = [&handshake, data].map(|value| Payload::new(value).unwrap());
+        SocketInfo { id: "id".into(), rooms: vec!["id".into()], handshake, data }
+    }
+
+    fn json_of(value: &impl Serialize) -> Json {
+        Value::from_serialize(value).unwrap().to_json().unwrap()
+    }
+
+    #[test]
+    fn client_in_the_data_of_another_node_is_shown_beside_them() {
+        let mut info = info(&json!({ "name": "Ann", "_admin": 1 }));
+        add_client(&mut info, &client());
+        let shown = json_of(&Socket::new("/", &info, None));
+        assert_eq!(shown["data"], json!({ "name": "Ann" }));
+        let of_client = (&shown["clientId"], &shown["transport"]);
+        assert_eq!(of_client, (&json!("0123456789ab"), &json!("polling")));
+        let data: Json = remove_client(info).data.decode().unwrap();
+        assert_eq!(data, json!({ "name": "Ann" }));
+    }
+
+    #[test]
+    fn data_without_a_client_stay_as_they_are() {
+        for data in [json!({}), json!({ "a": [1] }), json!({ "_admin": { "a": 1 } }), json!(7)] {
+            let mut info = info(&data);
+            assert_eq!(remove_client(info.clone()).data.decode::<Json>().unwrap(), data);
+            if !data.is_object() {
+                add_client(&mut info, &client());
+                assert_eq!(info.data.decode::<Json>().unwrap(), data);
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_handshake_are_not_shown() {
+        let shown = json_of(&Socket::new("/", &info(&json!({})), Some(client())));
+        assert!(!shown.to_string().contains("secret"), "{shown}");
+        assert_eq!(shown["handshake"]["headers"], json!({ "accept": "*/*" }));
+        assert_eq!(shown["handshake"]["secure"], true);
+    }
+
+    #[test]
+    fn handshake_of_another_shape_is_empty() {
+        let mut info = info(&json!({}));
+        info.handshake = Payload::new(&json!(["no object"])).unwrap();
+        let shown = json_of(&Socket::new("/", &info, None));
+        assert_eq!(shown["handshake"]["headers"], json!({}));
+        assert_eq!((&shown["id"], shown.get("clientId")), (&json!("id"), None));
+    }
+
+    #[test]
+    fn binary_data_are_shown_by_their_size() {
+        let bytes = || Value::Binary(vec![0; 3].into());
+        let value = Value::Object(vec![("a".into(), Value::Array(vec![bytes(), Value::Null]))]);
+        assert_eq!(json_of(&without_binary(value)), json!({ "a": ["3 bytes", null] }));
+    }
+
+    #[test]
+    fn times_are_written_as_javascript_does() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_796_019_185_009);
+        assert_eq!((since_1970(at), &*time(at)), (1_796_019_185_009, "2026-11-30T06:13:05.009Z"));
+    }
+}

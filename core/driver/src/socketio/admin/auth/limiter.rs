@@ -6,32 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Attempts of addresses: so many at once, and one in each [`PERIOD`] after that.
+/// Failures of addresses: so many at once, and one in each [`PERIOD`] after that.
 ///
-/// A value for each address that has attempts to regain: when it will have all of them.
+/// A value for each address that has failed: when it will have all attempts again.
 #[derive(Default)]
 pub(super) struct Limiter(HashMap<IpAddr, Instant>);
 
 impl Limiter {
-    /// Takes an attempt of an address. Returns false if it has none left.
-    pub(super) fn take(&mut self, now: Instant, address: IpAddr) -> bool {
-        let network = network(address);
-        let full_at = self.0.get(&network).copied().unwrap_or(now).max(now);
-        if full_at > now + PERIOD * (BURST - 1) {
-            return false;
-        }
-        self.make_room(now, &network);
-        self.0.insert(network, full_at + PERIOD);
-        true
+    /// Returns whether an address may try a password.
+    ///
+    /// Right passwords cost nothing, also those of many pages behind one proxy that connect at the same moment.
+    pub(super) fn admits(&self, now: Instant, address: IpAddr) -> bool {
+        let full_at = self.0.get(&network(address));
+        full_at.is_none_or(|&full_at| full_at <= now + PERIOD * (BURST - 1))
     }
 
-    /// Gives an attempt back: the password was right.
-    pub(super) fn give_back(&mut self, address: IpAddr) {
-        if let Some(full_at) = self.0.get_mut(&network(address))
-            && let Some(earlier) = full_at.checked_sub(PERIOD)
-        {
-            *full_at = earlier;
-        }
+    /// Notes that the password of an address was wrong.
+    pub(super) fn fail(&mut self, now: Instant, address: IpAddr) {
+        let network = network(address);
+        self.make_room(now, &network);
+        let full_at = self.0.entry(network).or_insert(now);
+        *full_at = (*full_at).max(now) + PERIOD;
     }
 
     /// Forgets addresses that have all attempts, and another one if there are too many nevertheless.
@@ -74,27 +69,26 @@ mod tests {
         IpAddr::from([10, 0, high, low])
     }
 
-    #[test]
-    fn attempts_come_back_one_by_one() {
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
+    /// Fails as often as an address may.
+    fn fail_all(limiter: &mut Limiter, now: Instant, address: IpAddr) {
         for _ in 0..BURST {
-            assert!(limiter.take(now, address(1)));
+            assert!(limiter.admits(now, address));
+            limiter.fail(now, address);
         }
-        assert!(!limiter.take(now, address(1)));
-        assert!(limiter.take(now, address(2)));
-        let later = now + PERIOD;
-        assert!(!limiter.take(later - Duration::from_nanos(1), address(1)));
-        assert!(limiter.take(later, address(1)));
-        assert!(!limiter.take(later, address(1)));
+        assert!(!limiter.admits(now, address));
     }
 
     #[test]
-    fn right_password_costs_no_attempt() {
-        let (mut limiter, now) = (Limiter::default(), Instant::now() + PERIOD);
-        for _ in 0..10 * BURST {
-            assert!(limiter.take(now, address(1)));
-            limiter.give_back(address(1));
-        }
+    fn attempts_come_back_one_by_one() {
+        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        fail_all(&mut limiter, now, address(1));
+        assert!(limiter.admits(now, address(2)));
+        let later = now + PERIOD;
+        assert!(!limiter.admits(later - Duration::from_nanos(1), address(1)));
+        assert!(limiter.admits(later, address(1)));
+        limiter.fail(later, address(1));
+        assert!(!limiter.admits(later, address(1)));
+        fail_all(&mut limiter, now + PERIOD * 100, address(1));
     }
 
     #[test]
@@ -102,27 +96,29 @@ mod tests {
         let (mut limiter, now) = (Limiter::default(), Instant::now());
         let in_network = |host: u128| IpAddr::from(Ipv6Addr::from_bits((0x2001 << 112) | host));
         for host in 0..u128::from(BURST) {
-            assert!(limiter.take(now, in_network(host)));
+            limiter.fail(now, in_network(host));
         }
-        assert!(!limiter.take(now, in_network(99)));
-        assert!(limiter.take(now, in_network(1 << 64)));
+        assert!(!limiter.admits(now, in_network(99)));
+        assert!(limiter.admits(now, in_network(1 << 64)));
         // The same address, written otherwise.
-        for _ in 0..BURST {
-            assert!(limiter.take(now, IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1])));
-        }
-        assert!(!limiter.take(now, address(1)));
+        fail_all(&mut limiter, now, IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]));
+        assert!(!limiter.admits(now, address(1)));
     }
 
     #[test]
-    fn too_many_addresses_forget_that_with_the_most_attempts() {
+    fn too_many_addresses_forget_that_with_the_fewest_failures() {
         let (mut limiter, now) = (Limiter::default(), Instant::now());
         for index in 0..u16::try_from(MAX).unwrap() {
-            for _ in 0..if index == 7 { 1 } else { BURST } {
-                assert!(limiter.take(now, address(index)));
+            match index {
+                7 => limiter.fail(now, address(index)),
+                _ => fail_all(&mut limiter, now, address(index)),
             }
         }
-        assert!(limiter.take(now, IpAddr::from([11, 0, 0, 1])));
+        limiter.fail(now, IpAddr::from([11, 0, 0, 1]));
         assert_eq!(limiter.0.len(), MAX);
-        assert!(!limiter.0.contains_key(&address(7)) && !limiter.take(now, address(8)));
+        assert!(!limiter.0.contains_key(&address(7)) && !limiter.admits(now, address(8)));
+        // Those that have all attempts again go first.
+        limiter.fail(now + PERIOD * BURST, address(7));
+        assert_eq!(limiter.0.len(), 1);
     }
 }

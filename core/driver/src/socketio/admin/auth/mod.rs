@@ -79,7 +79,7 @@ impl Gate {
             return Err(ConnectError::new(INVALID));
         };
         let address = request.handshake().peer_addr().ip();
-        if password.len() > MAX_PASSWORD || !lock(&self.limiter).take(Instant::now(), address) {
+        if password.len() > MAX_PASSWORD || !lock(&self.limiter).admits(Instant::now(), address) {
             trace!(WARN, peer = %address, "login to the admin UI refused without verifying it");
             return Err(ConnectError::new(TOO_MANY));
         }
@@ -88,10 +88,10 @@ impl Gate {
             return Err(ConnectError::new(TOO_MANY));
         };
         if !verdict.await || username != account.username {
+            lock(&self.limiter).fail(Instant::now(), address);
             trace!(WARN, peer = %address, "login to the admin UI refused");
             return Err(ConnectError::new(INVALID));
         }
-        lock(&self.limiter).give_back(address);
         let session = lock(&self.sessions).open(Instant::now(), &mut crate::runtime::fill_random);
         Ok(Admitted { session: Some(session) })
     }

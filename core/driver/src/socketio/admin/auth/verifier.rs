@@ -144,8 +144,10 @@ impl Future for Verdict {
     }
 }
 
-/// Limit on the passwords that wait: the last for about two seconds.
-const MAX_WAITING: usize = 16;
+/// Limit on the passwords that wait: the last for some six seconds.
+///
+/// All pages connect anew at the same moment, when their server has started again.
+const MAX_WAITING: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,233 @@
+//! The admin UI: what its pages are told of one node and of several, and who is let in.
+
+use enginewire_driver::{
+    socketio::{
+        Io, RecoveryConfig, Socket,
+        admin::{Admin, Mode},
+    },
+    testing::{MemoryNetwork, TestConnectError, TestEvent, TestLink, TestSocket},
+};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use enginewire_tests::sio_contract::{ADMIN, ADMIN_HASH};
+
+use crate::{Host, soon, until};
+
+on_every_runtime!(
+    page_of_one_node_shows_and_commands_all_nodes,
+    commands_of_another_shape_are_ignored,
+    wrong_passwords_are_refused_and_then_not_verified,
+    events_of_clients_that_may_come_back_are_shown_without_their_offset,
+    second_server_goes_on_with_the_pages,
+    pages_have_their_namespace_whatever_its_name,
+);
+
+/// Waits for what comes at once, unless something hangs.
+fn now<T>(work: impl Future<Output = T>) -> T {
+    soon("an answer", work)
+}
+
+/// Waits for an event of the page for which `matches` holds, and returns its arguments.
+fn shown(page: &mut TestSocket, name: &str, matches: impl Fn(&[Json]) -> bool) -> Vec<Json> {
+    loop {
+        let event = now(page.recv()).expect("the page is connected");
+        let mut arguments = arguments(&event);
+        arguments.remove(0);
+        if event.name() == name && matches(&arguments) {
+            return arguments;
+        }
+    }
+}
+
+fn arguments(event: &TestEvent) -> Vec<Json> {
+    let values = event.args().to_values().unwrap();
+    values.iter().map(|value| value.to_json().unwrap()).collect()
+}
+
+/// Ends when the server has handled all that the client sent before.
+fn settle(client: &TestSocket) {
+    assert_eq!(now(client.emit_with_ack::<String, _>("settle", &())).unwrap(), "settled");
+}
+
+/// Serves a namespace whose sockets join a room and answer.
+fn serve<R: Host>(runtime: &R, io: &Io, name: &str) {
+    let clients = io.namespace(name);
+    runtime.spawn(async move { clients.serve(answer).await });
+}
+
+async fn answer(mut socket: Socket) {
+    while let Some(mut event) = socket.recv().await {
+        if let ("join", Ok(room)) = (event.name(), event.data::<String>()) {
+            socket.join(room);
+        }
+        let _ = event.ack().send("settled").await;
+    }
+}
+
+fn auth(password: &str) -> impl Serialize {
+    json!({ "username": ADMIN, "password": password })
+}
+
+fn refusal(result: Result<TestSocket, TestConnectError>) -> String {
+    match result {
+        Err(TestConnectError::Refused(error)) => error.message().to_owned(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn page_of_one_node_shows_and_commands_all_nodes<R: Host>() {
+    let (runtime, network) = (R::default(), MemoryNetwork::new());
+    let node = |id: &str| {
+        let admin = Admin::without_auth().server_id(id);
+        let io = Io::builder().cluster(network.bus()).admin(admin).build();
+        serve(&runtime, &io, "/");
+        (TestLink::<R>::new(&io), io)
+    };
+    let ((here, io), (there, io_there)) = (node("here"), node("there"));
+    until("both nodes", || io.stats().nodes == 1 && io_there.stats().nodes == 1);
+    // Before the page comes.
+    let early = now(there.connect("/")).unwrap();
+    let mut page = now(here.connect("/admin")).unwrap();
+    let early_id = early.id().to_string();
+    let sockets = shown(&mut page, "all_sockets", |_| true).remove(0);
+    let socket = sockets.as_array().unwrap().iter().find(|socket| socket["id"] == *early_id);
+    let socket = socket.expect("a socket of the other node");
+    assert_eq!(socket["clientId"].as_str().map(str::len), Some(12));
+    assert_eq!((&socket["transport"], &socket["nsp"]), (&json!("websocket"), &json!("/")));
+    assert_eq!((&socket["data"], &socket["rooms"]), (&json!({}), &json!([early_id])));
+    // The application of this node has the data as they are.
+    let fetched = now(io.to(early.id()).fetch_sockets());
+    assert_eq!(fetched.sockets[0].data::<Json>().unwrap(), json!({}));
+
+    now(early.emit("join", "room")).unwrap();
+    let is_it = |arguments: &[Json]| arguments[1] == "room" && arguments[2] == *early_id;
+    assert_eq!(shown(&mut page, "room_joined", is_it)[0], "/");
+    let late = now(there.connect("/")).unwrap();
+    let late_id = late.id().to_string();
+    let socket = shown(&mut page, "socket_connected", |socket| socket[0]["id"] == *late_id);
+    assert_eq!(socket[0]["rooms"], json!([late_id]));
+    for id in ["here", "there"] {
+        let stats = shown(&mut page, "server_stats", |stats| stats[0]["serverId"] == id).remove(0);
+        let name = |name| json!({ "name": "/", "socketsCount": name });
+        let sockets = if id == "here" { 0 } else { 2 };
+        assert!(stats["namespaces"].as_array().unwrap().contains(&name(sockets)), "{stats}");
+    }
+    now(page.emit("join", &("/", "by the page", &early_id))).unwrap();
+    let is_it = |arguments: &[Json]| arguments[1] == "by the page";
+    assert_eq!(shown(&mut page, "room_joined", is_it)[2], json!(early_id));
+    now(page.emit("_disconnect", &("/", false, "by the page"))).unwrap();
+    let is_it = |arguments: &[Json]| arguments[1] == *early_id;
+    let left = shown(&mut page, "socket_disconnected", is_it);
+    assert_eq!(left[2], "server namespace disconnect");
+    assert_eq!(io.stats().admin_dropped + io_there.stats().admin_dropped, 0);
+}
+
+fn commands_of_another_shape_are_ignored<R: Host>() {
+    let io = Io::builder().admin(Admin::without_auth().mode(Mode::Production)).build();
+    serve(&R::default(), &io, "/");
+    let link = TestLink::<R>::new(&io);
+    let mut client = now(link.connect("/")).unwrap();
+    let mut page = now(link.connect("/admin")).unwrap();
+    for (name, arguments) in [
+        ("join", json!([])),
+        ("join", json!([1, "room"])),
+        ("join", json!(["/"])),
+        ("join", json!(["/", { "a": 1 }])),
+        ("join", json!(["/", "room", 7])),
+        ("leave", json!([null, null])),
+        ("_disconnect", json!(["/"])),
+        ("_disconnect", json!(["/", "yes"])),
+        ("_disconnect", json!(["/unknown", true])),
+        ("emit", json!(["/", null])),
+        ("emit", json!(["/", null, 7])),
+        ("emit", json!(["/", 7, "hello"])),
+        // Official clients would close the connection.
+        ("emit", json!(["/", null, "disconnect"])),
+        ("unknown", json!(["/"])),
+    ] {
+        let arguments: Vec<Json> = serde_json::from_value(arguments).unwrap();
+        match &arguments[..] {
+            [] => now(page.emit(name, &())).unwrap(),
+            [a] => now(page.emit(name, &(a,))).unwrap(),
+            [a, b] => now(page.emit(name, &(a, b))).unwrap(),
+            [a, b, c, ..] => now(page.emit(name, &(a, b, c))).unwrap(),
+        }
+    }
+    now(page.emit("emit", &("/", None::<&str>, "last", 1))).unwrap();
+    let event = now(client.recv()).unwrap();
+    assert_eq!(arguments(&event), [json!("last"), json!(1)]);
+    assert!(io.namespace("/").rooms().is_empty());
+    assert!(io.find("/unknown").is_none());
+    // The page is still there.
+    shown(&mut page, "server_stats", |_| true);
+}
+
+fn wrong_passwords_are_refused_and_then_not_verified<R: Host>() {
+    let admin = Admin::basic_auth(ADMIN, ADMIN_HASH).unwrap();
+    let link = TestLink::<R>::new(&Io::builder().admin(admin).build());
+    // As the reference's, which ends on the first of these.
+    for auth in [json!({ "username": ADMIN }), json!({ "username": 7, "password": {} })] {
+        let refused = refusal(now(link.connect_with("/admin", &auth)));
+        assert_eq!(refused, "invalid credentials", "{auth}");
+    }
+    let mut page = now(link.connect_with("/admin", &auth("correctPassword"))).unwrap();
+    let session: String = now(page.recv()).unwrap().data().unwrap();
+    for attempt in 0..5 {
+        let refused = refusal(now(link.connect_with("/admin", &auth("wrong"))));
+        assert_eq!(refused, "invalid credentials", "attempt {attempt}");
+    }
+    let refused = refusal(now(link.connect_with("/admin", &auth("correctPassword"))));
+    assert_eq!(refused, "too many attempts, try again later");
+    let again = json!({ "sessionId": session });
+    now(link.connect_with("/admin", &again)).unwrap();
+}
+
+fn events_of_clients_that_may_come_back_are_shown_without_their_offset<R: Host>() {
+    let io = Io::builder().recovery(RecoveryConfig::default()).admin(Admin::without_auth());
+    let io = io.build();
+    serve(&R::default(), &io, "/");
+    let link = TestLink::<R>::new(&io);
+    let mut page = now(link.connect("/admin")).unwrap();
+    shown(&mut page, "all_sockets", |_| true);
+    let client = now(link.connect("/")).unwrap();
+    now(io.emit("said", &("hello", 1))).unwrap();
+    let sent = shown(&mut page, "event_sent", |_| true);
+    assert_eq!(sent[..3], [json!("/"), json!(client.id().as_str()), json!(["said", "hello", 1])]);
+    let socket = io.namespace("/").socket(client.id()).unwrap();
+    now(socket.emit("alone", &())).unwrap();
+    assert_eq!(shown(&mut page, "event_sent", |_| true)[2], json!(["alone"]));
+    now(client.emit_with_ack::<String, _>("settle", &())).unwrap();
+    assert_eq!(shown(&mut page, "event_received", |_| true)[2], json!(["settle"]));
+    // What it was sent is an acknowledgement, and no event.
+    now(socket.emit("behind", &())).unwrap();
+    assert_eq!(shown(&mut page, "event_sent", |_| true)[2], json!(["behind"]));
+}
+
+fn second_server_goes_on_with_the_pages<R: Host>() {
+    let io = Io::builder().admin(Admin::without_auth()).build();
+    serve(&R::default(), &io, "/");
+    let (first, second) = (TestLink::<R>::new(&io), TestLink::<R>::new(&io));
+    let mut page = now(second.connect("/admin")).unwrap();
+    shown(&mut page, "all_sockets", |_| true);
+    now(first.server().close());
+    let client = now(second.connect("/")).unwrap();
+    let id = client.id().as_str();
+    shown(&mut page, "socket_connected", |socket| socket[0]["id"] == *id);
+    now(second.server().close());
+    // All servers have closed, and another starts.
+    let third = TestLink::<R>::new(&io);
+    let mut page = now(third.connect("/admin")).unwrap();
+    let stats = shown(&mut page, "server_stats", |_| true).remove(0);
+    assert_eq!(stats["clientsCount"], 1);
+}
+
+fn pages_have_their_namespace_whatever_its_name<R: Host>() {
+    let admin = Admin::without_auth().namespace("ops").read_only(true);
+    let io = Io::builder().admin(admin).build();
+    let link = TestLink::<R>::new(&io);
+    assert_eq!(refusal(now(link.connect("/admin"))), "Invalid namespace");
+    let mut page = now(link.connect("/ops")).unwrap();
+    let config = shown(&mut page, "config", |_| true).remove(0);
+    assert_eq!(config, json!({ "supportedFeatures": ["AGGREGATED_EVENTS", "ALL_EVENTS"] }));
+}
