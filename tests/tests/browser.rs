@@ -1,6 +1,6 @@
-//! The pages of the tokio crate's examples `browser` and `chat` in headless Chromium, with the official clients. The first
-//! connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other. A page of its own is
-//! served with TLS.
+//! The pages of the tokio crate's examples `browser`, `chat` and `admin` in headless Chromium, with the official clients. The
+//! first connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other; the third is that
+//! of the official admin UI. A page of its own is served with TLS.
 
 use std::process::Command;
 
@@ -29,6 +29,24 @@ fn two_pages_of_the_chat_talk_to_each_other() {
     let line = server.line().expect("a line");
     let url = line.strip_prefix("open ").expect("the example prints its address");
     succeed(script("chat.mjs").arg(url));
+}
+
+#[test]
+fn page_of_the_admin_ui_shows_and_moves_clients() {
+    admin(&mut example("enginewire-tokio", "admin"), &[]);
+}
+
+#[test]
+fn page_of_a_read_only_admin_ui_moves_none() {
+    admin(example("enginewire-tokio", "admin").env("READ_ONLY", "1"), &["--read-only"]);
+}
+
+/// Uses the page of the example `admin`.
+fn admin(example: &mut Command, options: &[&str]) {
+    let mut server = Running::start(example.arg("127.0.0.1:0"));
+    let line = server.line().expect("a line");
+    let url = line.strip_prefix("open ").expect("the example prints its address");
+    succeed(script("sio/admin-page.mjs").arg(url).args(options));
 }
 
 #[test]

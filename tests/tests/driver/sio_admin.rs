@@ -45,11 +45,6 @@ fn arguments(event: &TestEvent) -> Vec<Json> {
     values.iter().map(|value| value.to_json().unwrap()).collect()
 }
 
-/// Ends when the server has handled all that the client sent before.
-fn settle(client: &TestSocket) {
-    assert_eq!(now(client.emit_with_ack::<String, _>("settle", &())).unwrap(), "settled");
-}
-
 /// Serves a namespace whose sockets join a room and answer.
 fn serve<R: Host>(runtime: &R, io: &Io, name: &str) {
     let clients = io.namespace(name);
