@@ -57,7 +57,8 @@
 //! }
 //! ```
 //!
-//! Cancel safety and back-pressure are the driver's: see [`Socket`]. The
+//! Cancel safety and back-pressure are the driver's: see [`Socket`]. The feature `admin` gives the module
+//! `socketio::admin`, the server side of the admin UI of Socket.IO. The
 //! feature `tracing` gives a span per connection and events, without session ids. The feature `metrics` gives the counts of
 //! servers to the `metrics` crate. The feature `testing` gives the module
 //! `testing`, to test applications on memory instead of sockets. `tls` is TLS by rustls, with ring unless the process has

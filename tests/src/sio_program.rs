@@ -93,6 +93,7 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
 }
 
 /// An admin UI of a kind.
+#[expect(clippy::expect_used, reason = "the constant is a hash")]
 fn admin(kind: AdminKind) -> Admin {
     let admin = Admin::basic_auth(contract::ADMIN, contract::ADMIN_HASH).expect("a hash");
     let admin = admin.server_id("server").read_only(kind == AdminKind::ReadOnly);

@@ -47,7 +47,6 @@ admin_suite!(the_reference_tells_its_admin_ui, "--reference");
 admin_suite!(the_reference_tells_its_admin_ui_otherwise, "--reference", "--differences");
 admin_suite!(tokio_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-tokio"));
 admin_suite!(smol_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-smol"));
-admin_suite!(async_std_tells_its_admin_ui, "--server", env!("CARGO_BIN_EXE_sio-server-async-std"));
 
 /// The suite of the clients against one of them, given by the arguments of `tests/js/client/running.mjs`. Each client
 /// binary has a line here.

@@ -224,6 +224,9 @@ const _: () = {
     );
     all!(
         any: driver::socketio::Ack,
+        driver::socketio::admin::Admin,
+        driver::socketio::admin::InvalidHash,
+        driver::socketio::admin::Mode,
         driver::socketio::AckError,
         driver::socketio::AckFuture<Local>,
         driver::socketio::AckOf<Local>,

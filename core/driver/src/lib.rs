@@ -18,6 +18,7 @@
 //!
 //! # Features
 //!
+//! `admin`: the module `socketio::admin`, the server side of the admin UI of Socket.IO.
 //! `metrics`: the module `metrics`, which gives the counts of servers to the `metrics` crate.
 //! `tracing`: a span per connection and events, of the `tracing` crate, without session ids. `testing`: the module
 //! `testing`, with servers and clients that are connected by memory. `tower`: the module `tower`, with servers as

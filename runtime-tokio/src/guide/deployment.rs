@@ -167,7 +167,8 @@
 //!
 //! [`ServerHandle::stats`](crate::ServerHandle::stats) and [`Io::stats`](crate::socketio::Io::stats) count what is there and
 //! what was lost or refused. The feature `metrics` gives these counts to the `metrics` crate, and so to Prometheus,
-//! StatsD or OpenTelemetry. The example `metrics` shows them to Prometheus, and has a dashboard for Grafana.
+//! StatsD or OpenTelemetry. The example `metrics` shows them to Prometheus, and has a dashboard for Grafana. The feature
+//! `admin` shows single sockets and rooms in a page while the server runs.
 //!
 //! Two counts tell of a load balancer at fault: `enginewire_requests_refused_total` rises if sessions are not sticky (and
 //! `enginewire_requests_handed_over_total` on nodes), and

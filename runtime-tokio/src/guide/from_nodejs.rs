@@ -58,7 +58,7 @@
 //! | `io.use((socket, next) => ..)` | [`Namespace::authorize`] |
 //! | `next(new Error("no"))`, `error.data` | `Err(ConnectError::new("no").with_data(..))` |
 //! | `io.close()` | `server.close().await`, or `server.drain(over).await` |
-//! | `io.serverSideEmit(..)` | not there |
+//! | `instrument(io, { auth, mode, readonly })` | `Io::builder().admin(..)`, with the feature `admin` |
 //!
 //! # Sockets
 //!

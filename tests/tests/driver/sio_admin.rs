@@ -1,8 +1,13 @@
 //! The admin UI: what its pages are told of one node and of several, and who is let in.
 
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
 use enginewire_driver::{
     socketio::{
-        Io, RecoveryConfig, Socket,
+        Bus, BusEvent, Io, Message, NodeId, RecoveryConfig, Socket,
         admin::{Admin, Mode},
     },
     testing::{MemoryNetwork, TestConnectError, TestEvent, TestLink, TestSocket},
@@ -20,6 +25,7 @@ on_every_runtime!(
     wrong_passwords_are_refused_and_then_not_verified,
     events_of_clients_that_may_come_back_are_shown_without_their_offset,
     second_server_goes_on_with_the_pages,
+    node_that_does_not_respond_costs_a_page_nothing_else,
     pages_have_their_namespace_whatever_its_name,
 );
 
@@ -215,6 +221,40 @@ fn second_server_goes_on_with_the_pages<R: Host>() {
     let mut page = now(third.connect("/admin")).unwrap();
     let stats = shown(&mut page, "server_stats", |_| true).remove(0);
     assert_eq!(stats["clientsCount"], 1);
+}
+
+fn node_that_does_not_respond_costs_a_page_nothing_else<R: Host>() {
+    /// Knows another node, which says nothing.
+    struct Mute {
+        has_told: bool,
+    }
+
+    impl Bus for Mute {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+
+        fn send(&mut self, _: Message) {}
+
+        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+            if mem::replace(&mut self.has_told, true) {
+                return Poll::Pending;
+            }
+            Poll::Ready(BusEvent::Joined(NodeId(7)))
+        }
+    }
+
+    let io = Io::builder().cluster(Mute { has_told: false }).admin(Admin::without_auth()).build();
+    serve(&R::default(), &io, "/");
+    let link = TestLink::<R>::new(&io);
+    until("the other node", || io.stats().nodes == 1);
+    let client = now(link.connect("/")).unwrap();
+    let mut page = now(link.connect("/admin")).unwrap();
+    let sockets = shown(&mut page, "all_sockets", |_| true).remove(0);
+    let sockets = sockets.as_array().unwrap();
+    assert!(sockets.iter().any(|socket| socket["id"] == *client.id().as_str()), "{sockets:?}");
+    now(page.emit("join", &("/", "room"))).unwrap();
+    shown(&mut page, "room_joined", |room| room[1] == "room");
 }
 
 fn pages_have_their_namespace_whatever_its_name<R: Host>() {

@@ -7,6 +7,7 @@
 //! - [Rooms and broadcasts](rooms)
 //! - [Clients](clients)
 //! - [Several nodes](nodes)
+//! - [The admin UI](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/cookbook/admin/), with the feature `admin`
 //! - [Beside an application of axum or hyper](https://docs.rs/enginewire-tokio/latest/enginewire_tokio/guide/cookbook/http/),
 //!   with the feature `tower`
 //!
@@ -23,6 +24,8 @@
 //! [`Io`]: crate::socketio::Io
 //! [`Socket`]: crate::socketio::Socket
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod clients;
 pub mod events;
 #[cfg(feature = "tower")]

@@ -211,6 +211,14 @@ pub(crate) const ALL: &[Peer] = &[
         disorders: false,
     },
     Peer {
+        name: "enginewire-sio-admin",
+        what: "the same with an admin UI of which no page is there",
+        speaks: Speaks::SocketIo,
+        serve: |ready| on_tokio(socketio::with_admin(ready)),
+        broadcast: None,
+        disorders: false,
+    },
+    Peer {
         name: "enginewire-routes",
         what: "ours, on tokio, with a table of handlers",
         speaks: Speaks::SocketIo,

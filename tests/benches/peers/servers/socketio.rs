@@ -5,7 +5,7 @@ use std::io;
 use ::tokio::spawn;
 use bytes::Bytes;
 use enginewire_driver::ServerBuilder;
-use enginewire_driver::socketio::{Ack, Data, Io, Routes, Socket, SocketRef};
+use enginewire_driver::socketio::{Ack, Data, Io, Routes, Socket, SocketRef, admin::Admin};
 use enginewire_tokio::Tokio;
 
 use super::{LOOPBACK, Ready, serve_axum};
@@ -17,6 +17,14 @@ pub(super) async fn stream(ready: Ready) -> io::Result<()> {
         spawn(async move { namespace.serve(talk).await });
     })
     .await
+}
+
+/// The same with an admin UI of which no page is there.
+pub(super) async fn with_admin(ready: Ready) -> io::Result<()> {
+    let io = Io::builder().admin(Admin::without_auth()).build();
+    let namespace = io.namespace("/");
+    spawn(async move { namespace.serve(talk).await });
+    accept(ready, &io).await
 }
 
 /// The same, as a layer of axum.
@@ -59,7 +67,11 @@ pub(super) async fn refuses(ready: Ready) -> io::Result<()> {
 async fn run(ready: Ready, serve: impl FnOnce(&Io)) -> io::Result<()> {
     let io = Io::new();
     serve(&io);
-    let server = builder(&io).bind(LOOPBACK).await?;
+    accept(ready, &io).await
+}
+
+async fn accept(ready: Ready, io: &Io) -> io::Result<()> {
+    let server = builder(io).bind(LOOPBACK).await?;
     ready.send(server.local_addr()).map_err(io::Error::other)?;
     while server.accept().await.is_some() {}
     Ok(())

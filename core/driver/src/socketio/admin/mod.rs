@@ -125,8 +125,14 @@ impl Admin {
     ///
     /// A missing slash at the start is added. It belongs to the admin UI: calling
     /// [`authorize`](super::Namespace::authorize) for it panics.
+    ///
+    /// # Panics
+    ///
+    /// If it is `/`, whose clients would be told everything.
     pub fn namespace(mut self, name: &str) -> Self {
-        self.namespace = format!("/{}", name.trim_start_matches('/'));
+        let name = name.trim_start_matches('/');
+        assert!(!name.is_empty(), "`/` cannot be the namespace of the admin UI");
+        self.namespace = format!("/{name}");
         self
     }
 
@@ -225,6 +231,12 @@ mod tests {
         assert!(all.features().eq(COMMANDS.into_iter().chain(["AGGREGATED_EVENTS", "ALL_EVENTS"])));
         let least = Admin::without_auth().read_only(true).mode(Mode::Production);
         assert!(least.features().eq(["AGGREGATED_EVENTS"]));
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot be the namespace of the admin UI")]
+    fn namespace_of_all_clients_is_refused() {
+        let _ = Admin::without_auth().namespace("/");
     }
 
     #[test]
