@@ -36,10 +36,11 @@
 //!
 //! # What it costs
 //!
-//! The server counts packets and bytes of all sessions. Changes and events are only noted while a page is connected to
-//! this node, or the [cluster](super::IoBuilder::cluster) has other nodes, as a page may be connected to one of them.
+//! The server counts packets and bytes of all sessions. Changes and events are noted while a page is connected to this
+//! node, and while the [cluster](super::IoBuilder::cluster) has other nodes, to which pages may be connected.
 //! They wait for a task of the server, at most 16 384 of them and 8 MiB. Further ones are dropped, and counted in
-//! [`Stats::admin_dropped`](super::Stats::admin_dropped). In earnest [`Mode::Production`] is the right one.
+//! [`Stats::admin_dropped`](super::Stats::admin_dropped). In earnest [`Mode::Production`] is the right one: nothing is
+//! noted then, and numbers alone are told every two seconds.
 //!
 //! # Several nodes
 //!
@@ -94,11 +95,12 @@ impl Admin {
     /// Lets in a user who knows a password, of which `hash` is the hash by bcrypt.
     ///
     /// It may begin with `$2a$`, `$2b$`, `$2x$` or `$2y$`. Each login costs as much time as its cost factor says, on a thread
-    /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 64 wait. Of an address five
-    /// may be wrong at once, and one each ten seconds after that; behind a proxy the address is known by
-    /// [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
+    /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 64 wait.
     ///
-    /// Who is let in gets the id of a session, with which the page comes back within 24 hours.
+    /// An address may fail five times at once, and then once in ten seconds. Behind a proxy the address of a client is
+    /// known by [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
+    ///
+    /// A page that is let in gets the id of a session, with which it comes back within 24 hours.
     ///
     /// # Errors
     ///
@@ -108,7 +110,7 @@ impl Admin {
         Ok(Self { account: Some(Account::new(username, hash)), ..Self::without_auth() })
     }
 
-    /// Lets in everybody who reaches the namespace.
+    /// Lets in every client that reaches the namespace.
     ///
     /// It is for servers that only operators reach.
     pub fn without_auth() -> Self {

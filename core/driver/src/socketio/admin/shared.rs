@@ -32,7 +32,7 @@ pub(crate) struct AdminShared {
     pages: AtomicUsize,
     /// There are other nodes, which may have pages. Looked at with each report of the numbers.
     has_nodes: AtomicBool,
-    /// Somebody may see what is told, on this node or another.
+    /// A page may be there, on this node or another.
     is_watched: AtomicBool,
     /// The task of a server shows what waits.
     is_running: AtomicBool,

@@ -175,23 +175,22 @@ impl NamespaceWatch {
     /// Returns a recorder, which is to be dropped behind all locks.
     #[inline]
     pub(in crate::socketio) fn recorder(&self) -> Recorder<'_> {
-        Recorder { admin: self.records(), task: None }
+        Recorder { admin: self.admin.as_ref(), task: None }
     }
 
     /// Notes an event that the application takes.
     #[inline]
     pub(in crate::socketio) fn received(&self, socket: &SocketShared, event: &Event) {
-        if let Some(admin) = self.records().filter(|_| !self.is_own) {
+        if self.shows_events() {
             let namespace = Arc::clone(&socket.namespace.name);
-            let change = Change::Received(namespace, socket.id.clone(), event.clone());
-            Recorder { admin: Some(admin), task: None }.push(change);
+            self.recorder().push(Change::Received(namespace, socket.id.clone(), event.clone()));
         }
     }
 
     /// Copies a message that is about to be sent, if it is to be shown.
     #[inline]
     pub(in crate::socketio) fn copy(&self, message: &Encoded) -> Copied {
-        Copied(self.records().filter(|_| !self.is_own).map(|_| message.clone()))
+        Copied(self.shows_events().then(|| message.clone()))
     }
 
     /// Returns the present moment, if it will be shown.
@@ -206,13 +205,16 @@ impl NamespaceWatch {
         }
     }
 
-    /// Returns the admin UI, if it takes changes and events.
-    fn records(&self) -> Option<&Arc<AdminShared>> {
-        self.admin.as_ref().filter(|admin| admin.records())
+    #[inline]
+    fn shows_events(&self) -> bool {
+        !self.is_own && self.admin.as_ref().is_some_and(|admin| admin.records())
     }
 }
 
 /// Notes changes of sockets and rooms. Dropped, it wakes the task that shows them.
+///
+/// Changes are noted under the lock of the adapter, and whether a page is there is only looked at then. A page that
+/// connects meanwhile finds a change in the list of all sockets, or is told of it behind that.
 pub(crate) struct Recorder<'a> {
     admin: Option<&'a Arc<AdminShared>>,
     task: Option<Waker>,
@@ -221,7 +223,7 @@ pub(crate) struct Recorder<'a> {
 impl Recorder<'_> {
     /// Notes that a socket is connected, and is in these rooms and that of its own id.
     pub(in crate::socketio) fn connected(&mut self, socket: &Arc<SocketShared>, rooms: &[Room]) {
-        if self.admin.is_none() {
+        if !self.is_watched() {
             return;
         }
         let own = socket.id.to_room();
@@ -236,7 +238,7 @@ impl Recorder<'_> {
     /// Notes that a socket has joined or left a room.
     #[inline]
     pub(in crate::socketio) fn changed(&mut self, socket: &SocketShared, room: &str, joins: bool) {
-        if self.admin.is_some() {
+        if self.is_watched() {
             self.change_room(socket, room.into(), joins);
         }
     }
@@ -248,7 +250,7 @@ impl Recorder<'_> {
         rooms: &[Room],
         reason: DisconnectReason,
     ) {
-        if self.admin.is_none() {
+        if !self.is_watched() {
             return;
         }
         let namespace = Arc::clone(&socket.namespace.name);
@@ -274,8 +276,13 @@ impl Recorder<'_> {
         self.push(Change::Room(namespace, id, room, joins));
     }
 
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.admin.is_some_and(|admin| admin.records())
+    }
+
     fn push(&mut self, change: Change) {
-        if let Some(admin) = self.admin {
+        if let Some(admin) = self.admin.filter(|admin| admin.records()) {
             let task = admin.queue.push(Record { at: SystemTime::now(), change });
             self.task = self.task.take().or(task);
         }

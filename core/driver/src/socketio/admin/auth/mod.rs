@@ -78,8 +78,11 @@ impl Gate {
         else {
             return Err(ConnectError::new(INVALID));
         };
+        if password.len() > MAX_PASSWORD {
+            return Err(ConnectError::new(INVALID));
+        }
         let address = request.handshake().peer_addr().ip();
-        if password.len() > MAX_PASSWORD || !lock(&self.limiter).admits(Instant::now(), address) {
+        if !lock(&self.limiter).admits(Instant::now(), address) {
             trace!(WARN, peer = %address, "login to the admin UI refused without verifying it");
             return Err(ConnectError::new(TOO_MANY));
         }
