@@ -37,7 +37,7 @@ fn now<T>(work: impl Future<Output = T>) -> T {
 /// Waits for an event of the page for which `matches` holds, and returns its arguments.
 fn shown(page: &mut TestSocket, name: &str, matches: impl Fn(&[Json]) -> bool) -> Vec<Json> {
     loop {
-        let event = now(page.recv()).expect("the page is connected");
+        let event = now(page.recv()).unwrap();
         let mut arguments = arguments(&event);
         arguments.remove(0);
         if event.name() == name && matches(&arguments) {
@@ -93,7 +93,7 @@ fn page_of_one_node_shows_and_commands_all_nodes<R: Host>() {
     let early_id = early.id().to_string();
     let sockets = shown(&mut page, "all_sockets", |_| true).remove(0);
     let socket = sockets.as_array().unwrap().iter().find(|socket| socket["id"] == *early_id);
-    let socket = socket.expect("a socket of the other node");
+    let socket = socket.unwrap();
     assert_eq!(socket["clientId"].as_str().map(str::len), Some(12));
     assert_eq!((&socket["transport"], &socket["nsp"]), (&json!("websocket"), &json!("/")));
     assert_eq!((&socket["data"], &socket["rooms"]), (&json!({}), &json!([early_id])));
