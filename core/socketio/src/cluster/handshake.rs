@@ -77,7 +77,9 @@ impl<'a> HandshakeInfo<'a> {
         self
     }
 
-    /// Adds the time at which the socket was connected: in milliseconds since 1970, and as text.
+    /// Adds the time at which the socket was connected.
+    ///
+    /// `issued` is in milliseconds since 1970, and `time` the same as text.
     #[must_use]
     pub fn with_time(mut self, issued: u64, time: impl Into<String>) -> Self {
         (self.issued, self.time) = (Some(issued), Some(time.into()));

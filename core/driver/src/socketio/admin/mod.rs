@@ -37,7 +37,7 @@
 //! # What it costs
 //!
 //! The server counts packets and bytes of all sessions. Changes and events are noted while a page is connected to this
-//! node, and while the [cluster](super::IoBuilder::cluster) has other nodes, to which pages may be connected.
+//! node. In a [cluster](super::IoBuilder::cluster) they are noted while there are other nodes, as these may have pages.
 //! They wait for a task of the server, at most 16 384 of them and 8 MiB. Further ones are dropped, and counted in
 //! [`Stats::admin_dropped`](super::Stats::admin_dropped). In earnest [`Mode::Production`] is the right one: nothing is
 //! noted then, and numbers alone are told every two seconds.
@@ -92,9 +92,9 @@ pub enum Mode {
 pub struct InvalidHash;
 
 impl Admin {
-    /// Lets in a user who knows a password, of which `hash` is the hash by bcrypt.
+    /// Lets in a user whose password has this hash of bcrypt.
     ///
-    /// It may begin with `$2a$`, `$2b$`, `$2x$` or `$2y$`. Each login costs as much time as its cost factor says, on a thread
+    /// The hash may begin with `$2a$`, `$2b$`, `$2x$` or `$2y$`. Each login costs as much time as its cost factor says, on a thread
     /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 64 wait.
     ///
     /// An address may fail five times at once, and then once in ten seconds. Behind a proxy the address of a client is

@@ -10,7 +10,7 @@
 //! | [`Tally`] | the layer of a session | packets, both ways |
 //! | [`NamespaceWatch`] | a namespace | sockets, rooms, events |
 //!
-//! A [`Recorder`] notes changes under the lock of the adapter, so that they come in the order in which they happened, and
+//! A [`Recorder`] notes changes under the lock of the adapter, so that they come in the order in which they happened. It
 //! wakes the task of the admin UI behind all locks.
 
 #[cfg(not(feature = "admin"))]

@@ -1,4 +1,4 @@
-//! Who is let in to the admin UI.
+//! Admission to the admin UI: sessions, passwords, and limits on them.
 
 mod limiter;
 mod sessions;
