@@ -90,8 +90,14 @@ impl Session {
                 let pid = Some(claim.pid);
                 let missed = missed.into_iter().map(|missed| missed.event).collect();
                 let joining = Joining { id, pid, rooms, data, missed, is_recovered: true };
-                let is_admitted =
-                    self.admit(slot, request.clone(), joining, &mut order, &mut wakes, &mut recorder);
+                let is_admitted = self.admit(
+                    slot,
+                    request.clone(),
+                    joining,
+                    &mut order,
+                    &mut wakes,
+                    &mut recorder,
+                );
                 // It has left at this very moment.
                 if let (false, Some(recovery)) = (is_admitted, &mut order.recovery) {
                     recovery.keep(now, kept);
@@ -135,8 +141,7 @@ impl Session {
         let mut wakes = Wakes::default();
         let mut recorder = namespace.watch.recorder();
         let mut order = namespace.lock_order();
-        let is_admitted =
-            self.admit(slot, request, joining, &mut order, &mut wakes, &mut recorder);
+        let is_admitted = self.admit(slot, request, joining, &mut order, &mut wakes, &mut recorder);
         drop(order);
         if is_admitted {
             self.start(slot);

@@ -13,7 +13,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    carrier::{Connection, Follow, FromWaker, Guard, HandOver, Held, Scratch, Stream, Written},
+    carrier::{
+        Compressors, Connection, Follow, FromWaker, Guard, HandOver, Held, Scratch, Stream, Written,
+    },
     config::ServerConfig,
     exchange::{HttpRequest, Response},
     router::{Opening, Refusal, Reject, Router},
@@ -26,6 +28,7 @@ use crate::{
 struct Server {
     router: Router,
     http: Arc<Config>,
+    compressors: Compressors,
     neighbour: Neighbour,
     /// Whether it is found when the request is to be handed over.
     is_known: bool,
@@ -117,6 +120,10 @@ impl Host for Server {
         None
     }
 
+    fn compressors(&mut self) -> &mut Compressors {
+        &mut self.compressors
+    }
+
     fn hands_over(&self, sid: &Sid, head: &dyn HttpRequest) -> bool {
         sid.node().is_some_and(|node| node.as_str() == "b") && !is_handed_over(head)
     }
@@ -188,6 +195,7 @@ impl Client {
             server: Server {
                 router: Router::new(ServerConfig::default()),
                 http,
+                compressors: Compressors::new(),
                 neighbour: Neighbour { connected: true, room: usize::MAX, ..Neighbour::default() },
                 is_known: true,
                 refused: Vec::new(),

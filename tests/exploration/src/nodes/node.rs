@@ -7,8 +7,8 @@ use enginewire::{
     CarrierId, HandOverFault, HttpRequest, Opening, Refusal, Reject, Response, Router,
     ServerConfig, Sid, Time, WebSocketEnd,
     carrier::{
-        Connection, Follow, Guard, HandOver, Held, Host, NodeState, Passage, Scratch, Stream,
-        Written, is_handed_over, write_head,
+        Compressors, Connection, Follow, Guard, HandOver, Held, Host, NodeState, Passage, Scratch,
+        Stream, Written, is_handed_over, write_head,
     },
     wire::{
         Output,
@@ -32,6 +32,7 @@ pub(super) struct Passed {
 struct Server {
     router: Router,
     http: Arc<http::Config>,
+    compressors: Compressors,
     far: Far,
 }
 
@@ -53,7 +54,12 @@ impl Passed {
         let http = Arc::new(http::Config::new(&config.limits));
         Self {
             connection: Connection::new(now, Arc::clone(&http)),
-            server: Server { router: Router::new(config.clone()), http, far: Far::default() },
+            server: Server {
+                router: Router::new(config.clone()),
+                http,
+                compressors: Compressors::new(),
+                far: Far::default(),
+            },
             scratch: Scratch::new(),
             shut: false,
             closed: false,
@@ -186,6 +192,10 @@ impl Host for Server {
 
     fn response(&mut self, (): &mut ()) -> Option<Response> {
         None
+    }
+
+    fn compressors(&mut self) -> &mut Compressors {
+        &mut self.compressors
     }
 
     fn hands_over(&self, sid: &Sid, head: &dyn HttpRequest) -> bool {
