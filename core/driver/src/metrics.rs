@@ -219,6 +219,8 @@ mod tests {
             proxy_headers_failed: 4,
             sessions_opened: 5,
             requests_refused: 6,
+            requests_handed_over: 7,
+            hand_overs_failed: 8,
         };
         let expected = [
             ("enginewire_connections", 1),
@@ -227,6 +229,8 @@ mod tests {
             ("enginewire_sessions", 2),
             ("enginewire_sessions_total", 5),
             ("enginewire_requests_refused_total", 6),
+            ("enginewire_requests_handed_over_total", 7),
+            ("enginewire_hand_overs_failed_total", 8),
         ];
         assert_eq!(values(&SERVER, &server), expected);
         let tls = TlsStats { in_flight: 1, completed: 2, failed: 3, timed_out: 4 };
