@@ -6,7 +6,7 @@ import hostile from "./hostile.mjs";
 import reports from "./reports.mjs";
 
 // Each test has a Redis and nodes of its own, and waits most of the time.
-describe("faulty cluster", { concurrency: 6 }, () => {
+describe("faulty cluster", { concurrency: 9 }, () => {
   faults();
   reports();
   hostile();
