@@ -118,7 +118,7 @@ async function lose(crew, player) {
 async function appended(crew, event, count) {
   const there = async () => {
     const entries = await crew.cluster.redis.ask("XRANGE", crew.cluster.prefix, "-", "+");
-    const texts = entries.map(([, fields]) => `${fields.at(-1)}`);
+    const texts = entries.map(([, fields]) => `${fields[fields.findIndex((field) => `${field}` === "data") + 1]}`);
     const own = texts.map((text) => (text.startsWith("{") ? text : Buffer.from(text, "base64").toString("latin1")));
     return own.filter((text) => text.includes(event)).length >= count ? true : undefined;
   };
