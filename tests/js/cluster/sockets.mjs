@@ -6,7 +6,7 @@ import { range } from "./crew.mjs";
 import { fromEach } from "./harness.mjs";
 
 /** Members of a handshake that applications of Node.js know, but for the moment at which it was. */
-const MEMBERS = ["address", "auth", "headers", "query", "url", "xdomain"];
+const MEMBERS = ["address", "auth", "headers", "query", "secure", "url", "xdomain"];
 
 export default function () {
   fromEach("sockets of all nodes are fetched with their rooms, data and handshake", async (crew) => {
