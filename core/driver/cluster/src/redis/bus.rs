@@ -71,7 +71,7 @@ impl<R: Runtime + Default> Redis<R> {
         Self::builder(url).connect().await
     }
 
-    /// Connects to the server of a URL, to send to a cluster without being a node.
+    /// Connects to a server, to send to a cluster without being a node.
     ///
     /// # Errors
     ///
