@@ -134,7 +134,7 @@
 //!
 //! // That of Postgres, Mongo and brokers that do not count who listens: nodes hear of each other by heartbeats.
 //! let mut wire = Wire::new(WireConfig::new(Format::Heartbeats(HeartbeatsConfig::default())), 42);
-//! let now = enginewire_tokio::Time::ZERO;
+//! let now = enginewire_tokio::enginewire::Time::ZERO;
 //! wire.handle_connected(now, true);
 //! wire.handle_namespace(now, &"/".into(), true);
 //!

@@ -15,6 +15,8 @@ pub(super) type Link = (u64, u64);
 #[derive(Default)]
 pub(super) struct Broker {
     subscriptions: BTreeMap<Link, BTreeSet<Subscription>>,
+    /// Connections that are lost, on which nothing comes any more.
+    lost: BTreeSet<Link>,
     /// The entries that each stream has had.
     streams: BTreeMap<Arc<str>, u64>,
     /// Messages that are stored apart.
@@ -33,6 +35,9 @@ pub(super) enum Delivery {
 impl Broker {
     /// Carries out a command. Returns what it delivers, and to whom.
     pub(super) fn handle(&mut self, from: Link, command: Command) -> Vec<(Link, Delivery)> {
+        if self.lost.contains(&from) {
+            return Vec::new();
+        }
         match command {
             Command::Subscribe(subscription) => {
                 let is_new = self.subscriptions.entry(from).or_default().insert(subscription);
@@ -81,6 +86,7 @@ impl Broker {
     /// A connection is lost.
     pub(super) fn lose(&mut self, link: Link) {
         self.subscriptions.remove(&link);
+        self.lost.insert(link);
     }
 
     /// Whether nobody listens to anything.
