@@ -143,6 +143,10 @@ impl Bus for PostgresBus {
         self.wire.send(now, message);
     }
 
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        self.flush(cx);
+    }
+
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
         loop {
             self.flush(cx);

@@ -85,7 +85,8 @@ impl Task {
             };
             if let Err(error) = result {
                 // If it is not the connection, it is this command alone. Its message is lost, as others may be.
-                eprintln!("the database does not carry out a command: {error}");
+                let reason = error.as_db_error().map(|error| error.message());
+                eprintln!("the database does not carry out a command: {error}: {reason:?}");
             }
         }
     }

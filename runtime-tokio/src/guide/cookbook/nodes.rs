@@ -152,6 +152,7 @@
 //! | part | rule |
 //! |---|---|
 //! | `poll_ready` | completes when there is room, so that what waits is bounded by `max_cluster_queue` alone |
+//! | `poll_flush` | passes on what was given, because nothing may follow for a while |
 //! | `poll_event` | gives the wire its time and what has arrived, one after the other, and passes on its events |
 //! | a message that is fetched | holds up those behind it, or the order of a node is lost. Its query goes another way than notifications do, or the two wait for each other |
 //! | a lost connection | `Down`, then attempts at longer and longer intervals, then `Up`: the wire asks for its channels anew |
