@@ -201,8 +201,7 @@ struct Outlet {
     /// `None` once it is closed.
     sender: Option<Sender<Command>>,
     permit: Option<OwnedPermit<Command>>,
-    reserving:
-        Option<Pin<Box<dyn Future<Output = Result<OwnedPermit<Command>, SendError<()>>> + Send>>>,
+    reserving: Option<Reserving>,
 }
 
 impl Outlet {
@@ -216,9 +215,7 @@ impl Outlet {
             return Poll::Ready(());
         }
         let Some(sender) = &self.sender else { return Poll::Pending };
-        let reserve = || -> Pin<Box<dyn Future<Output = _> + Send>> {
-            Box::pin(sender.clone().reserve_owned())
-        };
+        let reserve = || -> Reserving { Box::pin(sender.clone().reserve_owned()) };
         let reserving = self.reserving.get_or_insert_with(reserve);
         let reserved = ready!(reserving.as_mut().poll(cx));
         self.reserving = None;
@@ -243,6 +240,8 @@ impl Outlet {
         (self.sender, self.permit, self.reserving) = (None, None, None);
     }
 }
+
+type Reserving = Pin<Box<dyn Future<Output = Result<OwnedPermit<Command>, SendError<()>>> + Send>>;
 
 /// Commands, and messages, that wait between the bus and its connection.
 const CAPACITY: usize = 64;
