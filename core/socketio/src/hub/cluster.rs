@@ -137,10 +137,9 @@ impl Hub {
         }
     }
 
-    /// Handles the number of other nodes that a request waits for, on a bus that
-    /// [counts](ClusterConfig::counts_nodes) them.
+    /// Handles the number of other nodes that a request waits for.
     ///
-    /// The bus tells it when it has sent the request. Without it the request waits for its deadline.
+    /// A bus that [counts](ClusterConfig::counts_nodes) tells it when it has sent the request. Without it the request waits for its deadline.
     pub fn handle_asked(&mut self, now: Time, request: RequestId, nodes: usize) {
         self.set_now(now);
         if let Some(node) = &mut self.node {
