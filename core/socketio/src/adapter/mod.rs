@@ -35,7 +35,10 @@ use crate::{
 
 pub use self::{
     members::Removed,
-    recovery::{Claim, Kept, Missed, Offset, Recovery, RecoveryConfig, Restored, Unrecoverable},
+    recovery::{
+        Claim, EntryId, InvalidEntryId, Kept, Missed, Offset, Recovery, RecoveryConfig, Restored,
+        SocketState, Stay, Unrecoverable,
+    },
     selection::{Selection, SelectionIter, Target},
     sequencer::{Full, Sequencer},
 };

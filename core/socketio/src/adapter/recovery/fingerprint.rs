@@ -12,7 +12,16 @@ impl<D: Hash, E: Hash> Recovery<D, E> {
     #[doc(hidden)]
     pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
         let Self {
-            config: _, epoch, log, living, serials: _, waiting, last_serial, dropped, ..
+            config: _,
+            is_shared: _,
+            epoch,
+            log,
+            living,
+            serials: _,
+            waiting,
+            last_serial,
+            dropped,
+            ..
         } = self;
         into.push(&(epoch, last_serial, dropped));
         log.fingerprint(now, into);
@@ -24,8 +33,8 @@ impl<D: Hash, E: Hash> Recovery<D, E> {
             history.fingerprint(now, into);
         }
         into.push(&waiting.len());
-        for (serial, Waiting { at, socket, kept: Kept { pid, rooms, data } }) in waiting {
-            into.push(&(serial, &socket.id, pid, rooms, data));
+        for (serial, Waiting { at, socket, kept: Kept { pid, rooms, data }, mark }) in waiting {
+            into.push(&(serial, &socket.id, pid, rooms, data, mark));
             into.push_time(now, Some(*at));
             socket.history.fingerprint(now, into);
         }

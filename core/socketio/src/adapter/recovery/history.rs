@@ -5,6 +5,7 @@ use core::hash::Hasher;
 
 use enginewire::{Fingerprint, Time};
 
+use super::{EntryId, shared};
 use crate::id::Room;
 
 /// Rooms that a socket has joined and left, by the numbers of events.
@@ -69,6 +70,40 @@ impl History {
                 .iter()
                 .any(|stay| stay.room == *room && (stay.after + 1..=stay.until).contains(&number))
     }
+
+    /// Describes it by entries of the log that a cluster shares. `id_of` returns the last one up to a number.
+    pub(super) fn to_stays(&self, id_of: impl Fn(u64) -> Option<EntryId>) -> Vec<shared::Stay> {
+        let joined = self.joined.iter().filter_map(|(room, after)| {
+            let after = Some(id_of(*after)?);
+            Some(shared::Stay { room: room.clone(), after, until: None })
+        });
+        let left = self.left.iter().filter_map(|stay| {
+            let until = Some(id_of(stay.until)?);
+            Some(shared::Stay { room: stay.room.clone(), after: id_of(stay.after), until })
+        });
+        joined.chain(left).collect()
+    }
+
+    /// The history of a socket of another node. `number_of` returns the number of the last event up to an entry.
+    pub(super) fn of_stays(
+        received: Option<u64>,
+        stays: Vec<shared::Stay>,
+        number_of: impl Fn(EntryId) -> u64,
+    ) -> Self {
+        let mut history = Self::new(received.unwrap_or_default());
+        for shared::Stay { room, after, until } in stays {
+            let after = after.map_or(0, &number_of);
+            match until.map(&number_of) {
+                None => history.joined.push((room, after)),
+                Some(until) if history.left.len() < MAX_STAYS => {
+                    history.left.push_back(Stay { room, after, until });
+                }
+                Some(_) => {}
+            }
+        }
+        history
+    }
+
     /// Feeds all that the future depends on into `into`.
     pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
         let Self { received, resent, joined, left } = self;

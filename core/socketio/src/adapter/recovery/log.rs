@@ -8,6 +8,7 @@ use core::{
 
 use enginewire::{Fingerprint, Time};
 
+use super::EntryId;
 use crate::adapter::Target;
 
 #[derive(Clone, Debug)]
@@ -18,11 +19,19 @@ pub(super) struct Log<E> {
     bytes: usize,
     /// The time of the last event that was cut off.
     cut_at: Option<Time>,
+    /// The last event that is not in the log of the cluster.
+    last_own: Option<(u64, Time)>,
+    /// The last entry of the cluster's log, and its number.
+    last_entry: Option<(EntryId, u64)>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Event<E> {
     at: Time,
+    /// The entry of the cluster's log that it is, or behind which it came.
+    position: Option<EntryId>,
+    /// It is not in the log of the cluster.
+    is_own: bool,
     pub(super) target: Target,
     pub(super) payload: E,
     cost: usize,
@@ -31,15 +40,67 @@ pub(super) struct Event<E> {
 /// Shorter logs keep their storage.
 const LEAST: usize = 32;
 
+/// As many events can be added before the first one. Numbers have 48 bits.
+const ROOM: u64 = 1 << 40;
+
 impl<E> Log<E> {
     pub(super) const fn new() -> Self {
-        Self { events: VecDeque::new(), last: 0, bytes: 0, cut_at: None }
+        Self {
+            events: VecDeque::new(),
+            last: 0,
+            bytes: 0,
+            cut_at: None,
+            last_own: None,
+            last_entry: None,
+        }
     }
 
-    pub(super) fn push(&mut self, at: Time, target: Target, payload: E, cost: usize) {
+    /// Numbers events from so high a number that as many older ones find room before them.
+    pub(super) fn leave_room(&mut self) {
+        debug_assert!(self.last == 0, "nothing is logged yet");
+        self.last = ROOM;
+    }
+
+    pub(super) fn push(
+        &mut self,
+        at: Time,
+        id: Option<EntryId>,
+        target: Target,
+        payload: E,
+        cost: usize,
+    ) {
         self.last += 1;
+        let is_own = id.is_none();
+        match id {
+            Some(id) => self.last_entry = Some((id, self.last)),
+            None => self.last_own = Some((self.last, at)),
+        }
+        let position = self.last_entry.map(|(id, _)| id);
         self.bytes = self.bytes.saturating_add(cost);
-        self.events.push_back(Event { at, target, payload, cost });
+        self.events.push_back(Event { at, position, is_own, target, payload, cost });
+    }
+
+    /// Adds an older event, unless the numbers have no room.
+    pub(super) fn push_front(
+        &mut self,
+        at: Time,
+        id: EntryId,
+        target: Target,
+        payload: E,
+        cost: usize,
+    ) {
+        if self.cut_number() == 0 {
+            return;
+        }
+        let position = Some(id);
+        for own in self.events.iter_mut().take_while(|event| event.position.is_none()) {
+            own.position = position;
+        }
+        if self.last_entry.is_none() {
+            self.last_entry = Some((id, self.cut_number()));
+        }
+        self.bytes = self.bytes.saturating_add(cost);
+        self.events.push_front(Event { at, position, is_own: false, target, payload, cost });
     }
 
     /// Cuts off the oldest events until the log is within its bounds.
@@ -95,6 +156,54 @@ impl<E> Log<E> {
         (first + skip as u64..).zip(self.events.range(skip..))
     }
 
+    /// Returns the last event that is not in the log of the cluster.
+    pub(super) const fn last_own(&self) -> Option<(u64, Time)> {
+        self.last_own
+    }
+
+    /// Returns the first entry of the cluster's log.
+    pub(super) fn first_id(&self) -> Option<EntryId> {
+        self.events.iter().find(|event| !event.is_own)?.position
+    }
+
+    /// Returns the last entry of the cluster's log, which may have been cut off.
+    pub(super) fn passed(&self) -> Option<EntryId> {
+        self.last_entry.map(|(id, _)| id)
+    }
+
+    /// Returns the last event if it is an entry of the cluster's log.
+    pub(super) fn last_entry(&self) -> Option<EntryId> {
+        let (id, number) = self.last_entry?;
+        (number == self.last).then_some(id)
+    }
+
+    /// Returns the number of an entry of the cluster's log. The last one may have been cut off.
+    pub(super) fn number_of(&self, id: EntryId) -> Option<u64> {
+        if let Some((_, number)) = self.last_entry.filter(|(last, _)| *last == id) {
+            return Some(number);
+        }
+        let index = self.events.partition_point(|event| event.position < Some(id));
+        let event = self.events.get(index)?;
+        let is_it = event.position == Some(id) && !event.is_own;
+        is_it.then(|| self.cut_number() + 1 + index as u64)
+    }
+
+    /// Returns the number of the last entry up to `id`, or of the last event that was cut off.
+    pub(super) fn number_until(&self, id: EntryId) -> u64 {
+        let until = self.events.partition_point(|event| event.position <= Some(id));
+        let last = until.checked_sub(1).and_then(|last| self.events[last].position);
+        last.and_then(|last| self.number_of(last)).unwrap_or_else(|| self.cut_number())
+    }
+
+    /// Returns the last entry of the cluster's log that has this number, or a lower one.
+    pub(super) fn id_until(&self, number: u64) -> Option<EntryId> {
+        if let Some((id, _)) = self.last_entry.filter(|(_, last)| *last <= number) {
+            return Some(id);
+        }
+        let index = number.checked_sub(self.cut_number() + 1)?;
+        self.events.get(usize::try_from(index).ok()?)?.position
+    }
+
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
@@ -102,17 +211,20 @@ impl<E> Log<E> {
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
+
     /// Feeds all that the future depends on into `into`.
     pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
     where
         E: Hash,
     {
-        let Self { events, last, bytes, cut_at } = self;
-        into.push(&(last, bytes, events.len()));
+        let Self { events, last, bytes, cut_at, last_own, last_entry } = self;
+        let own = last_own.map(|(number, _)| number);
+        into.push(&(last, bytes, events.len(), own, last_entry));
         into.push_time(now, *cut_at);
-        for Event { at, target, payload, cost } in events {
+        into.push_time(now, last_own.map(|(_, at)| at));
+        for Event { at, position, is_own, target, payload, cost } in events {
             into.push_time(now, Some(*at));
-            into.push(&(&target.rooms, &target.except, payload, cost));
+            into.push(&(position, is_own, &target.rooms, &target.except, payload, cost));
         }
     }
 }

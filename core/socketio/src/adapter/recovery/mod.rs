@@ -1,19 +1,30 @@
 //! Recovery of connections: sockets that come back, and the events that they missed.
 
 mod claim;
+mod entry;
 mod fingerprint;
 mod history;
 mod log;
 mod offset;
+mod shared;
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
 use core::{fmt, time::Duration};
 
 use enginewire::{Entropy, Time};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-pub use self::{claim::Claim, offset::Offset};
+pub use self::{
+    claim::Claim,
+    entry::{EntryId, InvalidEntryId},
+    offset::Offset,
+    shared::{SocketState, Stay},
+};
 use self::{history::History, log::Log};
 use super::{Target, storage::Churn};
 use crate::id::{PrivateId, Room, SocketId};
@@ -101,6 +112,8 @@ impl Default for RecoveryConfig {
 #[derive(Clone)]
 pub struct Recovery<D, E> {
     config: RecoveryConfig,
+    /// The log is a copy of one that a cluster shares, and offsets are its ids.
+    is_shared: bool,
     epoch: u64,
     log: Log<E>,
     /// Sockets that are connected. Ids are ours, so the hasher may be known. Never iterated, as the next one.
@@ -126,6 +139,8 @@ struct Waiting<D> {
     at: Time,
     socket: Living,
     kept: Kept<D>,
+    /// The state that other nodes can restore.
+    mark: Option<u64>,
 }
 
 /// Socket that waits for its client.
@@ -155,7 +170,7 @@ pub struct Restored<D, E> {
 /// Event that a client has not received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed<E> {
-    /// The offset to append.
+    /// The offset to append. It is of no use if a cluster shares the log: see [`Recovery::shared`].
     pub offset: Offset,
     /// The event.
     pub event: E,
@@ -186,6 +201,7 @@ impl<D, E: Clone> Recovery<D, E> {
     pub fn new(config: RecoveryConfig, entropy: &mut dyn Entropy) -> Self {
         Self {
             config,
+            is_shared: false,
             epoch: Offset::draw_epoch(entropy),
             log: Log::new(),
             living: HashMap::default(),
@@ -196,6 +212,16 @@ impl<D, E: Clone> Recovery<D, E> {
             living_churn: Churn::default(),
             waiting_churn: Churn::default(),
         }
+    }
+
+    /// Creates a copy of the log that a cluster shares, without entries.
+    ///
+    /// The offsets are the [ids of entries](EntryId). [`log`](Self::log) takes the place of [`stamp`](Self::stamp), and the
+    /// events are logged with their offsets.
+    pub fn shared(config: RecoveryConfig, entropy: &mut dyn Entropy) -> Self {
+        let mut this = Self { is_shared: true, ..Self::new(config, entropy) };
+        this.log.leave_room();
+        this
     }
 
     /// Tells how soon a broken connection is noticed, see [`RecoveryConfig::expect_heartbeat`].
@@ -212,8 +238,7 @@ impl<D, E: Clone> Recovery<D, E> {
     ///
     /// For events that are neither volatile nor to be acknowledged.
     pub fn stamp(&mut self, now: Time, target: Target, event: E, cost: usize) -> Offset {
-        self.log.push(now, target, event, cost);
-        self.log.cut(self.config.max_events, self.config.max_bytes);
+        self.log(now, None, target, event, cost);
         self.latest()
     }
 
@@ -225,6 +250,16 @@ impl<D, E: Clone> Recovery<D, E> {
     /// Returns the offset that [`stamp`](Self::stamp) gives next, for those who log events with their offset.
     pub const fn upcoming(&self) -> Offset {
         self.offset(self.log.last() + 1)
+    }
+
+    /// Returns the text of the offset of the last event, to be appended to volatile events.
+    ///
+    /// That is [`latest`](Self::latest), or the id of an entry if the last event is one.
+    pub fn latest_offset(&self) -> String {
+        match self.log.last_entry() {
+            Some(entry) => entry.to_string(),
+            None => self.latest().to_string(),
+        }
     }
 
     const fn offset(&self, number: u64) -> Offset {
@@ -279,15 +314,19 @@ impl<D, E: Clone> Recovery<D, E> {
             return false;
         };
         kept.rooms.sort_unstable();
+        self.insert_waiting(Waiting { at: now, socket, kept, mark: None });
+        true
+    }
+
+    fn insert_waiting(&mut self, waiting: Waiting<D>) {
         self.last_serial += 1;
         // Private ids are drawn anew, so there is none before.
-        if let Some(before) = self.serials.insert(kept.pid, self.last_serial) {
+        if let Some(before) = self.serials.insert(waiting.kept.pid, self.last_serial) {
             let before = self.waiting.remove(&before);
             self.dropped.extend(before.map(|waiting| waiting.kept.data));
         }
-        self.waiting.insert(self.last_serial, Waiting { at: now, socket, kept });
+        self.waiting.insert(self.last_serial, waiting);
         while self.waiting.len() > self.config.max_sessions && self.drop_oldest() {}
-        true
     }
 
     /// Restores the socket of a client that has come back.
@@ -344,14 +383,26 @@ impl<D, E: Clone> Recovery<D, E> {
         }
         let mut received = history.received;
         if let Some(offset) = offset {
-            let offset = Offset::parse(offset).filter(|offset| offset.epoch == self.epoch);
-            let offset = offset.filter(|offset| offset.number <= self.log.last());
-            received = received.max(offset.ok_or(Unrecoverable::UnknownOffset)?.number);
+            let number = self.number_of(offset).ok_or(Unrecoverable::UnknownOffset)?;
+            received = received.max(number);
+        }
+        // The socket of another node, whose client does not say what it has.
+        if self.is_shared && received == 0 {
+            return Err(Unrecoverable::UnknownOffset);
         }
         if received < self.log.cut_number() && self.may_miss(history, received, *at) {
             return Err(Unrecoverable::LogCutOff);
         }
         Ok(received)
+    }
+
+    /// Returns the number of the event with this offset.
+    fn number_of(&self, offset: &str) -> Option<u64> {
+        if let Some(id) = offset.parse().ok().filter(|_| self.is_shared) {
+            return self.log.number_of(id);
+        }
+        let offset = Offset::parse(offset).filter(|offset| offset.epoch == self.epoch)?;
+        Some(offset.number).filter(|number| *number <= self.log.last())
     }
 
     /// Returns the data of a socket that was dropped.

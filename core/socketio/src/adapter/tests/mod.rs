@@ -8,6 +8,7 @@ mod recovery_model;
 mod rooms;
 mod selection;
 mod sequencer;
+mod shared;
 
 use alloc::{format, string::ToString, vec::Vec};
 

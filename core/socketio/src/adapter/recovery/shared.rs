@@ -1,0 +1,155 @@
+//! A log that a cluster shares: its part of it, and sockets on their way between nodes.
+
+use alloc::vec::Vec;
+
+use enginewire::Time;
+
+use super::{EntryId, Kept, Living, Recovery, Waiting, history::History};
+use crate::{
+    adapter::Target,
+    id::{PrivateId, Room, SocketId},
+};
+
+/// State of a socket whose connection broke, in the form that any node can restore.
+///
+/// `D` is the application's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketState<D> {
+    /// Its id.
+    pub id: SocketId,
+    /// The secret id under which it is restored.
+    pub pid: PrivateId,
+    /// Its rooms, without its own.
+    pub rooms: Vec<Room>,
+    /// The application's data.
+    pub data: D,
+    /// The client has all entries up to this one, if that is known.
+    pub received: Option<EntryId>,
+    /// Rooms that it was not in for all the time.
+    pub stays: Vec<Stay>,
+    /// Number of this state, by which its node knows it again.
+    pub mark: u64,
+}
+
+/// Time that a socket was in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// The room.
+    pub room: Room,
+    /// The last entry before it joined. `None`: it was in the room before.
+    pub after: Option<EntryId>,
+    /// The last entry before it left. `None`: it is still in the room.
+    pub until: Option<EntryId>,
+}
+
+/// Recovery in a cluster whose nodes share a log.
+///
+/// Each node has a copy of the latest entries, those of other nodes among them. So a socket of another node is restored
+/// as one of its own, once its state is there.
+impl<D, E: Clone> Recovery<D, E> {
+    /// Logs an event under the id that the cluster's log gave it.
+    ///
+    /// Ids are to grow from call to call. An event without one is this node's alone. Sockets that may miss it are not
+    /// given to other nodes.
+    pub fn log(&mut self, now: Time, id: Option<EntryId>, target: Target, event: E, cost: usize) {
+        self.log.push(now, id, target, event, cost);
+        self.log.cut(self.config.max_events, self.config.max_bytes);
+    }
+
+    /// Adds older entries of the cluster's log. Those that the copy has already are left out.
+    ///
+    /// They are to be in order, and without a gap up to the first entry of the copy.
+    pub fn log_before(
+        &mut self,
+        now: Time,
+        entries: impl DoubleEndedIterator<Item = (EntryId, Target, E, usize)>,
+    ) {
+        let first = self.log.first_id();
+        for (id, target, event, cost) in entries.rev() {
+            if first.is_none_or(|first| id < first) {
+                self.log.push_front(now, id, target, event, cost);
+            }
+        }
+        self.log.cut(self.config.max_events, self.config.max_bytes);
+    }
+
+    /// Returns whether the log has the event with this offset, and so all that came behind it.
+    pub fn has_offset(&self, offset: &str) -> bool {
+        let number = self.number_of(offset);
+        number.is_some_and(|number| number >= self.log.cut_number())
+    }
+
+    /// Returns whether the copy has got so far that an entry comes a second time.
+    pub fn has_passed(&self, id: EntryId) -> bool {
+        self.log.passed().is_some_and(|last| id <= last)
+    }
+
+    /// Returns the first entry of the copy.
+    pub fn first_entry(&self) -> Option<EntryId> {
+        self.log.first_id()
+    }
+
+    /// Describes a socket that waits for its client, so that any node can restore it.
+    ///
+    /// `None` if it is not known, or if it may miss an event that is this node's alone. Once the state is given away it is
+    /// to be [marked](Self::mark), because another node may restore it then.
+    pub fn state(&self, now: Time, pid: &PrivateId, mark: u64) -> Option<SocketState<()>> {
+        let Waiting { socket: Living { id, history }, kept, .. } = self.find_waiting(pid)?;
+        let is_late = |sent: Time| sent + self.config.max_delay > now;
+        let own = self.log.last_own().filter(|&(number, _)| number > history.received);
+        if own.is_some_and(|(_, at)| is_late(at)) {
+            return None;
+        }
+        Some(SocketState {
+            id: id.clone(),
+            pid: *pid,
+            rooms: kept.rooms.clone(),
+            data: (),
+            received: self.log.id_until(history.received),
+            stays: history.to_stays(|number| self.log.id_until(number)),
+            mark,
+        })
+    }
+
+    /// Notes that the state of a socket that waits was given away.
+    pub fn mark(&mut self, pid: &PrivateId, mark: u64) {
+        let waiting = self.serials.get(pid).and_then(|serial| self.waiting.get_mut(serial));
+        if let Some(waiting) = waiting {
+            waiting.mark = Some(mark);
+        }
+    }
+
+    /// Returns whether a socket waits here that no other node knows of.
+    pub fn is_own(&self, pid: &PrivateId) -> bool {
+        self.find_waiting(pid).is_some_and(|waiting| waiting.mark.is_none())
+    }
+
+    /// Returns whether a socket waits here in the state that has this mark.
+    pub fn is_marked(&self, pid: &PrivateId, mark: u64) -> bool {
+        self.find_waiting(pid).is_some_and(|waiting| waiting.mark == Some(mark))
+    }
+
+    /// Forgets a socket that waits: another node has restored it, or nobody will.
+    pub fn forget(&mut self, pid: &PrivateId) {
+        let waiting = self.take_waiting(pid);
+        self.dropped.extend(waiting.map(|waiting| waiting.kept.data));
+    }
+
+    /// Keeps a socket of another node, to be [restored](Self::restore) at once.
+    ///
+    /// The copy must have the entry that its client received last: see [`has_offset`](Self::has_offset).
+    pub fn adopt(&mut self, now: Time, state: SocketState<D>) {
+        self.forget(&state.pid);
+        let SocketState { id, pid, mut rooms, data, received, stays, mark } = state;
+        let received = received.and_then(|id| self.log.number_of(id));
+        let number = |id| self.log.number_until(id);
+        let history = History::of_stays(received, stays, number);
+        rooms.sort_unstable();
+        let (socket, kept) = (Living { id, history }, Kept { pid, rooms, data });
+        self.insert_waiting(Waiting { at: now, socket, kept, mark: Some(mark) });
+    }
+
+    fn find_waiting(&self, pid: &PrivateId) -> Option<&Waiting<D>> {
+        self.waiting.get(self.serials.get(pid)?)
+    }
+}

@@ -1,0 +1,204 @@
+//! Rules of recovery in a cluster whose nodes share a log.
+
+use alloc::vec;
+use core::time::Duration;
+
+use enginewire::Time;
+
+use super::*;
+use crate::id::PrivateId;
+
+type Log = Recovery<&'static str, u64>;
+
+fn shared(change: impl FnOnce(&mut RecoveryConfig)) -> Log {
+    let mut config = RecoveryConfig::default();
+    change(&mut config);
+    Recovery::shared(config, &mut entropy())
+}
+
+fn pid(n: usize) -> PrivateId {
+    PrivateId::parse(&format!("{n:020}")).unwrap()
+}
+
+fn entry(sequence: u64) -> EntryId {
+    EntryId { time: 7, sequence }
+}
+
+fn at(seconds: u64) -> Time {
+    Time::from_millis(seconds * 1_000)
+}
+
+/// Logs entries for all, whose events have their numbers.
+fn log(node: &mut Log, now: Time, entries: impl IntoIterator<Item = u64>) {
+    for n in entries {
+        node.log(now, Some(entry(n)), Target::all(), n, 1);
+    }
+}
+
+fn both(one: &mut Log, two: &mut Log, mut log: impl FnMut(&mut Log)) {
+    log(one);
+    log(two);
+}
+
+/// Keeps a socket, and describes it.
+fn lose(node: &mut Log, now: Time, n: usize, rooms: &[&str]) -> SocketState<()> {
+    let rooms = rooms.iter().map(|room| Room::from(*room)).collect();
+    assert!(node.keep(now, Kept { pid: pid(n), rooms, data: "here" }));
+    node.state(now, &pid(n), 1).unwrap()
+}
+
+fn of_another(state: SocketState<()>) -> SocketState<&'static str> {
+    let SocketState { id, pid, rooms, received, stays, mark, .. } = state;
+    SocketState { id, pid, rooms, data: "there", received, stays, mark }
+}
+
+fn restore(node: &mut Log, now: Time, n: usize, offset: &str) -> Result<Vec<u64>, Unrecoverable> {
+    let restored = node.restore(now, &pid(n), Some(offset).filter(|offset| !offset.is_empty()))?;
+    Ok(restored.missed.into_iter().map(|missed| missed.event).collect())
+}
+
+#[test]
+fn socket_of_another_node_gets_what_it_missed_by_the_rooms_of_the_time() {
+    let [mut one, mut two] = [shared(|_| {}), shared(|_| {})];
+    one.connected(pid(0), id(0));
+    for node in [&mut one, &mut two] {
+        log(node, at(0), [1]);
+    }
+    let to = |node: &mut Log, n: u64, room: &str| {
+        node.log(at(0), Some(entry(n)), Target::all().to(room), n, 1);
+    };
+    both(&mut one, &mut two, |node| to(node, 2, "late"));
+    one.joined(&pid(0), &"late".into());
+    one.joined(&pid(0), &"early".into());
+    both(&mut one, &mut two, |node| to(node, 3, "early"));
+    one.left(&pid(0), &"early".into());
+    both(&mut one, &mut two, |node| to(node, 4, "early"));
+    both(&mut one, &mut two, |node| to(node, 5, "late"));
+    both(&mut one, &mut two, |node| to(node, 6, "s0"));
+    let state = lose(&mut one, at(1), 0, &["late"]);
+    assert_eq!((&state.id, state.pid, state.mark), (&id(0), pid(0), 1));
+    // It was connected before there was any entry.
+    assert_eq!(state.received, None);
+
+    assert_eq!(two.restore(at(1), &pid(0), None), Err(Unrecoverable::UnknownSession));
+    two.adopt(at(2), of_another(state));
+    let restored = two.restore(at(2), &pid(0), Some("7-1")).unwrap();
+    assert_eq!((restored.data, &*restored.rooms), ("there", &["late".into()][..]));
+    let missed: Vec<_> = restored.missed.iter().map(|missed| missed.event).collect();
+    assert_eq!(missed, [3, 5, 6]);
+    // It is connected there, and breaks again before it has received them.
+    let state = lose(&mut two, at(3), 0, &["late"]);
+    assert_eq!(state.received, Some(entry(2)));
+}
+
+#[test]
+fn client_without_an_offset_needs_to_be_known_to_have_received_an_entry() {
+    let [mut one, mut two] = [shared(|_| {}), shared(|_| {})];
+    log(&mut one, at(0), 1..=2);
+    log(&mut two, at(0), 1..=4);
+    one.connected(pid(0), id(0));
+    log(&mut one, at(0), 3..=4);
+    let state = lose(&mut one, at(1), 0, &[]);
+    two.adopt(at(1), of_another(SocketState { received: None, ..state.clone() }));
+    assert_eq!(restore(&mut two, at(1), 0, ""), Err(Unrecoverable::UnknownOffset));
+    assert_eq!(two.poll_dropped(), Some("there"));
+    two.adopt(at(1), of_another(state));
+    assert_eq!(restore(&mut two, at(1), 0, ""), Ok(vec![3, 4]));
+}
+
+#[test]
+fn copy_is_completed_by_older_entries() {
+    let mut node = shared(|_| {});
+    node.connected(pid(0), id(0));
+    node.log(at(0), None, Target::all(), 50, 1);
+    log(&mut node, at(0), [5, 6]);
+    let _ = lose(&mut node, at(200), 0, &[]);
+    assert_eq!(node.first_entry(), Some(entry(5)));
+    assert!(!node.has_offset("7-3") && node.has_offset("7-5") && !node.has_offset("7-7"));
+    let older = |n: u64| (entry(n), Target::all(), n, 1);
+    // The copy has the last of them already.
+    node.log_before(at(1), [3, 4, 5].map(older).into_iter());
+    assert_eq!((node.first_entry(), node.logged()), (Some(entry(3)), (5, 5)));
+    assert!(node.has_offset("7-3") && node.has_offset("7-4"));
+    assert_eq!(node.clone().restore(at(1), &pid(0), Some("7-3")).unwrap().missed.len(), 3);
+    // The socket was connected after those.
+    assert_eq!(restore(&mut node, at(1), 0, ""), Ok(vec![50, 5, 6]));
+    // An empty copy is filled.
+    let mut node = shared(|config| config.max_events = 2);
+    node.log_before(at(1), [1, 2, 3].map(older).into_iter());
+    assert!(!node.has_offset("7-1") && node.has_offset("7-2") && node.has_offset("7-3"));
+    log(&mut node, at(1), [4]);
+    assert_eq!(node.first_entry(), Some(entry(3)));
+}
+
+#[test]
+fn socket_that_may_miss_what_its_node_alone_has_is_not_given_to_others() {
+    let mut node = shared(|config| config.max_delay = Duration::from_secs(10));
+    node.connected(pid(0), id(0));
+    log(&mut node, at(0), [1]);
+    node.log(at(5), None, Target::all(), 2, 1);
+    assert_eq!(node.latest_offset(), node.latest().to_string());
+    log(&mut node, at(5), [3]);
+    assert!(node.keep(at(6), Kept { pid: pid(0), rooms: vec![], data: "here" }));
+    assert_eq!(node.state(at(6), &pid(0), 1), None);
+    assert!(node.is_own(&pid(0)) && !node.is_own(&pid(1)));
+    assert_eq!(restore(&mut node, at(6), 0, "7-1"), Ok(vec![2, 3]));
+    // In time it has received it.
+    let state = lose(&mut node, at(15), 0, &[]);
+    assert_eq!(state.received, Some(entry(1)));
+    assert!(node.is_own(&pid(0)), "nothing was given away yet");
+    node.mark(&pid(0), 1);
+    assert!(!node.is_own(&pid(0)) && node.is_marked(&pid(0), 1) && !node.is_marked(&pid(0), 2));
+    node.forget(&pid(0));
+    assert_eq!(node.poll_dropped(), Some("here"));
+}
+
+#[test]
+fn event_of_one_node_has_an_offset_that_others_do_not_know() {
+    let [mut one, mut two] = [shared(|_| {}), shared(|_| {})];
+    for node in [&mut one, &mut two] {
+        node.connected(pid(0), id(0));
+        log(node, at(0), [1]);
+    }
+    let offset = one.upcoming().to_string();
+    one.log(at(0), None, Target::all(), 2, 1);
+    log(&mut one, at(0), [3]);
+    assert!(one.has_offset(&offset) && !two.has_offset(&offset));
+    let _ = one.keep(at(1), Kept { pid: pid(0), rooms: vec![], data: "here" });
+    assert_eq!(restore(&mut one, at(1), 0, &offset), Ok(vec![3]));
+}
+
+#[test]
+fn last_entry_is_known_when_the_log_is_empty() {
+    let mut node = shared(|_| {});
+    node.connected(pid(0), id(0));
+    log(&mut node, at(0), [1, 2]);
+    node.handle_timeout(at(10_000));
+    assert_eq!((node.logged(), node.latest_offset().as_str()), ((0, 0), "7-2"));
+    assert!(node.has_offset("7-2") && !node.has_offset("7-1"));
+    assert!(node.has_passed(entry(2)) && !node.has_passed(entry(3)));
+    let state = lose(&mut node, at(10_001), 0, &[]);
+    assert_eq!(restore(&mut node, at(10_001), 0, "7-2"), Ok(vec![]));
+    // Its own offset is older than the log.
+    assert_eq!(state.received, None);
+}
+
+#[test]
+fn expired_and_refused_offsets_do_not_restore() {
+    let mut node = shared(|_| {});
+    log(&mut node, at(0), [1, 2]);
+    for (offset, error) in [
+        ("7-3", Unrecoverable::UnknownOffset),
+        ("7-0", Unrecoverable::UnknownOffset),
+        ("7-01", Unrecoverable::UnknownOffset),
+        ("hello", Unrecoverable::UnknownOffset),
+    ] {
+        node.connected(pid(0), id(0));
+        let state = lose(&mut node, at(1), 0, &[]);
+        node.adopt(at(1), of_another(state));
+        assert_eq!(restore(&mut node, at(1), 0, offset), Err(error), "{offset}");
+    }
+    node.connected(pid(0), id(0));
+    let _ = lose(&mut node, at(1), 0, &[]);
+    assert_eq!(restore(&mut node, at(121), 0, "7-2"), Err(Unrecoverable::Expired));
+}
