@@ -42,6 +42,8 @@
 
 mod config;
 mod handshake;
+mod log;
+mod logging;
 mod operation;
 mod request;
 #[cfg(test)]
@@ -58,15 +60,19 @@ use core::{fmt, time::Duration};
 use enginewire::Time;
 
 use crate::{
-    adapter::Target,
+    adapter::{EntryId, Target},
     payload::{Args, Payload},
 };
 
-use self::request::{Expected, Request, Waiting};
 pub use self::{
     config::ClusterConfig,
     handshake::HandshakeInfo,
+    log::{AppendId, LogEntry, LogRequest, LogResponse, ReadLimits},
     operation::{Broadcast, Operation, RequestId, Response, SocketInfo, message_size},
+};
+use self::{
+    logging::Logging,
+    request::{Expected, Request, Waiting},
 };
 
 /// Longest time that clients have to acknowledge a broadcast of another node.
@@ -101,9 +107,20 @@ pub enum ClusterEvent<E = Args, P = Payload> {
         from: NodeId,
         /// The namespace.
         namespace: Arc<str>,
-        /// The operation, which is never [`Operation::Respond`].
+        /// The operation, which is neither [`Operation::Respond`] nor [`Operation::Log`].
         operation: Operation<E, P>,
     },
+    /// The end of an append to the log that the cluster shares.
+    Appended {
+        /// The append.
+        append: AppendId,
+        /// The namespace.
+        namespace: Arc<str>,
+        /// The entry. `None`: the bus was disconnected, or the deadline has passed. It may be in the log even so.
+        entry: Option<EntryId>,
+    },
+    /// The response of the bus to a request to its log. `None`: there is none.
+    Logged(RequestId, Option<LogResponse<E, P>>),
     /// A response of another node to a request.
     Response(RequestId, NodeId, Response<E, P>),
     /// The end of a request. All responses that came were told before.
@@ -160,6 +177,11 @@ pub enum TellError {
 ///
 /// Some buses know how many nodes there are, but not which: those of [`counting`](Self::counting). A request then waits
 /// for as many nodes as [`handle_count`](Self::handle_count) says.
+///
+/// # Log
+///
+/// Some buses have a log that all nodes share. [`append`](Self::append) asks for an entry in it, and other requests for
+/// what it has: see [`LogRequest`]. They are for the bus, which responds.
 pub struct Cluster<E = Args, P = Payload> {
     nodes: Nodes,
     is_connected: bool,
@@ -171,6 +193,7 @@ pub struct Cluster<E = Args, P = Payload> {
     /// The deadlines of the requests, in order.
     deadlines: BTreeSet<(Time, RequestId)>,
     last_request: u64,
+    logging: Logging,
     events: VecDeque<ClusterEvent<E, P>>,
 }
 
@@ -204,6 +227,7 @@ impl<E, P> Cluster<E, P> {
             requests: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             last_request: 0,
+            logging: Logging::new(),
             events: VecDeque::new(),
         }
     }
@@ -265,8 +289,12 @@ impl<E, P> Cluster<E, P> {
     /// Sets whether the bus carries messages. It does at the beginning.
     ///
     /// While it does not, messages are refused. Those that are queued stay, and requests wait for their deadlines.
-    pub const fn set_connected(&mut self, is_connected: bool) {
+    /// Appends and requests to the log end at once, in the order in which they were made.
+    pub fn set_connected(&mut self, is_connected: bool) {
         self.is_connected = is_connected;
+        if !is_connected {
+            self.end_logging();
+        }
     }
 
     /// Returns whether the bus carries messages.
@@ -347,9 +375,12 @@ impl<E, P> Cluster<E, P> {
     /// Forgets a request. What comes for it is ignored.
     pub fn cancel(&mut self, request: RequestId) {
         self.forget(request);
+        self.logging.cancel(request);
         self.events.retain(|event| match event {
-            ClusterEvent::Operation { .. } => true,
-            ClusterEvent::Response(of, ..) | ClusterEvent::Completed(of, _) => *of != request,
+            ClusterEvent::Operation { .. } | ClusterEvent::Appended { .. } => true,
+            ClusterEvent::Response(of, ..)
+            | ClusterEvent::Completed(of, _)
+            | ClusterEvent::Logged(of, _) => *of != request,
         });
     }
 
@@ -383,6 +414,8 @@ impl<E, P> Cluster<E, P> {
             Operation::Respond { request, response } => {
                 self.handle_response(from, request, response);
             }
+            // The bus's own.
+            Operation::Log(_) => {}
             operation => {
                 self.events.push_back(ClusterEvent::Operation { from, namespace, operation });
             }
@@ -397,11 +430,13 @@ impl<E, P> Cluster<E, P> {
         for id in due {
             self.settle(id, Request::expire);
         }
+        self.expire_logging(now);
     }
 
     /// Returns the next deadline. [`handle_timeout`](Self::handle_timeout) is due then.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        deadline.into_iter().chain(self.logging.poll_timeout()).min()
     }
 
     /// Returns the next message for other nodes.

@@ -1,10 +1,11 @@
 //! Operations that all nodes of a cluster carry out, as plain values without a format.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::log::LogRequest;
 use crate::{
-    adapter::Target,
+    adapter::{EntryId, Target},
     id::{Room, SocketId},
     parser::check_name,
     payload::{Args, Payload},
@@ -60,6 +61,10 @@ pub enum Operation<E = Args, P = Payload> {
         /// The response.
         response: Response<E, P>,
     },
+    /// Asks the bus for something of the log that the cluster shares.
+    ///
+    /// It is for the bus itself, and only for one that has a log. No node gets it.
+    Log(LogRequest<E, P>),
 }
 
 /// Event to the members of a target.
@@ -80,8 +85,8 @@ pub struct Broadcast<E = Args> {
     ///
     /// A node that knows it does not wait for its clients any longer.
     pub timeout: Option<Duration>,
-    /// The offset to append for recovery, if the cluster has one log. Its text is the cluster's.
-    pub offset: Option<Arc<str>>,
+    /// The entry in the log that the cluster shares, if it has one. It is the offset to append for recovery.
+    pub offset: Option<EntryId>,
 }
 
 /// Response of a node to an operation of another.
@@ -143,9 +148,17 @@ impl Response {
 
 impl SocketInfo {
     fn size(&self) -> usize {
-        let rooms = self.rooms.iter().map(|room| room.len() + ROOM).sum::<usize>();
-        MESSAGE + rooms + self.handshake.size() + self.data.size()
+        socket_size(self.rooms.iter(), &[&self.handshake, &self.data])
     }
+}
+
+/// Returns the bytes that the description of a socket takes, about.
+pub(super) fn socket_size<'a>(
+    rooms: impl Iterator<Item = &'a Room>,
+    payloads: &[&Payload],
+) -> usize {
+    let rooms = rooms.map(|room| room.len() + ROOM).sum::<usize>();
+    MESSAGE + rooms + payloads.iter().map(|payload| payload.size()).sum::<usize>()
 }
 
 /// Returns the bytes that a message takes, about: what [`Cluster`](super::Cluster) counts.

@@ -1,5 +1,7 @@
 //! Rules of requests to other nodes, and of the queue of messages.
 
+mod log;
+
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 

@@ -52,6 +52,8 @@ impl Hub {
                         }
                     }
                 }
+                // A hub has a log of its own.
+                ClusterEvent::Appended { .. } | ClusterEvent::Logged(..) => {}
             }
         }
     }
@@ -84,7 +86,7 @@ impl Hub {
                 self.outputs.push_back(Output::Cluster(output));
             }
             // The cluster has handled it.
-            Operation::Respond { .. } => {}
+            Operation::Respond { .. } | Operation::Log(_) => {}
         }
     }
 

@@ -462,7 +462,10 @@ fn each_socket_has_the_events_of_each_node_once_and_in_order() {
 
 #[test]
 fn hostile_node_leaves_nothing_behind() {
-    use crate::cluster::{Broadcast, Operation, RequestId, Response};
+    use crate::{
+        adapter::EntryId,
+        cluster::{Broadcast, Operation, RequestId, Response},
+    };
 
     for seed in 1..20 {
         let mut random = Random(seed);
@@ -490,7 +493,7 @@ fn hostile_node_leaves_nothing_behind() {
                     volatile: random.below(2) == 0,
                     request: (random.below(2) == 0).then_some(request),
                     timeout: (random.below(2) == 0).then_some(SECOND),
-                    offset: Some("offset".into()),
+                    offset: Some(EntryId { time: 1, sequence: 2 }),
                 }),
             };
             // Of a stranger as well.

@@ -1,0 +1,174 @@
+//! Appends and requests to the log of the bus that were not responded to.
+
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use enginewire::Time;
+
+use super::{
+    AppendId, Broadcast, Cluster, ClusterEvent, LogRequest, LogResponse, Operation, ReadLimits,
+    RequestId, TellError,
+};
+use crate::{
+    adapter::{EntryId, SocketState},
+    id::PrivateId,
+};
+
+/// Appends and requests to the log, in the order in which they were made.
+pub(super) struct Logging {
+    appends: BTreeMap<AppendId, (Time, Arc<str>)>,
+    last_append: u64,
+    requests: BTreeMap<RequestId, Time>,
+}
+
+impl Logging {
+    pub(super) const fn new() -> Self {
+        Self { appends: BTreeMap::new(), last_append: 0, requests: BTreeMap::new() }
+    }
+
+    pub(super) fn cancel(&mut self, request: RequestId) {
+        self.requests.remove(&request);
+    }
+
+    /// Returns the deadline of the oldest append and of the oldest request.
+    ///
+    /// Those behind them have later deadlines, unless their owner gives shorter times.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        let append = self.appends.first_key_value().map(|(_, (deadline, _))| *deadline);
+        let request = self.requests.first_key_value().map(|(_, deadline)| *deadline);
+        append.into_iter().chain(request).min()
+    }
+}
+
+/// The log of the bus. To be used with one that has a log.
+impl<E, P> Cluster<E, P> {
+    /// Asks for a broadcast to be added to the log, from where the other nodes get it.
+    ///
+    /// [`ClusterEvent::Appended`] follows, in the order of the log, or at the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn append(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        broadcast: Broadcast<E>,
+        cost: usize,
+    ) -> Result<AppendId, TellError> {
+        let append = AppendId(self.logging.last_append + 1);
+        let request = LogRequest::Append { append, broadcast };
+        self.push(None, namespace, Operation::Log(request), cost)?;
+        self.logging.last_append = append.0;
+        self.logging.appends.insert(append, (deadline, Arc::clone(namespace)));
+        Ok(append)
+    }
+
+    /// Gives the state of a socket to the bus.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn keep_state(
+        &mut self,
+        namespace: &Arc<str>,
+        state: Box<SocketState<P>>,
+        lifetime: Duration,
+        cost: usize,
+    ) -> Result<(), TellError> {
+        let request = LogRequest::Keep { state, lifetime };
+        self.push(None, namespace, Operation::Log(request), cost)
+    }
+
+    /// Takes the state of a socket from the bus. [`ClusterEvent::Logged`] follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn take_state(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        pid: PrivateId,
+        cost: usize,
+    ) -> Result<RequestId, TellError> {
+        let request = |request| LogRequest::Take { pid, request };
+        self.request_of_log(deadline, namespace, request, cost)
+    }
+
+    /// Reads entries of the log. [`ClusterEvent::Logged`] follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`tell`](Self::tell).
+    pub fn read_log(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        (from, until): (EntryId, Option<EntryId>),
+        limits: ReadLimits,
+        cost: usize,
+    ) -> Result<RequestId, TellError> {
+        let request = |request| LogRequest::Read { from, until, limits, request };
+        self.request_of_log(deadline, namespace, request, cost)
+    }
+
+    /// Handles that the bus has added a broadcast to the log.
+    ///
+    /// One that was ended before is ignored. Those of the same namespace that were asked for before it have failed: the
+    /// log has passed them.
+    pub fn handle_appended(&mut self, append: AppendId, entry: EntryId) {
+        let Some((_, namespace)) = self.logging.appends.get(&append) else { return };
+        let before = self.logging.appends.range(..append);
+        let passed = before.filter(|(_, (_, of))| of == namespace).map(|(&id, _)| id);
+        for passed in passed.collect::<Vec<_>>() {
+            self.end_append(passed, None);
+        }
+        self.end_append(append, Some(entry));
+    }
+
+    /// Handles a response of the bus to a request to its log.
+    pub fn handle_log_response(&mut self, request: RequestId, response: LogResponse<E, P>) {
+        if self.logging.requests.remove(&request).is_some() {
+            self.events.push_back(ClusterEvent::Logged(request, Some(response)));
+        }
+    }
+
+    /// Ends everything that waits for the log.
+    pub(super) fn end_logging(&mut self) {
+        self.expire_logging(Time::MAX);
+    }
+
+    pub(super) fn expire_logging(&mut self, now: Time) {
+        let appends = self.logging.appends.iter();
+        let due = appends.take_while(|(_, (deadline, _))| *deadline <= now).map(|(&id, _)| id);
+        for append in due.collect::<Vec<_>>() {
+            self.end_append(append, None);
+        }
+        let due = self.logging.requests.iter().filter(|(_, deadline)| **deadline <= now);
+        for request in due.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.logging.requests.remove(&request);
+            self.events.push_back(ClusterEvent::Logged(request, None));
+        }
+    }
+
+    fn end_append(&mut self, append: AppendId, entry: Option<EntryId>) {
+        if let Some((_, namespace)) = self.logging.appends.remove(&append) {
+            self.events.push_back(ClusterEvent::Appended { append, namespace, entry });
+        }
+    }
+
+    fn request_of_log(
+        &mut self,
+        deadline: Time,
+        namespace: &Arc<str>,
+        request: impl FnOnce(RequestId) -> LogRequest<E, P>,
+        cost: usize,
+    ) -> Result<RequestId, TellError> {
+        let id = RequestId(self.last_request + 1);
+        self.push(None, namespace, Operation::Log(request(id)), cost)?;
+        self.last_request = id.0;
+        self.logging.requests.insert(id, deadline);
+        Ok(id)
+    }
+}

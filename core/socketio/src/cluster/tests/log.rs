@@ -1,0 +1,138 @@
+//! Rules of appends and requests to a log that the nodes share.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use enginewire::Entropy;
+
+use super::*;
+use crate::{
+    adapter::SocketState,
+    id::{PrivateId, SocketId},
+};
+
+const SOON: Time = Time::from_millis(100);
+
+fn entry(sequence: u64) -> EntryId {
+    EntryId { time: 0, sequence }
+}
+
+fn append(node: &mut Node, namespace: &Arc<str>) -> AppendId {
+    let broadcast = Broadcast {
+        target: Target::all(),
+        event: 'e',
+        volatile: false,
+        request: None,
+        timeout: None,
+        offset: None,
+    };
+    node.append(DEADLINE, namespace, broadcast, 1).unwrap()
+}
+
+fn state() -> Box<SocketState<()>> {
+    Box::new(SocketState {
+        id: SocketId::from("id"),
+        pid: pid(),
+        rooms: vec![],
+        data: (),
+        received: None,
+        stays: vec![],
+        mark: 0,
+    })
+}
+
+fn pid() -> PrivateId {
+    let mut zeros = |bytes: &mut [u8]| bytes.fill(0);
+    PrivateId::random(&mut zeros as &mut dyn Entropy)
+}
+
+fn ends(node: &mut Node) -> Vec<(AppendId, Option<u64>)> {
+    let ends = events(node).into_iter().map(|event| match event {
+        Event::Appended { append, entry, .. } => (append, entry.map(|entry| entry.sequence)),
+        event => panic!("{event:?}"),
+    });
+    ends.collect()
+}
+
+#[test]
+fn appends_leave_with_the_messages_and_end_with_their_entries() {
+    let mut node = node(1);
+    let [one, two] = [(); 2].map(|()| append(&mut node, &namespace()));
+    let keep = node.keep_state(&namespace(), state(), Duration::from_secs(1), 1);
+    assert_eq!((one, two, keep), (AppendId(1), AppendId(2), Ok(())));
+    let next = |node: &mut Node| node.poll_message().map(|message| message.operation);
+    for expected in [one, two] {
+        let Some(Operation::Log(LogRequest::Append { append, broadcast })) = next(&mut node) else {
+            panic!("no append");
+        };
+        assert_eq!((append, broadcast.event), (expected, 'e'));
+    }
+    assert!(matches!(next(&mut node), Some(Operation::Log(LogRequest::Keep { .. }))));
+    node.handle_appended(one, entry(7));
+    node.handle_appended(one, entry(8));
+    node.handle_appended(AppendId(9), entry(9));
+    node.handle_appended(two, entry(10));
+    assert_eq!(ends(&mut node), [(one, Some(7)), (two, Some(10))]);
+    assert_eq!(node.poll_timeout(), None);
+}
+
+#[test]
+fn append_that_the_log_has_passed_has_failed() {
+    let mut node = node(1);
+    let other: Arc<str> = "/other".into();
+    let [one, two] = [(); 2].map(|()| append(&mut node, &namespace()));
+    let of_another = append(&mut node, &other);
+    let four = append(&mut node, &namespace());
+    // Entries of other namespaces may be in another log.
+    node.handle_appended(four, entry(1));
+    assert_eq!(ends(&mut node), [(one, None), (two, None), (four, Some(1))]);
+    node.handle_appended(two, entry(2));
+    node.handle_appended(of_another, entry(3));
+    assert_eq!(ends(&mut node), [(of_another, Some(3))]);
+}
+
+#[test]
+fn deadline_and_loss_of_the_bus_end_what_waits_for_the_log() {
+    let mut node = node(1);
+    let take = node.take_state(SOON, &namespace(), pid(), 1).unwrap();
+    let one = append(&mut node, &namespace());
+    assert_eq!(node.poll_timeout(), Some(SOON));
+    node.handle_timeout(SOON);
+    assert_eq!(events(&mut node), [Event::Logged(take, None)]);
+    node.handle_log_response(take, LogResponse::State(Some(state())));
+    assert_eq!((events(&mut node), node.poll_timeout()), (vec![], Some(DEADLINE)));
+    node.handle_timeout(DEADLINE);
+    assert_eq!(ends(&mut node), [(one, None)]);
+    let limits = ReadLimits { max_events: 1, max_bytes: 1 };
+    let [two, three] = [(); 2].map(|()| append(&mut node, &namespace()));
+    let range = (entry(1), None);
+    let read = node.read_log(DEADLINE, &namespace(), range, limits, 1).unwrap();
+    node.set_connected(false);
+    let appended = |append| Event::Appended { append, namespace: namespace(), entry: None };
+    let expected = [appended(two), appended(three), Event::Logged(read, None)];
+    assert_eq!(events(&mut node), expected);
+    let refused = node.take_state(DEADLINE, &namespace(), pid(), 1);
+    assert_eq!(refused, Err(TellError::Disconnected));
+    // What was sent before may be in the log.
+    node.set_connected(true);
+    node.handle_appended(two, entry(1));
+    assert_eq!(events(&mut node), []);
+}
+
+#[test]
+fn response_is_told_once_unless_the_request_is_cancelled() {
+    let mut node = node(1);
+    let [one, two, three] =
+        [(); 3].map(|()| node.take_state(DEADLINE, &namespace(), pid(), 1).unwrap());
+    let response = || LogResponse::State(Some(state()));
+    node.handle_log_response(one, response());
+    node.handle_log_response(one, response());
+    node.cancel(two);
+    node.handle_log_response(two, response());
+    node.handle_log_response(three, LogResponse::State(None));
+    node.cancel(three);
+    assert_eq!(events(&mut node), [Event::Logged(one, Some(response()))]);
+    // Another node cannot respond in place of the bus, nor ask in its name.
+    let request = LogRequest::Take { pid: pid(), request: one };
+    node.handle_message(NodeId(1), namespace(), Operation::Log(request));
+    assert_eq!(events(&mut node), []);
+}
