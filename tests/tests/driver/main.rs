@@ -36,6 +36,7 @@ mod sio_broadcasts;
 mod sio_client;
 mod sio_closing;
 mod sio_cluster;
+mod sio_cluster_recovery;
 mod sio_handlers;
 mod sio_names;
 mod sio_recovery;

@@ -241,7 +241,11 @@ impl Future for Publish {
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
         pending.retain(|publishing| match publishing.poll(cx) {
-            Poll::Ready(Delivered { sockets, skipped, disconnected, .. }) => {
+            Poll::Ready(Delivered { sockets, skipped, disconnected, remote, .. }) => {
+                // The bus may have failed since it took the event.
+                if remote.is_err() {
+                    delivered.remote = remote;
+                }
                 delivered.sockets += sockets;
                 delivered.skipped += skipped;
                 delivered.disconnected += disconnected;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, atomic::AtomicBool};
 use enginewire::{Encoded, Revision};
 use enginewire_socketio::{
     ConnectError, DisconnectReason, PrivateId, Room, Slot, SocketId,
-    adapter::{Claim, Kept, RecoveryConfig, Restored},
+    adapter::{Claim, Kept, Restored},
     payload::Payload,
 };
 
@@ -15,6 +15,7 @@ use super::{
     namespace::ConnectRequest,
     observer::Recorder,
     order::{Order, SocketData},
+    recovering::Ready,
     session::{Session, Task, caught},
     socket::SocketShared,
 };
@@ -37,12 +38,60 @@ impl Session {
         let handshake = self.engine.shared_handshake();
         let (namespace, rooms) = (self.keep(slot, namespace), Arc::default());
         let request = ConnectRequest { namespace, handshake, auth, rooms };
-        let skips = |recovery: &RecoveryConfig| recovery.skip_authorize;
-        if request.namespace.options().recovery.as_ref().is_some_and(skips)
-            && self.recover(slot, &request)
-        {
+        if request.namespace.skips_authorize() {
+            if let Some(request) = self.begin_to_recover(slot, request, None) {
+                self.ask(slot, request);
+            }
+        } else {
+            self.ask(slot, request);
+        }
+    }
+
+    /// Recovers the client if it comes back. Gives the request back if it does not.
+    ///
+    /// It may have to wait for the cluster. `data` is what the application has decided on, if it was asked.
+    fn begin_to_recover(
+        &mut self,
+        slot: Slot,
+        request: ConnectRequest,
+        data: Option<SocketData>,
+    ) -> Option<ConnectRequest> {
+        let claim = request.auth.as_ref().and_then(Claim::of);
+        match claim.and_then(|claim| request.namespace.prepare(&self.cell, claim)) {
+            Some(recovering) => {
+                self.push_task(slot, Task::Recover(recovering, Box::new((request, data))));
+                None
+            }
+            None if self.recover(slot, &request) => None,
+            None => Some(request),
+        }
+    }
+
+    /// Goes on with a client for which all is ready that can be, or that is a new one.
+    pub(super) fn finish_recovery(
+        &mut self,
+        slot: Slot,
+        ready: Option<Ready>,
+        request: ConnectRequest,
+        data: Option<SocketData>,
+    ) {
+        // One that no longer waits must not take out what it may come back for.
+        let is_ready = self.is_connecting(slot)
+            && ready.is_some_and(|ready| match ready {
+                Ready::Here => true,
+                Ready::Taken(mut taken) => taken.adopt(self.cell.now(), data.as_ref()),
+            });
+        if is_ready && self.recover(slot, &request) {
             return;
         }
+        match data {
+            Some(data) => self.connect_anew(slot, request, data),
+            None => self.ask(slot, request),
+        }
+    }
+
+    /// Asks the application whether a client may connect.
+    fn ask(&mut self, slot: Slot, request: ConnectRequest) {
         match caught(|| request.namespace.authorize(request.clone())) {
             None => self.refuse(slot, &ConnectError::new("internal error")),
             Some(Some(authorizing)) => {
@@ -52,14 +101,18 @@ impl Session {
         }
     }
 
+    fn is_connecting(&self, slot: Slot) -> bool {
+        let connecting = self
+            .cell
+            .with_layer(|layer: &mut SocketIoLayer, _| layer.connection.is_connecting(slot));
+        connecting == Some(true)
+    }
+
     /// Connects a client that has come back, with what it had. Returns false if it is not one.
     fn recover(&mut self, slot: Slot, request: &ConnectRequest) -> bool {
         let Some(claim) = request.auth.as_ref().and_then(Claim::of) else { return false };
         // One that no longer waits must not take out what it may come back for.
-        let connecting = self
-            .cell
-            .with_layer(|layer: &mut SocketIoLayer, _| layer.connection.is_connecting(slot));
-        if connecting != Some(true) {
+        if !self.is_connecting(slot) {
             return false;
         }
         // Dropped behind the lock: it may be the last, and the application's.
@@ -117,12 +170,22 @@ impl Session {
         is_recovered
     }
 
-    /// Connects a client.
+    /// Connects a client that the application has accepted, with what it had if it comes back.
     pub(super) fn accept(&mut self, slot: Slot, request: ConnectRequest, data: SocketData) {
-        let is_recovering = request.namespace.is_recovering();
-        if is_recovering && self.recover(slot, &request) {
-            return;
+        let namespace = &request.namespace;
+        // A client that was asked for before the application was is a new one.
+        let has_tried = namespace.log().is_some() && namespace.skips_authorize();
+        if !namespace.is_recovering() || has_tried {
+            return self.connect_anew(slot, request, data);
         }
+        if let Some(request) = self.begin_to_recover(slot, request, Some(Arc::clone(&data))) {
+            self.connect_anew(slot, request, data);
+        }
+    }
+
+    /// Connects a new client.
+    fn connect_anew(&mut self, slot: Slot, request: ConnectRequest, data: SocketData) {
+        let is_recovering = request.namespace.is_recovering();
         let entropy = &mut crate::runtime::fill_random;
         // Clients of 2.x make their ids themselves of the session's, and cannot come back.
         let (id, pid) = match self.engine.revision() {
@@ -235,23 +298,27 @@ impl SocketShared {
     /// Takes the socket out of its rooms. It is kept for its client if that may come back.
     pub(super) fn leave(&self, reason: DisconnectReason) {
         let Some(&member) = self.member.get() else { return };
+        let is_kept = self.pid.is_some() && reason.is_recoverable();
+        let shared = if is_kept { self.data_to_keep() } else { None };
+        // Woken behind the lock.
         let mut wakes = Wakes::default();
         let mut recorder = self.namespace.watch.recorder();
         let mut order = self.namespace.lock_order();
-        let now = order.set_now(self.cell.now());
+        order.set_now(self.cell.now());
         // Another session may have taken its place, and has taken it out.
         let mut adapter = self.namespace.lock_adapter(&mut wakes);
         let Some(removed) = adapter.remove(member) else { return };
         recorder.left(self, &removed.rooms, reason);
         drop(adapter);
         self.set_left(&removed.rooms);
-        let (Some(pid), Some(recovery)) = (self.pid, &mut order.recovery) else { return };
-        if reason.is_recoverable() {
+        let Some(pid) = self.pid else { return };
+        if is_kept {
             let data = Arc::clone(&self.data);
-            recovery.keep(now, Kept { pid, rooms: removed.rooms, data });
-        } else {
+            self.keep(&mut order, Kept { pid, rooms: removed.rooms, data }, shared, &mut wakes);
+        } else if let Some(recovery) = &mut order.recovery {
             recovery.ended(&pid);
         }
+        drop(order);
     }
 
     fn set_left(&self, rooms: &[Room]) {

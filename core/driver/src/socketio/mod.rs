@@ -97,6 +97,7 @@
 mod acks;
 #[cfg(feature = "admin")]
 pub mod admin;
+mod appending;
 mod broadcast;
 mod client;
 mod cluster;
@@ -110,6 +111,7 @@ mod namespace;
 mod observer;
 mod order;
 mod outgoing;
+mod recovering;
 mod rooms;
 mod session;
 mod socket;

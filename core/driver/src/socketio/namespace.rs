@@ -128,6 +128,7 @@ impl NamespaceShared {
         parameters: Parameters,
     ) -> Self {
         let options = io.observer.options(name, &io.options);
+        let shares_log = io.cluster.as_ref().is_some_and(|cluster| cluster.has_log());
         let mut adapter = Adapter::new(&mut crate::runtime::fill_random);
         if io.cluster.as_ref().is_some_and(|cluster| cluster.watches_rooms()) {
             adapter.watch_rooms();
@@ -138,7 +139,7 @@ impl NamespaceShared {
             io: Arc::downgrade(io),
             config: Arc::clone(&io.config),
             adapter: Mutex::new(adapter),
-            order: Mutex::new(Order::new(options.recovery.as_ref())),
+            order: Mutex::new(Order::new(options.recovery.as_ref(), shares_log)),
             next_ack: AtomicU64::new(0),
             parent,
             authorize: OnceLock::new(),
@@ -190,6 +191,12 @@ impl NamespaceShared {
         let parent = || self.parent.as_ref().and_then(|parent| parent.authorize.get());
         let hook = self.authorize.get().or_else(parent)?;
         Some(hook(request))
+    }
+
+    /// Returns whether the application wants to be asked.
+    pub(super) fn is_authorizing(&self) -> bool {
+        let parent = || self.parent.as_ref().and_then(|parent| parent.authorize.get());
+        self.authorize.get().or_else(parent).is_some()
     }
 
     /// Hands a socket to the application: a task to be run, or nothing if it waits for `accept`.

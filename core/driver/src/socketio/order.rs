@@ -12,13 +12,14 @@ use std::{
 use enginewire::{Encoded, Time};
 use enginewire_socketio::{
     AckError, AckId, Args, DisconnectReason, EncodeError, TryEmitError,
-    adapter::{Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
+    adapter::{EntryId, Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
     cluster::TellError,
 };
 
 use super::{
     Delivered, EmitError, Overflow,
     acks::{Answer, OpenGroup},
+    appending::Appending,
     cluster::{Request, Tell, Told},
     namespace::NamespaceShared,
     outgoing::{Body, args_with_compression, with_encoder},
@@ -37,12 +38,14 @@ pub(crate) struct Order {
     sequencer: Sequencer<Work>,
     /// There if clients may come back and recover what they missed.
     pub(super) recovery: Option<Recovery<SocketData, Encoded>>,
+    /// Events that wait for their place in the log of the cluster.
+    pub(super) appending: Appending,
     /// The latest time that any socket was told.
     now: Time,
 }
 
 /// A broadcast to be delivered.
-struct Work {
+pub(super) struct Work {
     selection: Selection<Arc<SocketShared>>,
     /// Entries of the selection that have been visited.
     visited: usize,
@@ -50,6 +53,17 @@ struct Work {
     message: Encoded,
     how: How,
     done: Arc<Done>,
+}
+
+/// Tasks to be woken behind the lock of an order, and selections to be dropped there.
+///
+/// A selection may hold the last of a socket, and that the application's data.
+#[derive(Default)]
+pub(super) struct Behind {
+    pub(super) wakes: Wakes,
+    selections: Vec<Selection<Arc<SocketShared>>>,
+    /// Sockets that events were for.
+    pub(super) selected: usize,
 }
 
 /// How an event is delivered.
@@ -61,6 +75,19 @@ pub(super) struct How {
     pub(super) ack: Option<(AckId, Duration, OpenGroup)>,
     /// The part of it that other nodes are told.
     pub(super) tell: Option<Tell>,
+    pub(super) logging: Logging,
+}
+
+/// Place of an event in the log of its namespace, if it is neither volatile nor to be acknowledged.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Logging {
+    /// The next one.
+    #[default]
+    Next,
+    /// An entry of the log that the cluster shares.
+    Entry(EntryId),
+    /// None: clients that miss it do not get it later.
+    Never,
 }
 
 impl How {
@@ -75,7 +102,7 @@ impl How {
 
 /// The outcome of a [`Work`], and who waits for it.
 #[derive(Default)]
-struct Done(Mutex<DoneState>);
+pub(super) struct Done(Mutex<DoneState>);
 
 #[derive(Default)]
 struct DoneState {
@@ -124,7 +151,7 @@ impl Done {
         outcome
     }
 
-    fn complete(&self, delivered: Delivered) {
+    pub(super) fn complete(&self, delivered: Delivered) {
         let mut state = lock(&self.0);
         state.outcome = Some(delivered);
         let waiter = mem::replace(&mut state.waiter, Waiter::Nobody);
@@ -139,9 +166,9 @@ impl Done {
 ///
 /// Dropped, it is delivered nevertheless.
 pub(super) struct Publishing {
-    namespace: Arc<NamespaceShared>,
-    done: Arc<Done>,
-    told: Told,
+    pub(super) namespace: Arc<NamespaceShared>,
+    pub(super) done: Arc<Done>,
+    pub(super) told: Told,
 }
 
 impl Publishing {
@@ -180,12 +207,13 @@ impl Drop for Publishing {
 }
 
 impl Order {
-    pub(super) fn new(recovery: Option<&RecoveryConfig>) -> Self {
-        let recovery = recovery.cloned();
+    /// Creates the order of a namespace. Its log may be one that the cluster shares.
+    pub(super) fn new(recovery: Option<&RecoveryConfig>, is_shared: bool) -> Self {
+        let new = if is_shared { Recovery::shared } else { Recovery::new };
         Self {
             sequencer: Sequencer::new(usize::MAX),
-            recovery: recovery
-                .map(|config| Recovery::new(config, &mut crate::runtime::fill_random)),
+            recovery: recovery.map(|config| new(config.clone(), &mut crate::runtime::fill_random)),
+            appending: Appending::default(),
             now: Time::ZERO,
         }
     }
@@ -205,21 +233,25 @@ impl Order {
         namespace: &NamespaceShared,
         target: &Target,
         args: &Args,
-        volatile: bool,
+        how: &How,
     ) -> Result<Encoded, EncodeError> {
         let Some(recovery) = &mut self.recovery else {
             return with_encoder(&namespace.config().limits, |encoder| {
                 encoder.forward(namespace.parser(), namespace.name(), None, args, None)
             });
         };
-        let offset = if volatile { recovery.latest() } else { recovery.upcoming() };
-        let offset = offset.to_string();
+        let (offset, entry) = match how.logging {
+            _ if how.volatile => (recovery.latest_offset(), None),
+            Logging::Never => (recovery.latest_offset(), None),
+            Logging::Next => (recovery.upcoming().to_string(), None),
+            Logging::Entry(entry) => (entry.to_string(), Some(entry)),
+        };
         let message = with_encoder(&namespace.config().limits, |encoder| {
             encoder.forward(namespace.parser(), namespace.name(), None, args, Some(&offset))
         });
         let message = message?.into_shared();
-        if !volatile {
-            recovery.stamp(self.now, target.clone(), message.clone(), message.len());
+        if !how.volatile && !matches!(how.logging, Logging::Never) {
+            recovery.log(self.now, entry, target.clone(), message.clone(), message.len());
         }
         Ok(message)
     }
@@ -274,40 +306,96 @@ impl NamespaceShared {
         mut how: How,
     ) -> Result<Publishing, EmitError> {
         let done = Arc::new(Done::default());
-        // Woken behind the lock.
-        let mut wakes = Wakes::default();
-        // Dropped behind the lock: what it holds may be the last of a socket, and the application's.
-        let selection;
+        let mut told = Told::default();
+        let mut behind = Behind::default();
         let mut order = self.lock_room()?;
+        if let Logging::Entry(entry) = how.logging
+            && order.recovery.as_ref().is_some_and(|recovery| recovery.has_passed(entry))
+        {
+            // The bus tells it a second time.
+            drop(order);
+            done.complete(Delivered::default());
+            return Ok(Publishing { namespace: Arc::clone(self), done, told });
+        }
+        let append = self
+            .log()
+            .and_then(|log| order.append(self, log, target, &body, &mut how, &mut behind.wakes));
+        // Entries of other nodes come before what is not in the log yet.
+        let waits = !matches!(how.logging, Logging::Entry(_)) && !order.appending.is_empty();
+        let mut turn = None;
+        match append {
+            Some(Ok((append, nodes))) => {
+                told.remote = Ok(nodes);
+                order.appending.push(Some(append), target, body, how, &done);
+            }
+            Some(Err(error)) if waits => {
+                told.remote = Err(error);
+                order.appending.push(None, target, body, how, &done);
+            }
+            None if waits => {
+                told = self.tell(target, how.volatile, how.tell.take(), &mut behind.wakes);
+                order.appending.push(None, target, body, how, &done);
+            }
+            append => {
+                told.remote = append.map_or(Ok(0), |appended| appended.map(|(_, nodes)| nodes));
+                turn =
+                    self.enqueue(&mut order, target, body, how, &done, &mut told, &mut behind)?;
+            }
+        }
+        drop(order);
+        drop(behind);
+        if let Some(work) = turn {
+            self.deliver_from(work);
+        }
+        Ok(Publishing { namespace: Arc::clone(self), done, told })
+    }
+
+    /// Takes an event into the order. Returns the one to be delivered if nobody else does so.
+    #[expect(clippy::too_many_arguments, reason = "parts of an event, which callers have apart")]
+    pub(super) fn enqueue(
+        &self,
+        order: &mut Order,
+        target: &Target,
+        body: Body,
+        mut how: How,
+        done: &Arc<Done>,
+        told: &mut Told,
+        behind: &mut Behind,
+    ) -> Result<Option<Work>, EmitError> {
         // Under the lock of the order, as clients become members: one that knows that it is connected is one.
-        selection = lock(&self.adapter).select(target);
+        let selection = lock(&self.adapter).select(target);
         let message = match body {
             Body::Message(message) => message.into_shared(),
             // Selected and logged at one moment: whoever is not a member yet finds it in the log.
             Body::Args(args) => {
                 let now = selection.iter().next().map(|(_, member)| member.cell.now());
                 order.set_now(now.unwrap_or(Time::ZERO));
-                order.stamp(self, target, &args, how.volatile)?
+                match order.stamp(self, target, &args, &how) {
+                    Ok(message) => message,
+                    Err(error) => {
+                        behind.selections.push(selection);
+                        return Err(error.into());
+                    }
+                }
             }
         };
         // Before the next broadcast, so that both leave in this order.
-        let told = self.tell(target, how.volatile, how.tell.take(), &mut wakes);
-        let (cost, delivered) = (message.len(), Delivered::default());
-        let work = Work { selection, visited: 0, delivered, message, how, done: Arc::clone(&done) };
-        let turn = order.sequencer.push(work, cost);
-        drop(order);
-        drop(wakes);
-        if let Some(work) = turn.map_err(|Full(_)| FULL)? {
-            self.deliver_from(work);
+        if let tell @ Some(_) = how.tell.take() {
+            *told = self.tell(target, how.volatile, tell, &mut behind.wakes);
         }
-        Ok(Publishing { namespace: Arc::clone(self), done, told })
+        let (cost, done) = (message.len(), Arc::clone(done));
+        let mut delivered = Delivered::default();
+        delivered.remote = told.remote;
+        behind.selected += selection.as_slice().len();
+        let work = Work { selection, visited: 0, delivered, message, how, done };
+        order.sequencer.push(work, cost).map_err(|Full(_)| FULL)
     }
 
     /// Locks the order once it has room for another broadcast.
     fn lock_room(&self) -> Result<OrderGuard<'_>, EmitError> {
         loop {
             let order = self.lock_order();
-            if order.sequencer.queued() < MAX_QUEUED {
+            if order.sequencer.queued() < MAX_QUEUED && order.appending.queued() < MAX_QUEUED {
                 return Ok(order);
             }
             drop(order);
@@ -327,7 +415,7 @@ impl NamespaceShared {
     /// Delivers a broadcast, and those that wait behind it.
     ///
     /// After each [`CHUNK`] of sockets it gives up the turn if only tasks wait that can take it.
-    fn deliver_from(&self, mut work: Work) {
+    pub(super) fn deliver_from(&self, mut work: Work) {
         let mut left = CHUNK;
         loop {
             self.deliver(&mut work, &mut left);

@@ -17,6 +17,14 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// Returns the bytes that it takes, about.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Message(message) => message.len(),
+            Self::Args(args) => args.payload().size(),
+        }
+    }
+
     /// The same of an event that may be compressed, or not.
     pub(super) fn with_compression(self, is_allowed: bool) -> Self {
         match self {

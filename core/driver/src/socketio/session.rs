@@ -25,6 +25,7 @@ use super::{
     namespace::{Authorizing, ConnectRequest, NamespaceRequest, NamespaceShared, Serving},
     observer::SessionWatch,
     order::SocketData,
+    recovering::{Ready, Recovering},
     socket::SocketShared,
 };
 use crate::{
@@ -53,6 +54,8 @@ pub(super) struct Session {
 pub(super) enum Task {
     /// Whether a namespace exists.
     Find(Pin<Box<dyn Future<Output = Option<NamespaceUse>> + Send>>, Box<Request>),
+    /// What a client needs that comes back, and the data that it was given if it was authorized.
+    Recover(Recovering, Box<(ConnectRequest, Option<SocketData>)>),
     /// Whether the client may connect.
     Authorize(Authorizing, Box<ConnectRequest>),
     /// The application's task for a socket.
@@ -159,6 +162,9 @@ impl Session {
                 self.authorize(slot, namespace, request.auth);
             }
             Outcome::Found(None, _) => self.refuse(slot, &ConnectError::invalid_namespace()),
+            Outcome::Recovered(ready, request, data) => {
+                self.finish_recovery(slot, ready, request, data);
+            }
             Outcome::Authorized(Ok(data), request) => self.accept(slot, request, data),
             Outcome::Authorized(Err(error), _) => self.refuse(slot, &error),
             Outcome::Panicked => {
@@ -174,6 +180,7 @@ impl Session {
 /// The outcome of a [`Task`].
 enum Outcome {
     Found(Option<NamespaceUse>, Request),
+    Recovered(Option<Ready>, ConnectRequest, Option<SocketData>),
     Authorized(Result<SocketData, ConnectError>, ConnectRequest),
     Panicked,
     Served,
@@ -185,6 +192,10 @@ impl Task {
             Self::Find(find, request) => poll_task(find, cx).map(|found| match found {
                 Some(found) => Outcome::Found(found, (**request).clone()),
                 None => Outcome::Panicked,
+            }),
+            Self::Recover(recovering, request) => recovering.as_mut().poll(cx).map(|ready| {
+                let (request, data) = &mut **request;
+                Outcome::Recovered(ready, request.clone(), data.take())
             }),
             Self::Authorize(authorizing, request) => {
                 poll_task(authorizing, cx).map(|result| match result {

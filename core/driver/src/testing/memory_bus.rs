@@ -7,8 +7,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire_socketio::cluster::{Message, NodeId};
+use enginewire_socketio::cluster::{LogRequest, Message, NodeId, Operation};
 
+use super::memory_log::MemoryLog;
 use crate::{
     socketio::{Bus, BusEvent},
     sync::lock,
@@ -17,7 +18,8 @@ use crate::{
 
 /// Network in memory between the nodes of a cluster. Cheap to clone.
 ///
-/// It delivers in order and at once, unless a test tells it otherwise.
+/// It delivers in order and at once, unless a test tells it otherwise. One made [with a log](Self::with_log) lets clients
+/// come back on any node.
 ///
 /// ```no_run
 /// # use enginewire_driver::{Runtime, socketio::Io, testing::{MemoryNetwork, TestLink}};
@@ -52,6 +54,7 @@ pub struct MemoryBus {
 struct State {
     nodes: BTreeMap<NodeId, Node>,
     last: u64,
+    log: Option<MemoryLog>,
 }
 
 #[derive(Default)]
@@ -66,6 +69,8 @@ struct Node {
     duplicates: bool,
     /// It and the others do not reach each other.
     is_cut: bool,
+    /// Entries of the log up to this one were taken.
+    read: u64,
 }
 
 impl Node {
@@ -83,13 +88,45 @@ impl MemoryNetwork {
         Self::default()
     }
 
+    /// Creates a network without nodes that has a log, see [`Bus::has_log`].
+    pub fn with_log() -> Self {
+        let this = Self::new();
+        lock(&this.state).log = Some(MemoryLog::default());
+        this
+    }
+
+    /// Forgets the states of all sockets, as if their time was over. Returns their number.
+    pub fn forget_states(&self) -> usize {
+        self.change_log(MemoryLog::forget_states)
+    }
+
+    /// Returns the number of sockets whose states are kept.
+    pub fn states(&self) -> usize {
+        self.change_log(|log| log.states())
+    }
+
+    /// Forgets all entries of the log but the last `entries`.
+    pub fn trim_log(&self, entries: usize) {
+        self.change_log(|log| log.trim(entries));
+    }
+
+    /// Returns the number of entries that were ever added to the log.
+    pub fn logged(&self) -> u64 {
+        self.change_log(|log| log.last())
+    }
+
+    fn change_log<T: Default>(&self, change: impl FnOnce(&mut MemoryLog) -> T) -> T {
+        lock(&self.state).log.as_mut().map(change).unwrap_or_default()
+    }
+
     /// Adds a node. The first is `NodeId(1)`.
     pub fn bus(&self) -> MemoryBus {
         let mut wakes = Wakes::default();
         let mut state = lock(&self.state);
         state.last += 1;
         let node = NodeId(state.last);
-        state.nodes.insert(node, Node::default());
+        let read = state.log.as_ref().map_or(0, MemoryLog::last);
+        state.nodes.insert(node, Node { read, ..Node::default() });
         state.introduce(node, &mut wakes);
         drop(state);
         MemoryBus { network: self.clone(), node }
@@ -126,7 +163,7 @@ impl MemoryNetwork {
 
     /// Cuts a node off.
     ///
-    /// For the others it is lost, and its own bus is down. What has not arrived is lost.
+    /// For the others it is lost, and its own bus is down. What has not arrived is lost, but for entries of the log.
     pub fn cut(&self, node: NodeId) {
         let mut wakes = Wakes::default();
         let mut state = lock(&self.state);
@@ -149,7 +186,10 @@ impl MemoryNetwork {
         let Some(cut) = state.nodes.get_mut(&node).filter(|node| node.is_cut) else { return };
         cut.is_cut = false;
         cut.push(BusEvent::Up, &mut wakes);
+        let read = cut.read;
         state.introduce(node, &mut wakes);
+        let missed = state.log.as_ref().map(|log| log.events(node, read)).unwrap_or_default();
+        missed.into_iter().for_each(|event| state.tell(node, event, &mut wakes));
         drop(state);
     }
 
@@ -179,6 +219,36 @@ impl State {
         }
     }
 
+    /// Carries out a request of a node to the log.
+    fn carry_out(
+        &mut self,
+        node: NodeId,
+        namespace: &Arc<str>,
+        request: LogRequest,
+        wakes: &mut Wakes,
+    ) {
+        let Some(log) = &mut self.log else { return };
+        match request {
+            LogRequest::Append { append, broadcast } => {
+                let others: Vec<_> = self.others(node).collect();
+                let Some(log) = &mut self.log else { return };
+                let number = log.append(node, namespace, append, broadcast);
+                let duplicates = self.nodes.get(&node).is_some_and(|node| node.duplicates);
+                for to in others.into_iter().chain([node]) {
+                    for _ in 0..if duplicates { 2 } else { 1 } {
+                        let event = self.log.as_ref().and_then(|log| log.event(to, number));
+                        event.into_iter().for_each(|event| self.tell(to, event, wakes));
+                    }
+                }
+            }
+            request => {
+                if let Some(event) = log.respond(namespace, request) {
+                    self.tell(node, event, wakes);
+                }
+            }
+        }
+    }
+
     /// Tells a node and the others of each other.
     fn introduce(&mut self, node: NodeId, wakes: &mut Wakes) {
         let others: Vec<_> = self.others(node).collect();
@@ -197,6 +267,10 @@ impl MemoryBus {
 }
 
 impl Bus for MemoryBus {
+    fn has_log(&self) -> bool {
+        lock(&self.network.state).log.is_some()
+    }
+
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.network.state);
         let is_full = state.nodes.values().any(|node| node.inbox.len() >= CAPACITY);
@@ -219,6 +293,12 @@ impl Bus for MemoryBus {
             _ => 1,
         };
         let Message { to, namespace, operation } = message;
+        if let Operation::Log(request) = operation {
+            if copies > 0 {
+                state.carry_out(self.node, &namespace, request, &mut wakes);
+            }
+            return;
+        }
         let others = state.others(self.node).filter(|&other| to.is_none_or(|to| to == other));
         for other in others.collect::<Vec<_>>() {
             for _ in 0..copies {
@@ -239,6 +319,7 @@ impl Bus for MemoryBus {
             register(&mut node.task, cx.waker());
             return Poll::Pending;
         };
+        node.read = node.read.max(MemoryLog::number(&event).unwrap_or_default());
         // The others wait for room.
         if node.inbox.len() + 1 == CAPACITY {
             wakes.extend(state.nodes.values_mut().filter_map(|node| node.task.take()));

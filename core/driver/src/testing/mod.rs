@@ -29,6 +29,8 @@
 mod link;
 #[cfg(feature = "socketio")]
 mod memory_bus;
+#[cfg(feature = "socketio")]
+mod memory_log;
 mod network;
 #[cfg(feature = "socketio")]
 mod socketio;

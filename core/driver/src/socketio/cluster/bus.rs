@@ -8,7 +8,8 @@ use std::{
 
 use enginewire_socketio::{
     Room,
-    cluster::{Message, NodeId, Operation, RequestId},
+    adapter::EntryId,
+    cluster::{AppendId, LogResponse, Message, NodeId, Operation, RequestId},
 };
 
 /// Carrier of messages between the nodes of a cluster.
@@ -42,6 +43,17 @@ pub trait Bus: Send + 'static {
     ///
     /// It then tells the number with [`BusEvent::Nodes`], and with [`BusEvent::Asked`] for each request.
     fn counts_nodes(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the bus has a log that the nodes share. Default false.
+    ///
+    /// With [recovery](super::super::IoBuilder::recovery) clients then come back on any node. The bus gets
+    /// [`Operation::Log`] among its messages. It carries these out in order with the others, and responds with
+    /// [`BusEvent::Appended`] and [`BusEvent::Logged`]. Broadcasts that other nodes have logged come with their
+    /// [entry](enginewire_socketio::cluster::Broadcast::offset). They and this node's own, which come as
+    /// [`BusEvent::Appended`], are told in the order of the log.
+    fn has_log(&self) -> bool {
         false
     }
 
@@ -102,7 +114,21 @@ pub enum BusEvent {
         /// The number.
         nodes: usize,
     },
-    /// The bus carries no messages for now. Operations stay on this node until [`Up`](Self::Up).
+    /// A broadcast of this node is in the log, for a bus that [has one](Bus::has_log).
+    Appended {
+        /// The append.
+        append: AppendId,
+        /// The entry.
+        entry: EntryId,
+    },
+    /// A response to a request to the log, for a bus that [has one](Bus::has_log).
+    Logged {
+        /// The request.
+        request: RequestId,
+        /// The response.
+        response: LogResponse,
+    },
+    /// The bus carries no messages for now. Appends and requests to its log end without a response. Operations stay on this node until [`Up`](Self::Up).
     Down(Box<dyn Error + Send + Sync>),
     /// The bus carries messages again, as it does at the beginning.
     Up,

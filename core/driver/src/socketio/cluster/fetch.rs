@@ -203,7 +203,7 @@ impl SocketShared {
         SocketInfo { id: self.id.clone(), rooms, handshake, data: self.shared_data() }
     }
 
-    /// Serializes the application's data, an empty object if it does not share them.
+    /// Returns the application's data for other nodes. Calls the application.
     pub(in crate::socketio) fn shared_data(&self) -> Payload {
         let share = self.namespace.host().side.data.get();
         let share = share.or_else(|| self.namespace.side.data.get());

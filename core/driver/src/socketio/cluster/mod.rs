@@ -6,6 +6,7 @@
 
 mod bus;
 mod fetch;
+mod log;
 mod operations;
 mod pump;
 mod requests;
@@ -23,20 +24,21 @@ use std::{
 use enginewire::Time;
 use enginewire_socketio::{
     Room,
+    adapter::EntryId,
     cluster::{
-        Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId, Response,
-        TellError,
+        AppendId, Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId,
+        Response, TellError,
     },
 };
 
 #[cfg(feature = "admin")]
 pub(super) use self::fetch::remote_sockets;
-use self::requests::Waiting;
 pub use self::{
     bus::{Bus, BusEvent},
     fetch::{FetchedSockets, RemoteSocket},
     server_events::{ServerAck, ServerAnswers, ServerEvent, ServerEvents},
 };
+use self::{log::LogWaiter, requests::Waiting};
 pub(super) use self::{
     pump::pump,
     requests::{Asker, Request},
@@ -45,6 +47,7 @@ pub(super) use self::{
 };
 use crate::{
     clock::Clock,
+    socketio::{namespace::NamespaceShared, session::caught},
     sync::lock,
     wakers::{WakerKey, WakerSet},
     wakes::{Wakes, register},
@@ -53,6 +56,8 @@ use crate::{
 /// The other nodes, as all namespaces of a server share them.
 pub(crate) struct ClusterShared {
     config: ClusterConfig,
+    /// The bus has a log that the nodes share.
+    has_log: bool,
     watches_rooms: bool,
     state: Mutex<State>,
     slot: Mutex<BusSlot>,
@@ -66,14 +71,24 @@ struct State {
     waiting: HashMap<RequestId, Waiting>,
     /// Broadcasts of other nodes whose acknowledgements are awaited.
     answering: usize,
-    /// Operations of other nodes that are still to be carried out.
-    operations: VecDeque<(NodeId, Arc<str>, Operation)>,
+    /// Requests of this node to the log, and who waits for them.
+    logged: HashMap<RequestId, LogWaiter>,
+    /// Namespaces whose events wait for their place in the log.
+    appending: HashMap<AppendId, Arc<NamespaceShared>>,
+    /// Operations of other nodes and ends of appends that are still to be carried out, in the order of the log.
+    arrived: VecDeque<Arrived>,
     /// Namespaces that exist, or do so no longer, and that the bus has not heard of.
     namespaces: BTreeMap<Arc<str>, bool>,
     /// Rooms that have members on this node, or have none any more, and that the bus has not heard of.
     rooms: BTreeMap<(Arc<str>, Room), bool>,
     /// The task that has the bus.
     pump: Option<Waker>,
+}
+
+/// Something for the namespaces that the bus has brought.
+enum Arrived {
+    Operation(NodeId, Arc<str>, Operation),
+    Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
 }
 
 /// The bus while no task has it.
@@ -94,13 +109,16 @@ impl ClusterShared {
         cluster.set_connected(false);
         Arc::new(Self {
             config,
+            has_log: bus.has_log(),
             watches_rooms: bus.watches_rooms(),
             state: Mutex::new(State {
                 cluster,
                 clock: None,
                 waiting: HashMap::new(),
                 answering: 0,
-                operations: VecDeque::new(),
+                logged: HashMap::new(),
+                appending: HashMap::new(),
+                arrived: VecDeque::new(),
                 namespaces: BTreeMap::new(),
                 rooms: BTreeMap::new(),
                 pump: None,
@@ -111,6 +129,11 @@ impl ClusterShared {
                 servers: WakerSet::default(),
             }),
         })
+    }
+
+    /// Returns whether the bus has a log that the nodes share.
+    pub(super) const fn has_log(&self) -> bool {
+        self.has_log
     }
 
     /// Returns the number of other nodes.
@@ -132,7 +155,7 @@ impl ClusterShared {
         let mut state = lock(&self.state);
         let result = f(&mut state);
         state.settle(wakes, &mut ended);
-        if state.cluster.has_message() || !state.operations.is_empty() {
+        if state.cluster.has_message() || !state.arrived.is_empty() {
             wakes.extend(state.pump.take());
         }
         drop(state);
@@ -201,7 +224,7 @@ impl ClusterShared {
 
     /// Ends the cluster: no bus carries anything any more.
     fn end(&self) {
-        self.with(|state| {
+        let arrived = self.with(|state| {
             state.pump = None;
             state.cluster.set_connected(false);
             let nodes: Vec<_> = state.cluster.node_ids().collect();
@@ -209,8 +232,15 @@ impl ClusterShared {
                 state.cluster.remove_node(node);
             }
             while state.cluster.poll_message().is_some() {}
-            state.operations.clear();
+            mem::take(&mut state.arrived)
         });
+        let ended = lock(&self.state).arrived.drain(..).collect::<Vec<_>>();
+        for arrived in arrived.into_iter().chain(ended) {
+            // Nothing else ends what waits for the log.
+            if let Arrived::Appended(namespace, append, entry) = arrived {
+                caught(|| namespace.handle_appended(Time::ZERO, append, entry));
+            }
+        }
     }
 
     fn stop_waiting(&self, key: WakerKey) {
@@ -269,8 +299,8 @@ impl ClusterShared {
         lock(&self.state).cluster.has_message()
     }
 
-    fn poll_operation(&self) -> Option<(NodeId, Arc<str>, Operation)> {
-        lock(&self.state).operations.pop_front()
+    fn poll_arrived(&self) -> Option<Arrived> {
+        lock(&self.state).arrived.pop_front()
     }
 
     /// Ends what is due. Returns the next deadline, on the clock of the cluster.
@@ -297,8 +327,20 @@ impl State {
         while let Some(event) = self.cluster.poll_event() {
             match event {
                 ClusterEvent::Operation { from, namespace, operation } => {
-                    self.operations.push_back((from, namespace, operation));
+                    self.arrived.push_back(Arrived::Operation(from, namespace, operation));
                 }
+                ClusterEvent::Appended { append, entry, .. } => {
+                    if let Some(namespace) = self.appending.remove(&append) {
+                        self.arrived.push_back(Arrived::Appended(namespace, append, entry));
+                    }
+                }
+                ClusterEvent::Logged(request, response) => match self.logged.remove(&request) {
+                    Some(LogWaiter::Task(reply)) => wakes.extend(reply.complete(response)),
+                    Some(LogWaiter::Nobody(namespace, lifetime)) => {
+                        self.give_back(&namespace, lifetime, response);
+                    }
+                    None => {}
+                },
                 ClusterEvent::Response(request, from, response) => {
                     if let Some(waiting) = self.waiting.get(&request) {
                         wakes.extend(waiting.respond(from, response));

@@ -5,6 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use enginewire::Time;
 use enginewire_socketio::{
     Args,
     adapter::Target,
@@ -22,7 +23,7 @@ use crate::{
         EmitError, IoShared,
         acks::{Group, OpenGroup},
         namespace::NamespaceShared,
-        order::{How, Publishing},
+        order::{How, Logging, Publishing},
         outgoing::Body,
         socket::SocketShared,
     },
@@ -61,6 +62,7 @@ impl IoShared {
     pub(super) fn carry_out(
         &self,
         cluster: &Arc<ClusterShared>,
+        now: Time,
         from: NodeId,
         namespace: Arc<str>,
         operation: Operation,
@@ -79,7 +81,7 @@ impl IoShared {
                     asker.iter().for_each(|asker| cluster.respond(asker, Response::Clients(0)));
                     return Carried::Done(0);
                 };
-                let published = namespace.publish_for(cluster, broadcast, asker.as_ref());
+                let published = namespace.publish_for(cluster, now, broadcast, asker.as_ref());
                 return match published {
                     Ok(publishing) => Carried::Delivering(Delivering { publishing, asker }),
                     Err(_error) => {
@@ -134,10 +136,11 @@ impl NamespaceShared {
     fn publish_for(
         self: &Arc<Self>,
         cluster: &Arc<ClusterShared>,
+        now: Time,
         broadcast: Broadcast,
         asker: Option<&AskerId>,
     ) -> Result<Publishing, EmitError> {
-        let Broadcast { target, event, volatile, timeout, .. } = broadcast;
+        let Broadcast { target, event, volatile, timeout, offset, .. } = broadcast;
         let id = asker.map(|_| self.next_ack());
         let body = self.encode_args(&event, id)?;
         // Clients acknowledge in any case. Of too many requests nothing waits for it.
@@ -146,7 +149,17 @@ impl NamespaceShared {
             let timeout = timeout.unwrap_or(cluster.config.ack_timeout).min(MAX_ACK_TIMEOUT);
             (id, timeout, OpenGroup::new(&Group::for_node(asker)))
         });
-        self.publish(&target, body, How { volatile, ack, ..How::default() })
+        let logging = match (offset, self.log()) {
+            (Some(entry), Some(_)) => {
+                // It may be for none of this node's sockets, whose clock is the order's.
+                self.lock_order().set_now(now);
+                Logging::Entry(entry)
+            }
+            // In a cluster with a log it is no part of that.
+            (None, Some(_)) => Logging::Never,
+            (_, None) => Logging::Next,
+        };
+        self.publish(&target, body, How { volatile, ack, logging, ..How::default() })
     }
 
     /// Encodes a broadcast, and says what other nodes are told of it, unless it is `local`.

@@ -11,7 +11,7 @@ use std::{
 use enginewire::Time;
 
 use super::{
-    Bus, BusEvent, ClusterShared,
+    Arrived, Bus, BusEvent, ClusterShared,
     operations::{Carried, Delivering},
 };
 use crate::{
@@ -166,17 +166,8 @@ impl<R: Runtime> Pump<R> {
         let mut left = TURN;
         while left > 0 {
             left -= 1;
-            if let Some((from, namespace, operation)) = self.cluster.poll_operation() {
-                let sockets = match self.io.carry_out(&self.cluster, from, namespace, operation) {
-                    Carried::Done(sockets) => sockets,
-                    Carried::Delivering(delivering) => match delivering.poll(&self.cluster, cx) {
-                        Poll::Ready(sockets) => sockets,
-                        Poll::Pending => {
-                            self.delivering.push(delivering);
-                            0
-                        }
-                    },
-                };
+            if let Some(arrived) = self.cluster.poll_arrived() {
+                let sockets = self.carry_out(arrived, cx);
                 left = left.saturating_sub(sockets / SOCKETS);
                 continue;
             }
@@ -188,6 +179,27 @@ impl<R: Runtime> Pump<R> {
             self.handle(event);
         }
         true
+    }
+
+    /// Carries out what the bus has brought. Returns the number of sockets that it concerns.
+    fn carry_out(&mut self, arrived: Arrived, cx: &mut Context<'_>) -> usize {
+        let now = self.sessions.clock.now();
+        let (from, namespace, operation) = match arrived {
+            Arrived::Operation(from, namespace, operation) => (from, namespace, operation),
+            Arrived::Appended(namespace, append, entry) => {
+                return namespace.handle_appended(now, append, entry);
+            }
+        };
+        match self.io.carry_out(&self.cluster, now, from, namespace, operation) {
+            Carried::Done(sockets) => sockets,
+            Carried::Delivering(delivering) => match delivering.poll(&self.cluster, cx) {
+                Poll::Ready(sockets) => sockets,
+                Poll::Pending => {
+                    self.delivering.push(delivering);
+                    0
+                }
+            },
+        }
     }
 
     fn handle(&self, event: BusEvent) {
@@ -205,6 +217,10 @@ impl<R: Runtime> Pump<R> {
             }
             BusEvent::Nodes(nodes) => state.cluster.set_nodes(nodes),
             BusEvent::Asked { request, nodes } => state.cluster.handle_count(request, nodes),
+            BusEvent::Appended { append, entry } => state.cluster.handle_appended(append, entry),
+            BusEvent::Logged { request, response } => {
+                state.cluster.handle_log_response(request, response);
+            }
             BusEvent::Down(_error) => {
                 trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
                 state.cluster.set_connected(false);

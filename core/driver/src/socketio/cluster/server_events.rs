@@ -29,6 +29,7 @@ use crate::{
     socketio::{
         namespace::{Namespace, NamespaceShared},
         outgoing::with_encoder,
+        recovering::{Reading, RestoreHook},
     },
     sync::lock,
     trace::trace,
@@ -41,6 +42,9 @@ pub(crate) struct ClusterSide {
     pub(in crate::socketio) cluster: Option<Arc<ClusterShared>>,
     /// Makes a payload of the data of a socket.
     pub(super) data: OnceLock<ShareHook>,
+    /// Makes the data of a socket of a payload.
+    pub(in crate::socketio) restore: OnceLock<RestoreHook>,
+    pub(in crate::socketio) reading: Reading,
     receivers: Mutex<Vec<Weak<Queue>>>,
 }
 

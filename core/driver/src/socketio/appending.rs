@@ -1,0 +1,161 @@
+//! Events that wait for their place in the log that a cluster shares.
+//!
+//! A node delivers its own events as it does those of others: in the order of the log, each with the id of its entry as the
+//! offset. What is not to be logged waits behind those that are, so that all leave in the order of the calls.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use enginewire::Time;
+use enginewire_socketio::{
+    adapter::{EntryId, Target},
+    cluster::{AppendId, TellError},
+};
+
+use super::{
+    Delivered,
+    cluster::{ClusterShared, Tell, Told},
+    namespace::NamespaceShared,
+    order::{Behind, Done, How, Logging, Order},
+    outgoing::Body,
+};
+use crate::wakes::Wakes;
+
+/// Events that wait for their place in the log, in the order of the calls.
+#[derive(Default)]
+pub(super) struct Appending {
+    events: VecDeque<Waiting>,
+    /// The sum of their costs.
+    queued: usize,
+}
+
+/// An event that waits.
+struct Waiting {
+    /// The append whose end it waits for. `None`: it waits for those before it.
+    append: Option<AppendId>,
+    target: Target,
+    body: Body,
+    how: How,
+    done: Arc<Done>,
+    cost: usize,
+}
+
+impl Appending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Returns the bytes that wait.
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    pub(super) fn push(
+        &mut self,
+        append: Option<AppendId>,
+        target: &Target,
+        body: Body,
+        how: How,
+        done: &Arc<Done>,
+    ) {
+        let cost = body.size();
+        self.queued += cost;
+        let (target, done) = (target.clone(), Arc::clone(done));
+        self.events.push_back(Waiting { append, target, body, how, done, cost });
+    }
+
+    /// Takes the next event that waits for `append`, or for nothing.
+    fn pop(&mut self, append: Option<AppendId>) -> Option<Waiting> {
+        let waiting = match self.events.front() {
+            Some(waiting) if waiting.append == append => self.events.pop_front()?,
+            _ => return None,
+        };
+        self.queued -= waiting.cost;
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        Some(waiting)
+    }
+}
+
+impl Order {
+    /// Asks the cluster to log an event. `None` if it is not to be logged.
+    ///
+    /// Returns the number of other nodes, too.
+    pub(super) fn append(
+        &mut self,
+        namespace: &Arc<NamespaceShared>,
+        log: &Arc<ClusterShared>,
+        target: &Target,
+        body: &Body,
+        how: &mut How,
+        wakes: &mut Wakes,
+    ) -> Option<Result<(AppendId, usize), TellError>> {
+        let Body::Args(args) = body else { return None };
+        if how.volatile || !matches!(how.logging, Logging::Next) {
+            return None;
+        }
+        let tell = how.tell.take().map(|Tell { event, .. }| event);
+        let Some(event) = tell.or_else(|| how.direct.then(|| args.clone())) else {
+            // For this node alone, as the application has said.
+            how.logging = Logging::Never;
+            return None;
+        };
+        let appended = log.append(namespace, target, event, wakes);
+        if appended.is_err() {
+            // Counted alone: a subscriber of traces must not be called under this lock.
+            namespace.counters.cluster_dropped.add(1);
+        }
+        Some(appended)
+    }
+}
+
+impl NamespaceShared {
+    /// Returns the cluster, if its nodes share the log from which clients recover.
+    pub(super) fn log(&self) -> Option<&Arc<ClusterShared>> {
+        self.cluster().filter(|cluster| cluster.has_log() && self.is_recovering())
+    }
+
+    /// Delivers an event whose place in the log is known, and what waits behind it.
+    ///
+    /// Without an entry the bus has failed. It is delivered to the sockets of this node alone. Returns the number of
+    /// sockets that are selected.
+    pub(super) fn handle_appended(
+        &self,
+        now: Time,
+        append: AppendId,
+        entry: Option<EntryId>,
+    ) -> usize {
+        let mut behind = Behind::default();
+        let mut failed = Vec::new();
+        let mut turn = None;
+        let mut order = self.lock_order();
+        order.set_now(now);
+        let mut outcome = Some(entry);
+        let mut next = order.appending.pop(Some(append));
+        while let Some(Waiting { target, body, mut how, done, .. }) = next {
+            let mut told = Told::default();
+            match outcome.take() {
+                Some(Some(entry)) => how.logging = Logging::Entry(entry),
+                Some(None) => {
+                    self.counters.cluster_dropped.add(1);
+                    told.remote = Err(TellError::Disconnected);
+                }
+                None => {}
+            }
+            match self.enqueue(&mut order, &target, body, how, &done, &mut told, &mut behind) {
+                Ok(work) => turn = turn.or(work),
+                Err(_) => failed.push(done),
+            }
+            next = order.appending.pop(None);
+        }
+        drop(order);
+        let selected = behind.selected;
+        drop(behind);
+        // Their arguments were encoded once, and are encoded again with the offset.
+        failed.into_iter().for_each(|done| done.complete(Delivered::default()));
+        if let Some(work) = turn {
+            self.deliver_from(work);
+        }
+        selected
+    }
+}

@@ -1,0 +1,207 @@
+//! The log that the nodes of a cluster share: what this node asks of it.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex},
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use enginewire_socketio::{
+    Args, PrivateId,
+    adapter::{EntryId, SocketState, Target},
+    cluster::{
+        AppendId, Broadcast, LogEntry, LogResponse, ReadLimits, RequestId, TellError, message_size,
+    },
+    payload::Payload,
+};
+
+use super::{ClusterShared, State};
+use crate::{
+    socketio::namespace::NamespaceShared,
+    sync::lock,
+    wakes::{Wakes, register},
+};
+
+/// The one that waits for a response of the log.
+pub(super) enum LogWaiter {
+    Task(Arc<Reply>),
+    /// Nobody waits any more for the state of a socket of this namespace. It is given back.
+    Nobody(Arc<str>, Duration),
+}
+
+/// A response of the log, and the task that waits for it.
+#[derive(Default)]
+pub(super) struct Reply(Mutex<ReplyState>);
+
+#[derive(Default)]
+struct ReplyState {
+    response: Option<Option<LogResponse>>,
+    waker: Option<Waker>,
+}
+
+impl Reply {
+    pub(super) fn complete(&self, response: Option<LogResponse>) -> Option<Waker> {
+        let mut state = lock(&self.0);
+        state.response = Some(response);
+        state.waker.take()
+    }
+
+    /// Waits for the response. `None`: there is none.
+    async fn wait(&self) -> Option<LogResponse> {
+        poll_fn(|cx| {
+            let mut state = lock(&self.0);
+            match state.response.take() {
+                Some(response) => Poll::Ready(response),
+                None => {
+                    register(&mut state.waker, cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// A request to the log. Dropped, it is forgotten.
+struct Asked {
+    namespace: Arc<NamespaceShared>,
+    cluster: Arc<ClusterShared>,
+    id: RequestId,
+    reply: Arc<Reply>,
+}
+
+impl Asked {
+    fn new(
+        namespace: &Arc<NamespaceShared>,
+        cluster: &Arc<ClusterShared>,
+        make: impl FnOnce(&mut State, enginewire::Time) -> Result<RequestId, TellError>,
+    ) -> Result<Self, TellError> {
+        let reply = Arc::new(Reply::default());
+        let id = cluster.with(|state| {
+            let id = make(state, state.now() + TIMEOUT)?;
+            state.logged.insert(id, LogWaiter::Task(Arc::clone(&reply)));
+            Ok(id)
+        })?;
+        Ok(Self { namespace: Arc::clone(namespace), cluster: Arc::clone(cluster), id, reply })
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let lifetime = self.namespace.recovery_window();
+        // A state that has come, and that nobody has taken from here.
+        let unread = lock(&self.reply.0).response.take();
+        self.cluster.with(|state| match state.logged.get_mut(&self.id) {
+            Some(waiter) => *waiter = LogWaiter::Nobody(Arc::clone(&self.namespace.name), lifetime),
+            None => state.give_back(&self.namespace.name, lifetime, unread.flatten()),
+        });
+    }
+}
+
+impl ClusterShared {
+    /// Asks for an event to be logged, under the lock of the order. Returns the number of other nodes, too.
+    pub(in crate::socketio) fn append(
+        &self,
+        namespace: &Arc<NamespaceShared>,
+        target: &Target,
+        event: Args,
+        wakes: &mut Wakes,
+    ) -> Result<(AppendId, usize), TellError> {
+        let size = message_size(namespace.name(), target, event.payload().size());
+        let broadcast = Broadcast {
+            target: target.clone(),
+            event,
+            volatile: false,
+            request: None,
+            timeout: None,
+            offset: None,
+        };
+        self.with_wakes(wakes, |state| {
+            let deadline = state.now() + TIMEOUT;
+            let append = state.cluster.append(deadline, &namespace.name, broadcast, size)?;
+            state.appending.insert(append, Arc::clone(namespace));
+            Ok((append, state.cluster.nodes()))
+        })
+    }
+
+    /// Gives the state of a socket to the bus, under the lock of the order.
+    pub(in crate::socketio) fn keep_state(
+        &self,
+        namespace: &NamespaceShared,
+        state: SocketState<Payload>,
+        wakes: &mut Wakes,
+    ) -> Result<(), TellError> {
+        let lifetime = namespace.recovery_window();
+        self.with_wakes(wakes, |shared| shared.keep_state(&namespace.name, state.into(), lifetime))
+    }
+
+    /// Takes the state of a socket from the bus. `None` if there is none, or if the bus does not respond.
+    ///
+    /// Cancel safe: a state that comes later is given back.
+    pub(in crate::socketio) async fn take_state(
+        self: &Arc<Self>,
+        namespace: &Arc<NamespaceShared>,
+        pid: PrivateId,
+        max: usize,
+    ) -> Option<Box<SocketState<Payload>>> {
+        let size = message_size(namespace.name(), &Target::all(), 0);
+        let asked = Asked::new(namespace, self, |state, deadline| {
+            if state.logged.len() >= max {
+                return Err(TellError::Full { queued: state.logged.len(), max });
+            }
+            state.cluster.take_state(deadline, &namespace.name, pid, size)
+        });
+        match asked.ok()?.reply.wait().await? {
+            LogResponse::State(state) => state,
+            _ => None,
+        }
+    }
+
+    /// Reads entries of the log. `None` if the first one is not there, or if the bus does not respond.
+    ///
+    /// Cancel safe: it changes nothing.
+    pub(in crate::socketio) async fn read_log(
+        self: &Arc<Self>,
+        namespace: &Arc<NamespaceShared>,
+        range: (EntryId, Option<EntryId>),
+        limits: ReadLimits,
+    ) -> Option<Vec<LogEntry>> {
+        let size = message_size(namespace.name(), &Target::all(), 0);
+        let asked = Asked::new(namespace, self, |state, deadline| {
+            state.cluster.read_log(deadline, &namespace.name, range, limits, size)
+        });
+        match asked.ok()?.reply.wait().await? {
+            LogResponse::Entries(entries) => entries,
+            _ => None,
+        }
+    }
+}
+
+impl State {
+    fn keep_state(
+        &mut self,
+        namespace: &Arc<str>,
+        state: Box<SocketState<Payload>>,
+        lifetime: Duration,
+    ) -> Result<(), TellError> {
+        let size = message_size(namespace, &Target::all(), state.size());
+        self.cluster.keep_state(namespace, state, lifetime, size)
+    }
+
+    /// Gives the state of a socket back to the bus, because nobody waits for it any more.
+    pub(super) fn give_back(
+        &mut self,
+        namespace: &Arc<str>,
+        lifetime: Duration,
+        response: Option<LogResponse>,
+    ) {
+        if let Some(LogResponse::State(Some(state))) = response {
+            // Without room its client gets a new socket.
+            let _ = self.keep_state(namespace, state, lifetime);
+        }
+    }
+}
+
+/// Time that the bus has for an append or a request.
+const TIMEOUT: Duration = Duration::from_secs(5);
