@@ -44,6 +44,7 @@ on_every_runtime!(
     volatile_acknowledged_and_local_events_are_not_sent_again,
     many_clients_change_nodes_and_miss_nothing,
     server_that_closes_delivers_what_waits_for_the_log,
+    clients_of_a_node_that_closes_come_back_on_another,
     namespace_of_a_pattern_is_recovered_where_it_did_not_exist,
 );
 
@@ -255,6 +256,10 @@ fn comes_back<R: Host>(to: usize) {
     nodes.emit(0, "again", 1);
     let back = nodes.come_back(1 - to, &lost);
     assert_eq!((back.is_recovered, back.missed), (true, named(&[("again", 1)])));
+    // With nothing in between nothing comes again.
+    let lost = nodes.lose_and_keep(1 - to, back.peer);
+    let back = nodes.come_back(to, &lost);
+    assert_eq!((back.is_recovered, back.missed), (true, vec![]));
 }
 
 fn client_gets_its_socket_and_what_it_missed_on_another_node<R: Host>() {
@@ -694,6 +699,25 @@ fn server_that_closes_delivers_what_waits_for_the_log<R: Host>() {
     // The client had left before it was known that nothing logs it.
     assert!(sent.sockets <= 1);
     peer.client.end();
+}
+
+fn clients_of_a_node_that_closes_come_back_on_another<R: Host>() {
+    let nodes = Nodes::new::<R>(2);
+    let peers = [(); 3].map(|()| nodes.connect(0).0);
+    let handle = nodes.node(0).server.handle();
+    let end = spawn::<R, _>(async move { handle.close().await });
+    let lost = peers.map(|Peer { mut client, lost }| {
+        client.end();
+        lost
+    });
+    end.recv().unwrap();
+    until("the states", || nodes.network.states() == 3);
+    until("the news", || nodes.io(1).stats().nodes == 0);
+    soon("a broadcast", nodes.io(1).emit("missed", &1)).unwrap();
+    for lost in lost {
+        let back = nodes.come_back(1, &lost);
+        assert_eq!((back.is_recovered, back.missed), (true, named(&[("missed", 1)])));
+    }
 }
 
 fn namespace_of_a_pattern_is_recovered_where_it_did_not_exist<R: Host>() {

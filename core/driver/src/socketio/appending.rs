@@ -3,16 +3,20 @@
 //! A node delivers its own events as it does those of others: in the order of the log, each with the id of its entry as the
 //! offset. What is not to be logged waits behind those that are, so that all leave in the order of the calls.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use enginewire::Time;
 use enginewire_socketio::{
+    Room,
     adapter::{EntryId, Target},
     cluster::{AppendId, TellError},
 };
 
 use super::{
-    Delivered,
+    Delivered, EmitError,
     cluster::{ClusterShared, Tell, Told},
     namespace::NamespaceShared,
     order::{Behind, Done, How, Logging, Order},
@@ -26,7 +30,12 @@ pub(super) struct Appending {
     events: VecDeque<Waiting>,
     /// The sum of their costs.
     queued: usize,
+    /// The costs of those for one socket, by its own room.
+    direct: HashMap<Room, usize>,
 }
+
+/// The append of an event and the number of other nodes, or why it is not logged.
+type Appended = Result<(AppendId, usize), TellError>;
 
 /// An event that waits.
 struct Waiting {
@@ -49,6 +58,17 @@ impl Appending {
         self.queued
     }
 
+    /// Returns an error if too much waits for a socket. It had room for what waits, but not for all of that together.
+    fn check_direct(&self, target: &Target) -> Result<(), EmitError> {
+        let waiting = target.rooms.first().and_then(|room| self.direct.get(room));
+        match waiting {
+            Some(&queued) if queued >= MAX_DIRECT => {
+                Err(EmitError::Full { queued, max: MAX_DIRECT })
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn push(
         &mut self,
         append: Option<AppendId>,
@@ -59,6 +79,9 @@ impl Appending {
     ) {
         let cost = body.size();
         self.queued += cost;
+        if let (true, Some(room)) = (how.direct, target.rooms.first()) {
+            *self.direct.entry(room.clone()).or_default() += cost;
+        }
         let (target, done) = (target.clone(), Arc::clone(done));
         self.events.push_back(Waiting { append, target, body, how, done, cost });
     }
@@ -70,8 +93,17 @@ impl Appending {
             _ => return None,
         };
         self.queued -= waiting.cost;
+        if let (true, Some(room)) = (waiting.how.direct, waiting.target.rooms.first())
+            && let Some(queued) = self.direct.get_mut(room)
+        {
+            *queued -= waiting.cost;
+            if *queued == 0 {
+                self.direct.remove(room);
+            }
+        }
         if self.events.is_empty() {
-            self.events = VecDeque::new();
+            // An event of no bytes leaves its room.
+            *self = Self::default();
         }
         Some(waiting)
     }
@@ -81,6 +113,10 @@ impl Order {
     /// Asks the cluster to log an event. `None` if it is not to be logged.
     ///
     /// Returns the number of other nodes, too.
+    ///
+    /// # Errors
+    ///
+    /// Too much waits for one socket.
     pub(super) fn append(
         &mut self,
         namespace: &Arc<NamespaceShared>,
@@ -89,23 +125,26 @@ impl Order {
         body: &Body,
         how: &mut How,
         wakes: &mut Wakes,
-    ) -> Option<Result<(AppendId, usize), TellError>> {
-        let Body::Args(args) = body else { return None };
+    ) -> Result<Option<Appended>, EmitError> {
+        let Body::Args(args) = body else { return Ok(None) };
         if how.volatile || !matches!(how.logging, Logging::Next) {
-            return None;
+            return Ok(None);
+        }
+        if how.direct {
+            self.appending.check_direct(target)?;
         }
         let tell = how.tell.take().map(|Tell { event, .. }| event);
         let Some(event) = tell.or_else(|| how.direct.then(|| args.clone())) else {
             // For this node alone, as the application has said.
             how.logging = Logging::Never;
-            return None;
+            return Ok(None);
         };
         let appended = log.append(namespace, target, event, wakes);
         if appended.is_err() {
             // Counted alone: a subscriber of traces must not be called under this lock.
             namespace.counters.cluster_dropped.add(1);
         }
-        Some(appended)
+        Ok(Some(appended))
     }
 }
 
@@ -159,3 +198,6 @@ impl NamespaceShared {
         selected
     }
 }
+
+/// Bytes for one socket that wait for the log, from which on further events are refused. The last may exceed it.
+const MAX_DIRECT: usize = 1 << 20;

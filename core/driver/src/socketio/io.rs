@@ -342,6 +342,13 @@ impl IoBuilder {
     /// A namespace of a pattern forgets its sockets with the last client, unless
     /// [empty ones are kept](Self::keep_empty_namespaces). Events to single sockets take their turn with the broadcasts
     /// of the namespace, so that all have one order.
+    ///
+    /// In a [cluster](Self::cluster) whose bus [has a log](Bus::has_log) clients come back on any node, with their data if
+    /// [`Namespace::restore_data`] is called. Events are delivered when the bus has logged them, and reach
+    /// all nodes in one order. While the bus is down they are delivered at once, and a client that may miss them can come
+    /// back on this node alone. [Local](Broadcast::local) events are not sent again, and one by `try_emit` may be overtaken
+    /// by an event to be acknowledged. A client whose loss was not noticed yet, and that comes back on another node, gets a
+    /// new socket.
     pub fn recovery(mut self, recovery: RecoveryConfig) -> Self {
         self.options.recovery = Some(recovery);
         self

@@ -120,8 +120,11 @@ mod stats;
 pub use enginewire_socketio::{
     Args, AskName, Asking, Attachment, ConnectError, DecodeError, DisconnectReason, EmitError,
     EncodeAs, EncodeError, EventError, Name, Named, Offline, Room, SocketId, Spread, Value,
-    adapter::RecoveryConfig,
-    cluster::{Message, Missing, NodeId, Operation, RequestId, TellError},
+    adapter::{EntryId, RecoveryConfig, SocketState},
+    cluster::{
+        AppendId, LogEntry, LogRequest, LogResponse, Message, Missing, NodeId, Operation,
+        ReadLimits, RequestId, TellError,
+    },
     hub::{Delivered, Overflow, ServerSideEmitError},
     parser::{CustomDecoder, CustomParser, Parser},
     pattern::InvalidPattern,

@@ -317,9 +317,10 @@ impl NamespaceShared {
             done.complete(Delivered::default());
             return Ok(Publishing { namespace: Arc::clone(self), done, told });
         }
-        let append = self
-            .log()
-            .and_then(|log| order.append(self, log, target, &body, &mut how, &mut behind.wakes));
+        let append = match self.log() {
+            Some(log) => order.append(self, log, target, &body, &mut how, &mut behind.wakes)?,
+            None => None,
+        };
         // Entries of other nodes come before what is not in the log yet.
         let waits = !matches!(how.logging, Logging::Entry(_)) && !order.appending.is_empty();
         let mut turn = None;

@@ -123,6 +123,29 @@
 //! # }
 //! ```
 //!
+//! # Let clients come back on any node
+//!
+//! ```no_run
+//! # use enginewire_tokio::socketio::{Bus, ConnectRequest, Io, RecoveryConfig};
+//! # use serde::{Deserialize, Serialize};
+//! #[derive(Serialize, Deserialize)]
+//! struct User {
+//!     name: String,
+//! }
+//!
+//! # async fn check(_: ConnectRequest) -> Result<User, enginewire_tokio::socketio::ConnectError> { Err("no".into()) }
+//! # async fn example(bus: impl Bus) {
+//! let io = Io::builder().cluster(bus).recovery(RecoveryConfig::default()).build();
+//! let users = io.namespace("/users").authorize(check).restore_data();
+//! # drop(users);
+//! # }
+//! ```
+//!
+//! The bus must have a [log](crate::socketio::Bus::has_log) that the nodes share. Events are delivered when they are in it.
+//! A client that comes back on another node has its rooms, its data and what it missed, as on its own node. Without
+//! `restore_data` it is authorized again, and has the data of that. Data is what it was when the connection broke: keep
+//! what changes often elsewhere.
+//!
 //! # Bring a broker of your own
 //!
 //! A bus has two halves. One knows the messages and channels of the official adapters, and which nodes there are: `Wire`,

@@ -86,6 +86,10 @@ struct State {
 }
 
 /// Something for the namespaces that the bus has brought.
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "moved once, and nearly all are operations")
+)]
 enum Arrived {
     Operation(NodeId, Arc<str>, Operation),
     Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
