@@ -1,4 +1,4 @@
-//! Requests to a log that the nodes of a cluster share, as plain values without a format.
+//! Requests to a log that the nodes of a cluster share.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
@@ -25,7 +25,7 @@ pub enum LogRequest<E = Args, P = Payload> {
         /// The broadcast, without an offset. It is not volatile, and expects no acknowledgement.
         broadcast: Broadcast<E>,
     },
-    /// Keeps the state of a socket, in place of an older one with the same private id.
+    /// Keeps the state of a socket, in place of an older one.
     Keep {
         /// The state.
         state: Box<SocketState<P>>,
@@ -80,7 +80,9 @@ pub enum LogResponse<E = Args, P = Payload> {
     Entries(Option<Vec<LogEntry<E>>>),
 }
 
-/// Entry of the log of a cluster: a broadcast that is neither volatile nor expects an acknowledgement.
+/// Entry of the log of a cluster: a broadcast that can be sent again.
+///
+/// It is neither volatile, nor does it expect an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry<E = Args> {
     /// Its id.

@@ -42,7 +42,7 @@ impl Logging {
 
 /// The log of the bus. To be used with one that has a log.
 impl<E, P> Cluster<E, P> {
-    /// Asks for a broadcast to be added to the log, from where the other nodes get it.
+    /// Adds a broadcast to the log, from where the other nodes get it.
     ///
     /// [`ClusterEvent::Appended`] follows, in the order of the log, or at the deadline.
     ///

@@ -252,7 +252,7 @@ impl<D, E: Clone> Recovery<D, E> {
         self.offset(self.log.last() + 1)
     }
 
-    /// Returns the text of the offset of the last event, to be appended to volatile events.
+    /// Returns the offset of the last event as text, for volatile events.
     ///
     /// That is [`latest`](Self::latest), or the id of an entry if the last event is one.
     pub fn latest_offset(&self) -> String {

@@ -1,4 +1,4 @@
-//! A log that a cluster shares: its part of it, and sockets on their way between nodes.
+//! Recovery in a cluster: the copy of its log, and sockets that change nodes.
 
 use alloc::vec::Vec;
 
@@ -73,7 +73,7 @@ impl<D, E: Clone> Recovery<D, E> {
         self.log.cut(self.config.max_events, self.config.max_bytes);
     }
 
-    /// Returns whether the log has the event with this offset, and so all that came behind it.
+    /// Returns whether the log has the event with this offset, and all behind it.
     pub fn has_offset(&self, offset: &str) -> bool {
         let number = self.number_of(offset);
         number.is_some_and(|number| number >= self.log.cut_number())
