@@ -80,7 +80,7 @@ pub(super) fn write_request(
         _ => common + 2,
     };
     let kind = match operation {
-        Operation::Broadcast(_) | Operation::Respond { .. } => BROADCAST,
+        Operation::Broadcast(_) | Operation::Respond { .. } | Operation::Log(_) => BROADCAST,
         Operation::Join { .. } => JOIN,
         Operation::Leave { .. } => LEAVE,
         Operation::Disconnect { .. } => DISCONNECT,
@@ -113,8 +113,8 @@ pub(super) fn write_request(
                 Operation::ServerSideEmit { event, .. } => {
                     out.name("data").payload(event.payload())
                 }
-                // Not a request.
-                Operation::Respond { .. } => Ok(()),
+                // No requests to nodes.
+                Operation::Respond { .. } | Operation::Log(_) => Ok(()),
             }
         })
     })

@@ -1,11 +1,12 @@
 //! Commands for the broker.
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 use super::channel::public_part;
+use crate::cluster::RequestId;
 
 /// Source of messages that a broker is asked for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,39 @@ pub enum Command {
         fields: Vec<(&'static str, Bytes)>,
         /// The length to which the stream is trimmed, about.
         max_len: usize,
+    },
+    /// Stores the state of a socket: SET with PX.
+    Store {
+        /// The key, which is a secret.
+        key: Arc<str>,
+        /// The state.
+        value: Bytes,
+        /// The time after which it is removed.
+        lifetime: Duration,
+    },
+    /// Takes out the state of a socket: GETDEL, or GET and DEL in one transaction.
+    ///
+    /// [`Wire::handle_taken`](super::Wire::handle_taken) takes the value.
+    Take {
+        /// The request that it is for.
+        request: RequestId,
+        /// The key, which is a secret.
+        key: Arc<str>,
+    },
+    /// Reads entries of a stream: XRANGE with COUNT.
+    ///
+    /// [`Wire::handle_read`](super::Wire::handle_read) takes them.
+    Read {
+        /// The request that they are for.
+        request: RequestId,
+        /// The stream.
+        stream: Arc<str>,
+        /// The first entry, as XRANGE takes it.
+        from: String,
+        /// The last entry, as XRANGE takes it.
+        until: String,
+        /// The most entries that are read.
+        count: usize,
     },
     /// Counts the subscribers of a channel: PUBSUB NUMSUB or PUBSUB SHARDNUMSUB.
     ///
@@ -131,6 +165,22 @@ impl fmt::Debug for Command {
                     .field("max_len", max_len)
                     .finish()
             }
+            Self::Store { value, lifetime, .. } => f
+                .debug_struct("Store")
+                .field("bytes", &value.len())
+                .field("lifetime", lifetime)
+                .finish_non_exhaustive(),
+            Self::Take { request, .. } => {
+                f.debug_struct("Take").field("request", request).finish_non_exhaustive()
+            }
+            Self::Read { request, stream, from, until, count } => f
+                .debug_struct("Read")
+                .field("request", request)
+                .field("stream", stream)
+                .field("from", from)
+                .field("until", until)
+                .field("count", count)
+                .finish(),
             Self::Count { channel, is_sharded } => f
                 .debug_struct("Count")
                 .field("channel", &public_part(channel))

@@ -90,6 +90,8 @@ pub struct StreamsConfig {
     ///
     /// Binary data then arrive as objects, as `JSON.stringify` writes a `Buffer`.
     pub only_plaintext: bool,
+    /// Beginning of the keys of sockets that wait for their clients. Default `sio:session:`.
+    pub sessions: String,
 }
 
 /// Options of [`Format::Heartbeats`].
@@ -135,6 +137,7 @@ impl Default for StreamsConfig {
             max_len: 10_000,
             is_sharded: false,
             only_plaintext: false,
+            sessions: "sio:session:".into(),
         }
     }
 }

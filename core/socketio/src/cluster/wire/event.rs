@@ -2,7 +2,8 @@
 
 use alloc::sync::Arc;
 
-use super::super::{NodeId, Operation, RequestId};
+use super::super::{AppendId, LogResponse, NodeId, Operation, RequestId};
+use crate::adapter::EntryId;
 
 /// Event of a [`Wire`](super::Wire).
 #[derive(Clone, Debug)]
@@ -17,6 +18,20 @@ pub enum WireEvent {
     Lost(NodeId),
     /// Number of other nodes, when it has changed.
     Nodes(usize),
+    /// A broadcast of this node is in the log. Only with streams.
+    Appended {
+        /// The append.
+        append: AppendId,
+        /// The entry.
+        entry: EntryId,
+    },
+    /// A response to a request to the log. Only with streams.
+    Logged {
+        /// The request.
+        request: RequestId,
+        /// The response.
+        response: LogResponse,
+    },
     /// Number of other nodes that are to respond to a request of this node.
     ///
     /// A later one for the same request replaces the number. With heartbeats a node that was lost makes one.

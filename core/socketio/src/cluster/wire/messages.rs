@@ -54,7 +54,8 @@ impl Outgoing<'_> {
         match self {
             Self::Presence(kind) => *kind,
             Self::Operation(operation, _) => match operation {
-                Operation::Broadcast(_) => BROADCAST,
+                // Requests to the log are no messages.
+                Operation::Broadcast(_) | Operation::Log(_) => BROADCAST,
                 Operation::Join { .. } => JOIN,
                 Operation::Leave { .. } => LEAVE,
                 Operation::Disconnect { .. } => DISCONNECT,
@@ -160,6 +161,7 @@ fn write_operation(
         Operation::Respond { response, .. } => {
             write_response(out, response, request.unwrap_or_default())
         }
+        Operation::Log(_) => out.map(0, |_| Ok(())),
     }
 }
 

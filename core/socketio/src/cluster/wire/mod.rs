@@ -70,6 +70,7 @@ mod foreign;
 mod heartbeat;
 mod ids;
 mod incoming;
+mod log;
 mod messages;
 mod namespace;
 mod out;
@@ -77,6 +78,7 @@ mod part;
 mod presence;
 mod receive;
 mod send;
+mod session;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -96,8 +98,8 @@ pub use self::{
     event::{Blame, WireError, WireEvent, WireFault},
 };
 use self::{
-    foreign::ForeignRequests, ids::Ids, messages::HELLO, messages::Sender, namespace::Namespaces,
-    subscriptions::Subscriptions,
+    foreign::ForeignRequests, ids::Ids, log::Log, messages::HELLO, messages::Sender,
+    namespace::Namespaces, subscriptions::Subscriptions,
 };
 use super::{Message, Operation, RequestId, Response};
 use crate::{EncodeError, Room};
@@ -126,6 +128,7 @@ pub struct Wire {
     subscriptions: Subscriptions,
     /// Requests of other nodes, to be answered.
     foreign: ForeignRequests,
+    log: Log,
     /// The number of other nodes, as it was last told.
     nodes: usize,
     /// When nodes are to be counted.
@@ -150,6 +153,7 @@ impl Wire {
             namespaces: Namespaces::default(),
             subscriptions: Subscriptions::default(),
             foreign: ForeignRequests::default(),
+            log: Log::default(),
             nodes: 0,
             count_at: None,
             beat_at: None,
@@ -199,6 +203,10 @@ impl Wire {
         let Message { namespace, operation, .. } = message;
         match operation {
             Operation::Respond { request, response } => self.respond(request, &response),
+            Operation::Log(request) => {
+                self.know(now, &namespace);
+                self.send_log(now, &namespace, request);
+            }
             operation => self.ask(now, &namespace, &operation),
         }
     }
@@ -232,6 +240,9 @@ impl Wire {
     ///
     /// When it is, all subscriptions are asked for anew.
     pub fn handle_connected(&mut self, now: Time, is_connected: bool) {
+        if !is_connected {
+            self.log.forget_requests();
+        }
         self.subscriptions.set_connected(is_connected, &mut self.commands);
         self.present_all(now, is_connected);
         self.count_at = None;
@@ -241,12 +252,14 @@ impl Wire {
     /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come. Earlier it does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.foreign.expire(now);
+        self.log.expire(now);
         self.handle_presence(now);
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let all = [self.count_at, self.beat_at, self.sweep_at, self.foreign.next_deadline()];
+        let (foreign, log) = (self.foreign.next_deadline(), self.log.next_deadline());
+        let all = [self.count_at, self.beat_at, self.sweep_at, foreign, log];
         all.into_iter().flatten().min()
     }
 
@@ -290,10 +303,15 @@ impl Wire {
         }
     }
 
-    fn ask(&mut self, now: Time, name: &Arc<str>, operation: &Operation) {
+    /// Has a namespace exist that was not told of.
+    fn know(&mut self, now: Time, name: &Arc<str>) {
         if self.namespaces.get(name).is_none() {
             self.handle_namespace(now, name, true);
         }
+    }
+
+    fn ask(&mut self, now: Time, name: &Arc<str>, operation: &Operation) {
+        self.know(now, name);
         let Some((_, namespace)) = self.namespaces.get(name) else { return };
         let request = match operation {
             Operation::Broadcast(broadcast) => broadcast.request,

@@ -1,13 +1,13 @@
 //! Messages that the broker delivers, as events.
 
-use alloc::{string::String, sync::Arc};
+use alloc::{borrow::Cow, string::String, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use enginewire::Time;
 
 use super::{
-    super::{MAX_ACK_TIMEOUT, Operation},
+    super::{Broadcast, MAX_ACK_TIMEOUT, Operation},
     Wire, classic,
     command::Command,
     config::Format,
@@ -15,9 +15,11 @@ use super::{
     foreign::Foreign,
     ids::{self, EMITTER},
     incoming::{self, Asked, Body, Incoming, Reply},
+    log::APPEND,
     messages,
     part::Part,
 };
+use crate::adapter::EntryId;
 
 type Result<T> = core::result::Result<T, WireFault>;
 
@@ -57,8 +59,12 @@ impl Wire {
         id: &str,
         fields: &[(&str, &[u8])],
     ) {
+        let id = id.parse::<EntryId>().ok();
         let read = self.read_entry(id, fields);
         self.take(now, stream, read);
+        if let Some(id) = id {
+            self.passed(stream, id);
+        }
     }
 
     fn take(&mut self, now: Time, channel: &str, read: Result<Option<Arrived>>) {
@@ -125,36 +131,53 @@ impl Wire {
         Ok(Some(Arrived { namespace: Arc::clone(name), incoming, is_streamed: false }))
     }
 
-    fn read_entry(&self, id: &str, fields: &[(&str, &[u8])]) -> Result<Option<Arrived>> {
+    fn read_entry(
+        &mut self,
+        id: Option<EntryId>,
+        fields: &[(&str, &[u8])],
+    ) -> Result<Option<Arrived>> {
         let size = fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add);
         let max = self.config.max_message;
         if size > max {
             return Err(WireFault::TooLarge { size, max });
         }
-        let field = |wanted| {
-            let found = fields.iter().find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| *value)
-        };
-        let text = |name| {
-            let value = field(name).ok_or(WireFault::Member(name))?;
-            Ok::<_, WireFault>(String::from_utf8_lossy(value))
-        };
-        let Some((name, namespace)) = self.namespaces.get(&text("nsp")?) else { return Ok(None) };
-        let uid = text("uid")?;
+        let name = text(fields, "nsp")?;
+        let Some((name, namespace)) = self.namespaces.get(&name) else { return Ok(None) };
+        let uid = text(fields, "uid")?;
         if *uid == *namespace.uid {
+            if let Some(id) = id {
+                self.handle_own_entry(id, field(fields, APPEND));
+            }
             return Ok(None);
         }
-        let uid = ids::checked(&uid)?;
-        let kind = text("type")?.parse().map_err(|_| WireFault::Member("type"))?;
-        let data = field("data").filter(|data| !data.is_empty()).map(entry_data).transpose()?;
-        let mut incoming = messages::read_entry(uid, kind, data)?;
+        let mut incoming = read_fields(&uid, fields)?;
         // As the reference does. One that is dropped where it cannot be sent is not sent again.
         if let Body::Operation(Operation::Broadcast(broadcast), _) = &mut incoming.body
             && !broadcast.volatile
         {
-            broadcast.offset = Some(id.into());
+            broadcast.offset = id;
         }
         Ok(Some(Arrived { namespace: Arc::clone(name), incoming, is_streamed: true }))
+    }
+
+    /// The broadcast of an entry, of whatever node, if it can be sent again and is of this namespace.
+    pub(super) fn read_logged(
+        &self,
+        namespace: &str,
+        fields: &[(&str, &[u8])],
+    ) -> Option<Broadcast> {
+        let size = fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add);
+        if size > self.config.max_message || field(fields, "nsp")? != namespace.as_bytes() {
+            return None;
+        }
+        let uid = text(fields, "uid").ok()?;
+        match read_fields(&uid, fields).ok()?.body {
+            Body::Operation(operation @ Operation::Broadcast(_), None) if operation.is_valid() => {
+                let Operation::Broadcast(broadcast) = operation else { return None };
+                Some(broadcast).filter(|broadcast| !broadcast.volatile)
+            }
+            _ => None,
+        }
     }
 
     fn deliver(&mut self, now: Time, channel: &str, arrived: Arrived) {
@@ -230,6 +253,23 @@ impl Wire {
             _ => self.config.request_timeout,
         }
     }
+}
+
+/// A field of an entry.
+fn field<'a>(fields: &[(&str, &'a [u8])], wanted: &str) -> Option<&'a [u8]> {
+    fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+}
+
+fn text<'a>(fields: &[(&str, &'a [u8])], name: &'static str) -> Result<Cow<'a, str>> {
+    field(fields, name).map(String::from_utf8_lossy).ok_or(WireFault::Member(name))
+}
+
+/// What the entry of a node says.
+fn read_fields(uid: &str, fields: &[(&str, &[u8])]) -> Result<Incoming> {
+    let uid = ids::checked(uid)?;
+    let kind = text(fields, "type")?.parse().map_err(|_| WireFault::Member("type"))?;
+    let data = field(fields, "data").filter(|data| !data.is_empty());
+    messages::read_entry(uid, kind, data.map(entry_data).transpose()?)
 }
 
 /// The data of an entry: JSON, or MessagePack in base64.

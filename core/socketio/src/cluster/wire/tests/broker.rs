@@ -177,6 +177,8 @@ impl Broker {
                     }
                 }
             }
+            // The clusters here append nothing.
+            Command::Store { .. } | Command::Take { .. } | Command::Read { .. } => {}
             Command::Count { channel, is_sharded } => {
                 // Patterns do not count.
                 let counts = |one: &&Subscription| {
@@ -225,7 +227,10 @@ impl Broker {
                     node.cluster.set_nodes(nodes);
                 }
                 WireEvent::Faulty(error) => node.faults.push(error),
-                WireEvent::Joined(_) | WireEvent::Lost(_) => {}
+                WireEvent::Joined(_)
+                | WireEvent::Lost(_)
+                | WireEvent::Appended { .. }
+                | WireEvent::Logged { .. } => {}
             }
         }
         while let Some(event) = node.cluster.poll_event() {
@@ -305,7 +310,9 @@ pub(super) fn outcome(events: Vec<ClusterEvent>) -> Outcome {
                 assert!(end.is_none(), "a request ends once");
                 end = Some((missing.nodes, missing.acks));
             }
-            ClusterEvent::Operation { .. } => {}
+            ClusterEvent::Operation { .. }
+            | ClusterEvent::Appended { .. }
+            | ClusterEvent::Logged(..) => {}
         }
     }
     (responses, end)

@@ -12,6 +12,7 @@ fn names(commands: &[Command]) -> Vec<String> {
             Command::Append { stream, .. } => format!(">{stream}"),
             Command::Count { channel, .. } => format!("?{channel}"),
             Command::Fetch { channel, .. } => format!("<{channel}"),
+            log => format!("{log:?}"),
         })
         .collect()
 }

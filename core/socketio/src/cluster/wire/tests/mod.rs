@@ -7,6 +7,7 @@ mod cluster;
 mod emitter;
 mod heartbeats;
 mod hostile;
+mod log;
 mod reading;
 mod requests;
 mod vectors;

@@ -1,0 +1,277 @@
+//! The log that the nodes of streams share, and the states of sockets beside it.
+
+use alloc::{boxed::Box, collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
+use core::time::Duration;
+
+use enginewire::Time;
+
+use super::{
+    Wire,
+    command::Command,
+    config::{Format, StreamsConfig},
+    event::{WireEvent, WireFault},
+    messages::Sender,
+    session,
+};
+use crate::{
+    adapter::EntryId,
+    cluster::{
+        AppendId, Broadcast, LogEntry, LogRequest, LogResponse, Operation, ReadLimits, RequestId,
+    },
+    id::PrivateId,
+};
+
+/// Requests to the log that the broker has not answered, and how far streams were read.
+#[derive(Default)]
+pub(super) struct Log {
+    takes: BTreeMap<RequestId, (Time, PrivateId)>,
+    reads: BTreeMap<RequestId, Reading>,
+    /// Responses that wait until this node was told of the entries in them.
+    held: Vec<Held>,
+    /// The last entry of each stream that was handled, or behind which it is read.
+    positions: BTreeMap<Arc<str>, EntryId>,
+}
+
+/// Entries that are being read.
+struct Reading {
+    expires: Time,
+    namespace: Arc<str>,
+    stream: Arc<str>,
+    from: EntryId,
+    until: Option<EntryId>,
+    limits: ReadLimits,
+    entries: Vec<LogEntry>,
+    bytes: usize,
+}
+
+struct Held {
+    expires: Time,
+    stream: Arc<str>,
+    last: EntryId,
+    request: RequestId,
+    entries: Vec<LogEntry>,
+}
+
+/// Field of an entry that this node knows its append by. The reference's nodes pass over it.
+pub(super) const APPEND: &str = "append";
+
+impl Log {
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let takes = self.takes.values().map(|(expires, _)| *expires);
+        let reads = self.reads.values().map(|reading| reading.expires);
+        takes.chain(reads).chain(self.held.iter().map(|held| held.expires)).min()
+    }
+
+    /// Forgets what the broker does not answer. The owner has its own deadlines.
+    pub(super) fn expire(&mut self, now: Time) {
+        self.takes.retain(|_, (expires, _)| *expires > now);
+        self.reads.retain(|_, reading| reading.expires > now);
+        self.held.retain(|held| held.expires > now);
+    }
+
+    pub(super) fn forget_requests(&mut self) {
+        let positions = core::mem::take(&mut self.positions);
+        *self = Self { positions, ..Self::default() };
+    }
+}
+
+/// The log that the nodes share. There is one with [`Format::Streams`].
+impl Wire {
+    /// Returns whether the nodes share a log.
+    ///
+    /// [`send`](Self::send) then takes [`Operation::Log`](super::super::Operation::Log) as well.
+    pub const fn has_log(&self) -> bool {
+        matches!(self.config.format, Format::Streams(_))
+    }
+
+    /// Handles that a stream is read from behind an entry on: the last one, when reading begins. `0-0` if it has none.
+    ///
+    /// Without it entries that were read of the log wait until a later one is read.
+    pub fn handle_position(&mut self, stream: &str, id: EntryId) {
+        let position = self.log.positions.entry(stream.into()).or_insert(id);
+        *position = (*position).max(id);
+        self.release(stream);
+    }
+
+    /// Handles the answer to a [`Command::Take`]: the value, if there was one.
+    pub fn handle_taken(&mut self, request: RequestId, value: Option<&[u8]>) {
+        let Some((_, pid)) = self.log.takes.remove(&request) else { return };
+        let max = self.config.max_message;
+        let state = value.map(|value| match value.len() {
+            size if size > max => Err(WireFault::TooLarge { size, max }),
+            _ => session::read(value, &pid),
+        });
+        let state = match state.transpose() {
+            Ok(state) => state.map(Box::new),
+            Err(fault) => {
+                // Its name is a secret.
+                self.publisher_fault("", fault);
+                None
+            }
+        };
+        let response = LogResponse::State(state);
+        self.events.push_back(WireEvent::Logged { request, response });
+    }
+
+    /// Handles the answer to a [`Command::Read`]: entries in order, each with its id and its fields.
+    ///
+    /// Entries that cannot be read are left out.
+    pub fn handle_read(&mut self, request: RequestId, entries: &[(&str, &[(&str, &[u8])])]) {
+        let Some(mut reading) = self.log.reads.remove(&request) else { return };
+        let mut last = None;
+        for (id, fields) in entries {
+            let Ok(id) = id.parse::<EntryId>() else { continue };
+            last = Some(id);
+            let is_first = reading.entries.is_empty();
+            let broadcast = self.read_logged(&reading.namespace, fields);
+            match broadcast {
+                Some(Broadcast { target, event, .. }) if !is_first || id == reading.from => {
+                    reading.bytes = reading.bytes.saturating_add(event.payload().size());
+                    reading.entries.push(LogEntry { id, target, event });
+                }
+                // The one that was asked for is not there, or no event.
+                _ if is_first => return self.respond_to_read(request, None),
+                _ => {}
+            }
+            let ReadLimits { max_events, max_bytes } = reading.limits;
+            if reading.entries.len() > max_events || reading.bytes > max_bytes {
+                return self.respond_to_read(request, None);
+            }
+        }
+        match last {
+            Some(last) if entries.len() >= PAGE => {
+                let next = EntryId { sequence: last.sequence.saturating_add(1), ..last };
+                self.read_on(request, reading, next);
+            }
+            _ if reading.entries.is_empty() => self.respond_to_read(request, None),
+            last => self.hold(request, reading, last),
+        }
+    }
+
+    pub(super) fn send_log(&mut self, now: Time, namespace: &Arc<str>, request: LogRequest) {
+        let Format::Streams(streams) = self.config.format.clone() else {
+            return self.refuse(now, namespace, request);
+        };
+        let expires = now + self.config.request_timeout;
+        match request {
+            LogRequest::Append { append, broadcast } => self.append(namespace, append, broadcast),
+            LogRequest::Keep { state, lifetime } => match session::write(&state) {
+                Ok(value) => {
+                    let (key, lifetime) = (streams.key(&state.pid), lifetime.min(MAX_LIFETIME));
+                    let lifetime = lifetime.max(Duration::from_millis(1));
+                    self.commands.push_back(Command::Store { key, value, lifetime });
+                }
+                Err(error) => self.payload_fault(namespace, error),
+            },
+            LogRequest::Take { pid, request } => {
+                self.log.takes.insert(request, (expires, pid));
+                self.commands.push_back(Command::Take { request, key: streams.key(&pid) });
+            }
+            LogRequest::Read { from, until, limits, request } => {
+                let (namespace, stream) = (Arc::clone(namespace), streams.stream(namespace));
+                let (entries, bytes) = (Vec::new(), 0);
+                let reading =
+                    Reading { expires, namespace, stream, from, until, limits, entries, bytes };
+                self.read_on(request, reading, from);
+            }
+        }
+    }
+
+    /// Handles an entry of this node.
+    pub(super) fn handle_own_entry(&mut self, id: EntryId, append: Option<&[u8]>) {
+        let append = append.and_then(|append| core::str::from_utf8(append).ok()?.parse().ok());
+        if let Some(append) = append {
+            self.events.push_back(WireEvent::Appended { append: AppendId(append), entry: id });
+        }
+    }
+
+    /// Notes that all of a stream up to an entry was handled.
+    pub(super) fn passed(&mut self, stream: &str, id: EntryId) {
+        match self.log.positions.get_mut(stream) {
+            Some(position) => *position = (*position).max(id),
+            None => drop(self.log.positions.insert(stream.into(), id)),
+        }
+        if !self.log.held.is_empty() {
+            self.release(stream);
+        }
+    }
+
+    fn append(&mut self, namespace: &Arc<str>, append: AppendId, broadcast: Broadcast) {
+        let Some((name, of)) = self.namespaces.get(namespace) else { return };
+        let sender = Sender { uid: &of.uid, namespace: name };
+        match self.config.operation(&sender, &Operation::Broadcast(broadcast), None) {
+            Ok(mut command) => {
+                if let Command::Append { fields, .. } = &mut command {
+                    let number = itoa::Buffer::new().format(append.0).as_bytes().to_vec();
+                    fields.push((APPEND, number.into()));
+                }
+                self.commands.push_back(command);
+            }
+            Err(error) => self.payload_fault(namespace, error),
+        }
+    }
+
+    /// Responds to a request for a log that is not there.
+    fn refuse(&mut self, now: Time, namespace: &Arc<str>, request: LogRequest) {
+        let (request, response) = match request {
+            LogRequest::Append { broadcast, .. } => {
+                return self.ask(now, namespace, &Operation::Broadcast(broadcast));
+            }
+            LogRequest::Keep { .. } => return,
+            LogRequest::Take { request, .. } => (request, LogResponse::State(None)),
+            LogRequest::Read { request, .. } => (request, LogResponse::Entries(None)),
+        };
+        self.events.push_back(WireEvent::Logged { request, response });
+    }
+
+    /// Reads a page of entries, from one on.
+    fn read_on(&mut self, request: RequestId, reading: Reading, from: EntryId) {
+        let until = reading.until.map(|until| format!("({until}"));
+        let command = Command::Read {
+            request,
+            stream: Arc::clone(&reading.stream),
+            from: from.to_string(),
+            until: until.unwrap_or_else(|| "+".into()),
+            count: PAGE,
+        };
+        self.commands.push_back(command);
+        self.log.reads.insert(request, reading);
+    }
+
+    /// Responds when all entries up to the last one were handled as such.
+    fn hold(&mut self, request: RequestId, reading: Reading, last: Option<EntryId>) {
+        let Reading { expires, stream, entries, .. } = reading;
+        let last = last.or_else(|| entries.last().map(|entry| entry.id));
+        let Some(last) = last else { return self.respond_to_read(request, None) };
+        let held = Held { expires, stream: Arc::clone(&stream), last, request, entries };
+        self.log.held.push(held);
+        self.release(&stream);
+    }
+
+    fn release(&mut self, stream: &str) {
+        let Some(&position) = self.log.positions.get(stream) else { return };
+        let is_due = |held: &Held| *held.stream == *stream && held.last <= position;
+        while let Some(index) = self.log.held.iter().position(is_due) {
+            let Held { request, entries, .. } = self.log.held.swap_remove(index);
+            self.respond_to_read(request, Some(entries));
+        }
+    }
+
+    fn respond_to_read(&mut self, request: RequestId, entries: Option<Vec<LogEntry>>) {
+        let response = LogResponse::Entries(entries);
+        self.events.push_back(WireEvent::Logged { request, response });
+    }
+}
+
+impl StreamsConfig {
+    /// The key of the state of a socket.
+    fn key(&self, pid: &PrivateId) -> Arc<str> {
+        [self.sessions.as_str(), pid.as_str()].concat().into()
+    }
+}
+
+/// Entries of a stream that are read at a time, as the reference reads them.
+const PAGE: usize = 100;
+
+/// Longest time that a state is kept. Redis refuses times that overflow with its clock.
+const MAX_LIFETIME: Duration = Duration::from_secs(i32::MAX as u64);

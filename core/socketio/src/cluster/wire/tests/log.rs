@@ -1,0 +1,315 @@
+//! Rules of the log that nodes of streams share, and of the states of sockets beside it.
+
+use alloc::string::ToString;
+
+use super::*;
+use crate::{
+    adapter::{EntryId, SocketState, Stay},
+    cluster::{AppendId, LogRequest, LogResponse, ReadLimits},
+    id::PrivateId,
+};
+
+type Fields = Vec<(&'static str, Bytes)>;
+
+const LIMITS: ReadLimits = ReadLimits { max_events: 150, max_bytes: 1 << 20 };
+
+/// What the reference has written for a socket with a room, and data.
+const SESSION: &str = "hKNzaWS0TUhKTHdmOHlpb1NGV2dGS0FBQUOjcGlktGpOVHpMb2FBblUtSE9pRzdBQUFEpXJvb21zkrRNSEpMd2Y4eWlvU0ZXZ0ZLQUFBQ6JyMaRkYXRhgaF4AQ==";
+
+fn entry(sequence: u64) -> EntryId {
+    EntryId { time: 7, sequence }
+}
+
+fn pid() -> PrivateId {
+    PrivateId::parse("jNTzLoaAnU-HOiG7AAAD").unwrap()
+}
+
+fn state() -> SocketState<Payload> {
+    SocketState {
+        id: "MHJLwf8yioSFWgFKAAAC".into(),
+        pid: pid(),
+        rooms: vec!["r1".into()],
+        data: Payload::from_value(Value::Object(vec![("x".into(), 1_u8.into())])),
+        received: None,
+        stays: vec![],
+        mark: 0,
+    }
+}
+
+fn ask(wire: &mut Wire, request: LogRequest) -> Vec<Command> {
+    wire.send(at(0), message(Operation::Log(request)));
+    commands(wire)
+}
+
+/// The fields of an entry that a node appends.
+fn append(wire: &mut Wire, number: u64) -> Fields {
+    let Operation::Broadcast(broadcast) = hi() else { panic!() };
+    let request = LogRequest::Append { append: AppendId(number), broadcast };
+    match &mut *ask(wire, request) {
+        [Command::Append { stream, fields, .. }] => {
+            assert_eq!(&**stream, "socket.io");
+            core::mem::take(fields)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn handle(wire: &mut Wire, id: EntryId, fields: &Fields) -> Vec<WireEvent> {
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
+    wire.handle_entry(at(0), "socket.io", &id.to_string(), &fields);
+    events(wire)
+}
+
+/// Handles a page of entries with these numbers.
+fn handle_read(wire: &mut Wire, request: u64, entries: &[(u64, &Fields)]) -> Vec<WireEvent> {
+    let ids: Vec<_> = entries.iter().map(|(n, _)| entry(*n).to_string()).collect();
+    let fields = |fields: &&Fields| -> Vec<(&str, Vec<u8>)> {
+        fields.iter().map(|(name, value)| (*name, value.to_vec())).collect()
+    };
+    let all: Vec<_> = entries.iter().map(|(_, entry)| fields(entry)).collect();
+    let all: Vec<Vec<(&str, &[u8])>> = all
+        .iter()
+        .map(|entry| entry.iter().map(|(name, value)| (*name, &**value)).collect())
+        .collect();
+    let page: Vec<_> = ids.iter().zip(&all).map(|(id, fields)| (&**id, &**fields)).collect();
+    wire.handle_read(RequestId(request), &page);
+    events(wire)
+}
+
+/// The numbers of the entries in the only response.
+fn entries(events: &[WireEvent]) -> Option<Vec<u64>> {
+    match events {
+        [WireEvent::Logged { response: LogResponse::Entries(entries), .. }] => {
+            Some(entries.as_ref()?.iter().map(|entry| entry.id.sequence).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read(wire: &mut Wire, request: u64, from: u64) -> Vec<Command> {
+    let from = entry(from);
+    let request = RequestId(request);
+    ask(wire, LogRequest::Read { from, until: None, limits: LIMITS, request })
+}
+
+#[test]
+fn own_entry_ends_its_append_and_other_nodes_get_the_broadcast() {
+    let [mut one, mut two] = [1, 2].map(|seed| node(streams(), seed));
+    assert!(one.has_log() && !node(classic(), 1).has_log());
+    let fields = append(&mut one, 5);
+    let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["uid", "nsp", "type", "data", "append"]);
+    let told = handle(&mut one, entry(3), &fields);
+    let [WireEvent::Appended { append: AppendId(5), entry: id }] = *told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(id, entry(3));
+    let told = handle(&mut two, entry(3), &fields);
+    let [WireEvent::Message { operation: Operation::Broadcast(broadcast), .. }] = &*told else {
+        panic!("{told:?}");
+    };
+    assert_eq!(broadcast.offset, Some(entry(3)));
+    // Other entries of its own, and numbers that are none, tell nothing.
+    let mut others = fields.clone();
+    others[4].1 = Bytes::from_static(b"x");
+    assert!(handle(&mut one, entry(4), &others).is_empty());
+    others.pop();
+    assert!(handle(&mut one, entry(5), &others).is_empty());
+}
+
+#[test]
+fn state_of_a_socket_has_the_bytes_of_the_reference() {
+    let mut wire = node(streams(), 1);
+    let lifetime = Duration::from_secs(120);
+    let stored = ask(&mut wire, LogRequest::Keep { state: state().into(), lifetime });
+    let [Command::Store { key, value, lifetime: stored_for }] = &*stored else {
+        panic!("{stored:?}");
+    };
+    assert_eq!((&**key, &**value), ("sio:session:jNTzLoaAnU-HOiG7AAAD", SESSION.as_bytes()));
+    assert_eq!(*stored_for, lifetime);
+    assert!(!format!("{stored:?}").contains("jNTz"), "the private id is a secret");
+    assert_eq!(taken(&mut wire, Some(SESSION.as_bytes())), Some(shown_state(&state())));
+    // Redis takes no time that overflows, nor none at all.
+    for (lifetime, expected) in [
+        (Duration::MAX, Duration::from_secs(i32::MAX as u64)),
+        (Duration::ZERO, Duration::from_millis(1)),
+    ] {
+        let stored = ask(&mut wire, LogRequest::Keep { state: state().into(), lifetime });
+        let [Command::Store { lifetime, .. }] = *stored else { panic!("{stored:?}") };
+        assert_eq!(lifetime, expected);
+    }
+}
+
+/// All of a state but its private id, which reading compares.
+fn shown_state(state: &SocketState<Payload>) -> String {
+    format!("{state:?}")
+}
+
+/// Takes a state, for which the broker has this value.
+fn taken(wire: &mut Wire, value: Option<&[u8]>) -> Option<String> {
+    let asked = ask(wire, LogRequest::Take { pid: pid(), request: RequestId(1) });
+    let [Command::Take { request: RequestId(1), key }] = &*asked else { panic!("{asked:?}") };
+    assert_eq!(&**key, "sio:session:jNTzLoaAnU-HOiG7AAAD");
+    wire.handle_taken(RequestId(1), value);
+    let mut told = events(wire);
+    let response = told.pop();
+    let Some(WireEvent::Logged { response: LogResponse::State(state), .. }) = response else {
+        panic!("{response:?}");
+    };
+    // One that cannot be read is told.
+    assert_eq!(told.len(), usize::from(value.is_some() && state.is_none()));
+    state.map(|state| shown_state(&state))
+}
+
+#[test]
+fn state_of_a_socket_is_read_back_and_no_part_of_it_is() {
+    let mut wire = node(streams(), 1);
+    let stay = |after, until| Stay { room: "r1".into(), after, until };
+    let full = SocketState {
+        received: Some(entry(9)),
+        stays: vec![stay(Some(entry(1)), None), stay(None, Some(entry(2)))],
+        mark: u64::MAX,
+        ..state()
+    };
+    let written = super::super::session::write(&full).unwrap();
+    assert_eq!(taken(&mut wire, Some(&written)), Some(shown_state(&full)));
+    assert_eq!(taken(&mut wire, None), None);
+    for end in 0..written.len() {
+        assert_eq!(taken(&mut wire, Some(&written[..end])), None, "{end} bytes");
+    }
+    let behind = [&*written, b"AA=="].concat();
+    assert_eq!(taken(&mut wire, Some(&behind)), None);
+    // Of another socket.
+    let other = PrivateId::parse("aaaaaaaaaaaaaaaaaaaa").unwrap();
+    assert!(super::super::session::read(&written, &other).is_err());
+    // Twice, and one that was not asked for.
+    wire.handle_taken(RequestId(1), Some(&written));
+    assert!(events(&mut wire).is_empty());
+}
+
+#[test]
+fn entries_are_read_page_by_page_within_the_limits() {
+    let mut wire = node(streams(), 1);
+    wire.handle_position("socket.io", entry(1000));
+    let fields = append(&mut node(streams(), 2), 1);
+    let command = |from: &str| Command::Read {
+        request: RequestId(1),
+        stream: "socket.io".into(),
+        from: from.into(),
+        until: "+".into(),
+        count: 100,
+    };
+    assert_eq!(read(&mut wire, 1, 1), [command("7-1")]);
+    let page = |numbers: core::ops::Range<u64>| numbers.map(|n| (n, &fields)).collect::<Vec<_>>();
+    assert!(handle_read(&mut wire, 1, &page(1..101)).is_empty());
+    assert_eq!(commands(&mut wire), [command("7-101")]);
+    let read_all = handle_read(&mut wire, 1, &page(101..131));
+    assert_eq!(entries(&read_all), Some((1..131).collect()));
+    // Too many.
+    read(&mut wire, 1, 1);
+    assert!(handle_read(&mut wire, 1, &page(1..101)).is_empty());
+    assert_eq!(entries(&handle_read(&mut wire, 1, &page(101..160))), None);
+    // The first one is not there, or there is none.
+    read(&mut wire, 1, 1);
+    assert_eq!(entries(&handle_read(&mut wire, 1, &page(2..5))), None);
+    read(&mut wire, 1, 1);
+    assert_eq!(entries(&handle_read(&mut wire, 1, &[])), None);
+    assert!(handle_read(&mut wire, 1, &page(1..2)).is_empty(), "nobody has asked");
+    let until = LogRequest::Read {
+        from: entry(1),
+        until: Some(entry(4)),
+        limits: LIMITS,
+        request: RequestId(2),
+    };
+    let asked = ask(&mut wire, until);
+    let [Command::Read { until, .. }] = &*asked else { panic!("{asked:?}") };
+    assert_eq!(until, "(7-4");
+}
+
+#[test]
+fn what_cannot_be_sent_again_is_no_entry_of_the_log() {
+    let mut wire = node(streams(), 1);
+    wire.handle_position("socket.io", entry(1000));
+    let mut other = node(streams(), 2);
+    let fields = append(&mut other, 1);
+    let with = |name: &str, value: &'static str| {
+        let mut fields = fields.clone();
+        let value = Bytes::from_static(value.as_bytes());
+        fields
+            .iter_mut()
+            .filter(|(field, _)| *field == name)
+            .for_each(|field| field.1 = value.clone());
+        fields
+    };
+    let volatile = r#"{"packet":{"data":["e"]},"opts":{"flags":{"volatile":true}}}"#;
+    let reserved = r#"{"packet":{"data":["connect"]},"opts":{}}"#;
+    let no_event = r#"{"opts":{}}"#;
+    let others = [
+        with("nsp", "/other"),
+        with("type", "4"),
+        with("type", "x"),
+        with("data", "?"),
+        with("data", volatile),
+        with("data", reserved),
+        with("data", no_event),
+        vec![],
+    ];
+    let page: Vec<_> =
+        [(1, &fields)].into_iter().chain((2..).zip(&others)).chain([(20, &fields)]).collect();
+    read(&mut wire, 1, 1);
+    assert_eq!(entries(&handle_read(&mut wire, 1, &page)), Some(vec![1, 20]));
+}
+
+#[test]
+fn entries_wait_until_they_were_handled_as_such() {
+    let mut wire = node(streams(), 1);
+    let fields = append(&mut node(streams(), 2), 1);
+    wire.handle_position("socket.io", entry(4));
+    read(&mut wire, 1, 3);
+    read(&mut wire, 2, 3);
+    assert_eq!(entries(&handle_read(&mut wire, 1, &[(3, &fields)])), Some(vec![3]));
+    assert!(handle_read(&mut wire, 2, &[(3, &fields), (5, &fields), (6, &fields)]).is_empty());
+    assert_eq!(handle(&mut wire, entry(5), &fields).len(), 1);
+    let told = handle(&mut wire, entry(6), &fields);
+    assert!(matches!(told[0], WireEvent::Message { .. }), "the entry comes first");
+    assert_eq!(entries(&told[1..]), Some(vec![3, 5, 6]));
+    // An entry of a namespace that is not here counts as well, and one that cannot be read.
+    read(&mut wire, 3, 3);
+    assert!(handle_read(&mut wire, 3, &[(3, &fields), (7, &fields)]).is_empty());
+    wire.handle_entry(at(0), "socket.io", "7-7", &[("nsp", b"/other")]);
+    assert_eq!(entries(&events(&mut wire)), Some(vec![3, 7]));
+}
+
+#[test]
+fn requests_end_with_the_broker_and_in_time() {
+    let mut wire = node(streams(), 1);
+    let fields = append(&mut node(streams(), 2), 1);
+    read(&mut wire, 1, 3);
+    ask(&mut wire, LogRequest::Take { pid: pid(), request: RequestId(2) });
+    wire.handle_connected(at(0), false);
+    wire.handle_connected(at(0), true);
+    assert!(handle_read(&mut wire, 1, &[(3, &fields)]).is_empty());
+    wire.handle_taken(RequestId(2), Some(SESSION.as_bytes()));
+    assert!(events(&mut wire).is_empty());
+    commands(&mut wire);
+    read(&mut wire, 3, 3);
+    wire.handle_timeout(at(10_000));
+    assert!(handle_read(&mut wire, 3, &[(3, &fields)]).is_empty());
+}
+
+#[test]
+fn node_without_a_log_responds_that_there_is_nothing() {
+    let mut wire = node(classic(), 1);
+    let take = LogRequest::Take { pid: pid(), request: RequestId(1) };
+    assert!(ask(&mut wire, take).is_empty());
+    let told = events(&mut wire);
+    assert!(matches!(
+        &*told,
+        [WireEvent::Logged { request: RequestId(1), response: LogResponse::State(None) }]
+    ));
+    assert!(read(&mut wire, 2, 1).is_empty());
+    assert_eq!(entries(&events(&mut wire)), None);
+    let Operation::Broadcast(broadcast) = hi() else { panic!() };
+    let append = LogRequest::Append { append: AppendId(1), broadcast };
+    assert!(matches!(&*ask(&mut wire, append), [Command::Publish { .. }]));
+}
