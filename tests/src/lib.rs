@@ -16,6 +16,7 @@ mod sio_client_program;
 pub mod sio_cluster_program;
 pub mod sio_contract;
 pub mod sio_program;
+pub mod sio_recovering;
 pub mod tls;
 
 /// The README's programs, compiled, and run but for those that need a network.

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -16,6 +15,8 @@ use enginewire_driver::{
     socketio::{Io, IoBuilder, NodeId, RecoveryConfig, SocketRef, TellError},
     testing::MemoryNetwork,
 };
+
+use enginewire_tests::sio_recovering::{Back, Lost, Peer};
 
 use crate::{
     Host,
@@ -129,84 +130,6 @@ impl Nodes {
     fn until_arrived(&self) {
         let arrived = |node: &Node| self.network.queued(node.id) == 0;
         until("arrival", || self.nodes.iter().all(arrived));
-    }
-}
-
-/// What a client knows of its socket.
-#[derive(Clone, Debug, PartialEq)]
-struct Lost {
-    sid: String,
-    pid: String,
-    offset: Option<String>,
-}
-
-struct Peer {
-    client: Client,
-    lost: Lost,
-}
-
-/// A client that has come back, and the events that it got before it was connected.
-struct Back {
-    peer: Peer,
-    missed: Vec<(String, u32)>,
-    is_recovered: bool,
-}
-
-impl Peer {
-    fn connect(address: SocketAddr) -> Self {
-        let mut client = Client::open_websocket(address);
-        client.send("40");
-        let lost = Lost::of(&client.text());
-        Self { client, lost }
-    }
-
-    /// The next event, whose offset the client notes.
-    fn event(&mut self) -> (String, u32) {
-        let text = self.client.text();
-        self.lost.note(&text)
-    }
-
-    fn events(&mut self, count: usize) -> Vec<(String, u32)> {
-        (0..count).map(|_| self.event()).collect()
-    }
-}
-
-impl Lost {
-    fn of(connected: &str) -> Self {
-        let mut parts = connected.split('"').skip(3).step_by(4).map(str::to_owned);
-        assert!(connected.starts_with("40"), "{connected}");
-        let (sid, pid) = (parts.next().unwrap(), parts.next().unwrap());
-        Self { sid, pid, offset: None }
-    }
-
-    fn note(&mut self, text: &str) -> (String, u32) {
-        let event = text.strip_prefix("42[").unwrap_or_else(|| panic!("no event: {text}"));
-        let mut parts = event.split(&['"', ',', ']'][..]).filter(|part| !part.is_empty());
-        let (name, n) = (parts.next().unwrap().to_owned(), parts.next().unwrap());
-        self.offset = parts.next().map(str::to_owned).or(self.offset.take());
-        (name, n.parse().unwrap())
-    }
-
-    fn request(&self) -> String {
-        let offset = self.offset.as_ref().map(|offset| format!(r#","offset":"{offset}""#));
-        format!(r#"40{{"pid":"{}"{}}}"#, self.pid, offset.unwrap_or_default())
-    }
-
-    fn come_back(&self, address: SocketAddr) -> Back {
-        let mut client = Client::open_websocket(address);
-        client.send(&self.request());
-        let (mut lost, mut missed) = (self.clone(), Vec::new());
-        loop {
-            let text = client.text();
-            if text.starts_with("42") {
-                missed.push(lost.note(&text));
-                continue;
-            }
-            let connected = Self::of(&text);
-            let is_recovered = (&connected.sid, &connected.pid) == (&self.sid, &self.pid);
-            let lost = if is_recovered { lost } else { connected };
-            return Back { peer: Peer { client, lost }, missed, is_recovered };
-        }
     }
 }
 
