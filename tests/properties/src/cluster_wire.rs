@@ -12,6 +12,8 @@
 //! |---|---|---|
 //! | `m` | channel, length of two bytes, bytes | a message: `/` of all, `o` for this node, `q` of requests, `r` of responses, `R` of a room, `a` of the namespace `/a`, and `f` one that was stored apart |
 //! | `e` | type, length, bytes | an entry of the stream: its type is a digit, or `:` to `=` for 10 to 13 |
+//! | `t` | length, bytes | the state of a socket, which this node takes |
+//! | `r` | type, length, bytes | an entry that this node reads of the log |
 //! | `s` | kind | an operation of this node, of the list in `operation` |
 //! | `f` | | the last event that came is sent on |
 //! | `a` | | the oldest request of others is answered |
@@ -33,10 +35,10 @@ use std::{
 use bytes::Bytes;
 use enginewire::Time;
 use enginewire_socketio::{
-    Args,
-    adapter::Target,
+    Args, PrivateId,
+    adapter::{EntryId, Target},
     cluster::{
-        Message, Operation, RequestId,
+        LogRequest, Message, Operation, ReadLimits, RequestId,
         wire::{Command, Format, Subscription, Wire, WireConfig, WireEvent},
     },
 };
@@ -129,6 +131,27 @@ impl Node {
                     wire.handle_entry(now, "socket.io", "1-0", &fields);
                 });
             }
+            b't' => {
+                let length = script.number();
+                let (value, pid) = (script.take(length), pid());
+                let request = self.ask_log(|request| LogRequest::Take { pid, request });
+                self.within_memory(value.len(), |wire, _| wire.handle_taken(request, Some(value)));
+            }
+            b'r' => {
+                let kind = u32::from(script.byte().wrapping_sub(b'0')).to_string();
+                let length = script.number();
+                let data = script.take(length);
+                let fields: [(&str, &[u8]); 4] =
+                    [("uid", b"x"), ("nsp", b"/"), ("type", kind.as_bytes()), ("data", data)];
+                let from = EntryId { time: 1, sequence: 0 };
+                let limits = ReadLimits { max_events: 2, max_bytes: 1 << 16 };
+                let request =
+                    self.ask_log(|request| LogRequest::Read { from, until: None, limits, request });
+                self.wire.handle_position("socket.io", from);
+                self.within_memory(data.len(), |wire, _| {
+                    wire.handle_read(request, &[("1-0", &fields)]);
+                });
+            }
             b's' => {
                 self.requests += 1;
                 let operation = operation(script.byte(), RequestId(self.requests));
@@ -184,6 +207,15 @@ impl Node {
     fn send(&mut self, namespace: &str, operation: Operation) {
         let message = Message { to: None, namespace: namespace.into(), operation };
         self.wire.send(self.now, message);
+    }
+
+    fn ask_log(&mut self, request: impl FnOnce(RequestId) -> LogRequest) -> RequestId {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.send("/", Operation::Log(request(id)));
+        // Outputs of the request itself.
+        self.drain();
+        id
     }
 
     /// Whatever a message says, it takes a multiple of its bytes, and makes few events.
@@ -306,3 +338,8 @@ impl Node {
 const OWN: u64 = 2;
 const PEER: u64 = 1;
 const UID: &str = "e8df9c78b44d8c04";
+
+/// The private id in the seeds.
+fn pid() -> PrivateId {
+    PrivateId::parse("jNTzLoaAnU-HOiG7AAAD").expect("20 characters")
+}

@@ -11,6 +11,9 @@
 //! | [`Streams`](Format::Streams) | XADD; requests by PUBLISH or SPUBLISH | PUBSUB NUMSUB or SHARDNUMSUB |
 //! | [`Heartbeats`](Format::Heartbeats) | NOTIFY | heartbeats |
 //!
+//! With streams the nodes [share a log](Wire::has_log): the stream, and the states of sockets beside it, as npm
+//! `@socket.io/redis-streams-adapter` has them. Clients come back on any node then, those of Node.js among them.
+//!
 //! Nodes of two formats do not hear each other. A classic node of Node.js dies of a message of streams: with both on one
 //! Redis give them prefixes of their own.
 //!
