@@ -115,6 +115,10 @@ impl Drop for Reader<'_> {
 impl<D: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<D> {
     /// Lets sockets that come back on another node have their data. Default: they have what `authorize` returns.
     ///
+    /// By default such a client is authorized again, also with
+    /// [`skip_authorize`](super::RecoveryConfig::skip_authorize). One that comes back on its own node has the data that it
+    /// had.
+    ///
     /// For nodes that share a log, see [`Bus::has_log`](super::Bus::has_log). The data are serialized when the connection
     /// breaks. A client whose data cannot be deserialized gets a new socket. [`share_data`](Self::share_data) is included.
     /// A pattern does so for all of its namespaces.

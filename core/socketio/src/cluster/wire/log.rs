@@ -52,6 +52,9 @@ struct Held {
     entries: Vec<LogEntry>,
 }
 
+/// Names and values of the fields of an entry of a stream.
+pub type EntryFields<'a> = &'a [(&'a str, &'a [u8])];
+
 /// Field of an entry that this node knows its append by. The reference's nodes pass over it.
 pub(super) const APPEND: &str = "append";
 
@@ -116,7 +119,7 @@ impl Wire {
     /// Handles the answer to a [`Command::Read`]: entries in order, each with its id and its fields.
     ///
     /// Entries that cannot be read are left out.
-    pub fn handle_read(&mut self, request: RequestId, entries: &[(&str, &[(&str, &[u8])])]) {
+    pub fn handle_read(&mut self, request: RequestId, entries: &[(&str, EntryFields<'_>)]) {
         let Some(mut reading) = self.log.reads.remove(&request) else { return };
         let mut last = None;
         for (id, fields) in entries {

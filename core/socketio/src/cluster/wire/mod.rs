@@ -99,6 +99,7 @@ pub use self::{
     },
     emitter::{EmitError, Emitter},
     event::{Blame, WireError, WireEvent, WireFault},
+    log::EntryFields,
 };
 use self::{
     foreign::ForeignRequests, ids::Ids, log::Log, messages::HELLO, messages::Sender,
