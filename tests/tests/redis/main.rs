@@ -18,4 +18,5 @@ mod nodes;
 mod operations;
 mod program;
 mod proxy;
+mod recovery;
 mod server;

@@ -25,7 +25,7 @@ use super::{
     monitor::{Counters, RedisMonitor},
     options::Shared,
     resp::{ServerError, Value},
-    streams::{EntryId, Read, Reader},
+    streams::{self, EntryId, Read, Reader},
     transport::{Event, Sleep, Transport, fill_random},
 };
 use crate::trace::trace;
@@ -171,6 +171,8 @@ impl<R: Runtime> Redis<R> {
             WireEvent::Message { from, namespace, operation } => {
                 BusEvent::Message { from, namespace, operation }
             }
+            WireEvent::Appended { append, entry } => BusEvent::Appended { append, entry },
+            WireEvent::Logged { request, response } => BusEvent::Logged { request, response },
             WireEvent::Faulty(error) => {
                 self.drop_message(&error);
                 return None;
@@ -229,7 +231,8 @@ impl<R: Runtime> Redis<R> {
             Err(_error) => {
                 trace!(WARN, command = sent.name(), error = %_error, "Redis has refused a command");
                 self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-                return;
+                // One that waits is told that there is nothing.
+                Value::Null
             }
         };
         match sent {
@@ -240,8 +243,22 @@ impl<R: Runtime> Redis<R> {
             }
             Sent::Last(stream) => {
                 if let (Some(reader), Some(last)) = (&mut self.reader, EntryId::last(&value)) {
-                    reader.start(stream, last);
+                    let position = reader.start(stream, last);
+                    self.wire.handle_position(stream, position.into());
                 }
+            }
+            Sent::Take(request) => {
+                self.wire.handle_taken(*request, value.as_bytes().map(|value| &value[..]));
+            }
+            Sent::Read(request) => {
+                let entries = streams::entries(&value);
+                let entries: Vec<_> = entries
+                    .iter()
+                    .map(|(id, fields)| (id.to_string(), streams::texts(fields)))
+                    .collect();
+                let entries: Vec<_> =
+                    entries.iter().map(|(id, fields)| (id.as_str(), &fields[..])).collect();
+                self.wire.handle_read(*request, &entries);
             }
             _ => {}
         }
@@ -273,12 +290,8 @@ impl<R: Runtime> Redis<R> {
         match read {
             Read::Entry(entry) => match &entry.fields {
                 Some(fields) => {
-                    let fields = fields.iter();
-                    let fields: Vec<_> = fields
-                        .filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, &value[..])))
-                        .collect();
                     let (now, id) = (self.now(), entry.id.to_string());
-                    self.wire.handle_entry(now, &entry.stream, &id, &fields);
+                    self.wire.handle_entry(now, &entry.stream, &id, &streams::texts(fields));
                 }
                 None => self.drop_large(),
             },
@@ -334,6 +347,10 @@ impl<R: Runtime> Bus for Redis<R> {
 
     fn counts_nodes(&self) -> bool {
         self.wire.counts_nodes()
+    }
+
+    fn has_log(&self) -> bool {
+        self.wire.has_log()
     }
 
     fn handle_namespace(&mut self, namespace: &Arc<str>, exists: bool) {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use enginewire_socketio::cluster::wire::{Command, Subscription};
+use enginewire_socketio::cluster::{
+    RequestId,
+    wire::{Command, Subscription},
+};
 
 use super::{
     link::Responds,
@@ -19,6 +22,11 @@ pub(super) enum Sent {
     /// The last entry of a stream, behind which reading is to begin.
     Last(Arc<str>),
     Count(Arc<str>),
+    Store,
+    /// The state of a socket, for a request.
+    Take(RequestId),
+    /// Entries of a stream, for a request.
+    Read(RequestId),
 }
 
 impl Sent {
@@ -30,6 +38,9 @@ impl Sent {
             Self::Append => "XADD",
             Self::Last(_) => "XREVRANGE",
             Self::Count(_) => "PUBSUB",
+            Self::Store => "SET",
+            Self::Take(_) => "GETDEL",
+            Self::Read(_) => "XRANGE",
         }
     }
 
@@ -85,6 +96,20 @@ pub(super) fn encode(
             let how: &[u8] = if is_sharded { b"SHARDNUMSUB" } else { b"NUMSUB" };
             let arguments = [b"PUBSUB", how, channel.as_bytes()];
             push(Sent::Count(Arc::clone(&channel)), Responds::InTurn, &arguments);
+        }
+        Command::Store { key, value, lifetime } => {
+            let lifetime = lifetime.as_millis().to_string();
+            let arguments = [b"SET", key.as_bytes(), &value, b"PX", lifetime.as_bytes()];
+            push(Sent::Store, Responds::InTurn, &arguments);
+        }
+        Command::Take { request, key } => {
+            push(Sent::Take(request), Responds::InTurn, &[b"GETDEL", key.as_bytes()]);
+        }
+        Command::Read { request, stream, from, until, count } => {
+            let count = count.to_string();
+            let (from, until) = (from.as_bytes(), until.as_bytes());
+            let arguments = [b"XRANGE", stream.as_bytes(), from, until, b"COUNT", count.as_bytes()];
+            push(Sent::Read(request), Responds::InTurn, &arguments);
         }
         // Others are for brokers that store messages apart.
         _ => {}

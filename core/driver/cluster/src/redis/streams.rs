@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use enginewire_driver::Runtime;
+use enginewire_socketio::adapter;
 
 use super::{
     error::{RedisError, RedisFault},
@@ -69,9 +70,9 @@ impl<R: Runtime> Reader<R> {
 
     /// Reads a stream from behind its last entry on, or goes on with it.
     ///
-    /// A stream that has ended before the position has been made anew, and all of it is new.
-    pub(super) fn start(&mut self, stream: &Arc<str>, last: EntryId) {
-        self.positions.start(stream, last);
+    /// A stream that has ended before the position has been made anew, and all of it is new. Returns the position.
+    pub(super) fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
+        self.positions.start(stream, last)
     }
 
     pub(super) fn stop(&mut self, stream: &str) {
@@ -126,11 +127,12 @@ impl<R: Runtime> Reader<R> {
 }
 
 impl Positions {
-    fn start(&mut self, stream: &Arc<str>, last: EntryId) {
+    fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
         let position = self.0.entry(Arc::clone(stream)).or_insert(last);
         if last < *position {
             *position = EntryId::default();
         }
+        *position
     }
 
     /// Takes the entries out of the response to XREAD, and moves behind them.
@@ -181,6 +183,30 @@ impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.milliseconds, self.number)
     }
+}
+
+impl From<EntryId> for adapter::EntryId {
+    fn from(EntryId { milliseconds, number }: EntryId) -> Self {
+        Self { time: milliseconds, sequence: number }
+    }
+}
+
+/// The entries in the response to XRANGE. One that is larger than the limit has no fields.
+pub(super) fn entries(response: &Value) -> Vec<(EntryId, Vec<(Bytes, Bytes)>)> {
+    let entries = response.as_array().unwrap_or_default().iter().map_while(|entry| {
+        let [id, fields] = entry.as_array()? else { return None };
+        let id = EntryId::parse(id.as_str()?)?;
+        Some((id, fields_of(fields).unwrap_or_default()))
+    });
+    entries.collect()
+}
+
+/// Fields whose names are text.
+pub(super) fn texts(fields: &[(Bytes, Bytes)]) -> Vec<(&str, &[u8])> {
+    fields
+        .iter()
+        .filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, &value[..])))
+        .collect()
 }
 
 /// The fields of an entry. `None` if not all of them are there.
