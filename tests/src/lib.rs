@@ -4,6 +4,7 @@ pub mod client;
 pub mod client_program;
 pub mod echo;
 pub mod front;
+pub mod host;
 pub mod process;
 pub mod profile;
 pub mod program;

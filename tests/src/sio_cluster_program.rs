@@ -115,7 +115,7 @@ async fn serve<R: Runtime>(
     let all = io.namespaces_by(|_| async { true });
     for namespace in [io.namespace("/").authorize(open), all.authorize(open)] {
         let node = Arc::clone(&node);
-        let namespace = namespace.share_data();
+        let namespace = namespace.restore_data();
         runtime.spawn(async move { namespace.serve_with(node, talk).await });
     }
     let builder = ServerBuilder::on(runtime)

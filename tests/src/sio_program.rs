@@ -17,7 +17,7 @@ use enginewire_driver::{
         admin::{Admin, Mode},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Data of a socket.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Data(Mutex<contract::Data>);
 
 /// What the sockets share.

@@ -2,7 +2,6 @@
 // describes the command line.
 
 import { describe } from "node:test";
-import { args } from "../servers.mjs";
 import acks from "./acks.mjs";
 import broadcasts from "./broadcasts.mjs";
 import emitter from "./emitter.mjs";
@@ -17,6 +16,5 @@ describe("cluster", { concurrency: 16 }, () => {
   sockets();
   broadcasts();
   emitter();
-  // Ours do not keep sessions in Redis.
-  if (args.reference) recovery();
+  recovery();
 });

@@ -206,7 +206,8 @@ impl Wire {
             Ok(mut command) => {
                 if let Command::Append { fields, .. } = &mut command {
                     let number = itoa::Buffer::new().format(append.0).as_bytes().to_vec();
-                    fields.push((APPEND, number.into()));
+                    // The data stay the last.
+                    fields.insert(fields.len() - 1, (APPEND, number.into()));
                 }
                 self.commands.push_back(command);
             }
