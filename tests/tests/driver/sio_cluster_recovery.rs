@@ -569,8 +569,7 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
     let clients: Vec<_> = (0..)
         .zip(peers)
         .map(|(n, mut peer)| {
-            let (addresses, ios) =
-                (addresses.clone(), [0, 1, 2].map(|node| nodes.io(node).clone()));
+            let (addresses, network) = (addresses.clone(), nodes.network.clone());
             std::thread::spawn(move || {
                 let mut node = n % 3;
                 let mut offsets = Vec::new();
@@ -583,8 +582,8 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
                     if offsets.len() == 1 + n * 7 {
                         let Peer { client, lost } = peer;
                         drop(client);
-                        let namespace = ios[node].namespace("/");
-                        until("the loss", || namespace.socket(&lost.sid).is_none());
+                        // One that comes back before is a new client.
+                        until("the state", || network.is_kept(&lost.pid));
                         node = (node + 1) % 3;
                         let back = lost.come_back(addresses[node]);
                         assert!(back.is_recovered, "client {n}");

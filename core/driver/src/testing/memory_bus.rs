@@ -105,6 +105,11 @@ impl MemoryNetwork {
         self.change_log(|log| log.states())
     }
 
+    /// Returns whether the state of the socket with this private id is kept.
+    pub fn is_kept(&self, pid: &str) -> bool {
+        self.change_log(|log| log.is_kept(pid))
+    }
+
     /// Forgets all entries of the log but the last `entries`.
     pub fn trim_log(&self, entries: usize) {
         self.change_log(|log| log.trim(entries));

@@ -42,6 +42,10 @@ impl MemoryLog {
         self.states.len()
     }
 
+    pub(super) fn is_kept(&self, pid: &str) -> bool {
+        self.states.keys().any(|kept| kept.as_str() == pid)
+    }
+
     pub(super) fn forget_states(&mut self) -> usize {
         std::mem::take(&mut self.states).len()
     }
