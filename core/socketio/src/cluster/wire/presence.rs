@@ -183,11 +183,13 @@ impl Wire {
     fn count(&mut self, now: Time) {
         let is_sharded = self.config.is_sharded();
         let waits = |of: &super::namespace::Namespace| !of.asking.is_empty();
-        let first = self.namespaces.first().into_iter();
-        // The other namespaces have fewer nodes as a rule.
-        let asking = self.namespaces.iter().skip(1).map(|(_, of)| of).filter(|of| waits(of));
+        let first = self.namespaces.first();
+        let nodes = first.map_or(0, |of| of.nodes);
+        // The other namespaces have fewer nodes as a rule. One with more may have counted a node that was lost since.
+        let others = self.namespaces.iter().skip(1).map(|(_, of)| of);
+        let others = others.filter(|of| waits(of) || of.nodes > nodes);
         let mut is_asking = false;
-        for of in first.chain(asking) {
+        for of in first.into_iter().chain(others) {
             is_asking |= waits(of);
             let channel = Arc::clone(&of.requests);
             self.commands.push_back(Command::Count { channel, is_sharded });

@@ -82,7 +82,8 @@ impl ClusterWorld {
 
     /// A node and the others do not reach each other for a while.
     fn cut(&mut self, at: usize) {
-        if self.nodes[at].hub.is_none() || self.nodes[at].heals_at.is_some() {
+        // One that is about to be connected again has first to be.
+        if self.nodes[at].hub.is_none() || self.nodes[at].is_cut {
             return;
         }
         let (now, life) = (self.now, self.nodes[at].life);
