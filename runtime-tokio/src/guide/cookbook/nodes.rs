@@ -141,7 +141,7 @@
 //! # }
 //! ```
 //!
-//! The bus must have a [log](crate::socketio::Bus::has_log) that the nodes share. Events are delivered when they are in it.
+//! The bus must have a [log](crate::socketio::Bus::has_log) that the nodes share, as that on Redis has with `streams()`. Events are delivered when they are in it.
 //! A client that comes back on another node has its rooms, its data and what it missed, as on its own node. Without
 //! `restore_data` it is authorized again, and has the data of that. Data is what it was when the connection broke: keep
 //! what changes often elsewhere.
