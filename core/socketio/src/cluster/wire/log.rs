@@ -82,7 +82,7 @@ impl Log {
 impl Wire {
     /// Returns whether the nodes share a log.
     ///
-    /// [`send`](Self::send) then takes [`Operation::Log`](super::super::Operation::Log) as well.
+    /// [`send`](Self::send) then takes [`Operation::Log`] as well.
     pub const fn has_log(&self) -> bool {
         matches!(self.config.format, Format::Streams(_))
     }
