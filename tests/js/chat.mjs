@@ -17,6 +17,20 @@ async function say(page, text) {
   await page.click("#send");
 }
 
+/** Has Bert type until Anna has seen it, which is shown for half a second behind the last key only. */
+async function seenTyping(anna, bert) {
+  let isSeen = false;
+  const typist = (async () => {
+    while (!isSeen) await bert.locator("#input").pressSequentially("ü");
+  })();
+  try {
+    await shows(anna, "#typing", /^Bert is typing$/);
+  } finally {
+    isSeen = true;
+    await typist;
+  }
+}
+
 try {
   await withBrowser(async ([anna, bert]) => {
     const complaints = [];
@@ -31,8 +45,7 @@ try {
     await say(bert, "Bert");
     await shows(bert, "#messages", /2 people are here/);
     await shows(anna, "#messages", /Bert has joined, 2 people are here/);
-    await bert.locator("#input").pressSequentially("Grü");
-    await shows(anna, "#typing", /^Bert is typing$/);
+    await seenTyping(anna, bert);
     await say(bert, "Grüße 👋 <b>");
     await shows(anna, "#messages", /Bert\s*Grüße 👋 <b>$/);
     await shows(anna, "#typing", /^$/);
