@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll},
     thread,
@@ -47,6 +47,8 @@ on_every_runtime!(
     bus_that_panics_leaves_the_server_alone,
     large_broadcasts_of_other_nodes_reach_everybody,
     bus_that_watches_rooms_hears_of_first_and_last_members,
+    bus_that_takes_nothing_is_left_alone,
+    request_on_a_bus_that_counts_ends_with_the_server,
 );
 
 /// Nodes that know each other.
@@ -670,4 +672,57 @@ fn bus_that_watches_rooms_hears_of_first_and_last_members<R: Host>() {
     let ended: BTreeSet<_> = heard.lock().unwrap().split_off(4).into_iter().collect();
     let expected = ["hall".to_owned(), own].map(|room| ("/".to_owned(), room, false));
     assert_eq!(ended, BTreeSet::from(expected), "the lobby still has a member");
+}
+
+/// A bus from which nothing comes. It takes messages, or it does not and counts how often it is asked.
+struct Silent {
+    takes: bool,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Bus for Silent {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        self.asked.fetch_add(1, SeqCst);
+        if self.takes { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn send(&mut self, _: Message) {}
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+        Poll::Pending
+    }
+
+    fn counts_nodes(&self) -> bool {
+        true
+    }
+}
+
+fn bus_that_takes_nothing_is_left_alone<R: Host>() {
+    const EVENTS: usize = 200;
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let io = Io::builder().cluster(Silent { takes: false, asked: Arc::clone(&asked) }).build();
+    let _ = io.namespace("/");
+    let link = TestLink::<R>::new(&io);
+    let mut anna = soon("a connection", link.connect("/")).unwrap();
+    for n in 0..EVENTS {
+        soon("all", io.emit("a", &n)).unwrap();
+        assert_eq!(recv(&mut anna), ("a".into(), n.try_into().unwrap()));
+    }
+    until("a look", || asked.load(SeqCst) > 0);
+    // Once for each event at most, and at its start.
+    assert!(asked.load(SeqCst) <= EVENTS + 10);
+}
+
+fn request_on_a_bus_that_counts_ends_with_the_server<R: Host>() {
+    let io = Io::builder().cluster(Silent { takes: true, asked: Arc::default() }).build();
+    let _ = io.namespace("/");
+    let link = TestLink::<R>::new(&io);
+    until("the bus", || soon("all", io.emit("a", &1)).unwrap().remote.is_ok());
+    let asked = spawn::<R, _>(io.broadcast().timeout(LONG * 10).fetch_sockets());
+    let emitted = io.broadcast().timeout(LONG * 10).emit_with_ack::<(), _>("q", &2).all();
+    let emitted = spawn::<R, _>(emitted);
+    soon("the end", link.server().close());
+    assert_eq!(asked("its end").missing.nodes, 1);
+    assert_eq!(emitted("its end").unwrap().missing.nodes, 1);
 }

@@ -76,6 +76,8 @@ pub(super) struct How {
     /// The part of it that other nodes are told.
     pub(super) tell: Option<Tell>,
     pub(super) logging: Logging,
+    /// It comes from another node, and so waits for no place in the log.
+    pub(super) is_remote: bool,
 }
 
 /// Place of an event in the log of its namespace, if it is neither volatile nor to be acknowledged.
@@ -321,8 +323,8 @@ impl NamespaceShared {
             Some(log) => order.append(self, log, target, &body, &mut how, &mut behind.wakes)?,
             None => None,
         };
-        // Entries of other nodes come before what is not in the log yet.
-        let waits = !matches!(how.logging, Logging::Entry(_)) && !order.appending.is_empty();
+        // What other nodes send comes before what is not in the log yet: places are told by the bus behind it.
+        let waits = !how.is_remote && !order.appending.is_empty();
         let mut turn = None;
         match append {
             Some(Ok((append, nodes))) => {

@@ -123,6 +123,8 @@ impl Waiting {
             Self::Known(waiting) => {
                 let Some(progress) = waiting.get_mut(&from) else { return false };
                 match (response, progress.announced) {
+                    // Before their number, so many may come.
+                    (Response::Ack(_), None) if progress.came >= MAX_EARLY => return false,
                     (Response::Clients(count), None) => progress.announced = Some(*count),
                     (Response::Clients(_), Some(_)) => return false,
                     _ => progress.came += 1,
@@ -154,6 +156,10 @@ impl Progress {
 impl Counted {
     fn respond<E, P>(&mut self, from: NodeId, response: &Response<E, P>) -> bool {
         match response {
+            // Those of nodes that have not said their number yet may be among them.
+            Response::Ack(_) if self.came >= self.announced.saturating_add(MAX_EARLY) => {
+                return false;
+            }
             Response::Ack(_) => self.came += 1,
             _ if !self.heard.insert(from) => return false,
             Response::Clients(count) => self.announced = self.announced.saturating_add(*count),
@@ -167,3 +173,6 @@ impl Counted {
         self.has_expired || all_heard && self.came >= self.announced
     }
 }
+
+/// Acknowledgements of a node that are taken before it has said their number.
+const MAX_EARLY: usize = 65_536;

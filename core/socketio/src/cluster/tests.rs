@@ -255,3 +255,14 @@ fn deadline_tells_what_counted_nodes_did_not_respond() {
     // Of the other the bus has not said anything.
     assert_eq!(events(&mut node), [completed(one, 2, 2), completed(two, 1, 0)]);
 }
+
+#[test]
+fn acknowledgements_that_nobody_has_announced_are_bounded() {
+    for mut node in [node(1), counting_node()] {
+        let request = ask(&mut node);
+        for _ in 0..70_000 {
+            respond(&mut node, 1, request, Response::Ack('a'));
+        }
+        assert_eq!(events(&mut node).len(), 65_536);
+    }
+}

@@ -157,9 +157,11 @@ impl ClusterShared {
         // Dropped behind the lock: it may be the last of a broadcast.
         let mut ended = Vec::new();
         let mut state = lock(&self.state);
+        // What was there before is known to the task, which would otherwise wake itself while the bus takes nothing.
+        let had_work = state.has_work();
         let result = f(&mut state);
         state.settle(wakes, &mut ended);
-        if state.cluster.has_message() || !state.arrived.is_empty() {
+        if !had_work && state.has_work() {
             wakes.extend(state.pump.take());
         }
         drop(state);
@@ -235,6 +237,8 @@ impl ClusterShared {
             for node in nodes {
                 state.cluster.remove_node(node);
             }
+            // Of nodes that are counted, none is known that could be removed.
+            state.cluster.handle_timeout(Time::MAX);
             while state.cluster.poll_message().is_some() {}
             mem::take(&mut state.arrived)
         });
@@ -263,8 +267,11 @@ impl ClusterShared {
         wakes.extend(state.pump.take());
     }
 
-    fn take_namespaces(&self) -> BTreeMap<Arc<str>, bool> {
-        mem::take(&mut lock(&self.state).namespaces)
+    /// Returns the namespaces and rooms that the bus has not heard of, of one moment: a room never comes without its
+    /// namespace.
+    fn take_changes(&self) -> (BTreeMap<Arc<str>, bool>, BTreeMap<(Arc<str>, Room), bool>) {
+        let mut state = lock(&self.state);
+        (mem::take(&mut state.namespaces), mem::take(&mut state.rooms))
     }
 
     /// Returns whether the bus wants to hear of rooms.
@@ -286,13 +293,6 @@ impl ClusterShared {
         let mut state = lock(&self.state);
         state.rooms.extend(rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists)));
         wakes.extend(state.pump.take());
-    }
-
-    fn take_rooms(&self) -> BTreeMap<(Arc<str>, Room), bool> {
-        match self.watches_rooms {
-            true => mem::take(&mut lock(&self.state).rooms),
-            false => BTreeMap::new(),
-        }
     }
 
     fn poll_message(&self) -> Option<Message> {
@@ -317,6 +317,11 @@ impl ClusterShared {
 }
 
 impl State {
+    /// Whether there is something for the task of the bus.
+    fn has_work(&self) -> bool {
+        self.cluster.has_message() || !self.arrived.is_empty()
+    }
+
     fn now(&self) -> Time {
         self.clock.as_ref().map_or(Time::ZERO, Clock::now)
     }

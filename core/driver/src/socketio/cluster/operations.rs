@@ -159,7 +159,11 @@ impl NamespaceShared {
             (None, Some(_)) => Logging::Never,
             (_, None) => Logging::Next,
         };
-        self.publish(&target, body, How { volatile, ack, logging, ..How::default() })
+        self.publish(
+            &target,
+            body,
+            How { volatile, ack, logging, is_remote: true, ..How::default() },
+        )
     }
 
     /// Encodes a broadcast, and says what other nodes are told of it, unless it is `local`.

@@ -122,10 +122,11 @@ impl<R: Runtime> Pump<R> {
         self.cluster.register(cx.waker());
         let mut is_busy = false;
         let Self { cluster, delivering, .. } = self;
-        for (namespace, exists) in cluster.take_namespaces() {
+        let (namespaces, rooms) = cluster.take_changes();
+        for (namespace, exists) in namespaces {
             bus.handle_namespace(&namespace, exists);
         }
-        for ((namespace, room), exists) in cluster.take_rooms() {
+        for ((namespace, room), exists) in rooms {
             bus.handle_room(&namespace, &room, exists);
         }
         delivering.retain(|delivering| delivering.poll(cluster, cx).is_pending());

@@ -5,6 +5,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use core::ops::Bound;
 
 use super::{
     super::RequestId,
@@ -52,9 +53,10 @@ impl Namespaces {
         self.uids.contains(uid)
     }
 
-    /// The first in order, which is `/` if that exists.
+    /// The one that most nodes have as a rule: `/` if it exists. Those of functions begin with no slash.
     pub(super) fn first(&self) -> Option<&Namespace> {
-        self.all.values().next()
+        let mut paths = self.all.range::<str, _>((Bound::Included("/"), Bound::Unbounded));
+        paths.next().map(|(_, namespace)| namespace).or_else(|| self.all.values().next())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Namespace)> {

@@ -14,6 +14,7 @@ use super::{
     ids,
     incoming::Body,
     messages::{GOODBYE, HEARTBEAT, HELLO, Outgoing, Sender},
+    namespace::Namespace,
 };
 use crate::cluster::{MAX_ACK_TIMEOUT, Operation, RequestId};
 
@@ -182,12 +183,14 @@ impl Wire {
 
     fn count(&mut self, now: Time) {
         let is_sharded = self.config.is_sharded();
-        let waits = |of: &super::namespace::Namespace| !of.asking.is_empty();
+        let waits = |of: &Namespace| !of.asking.is_empty();
         let first = self.namespaces.first();
         let nodes = first.map_or(0, |of| of.nodes);
         // The other namespaces have fewer nodes as a rule. One with more may have counted a node that was lost since.
-        let others = self.namespaces.iter().skip(1).map(|(_, of)| of);
+        let others = self.namespaces.iter().map(|(_, of)| of);
         let others = others.filter(|of| waits(of) || of.nodes > nodes);
+        let is_first = |of: &&Namespace| first.is_some_and(|first| core::ptr::eq(first, *of));
+        let others = others.filter(|of| !is_first(of));
         let mut is_asking = false;
         for of in first.into_iter().chain(others) {
             is_asking |= waits(of);
@@ -199,9 +202,8 @@ impl Wire {
     }
 
     fn beat(&mut self, now: Time) {
-        let due = |of: &super::namespace::Namespace| {
-            of.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(now))
-        };
+        let due =
+            |of: &Namespace| of.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.is_due(now));
         let names = self.namespaces.iter().filter(|(_, of)| due(of));
         let names: Vec<_> = names.map(|(name, _)| Arc::clone(name)).collect();
         for name in names {

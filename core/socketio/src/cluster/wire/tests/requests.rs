@@ -317,6 +317,16 @@ fn requests_are_counted_each_and_nodes_every_five_seconds() {
 }
 
 #[test]
+fn nodes_are_counted_in_the_main_namespace_beside_one_of_a_function() {
+    let mut wire = node(classic(), 1);
+    wire.handle_namespace(at(0), &"*".into(), true);
+    commands(&mut wire);
+    wire.handle_timeout(at(0));
+    let count = Command::Count { channel: REQUESTS.into(), is_sharded: false };
+    assert_eq!(commands(&mut wire), [count]);
+}
+
+#[test]
 fn payload_that_has_no_form_is_the_fault_of_the_application() {
     let deep = ["[\"e\",", &"[".repeat(200), &"]".repeat(200), "]"].concat();
     let args = Args::from_payload(Payload::from_json(deep.into(), 0, vec![]));
