@@ -71,12 +71,14 @@
 //! - One format and one prefix for all servers, those of Node.js included. Two formats on one Redis, such as classic
 //!   channels and streams, need two prefixes: classic servers of Node.js end at a request of streams.
 //! - A user of its own in the ACL of Redis, because whoever may publish on the channels may disconnect all clients:
-//!   `ACL SETUSER chat on >password &socket.io* ~socket.io* +@all -@dangerous` for the default prefix. `rediss://` URLs are
-//!   encrypted, with the feature `tls`.
+//!   `ACL SETUSER chat on >password &socket.io* ~socket.io* ~sio:session:* +@all -@dangerous` for the default prefix. With
+//!   classic channels Redis compares a pattern with its rules literally: the rule `&socket.io#/#*` as well, and one for
+//!   each further namespace, or `allchannels`. `rediss://` URLs are encrypted, with the feature `tls`.
 //! - `client-output-buffer-limit pubsub` bounds what Redis holds for a server that reads too slowly: 32 MB by default,
 //!   or 8 MB for a minute. It ends the connection then, and the server comes back.
-//! - Redis is a broker here, and no store: nothing of it has to be persistent. After a failover to another address the
-//!   name of the host has to lead there. Sentinel is not asked.
+//! - Redis is a broker here, and nothing of it has to be persistent. With streams and recovery it is a store, too: what a
+//!   Redis that starts empty has lost, no client gets. After a failover to another address the name of the host has to lead
+//!   there. Sentinel is not asked.
 //!
 //! # No sticky sessions
 //!

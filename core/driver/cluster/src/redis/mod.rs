@@ -11,7 +11,7 @@
 //! |---|---|---|---|
 //! | [classic](RedisBuilder::classic), the default | `createAdapter` of `@socket.io/redis-adapter` 8 | Redis 6 | to every node |
 //! | [sharded](RedisBuilder::sharded) | `createShardedAdapter` of the same | Redis 7, a single server | for a room: to nodes that have members of it |
-//! | [streams](RedisBuilder::streams) | `@socket.io/redis-streams-adapter` 0.3 | Redis 6 | to every node, and stay in a stream for a while |
+//! | [streams](RedisBuilder::streams) | `@socket.io/redis-streams-adapter` 0.3 | Redis 6, for recovery 6.2 | to every node, and stay in a stream for a while |
 //!
 //! A Redis Cluster serves the classic format, if all nodes connect to one and the same node of it. Sharded channels on
 //! several servers are not there. The manager of python-socketio is another format, which no node of Socket.IO on
