@@ -70,7 +70,8 @@ impl<R: Runtime> Reader<R> {
 
     /// Reads a stream from behind its last entry on, or goes on with it.
     ///
-    /// A stream that has ended before the position has been made anew, and all of it is new. Returns the position.
+    /// A stream that ends before the position comes from a server that is older, or was made anew. It is read on from
+    /// its end, because the entries up to there were read. Returns the position.
     pub(super) fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
         self.positions.start(stream, last)
     }
@@ -130,7 +131,7 @@ impl Positions {
     fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
         let position = self.0.entry(Arc::clone(stream)).or_insert(last);
         if last < *position {
-            *position = EntryId::default();
+            *position = last;
         }
         *position
     }
@@ -275,14 +276,16 @@ mod tests {
     }
 
     #[test]
-    fn stream_goes_on_where_it_was_unless_it_has_been_made_anew() {
+    fn stream_goes_on_where_it_was_and_one_that_has_become_shorter_at_its_end() {
         let mut positions = Positions::default();
         let stream: Arc<str> = "s".into();
         positions.start(&stream, id(7, 1));
         positions.start(&stream, id(9, 0));
         assert_eq!(positions.0["s"], id(7, 1), "those in between are read");
         positions.start(&stream, id(6, 9));
-        assert_eq!(positions.0["s"], id(0, 0), "all of it is new");
+        assert_eq!(positions.0["s"], id(6, 9), "those before were read");
+        positions.start(&stream, id(0, 0));
+        assert_eq!(positions.0["s"], id(0, 0), "of one that was made anew, all are new");
     }
 
     #[test]
