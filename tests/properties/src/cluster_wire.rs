@@ -149,7 +149,7 @@ impl Node {
                     self.ask_log(|request| LogRequest::Read { from, until: None, limits, request });
                 self.wire.handle_position("socket.io", from);
                 self.within_memory(data.len(), |wire, _| {
-                    wire.handle_read(request, &[("1-0", &fields)]);
+                    wire.handle_read(request, &[("1-0", &fields)], true);
                 });
             }
             b's' => {

@@ -251,14 +251,14 @@ impl<R: Runtime> Redis<R> {
                 self.wire.handle_taken(*request, value.as_bytes().map(|value| &value[..]));
             }
             Sent::Read(request) => {
-                let entries = streams::entries(&value);
+                let (entries, is_complete) = streams::entries(&value);
                 let entries: Vec<_> = entries
                     .iter()
                     .map(|(id, fields)| (id.to_string(), streams::texts(fields)))
                     .collect();
                 let entries: Vec<_> =
                     entries.iter().map(|(id, fields)| (id.as_str(), &fields[..])).collect();
-                self.wire.handle_read(*request, &entries);
+                self.wire.handle_read(*request, &entries, is_complete);
             }
             _ => {}
         }

@@ -40,6 +40,9 @@ pub(super) struct Entry {
     pub(super) fields: Option<Vec<(Bytes, Bytes)>>,
 }
 
+/// Entry of a log, with names and values in turn.
+type LoggedEntry = (EntryId, Vec<(Bytes, Bytes)>);
+
 /// Id of an entry, in the order of the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId {
@@ -192,14 +195,18 @@ impl From<EntryId> for adapter::EntryId {
     }
 }
 
-/// The entries in the response to XRANGE. One that is larger than the limit has no fields.
-pub(super) fn entries(response: &Value) -> Vec<(EntryId, Vec<(Bytes, Bytes)>)> {
-    let entries = response.as_array().unwrap_or_default().iter().map_while(|entry| {
+/// The entries in the response to XRANGE, and whether these are all.
+///
+/// They are not if the response was cut behind them for its size, or is none.
+pub(super) fn entries(response: &Value) -> (Vec<LoggedEntry>, bool) {
+    let Some(all) = response.as_array() else { return (Vec::new(), false) };
+    let entries = all.iter().map_while(|entry| {
         let [id, fields] = entry.as_array()? else { return None };
-        let id = EntryId::parse(id.as_str()?)?;
-        Some((id, fields_of(fields).unwrap_or_default()))
+        Some((EntryId::parse(id.as_str()?)?, fields_of(fields)?))
     });
-    entries.collect()
+    let entries: Vec<_> = entries.collect();
+    let is_complete = entries.len() == all.len();
+    (entries, is_complete)
 }
 
 /// Fields whose names are text.
@@ -286,6 +293,27 @@ mod tests {
         assert_eq!(positions.0["s"], id(6, 9), "those before were read");
         positions.start(&stream, id(0, 0));
         assert_eq!(positions.0["s"], id(0, 0), "of one that was made anew, all are new");
+    }
+
+    #[test]
+    fn response_that_is_cut_or_none_has_not_all_entries() {
+        let fields = || vec![text("a"), text("b")];
+        let ids = |response: &[Value]| {
+            let (entries, is_complete) = entries(&Value::Array(response.to_vec()));
+            (entries.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), is_complete)
+        };
+        let one = entry("1-0", fields());
+        assert_eq!(ids(&[]), (vec![], true));
+        assert_eq!(ids(&[one.clone(), entry("2-0", fields())]), (vec![id(1, 0), id(2, 0)], true));
+        let in_fields = entry("2-0", vec![text("a"), Value::Oversized]);
+        let between_fields = entry("2-0", vec![text("a"), text("b"), Value::Oversized]);
+        let behind_id = Value::Array(vec![text("2-0"), Value::Oversized]);
+        for cut in [in_fields, between_fields, behind_id, Value::Oversized] {
+            assert_eq!(ids(&[one.clone(), cut.clone()]), (vec![id(1, 0)], false), "{cut:?}");
+            assert_eq!(ids(&[cut]), (vec![], false));
+        }
+        // That to a command that is refused.
+        assert_eq!(entries(&Value::Null), (vec![], false));
     }
 
     #[test]

@@ -118,8 +118,15 @@ impl Wire {
 
     /// Handles the answer to a [`Command::Read`]: entries in order, each with its id and its fields.
     ///
-    /// Entries that cannot be read are left out.
-    pub fn handle_read(&mut self, request: RequestId, entries: &[(&str, EntryFields<'_>)]) {
+    /// Entries that cannot be read are left out. `is_complete` says whether these are all that the command has selected.
+    /// If not, those behind them are read next. Without an entry the log cannot be read, and the response is that there
+    /// is nothing.
+    pub fn handle_read(
+        &mut self,
+        request: RequestId,
+        entries: &[(&str, EntryFields<'_>)],
+        is_complete: bool,
+    ) {
         let Some(mut reading) = self.log.reads.remove(&request) else { return };
         let mut last = None;
         for (id, fields) in entries {
@@ -142,10 +149,12 @@ impl Wire {
             }
         }
         match last {
-            Some(last) if entries.len() >= PAGE => {
+            Some(last) if !is_complete || entries.len() >= PAGE => {
                 let next = EntryId { sequence: last.sequence.saturating_add(1), ..last };
                 self.read_on(request, reading, next);
             }
+            // Responding with what there is would say that nothing is behind it.
+            None if !is_complete => self.respond_to_read(request, None),
             _ if reading.entries.is_empty() => self.respond_to_read(request, None),
             last => self.hold(request, reading, last),
         }

@@ -62,6 +62,16 @@ fn handle(wire: &mut Wire, id: EntryId, fields: &Fields) -> Vec<WireEvent> {
 
 /// Handles a page of entries with these numbers.
 fn handle_read(wire: &mut Wire, request: u64, entries: &[(u64, &Fields)]) -> Vec<WireEvent> {
+    handle_page(wire, request, entries, true)
+}
+
+/// Handles a page of entries, of which the rest is missing unless it is complete.
+fn handle_page(
+    wire: &mut Wire,
+    request: u64,
+    entries: &[(u64, &Fields)],
+    is_complete: bool,
+) -> Vec<WireEvent> {
     let ids: Vec<_> = entries.iter().map(|(n, _)| entry(*n).to_string()).collect();
     let fields = |fields: &&Fields| -> Vec<(&str, Vec<u8>)> {
         fields.iter().map(|(name, value)| (*name, value.to_vec())).collect()
@@ -72,7 +82,7 @@ fn handle_read(wire: &mut Wire, request: u64, entries: &[(u64, &Fields)]) -> Vec
         .map(|entry| entry.iter().map(|(name, value)| (*name, &**value)).collect())
         .collect();
     let page: Vec<_> = ids.iter().zip(&all).map(|(id, fields)| (&**id, &**fields)).collect();
-    wire.handle_read(RequestId(request), &page);
+    wire.handle_read(RequestId(request), &page, is_complete);
     events(wire)
 }
 
@@ -224,6 +234,24 @@ fn entries_are_read_page_by_page_within_the_limits() {
     let asked = ask(&mut wire, until);
     let [Command::Read { until, .. }] = &*asked else { panic!("{asked:?}") };
     assert_eq!(until, "(7-4");
+}
+
+#[test]
+fn page_that_is_cut_is_read_on_and_one_without_entries_is_no_end_of_the_log() {
+    let mut wire = node(streams(), 1);
+    wire.handle_position("socket.io", entry(1000));
+    let fields = append(&mut node(streams(), 2), 1);
+    read(&mut wire, 1, 1);
+    assert!(handle_page(&mut wire, 1, &[(1, &fields), (2, &fields)], false).is_empty());
+    let commands = commands(&mut wire);
+    let [Command::Read { from, .. }] = &*commands else { panic!("{commands:?}") };
+    assert_eq!(from, "7-3");
+    let read_all = handle_page(&mut wire, 1, &[(3, &fields)], true);
+    assert_eq!(entries(&read_all), Some(vec![1, 2, 3]));
+    // The next entry is too large, or the command was refused.
+    read(&mut wire, 1, 1);
+    assert!(handle_page(&mut wire, 1, &[(1, &fields)], false).is_empty());
+    assert_eq!(entries(&handle_page(&mut wire, 1, &[], false)), None);
 }
 
 #[test]
