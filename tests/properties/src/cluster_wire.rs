@@ -178,7 +178,8 @@ impl Node {
             }
             b'k' => {
                 let (channel, nodes) = (self.channel(b'q'), script.byte());
-                self.wire.handle_count(self.now, &channel, nodes.into());
+                let request = Some(RequestId(self.requests));
+                self.wire.handle_count(self.now, &channel, request, nodes.into());
             }
             letter @ (b'u' | b'd') => self.connect(letter == b'u'),
             b'+' => {

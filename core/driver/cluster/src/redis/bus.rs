@@ -236,9 +236,9 @@ impl<R: Runtime> Redis<R> {
             }
         };
         match sent {
-            Sent::Count(channel) => {
+            Sent::Count(channel, request) => {
                 if let Some(count) = commands::count(&value) {
-                    self.wire.handle_count(now, channel, count);
+                    self.wire.handle_count(now, channel, *request, count);
                 }
             }
             Sent::Last(stream) => {

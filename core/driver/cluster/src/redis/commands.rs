@@ -21,7 +21,8 @@ pub(super) enum Sent {
     Append,
     /// The last entry of a stream, behind which reading is to begin.
     Last(Arc<str>),
-    Count(Arc<str>),
+    /// The subscribers of a channel, for the requests up to one.
+    Count(Arc<str>, Option<RequestId>),
     Store,
     /// The state of a socket, for a request.
     Take(RequestId),
@@ -37,7 +38,7 @@ impl Sent {
             Self::Unsubscribe => "UNSUBSCRIBE",
             Self::Append => "XADD",
             Self::Last(_) => "XREVRANGE",
-            Self::Count(_) => "PUBSUB",
+            Self::Count(..) => "PUBSUB",
             Self::Store => "SET",
             Self::Take(_) => "GETDEL",
             Self::Read(_) => "XRANGE",
@@ -92,10 +93,10 @@ pub(super) fn encode(
             arguments.extend(fields.iter().flat_map(|(name, value)| [name.as_bytes(), &value[..]]));
             push(Sent::Append, Responds::InTurn, &arguments);
         }
-        Command::Count { channel, is_sharded } => {
+        Command::Count { channel, is_sharded, request } => {
             let how: &[u8] = if is_sharded { b"SHARDNUMSUB" } else { b"NUMSUB" };
             let arguments = [b"PUBSUB", how, channel.as_bytes()];
-            push(Sent::Count(Arc::clone(&channel)), Responds::InTurn, &arguments);
+            push(Sent::Count(Arc::clone(&channel), request), Responds::InTurn, &arguments);
         }
         Command::Store { key, value, lifetime } => {
             let lifetime = lifetime.as_millis().to_string();

@@ -90,6 +90,8 @@ pub enum Command {
         channel: Arc<str>,
         /// Whether it is a channel of one shard.
         is_sharded: bool,
+        /// The last request that waits for the number.
+        request: Option<RequestId>,
     },
     /// Fetches a message that another node has stored apart.
     ///
@@ -181,10 +183,11 @@ impl fmt::Debug for Command {
                 .field("until", until)
                 .field("count", count)
                 .finish(),
-            Self::Count { channel, is_sharded } => f
+            Self::Count { channel, is_sharded, request } => f
                 .debug_struct("Count")
                 .field("channel", &public_part(channel))
                 .field("is_sharded", is_sharded)
+                .field("request", request)
                 .finish(),
             Self::Fetch { channel, attachment } => f
                 .debug_struct("Fetch")

@@ -236,8 +236,16 @@ impl Wire {
     }
 
     /// Handles the answer to a [`Command::Count`]: the number of subscribers of a channel.
-    pub fn handle_count(&mut self, _now: Time, channel: &str, subscribers: usize) {
-        self.counted(channel, subscribers);
+    ///
+    /// The request is that of the command. Later ones go on waiting, because they may have reached other nodes.
+    pub fn handle_count(
+        &mut self,
+        _now: Time,
+        channel: &str,
+        request: Option<RequestId>,
+        subscribers: usize,
+    ) {
+        self.counted(channel, request, subscribers);
     }
 
     /// Handles that the broker is connected, or is so no longer.

@@ -67,15 +67,19 @@ impl Wire {
         if of.asking.len() < max {
             of.asking.push(request);
         }
-        let channel = Arc::clone(&of.requests);
-        self.commands.push_back(Command::Count { channel, is_sharded });
+        self.commands.push_back(count_of(of, is_sharded));
         // Sooner than the next count, should this one be lost.
         let again = now + RECOUNT;
         self.count_at = self.count_at.map(|at| at.min(again));
     }
 
     /// Takes the number of subscribers of the channel that is counted, of which one is this node.
-    pub(super) fn counted(&mut self, channel: &str, subscribers: usize) {
+    pub(super) fn counted(
+        &mut self,
+        channel: &str,
+        request: Option<RequestId>,
+        subscribers: usize,
+    ) {
         let Self { config, namespaces, events, .. } = self;
         let prefix = match config.format {
             Format::Classic(_) => [&config.prefix, "-request"].concat(),
@@ -87,8 +91,10 @@ impl Wire {
         // One of them is this node. The broker may not know it yet.
         let nodes = subscribers.saturating_sub(1);
         namespace.nodes = nodes;
-        let asking = core::mem::take(&mut namespace.asking);
-        events.extend(asking.into_iter().map(|request| WireEvent::Asked { request, nodes }));
+        // Those behind it were published when this count was already in flight.
+        let last = request.and_then(|last| namespace.asking.iter().position(|it| *it == last));
+        let counted = namespace.asking.drain(..last.map_or(0, |last| last + 1));
+        events.extend(counted.map(|request| WireEvent::Asked { request, nodes }));
         self.tell_nodes();
     }
 
@@ -194,8 +200,7 @@ impl Wire {
         let mut is_asking = false;
         for of in first.into_iter().chain(others) {
             is_asking |= waits(of);
-            let channel = Arc::clone(&of.requests);
-            self.commands.push_back(Command::Count { channel, is_sharded });
+            self.commands.push_back(count_of(of, is_sharded));
         }
         let interval = self.config.count_interval;
         self.count_at = Some(now + if is_asking { interval.min(RECOUNT) } else { interval });
@@ -241,6 +246,12 @@ impl Wire {
             self.tell_nodes();
         }
     }
+}
+
+/// Counts the nodes that the requests of a namespace have reached so far.
+fn count_of(namespace: &Namespace, is_sharded: bool) -> Command {
+    let channel = Arc::clone(&namespace.requests);
+    Command::Count { channel, is_sharded, request: namespace.asking.last().copied() }
 }
 
 fn restart(

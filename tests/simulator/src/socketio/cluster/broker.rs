@@ -6,7 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use enginewire_socketio::cluster::wire::{Command, Subscription};
+use enginewire_socketio::cluster::{
+    RequestId,
+    wire::{Command, Subscription},
+};
 
 /// A node's connection to the broker: its life, and the number of the connection in that.
 pub(super) type Link = (u64, u64);
@@ -29,7 +32,7 @@ pub(super) enum Delivery {
     Published { channel: Arc<str>, message: Bytes },
     Fetched { channel: Arc<str>, message: Bytes },
     Entry { stream: Arc<str>, id: String, fields: Vec<(&'static str, Bytes)> },
-    Count { channel: Arc<str>, subscribers: usize },
+    Count { channel: Arc<str>, request: Option<RequestId>, subscribers: usize },
 }
 
 impl Broker {
@@ -65,13 +68,13 @@ impl Broker {
                     |it: &Subscription| matches!(it, Subscription::Stream(of) if *of == stream);
                 return self.to_subscribers(&delivery, is_of);
             }
-            Command::Count { channel, is_sharded } => {
+            Command::Count { channel, is_sharded, request } => {
                 let counts = |it: &Subscription| {
                     !matches!(it, Subscription::Pattern(_)) && listens(it, &channel, is_sharded)
                 };
                 let nodes = self.subscriptions.values().filter(|all| all.iter().any(counts));
                 let subscribers = nodes.count();
-                return vec![(from, Delivery::Count { channel, subscribers })];
+                return vec![(from, Delivery::Count { channel, request, subscribers })];
             }
             Command::Fetch { channel, attachment } => {
                 let message = self.attachments.get(&attachment).cloned();

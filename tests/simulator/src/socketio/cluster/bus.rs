@@ -376,8 +376,8 @@ impl ClusterWorld {
                     fields.iter().map(|(name, value)| (*name, &value[..])).collect();
                 wire.handle_entry(now, &stream, &id, &fields);
             }
-            Delivery::Count { channel, subscribers } => {
-                wire.handle_count(now, &channel, subscribers);
+            Delivery::Count { channel, request, subscribers } => {
+                wire.handle_count(now, &channel, request, subscribers);
             }
         }
         self.settle_wire(at, 0);

@@ -47,8 +47,9 @@ fn requests_that_no_count_answers_are_bounded() {
     for request in 1..10 {
         wire.send(at(0), message(fetch(request)));
     }
-    commands(&mut wire);
-    wire.handle_count(at(0), "socket.io-request#/#", 2);
+    let last = commands(&mut wire).pop();
+    let Some(Command::Count { channel, request, .. }) = last else { panic!("{last:?}") };
+    wire.handle_count(at(0), &channel, request, 2);
     let asked = events(&mut wire)
         .into_iter()
         .filter(|event| matches!(event, WireEvent::Asked { .. }))
@@ -63,7 +64,7 @@ fn counts_of_channels_that_were_not_asked_for_change_nothing() {
         for channel in
             ["", "#", "socket.io", "socket.io#", "socket.io#/x#", "socket.io-request#", "other#/#"]
         {
-            wire.handle_count(at(0), channel, 1000);
+            wire.handle_count(at(0), channel, None, 1000);
         }
         assert!(events(&mut wire).is_empty());
     }

@@ -25,7 +25,7 @@ enum Delivery {
     Published(Arc<str>, Bytes),
     Fetched(Arc<str>, Bytes),
     Entry(Arc<str>, String, Vec<(&'static str, Bytes)>),
-    Counted(Arc<str>, usize),
+    Counted(Arc<str>, Option<RequestId>, usize),
 }
 
 /// Carries commands at once, unless a test says otherwise.
@@ -179,14 +179,14 @@ impl Broker {
             }
             // The clusters here append nothing.
             Command::Store { .. } | Command::Take { .. } | Command::Read { .. } => {}
-            Command::Count { channel, is_sharded } => {
+            Command::Count { channel, is_sharded, request } => {
                 // Patterns do not count.
                 let counts = |one: &&Subscription| {
                     !matches!(one, Subscription::Pattern(_)) && hits(one, &channel, is_sharded)
                 };
                 let count =
                     self.nodes.iter().flat_map(|node| &node.subscriptions).filter(counts).count();
-                queue.push_back((index, Delivery::Counted(channel, count)));
+                queue.push_back((index, Delivery::Counted(channel, request, count)));
             }
             Command::Fetch { channel, attachment } => {
                 let message = self.stored[&attachment].clone();
@@ -206,7 +206,9 @@ impl Broker {
                 let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
                 wire.handle_entry(self.now, &stream, &id, &fields);
             }
-            Delivery::Counted(channel, count) => wire.handle_count(self.now, &channel, count),
+            Delivery::Counted(channel, request, count) => {
+                wire.handle_count(self.now, &channel, request, count);
+            }
         }
         self.settle(index);
     }

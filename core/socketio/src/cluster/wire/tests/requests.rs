@@ -289,22 +289,24 @@ fn requests_are_counted_each_and_nodes_every_five_seconds() {
     let mut wire = node(classic(), 1);
     assert_eq!(wire.poll_timeout(), Some(at(0)));
     wire.handle_timeout(at(0));
-    let count = Command::Count { channel: REQUESTS.into(), is_sharded: false };
-    assert_eq!(commands(&mut wire), core::slice::from_ref(&count));
+    let count = |request| Command::Count { channel: REQUESTS.into(), is_sharded: false, request };
+    assert_eq!(commands(&mut wire), [count(None)]);
     assert_eq!(wire.poll_timeout(), Some(at(5000)));
-    wire.handle_count(at(1), REQUESTS, 3);
+    wire.handle_count(at(1), REQUESTS, None, 3);
     assert!(matches!(&*events(&mut wire), [WireEvent::Nodes(2)]));
-    wire.handle_count(at(1), REQUESTS, 3);
+    wire.handle_count(at(1), REQUESTS, None, 3);
     assert!(events(&mut wire).is_empty(), "it has not changed");
 
     wire.send(at(1000), message(fetch(1)));
     wire.send(at(1000), message(fetch(2)));
-    let counts = commands(&mut wire).into_iter().filter(|command| *command == count).count();
-    assert_eq!(counts, 2);
+    let is_count = |command: &Command| matches!(command, Command::Count { .. });
+    let counts: Vec<_> = commands(&mut wire).into_iter().filter(is_count).collect();
+    let both = [1, 2].map(|request| count(Some(RequestId(request))));
+    assert_eq!(counts, both);
     assert_eq!(wire.poll_timeout(), Some(at(2000)), "sooner, while requests wait for it");
     wire.handle_timeout(at(2000));
-    assert_eq!(commands(&mut wire), [count]);
-    wire.handle_count(at(2000), REQUESTS, 0);
+    assert_eq!(commands(&mut wire), both[1..]);
+    wire.handle_count(at(2000), REQUESTS, Some(RequestId(2)), 0);
     let asked: Vec<_> = events(&mut wire).into_iter().map(|event| format!("{event:?}")).collect();
     assert_eq!(
         asked,
@@ -324,6 +326,27 @@ fn nodes_are_counted_in_the_main_namespace_beside_one_of_a_function() {
     wire.handle_timeout(at(0));
     let count = Command::Count { channel: REQUESTS.into(), is_sharded: false };
     assert_eq!(commands(&mut wire), [count]);
+}
+
+#[test]
+fn count_is_of_the_requests_before_it_and_not_of_those_behind() {
+    let mut wire = node(classic(), 1);
+    for request in 1..=3 {
+        wire.send(at(0), message(fetch(request)));
+    }
+    let mut asked = |last: Option<u64>, subscribers| -> Vec<(u64, usize)> {
+        wire.handle_count(at(1), REQUESTS, last.map(RequestId), subscribers);
+        let asked = events(&mut wire).into_iter().filter_map(|event| match event {
+            WireEvent::Asked { request, nodes } => Some((request.0, nodes)),
+            _ => None,
+        });
+        asked.collect()
+    };
+    assert_eq!(asked(None, 2), [], "from before all of them");
+    assert_eq!(asked(Some(1), 2), [(1, 1)]);
+    assert_eq!(asked(Some(1), 3), [], "again");
+    // A node came meanwhile, and the count for the second was lost.
+    assert_eq!(asked(Some(3), 3), [(2, 2), (3, 2)]);
 }
 
 #[test]
