@@ -9,7 +9,7 @@ use std::{
 };
 
 use enginewire::Reconnect;
-use enginewire_cluster::redis::{Redis, RedisError, RedisFault};
+use enginewire_cluster::redis::{Redis, RedisBuilder, RedisError, RedisFault};
 use enginewire_driver::socketio::{Bus, BusEvent};
 use enginewire_tests::{
     client::{soon, until, within},
@@ -29,6 +29,7 @@ on_every_runtime!(
     login_that_fails_is_told_without_the_password,
     nodes_log_in_and_select_a_database,
     bus_stays_down_until_it_may_subscribe,
+    bus_of_streams_stays_down_until_it_may_read,
     nodes_are_encrypted_and_check_the_certificate,
 );
 
@@ -99,28 +100,48 @@ fn nodes_log_in_and_select_a_database<R: Host>() {
 }
 
 fn bus_stays_down_until_it_may_subscribe<R: Host>() {
-    let server = RedisServer::start();
     // A pattern has to be in the rules as it is.
-    let rule = ["ACL", "SETUSER", "me", "on", ">secret", "&socket.io*", "+@all"];
-    assert_eq!(server.client().command(&rule.map(str::as_bytes)), ["OK"]);
+    let rules = ["&socket.io*", "+@all"];
+    stays_down_until::<R>(RedisBuilder::classic, &rules, "PSUBSCRIBE", "&socket.io#/#*");
+}
+
+fn bus_of_streams_stays_down_until_it_may_read<R: Host>() {
+    let rules = ["~*", "&*", "+@all", "-xread"];
+    stays_down_until::<R>(RedisBuilder::streams, &rules, "XREAD", "+xread");
+}
+
+/// Connects a user whom rules refuse a command, and allows it by another rule.
+fn stays_down_until<R: Host>(
+    format: impl FnOnce(RedisBuilder<R>) -> RedisBuilder<R>,
+    rules: &[&str],
+    command: &str,
+    rule: &str,
+) {
+    let server = RedisServer::start();
+    let set_user = |rules: &[&str]| {
+        let arguments = [&["ACL", "SETUSER", "me"], rules].concat();
+        let arguments: Vec<_> = arguments.into_iter().map(str::as_bytes).collect();
+        assert_eq!(server.client().command(&arguments), ["OK"]);
+    };
+    set_user(&[&["on", ">secret"], rules].concat());
     let reconnect = Reconnect::default().with_delay(Duration::from_millis(5));
     let builder = Redis::<R>::builder(&format!("redis://me:secret@{}", server.address()));
     let builder = builder.reconnect(reconnect.with_max_delay(Duration::from_millis(20)));
+    let builder = format(builder);
     let mut bus = soon("a connection", builder.connect()).unwrap();
     let monitor = bus.monitor();
     bus.handle_namespace(&"/".into(), true);
     let event = soon("a refusal", poll_fn(|cx| bus.poll_event(cx)));
     let BusEvent::Down(error) = event else { panic!("{event:?}") };
     let error = error.to_string();
-    assert!(error.contains("PSUBSCRIBE") && error.contains("ACL"), "{error}");
+    assert!(error.contains(command) && error.contains("ACL"), "{error}");
     assert!(!error.contains("secret"), "{error}");
     until("attempts", || {
         let event = within(Duration::ZERO, poll_fn(|cx| bus.poll_event(cx)));
         assert!(event.is_none() && !monitor.stats().is_up, "{event:?}");
         monitor.stats().connections > 5
     });
-    let rule = ["ACL", "SETUSER", "me", "&socket.io#/#*"];
-    assert_eq!(server.client().command(&rule.map(str::as_bytes)), ["OK"]);
+    set_user(&[rule]);
     let event = soon("a subscription", poll_fn(|cx| bus.poll_event(cx)));
     assert!(matches!(event, BusEvent::Up) && monitor.stats().is_up, "{event:?}");
 }

@@ -53,7 +53,7 @@ pub struct Redis<R: Runtime> {
 enum Phase {
     Up,
     Down,
-    /// Connected again, but not all subscriptions are confirmed.
+    /// Connected again, but not all subscriptions are confirmed, or streams are not read.
     Restoring,
 }
 
@@ -200,13 +200,7 @@ impl<R: Runtime> Redis<R> {
             Event::Lost(error, _) => {
                 self.wire.handle_connected(now, false);
                 self.subscribing = 0;
-                if self.phase == Phase::Up {
-                    self.shared.counters.is_up.store(false, Ordering::Relaxed);
-                    self.event = Some(BusEvent::Down(Box::new(error)));
-                } else {
-                    trace!(DEBUG, error = %error, "the bus of the cluster is still disconnected");
-                }
-                self.phase = Phase::Down;
+                self.lose(Phase::Down, error);
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
             Event::Message(channel, Some(message)) => {
@@ -264,12 +258,25 @@ impl<R: Runtime> Redis<R> {
         }
     }
 
-    /// Returns whether all subscriptions are confirmed, on a connection that was not given up over one of them.
-    fn is_subscribed(&self) -> bool {
-        self.subscribing == 0 && self.transport.is_open()
+    /// Notes that messages are missed from now on.
+    fn lose(&mut self, phase: Phase, error: RedisError) {
+        if self.phase == Phase::Up {
+            self.shared.counters.is_up.store(false, Ordering::Relaxed);
+            self.event = Some(BusEvent::Down(Box::new(error)));
+        } else {
+            trace!(DEBUG, error = %error, "the bus of the cluster is still disconnected");
+        }
+        self.phase = phase;
     }
 
-    /// Notes that all subscriptions are there again.
+    /// Returns whether everything arrives: all subscriptions are confirmed, on a connection that was not given up over one
+    /// of them, and streams are read.
+    fn is_subscribed(&self) -> bool {
+        let reads = self.reader.as_ref().is_none_or(Reader::is_ready);
+        self.subscribing == 0 && self.transport.is_open() && reads
+    }
+
+    /// Notes that everything arrives again.
     fn restored(&mut self) {
         self.transport.settle();
         self.phase = Phase::Up;
@@ -295,8 +302,11 @@ impl<R: Runtime> Redis<R> {
                 }
                 None => self.drop_large(),
             },
-            Read::Lost(_error) => {
-                trace!(WARN, error = %_error, "the streams of the cluster are read later");
+            Read::Admitted => {}
+            Read::Lost(error) => {
+                // The other connection may be lost as well.
+                let is_down = self.phase == Phase::Down;
+                self.lose(if is_down { Phase::Down } else { Phase::Restoring }, error);
             }
         }
     }
@@ -371,7 +381,7 @@ impl<R: Runtime> Bus for Redis<R> {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.phase == Phase::Down {
+        if !self.transport.is_open() {
             return Poll::Ready(());
         }
         if !self.is_closing {
@@ -382,12 +392,11 @@ impl<R: Runtime> Bus for Redis<R> {
         loop {
             self.advance(cx);
             // Nobody takes them any more.
-            match self.event.take() {
-                Some(BusEvent::Down(_)) => return Poll::Ready(()),
-                Some(_) => {}
-                None => break,
+            if self.event.take().is_none() {
+                break;
             }
         }
+        // Without a connection there are none. Streams need not be read for it.
         if self.transport.in_flight().0 == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }

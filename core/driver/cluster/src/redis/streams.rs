@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -29,6 +29,8 @@ pub(super) struct Reader<R: Runtime> {
     /// Entries that were read.
     entries: VecDeque<Entry>,
     is_reading: bool,
+    /// A read of this connection has had its response.
+    is_admitted: bool,
 }
 
 /// Entry of a stream.
@@ -53,6 +55,8 @@ pub(super) struct EntryId {
 /// Event of a [`Reader`].
 pub(super) enum Read {
     Entry(Entry),
+    /// The server lets it read, on a connection that is new.
+    Admitted,
     /// The connection was lost, or an attempt has failed. It goes on where it was.
     Lost(RedisError),
 }
@@ -68,7 +72,13 @@ impl<R: Runtime> Reader<R> {
             positions: Positions::default(),
             entries: VecDeque::new(),
             is_reading: false,
+            is_admitted: false,
         }
+    }
+
+    /// Returns whether entries arrive. Without streams there are none to arrive.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_admitted || self.positions.0.is_empty()
     }
 
     /// Reads a stream from behind its last entry on, or goes on with it.
@@ -101,12 +111,16 @@ impl<R: Runtime> Reader<R> {
             match event {
                 Event::Lost(error, _) => {
                     self.is_reading = false;
+                    self.is_admitted = false;
                     return Poll::Ready(Read::Lost(error));
                 }
                 Event::Response((), Ok(response)) => {
                     self.is_reading = false;
                     self.transport.settle();
                     self.entries = self.positions.take(&response);
+                    if !mem::replace(&mut self.is_admitted, true) {
+                        return Poll::Ready(Read::Admitted);
+                    }
                 }
                 // Tried again with a growing wait.
                 Event::Response((), Err(error)) => {
@@ -117,16 +131,23 @@ impl<R: Runtime> Reader<R> {
         }
     }
 
+    /// Reads behind the positions. The first read of a connection does not wait, so that a refusal or the lack of it is
+    /// known at once.
     fn read(&mut self) {
-        let (count, block) = (COUNT.to_string(), BLOCK.as_millis().to_string());
+        let wait = if self.is_admitted { BLOCK } else { Duration::ZERO };
+        let (count, block) = (COUNT.to_string(), wait.as_millis().to_string());
         let positions = self.positions.0.iter();
         let (names, ids): (Vec<_>, Vec<_>) =
             positions.map(|(stream, id)| (stream.as_bytes(), id.to_string())).unzip();
-        let mut arguments: Vec<&[u8]> =
-            vec![b"XREAD", b"COUNT", count.as_bytes(), b"BLOCK", block.as_bytes(), b"STREAMS"];
+        let mut arguments: Vec<&[u8]> = vec![b"XREAD", b"COUNT", count.as_bytes()];
+        if !wait.is_zero() {
+            // Without end if it is 0.
+            arguments.extend([b"BLOCK", block.as_bytes()]);
+        }
+        arguments.push(b"STREAMS");
         arguments.extend(names);
         arguments.extend(ids.iter().map(String::as_bytes));
-        self.transport.push((), Responds::InTurn, BLOCK, &arguments);
+        self.transport.push((), Responds::InTurn, wait, &arguments);
     }
 }
 
