@@ -19,4 +19,6 @@ mod operations;
 mod program;
 mod proxy;
 mod recovery;
+mod scripted;
 mod server;
+mod turns;

@@ -14,7 +14,7 @@ use enginewire_driver::{
     socketio::{Bus, BusEvent, Message, Room},
 };
 use enginewire_socketio::cluster::wire::{
-    Command, Format, SubscriptionMode, Wire, WireConfig, WireEvent,
+    Command, Format, Subscription, SubscriptionMode, Wire, WireConfig, WireEvent,
 };
 
 use super::{
@@ -41,8 +41,10 @@ pub struct Redis<R: Runtime> {
     /// Reads the streams, in the format of streams.
     reader: Option<Reader<R>>,
     phase: Phase,
-    /// Subscriptions that are not confirmed.
-    subscribing: usize,
+    /// Subscriptions of the time when the connection was opened that are not confirmed.
+    restoring: usize,
+    /// Streams that are new, and whose last entry is not known.
+    locating: usize,
     /// An event that is not taken yet. Nothing more is read until it is.
     event: Option<BusEvent>,
     sleep: Sleep<R>,
@@ -107,7 +109,8 @@ impl<R: Runtime> Redis<R> {
             transport,
             reader,
             phase: Phase::Up,
-            subscribing: 0,
+            restoring: 0,
+            locating: 0,
             event: None,
             sleep: Sleep::default(),
             is_closing: false,
@@ -148,8 +151,8 @@ impl<R: Runtime> Redis<R> {
     fn pass_commands(&mut self) {
         while self.transport.has_room() {
             let Some(command) = self.wire.poll_command() else { return };
-            if let Command::Subscribe(_) = command {
-                self.subscribing += 1;
+            if let Command::Subscribe(Subscription::Stream(_)) = command {
+                self.locating += 1;
             }
             let sent = commands::encode(command, |sent, responds, arguments| {
                 self.transport.push(sent, responds, Duration::ZERO, arguments);
@@ -191,15 +194,16 @@ impl<R: Runtime> Redis<R> {
         let now = self.now();
         match event {
             Event::Opened => {
-                self.subscribing = 0;
+                self.locating = 0;
                 self.phase = Phase::Restoring;
                 self.wire.handle_connected(now, true);
+                self.restoring = self.wire.subscriptions();
                 // So that those are confirmed before there is anything else.
                 self.pass_commands();
             }
             Event::Lost(error, _) => {
                 self.wire.handle_connected(now, false);
-                self.subscribing = 0;
+                (self.restoring, self.locating) = (0, 0);
                 self.lose(Phase::Down, error);
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
@@ -215,7 +219,11 @@ impl<R: Runtime> Redis<R> {
 
     fn handle_response(&mut self, now: Time, sent: &Sent, response: Result<Value, ServerError>) {
         if sent.is_subscription() {
-            self.subscribing = self.subscribing.saturating_sub(1);
+            // Those of the opening come first. Others may go on for ever.
+            self.restoring = self.restoring.saturating_sub(1);
+        }
+        if let Sent::Last(_) = sent {
+            self.locating = self.locating.saturating_sub(1);
         }
         let value = match response {
             Ok(value) => value,
@@ -273,7 +281,7 @@ impl<R: Runtime> Redis<R> {
     /// of them, and streams are read.
     fn is_subscribed(&self) -> bool {
         let reads = self.reader.as_ref().is_none_or(Reader::is_ready);
-        self.subscribing == 0 && self.transport.is_open() && reads
+        self.restoring == 0 && self.transport.is_open() && reads
     }
 
     /// Notes that everything arrives again.
@@ -284,10 +292,12 @@ impl<R: Runtime> Redis<R> {
         self.event = Some(BusEvent::Up);
     }
 
-    /// Returns what the reader has. It begins when it knows where to, in all streams.
+    /// Returns what the reader has.
+    ///
+    /// On a new connection the server may be an older one. The positions stay until it is known where its streams end.
     fn poll_reader(&mut self, cx: &mut Context<'_>) -> Option<Read> {
-        let reader = self.reader.as_mut().filter(|_| self.subscribing == 0)?;
-        match reader.poll(cx) {
+        let reader = self.reader.as_mut().filter(|_| self.restoring == 0)?;
+        match reader.poll(cx, self.locating == 0) {
             Poll::Ready(read) => Some(read),
             Poll::Pending => None,
         }

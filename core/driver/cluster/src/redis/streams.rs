@@ -94,7 +94,10 @@ impl<R: Runtime> Reader<R> {
     }
 
     /// Completes with the next entry. Reads more when all that were read have been taken.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+    ///
+    /// A read has all streams that are known by then. It waits for entries only if `waits`: not while a stream is about
+    /// to be added.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, waits: bool) -> Poll<Read> {
         loop {
             if let Some(entry) = self.entries.pop_front() {
                 return Poll::Ready(Read::Entry(entry));
@@ -105,7 +108,8 @@ impl<R: Runtime> Reader<R> {
             }
             if !self.is_reading && self.transport.is_open() {
                 self.is_reading = true;
-                self.read();
+                // Of the first of a connection a refusal is to be known at once.
+                self.read(if waits && self.is_admitted { BLOCK } else { Duration::ZERO });
             }
             let Poll::Ready(event) = self.transport.poll(cx) else { return Poll::Pending };
             match event {
@@ -131,10 +135,7 @@ impl<R: Runtime> Reader<R> {
         }
     }
 
-    /// Reads behind the positions. The first read of a connection does not wait, so that a refusal or the lack of it is
-    /// known at once.
-    fn read(&mut self) {
-        let wait = if self.is_admitted { BLOCK } else { Duration::ZERO };
+    fn read(&mut self, wait: Duration) {
         let (count, block) = (COUNT.to_string(), wait.as_millis().to_string());
         let positions = self.positions.0.iter();
         let (names, ids): (Vec<_>, Vec<_>) =

@@ -261,6 +261,13 @@ impl Wire {
         self.schedule_count(now);
     }
 
+    /// Returns the number of channels, patterns and streams that this node listens to.
+    ///
+    /// When the broker is connected, so many [`Command::Subscribe`] come before all other commands.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come. Earlier it does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.foreign.expire(now);

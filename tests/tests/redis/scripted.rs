@@ -1,0 +1,64 @@
+//! A server whose responses are those of a test.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
+pub(crate) struct ScriptedServer(TcpListener);
+
+pub(crate) struct ScriptedConnection(BufReader<TcpStream>);
+
+impl ScriptedServer {
+    pub(crate) fn start() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.0.local_addr().unwrap())
+    }
+
+    /// Accepts the next connection, and lets it in.
+    pub(crate) fn accept(&self) -> ScriptedConnection {
+        let (stream, _) = self.0.accept().unwrap();
+        let mut connection = ScriptedConnection(BufReader::new(stream));
+        assert_eq!(connection.command()[0], "HELLO");
+        connection.write("+OK\r\n");
+        connection
+    }
+}
+
+impl ScriptedConnection {
+    /// Reads the next command, with its arguments.
+    pub(crate) fn command(&mut self) -> Vec<String> {
+        (0..self.length('*'))
+            .map(|_| {
+                let length = self.length('$');
+                let mut argument = vec![0; length + 2];
+                self.0.read_exact(&mut argument).unwrap();
+                String::from_utf8_lossy(&argument[..length]).into_owned()
+            })
+            .collect()
+    }
+
+    /// Writes what is in order for a command: no subscription fails, and nothing is there.
+    pub(crate) fn respond(&mut self, command: &[String]) {
+        self.write(match &*command[0] {
+            "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" => ">3\r\n+subscribe\r\n+name\r\n:1\r\n",
+            "PUBSUB" => "*2\r\n+name\r\n:1\r\n",
+            "XREVRANGE" => "*0\r\n",
+            "XREAD" => "_\r\n",
+            other => panic!("{other} is not expected"),
+        });
+    }
+
+    pub(crate) fn write(&mut self, bytes: &str) {
+        self.0.get_mut().write_all(bytes.as_bytes()).unwrap();
+    }
+
+    fn length(&mut self, kind: char) -> usize {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().strip_prefix(kind).unwrap().parse().unwrap()
+    }
+}
