@@ -1,6 +1,6 @@
 //! Turns: what waits for what on one bus, on servers whose responses are those of a test.
 
-use std::{future::poll_fn, thread, time::Duration};
+use std::{future::poll_fn, task::Poll, thread, time::Duration};
 
 use enginewire::Reconnect;
 use enginewire_cluster::redis::{Format, Redis, StreamsConfig};
@@ -13,9 +13,40 @@ use enginewire_tests::{
 use crate::{nodes::LONG, scripted::ScriptedServer};
 
 on_every_runtime!(
+    messages_without_an_event_do_not_hold_up_other_tasks,
     bus_is_up_before_subscriptions_that_came_later_are_confirmed,
     stream_is_read_while_the_end_of_another_is_not_known,
 );
+
+fn messages_without_an_event_do_not_hold_up_other_tasks<R: Host>() {
+    /// More than are read from a socket at a time.
+    const COUNT: usize = 5000;
+
+    let server = ScriptedServer::start();
+    let url = server.url();
+    let flood = thread::spawn(move || {
+        let mut connection = server.accept();
+        // Nothing comes before the first command.
+        connection.command();
+        connection.write(&">3\r\n+message\r\n+socket.io#/#\r\n+garbage\r\n".repeat(COUNT));
+        connection
+    });
+    let builder = Redis::<R>::builder(&url).response_timeout(LONG);
+    let mut bus = soon("a connection", builder.connect()).unwrap();
+    let monitor = bus.monitor();
+    bus.handle_namespace(&"/".into(), true);
+    let mut most = 0;
+    let all = poll_fn(|cx| {
+        let before = monitor.stats().dropped;
+        assert!(bus.poll_event(cx).is_pending());
+        let dropped = monitor.stats().dropped;
+        most = most.max(dropped - before);
+        if dropped == COUNT as u64 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    soon("all messages", all);
+    assert!(most <= 128, "{most} in one turn");
+    flood.join().unwrap();
+}
 
 fn bus_is_up_before_subscriptions_that_came_later_are_confirmed<R: Host>() {
     let server = ScriptedServer::start();

@@ -122,9 +122,14 @@ impl<R: Runtime> Redis<R> {
         RedisMonitor(Arc::clone(&self.shared.counters))
     }
 
-    /// Does what can be done, up to the next event.
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    /// Does what can be done, up to the next event or the end of the turn. Other tasks come first then.
+    fn advance(&mut self, cx: &mut Context<'_>, turn: &mut usize) {
         while self.event.is_none() {
+            let Some(left) = turn.checked_sub(1) else {
+                cx.waker().wake_by_ref();
+                break;
+            };
+            *turn = left;
             let now = self.now();
             self.pass_commands();
             if let Some(event) = self.wire.poll_event() {
@@ -338,7 +343,7 @@ impl<R: Runtime> Redis<R> {
 
 impl<R: Runtime> Bus for Redis<R> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.advance(cx);
+        self.advance(cx, &mut { TURN });
         if self.phase == Phase::Up && self.transport.has_room() {
             Poll::Ready(())
         } else {
@@ -358,7 +363,7 @@ impl<R: Runtime> Bus for Redis<R> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
-        self.advance(cx);
+        self.advance(cx, &mut { TURN });
         match self.event.take() {
             Some(event) => Poll::Ready(event),
             None => Poll::Pending,
@@ -399,8 +404,9 @@ impl<R: Runtime> Bus for Redis<R> {
             let now = self.now();
             self.wire.close(now);
         }
+        let mut turn = TURN;
         loop {
-            self.advance(cx);
+            self.advance(cx, &mut turn);
             // Nobody takes them any more.
             if self.event.take().is_none() {
                 break;
@@ -433,3 +439,7 @@ impl<R: Runtime> fmt::Debug for Redis<R> {
 struct TooLarge {
     max: usize,
 }
+
+/// Steps of one poll. A flood of messages that come to no event would hold up the thread else, where the runtime does not
+/// interrupt a task by itself.
+const TURN: usize = 128;
