@@ -97,8 +97,9 @@ impl Admin {
     /// The hash may begin with `$2a$`, `$2b$`, `$2x$` or `$2y$`. Each login costs as much time as its cost factor says, on a thread
     /// of its own: 10 is about a tenth of a second. One password is verified at a time, and 64 wait.
     ///
-    /// An address may fail five times at once, and then once in ten seconds. Behind a proxy the address of a client is
-    /// known by [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
+    /// An address may fail five times at once, and then once in ten seconds. A password that is being verified counts as
+    /// a failure until it turns out right. Behind a proxy the address of a client is known by
+    /// [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
     ///
     /// A page that is let in gets the id of a session, with which it comes back within 24 hours.
     ///

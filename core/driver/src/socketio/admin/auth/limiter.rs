@@ -1,32 +1,41 @@
 //! Limit on the passwords that an address may try.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
-/// Failures of addresses: so many at once, and one in each [`PERIOD`] after that.
+/// Attempts of addresses: so many at once, and one in each [`PERIOD`] after that. Right passwords cost none.
 ///
-/// A value for each address that has failed: when it will have all attempts again.
+/// A value for each address that has failed, or is being verified: when it will have all attempts again.
 #[derive(Default)]
 pub(super) struct Limiter(HashMap<IpAddr, Instant>);
 
 impl Limiter {
-    /// Returns whether an address may try a password.
+    /// Takes an attempt of an address, before its password is verified. Returns false if it has none.
     ///
-    /// Right passwords cost nothing, also those of many pages behind one proxy that connect at the same moment.
-    pub(super) fn admits(&self, now: Instant, address: IpAddr) -> bool {
-        let full_at = self.0.get(&network(address));
-        full_at.is_none_or(|&full_at| full_at <= now + PERIOD * (BURST - 1))
-    }
-
-    /// Notes that the password of an address was wrong.
-    pub(super) fn fail(&mut self, now: Instant, address: IpAddr) {
+    /// Else connections that come at the same moment would all be verified before the first one fails. So of one address
+    /// [`BURST`] passwords are verified at a time.
+    pub(super) fn take(&mut self, now: Instant, address: IpAddr) -> bool {
         let network = network(address);
+        if self.0.get(&network).is_some_and(|&full_at| full_at > now + PERIOD * (BURST - 1)) {
+            return false;
+        }
         self.make_room(now, &network);
         let full_at = self.0.entry(network).or_insert(now);
         *full_at = (*full_at).max(now) + PERIOD;
+        true
+    }
+
+    /// Gives an attempt back: the password was right, or was not verified.
+    pub(super) fn give_back(&mut self, now: Instant, address: IpAddr) {
+        if let Entry::Occupied(mut entry) = self.0.entry(network(address)) {
+            match entry.get().checked_sub(PERIOD).filter(|full_at| *full_at > now) {
+                Some(full_at) => *entry.get_mut() = full_at,
+                None => drop(entry.remove()),
+            }
+        }
     }
 
     /// Forgets addresses that have all attempts, and another one if there are too many nevertheless.
@@ -72,23 +81,35 @@ mod tests {
     /// Fails as often as an address may.
     fn fail_all(limiter: &mut Limiter, now: Instant, address: IpAddr) {
         for _ in 0..BURST {
-            assert!(limiter.admits(now, address));
-            limiter.fail(now, address);
+            assert!(limiter.take(now, address));
         }
-        assert!(!limiter.admits(now, address));
+        assert!(!limiter.take(now, address));
     }
 
     #[test]
     fn attempts_come_back_one_by_one() {
         let (mut limiter, now) = (Limiter::default(), Instant::now());
         fail_all(&mut limiter, now, address(1));
-        assert!(limiter.admits(now, address(2)));
+        assert!(limiter.take(now, address(2)));
         let later = now + PERIOD;
-        assert!(!limiter.admits(later - Duration::from_nanos(1), address(1)));
-        assert!(limiter.admits(later, address(1)));
-        limiter.fail(later, address(1));
-        assert!(!limiter.admits(later, address(1)));
+        assert!(!limiter.take(later - Duration::from_nanos(1), address(1)));
+        assert!(limiter.take(later, address(1)));
+        assert!(!limiter.take(later, address(1)));
         fail_all(&mut limiter, now + PERIOD * 100, address(1));
+    }
+
+    #[test]
+    fn attempts_that_are_given_back_can_be_taken_again() {
+        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        fail_all(&mut limiter, now, address(1));
+        limiter.give_back(now, address(1));
+        assert!(limiter.take(now, address(1)));
+        assert!(!limiter.take(now, address(1)));
+        (0..BURST).for_each(|_| limiter.give_back(now, address(1)));
+        assert!(limiter.0.is_empty());
+        // There are never more than at the beginning.
+        limiter.give_back(now, address(1));
+        fail_all(&mut limiter, now, address(1));
     }
 
     #[test]
@@ -96,13 +117,13 @@ mod tests {
         let (mut limiter, now) = (Limiter::default(), Instant::now());
         let in_network = |host: u128| IpAddr::from(Ipv6Addr::from_bits((0x2001 << 112) | host));
         for host in 0..u128::from(BURST) {
-            limiter.fail(now, in_network(host));
+            assert!(limiter.take(now, in_network(host)));
         }
-        assert!(!limiter.admits(now, in_network(99)));
-        assert!(limiter.admits(now, in_network(1 << 64)));
+        assert!(!limiter.take(now, in_network(99)));
+        assert!(limiter.take(now, in_network(1 << 64)));
         // The same address, written otherwise.
         fail_all(&mut limiter, now, IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]));
-        assert!(!limiter.admits(now, address(1)));
+        assert!(!limiter.take(now, address(1)));
     }
 
     #[test]
@@ -110,15 +131,15 @@ mod tests {
         let (mut limiter, now) = (Limiter::default(), Instant::now());
         for index in 0..u16::try_from(MAX).unwrap() {
             match index {
-                7 => limiter.fail(now, address(index)),
+                7 => assert!(limiter.take(now, address(index))),
                 _ => fail_all(&mut limiter, now, address(index)),
             }
         }
-        limiter.fail(now, IpAddr::from([11, 0, 0, 1]));
+        assert!(limiter.take(now, IpAddr::from([11, 0, 0, 1])));
         assert_eq!(limiter.0.len(), MAX);
-        assert!(!limiter.0.contains_key(&address(7)) && !limiter.admits(now, address(8)));
+        assert!(!limiter.0.contains_key(&address(7)) && !limiter.take(now, address(8)));
         // Those that have all attempts again go first.
-        limiter.fail(now + PERIOD * BURST, address(7));
+        assert!(limiter.take(now + PERIOD * BURST, address(7)));
         assert_eq!(limiter.0.len(), 1);
     }
 }

@@ -4,7 +4,7 @@ mod limiter;
 mod sessions;
 mod verifier;
 
-use std::{sync::Mutex, time::Instant};
+use std::{net::IpAddr, sync::Mutex, time::Instant};
 
 use enginewire_socketio::ConnectError;
 use serde::Deserialize;
@@ -78,23 +78,35 @@ impl Gate {
         else {
             return Err(ConnectError::new(INVALID));
         };
+        let address = request.handshake().peer_addr().ip();
+        self.log_in(account, address, &username, password).await
+    }
+
+    /// Verifies a password. Dropped before its end, it counts as one that was wrong.
+    async fn log_in(
+        &self,
+        account: &Account,
+        address: IpAddr,
+        username: &str,
+        password: String,
+    ) -> Result<Admitted, ConnectError> {
         if password.len() > MAX_PASSWORD {
             return Err(ConnectError::new(INVALID));
         }
-        let address = request.handshake().peer_addr().ip();
-        if !lock(&self.limiter).admits(Instant::now(), address) {
+        if !lock(&self.limiter).take(Instant::now(), address) {
             trace!(WARN, peer = %address, "login to the admin UI refused without verifying it");
             return Err(ConnectError::new(TOO_MANY));
         }
         // The password of an unknown user takes as long.
         let Some(verdict) = self.verifier.verify(password, account.hash.clone()) else {
+            lock(&self.limiter).give_back(Instant::now(), address);
             return Err(ConnectError::new(TOO_MANY));
         };
         if !verdict.await || username != account.username {
-            lock(&self.limiter).fail(Instant::now(), address);
             trace!(WARN, peer = %address, "login to the admin UI refused");
             return Err(ConnectError::new(INVALID));
         }
+        lock(&self.limiter).give_back(Instant::now(), address);
         let session = lock(&self.sessions).open(Instant::now(), &mut crate::runtime::fill_random);
         Ok(Admitted { session: Some(session) })
     }
@@ -108,3 +120,42 @@ const TOO_MANY: &str = "too many attempts, try again later";
 
 /// Limit on a password in bytes. Bcrypt reads the first 72 of them.
 const MAX_PASSWORD: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+    use crate::socketio::admin::HASH;
+
+    type Login<'a> = Pin<Box<dyn Future<Output = Result<Admitted, ConnectError>> + 'a>>;
+
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn log_in<'a>(gate: &'a Gate, password: &str) -> Login<'a> {
+        let account = gate.account.as_ref().unwrap();
+        Box::pin(gate.log_in(account, ADDRESS, "admin", password.to_owned()))
+    }
+
+    /// Polls a login once. Returns the text of its refusal if it was refused at once.
+    fn refused_at_once(login: &mut Login<'_>) -> Option<String> {
+        match login.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => Some(error.message().to_owned()),
+            Poll::Ready(Ok(_)) | Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn passwords_that_are_being_verified_count_as_attempts() {
+        let gate = Gate::new(Some(Account::new("admin", HASH)));
+        // No password is verified before all have come.
+        gate.verifier.stop();
+        let mut logins: Vec<_> = (0..6).map(|_| log_in(&gate, "correctPassword")).collect();
+        let refused: Vec<_> = logins.iter_mut().map(refused_at_once).collect();
+        assert_eq!(refused[..5], [const { None }; 5]);
+        assert_eq!(refused[5].as_deref(), Some(TOO_MANY));
+    }
+}

@@ -164,6 +164,13 @@ mod tests {
         }
     }
 
+    impl Verifier {
+        /// Lets passwords wait: no thread takes them.
+        pub(in super::super) fn stop(&self) {
+            lock(&self.0).is_running = true;
+        }
+    }
+
     /// Waits for a verdict on this thread.
     fn wait(mut verdict: Verdict) -> bool {
         let (sender, woken) = mpsc::channel();
@@ -193,8 +200,7 @@ mod tests {
     #[test]
     fn passwords_that_nothing_waits_for_make_room() {
         let verifier = Verifier::default();
-        // No thread takes them.
-        lock(&verifier.0).is_running = true;
+        verifier.stop();
         let mut verdicts: Vec<_> =
             (0..MAX_WAITING).map(|_| verify(&verifier, "").unwrap()).collect();
         assert!(verify(&verifier, "").is_none());
