@@ -12,7 +12,7 @@ use enginewire::Time;
 use enginewire_socketio::{
     Room,
     adapter::{EntryId, Target},
-    cluster::{AppendId, TellError},
+    cluster::{AppendId, TellError, message_size},
 };
 
 use super::{
@@ -53,7 +53,7 @@ impl Appending {
         self.events.is_empty()
     }
 
-    /// Returns the bytes that wait.
+    /// Returns the bytes that the events take, about.
     pub(super) const fn queued(&self) -> usize {
         self.queued
     }
@@ -71,13 +71,14 @@ impl Appending {
 
     pub(super) fn push(
         &mut self,
+        namespace: &str,
         append: Option<AppendId>,
         target: &Target,
         body: Body,
         how: How,
         done: &Arc<Done>,
     ) {
-        let cost = body.size();
+        let cost = message_size(namespace, target, body.size()) + WAITING;
         self.queued += cost;
         if let (true, Some(room)) = (how.direct, target.rooms.first()) {
             *self.direct.entry(room.clone()).or_default() += cost;
@@ -102,7 +103,7 @@ impl Appending {
             }
         }
         if self.events.is_empty() {
-            // An event of no bytes leaves its room.
+            // Storage that a burst took is freed.
             *self = Self::default();
         }
         Some(waiting)
@@ -201,3 +202,38 @@ impl NamespaceShared {
 
 /// Bytes for one socket that wait for the log, from which on further events are refused. The last may exceed it.
 const MAX_DIRECT: usize = 1 << 20;
+
+/// Bytes that an event takes here besides its message.
+const WAITING: usize = size_of::<Waiting>() + size_of::<Done>();
+
+#[cfg(test)]
+mod tests {
+    use enginewire_socketio::Args;
+
+    use super::*;
+
+    /// Lets the smallest event wait for a socket.
+    fn push(appending: &mut Appending, append: u64) {
+        let how = How { direct: true, ..How::default() };
+        let body = Body::Args(Args::from_values(Vec::new()));
+        let target = Target::all().to("socket");
+        appending.push("/", Some(AppendId(append)), &target, body, how, &Arc::default());
+    }
+
+    #[test]
+    fn events_count_with_all_that_they_take() {
+        let mut appending = Appending::default();
+        let target = Target::all().to("socket");
+        let mut events = 0;
+        while appending.check_direct(&target).is_ok() {
+            push(&mut appending, events);
+            events += 1;
+            assert!(appending.events.len() * size_of::<Waiting>() <= appending.queued());
+            assert!(events < 10_000, "{} bytes", appending.queued());
+        }
+        assert!(appending.check_direct(&Target::all().to("other")).is_ok());
+        assert!((0..events).all(|append| appending.pop(Some(AppendId(append))).is_some()));
+        assert!(appending.is_empty() && appending.queued() == 0);
+        assert!(appending.check_direct(&target).is_ok());
+    }
+}

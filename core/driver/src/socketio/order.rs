@@ -329,15 +329,15 @@ impl NamespaceShared {
         match append {
             Some(Ok((append, nodes))) => {
                 told.remote = Ok(nodes);
-                order.appending.push(Some(append), target, body, how, &done);
+                order.appending.push(self.name(), Some(append), target, body, how, &done);
             }
             Some(Err(error)) if waits => {
                 told.remote = Err(error);
-                order.appending.push(None, target, body, how, &done);
+                order.appending.push(self.name(), None, target, body, how, &done);
             }
             None if waits => {
                 told = self.tell(target, how.volatile, how.tell.take(), &mut behind.wakes);
-                order.appending.push(None, target, body, how, &done);
+                order.appending.push(self.name(), None, target, body, how, &done);
             }
             append => {
                 told.remote = append.map_or(Ok(0), |appended| appended.map(|(_, nodes)| nodes));
