@@ -8,7 +8,7 @@ use core::{
 
 use enginewire::{Fingerprint, Time};
 
-use super::EntryId;
+use super::{EntryId, history::Moment};
 use crate::adapter::Target;
 
 #[derive(Clone, Debug)]
@@ -132,6 +132,11 @@ impl<E> Log<E> {
 
     pub(super) const fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Returns the last event, and the last entry of the cluster's log up to it.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { number: self.last, id: self.passed() }
     }
 
     /// Returns the number of the last event that is not in the log.

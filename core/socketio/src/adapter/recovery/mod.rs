@@ -291,14 +291,14 @@ impl<D, E: Clone> Recovery<D, E> {
     /// Not for the rooms that it gets back when it is restored.
     pub fn joined(&mut self, pid: &PrivateId, room: &Room) {
         if let Some(socket) = self.living.get_mut(pid) {
-            socket.history.join(room, self.log.last());
+            socket.history.join(room, self.log.moment());
         }
     }
 
     /// Records that a connected socket has left a room. It may still miss events of that room.
     pub fn left(&mut self, pid: &PrivateId, room: &Room) {
         if let Some(socket) = self.living.get_mut(pid) {
-            socket.history.leave(room, self.log.last(), self.log.cut_number());
+            socket.history.leave(room, self.log.moment(), self.log.cut_number());
         }
     }
 

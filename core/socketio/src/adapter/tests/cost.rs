@@ -1,6 +1,9 @@
 //! Costs, by counting: a quadratic one would take minutes here.
 
+use enginewire::Time;
+
 use super::*;
+use crate::id::PrivateId;
 
 #[test]
 fn client_joins_and_leaves_many_rooms_and_memory_returns() {
@@ -63,4 +66,24 @@ fn many_members_in_rooms_of_many_are_selected_once_each() {
     assert_eq!(adapter.sockets_leave(&target, &rooms), keys.len());
     assert_eq!(adapter.rooms_len(), 0);
     check(&adapter);
+}
+
+#[test]
+fn recovered_client_has_joined_many_rooms_and_leaves_them() {
+    const EVENTS: usize = 5_000;
+    let mut log = Recovery::new(RecoveryConfig::default(), &mut entropy());
+    let pid = PrivateId::parse("00000000000000000000").unwrap();
+    let rooms: Vec<_> = (0..200_000).map(|n| Room::from(format!("room {n:06}"))).collect();
+    log.connected(pid, id(0));
+    rooms.iter().for_each(|room| log.joined(&pid, room));
+    for room in rooms.iter().rev().take(EVENTS) {
+        log.stamp(Time::ZERO, Target::all().to(room), (), 1);
+    }
+    log.keep(Time::ZERO, Kept { pid, rooms: rooms.clone(), data: () });
+    assert_eq!(log.restore(Time::ZERO, &pid, None).unwrap().missed.len(), EVENTS);
+    rooms.iter().for_each(|room| log.left(&pid, room));
+    log.received(&pid);
+    log.stamp(Time::ZERO, Target::all().to(&rooms[0]), (), 1);
+    log.keep(Time::ZERO, Kept { pid, rooms: Vec::new(), data: () });
+    assert!(log.restore(Time::ZERO, &pid, None).unwrap().missed.is_empty());
 }

@@ -92,6 +92,39 @@ fn socket_of_another_node_gets_what_it_missed_by_the_rooms_of_the_time() {
 }
 
 #[test]
+fn rooms_keep_their_entries_when_those_are_cut_off() {
+    let [mut one, mut two] = [shared(|config| config.max_events = 3), shared(|_| {})];
+    one.connected(pid(0), id(0));
+    let to = |node: &mut Log, n: u64, room: &str| {
+        node.log(at(0), Some(entry(n)), Target::all().to(room), n, 1);
+    };
+    both(&mut one, &mut two, |node| log(node, at(0), [1]));
+    both(&mut one, &mut two, |node| to(node, 2, "late"));
+    both(&mut one, &mut two, |node| to(node, 3, "early"));
+    one.joined(&pid(0), &"late".into());
+    one.joined(&pid(0), &"early".into());
+    both(&mut one, &mut two, |node| to(node, 4, "early"));
+    one.left(&pid(0), &"early".into());
+    both(&mut one, &mut two, |node| to(node, 5, "early"));
+    both(&mut one, &mut two, |node| to(node, 6, "late"));
+    assert_eq!(one.first_entry(), Some(entry(4)));
+    let state = lose(&mut one, at(1), 0, &["late"]);
+    let stays = state.stays.clone();
+    two.adopt(at(2), of_another(state));
+    assert_eq!(restore(&mut two, at(2), 0, "7-1"), Ok(vec![4, 6]));
+    // The next node gets them as well.
+    assert_eq!(lose(&mut two, at(3), 0, &["late"]).stays, stays);
+    // Also from one whose log does not reach back to them.
+    let mut short = shared(|config| config.max_events = 1);
+    log(&mut short, at(0), [5, 6]);
+    short.connected(pid(0), id(0));
+    let state = lose(&mut short, at(1), 0, &["late"]);
+    short.adopt(at(1), of_another(SocketState { stays: stays.clone(), ..state }));
+    assert_eq!(restore(&mut short, at(1), 0, "7-6"), Ok(vec![]));
+    assert_eq!(lose(&mut short, at(2), 0, &["late"]).stays, stays);
+}
+
+#[test]
 fn client_without_an_offset_needs_to_be_known_to_have_received_an_entry() {
     let [mut one, mut two] = [shared(|_| {}), shared(|_| {})];
     log(&mut one, at(0), 1..=2);
