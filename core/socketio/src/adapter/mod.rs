@@ -33,6 +33,7 @@ use crate::{
     packet::AckId,
 };
 
+pub(crate) use self::recovery::MAX_STAYS;
 pub use self::{
     members::Removed,
     recovery::{

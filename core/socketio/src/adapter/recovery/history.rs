@@ -43,7 +43,7 @@ struct Stay {
 }
 
 /// Bounds what a socket costs that joins and leaves all the time. The oldest are forgotten.
-const MAX_STAYS: usize = 64;
+pub(crate) const MAX_STAYS: usize = 64;
 
 impl History {
     pub(super) fn new(received: u64) -> Self {

@@ -19,6 +19,7 @@ use enginewire::{Entropy, Time};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+pub(crate) use self::history::MAX_STAYS;
 pub use self::{
     claim::Claim,
     entry::{EntryId, InvalidEntryId},

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::{event::WireFault, out::Out, part::Part};
 use crate::{
     EncodeError,
-    adapter::{EntryId, SocketState, Stay},
+    adapter::{EntryId, MAX_STAYS, SocketState, Stay},
     id::{PrivateId, SocketId},
     payload::Payload,
 };
@@ -69,7 +69,12 @@ pub(super) fn read(value: &[u8], pid: &PrivateId) -> Result<SocketState<Payload>
     };
     let mut all = Vec::new();
     if let Some(stays) = stays {
+        // No node writes more: one for each room, and those of rooms that the socket has left.
+        let max = rooms.len() + MAX_STAYS;
         stays.each("stays", |stay| {
+            if all.len() == max {
+                return Err(WireFault::Member("stays"));
+            }
             all.push(self::stay(&stay)?);
             Ok(())
         })?;
@@ -81,12 +86,15 @@ pub(super) fn read(value: &[u8], pid: &PrivateId) -> Result<SocketState<Payload>
 }
 
 fn stay(stay: &Part) -> Result<Stay> {
-    let mut parts = Vec::new();
+    let (mut parts, mut len) = ([const { None }; 3], 0);
     stay.each("stays", |part| {
-        parts.push(part);
+        *parts.get_mut(len).ok_or(WireFault::Member("stays"))? = Some(part);
+        len += 1;
         Ok(())
     })?;
-    let [room, after, until] = &*parts else { return Err(WireFault::Member("stays")) };
+    let [Some(room), Some(after), Some(until)] = &parts else {
+        return Err(WireFault::Member("stays"));
+    };
     Ok(Stay {
         room: room.room().ok_or(WireFault::Member("stays"))?,
         after: entry(after, "stays")?,

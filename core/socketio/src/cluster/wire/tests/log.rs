@@ -4,7 +4,7 @@ use alloc::string::ToString;
 
 use super::*;
 use crate::{
-    adapter::{EntryId, SocketState, Stay},
+    adapter::{EntryId, MAX_STAYS, SocketState, Stay},
     cluster::{AppendId, LogRequest, LogResponse, ReadLimits},
     id::PrivateId,
 };
@@ -195,6 +195,22 @@ fn state_of_a_socket_is_read_back_and_no_part_of_it_is() {
     // Twice, and one that was not asked for.
     wire.handle_taken(RequestId(1), Some(&written));
     assert!(events(&mut wire).is_empty());
+}
+
+#[test]
+fn state_with_more_stays_than_a_socket_can_have_is_refused() {
+    let mut wire = node(streams(), 1);
+    let stays = |count| SocketState {
+        stays: vec![Stay { room: "r1".into(), after: None, until: Some(entry(2)) }; count],
+        ..state()
+    };
+    let mut take = |state: &SocketState<Payload>| {
+        let written = super::super::session::write(state).unwrap();
+        taken(&mut wire, Some(&written))
+    };
+    let most = stays(state().rooms.len() + MAX_STAYS);
+    assert_eq!(take(&most), Some(shown_state(&most)));
+    assert_eq!(take(&stays(most.stays.len() + 1)), None);
 }
 
 #[test]
