@@ -77,12 +77,19 @@ struct State {
     appending: HashMap<AppendId, Arc<NamespaceShared>>,
     /// Operations of other nodes and ends of appends that are still to be carried out, in the order of the log.
     arrived: VecDeque<Arrived>,
-    /// Namespaces that exist, or do so no longer, and that the bus has not heard of.
-    namespaces: BTreeMap<Arc<str>, bool>,
-    /// Rooms that have members on this node, or have none any more, and that the bus has not heard of.
-    rooms: BTreeMap<(Arc<str>, Room), bool>,
+    /// What the bus has not heard of.
+    changes: Changes,
     /// The task that has the bus.
     pump: Option<Waker>,
+}
+
+/// Namespaces and rooms that came or went.
+#[derive(Default)]
+struct Changes {
+    /// Namespaces, and whether they exist.
+    namespaces: BTreeMap<Arc<str>, bool>,
+    /// Rooms, and whether they have members on this node.
+    rooms: BTreeMap<(Arc<str>, Room), bool>,
 }
 
 /// Something for the namespaces that the bus has brought.
@@ -123,8 +130,7 @@ impl ClusterShared {
                 logged: HashMap::new(),
                 appending: HashMap::new(),
                 arrived: VecDeque::new(),
-                namespaces: BTreeMap::new(),
-                rooms: BTreeMap::new(),
+                changes: Changes::default(),
                 pump: None,
             }),
             slot: Mutex::new(BusSlot {
@@ -263,15 +269,14 @@ impl ClusterShared {
     /// Notes for the bus whether a namespace exists. It is told before further messages.
     pub(super) fn tell_namespace(&self, wakes: &mut Wakes, name: &str, exists: bool) {
         let mut state = lock(&self.state);
-        state.namespaces.insert(name.into(), exists);
+        state.changes.namespaces.insert(name.into(), exists);
         wakes.extend(state.pump.take());
     }
 
     /// Returns the namespaces and rooms that the bus has not heard of, of one moment: a room never comes without its
     /// namespace.
-    fn take_changes(&self) -> (BTreeMap<Arc<str>, bool>, BTreeMap<(Arc<str>, Room), bool>) {
-        let mut state = lock(&self.state);
-        (mem::take(&mut state.namespaces), mem::take(&mut state.rooms))
+    fn take_changes(&self) -> Changes {
+        mem::take(&mut lock(&self.state).changes)
     }
 
     /// Returns whether the bus wants to hear of rooms.
@@ -291,7 +296,10 @@ impl ClusterShared {
             return;
         }
         let mut state = lock(&self.state);
-        state.rooms.extend(rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists)));
+        state
+            .changes
+            .rooms
+            .extend(rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists)));
         wakes.extend(state.pump.take());
     }
 

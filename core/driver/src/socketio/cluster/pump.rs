@@ -11,7 +11,7 @@ use std::{
 use enginewire::Time;
 
 use super::{
-    Arrived, Bus, BusEvent, ClusterShared,
+    Arrived, Bus, BusEvent, Changes, ClusterShared,
     operations::{Carried, Delivering},
 };
 use crate::{
@@ -122,7 +122,7 @@ impl<R: Runtime> Pump<R> {
         self.cluster.register(cx.waker());
         let mut is_busy = false;
         let Self { cluster, delivering, .. } = self;
-        let (namespaces, rooms) = cluster.take_changes();
+        let Changes { namespaces, rooms } = cluster.take_changes();
         for (namespace, exists) in namespaces {
             bus.handle_namespace(&namespace, exists);
         }

@@ -324,7 +324,7 @@ fn nodes_are_counted_in_the_main_namespace_beside_one_of_a_function() {
     wire.handle_namespace(at(0), &"*".into(), true);
     commands(&mut wire);
     wire.handle_timeout(at(0));
-    let count = Command::Count { channel: REQUESTS.into(), is_sharded: false };
+    let count = Command::Count { channel: REQUESTS.into(), is_sharded: false, request: None };
     assert_eq!(commands(&mut wire), [count]);
 }
 
