@@ -41,6 +41,7 @@ on_every_runtime!(
     events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails,
     entries_that_come_twice_are_delivered_once,
     node_that_comes_later_reads_what_its_clients_missed,
+    log_is_read_once_for_clients_that_leave_while_it_is,
     entries_that_are_trimmed_are_not_recovered,
     volatile_acknowledged_and_local_events_are_not_sent_again,
     many_clients_change_nodes_and_miss_nothing,
@@ -504,6 +505,32 @@ fn node_that_comes_later_reads_what_its_clients_missed<R: Host>() {
         let missed: Vec<_> = back.missed.into_iter().filter(|(name, _)| name == "missed").collect();
         assert_eq!(missed, expected);
     }
+}
+
+fn log_is_read_once_for_clients_that_leave_while_it_is<R: Host>() {
+    let mut nodes = Nodes::new::<R>(1);
+    let lost = nodes.lose_and_keep(0, nodes.connect(0).0);
+    nodes.emit(0, "missed", 1);
+    nodes.add::<R>(|builder| builder);
+    nodes.until_arrived();
+    let Node { id, server, .. } = nodes.node(1);
+    nodes.network.hold(*id);
+    for n in 0..8 {
+        let mut client = Client::open_websocket(server.local_addr());
+        client.send(&lost.request());
+        // The response to this one comes when that is being prepared.
+        client.send("40/unknown");
+        assert!(client.text().starts_with("44/unknown,"), "client {n}");
+        until("the log is read", || nodes.network.queued(*id) > 0);
+        drop(client);
+        until("the loss", || server.sessions() == 0);
+    }
+    assert_eq!(nodes.network.queued(*id), 1, "responses of the log");
+    // What was read is not read again: it is not there any more.
+    nodes.network.trim_log(0);
+    nodes.network.release(*id);
+    let back = nodes.come_back(1, &lost);
+    assert_eq!((back.is_recovered, back.missed), (true, named(&[("missed", 1)])));
 }
 
 fn entries_that_are_trimmed_are_not_recovered<R: Host>() {

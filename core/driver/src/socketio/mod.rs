@@ -111,6 +111,7 @@ mod namespace;
 mod observer;
 mod order;
 mod outgoing;
+mod reading;
 mod recovering;
 mod rooms;
 mod session;

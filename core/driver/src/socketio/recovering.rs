@@ -4,19 +4,13 @@
 //! comes back waits until both are there: the copy from the entry that it received last, and the state, which only one node
 //! gets. What follows is the recovery of a client on its own node, see [`joining`](super::joining).
 
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    sync::{Arc, Mutex},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use enginewire::{Encoded, Time};
 use enginewire_socketio::{
     PrivateId,
     adapter::{Claim, EntryId, Kept, Recovery, SocketState},
-    cluster::{LogEntry, ReadLimits},
+    cluster::ReadLimits,
     payload::Payload,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,18 +19,11 @@ use super::{
     cluster::ClusterShared,
     namespace::{Namespace, NamespaceShared},
     order::{Order, SocketData},
-    outgoing::with_encoder,
+    reading::Reader,
     session::caught,
     socket::SocketShared,
 };
-use crate::{
-    cell::SessionCell,
-    sync::lock,
-    trace::trace,
-    waiters::Shareable,
-    wakers::{WakerKey, WakerSet},
-    wakes::Wakes,
-};
+use crate::{cell::SessionCell, trace::trace, waiters::Shareable, wakes::Wakes};
 
 /// Makes ready for a client that comes back. `None` if it is a new client.
 pub(super) type Recovering = Pin<Box<dyn Future<Output = Option<Ready>> + Send>>;
@@ -54,62 +41,6 @@ pub(super) struct Taken {
     namespace: Arc<NamespaceShared>,
     cluster: Arc<ClusterShared>,
     state: Option<Box<SocketState<Payload>>>,
-}
-
-/// Reading of the log by a namespace: one at a time, because many clients come back for the same entries.
-#[derive(Default)]
-pub(crate) struct Reading(Mutex<ReadingState>);
-
-#[derive(Default)]
-struct ReadingState {
-    is_busy: bool,
-    waiting: WakerSet,
-}
-
-/// The right to read. Dropped, it is the next one's.
-struct Reader<'a>(&'a Reading);
-
-impl Reading {
-    /// Waits until nobody reads. `None` if somebody did, who may have read the same.
-    async fn wait(&self) -> Option<Reader<'_>> {
-        let mut waiting = WaitingReader { reading: self, key: None };
-        let mut has_waited = false;
-        poll_fn(|cx| {
-            let WaitingReader { reading, key } = &mut waiting;
-            let mut state = lock(&reading.0);
-            if !state.is_busy {
-                state.is_busy = !has_waited;
-                return Poll::Ready((!has_waited).then(|| Reader(self)));
-            }
-            has_waited = true;
-            state.waiting.register(key, cx.waker());
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-struct WaitingReader<'a> {
-    reading: &'a Reading,
-    key: WakerKey,
-}
-
-impl Drop for WaitingReader<'_> {
-    fn drop(&mut self) {
-        if self.key.is_some() {
-            lock(&self.reading.0).waiting.remove(self.key);
-        }
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        let mut wakes = Wakes::default();
-        let mut state = lock(&self.0.0);
-        state.is_busy = false;
-        state.waiting.wake_all(&mut wakes);
-        drop(state);
-    }
 }
 
 impl<D: Serialize + DeserializeOwned + Send + Sync + 'static> Namespace<D> {
@@ -161,21 +92,6 @@ impl NamespaceShared {
     fn recovery<T>(&self, f: impl FnOnce(&mut Recovery<SocketData, Encoded>) -> T) -> Option<T> {
         let mut order = self.lock_order();
         order.recovery.as_mut().map(f)
-    }
-
-    /// Adds older entries to the copy of the log.
-    fn insert(&self, now: Time, entries: Vec<LogEntry>) {
-        let encoded = entries.into_iter().map_while(|LogEntry { id, target, event }| {
-            let offset = id.to_string();
-            let message = with_encoder(&self.config().limits, |encoder| {
-                encoder.forward(self.parser(), self.name(), None, &event, Some(&offset))
-            });
-            let message = message.ok()?.into_shared();
-            let cost = message.len();
-            Some((id, target, message, cost))
-        });
-        let encoded: Vec<_> = encoded.collect();
-        self.recovery(|recovery| recovery.log_before(now, encoded.into_iter()));
     }
 
     pub(super) fn restore_hook(&self) -> Option<RestoreHook> {
@@ -253,6 +169,7 @@ impl Log {
             };
             namespace.recovery(known).unwrap_or_default()
         };
+        let reading = &namespace.side.reading;
         let deadline = cell.now() + TIMEOUT;
         while cell.now() < deadline {
             let (is_known, first) = known();
@@ -261,11 +178,16 @@ impl Log {
                 Ok(from) => from,
                 Err(_) => return false,
             };
-            let Some(_reader) = namespace.side.reading.wait().await else { continue };
+            let ended = reading.ended();
+            let Some(reader) = Reader::new(namespace) else {
+                // It may be the same that is read.
+                ended.await;
+                continue;
+            };
             // One behind the first entry has not come yet, or is none of this namespace.
             let until = first.filter(|first| from < *first);
-            if let Some(entries) = cluster.read_log(namespace, (from, until), limits).await {
-                namespace.insert(cell.now(), entries);
+            if cluster.read_log(reader, (from, until), limits).is_ok() {
+                ended.await;
             }
             return known().0;
         }

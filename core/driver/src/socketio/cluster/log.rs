@@ -10,15 +10,13 @@ use std::{
 use enginewire_socketio::{
     Args, PrivateId,
     adapter::{EntryId, SocketState, Target},
-    cluster::{
-        AppendId, Broadcast, LogEntry, LogResponse, ReadLimits, RequestId, TellError, message_size,
-    },
+    cluster::{AppendId, Broadcast, LogResponse, ReadLimits, RequestId, TellError, message_size},
     payload::Payload,
 };
 
 use super::{ClusterShared, State};
 use crate::{
-    socketio::namespace::NamespaceShared,
+    socketio::{namespace::NamespaceShared, reading::Reader},
     sync::lock,
     wakes::{Wakes, register},
 };
@@ -28,6 +26,8 @@ pub(super) enum LogWaiter {
     Task(Arc<Reply>),
     /// Nobody waits any more for the state of a socket of this namespace. It is given back.
     Nobody(Arc<str>, Duration),
+    /// A read of the log, which goes on without the client that it is made for.
+    Read(Reader),
 }
 
 /// A response of the log, and the task that waits for it.
@@ -158,23 +158,27 @@ impl ClusterShared {
         }
     }
 
-    /// Reads entries of the log. `None` if the first one is not there, or if the bus does not respond.
+    /// Reads entries of the log, which [`Reader::finish`] then gets. The reader is dropped if the first one is not there.
     ///
-    /// Cancel safe: it changes nothing.
-    pub(in crate::socketio) async fn read_log(
-        self: &Arc<Self>,
-        namespace: &Arc<NamespaceShared>,
+    /// # Errors
+    ///
+    /// The bus is not asked, and the reader is dropped.
+    pub(in crate::socketio) fn read_log(
+        &self,
+        reader: Reader,
         range: (EntryId, Option<EntryId>),
         limits: ReadLimits,
-    ) -> Option<Vec<LogEntry>> {
-        let size = message_size(namespace.name(), &Target::all(), 0);
-        let asked = Asked::new(namespace, self, |state, deadline| {
-            state.cluster.read_log(deadline, &namespace.name, range, limits, size)
-        });
-        match asked.ok()?.reply.wait().await? {
-            LogResponse::Entries(entries) => entries,
-            _ => None,
-        }
+    ) -> Result<(), TellError> {
+        let name = Arc::clone(&reader.namespace().name);
+        let size = message_size(&name, &Target::all(), 0);
+        // Dropped behind the lock if the bus is not asked.
+        let mut reader = Some(reader);
+        self.with(|state| {
+            let deadline = state.now() + TIMEOUT;
+            let id = state.cluster.read_log(deadline, &name, range, limits, size)?;
+            state.logged.extend(reader.take().map(|reader| (id, LogWaiter::Read(reader))));
+            Ok(())
+        })
     }
 }
 

@@ -26,8 +26,8 @@ use enginewire_socketio::{
     Room,
     adapter::EntryId,
     cluster::{
-        AppendId, Cluster, ClusterConfig, ClusterEvent, Message, NodeId, Operation, RequestId,
-        Response, TellError,
+        AppendId, Cluster, ClusterConfig, ClusterEvent, LogEntry, LogResponse, Message, NodeId,
+        Operation, RequestId, Response, TellError,
     },
 };
 
@@ -47,7 +47,7 @@ pub(super) use self::{
 };
 use crate::{
     clock::Clock,
-    socketio::{namespace::NamespaceShared, session::caught},
+    socketio::{namespace::NamespaceShared, reading::Reader, session::caught},
     sync::lock,
     wakers::{WakerKey, WakerSet},
     wakes::{Wakes, register},
@@ -75,7 +75,7 @@ struct State {
     logged: HashMap<RequestId, LogWaiter>,
     /// Namespaces whose events wait for their place in the log.
     appending: HashMap<AppendId, Arc<NamespaceShared>>,
-    /// Operations of other nodes and ends of appends that are still to be carried out, in the order of the log.
+    /// Operations of other nodes, and ends of appends and reads, that are still to be carried out, in the order of the log.
     arrived: VecDeque<Arrived>,
     /// What the bus has not heard of.
     changes: Changes,
@@ -100,6 +100,7 @@ struct Changes {
 enum Arrived {
     Operation(NodeId, Arc<str>, Operation),
     Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
+    Read(Reader, Vec<LogEntry>),
 }
 
 /// The bus while no task has it.
@@ -355,6 +356,14 @@ impl State {
                     Some(LogWaiter::Task(reply)) => wakes.extend(reply.complete(response)),
                     Some(LogWaiter::Nobody(namespace, lifetime)) => {
                         self.give_back(&namespace, lifetime, response);
+                    }
+                    Some(LogWaiter::Read(reader)) => {
+                        let entries = match response {
+                            Some(LogResponse::Entries(Some(entries))) => entries,
+                            // Also without entries it ends behind the lock.
+                            _ => Vec::new(),
+                        };
+                        self.arrived.push_back(Arrived::Read(reader, entries));
                     }
                     None => {}
                 },

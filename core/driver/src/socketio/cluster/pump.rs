@@ -190,6 +190,7 @@ impl<R: Runtime> Pump<R> {
             Arrived::Appended(namespace, append, entry) => {
                 return namespace.handle_appended(now, append, entry);
             }
+            Arrived::Read(reader, entries) => return reader.finish(now, entries),
         };
         match self.io.carry_out(&self.cluster, now, from, namespace, operation) {
             Carried::Done(sockets) => sockets,

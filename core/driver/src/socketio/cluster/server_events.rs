@@ -29,7 +29,8 @@ use crate::{
     socketio::{
         namespace::{Namespace, NamespaceShared},
         outgoing::with_encoder,
-        recovering::{Reading, RestoreHook},
+        reading::Reading,
+        recovering::RestoreHook,
     },
     sync::lock,
     trace::trace,
