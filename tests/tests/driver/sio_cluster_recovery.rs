@@ -38,6 +38,7 @@ on_every_runtime!(
     client_that_changes_nodes_before_its_loss_is_noticed_is_a_new_one,
     node_without_a_bus_keeps_what_it_cannot_give_away,
     client_that_comes_back_while_the_bus_is_down_is_a_new_one_at_once,
+    socket_waits_on_while_the_bus_does_not_tell_who_has_its_state,
     events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails,
     entries_that_come_twice_are_delivered_once,
     node_that_comes_later_reads_what_its_clients_missed,
@@ -433,6 +434,21 @@ fn client_that_comes_back_while_the_bus_is_down_is_a_new_one_at_once<R: Host>() 
         assert!(!nodes.come_back(node, &lost).is_recovered);
     }
     assert_eq!(nodes.network.states(), 1);
+}
+
+fn socket_waits_on_while_the_bus_does_not_tell_who_has_its_state<R: Host>() {
+    let nodes = Nodes::new::<R>(2);
+    let Node { id, io, server, sockets } = nodes.node(0);
+    // Its node alone knows what a client has received that was connected before there was an entry.
+    let peer = Peer::connect(server.local_addr());
+    drop(sockets.recv().unwrap());
+    let lost = nodes.lose_and_keep(0, peer);
+    nodes.network.cut(*id);
+    until("the news", || soon("a broadcast", io.emit("alone", &1)).unwrap().remote == DOWN);
+    assert!(!nodes.come_back(0, &lost).is_recovered);
+    nodes.network.heal(*id);
+    until("the bus", || io.stats().nodes == 1);
+    assert!(nodes.come_back(0, &lost).is_recovered);
 }
 
 fn events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails<R: Host>() {

@@ -134,7 +134,9 @@ impl Log {
         if !has_offset {
             return None;
         }
-        let Some(state) = self.cluster.take_state(&self.namespace, pid, max).await else {
+        // If the bus does not respond, the socket waits on: nobody may have its state.
+        let state = self.cluster.take_state(&self.namespace, pid, max).await.ok()?;
+        let Some(state) = state else {
             // Another node has it, or its time is over.
             self.namespace.recovery(|recovery| recovery.forget(&pid));
             return None;

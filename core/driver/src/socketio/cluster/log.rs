@@ -136,25 +136,30 @@ impl ClusterShared {
         self.with_wakes(wakes, |shared| shared.keep_state(&namespace.name, state.into(), lifetime))
     }
 
-    /// Takes the state of a socket from the bus. `None` if there is none, or if the bus does not respond.
+    /// Takes the state of a socket from the bus. `None` if there is none.
     ///
     /// Cancel safe: a state that comes later is given back.
+    ///
+    /// # Errors
+    ///
+    /// The bus does not respond, or too many requests wait for it. It may have the state.
     pub(in crate::socketio) async fn take_state(
         self: &Arc<Self>,
         namespace: &Arc<NamespaceShared>,
         pid: PrivateId,
         max: usize,
-    ) -> Option<Box<SocketState<Payload>>> {
+    ) -> Result<Option<Box<SocketState<Payload>>>, TellError> {
         let size = message_size(namespace.name(), &Target::all(), 0);
         let asked = Asked::new(namespace, self, |state, deadline| {
             if state.logged.len() >= max {
                 return Err(TellError::Full { queued: state.logged.len(), max });
             }
             state.cluster.take_state(deadline, &namespace.name, pid, size)
-        });
-        match asked.ok()?.reply.wait().await? {
-            LogResponse::State(state) => state,
-            _ => None,
+        })?;
+        match asked.reply.wait().await {
+            Some(LogResponse::State(state)) => Ok(state),
+            Some(_) => Ok(None),
+            None => Err(TellError::Disconnected),
         }
     }
 
