@@ -80,7 +80,7 @@ impl Wire {
         request: Option<RequestId>,
         subscribers: usize,
     ) {
-        let Self { config, namespaces, events, .. } = self;
+        let Self { config, namespaces, .. } = self;
         let prefix = match config.format {
             Format::Classic(_) => [&config.prefix, "-request"].concat(),
             _ => config.prefix.clone(),
@@ -94,8 +94,10 @@ impl Wire {
         // Those behind it were published when this count was already in flight.
         let last = request.and_then(|last| namespace.asking.iter().position(|it| *it == last));
         let counted = namespace.asking.drain(..last.map_or(0, |last| last + 1));
-        events.extend(counted.map(|request| WireEvent::Asked { request, nodes }));
+        let asked: Vec<_> = counted.map(|request| WireEvent::Asked { request, nodes }).collect();
+        // Before the result of a request, which may be compared with it.
         self.tell_nodes();
+        self.events.extend(asked);
     }
 
     /// Sends a message without data, where nodes have heartbeats, and starts the time to the next one anew.

@@ -311,9 +311,9 @@ fn requests_are_counted_each_and_nodes_every_five_seconds() {
     assert_eq!(
         asked,
         [
+            "Nodes(0)",
             "Asked { request: RequestId(1), nodes: 0 }",
-            "Asked { request: RequestId(2), nodes: 0 }",
-            "Nodes(0)"
+            "Asked { request: RequestId(2), nodes: 0 }"
         ]
     );
 }
