@@ -30,9 +30,15 @@
 //! A connection that is lost, or silent for longer than [`response_timeout`](RedisBuilder::response_timeout), is made anew
 //! with a [growing wait](RedisBuilder::reconnect). Meanwhile the node is alone: broadcasts reach its own sockets, and
 //! [`Delivered::remote`](enginewire_driver::socketio::Delivered::remote) says so. It is one of the cluster again when all
-//! subscriptions are confirmed. What other nodes sent meanwhile is lost, but for broadcasts and changes in streams, which
-//! are read then. Commands that had no response may be lost: their number is in the error, which goes to the `tracing`
-//! crate, and in [`RedisStats::lost`].
+//! subscriptions are confirmed, and its streams are read. What other nodes sent meanwhile is lost, but for broadcasts and
+//! changes in streams, which are read then. Commands that had no response may be lost: their number is in the error, which
+//! goes to the `tracing` crate, and in [`RedisStats::lost`].
+//!
+//! Entries that were trimmed meanwhile are skipped, and not counted: [`StreamsConfig::max_len`] should hold those of the
+//! longest time that a node may be away. A Redis that comes back older than what was read is read on from its end.
+//!
+//! In the classic format one pattern is subscribed to for `/a` and for namespaces such as `/a#b`, whose names begin with
+//! `/a#`. The patterns change when `/a` comes or goes, and messages to `/a#b` at that moment may be lost.
 //!
 //! A message that cannot be read is dropped and counted in [`RedisStats::dropped`], whoever has published it. Whoever
 //! may publish on the channels can disconnect all clients: keep others out by the ACL of Redis.
