@@ -223,10 +223,9 @@ impl<R: Runtime> Redis<R> {
     }
 
     fn handle_response(&mut self, now: Time, sent: &Sent, response: Result<Value, ServerError>) {
-        if sent.is_subscription() {
-            // Those of the opening come first. Others may go on for ever.
-            self.restoring = self.restoring.saturating_sub(1);
-        }
+        // Those of the opening come first. Later ones may go on for ever.
+        let is_of_opening = sent.is_subscription() && self.restoring > 0;
+        self.restoring -= usize::from(is_of_opening);
         if let Sent::Last(_) = sent {
             self.locating = self.locating.saturating_sub(1);
         }
@@ -250,7 +249,7 @@ impl<R: Runtime> Redis<R> {
             }
             Sent::Last(stream) => {
                 if let (Some(reader), Some(last)) = (&mut self.reader, EntryId::last(&value)) {
-                    let position = reader.start(stream, last);
+                    let position = reader.start(stream, last, is_of_opening);
                     self.wire.handle_position(stream, position.into());
                 }
             }
@@ -412,7 +411,7 @@ impl<R: Runtime> Bus for Redis<R> {
                 break;
             }
         }
-        // Without a connection there are none. Streams need not be read for it.
+        // Without a connection none are. Streams need not be read for it.
         if self.transport.in_flight().0 == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -83,10 +83,15 @@ impl<R: Runtime> Reader<R> {
 
     /// Reads a stream from behind its last entry on, or goes on with it.
     ///
-    /// A stream that ends before the position comes from a server that is older, or was made anew. It is read on from
-    /// its end, because the entries up to there were read. Returns the position.
-    pub(super) fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
-        self.positions.start(stream, last)
+    /// A stream that ends before the position on a new connection comes from a server that is older, or was made anew. It
+    /// is read on from its end, because the entries up to there were read. Returns the position.
+    pub(super) fn start(
+        &mut self,
+        stream: &Arc<str>,
+        last: EntryId,
+        is_new_connection: bool,
+    ) -> EntryId {
+        self.positions.start(stream, last, is_new_connection)
     }
 
     pub(super) fn stop(&mut self, stream: &str) {
@@ -153,9 +158,10 @@ impl<R: Runtime> Reader<R> {
 }
 
 impl Positions {
-    fn start(&mut self, stream: &Arc<str>, last: EntryId) -> EntryId {
+    fn start(&mut self, stream: &Arc<str>, last: EntryId, is_new_connection: bool) -> EntryId {
         let position = self.0.entry(Arc::clone(stream)).or_insert(last);
-        if last < *position {
+        // On the same one it was read further since the server was asked.
+        if is_new_connection && last < *position {
             *position = last;
         }
         *position
@@ -283,7 +289,7 @@ mod tests {
     #[test]
     fn position_moves_behind_the_entries_that_are_taken() {
         let mut positions = Positions::default();
-        positions.start(&"s".into(), id(5, 0));
+        positions.start(&"s".into(), id(5, 0), false);
         let fields = || vec![text("a"), text("b")];
         let all = response(vec![entry("5-1", fields()), entry("6-0", fields())]);
         assert_eq!(take(&mut positions, &all), [(id(5, 1), true), (id(6, 0), true)]);
@@ -294,7 +300,7 @@ mod tests {
     #[test]
     fn entry_that_is_too_large_is_skipped_and_those_behind_it_are_read_again() {
         let mut positions = Positions::default();
-        positions.start(&"s".into(), id(0, 0));
+        positions.start(&"s".into(), id(0, 0), false);
         let (fields, cut) = (vec![text("a"), text("b")], vec![text("a"), Value::Oversized]);
         let entries = vec![entry("1-0", fields), entry("2-0", cut.clone()), Value::Oversized];
         assert_eq!(take(&mut positions, &response(entries)), [(id(1, 0), true)]);
@@ -308,12 +314,14 @@ mod tests {
     fn stream_goes_on_where_it_was_and_one_that_has_become_shorter_at_its_end() {
         let mut positions = Positions::default();
         let stream: Arc<str> = "s".into();
-        positions.start(&stream, id(7, 1));
-        positions.start(&stream, id(9, 0));
+        positions.start(&stream, id(7, 1), true);
+        positions.start(&stream, id(9, 0), true);
         assert_eq!(positions.0["s"], id(7, 1), "those in between are read");
-        positions.start(&stream, id(6, 9));
+        positions.start(&stream, id(7, 0), false);
+        assert_eq!(positions.0["s"], id(7, 1), "it was asked for before it was read");
+        positions.start(&stream, id(6, 9), true);
         assert_eq!(positions.0["s"], id(6, 9), "those before were read");
-        positions.start(&stream, id(0, 0));
+        positions.start(&stream, id(0, 0), true);
         assert_eq!(positions.0["s"], id(0, 0), "of one that was made anew, all are new");
     }
 
