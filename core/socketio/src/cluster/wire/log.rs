@@ -87,9 +87,10 @@ impl Wire {
         matches!(self.config.format, Format::Streams(_))
     }
 
-    /// Handles that a stream is read from behind an entry on: the last one, when reading begins. `0-0` if it has none.
+    /// Handles that a stream is read from behind an entry on.
     ///
-    /// Without it entries that were read of the log wait until a later one is read.
+    /// When reading begins it is the last one, or `0-0` if there is none. Without it entries that were read of the log
+    /// wait until a later one is read.
     pub fn handle_position(&mut self, stream: &str, id: EntryId) {
         let position = self.log.positions.entry(stream.into()).or_insert(id);
         *position = (*position).max(id);
@@ -116,11 +117,11 @@ impl Wire {
         self.events.push_back(WireEvent::Logged { request, response });
     }
 
-    /// Handles the answer to a [`Command::Read`]: entries in order, each with its id and its fields.
+    /// Handles the answer to a [`Command::Read`].
     ///
-    /// Entries that cannot be read are left out. `is_complete` says whether these are all that the command has selected.
-    /// If not, those behind them are read next. Without an entry the log cannot be read, and the response is that there
-    /// is nothing.
+    /// The entries are in order, each with its id and its fields. Entries that cannot be read are left out. `is_complete`
+    /// says whether these are all that the command has selected. If not, those behind them are read next. Without an
+    /// entry the log cannot be read, and the response is that there is nothing.
     pub fn handle_read(
         &mut self,
         request: RequestId,

@@ -1,4 +1,4 @@
-//! Rules of the log that nodes of streams share, and of the states of sockets beside it.
+//! Rules of the log that nodes of streams share, and of the states beside it.
 
 use alloc::string::ToString;
 
