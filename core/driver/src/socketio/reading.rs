@@ -1,5 +1,6 @@
-//! Reading of the log that a cluster shares: one read of a namespace at a time, because many clients come back for the same
-//! entries.
+//! Reads of the log that the nodes of a cluster share.
+//!
+//! A namespace makes one at a time, because many clients come back for the same entries.
 
 use std::{
     future::{Future, poll_fn},
