@@ -27,9 +27,9 @@ impl Ids {
         Self { seed, base: mix(seed ^ REQUESTS), last: 0, anonymous: 0 }
     }
 
-    /// The uid of a namespace: 16 hexadecimal digits, as the reference has them.
-    pub(super) fn uid(&self, namespace: &str) -> Arc<str> {
-        format!("{:016x}", hash(self.seed, namespace)).into()
+    /// The uid of a namespace: 16 hexadecimal digits, as the reference has them. Each attempt has another one.
+    pub(super) fn uid(&self, namespace: &str, attempt: u64) -> Arc<str> {
+        format!("{:016x}", mix(self.seed ^ hash(namespace) ^ attempt.rotate_right(8))).into()
     }
 
     /// The text of a request of this node.
@@ -53,7 +53,7 @@ impl Ids {
 
 /// The number of a node, by its uid.
 pub(super) fn node(uid: &str) -> NodeId {
-    NodeId(hexadecimal(uid).unwrap_or_else(|| hash(0, uid)))
+    NodeId(hexadecimal(uid).unwrap_or_else(|| mix(hash(uid))))
 }
 
 /// The id of a node, if it is not longer than any.
@@ -70,9 +70,11 @@ fn hexadecimal(text: &str) -> Option<u64> {
     (text.len() == 16 && is_lower).then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// A number of a text. With a seed that peers do not know, they find no two texts that have the same.
-fn hash(seed: u64, text: &str) -> u64 {
-    text.bytes().fold(mix(seed), |hash, byte| mix(hash ^ u64::from(byte)))
+/// FNV-1a. Of names that clients choose, two may have the same.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The permutation of SplitMix64, in which each bit of the input changes half of the output.

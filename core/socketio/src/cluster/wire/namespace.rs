@@ -101,7 +101,15 @@ impl Namespaces {
         if self.all.contains_key(name) {
             return false;
         }
-        let uid = ids.uid(name);
+        // That of another namespace would go with this one.
+        let mut attempt = 0;
+        let uid = loop {
+            let uid = ids.uid(name, attempt);
+            if !self.is_own(&uid) {
+                break uid;
+            }
+            attempt += 1;
+        };
         for subscription in config.subscriptions(name, &uid) {
             subscriptions.insert(subscription, commands);
         }
@@ -207,3 +215,18 @@ impl Namespaces {
 
 /// Look-ups for the namespace of a channel.
 const MAX_PARTS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespace_whose_uid_another_has_gets_a_further_one() {
+        let (config, ids) = (WireConfig::new(Format::Classic(Default::default())), Ids::new(1));
+        let mut namespaces = Namespaces::default();
+        namespaces.uids.insert(ids.uid("/", 0));
+        let (mut subscriptions, mut commands) = Default::default();
+        namespaces.insert(&config, &ids, &"/".into(), &mut subscriptions, &mut commands);
+        assert_eq!(namespaces.get("/").unwrap().1.uid, ids.uid("/", 1));
+    }
+}

@@ -31,7 +31,7 @@ fn exists(wire: &mut Wire, name: &str, exists: bool) {
 
 #[test]
 fn namespace_has_the_channels_of_its_format() {
-    let uid = super::super::ids::Ids::new(1).uid("/a");
+    let uid = super::super::ids::Ids::new(1).uid("/a", 0);
     let expected = |config| behind(config, |wire| exists(wire, "/a", true));
     assert_eq!(
         expected(classic()),

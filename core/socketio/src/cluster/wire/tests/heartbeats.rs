@@ -49,7 +49,7 @@ fn node_says_hello_and_goodbye_behind_and_before_its_subscription() {
     let [Command::Publish { message, .. }, Command::Unsubscribe(_)] = &*last else {
         panic!("{last:?}")
     };
-    let uid = super::super::ids::Ids::new(1).uid("/");
+    let uid = super::super::ids::Ids::new(1).uid("/", 0);
     assert_eq!(*message, format!(r#"{{"type":13,"uid":"{uid}","nsp":"/"}}"#));
 }
 

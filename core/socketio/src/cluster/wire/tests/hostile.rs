@@ -57,7 +57,7 @@ fn list_of_rooms_that_an_old_encoder_wrote_for_undefined_is_dropped() {
 
 #[test]
 fn sharded_messages_that_kill_the_reference_are_dropped() {
-    let own = format!("socket.io#/#{}#", super::super::ids::Ids::new(1).uid("/"));
+    let own = format!("socket.io#/#{}#", super::super::ids::Ids::new(1).uid("/", 0));
     let message = |kind, data: &str| format!(r#"{{"type":{kind},"uid":"a","nsp":"/"{data}}}"#);
     for (kind, data, fault) in [
         (3, "", "`data` is missing"),
