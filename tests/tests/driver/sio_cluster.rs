@@ -674,10 +674,13 @@ fn bus_that_watches_rooms_hears_of_first_and_last_members<R: Host>() {
     assert_eq!(ended, BTreeSet::from(expected), "the lobby still has a member");
 }
 
-/// A bus from which nothing comes. It takes messages, or it does not and counts how often it is asked.
+/// A bus from which nothing comes. It takes messages, or it does not.
 struct Silent {
     takes: bool,
+    /// How often it was asked whether it takes one.
     asked: Arc<AtomicUsize>,
+    /// Messages that it has taken.
+    taken: Arc<AtomicUsize>,
 }
 
 impl Bus for Silent {
@@ -686,7 +689,9 @@ impl Bus for Silent {
         if self.takes { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn send(&mut self, _: Message) {}
+    fn send(&mut self, _: Message) {
+        self.taken.fetch_add(1, SeqCst);
+    }
 
     fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
         Poll::Pending
@@ -701,7 +706,8 @@ fn bus_that_takes_nothing_is_left_alone<R: Host>() {
     const EVENTS: usize = 200;
 
     let asked = Arc::new(AtomicUsize::new(0));
-    let io = Io::builder().cluster(Silent { takes: false, asked: Arc::clone(&asked) }).build();
+    let bus = Silent { takes: false, asked: Arc::clone(&asked), taken: Arc::default() };
+    let io = Io::builder().cluster(bus).build();
     let _ = io.namespace("/");
     let link = TestLink::<R>::new(&io);
     let mut anna = soon("a connection", link.connect("/")).unwrap();
@@ -715,13 +721,17 @@ fn bus_that_takes_nothing_is_left_alone<R: Host>() {
 }
 
 fn request_on_a_bus_that_counts_ends_with_the_server<R: Host>() {
-    let io = Io::builder().cluster(Silent { takes: true, asked: Arc::default() }).build();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let bus = Silent { takes: true, asked: Arc::default(), taken: Arc::clone(&taken) };
+    let io = Io::builder().cluster(bus).build();
     let _ = io.namespace("/");
     let link = TestLink::<R>::new(&io);
     until("the bus", || soon("all", io.emit("a", &1)).unwrap().remote.is_ok());
+    until("an event", || taken.load(SeqCst) == 1);
     let asked = spawn::<R, _>(io.broadcast().timeout(LONG * 10).fetch_sockets());
     let emitted = io.broadcast().timeout(LONG * 10).emit_with_ack::<(), _>("q", &2).all();
     let emitted = spawn::<R, _>(emitted);
+    until("both requests", || taken.load(SeqCst) == 3);
     soon("the end", link.server().close());
     assert_eq!(asked("its end").missing.nodes, 1);
     assert_eq!(emitted("its end").unwrap().missing.nodes, 1);
