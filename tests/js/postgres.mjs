@@ -10,6 +10,7 @@ import { createAdapter } from "@socket.io/postgres-adapter";
 import pg from "pg";
 import { Server } from "socket.io";
 import { io as connect } from "socket.io-client";
+import { eventually } from "./waiting.mjs";
 
 const [database, first, process_, second] = process.argv.slice(2);
 const pool = new pg.Pool({ connectionString: database });
@@ -46,14 +47,8 @@ async function join(url, namespace, room) {
   return socket;
 }
 
-// Waits for a condition. The test that runs this has a limit of its own.
-async function until(what, condition) {
-  const end = Date.now() + 30_000;
-  while (!(await condition())) {
-    assert(Date.now() < end, `not within 30 s: ${what}`);
-    await new Promise((later) => setTimeout(later, 20));
-  }
-}
+/** Waits for a condition, longer than the reference needs to connect again. */
+const until = (what, condition) => eventually(async () => (await condition()) || undefined, what, 30_000);
 
 async function crew(namespace, urls) {
   const sockets = await Promise.all(Object.values(urls).map((url) => join(url, namespace, "crew")));

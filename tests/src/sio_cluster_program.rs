@@ -40,7 +40,7 @@ struct Selection {
     volatile: bool,
 }
 
-/// Who has an operation done.
+/// Actor that has an operation done.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum From {
@@ -50,7 +50,7 @@ enum From {
     Emitter,
 }
 
-/// What the sockets of a node share.
+/// State that the sockets of a node share.
 struct Node<R> {
     world: Arc<World<R>>,
     runtime: R,

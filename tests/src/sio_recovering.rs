@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::client::Client;
 
-/// What a client knows of its socket.
+/// Knowledge that a client has of its socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
     /// Its id.

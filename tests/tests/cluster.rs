@@ -23,7 +23,7 @@ fn faults_cost_what_they_must_and_no_more() {
     print_figures(&process::suite("cluster/faulty.mjs", &OURS, &[]));
 }
 
-/// What the guide says of python-socketio, whose clusters are others.
+/// Statements of the guide about python-socketio, whose clusters are others.
 #[test]
 fn python_and_ours_reach_each_other_as_the_guide_says() {
     let node = format!("'{}'", env!("CARGO_BIN_EXE_sio-cluster-node-tokio"));

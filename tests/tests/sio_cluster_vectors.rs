@@ -79,7 +79,7 @@ fn rooms(vector: &Value) -> Vec<Room> {
     rooms.map(|room| room.as_str().unwrap().into()).collect()
 }
 
-/// What the caller of the reference has done. Arguments are JSON where they can, as those of our callers are.
+/// Call that the caller of the reference has made. Arguments are JSON where they can, as those of our callers are.
 fn operation(vector: &Value) -> Operation {
     let target = Target { rooms: rooms(&vector["rooms"]), except: rooms(&vector["except"]) };
     let asks = vector["asks"] == true;

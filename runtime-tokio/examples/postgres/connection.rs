@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls, Socket, tls::NoTlsStream};
 
-/// What the task has for the bus.
+/// News of the task for the bus.
 pub(crate) enum Delivery {
     /// A message of a channel.
     Published { channel: String, message: String },

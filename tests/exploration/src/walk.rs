@@ -20,7 +20,7 @@ pub trait Walking {
     fn end(self) -> Option<String>;
 }
 
-/// What came of walking.
+/// Outcome of a walk.
 #[derive(Debug)]
 pub struct Walked<M> {
     /// Ways that came to their end: as long as allowed, or without another move.

@@ -335,7 +335,7 @@ impl Node {
     }
 }
 
-/// Those of the vectors: what the reference has responded to one is read by it.
+/// Seeds of the vectors: a node of one reads what the reference has responded to it.
 const OWN: u64 = 2;
 const PEER: u64 = 1;
 const UID: &str = "e8df9c78b44d8c04";

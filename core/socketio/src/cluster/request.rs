@@ -22,7 +22,7 @@ pub(super) enum Expected {
     Event,
 }
 
-/// What is to come for a request.
+/// Responses that are to come for a request.
 pub(super) enum Waiting {
     /// Nodes that have more to respond.
     Known(BTreeMap<NodeId, Progress>),

@@ -611,7 +611,7 @@ const SEVERAL: usize = 20;
 /// More steps than anything takes to end.
 const ENOUGH: usize = 500;
 
-/// What comes behind the head, which the node writes anew.
+/// Bytes behind the head, which the node writes anew.
 fn body(bytes: &[u8]) -> &[u8] {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     end.map_or(&[], |end| &bytes[end + 4..])

@@ -12,7 +12,7 @@ use super::{
     resp::{ServerError, Value},
 };
 
-/// What a response is to.
+/// Command that a response is to.
 #[derive(Debug)]
 pub(super) enum Sent {
     Subscribe(&'static str),

@@ -77,7 +77,7 @@ impl RedisError {
 
     /// Returns the number of commands that had no response.
     ///
-    /// Nobody knows whether they were carried out.
+    /// They were carried out or not.
     pub const fn in_flight(&self) -> usize {
         self.in_flight
     }

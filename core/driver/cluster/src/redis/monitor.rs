@@ -24,7 +24,7 @@ pub struct RedisStats {
     pub in_flight_bytes: usize,
     /// Connections that were made, the first among them.
     pub connections: u64,
-    /// Commands whose response was lost with a connection. Nobody knows whether they were carried out.
+    /// Commands whose response was lost with a connection. They were carried out or not.
     pub lost: u64,
     /// Commands that the server has refused, without a fault of the connection.
     pub refused: u64,

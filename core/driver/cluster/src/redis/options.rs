@@ -51,7 +51,7 @@ impl Default for Options {
     }
 }
 
-/// What the connections with one server share.
+/// Options that the connections with one server share.
 pub(super) struct Shared<R> {
     pub(super) runtime: R,
     pub(super) url: ServerUrl,

@@ -22,7 +22,7 @@ use super::{
 
 /// A connection that is made anew whenever it is lost. Commands have tags of type `T`.
 ///
-/// What is in flight is bounded by its owner, who asks [`has_room`](Self::has_room).
+/// Its owner bounds what is in flight: it asks [`has_room`](Self::has_room).
 pub(super) struct Transport<R: Runtime, T> {
     shared: Arc<Shared<R>>,
     state: State<T>,

@@ -178,7 +178,7 @@ impl IoBuilder {
 impl<D> SocketRef<D> {
     /// Tells the pages of the admin UI that the data of the socket have changed.
     ///
-    /// Nothing else notices a change behind a lock of the application. The data are serialized later, if a page is there
+    /// A change behind a lock of the application is not noticed otherwise. The data are serialized later, if a page is there
     /// and [`Namespace::share_data`](super::Namespace::share_data) was called.
     pub fn data_changed(&self) {
         self.shared.namespace.watch.recorder().data_changed(&self.shared);

@@ -22,9 +22,9 @@ use crate::{
 /// The sockets that a page is told of when it connects.
 pub(crate) struct Listing {
     pub(super) page: SocketRef<Admitted>,
-    /// Those of this node, and their rooms.
+    /// Sockets of this node, and their rooms.
     pub(super) here: Vec<(Arc<SocketShared>, Vec<Room>)>,
-    /// Those of other nodes, and their namespaces.
+    /// Sockets of other nodes, and their namespaces.
     pub(super) elsewhere: Vec<(Arc<str>, SocketInfo)>,
 }
 

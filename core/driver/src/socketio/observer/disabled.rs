@@ -14,7 +14,7 @@ use crate::{
     socketio::{Io, io::Options, socket::SocketShared},
 };
 
-/// Nothing that observes a server.
+/// Observer of a server that there is none of.
 #[derive(Debug, Default)]
 pub(crate) struct Observer;
 

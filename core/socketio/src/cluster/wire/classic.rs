@@ -59,7 +59,7 @@ enum Element {
 
 /// Writes a request: an operation for all nodes that is no broadcast without acknowledgements.
 ///
-/// Those with binary data, which JSON does not have, are MessagePack.
+/// In MessagePack if there are binary data in it, which JSON does not have.
 pub(super) fn write_request(
     sender: &Sender<'_>,
     operation: &Operation,

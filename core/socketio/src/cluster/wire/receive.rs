@@ -264,7 +264,7 @@ fn text<'a>(fields: &[(&str, &'a [u8])], name: &'static str) -> Result<Cow<'a, s
     field(fields, name).map(String::from_utf8_lossy).ok_or(WireFault::Member(name))
 }
 
-/// What the entry of a node says.
+/// Content of the entry of a node.
 fn read_fields(uid: &str, fields: &[(&str, &[u8])]) -> Result<Incoming> {
     let uid = ids::checked(uid)?;
     let kind = text(fields, "type")?.parse().map_err(|_| WireFault::Member("type"))?;

@@ -26,7 +26,7 @@ pub(super) struct Broker {
     attachments: BTreeMap<u64, Bytes>,
 }
 
-/// What the broker has for a node.
+/// Delivery of the broker to a node.
 #[derive(Clone)]
 pub(super) enum Delivery {
     Published { channel: Arc<str>, message: Bytes },

@@ -22,7 +22,7 @@ use crate::{
     world::{Next, TIMERS_LAST, rearm},
 };
 
-/// What arrives at a node, or at the broker.
+/// Arrival at a node, or at the broker.
 #[derive(Clone)]
 pub(super) enum Carried {
     /// A message of another node.

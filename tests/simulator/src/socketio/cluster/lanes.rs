@@ -7,7 +7,7 @@ use enginewire::Time;
 use super::world::BusManner;
 use crate::random::Random;
 
-/// What is on its way between any two of some ends, each known by a number.
+/// Things on their way between any two of some ends, each known by a number.
 pub(super) struct Lanes<T> {
     on_the_way: BTreeMap<(Time, u64), (u64, T)>,
     lanes: BTreeMap<(u64, u64), Lane>,

@@ -29,7 +29,7 @@ pub(super) struct Asked {
     told: BTreeSet<NodeId>,
 }
 
-/// What the responses are to be.
+/// Responses that are expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Acks,
@@ -46,7 +46,7 @@ pub(super) enum Nodes {
     Untold(usize),
 }
 
-/// What came of one node.
+/// Responses of one node.
 #[derive(Default)]
 struct Heard {
     announced: Option<usize>,

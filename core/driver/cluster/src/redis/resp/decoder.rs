@@ -211,7 +211,7 @@ impl Decoder {
     }
 }
 
-/// What a header or a string has come to.
+/// State of a header or a string that is being read.
 enum Step {
     Value(Value),
     /// A string or an array has begun.

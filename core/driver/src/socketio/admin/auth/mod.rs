@@ -64,7 +64,7 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// What the page is refused with. It opens its form again on exactly [`INVALID`].
+    /// Message with which the page is refused. It opens its form again on exactly [`INVALID`].
     pub(super) async fn admit(&self, request: &ConnectRequest) -> Result<Admitted, ConnectError> {
         let Some(account) = &self.account else { return Ok(Admitted::default()) };
         // Of another shape it has no credentials.

@@ -28,7 +28,7 @@ struct Jobs {
 struct Job {
     password: String,
     hash: String,
-    /// Nothing waits for it once the client has left.
+    /// Dropped without a word once the client has left.
     slot: Weak<Slot>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Node {
     pub(super) nodes: usize,
 }
 
-/// What the broker gives to a node.
+/// Input of a node from the broker.
 #[derive(Clone)]
 enum Delivery {
     Published(Arc<str>, Bytes),

@@ -13,7 +13,7 @@ type Fields = Vec<(&'static str, Bytes)>;
 
 const LIMITS: ReadLimits = ReadLimits { max_events: 150, max_bytes: 1 << 20 };
 
-/// What the reference has written for a socket with a room, and data.
+/// State of a socket with a room and data, as the reference has written it.
 const SESSION: &str = "hKNzaWS0TUhKTHdmOHlpb1NGV2dGS0FBQUOjcGlktGpOVHpMb2FBblUtSE9pRzdBQUFEpXJvb21zkrRNSEpMd2Y4eWlvU0ZXZ0ZLQUFBQ6JyMaRkYXRhgaF4AQ==";
 
 fn entry(sequence: u64) -> EntryId {

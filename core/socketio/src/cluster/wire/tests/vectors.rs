@@ -16,7 +16,7 @@ fn bytes(hex: &str) -> Bytes {
         .collect()
 }
 
-/// What a node of this uid sends, and to which channel.
+/// Channel and bytes of a message that a node of this uid sends.
 fn sent(
     config: &WireConfig,
     uid: &str,
@@ -51,7 +51,7 @@ fn responded(
     }
 }
 
-/// What a node reads of a message.
+/// Operation that a node reads of a message.
 fn read(config: &WireConfig, channel: &str, message: Bytes) -> Operation {
     let mut wire = node(config.clone(), 1);
     wire.handle_published(at(0), channel, message);
