@@ -599,14 +599,12 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
 
     let nodes = Nodes::new::<R>(3);
     let peers: Vec<_> = (0..CLIENTS).map(|n| nodes.connect(n % 3).0).collect();
-    let goes_on = Arc::new(AtomicUsize::new(0));
     let sent: Vec<_> = (0..3)
         .map(|node| {
-            let (io, count) = (nodes.io(node).clone(), Arc::clone(&goes_on));
+            let io = nodes.io(node).clone();
             spawn::<R, _>(async move {
-                for _ in 0..EVENTS / 3 {
-                    count.fetch_add(1, SeqCst);
-                    io.emit("tick", &0).await.unwrap();
+                for n in (0..EVENTS).skip(node).step_by(3) {
+                    io.emit("tick", &n).await.unwrap();
                 }
             })
         })
@@ -618,14 +616,14 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
             let (addresses, network) = (addresses.clone(), nodes.network.clone());
             std::thread::spawn(move || {
                 let mut node = n % 3;
-                let mut offsets = Vec::new();
-                let is_tick = |name: &str| name == "tick";
-                while offsets.len() < EVENTS as usize {
-                    if is_tick(&peer.event().0) {
-                        offsets.push(number(peer.lost.offset.as_ref()));
-                    }
+                let mut ticks = Vec::new();
+                let is_tick = |(name, tick): (String, u32)| (name == "tick").then_some(tick);
+                while ticks.len() < EVENTS as usize {
+                    let before = number(peer.lost.offset.as_ref());
+                    ticks.extend(is_tick(peer.event()));
+                    assert!(before < number(peer.lost.offset.as_ref()), "client {n}");
                     // Each changes its node once, somewhere.
-                    if offsets.len() == 1 + n * 7 {
+                    if ticks.len() == 1 + n * 7 {
                         let Peer { client, lost } = peer;
                         drop(client);
                         // One that comes back before is a new client.
@@ -633,23 +631,20 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
                         node = (node + 1) % 3;
                         let back = lost.come_back(addresses[node]);
                         assert!(back.is_recovered, "client {n}");
-                        let missed = back.missed.iter().filter(|(name, _)| is_tick(name)).count();
-                        // Their offsets were noted, the last of them in the end.
-                        offsets.extend(std::iter::repeat_n(0, missed));
+                        ticks.extend(back.missed.into_iter().filter_map(is_tick));
                         peer = back.peer;
                     }
                 }
-                offsets
+                ticks
             })
         })
         .collect();
     sent.iter().for_each(|sent| sent.recv().unwrap());
-    for client in clients {
-        let offsets = client.join().unwrap();
-        assert_eq!(offsets.len(), EVENTS as usize);
-        let known: Vec<_> = offsets.into_iter().filter(|offset| *offset > 0).collect();
-        assert!(known.is_sorted_by(|a, b| a < b), "{known:?}");
-    }
+    let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    assert!(clients.iter().all(|ticks| *ticks == clients[0]), "all have one order: {clients:?}");
+    let mut each = clients[0].clone();
+    each.sort_unstable();
+    assert!(each.into_iter().eq(0..EVENTS), "each number once: {:?}", clients[0]);
 }
 
 fn server_that_closes_delivers_what_waits_for_the_log<R: Host>() {
