@@ -53,6 +53,12 @@ fn load(io: &Io, stop: &Arc<AtomicBool>) -> thread::JoinHandle<Vec<Result<usize,
     })
 }
 
+/// Waits until a node knows that its bus is down. The bus knows it a moment before.
+fn until_alone(io: &Io) {
+    let fetch = || soon("sockets", io.broadcast().fetch_sockets());
+    until("a node alone", || fetch().remote == Err(TellError::Disconnected));
+}
+
 /// Broadcasts an event until other nodes are told of it, which they are once.
 fn emit_to_others(io: &Io, name: &str) {
     until("a bus", || soon("an event", io.emit(name, &0)).unwrap().remote.is_ok());
@@ -76,10 +82,9 @@ fn redis_that_is_killed_and_started_again_under_load_costs_what_was_meanwhile<R:
             assert_eq!(recv(&mut anna).1, own);
             own += 1;
         }
-        // The bus knows it a moment before the node does.
-        let fetch = || soon("sockets", nodes.ios[0].broadcast().fetch_sockets());
-        until("the news", || fetch().remote == Err(TellError::Disconnected));
-        assert_eq!(fetch().sockets.len(), 1);
+        until_alone(&nodes.ios[0]);
+        let fetched = soon("sockets", nodes.ios[0].broadcast().fetch_sockets());
+        assert_eq!(fetched.sockets.len(), 1);
         server.restart();
         until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
         stop.store(true, SeqCst);
@@ -125,6 +130,7 @@ fn node_that_is_cut_off_hears_again_of_all_its_rooms_and_namespaces<R: Host>() {
         let mut bert = nodes.connect(1);
         proxy.cut();
         until("down", || !nodes.monitors[1].stats().is_up);
+        until_alone(&nodes.ios[1]);
         // What comes to be meanwhile is subscribed to as well.
         let bert_there = nodes.ios[1].namespace("/").socket(bert.id()).unwrap();
         bert_there.join("room");
@@ -161,6 +167,7 @@ fn silent_network_is_noticed_and_told<R: Host>() {
     proxy.silence();
     // Nothing is sent: it asks by itself.
     until("down", || !nodes.monitors[0].stats().is_up);
+    until_alone(&nodes.ios[0]);
     let told = soon("down", nodes.ios[0].emit("down", &0)).unwrap().remote;
     assert_eq!(told, Err(TellError::Disconnected));
     proxy.heal();
