@@ -34,12 +34,12 @@ use std::{
     io::Write as _,
     iter,
     net::TcpListener,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     thread,
 };
 
 use enginewire_driver::{
-    Runtime, Server, ServerBuilder,
+    Server, ServerBuilder,
     socketio::{AckError, Event, Io, Socket, SocketRef, Value},
 };
 use enginewire_tests::client::{Client, soon, until};
@@ -48,29 +48,14 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 use self::heap::Heap;
 
 /// A runtime that the suite runs on.
-trait Host: Runtime + Default {
+trait Host: enginewire_tests::host::Host {
     fn listener(inherited: TcpListener) -> Self::Listener;
-
-    /// Does `work` on the calling thread, where it may use the runtime, whose tasks run elsewhere.
-    fn host(work: impl FnOnce()) {
-        work();
-    }
 }
 
 impl Host for enginewire_tokio::Tokio {
     fn listener(inherited: TcpListener) -> Self::Listener {
         inherited.set_nonblocking(true).unwrap();
         ::tokio::net::TcpListener::from_std(inherited).unwrap()
-    }
-
-    fn host(work: impl FnOnce()) {
-        static RUNTIME: LazyLock<::tokio::runtime::Runtime> = LazyLock::new(|| {
-            // So little stack that one who lets a peer use it up is found out.
-            let mut builder = ::tokio::runtime::Builder::new_multi_thread();
-            builder.thread_stack_size(512 * 1024).enable_all().build().unwrap()
-        });
-        let _context = RUNTIME.enter();
-        work();
     }
 }
 
