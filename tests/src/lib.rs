@@ -17,6 +17,7 @@ pub mod sio_cluster_program;
 pub mod sio_contract;
 pub mod sio_program;
 pub mod sio_recovering;
+pub mod test_sockets;
 pub mod tls;
 
 /// The README's programs, compiled, and run but for those that need a network.

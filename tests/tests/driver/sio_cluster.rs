@@ -22,6 +22,7 @@ use enginewire_driver::{
     },
     testing::{MemoryNetwork, TestLink, TestSocket},
 };
+use enginewire_tests::test_sockets::{end, names, recv, relay, spawn};
 
 use crate::{Host, client::within, soon, until};
 
@@ -93,36 +94,9 @@ impl<R: Host> Nodes<R> {
     }
 }
 
-fn recv(socket: &mut TestSocket) -> (String, u32) {
-    let event = soon("an event", socket.recv()).unwrap();
-    (event.name().to_owned(), event.data().unwrap())
-}
-
-/// The names of so many events.
-fn names(socket: &mut TestSocket, count: usize) -> Vec<String> {
-    (0..count).map(|_| recv(socket).0).collect()
-}
-
-/// The end of a socket, and its reason.
-fn end(socket: &mut TestSocket) -> DisconnectReason {
-    assert!(soon("the end", socket.recv()).is_none());
-    socket.reason().unwrap()
-}
-
 fn join<R: Host>(nodes: &Nodes<R>, node: usize, socket: &TestSocket, room: &str) {
     until("a socket", || nodes.ios[node].namespace("/").socket(socket.id()).is_some());
     nodes.ios[node].namespace("/").socket(socket.id()).unwrap().join(room);
-}
-
-/// Does `work` on a task of the runtime, and returns where its result comes.
-fn spawn<R: Host, T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> impl Fn(&str) -> T {
-    let (done, result) = std::sync::mpsc::channel();
-    R::default().spawn(async move {
-        let _ = done.send(work.await);
-    });
-    move |what| result.recv_timeout(LONG).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
 fn broadcasts_reach_the_sockets_of_all_nodes_that_they_select<R: Host>() {
@@ -147,14 +121,7 @@ fn broadcasts_reach_the_sockets_of_all_nodes_that_they_select<R: Host>() {
 fn binary_forwarded_and_volatile_events_reach_other_nodes<R: Host>() {
     let nodes = Nodes::<R>::new(2);
     let clients = nodes.ios[0].namespace("/");
-    R::default().spawn(async move {
-        let relay = |mut socket: Socket| async move {
-            while let Some(event) = socket.recv().await {
-                let _ = socket.broadcast().forward(&event).await;
-            }
-        };
-        clients.serve(relay).await;
-    });
+    R::default().spawn(async move { clients.serve(relay).await });
     let (anna, mut bert) = (nodes.connect(0), nodes.connect(1));
     let data = Bytes::from_static(b"png");
     soon("room", anna.emit("file", &("a", &data, 7))).unwrap();

@@ -1,7 +1,6 @@
 //! Clients that come back on any node of a cluster whose nodes share a log, with raw clients.
 
 use std::{
-    future::Future,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -15,8 +14,10 @@ use enginewire_driver::{
     socketio::{Io, IoBuilder, NodeId, RecoveryConfig, SocketRef, TellError},
     testing::MemoryNetwork,
 };
-
-use enginewire_tests::sio_recovering::{Back, Lost, Peer};
+use enginewire_tests::{
+    sio_recovering::{Back, Lost, Peer},
+    test_sockets::spawn,
+};
 
 use crate::{
     Host,
@@ -139,17 +140,6 @@ fn named(events: &[(&str, u32)]) -> Vec<(String, u32)> {
     events.iter().map(|&(name, n)| (name.to_owned(), n)).collect()
 }
 
-/// Does `work` on a task of the runtime, and returns where its result comes.
-fn spawn<R: Host, T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> mpsc::Receiver<T> {
-    let (done, result) = mpsc::channel();
-    R::default().spawn(async move {
-        let _ = done.send(work.await);
-    });
-    result
-}
-
 fn comes_back<R: Host>(to: usize) {
     let nodes = Nodes::new::<R>(2);
     let (peer, socket) = nodes.connect(0);
@@ -222,7 +212,7 @@ fn all_nodes_deliver_what_is_logged_in_one_order<R: Host>() {
         events
     });
     let seen: Vec<_> = seen.collect();
-    sent.iter().for_each(|sent| sent.recv().unwrap());
+    sent.iter().for_each(|sent| sent("the events"));
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
     for node in 0..3 {
@@ -471,10 +461,10 @@ fn events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails<R: Host>() 
     assert_eq!(waited, named(&[("waits", 1), ("waits", 2)]));
     assert_eq!(peer.events(2), named(&[("direct", 3), ("local", 4)]));
     for sent in sent {
-        let sent = sent.recv().unwrap().unwrap();
+        let sent = sent("an event").unwrap();
         assert_eq!((sent.sockets, sent.remote), (1, DOWN));
     }
-    direct.recv().unwrap().unwrap();
+    direct("an event").unwrap();
     // At once from now on, and not again when the bus tells that they were logged.
     let sent = soon("a broadcast", io.emit("alone", &5)).unwrap();
     assert_eq!((sent.sockets, sent.remote), (1, DOWN));
@@ -639,7 +629,7 @@ fn many_clients_change_nodes_and_miss_nothing<R: Host>() {
             })
         })
         .collect();
-    sent.iter().for_each(|sent| sent.recv().unwrap());
+    sent.iter().for_each(|sent| sent("the events"));
     let clients: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     assert!(clients.iter().all(|ticks| *ticks == clients[0]), "all have one order: {clients:?}");
     let mut each = clients[0].clone();
@@ -656,9 +646,9 @@ fn server_that_closes_delivers_what_waits_for_the_log<R: Host>() {
     until("an entry", || nodes.network.logged() == 2);
     let handle = server.handle();
     let end = spawn::<R, _>(async move { handle.close().await });
-    let sent = sent.recv().unwrap().unwrap();
+    let sent = sent("an event").unwrap();
     assert_eq!(sent.remote, DOWN);
-    end.recv().unwrap();
+    end("the end");
     // The client had left before it was known that nothing logs it.
     assert!(sent.sockets <= 1);
     peer.client.end();
@@ -673,7 +663,7 @@ fn clients_of_a_node_that_closes_come_back_on_another<R: Host>() {
         client.end();
         lost
     });
-    end.recv().unwrap();
+    end("the end");
     until("the states", || nodes.network.states() == 3);
     until("the news", || nodes.io(1).stats().nodes == 0);
     soon("a broadcast", nodes.io(1).emit("missed", &1)).unwrap();

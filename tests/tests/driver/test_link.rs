@@ -16,6 +16,7 @@ use enginewire_driver::{
     socketio::{AckError, DisconnectReason, EmitError, Io, Parser, Socket, SocketRef},
     testing::{TestConnectError, TestLink, TestSocket},
 };
+use enginewire_tests::test_sockets::end;
 
 use crate::{Host, sockets::run, soon, until};
 
@@ -71,12 +72,6 @@ async fn chat(mut socket: Socket) {
 fn recv(socket: &mut TestSocket) -> (String, String) {
     let event = soon("an event", socket.recv()).unwrap();
     (event.name().to_owned(), event.data().unwrap())
-}
-
-/// The end of a socket, and its reason.
-fn end(socket: &mut TestSocket) -> DisconnectReason {
-    assert!(soon("the end", socket.recv()).is_none());
-    socket.reason().unwrap()
 }
 
 fn events_and_acknowledgements_go_both_ways<R: Host>() {

@@ -6,10 +6,11 @@ use enginewire_driver::socketio::TellError;
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    test_sockets::recv,
 };
 
 use crate::{
-    nodes::{KINDS, Kind, LONG, Nodes, recv},
+    nodes::{KINDS, Kind, LONG, Nodes},
     proxy::Proxy,
     server::RedisServer,
 };

@@ -14,11 +14,12 @@ use enginewire_driver::socketio::{Bus, BusEvent};
 use enginewire_tests::{
     client::{soon, until, within},
     host::Host,
+    test_sockets::recv,
     tls::Authority,
 };
 
 use crate::{
-    nodes::{Kind, Nodes, recv},
+    nodes::{Kind, Nodes},
     server::{RedisServer, SECOND_PORT},
 };
 

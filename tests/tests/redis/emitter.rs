@@ -9,10 +9,11 @@ use enginewire_driver::socketio::DisconnectReason;
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    test_sockets::{names, recv, spawn},
 };
 
 use crate::{
-    nodes::{KINDS, Kind, Nodes, names, recv, spawn},
+    nodes::{KINDS, Kind, Nodes},
     proxy::Proxy,
     server::RedisServer,
 };

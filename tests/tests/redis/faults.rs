@@ -15,10 +15,11 @@ use enginewire_driver::socketio::{Io, TellError};
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    test_sockets::recv,
 };
 
 use crate::{
-    nodes::{Kind, Nodes, recv},
+    nodes::{Kind, Nodes},
     proxy::Proxy,
     server::RedisServer,
 };

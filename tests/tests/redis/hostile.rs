@@ -3,10 +3,11 @@
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    test_sockets::{names, recv, spawn},
 };
 
 use crate::{
-    nodes::{KINDS, Kind, Nodes, names, recv, spawn},
+    nodes::{KINDS, Kind, Nodes},
     server::{RawClient, RedisServer},
 };
 

@@ -150,25 +150,3 @@ impl<R: Host> Nodes<R> {
         }
     }
 }
-
-/// The name and the number of the next event.
-pub(crate) fn recv(socket: &mut TestSocket) -> (String, u32) {
-    let event = soon("an event", socket.recv()).unwrap();
-    (event.name().to_owned(), event.data().unwrap())
-}
-
-/// The names of so many events.
-pub(crate) fn names(socket: &mut TestSocket, count: usize) -> Vec<String> {
-    (0..count).map(|_| recv(socket).0).collect()
-}
-
-/// Does `work` on a task of the runtime, and returns where its result comes.
-pub(crate) fn spawn<R: Host, T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> impl Fn(&str) -> T {
-    let (done, result) = std::sync::mpsc::channel();
-    R::default().spawn(async move {
-        let _ = done.send(work.await);
-    });
-    move |what| result.recv_timeout(LONG).unwrap_or_else(|error| panic!("{what}: {error}"))
-}

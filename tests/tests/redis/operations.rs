@@ -1,17 +1,15 @@
 //! All operations between nodes, in every format.
 
 use bytes::Bytes;
-use enginewire_driver::{
-    socketio::{DisconnectReason, Socket},
-    testing::TestSocket,
-};
+use enginewire_driver::socketio::DisconnectReason;
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    test_sockets::{end, names, recv, relay, spawn},
 };
 
 use crate::{
-    nodes::{KINDS, Nodes, names, recv, spawn},
+    nodes::{KINDS, Nodes},
     server::RedisServer,
 };
 
@@ -85,14 +83,7 @@ fn broadcasts_of_one_node_keep_their_order<R: Host>() {
 fn binary_events_reach_other_nodes<R: Host>() {
     in_every_format::<R>(2, |nodes| {
         let clients = nodes.ios[0].namespace("/");
-        R::default().spawn(async move {
-            let relay = |mut socket: Socket| async move {
-                while let Some(event) = socket.recv().await {
-                    let _ = socket.broadcast().forward(&event).await;
-                }
-            };
-            clients.serve(relay).await;
-        });
+        R::default().spawn(async move { clients.serve(relay).await });
         let (anna, mut bert) = (nodes.connect(0), nodes.connect(1));
         // Of all bytes, and more than fits into a read.
         let data: Bytes = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
@@ -251,10 +242,4 @@ fn channels_of_rooms_and_namespaces_end_with_them<R: Host>() {
             until("the end of its channels", || nodes.subscriptions() == before);
         }
     });
-}
-
-/// The end of a socket, and its reason.
-fn end(socket: &mut TestSocket) -> DisconnectReason {
-    assert!(soon("the end", socket.recv()).is_none());
-    socket.reason().unwrap()
 }
