@@ -119,6 +119,11 @@ export class Crew {
   }
 }
 
+/** Asks without the deadline of `Player.ask`: that of nodes, 5 s, is longer. */
+export function askLong(player, ...words) {
+  return new Promise((resolve) => player.socket.emit(...words, (...answer) => resolve(answer)));
+}
+
 /** The elements of a list in an order of their own. */
 export const sorted = (list) => [...list].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 

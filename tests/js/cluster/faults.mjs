@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { args } from "../servers.mjs";
 import { eventually, pause } from "../waiting.mjs";
+import { askLong } from "./crew.mjs";
 import { tally, trial } from "./trial.mjs";
 
 /** How long a fault lasts, in milliseconds. */
@@ -93,7 +94,7 @@ export default function () {
     const began = Date.now();
     cluster.nodes[1].child.kill("SIGSTOP");
     const asked = Date.now();
-    const [{ err, sockets }] = await ask(cluster.players[0], "fetch", {});
+    const [{ err, sockets }] = await askLong(cluster.players[0], "fetch", {});
     const waited = Date.now() - asked;
     // The sockets of the nodes that respond are there.
     assert.deepEqual([err, sockets.length], [true, 2]);
@@ -113,7 +114,7 @@ export default function () {
     await pause(500);
     const began = Date.now();
     await cluster.kill(1);
-    const [{ sockets }] = await ask(cluster.players[0], "fetch", {});
+    const [{ sockets }] = await askLong(cluster.players[0], "fetch", {});
     assert.equal(sockets.length, 2);
     const told = Date.now() - began;
     await eventually(async () => ((await cluster.counted()) === 2 ? true : undefined), "two nodes that are counted");
@@ -131,11 +132,6 @@ export default function () {
   });
 }
 
-/** Asks with the deadline of 5 s that nodes have, and more. */
-function ask(player, ...words) {
-  return new Promise((resolve) => player.socket.emit(...words, (...answer) => resolve(answer)));
-}
-
 /** A node that reaches no other: its own clients have everything, and it says that others were not reached. */
 async function alone(cluster, i, ms) {
   const player = cluster.players[i];
@@ -145,7 +141,7 @@ async function alone(cluster, i, ms) {
   };
   await eventually(untold, "a node that knows that it is alone", ms);
   const count = player.of("alone").length;
-  const [{ err, sockets }] = await ask(player, "fetch", {});
+  const [{ err, sockets }] = await askLong(player, "fetch", {});
   assert.deepEqual([err, sockets.map(({ id }) => id)], args.reference ? [true, []] : [true, [player.id]]);
   await player.ask("emit-to", {}, "alone", []);
   await player.several("alone", count + 1);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { CLIENTS, World } from "../sio/clients.mjs";
 import { namespace } from "../sio/harness.mjs";
 import { eventually } from "../waiting.mjs";
-import { range } from "./crew.mjs";
+import { askLong, range } from "./crew.mjs";
 import { channelOf } from "./harness.mjs";
 import { trial } from "./trial.mjs";
 
@@ -43,7 +43,10 @@ export default function () {
     const [channel, isSharded] = channelOf(cluster, cluster.nsp);
     await (isSharded ? spy.sSubscribe(channel, () => {}) : spy.subscribe(channel, () => {}));
     for (const [i, player] of players.entries()) player.answers.vote = (ack) => ack(i);
-    const [fetched, asked] = await Promise.all([ask(players[0], "fetch", {}), ask(players[1], "ask-all", {}, 1000, "vote", [])]);
+    const [fetched, asked] = await Promise.all([
+      askLong(players[0], "fetch", {}),
+      askLong(players[1], "ask-all", {}, 1000, "vote", []),
+    ]);
     assert.deepEqual([fetched[0].err, fetched[0].sockets.length], [true, 3]);
     assert.deepEqual([asked[0].err, asked[0].responses.sort()], [true, [0, 1, 2]]);
     spy.destroy();
@@ -96,7 +99,7 @@ export default function () {
     const { nodes, players, prefix, nsp } = cluster;
     const peer = await Peer.join(cluster);
     nodes[2].child.kill("SIGSTOP");
-    const asked = ask(players[0], "fetch", {});
+    const asked = askLong(players[0], "fetch", {});
     await eventually(async () => (peer.responded > 0 ? true : undefined), "a request to the node that is made up");
     nodes[2].child.kill("SIGCONT");
     const [{ err, sockets }] = await asked;
@@ -212,9 +215,4 @@ async function subscriptions({ redis }) {
 /** Connections to Redis. */
 async function connections({ redis }) {
   return `${await redis.ask("CLIENT", "LIST")}`.trim().split("\n").length;
-}
-
-/** Asks with the deadline of 5 s that nodes have, and more. */
-function ask(player, ...words) {
-  return new Promise((resolve) => player.socket.emit(...words, (...answer) => resolve(answer)));
 }

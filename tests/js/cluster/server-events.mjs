@@ -1,7 +1,7 @@
 // Server-side events: from the application of one node to those of all others.
 
 import assert from "node:assert/strict";
-import { bin, fresh, range } from "./crew.mjs";
+import { askLong, bin, fresh, range } from "./crew.mjs";
 import { fromEach, PROFILES } from "./harness.mjs";
 
 /** Where binary data of requests is told as such; the classic family writes them as JSON. */
@@ -29,12 +29,7 @@ export default function () {
   }, { profiles: WITH_BINARY });
 
   fromEach("nodes that do not acknowledge are told of in the end", async (crew) => {
-    const [answer] = await within(crew.actor, "silence");
+    const [answer] = await askLong(crew.actor, "server-ask", "silence", []);
     assert.deepEqual(answer, { err: true, answers: [] });
   });
-}
-
-/** Asks with the deadline of 5 s, which all nodes have. */
-function within(player, event) {
-  return new Promise((resolve) => player.socket.emit("server-ask", event, [], (...answer) => resolve(answer)));
 }
