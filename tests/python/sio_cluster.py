@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import pathlib
+import random
 import re
 import shlex
 import sys
@@ -38,12 +39,17 @@ class Cluster:
     async def start(self):
         self.folder = tempfile.TemporaryDirectory()
         path = os.path.join(self.folder.name, "redis.sock")
-        # Our node needs TCP. The port is above those that are given to whoever asks for any.
-        port = 61_000 + os.getpid() % 4_000
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--unixsocket", path, "--save", "", "--dir", self.folder.name]
-        await self.spawn(["redis-server", *options], {})
         self.redis = redis.Redis(unix_socket_path=path)
-        await until(self.answers, "a Redis server that answers")
+        # Our node needs TCP. Another program may have the port.
+        for _ in range(5):
+            port = random.randrange(12_000, 30_000)
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--unixsocket", path, "--save", "", "--dir", self.folder.name]
+            server = await self.spawn(["redis-server", *options], {})
+            await until(lambda: self.answers() or server.returncode is not None, "a Redis server that answers")
+            if server.returncode is None:
+                break
+        else:
+            raise AssertionError("no Redis server finds its port free")
         url = f"redis://127.0.0.1:{port}"
         environment = {"PORT": "0", "PROFILE": "classic", "REDIS": url, "PREFIX": "socket.io"}
         node = await self.spawn(shlex.split(sys.argv[1]), environment)
@@ -94,7 +100,8 @@ class Cluster:
         if runner := getattr(self, "runner", None):
             await soon(runner.cleanup(), "the end of the server")
         for process in reversed(self.processes):
-            process.kill()
+            if process.returncode is None:
+                process.kill()
             await process.wait()
         self.folder.cleanup()
 
