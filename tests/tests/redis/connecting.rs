@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io::{Read, Write},
     net::TcpListener,
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
 };
@@ -148,13 +149,13 @@ fn stays_down_until<R: Host>(
 }
 
 fn nodes_are_encrypted_and_check_the_certificate<R: Host>() {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+
     let authority = Authority::default();
     let identity = authority.issue(&["localhost"]);
-    let folder = std::env::temp_dir().join(format!(
-        "enginewire-tls-{}-{}",
-        std::process::id(),
-        std::any::type_name::<R>().len()
-    ));
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder =
+        std::env::temp_dir().join(format!("enginewire-tls-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = |name: &str, content: String| {
         let path = folder.join(name);
