@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
+    future::Future as _,
     io::{self, Write},
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, Mutex, mpsc},
+    task::{Context, Waker},
     thread,
     time::Duration,
 };
@@ -14,6 +17,7 @@ use enginewire_tokio::{
     Client, Refusal, Sender, ServerBuilder, TrustedProxies,
     enginewire::TransportKind,
     socketio::{ClientBuilder, Io},
+    testing::MemoryNetwork,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -251,6 +255,72 @@ async fn meddle(of: &'static str) {
     drop(ended);
     assert_eq!(other.recv().await, None);
     assert!(meddler.sender.lock().unwrap().is_none(), "nobody has told of the end");
+}
+
+/// Broadcasts once what is said is told.
+#[derive(Clone)]
+struct Broadcaster {
+    of: &'static str,
+    io: Arc<Mutex<Option<Io>>>,
+}
+
+impl Write for Broadcaster {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if String::from_utf8_lossy(bytes).contains(self.of)
+            && let Some(io) = self.io.lock().unwrap().take()
+        {
+            let broadcast = pin!(io.emit("told", &()));
+            let _ = broadcast.poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(io.stats().namespaces, 1);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn whoever_listens_may_use_the_server_that_is_spoken_of() {
+    let of_bus = ["a node has joined", "a node of the cluster is lost", "is disconnected"];
+    for of in ["socket connected"].into_iter().chain(of_bus) {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(broadcast_when_told(of));
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(Duration::from_secs(30)).expect(of);
+    }
+}
+
+async fn broadcast_when_told(of: &'static str) {
+    let network = MemoryNetwork::new();
+    let (bus, other) = (network.bus(), network.bus());
+    let node = bus.node();
+    let io = Io::builder().cluster(bus).build();
+    let _ = io.namespace("/");
+    let broadcaster = Broadcaster { of, io: Arc::new(Mutex::new(Some(io.clone()))) };
+    let writer = broadcaster.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let server = ServerBuilder::new().socketio(&io).bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", server.local_addr());
+    let _socket = ClientBuilder::new(&url).build().unwrap().socket("/").open().unwrap();
+    while io.stats().sockets == 0 {
+        tokio::task::yield_now().await;
+    }
+    network.cut(node);
+    while io.stats().nodes > 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(other);
+    assert!(broadcaster.io.lock().unwrap().is_none(), "nobody has told that {of}");
 }
 
 #[tokio::test]

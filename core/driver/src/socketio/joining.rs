@@ -268,7 +268,6 @@ impl Session {
         debug_assert!(set.is_ok());
         recorder.connected(&socket, &rooms);
         drop(adapter);
-        trace!(DEBUG, session = self.cell.id(), namespace = shared.name(), "socket connected");
         if let (Some(pid), Some(recovery)) = (pid, &mut order.recovery)
             && !is_recovered
         {
@@ -286,9 +285,10 @@ impl Session {
 
     /// Hands a socket that was admitted to the application.
     fn start(&mut self, slot: Slot) {
-        let socket = self.sockets.iter().find(|socket| socket.slot == slot);
-        let hand_over = |socket: &Arc<SocketShared>| socket.namespace.hand_over(socket);
-        if let Some(serving) = socket.and_then(hand_over) {
+        let Some(socket) = self.sockets.iter().find(|socket| socket.slot == slot) else { return };
+        let namespace = &socket.namespace;
+        trace!(DEBUG, session = self.cell.id(), namespace = namespace.name(), "socket connected");
+        if let Some(serving) = namespace.hand_over(socket) {
             self.push_task(slot, Task::Serve(serving));
         }
     }

@@ -205,15 +205,26 @@ impl<R: Runtime> Pump<R> {
     }
 
     fn handle(&self, event: BusEvent) {
+        // Told ahead of the lock: subscribers may use the server, and the error is the bus's own.
+        match &event {
+            BusEvent::Joined(_node) => {
+                trace!(DEBUG, node = _node.0, "a node has joined the cluster");
+            }
+            BusEvent::Lost(_node) => {
+                trace!(DEBUG, node = _node.0, "a node of the cluster is lost");
+            }
+            BusEvent::Down(_error) => {
+                trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
+            }
+            _ => {}
+        }
+        if matches!(event, BusEvent::Down(_)) {
+            self.cluster.with(|state| state.cluster.set_connected(false));
+            return;
+        }
         self.cluster.with(|state| match event {
-            BusEvent::Joined(node) => {
-                trace!(DEBUG, node = node.0, "a node has joined the cluster");
-                state.cluster.insert_node(node);
-            }
-            BusEvent::Lost(node) => {
-                trace!(DEBUG, node = node.0, "a node of the cluster is lost");
-                state.cluster.remove_node(node);
-            }
+            BusEvent::Joined(node) => _ = state.cluster.insert_node(node),
+            BusEvent::Lost(node) => _ = state.cluster.remove_node(node),
             BusEvent::Message { from, namespace, operation } => {
                 state.cluster.handle_message(from, namespace, operation);
             }
@@ -223,11 +234,9 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Logged { request, response } => {
                 state.cluster.handle_log_response(request, response);
             }
-            BusEvent::Down(_error) => {
-                trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
-                state.cluster.set_connected(false);
-            }
             BusEvent::Up => state.cluster.set_connected(true),
+            // Handled ahead, so that the error is dropped behind the lock.
+            BusEvent::Down(_) => {}
         });
     }
 
