@@ -1,7 +1,7 @@
 //! Other nodes that share the namespaces of a server.
 //!
 //! The [`Cluster`] says what is told to whom. Its lock is taken under that of a namespace's order: broadcasts leave in
-//! the order in which they are delivered here. Nothing else is locked under it but groups of acknowledgements. The
+//! the order in which they are delivered here. Nothing else is locked under it but the cells of those that wait. The
 //! [`pump`] carries its messages to the bus and back, and carries out what others ask for.
 
 mod bus;
@@ -77,8 +77,8 @@ struct State {
     appending: HashMap<AppendId, Arc<NamespaceShared>>,
     /// Operations of other nodes, and ends of appends and reads, that are still to be carried out, in the order of the log.
     arrived: VecDeque<Arrived>,
-    /// What the bus has not heard of.
-    changes: Changes,
+    /// Changes that the bus has not heard of. None once it has ended.
+    changes: Option<Changes>,
     /// The task that has the bus.
     pump: Option<Waker>,
 }
@@ -131,7 +131,7 @@ impl ClusterShared {
                 logged: HashMap::new(),
                 appending: HashMap::new(),
                 arrived: VecDeque::new(),
-                changes: Changes::default(),
+                changes: Some(Changes::default()),
                 pump: None,
             }),
             slot: Mutex::new(BusSlot {
@@ -222,7 +222,7 @@ impl ClusterShared {
         if slot.servers.len() == 0 {
             return Err(bus);
         }
-        // Nothing is locked under the state but groups.
+        // Nothing is locked under the state but the cells of those that wait.
         let mut state = lock(&self.state);
         let pump = state.pump.take();
         slot.is_down = !state.cluster.is_connected();
@@ -239,6 +239,7 @@ impl ClusterShared {
     fn end(&self) {
         let arrived = self.with(|state| {
             state.pump = None;
+            state.changes = None;
             state.cluster.set_connected(false);
             let nodes: Vec<_> = state.cluster.node_ids().collect();
             for node in nodes {
@@ -270,14 +271,15 @@ impl ClusterShared {
     /// Notes for the bus whether a namespace exists. It is told before further messages.
     pub(super) fn tell_namespace(&self, wakes: &mut Wakes, name: &str, exists: bool) {
         let mut state = lock(&self.state);
-        state.changes.namespaces.insert(name.into(), exists);
+        let Some(changes) = &mut state.changes else { return };
+        changes.namespaces.insert(name.into(), exists);
         wakes.extend(state.pump.take());
     }
 
     /// Returns the namespaces and rooms that the bus has not heard of, of one moment: a room never comes without its
     /// namespace.
     fn take_changes(&self) -> Changes {
-        mem::take(&mut lock(&self.state).changes)
+        lock(&self.state).changes.as_mut().map(mem::take).unwrap_or_default()
     }
 
     /// Returns whether the bus wants to hear of rooms.
@@ -297,10 +299,9 @@ impl ClusterShared {
             return;
         }
         let mut state = lock(&self.state);
-        state
-            .changes
-            .rooms
-            .extend(rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists)));
+        let Some(changes) = &mut state.changes else { return };
+        let rooms = rooms.map(|(room, exists)| ((Arc::clone(namespace), room), exists));
+        changes.rooms.extend(rooms);
         wakes.extend(state.pump.take());
     }
 
@@ -388,5 +389,45 @@ impl State {
 impl fmt::Debug for ClusterShared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterShared").field("nodes", &self.nodes()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll};
+
+    use super::*;
+
+    /// A bus that nothing polls.
+    struct Unused;
+
+    impl Bus for Unused {
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+
+        fn send(&mut self, _: Message) {}
+
+        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn changes_are_kept_for_the_bus_until_it_has_ended() {
+        let cluster = ClusterShared::new(Box::new(Unused), ClusterConfig::default());
+        let tell = |name: &str| {
+            let wakes = &mut Wakes::default();
+            cluster.tell_namespace(wakes, name, true);
+            cluster.tell_rooms(wakes, &name.into(), [("room".into(), true)].into_iter());
+        };
+        tell("/a");
+        let Changes { namespaces, rooms } = cluster.take_changes();
+        assert_eq!((namespaces.len(), rooms.len()), (1, 1));
+        tell("/b");
+        cluster.end();
+        tell("/c");
+        let Changes { namespaces, rooms } = cluster.take_changes();
+        assert!(namespaces.is_empty() && rooms.is_empty(), "names of clients fill no memory");
     }
 }
