@@ -192,6 +192,7 @@ impl NamespaceShared {
         let selected = behind.selected;
         drop(behind);
         // Their arguments were encoded once, and are encoded again with the offset.
+        self.counters.cluster_dropped.add(failed.len());
         failed.into_iter().for_each(|done| done.complete(Delivered::default()));
         if let Some(work) = turn {
             self.deliver_from(work);

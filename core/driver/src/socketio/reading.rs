@@ -102,7 +102,8 @@ impl Drop for Reader {
 impl NamespaceShared {
     /// Adds older entries to the copy of the log.
     fn insert(&self, now: Time, entries: Vec<LogEntry>) {
-        let encoded = entries.into_iter().map_while(|LogEntry { id, target, event }| {
+        let count = entries.len();
+        let encoded = entries.into_iter().filter_map(|LogEntry { id, target, event }| {
             let offset = id.to_string();
             let message = with_encoder(&self.config().limits, |encoder| {
                 encoder.forward(self.parser(), self.name(), None, &event, Some(&offset))
@@ -112,6 +113,8 @@ impl NamespaceShared {
             Some((id, target, message, cost))
         });
         let encoded: Vec<_> = encoded.collect();
+        // One that cannot be encoded reaches nobody here, as when it was sent.
+        self.counters.cluster_dropped.add(count - encoded.len());
         let mut order = self.lock_order();
         let now = order.set_now(now);
         if let Some(recovery) = &mut order.recovery {
