@@ -156,17 +156,18 @@ impl<R: Runtime> Redis<R> {
     fn pass_commands(&mut self) {
         while self.transport.has_room() {
             let Some(command) = self.wire.poll_command() else { return };
-            if let Command::Subscribe(Subscription::Stream(_)) = command {
-                self.locating += 1;
+            match &command {
+                Command::Subscribe(Subscription::Stream(_)) => self.locating += 1,
+                Command::Unsubscribe(Subscription::Stream(stream)) => {
+                    if let Some(reader) = &mut self.reader {
+                        reader.stop(stream);
+                    }
+                }
+                _ => {}
             }
-            let sent = commands::encode(command, |sent, responds, arguments| {
+            commands::encode(command, |sent, responds, arguments| {
                 self.transport.push(sent, responds, Duration::ZERO, arguments);
             });
-            if let Err(stream) = sent
-                && let Some(reader) = &mut self.reader
-            {
-                reader.stop(&stream);
-            }
         }
     }
 
@@ -206,9 +207,10 @@ impl<R: Runtime> Redis<R> {
                 // So that those are confirmed before there is anything else.
                 self.pass_commands();
             }
-            Event::Lost(error, _) => {
+            Event::Lost(fault, commands) => {
                 self.wire.handle_connected(now, false);
                 (self.restoring, self.locating) = (0, 0);
+                let error = self.shared.error(fault, commands.len());
                 self.lose(Phase::Down, error);
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
@@ -317,7 +319,8 @@ impl<R: Runtime> Redis<R> {
                 None => self.drop_large(),
             },
             Read::Admitted => {}
-            Read::Lost(error) => {
+            Read::Lost(fault) => {
+                let error = self.shared.error(fault, 0);
                 // The other connection may be lost as well.
                 let is_down = self.phase == Phase::Down;
                 self.lose(if is_down { Phase::Down } else { Phase::Restoring }, error);

@@ -51,19 +51,14 @@ impl Sent {
     }
 }
 
-/// Hands a command to `push`, which sends it.
-///
-/// That to unsubscribe from a stream is given back: it is the reader's.
-pub(super) fn encode(
-    command: Command,
-    push: impl FnOnce(Sent, Responds, &[&[u8]]),
-) -> Result<(), Arc<str>> {
+/// Hands a command to `push`, which sends it. Nothing is sent to leave a stream, which is the reader's to do.
+pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Responds, &[&[u8]])) {
     match command {
         Command::Subscribe(Subscription::Stream(stream)) => {
             let arguments = [b"XREVRANGE", stream.as_bytes(), b"+", b"-", b"COUNT", b"1"];
             push(Sent::Last(Arc::clone(&stream)), Responds::InTurn, &arguments);
         }
-        Command::Unsubscribe(Subscription::Stream(stream)) => return Err(stream),
+        Command::Unsubscribe(Subscription::Stream(_)) => {}
         Command::Subscribe(subscription) => {
             let name = match subscription {
                 Subscription::Pattern(_) => "PSUBSCRIBE",
@@ -115,7 +110,6 @@ pub(super) fn encode(
         // Others are for brokers that store messages apart.
         _ => {}
     }
-    Ok(())
 }
 
 /// Returns the number in the response to `PUBSUB NUMSUB` of one channel.
@@ -142,5 +136,5 @@ pub(super) fn is_fatal(sent: &Sent, error: &ServerError) -> bool {
             | "NOAUTH"
             | "READONLY"
     );
-    is_of_connection || sent.is_subscription() || error.to_string().contains("unknown command")
+    is_of_connection || sent.is_subscription()
 }

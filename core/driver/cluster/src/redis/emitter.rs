@@ -257,10 +257,9 @@ impl<R: Runtime> Courier<R> {
                 return;
             };
             if self.transport.is_open() {
-                let sent = commands::encode(command, |sent, responds, arguments| {
+                commands::encode(command, |sent, responds, arguments| {
                     self.transport.push((sent, done), responds, Duration::ZERO, arguments);
                 });
-                debug_assert!(sent.is_ok(), "an emitter subscribes to nothing");
             } else {
                 let _ = done.send(Err(self.shared.error(RedisFault::Disconnected, 0)));
             }
@@ -269,7 +268,8 @@ impl<R: Runtime> Courier<R> {
 
     fn handle(&mut self, event: Event<(Sent, Done)>) {
         match event {
-            Event::Lost(error, commands) => {
+            Event::Lost(fault, commands) => {
+                let error = self.shared.error(fault, commands.len());
                 for (_, done) in commands {
                     let _ = done.send(Err(error.clone()));
                 }

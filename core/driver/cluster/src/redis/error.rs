@@ -31,7 +31,7 @@ pub enum RedisFault {
     Unreachable(Arc<io::Error>),
     /// The server does not let this node in: the URL is wrong.
     #[error(
-        "it refuses the connection: {0} (check the user, the password and the database of the URL)"
+        "it refuses the connection: {0} (check the user, the password and the database of the URL, and the name of the client)"
     )]
     Refused(String),
     /// The server is too old.
@@ -101,7 +101,7 @@ impl RedisFault {
             "NOPERM" => " (the ACL of the user has to allow the command, its keys and channels)",
             "READONLY" => " (it is a replica: connect to the master)",
             "ERR" if message.contains("unknown command") => {
-                " (sharded channels need Redis from version 7 on, streams from version 5 on)"
+                " (sharded channels need Redis from version 7 on, streams from 5 on, and recovery from 6.2 on)"
             }
             _ => "",
         };

@@ -15,7 +15,7 @@ use enginewire_driver::Runtime;
 use enginewire_socketio::adapter;
 
 use super::{
-    error::{RedisError, RedisFault},
+    error::RedisFault,
     link::Responds,
     options::Shared,
     resp::Value,
@@ -58,7 +58,7 @@ pub(super) enum Read {
     /// The server lets it read, on a connection that is new.
     Admitted,
     /// The connection was lost, or an attempt has failed. It goes on where it was.
-    Lost(RedisError),
+    Lost(RedisFault),
 }
 
 /// The last entry of each stream that was read.
@@ -118,10 +118,11 @@ impl<R: Runtime> Reader<R> {
             }
             let Poll::Ready(event) = self.transport.poll(cx) else { return Poll::Pending };
             match event {
-                Event::Lost(error, _) => {
+                // A read that waits for entries is no command that is lost: it goes on from where it was.
+                Event::Lost(fault, _) => {
                     self.is_reading = false;
                     self.is_admitted = false;
-                    return Poll::Ready(Read::Lost(error));
+                    return Poll::Ready(Read::Lost(fault));
                 }
                 Event::Response((), Ok(response)) => {
                     self.is_reading = false;

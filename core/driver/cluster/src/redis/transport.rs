@@ -47,7 +47,7 @@ pub(super) enum Event<T> {
     /// There is a connection again, without subscriptions.
     Opened,
     /// The connection was lost, or an attempt has failed. The commands had no response.
-    Lost(RedisError, Vec<T>),
+    Lost(RedisFault, Vec<T>),
     Response(T, Result<Value, ServerError>),
     /// A message of a channel, or `None` if it was too large.
     Message(bytes::Bytes, Option<bytes::Bytes>),
@@ -143,8 +143,7 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
                     let wait = self.backoff.next(&mut fill_random).map(|wait| now + wait);
                     let lost = mem::replace(&mut self.state, State::Waiting(wait));
                     let State::Lost(fault, commands) = lost else { continue };
-                    let error = self.shared.error(fault, commands.len());
-                    return Poll::Ready(Event::Lost(error, commands));
+                    return Poll::Ready(Event::Lost(fault, commands));
                 }
                 State::Waiting(None) => return Poll::Pending,
                 State::Waiting(Some(until)) if *until <= now => {
