@@ -26,8 +26,9 @@
 //!
 //! In any [mode](Mode): every two seconds the numbers of clients, sockets, packets and bytes. In
 //! [`Mode::Development`] also every socket, room and event as it comes. Header fields that carry secrets, `Cookie` and
-//! `Authorization`, are left out. The id of a client is made for the page, and is no part of its session id.
-//! Data of sockets is shown if [`Namespace::share_data`](super::Namespace::share_data) was called.
+//! `Authorization`, are left out. The id of a client is made for the page, and is no part of its session id. The id
+//! of a socket of a 2.x client has its session id in it. Data of sockets is shown if
+//! [`Namespace::share_data`](super::Namespace::share_data) was called.
 //!
 //! # What a page may do
 //!
