@@ -228,7 +228,7 @@ impl<F> Relay<F> {
 
     /// Returns whether to [`drive`](Self::drive) again once everything has been written.
     pub(super) const fn is_throttled(&self) -> bool {
-        self.is_throttled
+        self.is_throttled && !self.node_ended
     }
 
     /// Decides how the connection of the client goes on, once everything has been written to it.

@@ -529,6 +529,22 @@ fn client_that_does_not_read_is_left_to_the_owner_for_longer_than_a_response_may
 }
 
 #[test]
+fn owner_that_ends_without_room_for_its_response_ends_the_connection_once_all_is_written() {
+    let mut client = Client::new();
+    client.node().connected = false;
+    client.room = 0;
+    let mut bytes = "GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+    bytes.push_str(&get());
+    assert_eq!(client.send(bytes.as_bytes()), Follow::Nothing);
+    assert_eq!(client.eof(), Follow::Nothing);
+    // Late for the owner, and the client does not wait for a response.
+    assert_eq!(client.at(10), Follow::Nothing);
+    client.room = usize::MAX;
+    assert_eq!(client.pass(), Follow::End);
+    assert!(client.came.len() > WRITE_CHUNK && client.server.refused.len() == 1000);
+}
+
+#[test]
 fn request_behind_much_that_waits_goes_on_once_that_is_written() {
     let mut client = Client::new();
     let mut bytes = "GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
