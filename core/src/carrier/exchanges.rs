@@ -142,7 +142,10 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         }
         // The next request may have come in the meantime.
         if waited && self.is_listening() {
-            return self.handle_bytes(now, host, &mut [], output);
+            let upgraded = self.handle_bytes(now, host, &mut [], output);
+            // It may be another node's, and the connection to that wakes nobody before it has been driven.
+            self.drive_relay(now, host, output);
+            return upgraded;
         }
         None
     }

@@ -32,6 +32,9 @@ struct Server {
     neighbour: Neighbour,
     /// Whether it is found when the request is to be handed over.
     is_known: bool,
+    /// Whether requests for other paths go to an application, and its response once it has one.
+    forwards: bool,
+    response: Option<Response>,
     refused: Vec<Reject>,
 }
 
@@ -114,10 +117,14 @@ impl Host for Server {
         match *session {}
     }
 
+    fn forwards(&self) -> bool {
+        self.forwards
+    }
+
     fn forward(&mut self, _: RequestHead, _: Bytes) {}
 
     fn response(&mut self, (): &mut ()) -> Option<Response> {
-        None
+        self.response.take()
     }
 
     fn compressors(&mut self) -> &mut Compressors {
@@ -198,6 +205,8 @@ impl Client {
                 compressors: Compressors::new(),
                 neighbour: Neighbour { connected: true, room: usize::MAX, ..Neighbour::default() },
                 is_known: true,
+                forwards: false,
+                response: None,
                 refused: Vec::new(),
             },
             scratch: Scratch::new(),
@@ -542,6 +551,23 @@ fn owner_that_ends_without_room_for_its_response_ends_the_connection_once_all_is
     client.room = usize::MAX;
     assert_eq!(client.pass(), Follow::End);
     assert!(client.came.len() > WRITE_CHUNK && client.server.refused.len() == 1000);
+}
+
+#[test]
+fn request_behind_one_that_waited_is_handed_over_with_its_response() {
+    let mut client = Client::new();
+    client.server.forwards = true;
+    let bytes = ["GET /page HTTP/1.1\r\nHost: a\r\n\r\n", &get()].concat();
+    assert_eq!(client.send(bytes.as_bytes()), Follow::Nothing);
+    assert!(client.came.is_empty() && client.node().took.is_empty());
+    client.server.response = Some(Response::empty(204));
+    // Nothing wakes the connection again before the owner has its request.
+    assert_eq!(client.pass(), Follow::Nothing);
+    assert!(client.came().starts_with("HTTP/1.1 204 "));
+    assert!(client.node().took.starts_with(format!("GET {TARGET} ").as_bytes()));
+    client.node().sent = RESPONSE.to_vec();
+    let _ = client.pass();
+    assert!(client.came.ends_with(RESPONSE));
 }
 
 #[test]
