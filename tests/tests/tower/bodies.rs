@@ -57,6 +57,11 @@ fn body_in_chunks_is_the_message_that_it_would_be_whole() {
     assert_eq!(client.answer().status, 200);
     let message = soon("a message", socket.recv()).unwrap();
     assert_eq!(message.as_text(), Some("h\u{e9}llo"));
+    // The connection goes on, as behind any other body.
+    client.request("POST", &polling(&sid), "4again");
+    assert_eq!(client.answer().status, 200);
+    let message = soon("another message", socket.recv()).unwrap();
+    assert_eq!(message.as_text(), Some("again"));
 }
 
 #[test]

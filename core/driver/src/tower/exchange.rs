@@ -38,6 +38,8 @@ pub(super) struct Exchanging {
     exchange: carrier::Exchange<Arc<SessionCell>, Asked, Forwarded>,
     /// The body that is being received.
     body: Option<Gathering>,
+    /// The body has been read to its end, which not every one tells by itself (a chunked one of hyper does not).
+    is_whole: bool,
     /// There if the connection of the request may be handed over.
     connection: Option<Upgraded>,
     /// For the handler of a session that begins with a WebSocket.
@@ -59,6 +61,7 @@ impl Exchanging {
             request: Some(request),
             exchange: carrier::Exchange::new(),
             body: None,
+            is_whole: false,
             connection,
             slot: has_slot.then(|| Box::new(Slot::new())),
             presence: None,
@@ -85,7 +88,7 @@ impl Exchanging {
             }
             Step::Respond { response, close } => {
                 // The rest of the body is not read, and may never come.
-                let close = close || !body.is_end_stream();
+                let close = close || !(self.is_whole || body.is_end_stream());
                 Poll::Ready(self.respond(response, close))
             }
             Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
@@ -101,7 +104,7 @@ impl Exchanging {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
     ) -> Step<Arc<SessionCell>> {
-        let Self { shared, peer, request, exchange, body: gathering, slot, .. } = self;
+        let Self { shared, peer, request, exchange, body: gathering, is_whole, slot, .. } = self;
         Scratch::with(|Scratch { supplies, .. }| {
             let mut slot = slot.as_mut().map(|slot| slot.open());
             let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_mut());
@@ -143,6 +146,7 @@ impl Exchanging {
                         return fail(exchange, now, &mut host, fault);
                     }
                     Read::Whole => {
+                        *is_whole = true;
                         let whole =
                             gathering.take().map_or(RequestBody::TooLarge, Gathering::finish);
                         step = exchange.receive_body(now, &mut host, whole, true);
