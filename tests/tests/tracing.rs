@@ -197,6 +197,30 @@ async fn limit_that_is_reached_is_told_with_the_number_of_times() {
     assert!(line.contains("WARN") && line.contains("max=0 times=1"), "{line}");
 }
 
+#[tokio::test]
+async fn node_that_cannot_be_reached_is_told_with_the_cause_and_asked_for_once_per_request() {
+    let (log, _listening) = listen();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (asked, times_asked) = mpsc::channel();
+    let builder = ServerBuilder::new().node(1).nodes(move |node| {
+        asked.send(node).unwrap();
+        Some(gone)
+    });
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    let request = "GET /engine.io/?EIO=4&transport=polling&sid=2--secretsecretsecre HTTP/1.1\r\n\
+                   Host: a\r\nConnection: close\r\n\r\n";
+    for _ in 0..3 {
+        assert!(ask(server.local_addr(), request).await.starts_with("HTTP/1.1 503"));
+    }
+    assert_eq!(times_asked.try_iter().count(), 3);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    let [line] = warnings[..] else { panic!("{log}") };
+    assert!(line.contains(&format!("node={gone} error=Connection refused")), "{line}");
+    assert!(line.contains("no response from a node") && line.contains("times=1"), "{line}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
 /// Does something to a session as soon as it is told that it is over.
 #[derive(Clone)]
 struct Meddler {

@@ -55,6 +55,8 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     slot: Option<&'a mut OpenSlot<'slot>>,
     /// The client of the request, for logs, if it may be another than the peer.
     client: Option<SocketAddr>,
+    /// The node that the request is to be handed over to.
+    owner: Option<SocketAddr>,
     /// Whether connections can be handed over to other nodes: those of another HTTP server cannot.
     pub(crate) relays: bool,
     /// Results of the TLS handshake of the connection.
@@ -80,6 +82,7 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
             supplies,
             slot,
             client: None,
+            owner: None,
             relays: false,
             #[cfg(feature = "tls-no-provider")]
             tls: None,
@@ -112,12 +115,6 @@ impl ServerHost<'_, '_, '_> {
     fn note_client(&mut self, find: impl FnOnce(&Self) -> SocketAddr) {
         let is_of_use = self.shared.options.trusted_proxies.is_some() && is_logging();
         self.client = is_of_use.then(|| find(self));
-    }
-
-    /// Returns the address of the other node that has a session.
-    fn owner(&self, sid: &Sid, head: &dyn HttpRequest) -> Option<SocketAddr> {
-        let this = self.shared.router.config().node;
-        self.shared.hooks.nodes.as_ref()?.owner(sid, this, head)
     }
 
     /// Returns the waker for a session that this connection carries.
@@ -257,15 +254,17 @@ impl Host for ServerHost<'_, '_, '_> {
         }
     }
 
-    fn hands_over(&self, sid: &Sid, head: &dyn HttpRequest) -> bool {
-        self.relays && self.owner(sid, head).is_some()
+    fn hands_over(&mut self, sid: &Sid, head: &dyn HttpRequest) -> bool {
+        let nodes = self.shared.hooks.nodes.as_ref().filter(|_| self.relays);
+        let this = self.shared.router.config().node;
+        self.owner = nodes.and_then(|nodes| nodes.owner(sid, this, head));
+        self.owner.is_some()
     }
 
     fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<Forwarded> {
-        let HandOver { sid, head } = request;
-        let to = self.owner(&sid, &head)?;
+        let to = self.owner.take()?;
         let Shared { hooks, options, counters, .. } = &**self.shared;
-        let link = hooks.nodes.as_ref()?.hand_over(to, &head, self.peer, options, output);
+        let link = hooks.nodes.as_ref()?.hand_over(to, &request.head, self.peer, options, output);
         counters.requests_handed_over.add(1);
         trace!(DEBUG, peer = %self.peer.addr, node = %to, "request handed over");
         Some(Forwarded::Node(link))
@@ -298,6 +297,12 @@ impl Host for ServerHost<'_, '_, '_> {
         }
         let peer = self.client.unwrap_or(self.peer.addr);
         trace!(DEBUG, peer = %peer, reason = %reject, "request refused");
+    }
+
+    fn hand_over_failed(&mut self, node: &Forwarded, fault: HandOverFault) {
+        if let Forwarded::Node(link) = node {
+            link.warn(self.shared, fault);
+        }
     }
 
     fn failed(&mut self, event: &http::Event) {

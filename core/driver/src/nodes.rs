@@ -1,6 +1,7 @@
 //! Other nodes that serve the same clients: where they are, and connections to them.
 
 use std::{
+    fmt,
     future::Future,
     io,
     net::SocketAddr,
@@ -19,7 +20,8 @@ use futures_io::{AsyncRead as _, AsyncWrite as _};
 use crate::{
     peer::Peer,
     runtime::{BoxedStream, Runtime},
-    shared::Options,
+    shared::{Options, Shared},
+    trace::trace,
     writer::Writer,
 };
 
@@ -36,6 +38,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
 
 /// A connection to another node, which serves one request.
 pub(crate) struct NodeLink {
+    to: SocketAddr,
     state: State,
     writes: Writes,
 }
@@ -43,6 +46,7 @@ pub(crate) struct NodeLink {
 enum State {
     Connecting(Connecting),
     Connected(BoxedStream),
+    Failed(io::Error),
 }
 
 /// The sending side.
@@ -89,7 +93,7 @@ impl Nodes {
         output: &mut Output,
     ) -> NodeLink {
         introduce(to, head, peer, options, output);
-        NodeLink { state: State::Connecting((self.connect)(to)), writes: Writes::Open }
+        NodeLink { to, state: State::Connecting((self.connect)(to)), writes: Writes::Open }
     }
 }
 
@@ -104,10 +108,12 @@ impl NodeLink {
             match connecting.as_mut().poll(cx) {
                 Poll::Pending => return Ok(NodeState::Open),
                 Poll::Ready(Ok(stream)) => self.state = State::Connected(stream),
-                Poll::Ready(Err(_)) => return Err(HandOverFault::Unreachable),
+                Poll::Ready(Err(error)) => self.state = State::Failed(error),
             }
         }
-        let State::Connected(stream) = &mut self.state else { return Ok(NodeState::Open) };
+        let State::Connected(stream) = &mut self.state else {
+            return Err(HandOverFault::Unreachable);
+        };
         let Passage { to_node, is_last, room, from_node } = passage;
         if self.writes == Writes::Open && write(stream, cx, to_node, is_last).is_err() {
             self.writes = Writes::Ended;
@@ -117,6 +123,16 @@ impl NodeLink {
             to_node.clear();
         }
         Ok(read(stream, cx, room, from_node))
+    }
+
+    /// Tells an operator that the node has not responded.
+    pub(crate) fn warn(&self, shared: &Shared, fault: HandOverFault) {
+        let Some(times) = shared.warnings.nodes.count(shared.sessions.clock.now()) else { return };
+        let cause: &dyn fmt::Display = match &self.state {
+            State::Failed(error) => error,
+            State::Connecting(_) | State::Connected(_) => &fault,
+        };
+        trace!(WARN, node = %self.to, error = %cause, times = times, "no response from a node");
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Warnings {
     pub(crate) sessions: Warning,
     /// The system has failed to accept a connection.
     pub(crate) accept: Warning,
+    /// Another node has not responded to a request that was handed over to it.
+    pub(crate) nodes: Warning,
 }
 
 /// A warning of which one line tells for all in [`INTERVAL`].

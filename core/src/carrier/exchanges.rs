@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     deflate::DeflateParameters,
-    router::{HandOverFault, Reject},
+    router::Reject,
     session::{Body, WebSocketId},
     time::Time,
     wire::{
@@ -332,8 +332,8 @@ impl<S, Q, F> Exchanges<S, Q, F> {
         output: &mut Output,
     ) {
         let Some(relay) = &mut self.relay else { return };
-        let result: Result<(), HandOverFault> = relay.drive(now, host, output);
-        if let Err(fault) = result {
+        if let Err(fault) = relay.drive(now, host, output) {
+            host.hand_over_failed(relay.node(), fault);
             self.relay = None;
             self.refuse(now, host, &fault.into(), output);
         }

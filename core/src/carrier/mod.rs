@@ -119,7 +119,9 @@ pub trait Host {
     fn compressors(&mut self) -> &mut Compressors;
 
     /// Returns whether a request goes to another node that has its session. Default false: that is unknown.
-    fn hands_over(&self, _sid: &Sid, _head: &dyn HttpRequest) -> bool {
+    ///
+    /// If it does, [`hand_over`](Self::hand_over) follows before another request begins.
+    fn hands_over(&mut self, _sid: &Sid, _head: &dyn HttpRequest) -> bool {
         false
     }
 
@@ -149,6 +151,9 @@ pub trait Host {
 
     /// The request that has begun, or whose handshake has its verdict, was refused. For logs.
     fn refused(&mut self, _reject: &Reject) {}
+
+    /// Another node has not responded to a request, which is refused then. For logs.
+    fn hand_over_failed(&mut self, _node: &Self::Request, _fault: HandOverFault) {}
 
     /// An exchange came to nothing, or a request was none. For logs.
     fn failed(&mut self, _event: &http::Event) {}

@@ -204,6 +204,11 @@ impl<F> Relay<F> {
         Ok(())
     }
 
+    /// Returns the connection to the node.
+    pub(super) const fn node(&self) -> &F {
+        &self.node
+    }
+
     /// Extends the deadline to `until`: bytes may wait to be read.
     pub(super) fn extend_deadline(&mut self, until: Time) {
         self.deadline = self.deadline.max(until);

@@ -131,7 +131,7 @@ impl Host for Server {
         &mut self.compressors
     }
 
-    fn hands_over(&self, sid: &Sid, head: &dyn HttpRequest) -> bool {
+    fn hands_over(&mut self, sid: &Sid, head: &dyn HttpRequest) -> bool {
         sid.node().is_some_and(|node| node.as_str() == "b") && !is_handed_over(head)
     }
 
