@@ -144,9 +144,6 @@ fn write(
     is_last: bool,
 ) -> Result<(), io::Error> {
     let mut writer = Writer { stream, cx };
-    if !output.has_remaining() && !is_last {
-        return Ok(());
-    }
     while output.has_remaining() {
         match writer.write(output)? {
             Written::Some(n) => output.advance(n),
@@ -214,3 +211,71 @@ fn introduce(
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        task::Waker,
+    };
+
+    use super::*;
+
+    /// Takes bytes, and sends them once it is flushed a second time.
+    #[derive(Default)]
+    struct Buffered {
+        held: Vec<u8>,
+        flushes: usize,
+        sent: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl futures_io::AsyncRead for Buffered {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+    }
+
+    impl futures_io::AsyncWrite for Buffered {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.held.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.flushes += 1;
+            if self.flushes < 2 {
+                return Poll::Pending;
+            }
+            let held = std::mem::take(&mut self.held);
+            self.sent.lock().unwrap().extend(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn flush_that_had_to_wait_is_repeated_without_further_bytes() {
+        let stream = Buffered::default();
+        let sent = Arc::clone(&stream.sent);
+        let mut stream = BoxedStream::new(stream);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut output = Output::new();
+        output.put_slice(b"head");
+        for expected in ["", "head"] {
+            write(&mut stream, cx, &mut output, false).unwrap();
+            assert!(!output.has_remaining());
+            assert_eq!(*sent.lock().unwrap(), expected.as_bytes());
+        }
+    }
+}
