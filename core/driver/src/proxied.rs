@@ -18,9 +18,8 @@ use crate::{
     connection::Connection,
     lingering::Lingering,
     peer::Peer,
-    presence::Presence,
     runtime::Runtime,
-    server::{Admission, Admitted, Watch},
+    server::{Admitted, Watch},
     shared::Shared,
     trace::trace,
 };
@@ -65,23 +64,24 @@ const CHUNK: usize = 128;
 /// Serves a connection whose peer sends a header first, within the time for the head of a request.
 pub(crate) async fn serve<R: Runtime>(
     runtime: R,
-    admitted: Admitted,
     stream: R::Stream,
     proxy: SocketAddr,
+    admitted: Admitted,
 ) {
-    let Admission { shared, .. } = &admitted.admission;
-    // Counts as a connection, though nothing serves it yet. This task watches the phases by itself. Dropped behind the
-    // stream: the end of a server waits for it.
-    let presence = Presence::of_connection(Arc::clone(shared));
+    // This task watches the phases by itself. Its presence is dropped behind the stream, as it is in the arguments: the
+    // end of a server waits for it.
+    let Admitted { admission, presence, .. } = admitted;
+    #[cfg(feature = "tls-no-provider")]
+    let in_flight = admitted.in_flight;
     let mut stream = stream;
-    let Some(client) = read_within(&runtime, shared, &mut stream, proxy).await else {
+    let Some(client) = read_within(&runtime, &admission.shared, &mut stream, proxy).await else {
         #[cfg(feature = "tls-no-provider")]
-        drop(admitted.in_flight);
+        drop(in_flight);
         return Lingering::new(presence, stream).await;
     };
     let peer = Peer::behind(client, proxy);
     #[cfg(feature = "tls-no-provider")]
-    if let (Some(tls), Some(in_flight)) = (&admitted.admission.tls, admitted.in_flight) {
+    if let (Some(tls), Some(in_flight)) = (&admission.tls, in_flight) {
         return TlsConnection::new(presence, tls, stream, peer, in_flight).await;
     }
     Connection::present(presence, stream, peer).await;

@@ -14,10 +14,13 @@ use std::{
 use enginewire::{IntoEncoded, SendError, hub::Broadcast};
 use futures_io::{AsyncRead, AsyncWrite};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::{InFlight, ServerTls, TlsConnection, TlsStats};
 use crate::{
     connection::Connection,
     lifecycle::{Lifecycle, Phase},
     listen::BACKLOG,
+    presence::Presence,
     proxied,
     runtime::{BoxedStream, Runtime},
     shared::Shared,
@@ -26,11 +29,6 @@ use crate::{
     trace::trace,
     wakers::WakerKey,
     warnings::Warning,
-};
-#[cfg(feature = "tls-no-provider")]
-use crate::{
-    presence::Presence,
-    tls::{InFlight, ServerTls, TlsConnection, TlsStats},
 };
 
 /// A server that is listening.
@@ -282,6 +280,8 @@ pub(crate) struct Admission {
 /// A connection that a listener has accepted, and that the header of a proxy is still to come on.
 pub(crate) struct Admitted {
     pub(crate) admission: Admission,
+    /// Counts from the beginning, too: its task is polled at some later time.
+    pub(crate) presence: Presence,
     /// Its handshake to come, which counts from the beginning: the listener keeps to their limit.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) in_flight: Option<InFlight>,
@@ -295,9 +295,10 @@ impl Admission {
             let admitted = Admitted {
                 #[cfg(feature = "tls-no-provider")]
                 in_flight: self.tls.as_ref().map(|_| InFlight::begin(&self.shared)),
+                presence: Presence::of_connection(Arc::clone(&self.shared)),
                 admission: self.clone(),
             };
-            runtime.spawn(proxied::serve(runtime.clone(), admitted, stream, peer_addr));
+            runtime.spawn(proxied::serve(runtime.clone(), stream, peer_addr, admitted));
             return;
         }
         #[cfg(feature = "tls-no-provider")]
@@ -530,3 +531,6 @@ impl fmt::Debug for ServerHandle {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
