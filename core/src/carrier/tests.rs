@@ -461,6 +461,25 @@ fn responses_share_one_compressor() {
 }
 
 #[test]
+#[cfg(feature = "deflate")]
+fn reads_are_short_where_a_websocket_has_agreed_on_compression() {
+    let plain = String::from_utf8_lossy(OPEN_WEBSOCKET);
+    let offers = plain.replace("Host", "Sec-WebSocket-Extensions: permessage-deflate\r\nHost");
+    for (handshake, most) in [(&*plain, usize::MAX), (&offers, 4096)] {
+        let mut config = ServerConfig::default();
+        config.per_message_deflate = Some(crate::PerMessageDeflate::default());
+        let (mut server, mut scratch) = (Server::new(config), Scratch::new());
+        let mut connection = Connection::new(Time::ZERO, Arc::clone(&server.http));
+        assert_eq!(connection.max_read(), usize::MAX);
+        let mut bytes = handshake.as_bytes().to_vec();
+        connection.receive(Time::ZERO, &mut server, &mut scratch, &mut bytes);
+        assert_eq!(connection.max_read(), most);
+        connection.lose(Time::ZERO, WebSocketEnd::Closed, &mut server, &mut scratch);
+        assert_eq!(connection.max_read(), usize::MAX);
+    }
+}
+
+#[test]
 fn a_request_for_another_path_is_refused_unless_the_host_forwards_it() {
     let mut server = Server::new(ServerConfig::default());
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());

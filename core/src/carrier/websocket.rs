@@ -158,10 +158,8 @@ impl WebSocketCarrier {
     }
 
     /// Returns the limit on the bytes of one read, before the session has their messages.
-    ///
-    /// Compressed messages may become a thousand times as long. Until the session has them, nothing throttles the peer.
     pub const fn max_read(&self) -> usize {
-        if self.ws.has_compression() { MAX_COMPRESSED_READ } else { usize::MAX }
+        self.ws.max_read()
     }
 
     /// Whether the session is being moved to it.
@@ -346,9 +344,6 @@ impl WebSocketCarrier {
 ///
 /// As much as a socket takes at once, and enough to make the system call's own cost small.
 pub const WRITE_CHUNK: usize = 64 * 1024;
-
-/// Bytes of compressed messages that are read at a time: 4 MiB at worst once they are inflated.
-const MAX_COMPRESSED_READ: usize = 4 * 1024;
 
 /// Bytes of pongs that may wait for a peer before it is not read any more.
 pub(crate) const MAX_REPLIES: usize = 16 * 1024;

@@ -415,6 +415,13 @@ impl ClientHub {
         self.index(id).is_some_and(|at| self.connections[at].is_reading(&self.session))
     }
 
+    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// 4 KiB where messages may be compressed, see [`PerMessageDeflate`](crate::PerMessageDeflate), and no limit elsewhere.
+    pub fn max_read(&self, id: ClientConnectionId) -> usize {
+        self.index(id).map_or(usize::MAX, |at| self.connections[at].max_read())
+    }
+
     /// Returns whether a connection is a WebSocket that may become the session's transport.
     ///
     /// The session acts best on a response of polling if what came before it on such a connection has been

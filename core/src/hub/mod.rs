@@ -55,7 +55,8 @@
 //!
 //! - It does not read a connection while [`ServerHub::is_reading`] says no, and asks that again when
 //!   [`Output::Read`] comes. Nothing breaks if it reads nevertheless; then a peer that does not read
-//!   its answers, or an application that is slow, makes the hub hold more than [`Limits`] say.
+//!   its answers, or an application that is slow, makes the hub hold more than [`Limits`] say. The same is true of
+//!   [`ServerHub::max_read`] where messages may be compressed.
 //! - After a [`transmit`](ServerHub::transmit) that could not write everything it calls
 //!   [`ServerHub::handle_writable`] once it can go on.
 //! - It calls [`ServerHub::handle_timeout`] when [`ServerHub::poll_timeout`] says, but first hands over what can be
@@ -435,6 +436,14 @@ impl ServerHub {
         self.connections
             .get(on.index)
             .is_some_and(|slot| slot.serial == on.serial && slot.connection.is_reading())
+    }
+
+    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// 4 KiB where messages may be compressed, see [`PerMessageDeflate`](crate::PerMessageDeflate), and no limit elsewhere.
+    pub fn max_read(&self, on: ConnectionId) -> usize {
+        let slot = self.connections.get(on.index).filter(|slot| slot.serial == on.serial);
+        slot.map_or(usize::MAX, |slot| slot.connection.max_read())
     }
 
     /// Returns whether to accept connections: fewer are open than

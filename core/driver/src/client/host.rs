@@ -60,6 +60,7 @@ pub(crate) trait Host {
     fn poll_timeout(&self) -> Option<Time>;
     fn address(&self, id: Self::Id) -> Option<&Url>;
     fn is_reading(&self, id: Self::Id) -> bool;
+    fn max_read(&self, id: Self::Id) -> usize;
     fn is_probing(&self, id: Self::Id) -> bool;
     fn has_actions(&self) -> bool;
     /// Returns whether a session has ended that may have connections still.
@@ -177,6 +178,10 @@ impl Host for Inner {
 
     fn is_reading(&self, id: Self::Id) -> bool {
         self.hosted.hub.is_reading(id)
+    }
+
+    fn max_read(&self, id: Self::Id) -> usize {
+        self.hosted.hub.max_read(id)
     }
 
     fn is_probing(&self, id: Self::Id) -> bool {

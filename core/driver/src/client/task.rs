@@ -85,6 +85,8 @@ struct Connection<R: Runtime, I> {
     state: State<R>,
     /// The session wants to have it read.
     reads: bool,
+    /// Limit on the bytes of one read.
+    max_read: usize,
     /// A WebSocket that may become the session's transport.
     probed: bool,
 }
@@ -179,8 +181,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         let hub = guard.host();
         handle(hub, now, id, input, scratch);
         for connection in connections.iter_mut() {
-            connection.reads = hub.is_reading(connection.id);
-            connection.probed = hub.is_probing(connection.id);
+            connection.update(hub);
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
@@ -201,7 +202,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         cx: &mut Context<'_>,
         scratch: &mut Scratch,
     ) -> Option<Input> {
-        let Connection { state, reads, .. } = &mut self.connections[at];
+        let Connection { state, reads, max_read, .. } = &mut self.connections[at];
         match state {
             State::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                 Poll::Pending => None,
@@ -227,7 +228,8 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                 if !*reads {
                     return None;
                 }
-                match reader.poll_read(stream, cx, &mut scratch.input) {
+                let most = (*max_read).min(scratch.input.len());
+                match reader.poll_read(stream, cx, &mut scratch.input[..most]) {
                     Poll::Pending => None,
                     Poll::Ready(Ok(0)) => Some(Input::Eof),
                     Poll::Ready(Ok(n)) => Some(Input::Bytes(n)),
@@ -274,7 +276,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                     let shared = Arc::clone(shared);
                     let connecting = Box::pin(async move { connect_to(&shared, &url).await });
                     let state = State::Connecting(connecting);
-                    connections.push(Connection { id, state, reads: true, probed: false });
+                    connections.push(Connection::new(id, state));
                     // To be polled, so that it wakes the task.
                     cx.waker().wake_by_ref();
                 }
@@ -289,7 +291,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                             Ok((shared.encryptor.encrypt(stream, &url).await?, peer_addr))
                         });
                         let state = State::Connecting(encrypting);
-                        connections.push(Connection { id, state, reads: true, probed: false });
+                        connections.push(Connection::new(id, state));
                         cx.waker().wake_by_ref();
                     }
                 }
@@ -319,10 +321,9 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         let more = write.is_some() && (hub.has_actions() || hub.is_ending());
         let mut resumed = false;
         for connection in connections.iter_mut() {
-            let reads = hub.is_reading(connection.id);
-            resumed |= reads && !connection.reads;
-            connection.reads = reads;
-            connection.probed = hub.is_probing(connection.id);
+            let stood_still = !connection.reads;
+            connection.update(hub);
+            resumed |= stood_still && connection.reads;
         }
         (*due, *finished) = (hub.poll_timeout(), hub.is_finished());
         let throttled = connections.iter().any(|connection| !connection.reads);
@@ -372,6 +373,19 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
             other => other.insert((due, Box::pin(self.shared.runtime.sleep_until(due)))),
         };
         sleep.as_mut().poll(cx).map(drop)
+    }
+}
+
+impl<R: Runtime, I: Copy> Connection<R, I> {
+    const fn new(id: I, state: State<R>) -> Self {
+        Self { id, state, reads: true, max_read: usize::MAX, probed: false }
+    }
+
+    /// Notes how the session wants to have it read.
+    fn update(&mut self, hub: &impl Host<Id = I>) {
+        self.reads = hub.is_reading(self.id);
+        self.max_read = hub.max_read(self.id);
+        self.probed = hub.is_probing(self.id);
     }
 }
 

@@ -87,6 +87,14 @@ impl ClientHub {
         self.find_engine_at(on.serial).is_some_and(|engine| engine.is_reading(on.id))
     }
 
+    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// See [`ClientHub::max_read`](Engine::max_read) of Engine.IO.
+    pub fn max_read(&self, on: ConnectionId) -> usize {
+        let engine = self.find_engine_at(on.serial);
+        engine.map_or(usize::MAX, |engine| engine.max_read(on.id))
+    }
+
     /// Returns whether a connection is a WebSocket that may become the session's transport.
     ///
     /// It is best read before others, see [`ClientHub::is_probing`](Engine::is_probing) of Engine.IO.

@@ -77,6 +77,13 @@ impl Hub {
         self.engine.is_reading(on)
     }
 
+    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    ///
+    /// See [`ServerHub::max_read`](enginewire::ServerHub::max_read).
+    pub fn max_read(&self, on: ConnectionId) -> usize {
+        self.engine.max_read(on)
+    }
+
     /// Returns whether to accept connections: fewer are open than the configuration allows.
     pub fn is_accepting(&self) -> bool {
         self.engine.is_accepting()

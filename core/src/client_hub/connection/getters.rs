@@ -116,6 +116,15 @@ impl Connection {
         }
     }
 
+    /// The limit on the bytes of one read.
+    pub(in crate::client_hub) const fn max_read(&self) -> usize {
+        match &self.task {
+            Task::Socket { ws, .. } => ws.max_read(),
+            Task::Handshake { key, .. } => key.max_read(),
+            Task::Http { .. } | Task::Over => usize::MAX,
+        }
+    }
+
     /// Whether the event loop should be told to encrypt the connection.
     pub(in crate::client_hub) const fn wants_encryption(&self) -> bool {
         self.way.wants_encryption()

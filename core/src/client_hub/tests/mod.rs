@@ -155,16 +155,20 @@ impl Server {
 
     /// Completes the opening handshake that was asked for.
     fn accept(&mut self, connection: ClientConnectionId) -> WebSocket {
-        let bytes = self.written.remove(&connection).unwrap();
-        let head = RequestHead::parse(&bytes, 100).unwrap();
-        let accept = ws::accept(&head).unwrap();
-        let head = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {}\r\n\r\n",
-            accept.as_str()
-        );
+        let head = self.switch(connection, "");
         self.bytes(connection, head.as_bytes());
         WebSocket::new(Role::Server, 1_000_000, 100)
+    }
+
+    /// The response to the opening handshake that was asked for, with further fields.
+    fn switch(&mut self, connection: ClientConnectionId, fields: &str) -> String {
+        let bytes = self.written.remove(&connection).unwrap();
+        let accept = ws::accept(&RequestHead::parse(&bytes, 100).unwrap()).unwrap();
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n{fields}\r\n",
+            accept.as_str()
+        )
     }
 
     /// The server sends a text on a WebSocket.

@@ -40,20 +40,37 @@ fn a_connection_is_probing_from_its_handshake_to_the_upgrade() {
 fn what_comes_behind_the_101_in_the_same_read_counts() {
     let mut server = Server::new(|config| config.transports = vec![TransportKind::WebSocket]);
     let connection = server.connect();
-    let bytes = server.written.remove(&connection).unwrap();
-    let accept = ws::accept(&RequestHead::parse(&bytes, 100).unwrap()).unwrap();
-    let mut read = format!(
-        "HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
-        accept.as_str()
-    )
-    .into_bytes();
+    let mut read = server.switch(connection, "").into_bytes();
     let (mut ws, mut output) = (WebSocket::new(Role::Server, 1000, 10), Output::new());
     ws.write(false, None, &open("[]").into(), &mut output);
     ws.write(false, None, &"4early".into(), &mut output);
     read.extend_from_slice(&output.copy_to_bytes(output.remaining()));
     server.bytes(connection, &read);
     assert_eq!(server.events(), [Event::Opened, message("early")]);
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn reads_are_short_from_a_handshake_that_offers_compression_unless_it_is_declined() {
+    const ACCEPTED: &str = "Sec-WebSocket-Extensions: permessage-deflate; \
+        server_no_context_takeover; client_no_context_takeover\r\n";
+    let (server, get) = Server::polling("[]");
+    assert_eq!(server.hub.max_read(get), usize::MAX);
+    for (offers, extension, [before, after]) in
+        [(false, "", [usize::MAX; 2]), (true, "", [4096, usize::MAX]), (true, ACCEPTED, [4096; 2])]
+    {
+        let mut server = Server::new(|config| {
+            config.transports = vec![TransportKind::WebSocket];
+            config.per_message_deflate = offers.then(Default::default);
+        });
+        let connection = server.connect();
+        assert_eq!(server.hub.max_read(connection), before);
+        let response = server.switch(connection, extension);
+        server.bytes(connection, response.as_bytes());
+        assert_eq!(server.hub.max_read(connection), after);
+        server.hub.handle_lost(server.now, connection);
+        assert_eq!(server.hub.max_read(connection), usize::MAX, "the name is forgotten");
+    }
 }
 
 #[test]

@@ -227,9 +227,12 @@ impl WebSocket {
         out.put_bytes(payload);
     }
 
-    /// Returns whether both sides have agreed on compression.
-    pub(crate) const fn has_compression(&self) -> bool {
-        self.extension.is_some()
+    /// Returns the limit on the bytes of one read, before somebody has its messages.
+    ///
+    /// 4 KiB once both sides have agreed on compression, as messages may become a thousand times as long. Nothing
+    /// throttles the peer in the middle of a read.
+    pub const fn max_read(&self) -> usize {
+        max_read(self.extension.is_some())
     }
 
     /// Returns whether [`write_frame`](Self::write_frame) would compress a frame, which takes its time.
@@ -332,6 +335,14 @@ impl WebSocket {
         self.extension = None;
     }
 }
+
+/// Returns the limit on the bytes of one read that may hold compressed messages, or none.
+pub(crate) const fn max_read(compressed: bool) -> usize {
+    if compressed { MAX_COMPRESSED_READ } else { usize::MAX }
+}
+
+/// Bytes of compressed messages that are read at a time: 4 MiB at worst once they are inflated.
+const MAX_COMPRESSED_READ: usize = 4 * 1024;
 
 /// Never shows a payload: it may hold the `sid`.
 impl fmt::Debug for WebSocket {

@@ -8,6 +8,8 @@ use std::{
 };
 
 use enginewire::{Event, ServerHub, hub};
+#[cfg(feature = "deflate")]
+use enginewire::{PerMessageDeflate, TransportKind};
 use futures_io::AsyncRead;
 
 use super::*;
@@ -40,6 +42,8 @@ impl std::fmt::Debug for Inner {
 struct Wire {
     on: Option<hub::ConnectionId>,
     to_client: VecDeque<u8>,
+    /// The room of the last read.
+    room: usize,
     to_server: Vec<u8>,
     /// The runtime has not noticed yet that there is something to read.
     unnoticed: bool,
@@ -114,6 +118,7 @@ impl AsyncRead for End {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let wire = &mut self.net.inner().wires[self.at];
+        wire.room = buffer.len();
         let bytes = wire.to_client.drain(..wire.to_client.len().min(buffer.len()));
         let n = buffer.iter_mut().zip(bytes).map(|(place, byte)| *place = byte).count();
         if n == 0 { Poll::Pending } else { Poll::Ready(Ok(n)) }
@@ -218,4 +223,33 @@ fn response_of_a_poll_does_not_overtake_the_probe_that_came_before_it() {
     let polls = |wire: &Wire| wire.to_server.starts_with(b"GET ");
     assert!(!net.inner().wires.iter().any(polls), "there is another poll");
     assert!(net.serve(&mut server).contains(&Event::Upgraded));
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn reads_are_short_where_messages_may_be_compressed() {
+    for (deflate, most) in [(None, 65 * 1024), (Some(PerMessageDeflate::default()), 4096)] {
+        let net = Net::default();
+        let builder = ClientBuilder::new(net.clone(), "http://127.0.0.1:80")
+            .transports([TransportKind::WebSocket])
+            .per_message_deflate(PerMessageDeflate::default());
+        let client = builder.build().unwrap();
+        let mut opening = pin!(client.open());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(opening.as_mut().poll(cx).is_pending());
+        let mut config = hub::ServerHubConfig::default();
+        config.protocol.per_message_deflate = deflate;
+        let mut server = ServerHub::new(config, |buffer: &mut [u8]| buffer.fill(7));
+        for _ in 0..10 {
+            net.poll_task();
+            net.serve(&mut server);
+        }
+        assert!(opening.as_mut().poll(cx).is_ready(), "the session is open");
+        // A ping is to be read.
+        net.wait(Duration::from_secs(25));
+        server.handle_timeout(net.inner().now);
+        net.serve(&mut server);
+        net.poll_task();
+        assert_eq!(net.inner().wires[0].room, most);
+    }
 }

@@ -117,6 +117,10 @@ impl Host for Inner<Engine> {
         self.hub.is_reading(id)
     }
 
+    fn max_read(&self, id: ConnectionId) -> usize {
+        self.hub.max_read(id)
+    }
+
     fn is_probing(&self, id: ConnectionId) -> bool {
         self.hub.is_probing(id)
     }

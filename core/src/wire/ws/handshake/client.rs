@@ -10,7 +10,7 @@ use crate::{
     deflate::{DeflateParameters, NotOffered, PerMessageDeflate},
     entropy::Entropy,
     exchange::HeaderLines,
-    wire::http::ResponseHead,
+    wire::{http::ResponseHead, ws},
 };
 
 /// The nonce of one opening handshake. Only a server that has read it can answer it.
@@ -66,6 +66,11 @@ impl ClientKey {
     pub(crate) fn with_compression(mut self, options: Option<&PerMessageDeflate>) -> Self {
         self.compression = options.cloned();
         self
+    }
+
+    /// Returns the limit on the bytes of one read of the response, which may have compressed messages behind it.
+    pub(crate) const fn max_read(&self) -> usize {
+        ws::max_read(self.compression.is_some())
     }
 
     /// The header fields that make a GET an opening handshake.
