@@ -145,7 +145,7 @@ impl<E, P> Cluster<E, P> {
         for append in due.collect::<Vec<_>>() {
             self.end_append(append, None);
         }
-        let due = self.logging.requests.iter().filter(|(_, deadline)| **deadline <= now);
+        let due = self.logging.requests.iter().take_while(|(_, deadline)| **deadline <= now);
         for request in due.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.logging.requests.remove(&request);
             self.events.push_back(ClusterEvent::Logged(request, None));

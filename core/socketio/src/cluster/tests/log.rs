@@ -118,6 +118,25 @@ fn deadline_and_loss_of_the_bus_end_what_waits_for_the_log() {
     assert_eq!(events(&mut node), []);
 }
 
+/// Without the order of deadlines each turn would go through all of them, for minutes.
+#[test]
+fn many_requests_to_the_log_cost_nothing_until_their_deadline() {
+    const REQUESTS: u64 = 100_000;
+    let mut node = Node::new(usize::MAX);
+    for time in 1..=REQUESTS {
+        let deadline = DEADLINE + Duration::from_millis(time);
+        node.take_state(deadline, &namespace(), pid(), 1).unwrap();
+        node.handle_timeout(Time::ZERO);
+    }
+    assert_eq!(events(&mut node).len(), 0);
+    for _ in 0..REQUESTS {
+        let due = node.poll_timeout().unwrap();
+        node.handle_timeout(due);
+        assert_eq!(events(&mut node).len(), 1);
+    }
+    assert_eq!(node.poll_timeout(), None);
+}
+
 #[test]
 fn response_is_told_once_unless_the_request_is_cancelled() {
     let mut node = node(1);

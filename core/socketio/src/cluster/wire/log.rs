@@ -1,6 +1,13 @@
 //! The log that the nodes of streams share, and the states of sockets beside it.
 
-use alloc::{boxed::Box, collections::BTreeMap, format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::ToString,
+    sync::Arc,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use enginewire::Time;
@@ -22,12 +29,16 @@ use crate::{
 };
 
 /// Requests to the log that the broker has not answered, and how far streams were read.
+///
+/// Numbers of requests grow, and all wait equally long. So the first of each kind expires first.
 #[derive(Default)]
 pub(super) struct Log {
     takes: BTreeMap<RequestId, (Time, PrivateId)>,
     reads: BTreeMap<RequestId, Reading>,
     /// Responses that wait until this node was told of the entries in them.
-    held: Vec<Held>,
+    held: BTreeMap<RequestId, Held>,
+    /// The same by stream, with the entry that they wait for.
+    held_until: BTreeSet<(Arc<str>, EntryId, RequestId)>,
     /// The last entry of each stream that was handled, or behind which it is read.
     positions: BTreeMap<Arc<str>, EntryId>,
 }
@@ -48,7 +59,6 @@ struct Held {
     expires: Time,
     stream: Arc<str>,
     last: EntryId,
-    request: RequestId,
     entries: Vec<LogEntry>,
 }
 
@@ -60,16 +70,25 @@ pub(super) const APPEND: &str = "append";
 
 impl Log {
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let takes = self.takes.values().map(|(expires, _)| *expires);
-        let reads = self.reads.values().map(|reading| reading.expires);
-        takes.chain(reads).chain(self.held.iter().map(|held| held.expires)).min()
+        let take = self.takes.first_key_value().map(|(_, (expires, _))| *expires);
+        let read = self.reads.first_key_value().map(|(_, reading)| reading.expires);
+        let held = self.held.first_key_value().map(|(_, held)| held.expires);
+        [take, read, held].into_iter().flatten().min()
     }
 
     /// Forgets what the broker does not answer. The owner has its own deadlines.
     pub(super) fn expire(&mut self, now: Time) {
-        self.takes.retain(|_, (expires, _)| *expires > now);
-        self.reads.retain(|_, reading| reading.expires > now);
-        self.held.retain(|held| held.expires > now);
+        while self.takes.first_entry().is_some_and(|take| take.get().0 <= now) {
+            self.takes.pop_first();
+        }
+        while self.reads.first_entry().is_some_and(|read| read.get().expires <= now) {
+            self.reads.pop_first();
+        }
+        while self.held.first_entry().is_some_and(|held| held.get().expires <= now)
+            && let Some((request, Held { stream, last, .. })) = self.held.pop_first()
+        {
+            self.held_until.remove(&(stream, last, request));
+        }
     }
 
     pub(super) fn forget_requests(&mut self) {
@@ -257,17 +276,23 @@ impl Wire {
         let Reading { expires, stream, entries, .. } = reading;
         let last = last.or_else(|| entries.last().map(|entry| entry.id));
         let Some(last) = last else { return self.respond_to_read(request, None) };
-        let held = Held { expires, stream: Arc::clone(&stream), last, request, entries };
-        self.log.held.push(held);
+        self.log.held_until.insert((Arc::clone(&stream), last, request));
+        let held = Held { expires, stream: Arc::clone(&stream), last, entries };
+        self.log.held.insert(request, held);
         self.release(&stream);
     }
 
     fn release(&mut self, stream: &str) {
-        let Some(&position) = self.log.positions.get(stream) else { return };
-        let is_due = |held: &Held| *held.stream == *stream && held.last <= position;
-        while let Some(index) = self.log.held.iter().position(is_due) {
-            let Held { request, entries, .. } = self.log.held.swap_remove(index);
-            self.respond_to_read(request, Some(entries));
+        let Some((stream, &position)) = self.log.positions.get_key_value(stream) else { return };
+        let first = (Arc::clone(stream), EntryId { time: 0, sequence: 0 }, RequestId(0));
+        let last = (Arc::clone(stream), position, RequestId(u64::MAX));
+        let due: Vec<_> = self.log.held_until.range(first..=last).cloned().collect();
+        for due in due {
+            self.log.held_until.remove(&due);
+            let (.., request) = due;
+            if let Some(Held { entries, .. }) = self.log.held.remove(&request) {
+                self.respond_to_read(request, Some(entries));
+            }
         }
     }
 

@@ -357,3 +357,41 @@ fn node_without_a_log_responds_that_there_is_nothing() {
     let append = LogRequest::Append { append: AppendId(1), broadcast };
     assert!(matches!(&*ask(&mut wire, append), [Command::Publish { .. }]));
 }
+
+/// Without the order of requests each turn would go through all of them, for minutes.
+#[test]
+fn many_requests_to_the_log_cost_nothing_until_they_expire() {
+    const REQUESTS: u64 = 50_000;
+    let expires = |request: u64| at(request) + Duration::from_secs(10);
+    let mut wire = node(streams(), 1);
+    wire.handle_position("socket.io", entry(0));
+    let fields = append(&mut node(streams(), 2), 1);
+    for number in 1..=REQUESTS {
+        let request = RequestId(number);
+        let take = LogRequest::Take { pid: pid(), request: RequestId(REQUESTS + number) };
+        let read = LogRequest::Read { from: entry(number), until: None, limits: LIMITS, request };
+        for request in [read, take] {
+            wire.send(at(number), message(Operation::Log(request)));
+            commands(&mut wire);
+            wire.poll_timeout();
+        }
+    }
+    // The first half waits for its entries.
+    for number in 1..=REQUESTS / 2 {
+        assert!(handle_read(&mut wire, number, &[(number, &fields)]).is_empty());
+        wire.poll_timeout();
+    }
+    for number in 1..=REQUESTS / 4 {
+        wire.handle_position("socket.io", entry(number));
+        assert_eq!(entries(&events(&mut wire)), Some(vec![number]));
+    }
+    wire.count_at = None;
+    for number in 1..=REQUESTS {
+        assert_eq!(wire.poll_timeout(), Some(expires(number)));
+        wire.handle_timeout(expires(number));
+        wire.count_at = None;
+    }
+    assert_eq!(wire.poll_timeout(), None);
+    wire.handle_position("socket.io", entry(REQUESTS));
+    assert!(events(&mut wire).is_empty());
+}
