@@ -116,9 +116,10 @@ fn shown(operation: &Operation) -> String {
     let args = |args: &Args| format!("{:?}", sorted(args.payload()));
     match operation {
         Operation::Broadcast(Broadcast { target, event, volatile, request, timeout, .. }) => {
-            format!("{target:?} {} {volatile} {} {timeout:?}", args(event), request.is_some())
+            let (target, is_asking) = (members(target), request.is_some());
+            format!("{target} {} {volatile} {is_asking} {timeout:?}", args(event))
         }
-        Operation::FetchSockets { target, .. } => format!("fetch {target:?}"),
+        Operation::FetchSockets { target, .. } => format!("fetch {}", members(target)),
         Operation::ServerSideEmit { event, request } => {
             format!("server {} {}", args(event), request.is_some())
         }
@@ -127,14 +128,30 @@ fn shown(operation: &Operation) -> String {
             Response::Event(of) => format!("answer {}", args(of)),
             Response::Sockets(sockets) => {
                 let shown = sockets.iter().map(|SocketInfo { id, rooms, handshake, data }| {
-                    format!("{id} {rooms:?} {} {}", sorted(handshake), sorted(data))
+                    format!("{id} {:?} {} {}", texts(rooms), sorted(handshake), sorted(data))
                 });
                 shown.collect::<Vec<_>>().join(", ")
             }
             other => format!("{other:?}"),
         },
-        other => format!("{other:?}"),
+        Operation::Join { target, rooms } => format!("join {} {:?}", members(target), texts(rooms)),
+        Operation::Leave { target, rooms } => {
+            format!("leave {} {:?}", members(target), texts(rooms))
+        }
+        Operation::Disconnect { target, close } => {
+            format!("disconnect {} {close}", members(target))
+        }
+        other => panic!("{other:?}"),
     }
+}
+
+/// A target with its names, which `Debug` redacts if they are another node's.
+fn members(Target { rooms, except }: &Target) -> String {
+    format!("{:?} but {:?}", texts(rooms), texts(except))
+}
+
+fn texts(rooms: &[Room]) -> Vec<&str> {
+    rooms.iter().map(Room::as_str).collect()
 }
 
 /// The value as JSON, whose members have no order, with text for binary data.

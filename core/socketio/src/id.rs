@@ -17,13 +17,14 @@ struct Name {
 /// It is also the name of a room, of which the socket is always the only permanent member. Cloning is cheap.
 ///
 /// Clients of Socket.IO 3 and later get [`random`](Self::random) ids, which are public: applications show them to
-/// other clients. Those of Socket.IO 2 have the id of their Engine.IO session, which is a secret.
+/// other clients. Those of Socket.IO 2 have the id of their Engine.IO session, which is a secret. Other nodes do not
+/// tell which clients these are, so `Debug` redacts all ids of theirs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(Name);
 
 /// Name of a room: text that the application chooses, or the id of a socket.
 ///
-/// Cloning is cheap. `Debug` redacts the id of a client of Socket.IO 2.
+/// Cloning is cheap. `Debug` redacts the id of a client of Socket.IO 2, and all names that come from other nodes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Room(Name);
 
@@ -104,6 +105,11 @@ macro_rules! text {
             /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0.text
+            }
+
+            /// Takes a text of another node, which does not tell whether it is a secret.
+            pub(crate) fn of_another_node(text: String) -> Self {
+                Self(Name { text: text.into(), secret: true })
             }
         }
 

@@ -35,10 +35,10 @@ use std::{
 use bytes::Bytes;
 use enginewire::Time;
 use enginewire_socketio::{
-    Args, PrivateId,
+    Args, PrivateId, Room,
     adapter::{EntryId, Target},
     cluster::{
-        LogRequest, Message, Operation, ReadLimits, RequestId,
+        Broadcast, LogRequest, Message, Operation, ReadLimits, RequestId, Response, SocketInfo,
         wire::{Command, Format, Subscription, Wire, WireConfig, WireEvent},
     },
 };
@@ -232,6 +232,7 @@ impl Node {
         while let Some(event) = self.wire.poll_event() {
             events += 1;
             self.told.push(format!("{event:?}"));
+            self.told.extend(redacted(&event));
             match event {
                 WireEvent::Message { namespace, operation, .. } => {
                     self.arrived(namespace, operation)
@@ -332,6 +333,29 @@ impl Node {
             (b'a', _) => "socket.io#/a#".into(),
             _ => "socket.io#/#".into(),
         }
+    }
+}
+
+/// Names and contents of a message that `Debug` redacts.
+fn redacted(event: &WireEvent) -> Vec<String> {
+    let WireEvent::Message { operation, .. } = event else { return Vec::new() };
+    let names = |rooms: &[Room]| rooms.iter().map(Room::to_string).collect::<Vec<_>>();
+    match operation {
+        Operation::Broadcast(Broadcast { target, .. })
+        | Operation::Disconnect { target, .. }
+        | Operation::FetchSockets { target, .. } => {
+            [names(&target.rooms), names(&target.except)].concat()
+        }
+        Operation::Join { target, rooms } | Operation::Leave { target, rooms } => {
+            [names(&target.rooms), names(&target.except), names(rooms)].concat()
+        }
+        Operation::Respond { response: Response::Sockets(sockets), .. } => {
+            let of = |SocketInfo { id, rooms, handshake, data }: &SocketInfo| {
+                format!("{id} {:?} {handshake:?} {data:?}", names(rooms))
+            };
+            sockets.iter().map(of).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

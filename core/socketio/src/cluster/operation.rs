@@ -1,7 +1,7 @@
 //! Operations that all nodes of a cluster carry out, as plain values without a format.
 
 use alloc::vec::Vec;
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use super::log::LogRequest;
 use crate::{
@@ -103,8 +103,8 @@ pub enum Response<E = Args, P = Payload> {
     Event(E),
 }
 
-/// Description of a socket, as one node gives it to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Description of a socket, as one node gives it to another. `Debug` shows its id and rooms only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SocketInfo<P = Payload> {
     /// Its id.
     pub id: SocketId,
@@ -143,6 +143,14 @@ impl Response {
                 sockets.iter().map(SocketInfo::size).fold(0, usize::saturating_add)
             }
         }
+    }
+}
+
+/// Without the handshake, which may have secrets of the client, and the data.
+impl<P> fmt::Debug for SocketInfo<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, rooms, .. } = self;
+        f.debug_struct("SocketInfo").field("id", id).field("rooms", rooms).finish_non_exhaustive()
     }
 }
 

@@ -218,12 +218,11 @@ pub(super) fn read_request(
         ALL_ROOMS => Body::asking(fetch(Target::all()), Some(for_request()?), Reply::Rooms),
         JOIN | LEAVE | DISCONNECT => match present(sid) {
             Some(sid) => {
-                let sid = sid.text().ok_or(WireFault::Member("sid"))?;
+                let sid = sid.text().map(Room::of_another_node).ok_or(WireFault::Member("sid"))?;
                 let room = present(room).and_then(|room| room.room());
-                let operation =
-                    change(kind, Target::all().to(sid.as_str()), close.as_ref(), || {
-                        room.map(|room| [room].into()).ok_or(WireFault::Member("room"))
-                    })?;
+                let operation = change(kind, Target::all().to(sid), close.as_ref(), || {
+                    room.map(|room| [room].into()).ok_or(WireFault::Member("room"))
+                })?;
                 Body::asking(operation, request, Reply::Owner)
             }
             None => {

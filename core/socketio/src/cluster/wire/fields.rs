@@ -193,7 +193,7 @@ pub(super) fn sockets(part: &Part) -> Result<Vec<SocketInfo>> {
             None => Ok(Payload::empty_object().clone()),
         };
         sockets.push(SocketInfo {
-            id: SocketId::from(id),
+            id: SocketId::of_another_node(id),
             rooms: Part::rooms(rooms.as_ref(), "sockets.rooms")?,
             handshake: object(handshake)?,
             data: object(data)?,

@@ -153,13 +153,14 @@ impl Part {
 
     /// The name of a room, which applications of Node.js also give as a number.
     pub(super) fn room(&self) -> Option<Room> {
-        Some(match self.scalar()? {
-            Value::String(name) => name.into(),
-            Value::Number(Number::Unsigned(number)) => number.to_string().into(),
-            Value::Number(Number::Negative(number)) => number.to_string().into(),
-            Value::Number(Number::Float(number)) => number.to_string().into(),
+        let name = match self.scalar()? {
+            Value::String(name) => name,
+            Value::Number(Number::Unsigned(number)) => number.to_string(),
+            Value::Number(Number::Negative(number)) => number.to_string(),
+            Value::Number(Number::Float(number)) => number.to_string(),
             _ => return None,
-        })
+        };
+        Some(Room::of_another_node(name))
     }
 
     pub(super) fn text(&self) -> Option<String> {

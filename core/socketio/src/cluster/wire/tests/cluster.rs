@@ -228,3 +228,34 @@ fn runs_with_the_same_inputs_give_the_same_commands() {
         assert!(run().len() > 2);
     }
 }
+
+/// Some names are the ids of clients of Socket.IO 2, which are secrets. Other nodes do not tell.
+#[test]
+fn debug_of_messages_of_other_nodes_shows_neither_rooms_nor_sockets() {
+    let secret = "abcdefghijklmnopqrst";
+    let target = || Target::all().to(secret).except(secret);
+    let operations = [
+        Operation::Broadcast(emit(target(), Args::event("e", &1).unwrap())),
+        Operation::Join { target: target(), rooms: vec![secret.into()] },
+        Operation::Disconnect { target: target(), close: false },
+    ];
+    for config in configs() {
+        let mut broker = Broker::new(&config, 2);
+        broker.nodes[1].wire.handle_room(at(0), "/", &secret.into(), true);
+        broker.run();
+        for operation in &operations {
+            broker.nodes[0].cluster.tell(&namespace("/"), operation.clone(), 1).unwrap();
+            broker.run();
+        }
+        let arrived = broker.events(1);
+        assert_eq!(arrived.len(), operations.len(), "{:?}", config.format);
+        let deadline = broker.now + Duration::from_secs(4);
+        broker.nodes[0].cluster.fetch_sockets(deadline, &namespace("/"), target(), 1).unwrap();
+        broker.run();
+        let (asked, fetched) = (broker.events(1), broker.events(0));
+        assert_eq!((asked.len(), fetched.len()), (1, 2), "{:?}", config.format);
+        let shown = format!("{arrived:?} {asked:?} {fetched:?}");
+        assert!(!shown.contains(secret) && !shown.contains("socket-1"), "{shown}");
+        assert!(shown.contains("Room(..)") && shown.contains("SocketId(..)"), "{shown}");
+    }
+}

@@ -28,7 +28,7 @@ fn state() -> SocketState<Payload> {
     SocketState {
         id: "MHJLwf8yioSFWgFKAAAC".into(),
         pid: pid(),
-        rooms: vec!["r1".into()],
+        rooms: vec![Room::of_another_node("r1".into())],
         data: Payload::from_value(Value::Object(vec![("x".into(), 1_u8.into())])),
         received: None,
         stays: vec![],
@@ -152,7 +152,9 @@ fn state_of_a_socket_has_the_bytes_of_the_reference() {
 
 /// All of a state but its private id, which reading compares.
 fn shown_state(state: &SocketState<Payload>) -> String {
-    format!("{state:?}")
+    let rooms = texts(&state.rooms);
+    let stays: Vec<_> = state.stays.iter().map(|stay| stay.room.as_str()).collect();
+    format!("{state:?} {rooms:?} {stays:?}")
 }
 
 /// Takes a state, for which the broker has this value.
@@ -174,7 +176,7 @@ fn taken(wire: &mut Wire, value: Option<&[u8]>) -> Option<String> {
 #[test]
 fn state_of_a_socket_is_read_back_and_no_part_of_it_is() {
     let mut wire = node(streams(), 1);
-    let stay = |after, until| Stay { room: "r1".into(), after, until };
+    let stay = |after, until| Stay { room: Room::of_another_node("r1".into()), after, until };
     let full = SocketState {
         received: Some(entry(9)),
         stays: vec![stay(Some(entry(1)), None), stay(None, Some(entry(2)))],
@@ -201,7 +203,14 @@ fn state_of_a_socket_is_read_back_and_no_part_of_it_is() {
 fn state_with_more_stays_than_a_socket_can_have_is_refused() {
     let mut wire = node(streams(), 1);
     let stays = |count| SocketState {
-        stays: vec![Stay { room: "r1".into(), after: None, until: Some(entry(2)) }; count],
+        stays: vec![
+            Stay {
+                room: Room::of_another_node("r1".into()),
+                after: None,
+                until: Some(entry(2))
+            };
+            count
+        ],
         ..state()
     };
     let mut take = |state: &SocketState<Payload>| {

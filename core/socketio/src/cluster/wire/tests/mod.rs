@@ -156,9 +156,10 @@ fn shown(operation: &Operation) -> String {
             let compress = event.may_be_compressed();
             let event = args(event);
             let is_asking = request.is_some();
-            format!("{target:?} {event} {volatile} {compress} {is_asking} {timeout:?}")
+            let target = members(target);
+            format!("{target} {event} {volatile} {compress} {is_asking} {timeout:?}")
         }
-        Operation::FetchSockets { target, .. } => format!("fetch {target:?}"),
+        Operation::FetchSockets { target, .. } => format!("fetch {}", members(target)),
         Operation::ServerSideEmit { event, request } => {
             format!("server {} {}", args(event), request.is_some())
         }
@@ -169,11 +170,28 @@ fn shown(operation: &Operation) -> String {
             Response::Sockets(sockets) => {
                 let shown = sockets.iter().map(|socket| {
                     let SocketInfo { id, rooms, handshake, data } = socket;
+                    let rooms = texts(rooms);
                     format!("{id} {rooms:?} {} {}", payload(handshake), payload(data))
                 });
                 shown.collect::<Vec<_>>().join(", ")
             }
         },
-        operation => format!("{operation:?}"),
+        Operation::Join { target, rooms } => format!("join {} {:?}", members(target), texts(rooms)),
+        Operation::Leave { target, rooms } => {
+            format!("leave {} {:?}", members(target), texts(rooms))
+        }
+        Operation::Disconnect { target, close } => {
+            format!("disconnect {} {close}", members(target))
+        }
+        Operation::Log(request) => format!("{request:?}"),
     }
+}
+
+/// A target with its names, which `Debug` redacts if they are another node's.
+fn members(Target { rooms, except }: &Target) -> String {
+    format!("{:?} but {:?}", texts(rooms), texts(except))
+}
+
+fn texts(rooms: &[Room]) -> Vec<&str> {
+    rooms.iter().map(Room::as_str).collect()
 }

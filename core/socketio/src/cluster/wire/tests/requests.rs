@@ -84,6 +84,15 @@ fn classic_requests_of_old_nodes_are_answered() {
 }
 
 #[test]
+fn debug_of_classic_requests_of_old_nodes_shows_no_socket() {
+    let mut wire = node(classic(), 1);
+    let request = r#"{"type":2,"requestId":"r","sid":"secret","room":"secret"}"#;
+    wire.handle_published(at(0), REQUESTS, request.into());
+    let shown = format!("{:?}", events(&mut wire));
+    assert!(shown.contains("Join") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn classic_responses_go_to_the_common_channel_or_to_that_of_the_node() {
     for (has_channels, fetched) in
         [(false, "socket.io-response#/#"), (true, "socket.io-response#/#AAAAAA#")]
