@@ -294,7 +294,7 @@ impl Wire {
 
     /// Leaves the cluster: ends all subscriptions, and says goodbye where nodes have heartbeats.
     ///
-    /// Later calls do nothing.
+    /// Later calls do nothing, but for [`send`](Self::send), which tells requests to wait for no node.
     pub fn close(&mut self, now: Time) {
         self.is_closed = true;
         let names: Vec<_> = self.namespaces.iter().map(|(name, _)| Arc::clone(name)).collect();
@@ -331,12 +331,17 @@ impl Wire {
 
     fn ask(&mut self, now: Time, name: &Arc<str>, operation: &Operation) {
         self.know(now, name);
-        let Some((_, namespace)) = self.namespaces.get(name) else { return };
         let request = match operation {
             Operation::Broadcast(broadcast) => broadcast.request,
             Operation::FetchSockets { request, .. } => Some(*request),
             Operation::ServerSideEmit { request, .. } => *request,
             _ => None,
+        };
+        let none = |request| WireEvent::Asked { request, nodes: 0 };
+        let Some((_, namespace)) = self.namespaces.get(name) else {
+            // It has too long a channel, or this node is closed.
+            self.events.extend(request.map(none));
+            return;
         };
         let text = request.map(|request| self.ids.request(request));
         let sender = Sender { uid: &namespace.uid, namespace: name };
@@ -350,7 +355,6 @@ impl Wire {
             }
             Err(error) => {
                 self.payload_fault(name, error);
-                let none = |request| WireEvent::Asked { request, nodes: 0 };
                 self.events.extend(request.map(none));
             }
         }

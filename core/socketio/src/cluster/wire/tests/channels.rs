@@ -274,6 +274,28 @@ fn namespace_with_too_long_a_channel_for_postgres_stays_on_the_node() {
             .ends_with("the name of the channel has 64 bytes, at most 63 are allowed"),
         "{error}"
     );
+    wire.send(at(0), Message { namespace: name, ..message(fetch(7)) });
+    assert_eq!(commands(&mut wire), []);
+    let told = events(&mut wire);
+    let [WireEvent::Faulty(_), WireEvent::Asked { request: RequestId(7), nodes: 0 }] = *told else {
+        panic!("{told:?}");
+    };
+}
+
+#[test]
+fn request_of_a_node_that_is_closed_waits_for_no_node() {
+    for config in configs() {
+        let mut wire = node(config, 1);
+        wire.close(at(0));
+        commands(&mut wire);
+        events(&mut wire);
+        wire.send(at(0), message(fetch(7)));
+        let told = events(&mut wire);
+        assert_eq!(commands(&mut wire), []);
+        let [WireEvent::Asked { request: RequestId(7), nodes: 0 }] = *told else {
+            panic!("{told:?}");
+        };
+    }
 }
 
 #[test]
