@@ -47,7 +47,7 @@ pub struct Emitter {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// It expects responses, which an emitter does not get.
+    /// It expects responses, which an emitter does not get, or is for the log.
     #[error("an emitter gets no responses")]
     Request,
     /// The payload has no form in this format.
@@ -72,7 +72,8 @@ impl Emitter {
         let is_asking = match operation {
             Operation::Broadcast(broadcast) => broadcast.request.is_some(),
             Operation::ServerSideEmit { request, .. } => request.is_some(),
-            Operation::FetchSockets { .. } | Operation::Respond { .. } => true,
+            // The log is for nodes, which are told of their entries.
+            Operation::FetchSockets { .. } | Operation::Respond { .. } | Operation::Log(_) => true,
             _ => false,
         };
         if is_asking {

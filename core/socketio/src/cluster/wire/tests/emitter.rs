@@ -4,6 +4,7 @@ use super::{
     super::{EmitError, Emitter},
     *,
 };
+use crate::cluster::{AppendId, LogRequest};
 
 fn operations() -> Vec<Operation> {
     let target = || Target::all().to("r1").except("r2");
@@ -108,6 +109,8 @@ fn slash_is_added_to_a_namespace_without_one() {
 
 #[test]
 fn operations_that_expect_responses_are_refused() {
+    let Operation::Broadcast(broadcast) = hi() else { panic!() };
+    let append = LogRequest::Append { append: AppendId(1), broadcast };
     let asking = Broadcast {
         request: Some(RequestId(1)),
         ..emit(Target::all(), Args::event("e", &1).unwrap())
@@ -118,7 +121,10 @@ fn operations_that_expect_responses_are_refused() {
         Operation::Broadcast(asking),
         Operation::ServerSideEmit { event, request: Some(RequestId(1)) },
         Operation::Respond { request: RequestId(1), response: Response::Clients(1) },
+        Operation::Log(append),
     ] {
-        assert_eq!(Emitter::new(streams()).emit("/", &operation), Err(EmitError::Request));
+        for config in configs() {
+            assert_eq!(Emitter::new(config).emit("/", &operation), Err(EmitError::Request));
+        }
     }
 }
