@@ -181,7 +181,7 @@ impl Wire {
     }
 
     pub(super) fn send_log(&mut self, now: Time, namespace: &Arc<str>, request: LogRequest) {
-        let Format::Streams(streams) = self.config.format.clone() else {
+        let Format::Streams(streams) = &self.config.format else {
             return self.refuse(now, namespace, request);
         };
         let expires = now + self.config.request_timeout;
