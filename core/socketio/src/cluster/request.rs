@@ -161,6 +161,8 @@ impl Counted {
                 return false;
             }
             Response::Ack(_) => self.came += 1,
+            // Of nodes beyond the count, some may have come this moment.
+            _ if self.heard.len() >= self.nodes.unwrap_or(0).max(MAX_EARLY) => return false,
             _ if !self.heard.insert(from) => return false,
             Response::Clients(count) => self.announced = self.announced.saturating_add(*count),
             _ => {}
@@ -174,5 +176,5 @@ impl Counted {
     }
 }
 
-/// Acknowledgements of a node that are taken before it has said their number.
+/// Acknowledgements that are taken before their number is known, and nodes before theirs is.
 const MAX_EARLY: usize = 65_536;

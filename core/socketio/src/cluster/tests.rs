@@ -266,3 +266,17 @@ fn acknowledgements_that_nobody_has_announced_are_bounded() {
         assert_eq!(events(&mut node).len(), 65_536);
     }
 }
+
+/// Whoever publishes on the bus can make up nodes.
+#[test]
+fn nodes_that_nobody_has_counted_are_bounded() {
+    let mut node = counting_node();
+    let fetch = node.fetch_sockets(DEADLINE, &namespace(), Target::all(), 1).unwrap();
+    let acks = ask(&mut node);
+    node.handle_count(acks, 1);
+    for from in 0..70_000 {
+        respond(&mut node, from, fetch, Response::Sockets(vec![]));
+        respond(&mut node, from, acks, Response::Clients(1));
+    }
+    assert_eq!(events(&mut node).len(), 2 * 65_536);
+}
