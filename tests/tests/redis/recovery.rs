@@ -1,6 +1,10 @@
 //! Clients that come back on any node, over the streams of one server.
 
-use std::{net::Ipv4Addr, sync::mpsc};
+use std::{
+    net::Ipv4Addr,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use enginewire_cluster::redis::Redis;
 use enginewire_driver::{
@@ -20,6 +24,7 @@ on_every_runtime!(
     client_comes_back_on_another_node_with_what_it_missed,
     node_that_comes_later_reads_what_its_clients_missed,
     server_that_is_killed_costs_no_event_of_a_node,
+    events_that_redis_refuses_to_log_are_delivered_here_without_delay,
     clients_change_between_nodes_of_ours_and_of_nodejs,
 );
 
@@ -145,6 +150,28 @@ fn server_that_is_killed_costs_no_event_of_a_node<R: Host>() {
         }
     }
     assert!(seen.into_iter().eq(1..=21));
+}
+
+/// As a server without memory does, or one whose user may not write.
+fn events_that_redis_refuses_to_log_are_delivered_here_without_delay<R: Host>() {
+    /// Each would wait for 5 s.
+    const COUNT: u32 = 12;
+
+    let server = RedisServer::start();
+    let node = Node::start::<R>(&server);
+    let (mut peer, _) = node.connect();
+    let mut raw = server.client();
+    assert_eq!(raw.command(&[b"ACL", b"SETUSER", b"default", b"-xadd"]), ["OK"]);
+    let started = Instant::now();
+    for n in 1..=COUNT {
+        let delivered = soon("a broadcast", node.io.emit("missed", &n)).unwrap();
+        assert!(delivered.remote.is_err(), "{delivered:?}");
+        assert_eq!(peer.event(), ("missed".into(), n));
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert_eq!(raw.command(&[b"ACL", b"SETUSER", b"default", b"+xadd"]), ["OK"]);
+    assert_eq!(soon("a broadcast", node.io.emit("missed", &0)).unwrap().remote, Ok(0));
+    assert_eq!(peer.event(), ("missed".into(), 0));
 }
 
 fn clients_change_between_nodes_of_ours_and_of_nodejs<R: Host>() {

@@ -127,6 +127,16 @@ impl<E, P> Cluster<E, P> {
         self.end_append(append, Some(entry));
     }
 
+    /// Handles that the bus has not added a broadcast to the log, and will not.
+    ///
+    /// [`ClusterEvent::Appended`] without an entry follows, behind those that were asked for before it.
+    /// [`handle_timeout`](Self::handle_timeout) tells it when they have ended.
+    pub fn handle_append_failed(&mut self, append: AppendId) {
+        if let Some((deadline, _)) = self.logging.appends.get_mut(&append) {
+            *deadline = Time::ZERO;
+        }
+    }
+
     /// Handles a response of the bus to a request to its log.
     pub fn handle_log_response(&mut self, request: RequestId, response: LogResponse<E, P>) {
         if self.logging.requests.remove(&request).is_some() {

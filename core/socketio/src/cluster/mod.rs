@@ -116,7 +116,8 @@ pub enum ClusterEvent<E = Args, P = Payload> {
         append: AppendId,
         /// The namespace.
         namespace: Arc<str>,
-        /// The entry. `None`: the bus was disconnected, or the deadline has passed. It may be in the log even so.
+        /// The entry. `None`: the bus was disconnected or has refused it, or the deadline has passed. It may be in the log
+        /// even so.
         entry: Option<EntryId>,
     },
     /// The response of the bus to a request to its log. `None`: there is none.

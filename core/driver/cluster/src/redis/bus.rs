@@ -181,6 +181,7 @@ impl<R: Runtime> Redis<R> {
                 BusEvent::Message { from, namespace, operation }
             }
             WireEvent::Appended { append, entry } => BusEvent::Appended { append, entry },
+            WireEvent::AppendFailed(append) => BusEvent::AppendFailed(append),
             WireEvent::Logged { request, response } => BusEvent::Logged { request, response },
             WireEvent::Faulty(error) => {
                 self.drop_message(&error);
@@ -239,6 +240,9 @@ impl<R: Runtime> Redis<R> {
             Err(_error) => {
                 trace!(WARN, command = sent.name(), error = %_error, "Redis has refused a command");
                 self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+                if let Sent::Append(Some(append)) = sent {
+                    self.event = Some(BusEvent::AppendFailed(*append));
+                }
                 // One that waits is told that there is nothing.
                 Value::Null
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use enginewire_socketio::cluster::{
-    RequestId,
+    AppendId, RequestId,
     wire::{Command, Subscription},
 };
 
@@ -18,7 +18,8 @@ pub(super) enum Sent {
     Subscribe(&'static str),
     Unsubscribe,
     Publish(&'static str),
-    Append,
+    /// An entry of a stream, which may be an append to the log.
+    Append(Option<AppendId>),
     /// The last entry of a stream, behind which reading is to begin.
     Last(Arc<str>),
     /// The subscribers of a channel, for the requests up to one.
@@ -36,7 +37,7 @@ impl Sent {
         match self {
             Self::Subscribe(name) | Self::Publish(name) => name,
             Self::Unsubscribe => "UNSUBSCRIBE",
-            Self::Append => "XADD",
+            Self::Append(_) => "XADD",
             Self::Last(_) => "XREVRANGE",
             Self::Count(..) => "PUBSUB",
             Self::Store => "SET",
@@ -81,12 +82,12 @@ pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Responds, &[&[u8]
             let arguments = [name.as_bytes(), channel.as_bytes(), &message];
             push(Sent::Publish(name), Responds::InTurn, &arguments);
         }
-        Command::Append { stream, fields, max_len } => {
+        Command::Append { stream, fields, max_len, append } => {
             let max_len = max_len.to_string();
             let mut arguments: Vec<&[u8]> =
                 vec![b"XADD", stream.as_bytes(), b"MAXLEN", b"~", max_len.as_bytes(), b"*"];
             arguments.extend(fields.iter().flat_map(|(name, value)| [name.as_bytes(), &value[..]]));
-            push(Sent::Append, Responds::InTurn, &arguments);
+            push(Sent::Append(append), Responds::InTurn, &arguments);
         }
         Command::Count { channel, is_sharded, request } => {
             let how: &[u8] = if is_sharded { b"SHARDNUMSUB" } else { b"NUMSUB" };

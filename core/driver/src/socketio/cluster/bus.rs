@@ -50,7 +50,7 @@ pub trait Bus: Send + 'static {
     ///
     /// With [recovery](super::super::IoBuilder::recovery) clients then come back on any node. The bus gets
     /// [`Operation::Log`] among its messages. It carries these out in order with the others, and responds with
-    /// [`BusEvent::Appended`] and [`BusEvent::Logged`]. Broadcasts that other nodes have logged come with their
+    /// [`BusEvent::Appended`] or [`BusEvent::AppendFailed`], and [`BusEvent::Logged`]. Broadcasts that other nodes have logged come with their
     /// [entry](enginewire_socketio::cluster::Broadcast::offset). They and this node's own, which come as
     /// [`BusEvent::Appended`], are told in the order of the log.
     fn has_log(&self) -> bool {
@@ -121,6 +121,10 @@ pub enum BusEvent {
         /// The entry.
         entry: EntryId,
     },
+    /// A broadcast of this node that the log has refused, for a bus that [has one](Bus::has_log).
+    ///
+    /// It is delivered on this node alone.
+    AppendFailed(AppendId),
     /// A response to a request to the log, for a bus that [has one](Bus::has_log).
     Logged {
         /// The request.

@@ -231,6 +231,7 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Nodes(nodes) => state.cluster.set_nodes(nodes),
             BusEvent::Asked { request, nodes } => state.cluster.handle_count(request, nodes),
             BusEvent::Appended { append, entry } => state.cluster.handle_appended(append, entry),
+            BusEvent::AppendFailed(append) => state.cluster.handle_append_failed(append),
             BusEvent::Logged { request, response } => {
                 state.cluster.handle_log_response(request, response);
             }

@@ -91,6 +91,24 @@ fn append_that_the_log_has_passed_has_failed() {
 }
 
 #[test]
+fn append_that_has_failed_ends_behind_those_before_it() {
+    let mut node = node(1);
+    let [one, two, three] = [(); 3].map(|()| append(&mut node, &namespace()));
+    node.handle_append_failed(two);
+    node.handle_timeout(SOON);
+    assert_eq!((ends(&mut node), node.poll_timeout()), (vec![], Some(DEADLINE)));
+    node.handle_appended(one, entry(7));
+    assert_eq!(ends(&mut node), [(one, Some(7))]);
+    assert_eq!(node.poll_timeout(), Some(Time::ZERO));
+    node.handle_timeout(SOON);
+    assert_eq!(ends(&mut node), [(two, None)]);
+    node.handle_append_failed(two);
+    node.handle_append_failed(three);
+    node.handle_timeout(SOON);
+    assert_eq!((ends(&mut node), node.poll_timeout()), (vec![(three, None)], None));
+}
+
+#[test]
 fn deadline_and_loss_of_the_bus_end_what_waits_for_the_log() {
     let mut node = node(1);
     let take = node.take_state(SOON, &namespace(), pid(), 1).unwrap();

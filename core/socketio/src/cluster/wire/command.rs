@@ -6,7 +6,7 @@ use core::{fmt, time::Duration};
 use bytes::Bytes;
 
 use super::channel::public_part;
-use crate::cluster::RequestId;
+use crate::cluster::{AppendId, RequestId};
 
 /// Source of messages that a broker is asked for.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,10 @@ pub enum Command {
         fields: Vec<(&'static str, Bytes)>,
         /// The length to which the stream is trimmed, about.
         max_len: usize,
+        /// The append that it is, to be told to [`Cluster::handle_append_failed`] if the broker refuses it.
+        ///
+        /// [`Cluster::handle_append_failed`]: super::super::Cluster::handle_append_failed
+        append: Option<AppendId>,
     },
     /// Stores the state of a socket: SET with PX.
     Store {
@@ -159,12 +163,13 @@ impl fmt::Debug for Command {
                 .field("is_sharded", is_sharded)
                 .field("is_stored_apart", &attachment.is_some())
                 .finish(),
-            Self::Append { stream, fields, max_len } => {
+            Self::Append { stream, fields, max_len, append } => {
                 let bytes = fields.iter().map(|(_, value)| value.len()).sum::<usize>();
                 f.debug_struct("Append")
                     .field("stream", stream)
                     .field("bytes", &bytes)
                     .field("max_len", max_len)
+                    .field("append", append)
                     .finish()
             }
             Self::Store { value, lifetime, .. } => f

@@ -25,6 +25,8 @@ pub enum WireEvent {
         /// The entry.
         entry: EntryId,
     },
+    /// A broadcast of this node that cannot be written, and is not in the log.
+    AppendFailed(AppendId),
     /// A response to a request to the log. Only with streams.
     Logged {
         /// The request.

@@ -229,25 +229,34 @@ impl Wire {
     }
 
     fn append(&mut self, namespace: &Arc<str>, append: AppendId, broadcast: Broadcast) {
-        let Some((name, of)) = self.namespaces.get(namespace) else { return };
+        let failed = WireEvent::AppendFailed(append);
+        let Some((name, of)) = self.namespaces.get(namespace) else {
+            // This node is closed.
+            return self.events.push_back(failed);
+        };
         let sender = Sender { uid: &of.uid, namespace: name };
         match self.config.operation(&sender, &Operation::Broadcast(broadcast), None) {
             Ok(mut command) => {
-                if let Command::Append { fields, .. } = &mut command {
+                if let Command::Append { fields, append: of, .. } = &mut command {
                     let number = itoa::Buffer::new().format(append.0).as_bytes().to_vec();
                     // The data stay the last.
                     fields.insert(fields.len() - 1, (APPEND, number.into()));
+                    *of = Some(append);
                 }
                 self.commands.push_back(command);
             }
-            Err(error) => self.payload_fault(namespace, error),
+            Err(error) => {
+                self.payload_fault(namespace, error);
+                self.events.push_back(failed);
+            }
         }
     }
 
     /// Responds to a request for a log that is not there.
     fn refuse(&mut self, now: Time, namespace: &Arc<str>, request: LogRequest) {
         let (request, response) = match request {
-            LogRequest::Append { broadcast, .. } => {
+            LogRequest::Append { append, broadcast } => {
+                self.events.push_back(WireEvent::AppendFailed(append));
                 return self.ask(now, namespace, &Operation::Broadcast(broadcast));
             }
             LogRequest::Keep { .. } => return,

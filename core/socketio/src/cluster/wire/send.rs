@@ -154,7 +154,7 @@ impl WireConfig {
             ("data", data),
         ];
         let stream = streams.stream(sender.namespace);
-        Ok(Command::Append { stream, fields, max_len: streams.max_len })
+        Ok(Command::Append { stream, fields, max_len: streams.max_len, append: None })
     }
 }
 

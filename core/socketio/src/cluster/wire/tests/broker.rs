@@ -232,6 +232,7 @@ impl Broker {
                 WireEvent::Joined(_)
                 | WireEvent::Lost(_)
                 | WireEvent::Appended { .. }
+                | WireEvent::AppendFailed(_)
                 | WireEvent::Logged { .. } => {}
             }
         }

@@ -46,8 +46,8 @@ fn append(wire: &mut Wire, number: u64) -> Fields {
     let Operation::Broadcast(broadcast) = hi() else { panic!() };
     let request = LogRequest::Append { append: AppendId(number), broadcast };
     match &mut *ask(wire, request) {
-        [Command::Append { stream, fields, .. }] => {
-            assert_eq!(&**stream, "socket.io");
+        [Command::Append { stream, fields, append, .. }] => {
+            assert_eq!((&**stream, *append), ("socket.io", Some(AppendId(number))));
             core::mem::take(fields)
         }
         other => panic!("{other:?}"),
@@ -125,6 +125,28 @@ fn own_entry_ends_its_append_and_other_nodes_get_the_broadcast() {
     assert!(handle(&mut one, entry(4), &others).is_empty());
     others.remove(3);
     assert!(handle(&mut one, entry(5), &others).is_empty());
+}
+
+#[test]
+fn append_that_cannot_be_written_has_failed() {
+    let deep = ["[\"e\",", &"[".repeat(200), &"]".repeat(200), "]"].concat();
+    let attachments = vec![Bytes::from_static(b"x")];
+    let args = Args::from_payload(Payload::from_json(deep.into(), 0, attachments));
+    let mut wire = node(streams(), 1);
+    let request = |args| {
+        let broadcast = emit(Target::all(), args);
+        LogRequest::Append { append: AppendId(3), broadcast }
+    };
+    assert_eq!(ask(&mut wire, request(args)), []);
+    let told = events(&mut wire);
+    let [WireEvent::Faulty(_), WireEvent::AppendFailed(AppendId(3))] = *told else {
+        panic!("{told:?}");
+    };
+    wire.close(at(0));
+    commands(&mut wire);
+    assert_eq!(ask(&mut wire, request(Args::event("hi", &1).unwrap())), []);
+    let told = events(&mut wire);
+    let [WireEvent::AppendFailed(AppendId(3))] = *told else { panic!("{told:?}") };
 }
 
 #[test]

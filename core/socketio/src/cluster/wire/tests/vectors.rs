@@ -264,7 +264,7 @@ fn streams_entry_with_binary_data_is_read() {
 #[test]
 fn streams_entry_has_the_fields_of_the_reference() {
     let sender = Sender { uid: "679f3eeb96fd052f", namespace: "/" };
-    let Command::Append { stream, fields, max_len } =
+    let Command::Append { stream, fields, max_len, .. } =
         streams().operation(&sender, &hi(), None).unwrap()
     else {
         panic!()
