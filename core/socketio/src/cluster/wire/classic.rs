@@ -15,7 +15,7 @@ use super::{
     out::Out,
     part::Part,
 };
-use crate::{Args, EncodeError, Room, adapter::Target};
+use crate::{EncodeError, Room, adapter::Target};
 
 const SOCKETS: u64 = 0;
 const ALL_ROOMS: u64 = 1;
@@ -278,18 +278,13 @@ pub(super) fn read_response(message: Bytes, is_own: impl Fn(&str) -> bool) -> Re
         Part::of_message(message)?.members("message", names)?;
     let request: Arc<str> = fields::request_id(request.as_ref())?;
     let kind = kind.and_then(|kind| kind.integer());
-    let argument = |part: Option<Part>| part.map_or(Ok(Args::empty()), Part::argument);
     let body = if !is_own(&request) {
         Body::Ignored
     } else {
         let response = match (kind, sockets) {
-            (Some(EMIT), _) => Response::Event(argument(data)?),
-            (Some(ACK), _) => Response::Ack(argument(packet)?),
-            (Some(CLIENTS), _) => {
-                let clients = clients.and_then(|clients| clients.integer());
-                let clients = clients.and_then(|clients| usize::try_from(clients).ok());
-                Response::Clients(clients.ok_or(WireFault::Member("clientCount"))?)
-            }
+            (Some(EMIT), _) => Response::Event(fields::read_argument(data)?),
+            (Some(ACK), _) => Response::Ack(fields::read_argument(packet)?),
+            (Some(CLIENTS), _) => Response::Clients(fields::clients(clients.as_ref())?),
             (_, Some(sockets)) => Response::Sockets(fields::sockets(&sockets)?),
             _ => return Err(WireFault::Member("sockets")),
         };

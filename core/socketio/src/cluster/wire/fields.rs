@@ -181,6 +181,18 @@ pub(super) fn argument(out: &mut Out, name: &str, argument: Option<&Payload>) ->
     argument.map_or(Ok(()), |argument| out.name(name).payload(argument))
 }
 
+/// Reads the only argument of an acknowledgement. Absent, there is none.
+pub(super) fn read_argument(part: Option<Part>) -> Result<Args> {
+    part.map_or_else(|| Ok(Args::empty()), Part::argument)
+}
+
+/// Reads the number of clients that are to acknowledge a broadcast.
+pub(super) fn clients(part: Option<&Part>) -> Result<usize> {
+    let clients = part.and_then(Part::integer);
+    let clients = clients.and_then(|clients| usize::try_from(clients).ok());
+    clients.ok_or(WireFault::Member("clientCount"))
+}
+
 /// Reads descriptions of sockets.
 pub(super) fn sockets(part: &Part) -> Result<Vec<SocketInfo>> {
     let mut sockets = Vec::with_capacity(part.capacity(LEAST_SOCKET));

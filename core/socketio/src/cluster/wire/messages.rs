@@ -236,10 +236,6 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
     let [request, packet, opts, rooms, close, sockets, clients] = data.members("data", names)?;
     let request = request.map(|request| request.id("requestId")).transpose()?;
     let for_request = || request.clone().ok_or(WireFault::Member("requestId"));
-    let argument = |packet: Option<Part>| match packet {
-        Some(packet) => packet.argument(),
-        None => Ok(crate::Args::empty()),
-    };
     Ok(match kind {
         BROADCAST => {
             let (broadcast, _) =
@@ -276,12 +272,10 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
             };
             Body::asking(operation, request, Reply::Event)
         }
-        EMITTED => Body::Response(for_request()?, Response::Event(argument(packet)?)),
-        ACK => Body::Response(for_request()?, Response::Ack(argument(packet)?)),
+        EMITTED => Body::Response(for_request()?, Response::Event(fields::read_argument(packet)?)),
+        ACK => Body::Response(for_request()?, Response::Ack(fields::read_argument(packet)?)),
         _ => {
-            let clients = clients.and_then(|clients| clients.integer());
-            let clients = clients.and_then(|clients| usize::try_from(clients).ok());
-            let clients = clients.ok_or(WireFault::Member("clientCount"))?;
+            let clients = fields::clients(clients.as_ref())?;
             Body::Response(for_request()?, Response::Clients(clients))
         }
     })
