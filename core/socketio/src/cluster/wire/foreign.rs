@@ -34,9 +34,13 @@ pub(super) struct ForeignRequests {
 }
 
 impl Foreign {
-    pub(super) fn new(namespace: Arc<str>, uid: Option<Arc<str>>, asked: Asked) -> Self {
-        let Asked { request, reply } = asked;
-        Self { namespace, uid, request, reply, is_streamed: false }
+    pub(super) fn new(
+        namespace: Arc<str>,
+        uid: Option<Arc<str>>,
+        Asked { request, reply }: Asked,
+        is_streamed: bool,
+    ) -> Self {
+        Self { namespace, uid, request, reply, is_streamed }
     }
 }
 

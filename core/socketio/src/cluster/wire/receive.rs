@@ -14,7 +14,7 @@ use super::{
     event::{WireEvent, WireFault},
     foreign::Foreign,
     ids::{self, EMITTER},
-    incoming::{self, Asked, Body, Incoming, Reply},
+    incoming::{self, Body, Incoming, Reply},
     log::APPEND,
     messages,
     part::Part,
@@ -136,11 +136,7 @@ impl Wire {
         id: Option<EntryId>,
         fields: &[(&str, &[u8])],
     ) -> Result<Option<Arrived>> {
-        let size = fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add);
-        let max = self.config.max_message;
-        if size > max {
-            return Err(WireFault::TooLarge { size, max });
-        }
+        self.fits(fields)?;
         let name = text(fields, "nsp")?;
         let Some((name, namespace)) = self.namespaces.get(&name) else { return Ok(None) };
         let uid = text(fields, "uid")?;
@@ -166,8 +162,8 @@ impl Wire {
         namespace: &str,
         fields: &[(&str, &[u8])],
     ) -> Option<Broadcast> {
-        let size = fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add);
-        if size > self.config.max_message || field(fields, "nsp")? != namespace.as_bytes() {
+        self.fits(fields).ok()?;
+        if field(fields, "nsp")? != namespace.as_bytes() {
             return None;
         }
         let uid = text(fields, "uid").ok()?;
@@ -177,6 +173,15 @@ impl Wire {
                 Some(broadcast).filter(|broadcast| !broadcast.volatile)
             }
             _ => None,
+        }
+    }
+
+    /// Returns an error if an entry is larger than allowed.
+    fn fits(&self, fields: &[(&str, &[u8])]) -> Result<()> {
+        let max = self.config.max_message;
+        match fields.iter().map(|(_, value)| value.len()).fold(0, usize::saturating_add) {
+            size if size > max => Err(WireFault::TooLarge { size, max }),
+            _ => Ok(()),
         }
     }
 
@@ -198,16 +203,14 @@ impl Wire {
             Body::Operation(mut operation, asked) => {
                 let is_emitter = uid.as_deref() == Some(EMITTER);
                 let asked = asked.filter(|_| !is_emitter);
-                let number = asked.map(|Asked { request, reply }| {
-                    let asked = Asked { request, reply: reply.clone() };
-                    let foreign = Foreign::new(Arc::clone(&namespace), uid.clone(), asked);
+                let is_of_owner = asked.as_ref().is_some_and(|asked| asked.reply == Reply::Owner);
+                let request = asked.map(|asked| {
+                    let name = Arc::clone(&namespace);
+                    let foreign = Foreign::new(name, uid.clone(), asked, is_streamed);
                     let expires = now + self.time_for(&operation);
-                    let foreign = Foreign { is_streamed, ..foreign };
-                    let max = self.config.max_requests;
-                    (self.foreign.insert(expires, max, foreign), reply)
+                    self.foreign.insert(expires, self.config.max_requests, foreign)
                 });
-                let request = number.as_ref().map(|(number, _)| *number);
-                if let Some((request, Reply::Owner)) = number {
+                if let Some(request) = request.filter(|_| is_of_owner) {
                     // Whether the socket is here, before it is disconnected.
                     let target = match &operation {
                         Operation::Join { target, .. }
