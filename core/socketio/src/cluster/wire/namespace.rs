@@ -26,8 +26,8 @@ pub(super) struct Namespace {
     rooms: BTreeSet<Room>,
     /// Requests whose nodes are to be counted.
     pub(super) asking: Vec<RequestId>,
-    /// Other nodes at the last count, or known by their heartbeats.
-    pub(super) nodes: usize,
+    /// Other nodes at the last count, where they are counted.
+    pub(super) counted: usize,
     /// Where nodes are known by them.
     pub(super) heartbeat: Option<Heartbeat>,
 }
@@ -37,6 +37,13 @@ pub(super) struct Namespace {
 pub(super) struct Namespaces {
     all: BTreeMap<Arc<str>, Namespace>,
     uids: BTreeSet<Arc<str>>,
+}
+
+impl Namespace {
+    /// Returns the number of other nodes.
+    fn nodes(&self) -> usize {
+        self.heartbeat.as_ref().map_or(self.counted, Heartbeat::len)
+    }
 }
 
 impl Namespaces {
@@ -69,7 +76,7 @@ impl Namespaces {
 
     /// The largest number of other nodes of a namespace.
     pub(super) fn nodes(&self) -> usize {
-        self.all.values().map(|namespace| namespace.nodes).max().unwrap_or(0)
+        self.all.values().map(Namespace::nodes).max().unwrap_or(0)
     }
 
     /// The namespace to which a channel belongs that begins with a prefix and `#`.
@@ -130,7 +137,7 @@ impl Namespaces {
             requests: config.requests(name),
             rooms: BTreeSet::new(),
             asking: Vec::new(),
-            nodes: 0,
+            counted: 0,
             heartbeat,
         };
         self.uids.insert(Arc::clone(&namespace.uid));

@@ -38,7 +38,6 @@ impl Wire {
         match heartbeat.hear(now, uid, config) {
             Some(false) => {}
             Some(true) => {
-                of.nodes = heartbeat.len();
                 self.sweep_at.get_or_insert(now + SWEEP);
                 self.events.push_back(WireEvent::Joined(ids::node(uid)));
                 self.tell_nodes();
@@ -90,7 +89,7 @@ impl Wire {
         let Some(namespace) = name.and_then(|name| namespaces.get_mut(name)) else { return };
         // One of them is this node. The broker may not know it yet.
         let nodes = subscribers.saturating_sub(1);
-        namespace.nodes = nodes;
+        namespace.counted = nodes;
         // Those behind it were published when this count was already in flight.
         let last = request.and_then(|last| namespace.asking.iter().position(|it| *it == last));
         let counted = namespace.asking.drain(..last.map_or(0, |last| last + 1));
@@ -193,10 +192,10 @@ impl Wire {
         let is_sharded = self.config.is_sharded();
         let waits = |of: &Namespace| !of.asking.is_empty();
         let first = self.namespaces.first();
-        let nodes = first.map_or(0, |of| of.nodes);
+        let nodes = first.map_or(0, |of| of.counted);
         // The other namespaces have fewer nodes as a rule. One with more may have counted a node that was lost since.
         let others = self.namespaces.iter().map(|(_, of)| of);
-        let others = others.filter(|of| waits(of) || of.nodes > nodes);
+        let others = others.filter(|of| waits(of) || of.counted > nodes);
         let is_first = |of: &&Namespace| first.is_some_and(|first| core::ptr::eq(first, *of));
         let others = others.filter(|of| !is_first(of));
         let mut is_asking = false;
@@ -243,7 +242,6 @@ impl Wire {
         let Some(heartbeat) = &mut of.heartbeat else { return };
         let asked = |request, nodes| events.push_back(WireEvent::Asked { request, nodes });
         if heartbeat.lose(uid, asked) {
-            of.nodes = heartbeat.len();
             events.push_back(WireEvent::Lost(ids::node(uid)));
             self.tell_nodes();
         }
