@@ -24,15 +24,18 @@ fn node(others: u64) -> Node {
 }
 
 fn ask(node: &mut Node) -> RequestId {
-    let broadcast = Broadcast {
+    node.broadcast_with_ack(DEADLINE, &namespace(), broadcast(), 1).unwrap()
+}
+
+fn broadcast() -> Broadcast<char> {
+    Broadcast {
         target: Target::all(),
         event: 'e',
         volatile: false,
         request: None,
         timeout: None,
         offset: None,
-    };
-    node.broadcast_with_ack(DEADLINE, &namespace(), broadcast, 1).unwrap()
+    }
 }
 
 fn respond(node: &mut Node, from: u64, request: RequestId, response: Response<char, ()>) {

@@ -17,15 +17,7 @@ fn entry(sequence: u64) -> EntryId {
 }
 
 fn append(node: &mut Node, namespace: &Arc<str>) -> AppendId {
-    let broadcast = Broadcast {
-        target: Target::all(),
-        event: 'e',
-        volatile: false,
-        request: None,
-        timeout: None,
-        offset: None,
-    };
-    node.append(DEADLINE, namespace, broadcast, 1).unwrap()
+    node.append(DEADLINE, namespace, broadcast(), 1).unwrap()
 }
 
 fn state() -> Box<SocketState<()>> {
