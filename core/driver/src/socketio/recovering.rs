@@ -216,8 +216,7 @@ impl Taken {
             None => namespace.restore_data_of(taken),
         };
         let (Some(taken), Some(data)) = (state.take(), data) else { return false };
-        let SocketState { id, pid, rooms, received, stays, mark, .. } = *taken;
-        let state = SocketState { id, pid, rooms, data, received, stays, mark };
+        let state = taken.with_data(data);
         namespace.recovery(|recovery| recovery.adopt(now, state)).is_some()
     }
 }
@@ -250,9 +249,7 @@ impl SocketShared {
         crate::runtime::fill_random(&mut mark);
         let mark = u64::from_le_bytes(mark);
         let Some(state) = recovery.state(now, &pid, mark) else { return };
-        let SocketState { id, rooms, received, stays, .. } = state;
-        let state = SocketState { id, pid, rooms, data, received, stays, mark };
-        if cluster.keep_state(&self.namespace, state, wakes).is_ok() {
+        if cluster.keep_state(&self.namespace, state.with_data(data), wakes).is_ok() {
             recovery.mark(&pid, mark);
         }
     }

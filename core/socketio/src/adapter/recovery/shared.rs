@@ -31,6 +31,14 @@ pub struct SocketState<D> {
     pub mark: u64,
 }
 
+impl<D> SocketState<D> {
+    /// Replaces the application's data.
+    pub fn with_data<T>(self, data: T) -> SocketState<T> {
+        let Self { id, pid, rooms, data: _, received, stays, mark } = self;
+        SocketState { id, pid, rooms, data, received, stays, mark }
+    }
+}
+
 /// Time that a socket was in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stay {

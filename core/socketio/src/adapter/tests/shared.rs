@@ -47,11 +47,6 @@ fn lose(node: &mut Log, now: Time, n: usize, rooms: &[&str]) -> SocketState<()> 
     node.state(now, &pid(n), 1).unwrap()
 }
 
-fn of_another(state: SocketState<()>) -> SocketState<&'static str> {
-    let SocketState { id, pid, rooms, received, stays, mark, .. } = state;
-    SocketState { id, pid, rooms, data: "there", received, stays, mark }
-}
-
 fn restore(node: &mut Log, now: Time, n: usize, offset: &str) -> Result<Vec<u64>, Unrecoverable> {
     let restored = node.restore(now, &pid(n), Some(offset).filter(|offset| !offset.is_empty()))?;
     Ok(restored.missed.into_iter().map(|missed| missed.event).collect())
@@ -81,7 +76,7 @@ fn socket_of_another_node_gets_what_it_missed_by_the_rooms_of_the_time() {
     assert_eq!(state.received, None);
 
     assert_eq!(two.restore(at(1), &pid(0), None), Err(Unrecoverable::UnknownSession));
-    two.adopt(at(2), of_another(state));
+    two.adopt(at(2), state.with_data("there"));
     let restored = two.restore(at(2), &pid(0), Some("7-1")).unwrap();
     assert_eq!((restored.data, &*restored.rooms), ("there", &["late".into()][..]));
     let missed: Vec<_> = restored.missed.iter().map(|missed| missed.event).collect();
@@ -110,7 +105,7 @@ fn rooms_keep_their_entries_when_those_are_cut_off() {
     assert_eq!(one.first_entry(), Some(entry(4)));
     let state = lose(&mut one, at(1), 0, &["late"]);
     let stays = state.stays.clone();
-    two.adopt(at(2), of_another(state));
+    two.adopt(at(2), state.with_data("there"));
     assert_eq!(restore(&mut two, at(2), 0, "7-1"), Ok(vec![4, 6]));
     // The next node gets them as well.
     assert_eq!(lose(&mut two, at(3), 0, &["late"]).stays, stays);
@@ -119,7 +114,7 @@ fn rooms_keep_their_entries_when_those_are_cut_off() {
     log(&mut short, at(0), [5, 6]);
     short.connected(pid(0), id(0));
     let state = lose(&mut short, at(1), 0, &["late"]);
-    short.adopt(at(1), of_another(SocketState { stays: stays.clone(), ..state }));
+    short.adopt(at(1), SocketState { stays: stays.clone(), ..state }.with_data("there"));
     assert_eq!(restore(&mut short, at(1), 0, "7-6"), Ok(vec![]));
     assert_eq!(lose(&mut short, at(2), 0, &["late"]).stays, stays);
 }
@@ -132,10 +127,10 @@ fn client_without_an_offset_needs_to_be_known_to_have_received_an_entry() {
     one.connected(pid(0), id(0));
     log(&mut one, at(0), 3..=4);
     let state = lose(&mut one, at(1), 0, &[]);
-    two.adopt(at(1), of_another(SocketState { received: None, ..state.clone() }));
+    two.adopt(at(1), SocketState { received: None, ..state.clone() }.with_data("there"));
     assert_eq!(restore(&mut two, at(1), 0, ""), Err(Unrecoverable::UnknownOffset));
     assert_eq!(two.poll_dropped(), Some("there"));
-    two.adopt(at(1), of_another(state));
+    two.adopt(at(1), state.with_data("there"));
     assert_eq!(restore(&mut two, at(1), 0, ""), Ok(vec![3, 4]));
 }
 
@@ -228,7 +223,7 @@ fn expired_and_refused_offsets_do_not_restore() {
     ] {
         node.connected(pid(0), id(0));
         let state = lose(&mut node, at(1), 0, &[]);
-        node.adopt(at(1), of_another(state));
+        node.adopt(at(1), state.with_data("there"));
         assert_eq!(restore(&mut node, at(1), 0, offset), Err(error), "{offset}");
     }
     node.connected(pid(0), id(0));
