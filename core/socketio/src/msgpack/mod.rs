@@ -5,6 +5,6 @@ mod read;
 mod write;
 
 pub(crate) use self::{
-    read::{Dialect, Reader},
+    read::{Dialect, MAX_PACKET_DEPTH, Reader},
     write::Writer,
 };

@@ -24,7 +24,7 @@ impl Dialect {
     /// Limit on levels of arrays and maps in a value.
     const fn max_depth(self) -> usize {
         match self {
-            Self::Packets => crate::parser::msgpack::MAX_DEPTH,
+            Self::Packets => MAX_PACKET_DEPTH,
             // A node has read the value of a client, possibly in JSON.
             Self::Nodes => payload::MAX_DEPTH,
         }
@@ -304,6 +304,9 @@ fn float<'a>(number: impl Into<f64>) -> Head<'a> {
 fn integer(number: i64) -> Number {
     u64::try_from(number).map_or(Number::Negative(number), Number::Unsigned)
 }
+
+/// Levels of arrays and maps in a packet, whose payload is the first of them.
+pub(crate) const MAX_PACKET_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use enginewire::Text;
 
 use crate::{
-    msgpack::{Dialect, Reader, Writer},
+    msgpack::{Dialect, MAX_PACKET_DEPTH, Reader, Writer},
     packet::{AckId, Packet, PacketData},
     parser::{PacketError, check_name},
     payload::{Args, Number, Payload, Value},
@@ -31,7 +31,7 @@ use crate::{
 /// Limit on levels of arrays and maps in a payload.
 ///
 /// The payload is the first of them. JSON in JavaScript is seldom nested more than ten levels. A level takes some hundred bytes of the stack.
-pub const MAX_DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = MAX_PACKET_DEPTH;
 
 /// Decodes the packet of a binary message.
 ///

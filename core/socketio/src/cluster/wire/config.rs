@@ -20,6 +20,10 @@ pub struct WireConfig {
     /// Limit on the requests of other nodes that are not answered yet. Default 8192.
     ///
     /// Each takes up to 1 KiB. At a further one the request is forgotten whose deadline is next.
+    ///
+    /// Requests of this node have the same limit, in each namespace: on those whose nodes are not counted yet or, with
+    /// heartbeats, have not all responded. A further one is sent, but waits for its deadline. With heartbeats it does so
+    /// only if a node is lost.
     pub max_requests: usize,
     /// Time after which a request of another node is forgotten. Default 10 s.
     ///

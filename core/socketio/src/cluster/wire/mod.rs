@@ -123,8 +123,11 @@ use crate::{EncodeError, Room};
 ///
 /// # Memory
 ///
-/// It holds the names of namespaces and rooms of this node, and the requests of other nodes within
+/// It holds the names of namespaces and rooms of this node, and the requests of other nodes and of its own within
 /// [`WireConfig::max_requests`]. Messages are held until they are polled.
+///
+/// Requests to the log are held until they are responded to, for [`WireConfig::request_timeout`] at most. With each are
+/// the entries that were read for it, within its [`ReadLimits`](super::ReadLimits). Their number is the owner's to limit.
 pub struct Wire {
     config: WireConfig,
     ids: Ids,
