@@ -202,6 +202,17 @@ impl Client {
         client
     }
 
+    /// Moves a session from polling to a WebSocket.
+    pub fn move_to_websocket(address: SocketAddr, sid: &str) -> Self {
+        let mut client = Self::connect(address);
+        client.write(Self::upgrade(&format!("&sid={sid}")));
+        assert_eq!(client.answer().status, 101);
+        client.send("2probe");
+        assert_eq!(client.text(), "3probe");
+        client.send("5");
+        client
+    }
+
     /// A masked text frame.
     pub fn frame(text: &str) -> Vec<u8> {
         Self::frame_of(1, text.as_bytes())

@@ -63,12 +63,7 @@ fn a_socket_follows_its_upgrade<R: Host>() {
     let mut polling = Client::connect(server.local_addr());
     let sid = polling.open_polling();
     let mut socket = accept(&server);
-    let mut client = Client::connect(server.local_addr());
-    client.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(client.answer().status, 101);
-    client.send("2probe");
-    assert_eq!(client.text(), "3probe");
-    client.send("5");
+    let mut client = Client::move_to_websocket(server.local_addr(), &sid);
     client.send("4hello");
     assert_eq!(soon("a message", socket.recv()), Some("hello".into()));
     assert_eq!(socket.transport(), TransportKind::WebSocket);

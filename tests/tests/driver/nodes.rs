@@ -206,12 +206,7 @@ fn three_nodes_serve_sessions_of_each_other<R: Host>() {
         }
     }
     for (nth, sid) in sids.iter().enumerate() {
-        let mut socket = Client::connect(nodes[(nth + 1) % 3].local_addr());
-        socket.write(Client::upgrade(&format!("&sid={sid}")));
-        assert_eq!(socket.answer().status, 101);
-        socket.send("2probe");
-        assert_eq!(socket.text(), "3probe");
-        socket.send("5");
+        let mut socket = Client::move_to_websocket(nodes[(nth + 1) % 3].local_addr(), sid);
         socket.send("4hello");
         assert_eq!(socket.text(), "4hello");
     }
@@ -267,12 +262,7 @@ fn large_messages_pass_in_both_directions_over_both_transports<R: Host>() {
     assert_eq!(client.answer().status, 413, "the limit of the owner");
 
     let sid = Client::connect(b.local_addr()).open_polling();
-    let mut socket = Client::connect(a.local_addr());
-    socket.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(socket.answer().status, 101);
-    socket.send("2probe");
-    assert_eq!(socket.text(), "3probe");
-    socket.send("5");
+    let mut socket = Client::move_to_websocket(a.local_addr(), &sid);
     for _ in 0..5 {
         socket.send(&large);
         assert_eq!(socket.text(), large);
@@ -309,12 +299,7 @@ fn client_that_does_not_read_throttles_the_owner<R: Host>() {
     let (a, b) = (addresses.serve::<R>("a", |it| it), addresses.serve::<R>("b", |it| it));
     let sid = Client::connect(b.local_addr()).open_polling();
     let socket = accept(&b);
-    let mut client = Client::connect(a.local_addr());
-    client.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(client.answer().status, 101);
-    client.send("2probe");
-    assert_eq!(client.text(), "3probe");
-    client.send("5");
+    let mut client = Client::move_to_websocket(a.local_addr(), &sid);
     until("the upgrade", || socket.transport() == enginewire::TransportKind::WebSocket);
     let message = "x".repeat(50_000);
     let (mut sent, mut full) = (0, 0);
@@ -618,21 +603,17 @@ fn response_that_is_cut_ends_the_connection<R: Host>() {
 fn node_that_closes_ends_what_it_passes_on<R: Host>() {
     let (a, b, _) = two::<R>(|builder| builder);
     let sid = Client::connect(b.local_addr()).open_polling();
-    let mut socket = Client::connect(a.local_addr());
-    socket.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(socket.answer().status, 101);
-    socket.send("2probe");
-    assert_eq!(socket.text(), "3probe");
-    socket.send("5");
+    let mut socket = Client::move_to_websocket(a.local_addr(), &sid);
     socket.send("4a");
     assert_eq!(socket.text(), "4a");
     let polling = Client::connect(b.local_addr()).open_polling();
+    until("the end of the opener", || b.connections() == 1);
     let mut waiting = Client::connect(a.local_addr());
     waiting.request("GET", &target(&polling), "");
     until("the poll at the owner", || b.connections() == 2);
     soon("the node to close", a.close());
     assert!(socket.end() && waiting.answer_or_end().is_none());
-    until("the end of the session at the owner", || b.sessions() <= 1);
+    until_empty(&b);
 }
 
 fn owner_that_ends_takes_its_clients_with_it<R: Host>() {
@@ -642,6 +623,7 @@ fn owner_that_ends_takes_its_clients_with_it<R: Host>() {
     socket.write(Client::upgrade(&format!("&sid={sid}")));
     assert_eq!(socket.answer().status, 101);
     let polling = Client::connect(b.local_addr()).open_polling();
+    until("the end of the opener", || b.connections() == 1);
     let mut waiting = Client::connect(a.local_addr());
     waiting.request("GET", &target(&polling), "");
     until("both at the owner", || b.connections() == 2);
@@ -655,12 +637,7 @@ fn owner_that_ends_takes_its_clients_with_it<R: Host>() {
 fn node_in_the_middle_that_ends_costs_its_clients_their_sessions<R: Host>() {
     let (a, b, _) = two::<R>(|builder| builder);
     let sid = Client::connect(b.local_addr()).open_polling();
-    let mut socket = Client::connect(a.local_addr());
-    socket.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(socket.answer().status, 101);
-    socket.send("2probe");
-    assert_eq!(socket.text(), "3probe");
-    socket.send("5");
+    let mut socket = Client::move_to_websocket(a.local_addr(), &sid);
     socket.send("4a");
     assert_eq!(socket.text(), "4a");
     a.abort();

@@ -62,12 +62,7 @@ fn handler_echoes_over_every_transport<R: Host>() {
     poller.request("POST", &target, "4c");
     assert_eq!(poller.answer().body, "ok");
     assert_eq!(poller.get(&target).body, "4c");
-    let mut upgrade = Client::connect(server.local_addr());
-    upgrade.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(upgrade.answer().status, 101);
-    upgrade.send("2probe");
-    assert_eq!(upgrade.text(), "3probe");
-    upgrade.send("5");
+    let mut upgrade = Client::move_to_websocket(server.local_addr(), &sid);
     upgrade.send("4d");
     assert_eq!(upgrade.text(), "4d");
     let (first, second) = (opened.recv().unwrap(), opened.recv().unwrap());
