@@ -34,7 +34,7 @@ impl Codecs {
         let at = match self.deflaters.iter().position(|deflater| deflater.setting == setting) {
             Some(at) => at,
             None => {
-                // A thread serves one server with one setting, nearly always.
+                // Nearly all peers ask for the same window. The latest is found first.
                 self.deflaters.truncate(MAX_DEFLATERS - 1);
                 self.deflaters.insert(0, Deflater::new(setting));
                 0
@@ -212,7 +212,7 @@ pub(super) const CHUNK: usize = 16 * 1024;
 /// Bytes of the buffer that are kept for the next message.
 const KEPT: usize = 256 * 1024;
 
-/// Compressors that are kept: one for each window that peers may ask for.
+/// Compressors that are kept: one for each window that peers may ask for, 9 to 15 bits. They take some 2 MiB together.
 const MAX_DEFLATERS: usize = 7;
 
 /// Inflaters that are kept. Messages that come in pieces need one each until they are complete.

@@ -9,7 +9,8 @@ use super::Coding;
 /// not know the extension is served without it.
 ///
 /// **Memory.** A context is the last 32 KiB of a direction, which the next message refers to. By default none is kept
-/// between messages: a thread has one compressor, which all its connections share, and a broadcast is compressed once.
+/// between messages: all connections of a thread share a compressor for each window that their peers ask for, and another
+/// for responses. By the choice of peers these are eight at most, with some 2 MiB. A broadcast is compressed once.
 /// With context takeover a connection keeps, once it has sent and received a compressed message, at most:
 ///
 /// | window bits | to compress | to inflate |

@@ -82,7 +82,7 @@
 //!
 //! # No sticky sessions
 //!
-//! Where a load balancer cannot do that, servers that know each other can: each is a
+//! Where a load balancer cannot keep clients on their server, servers that know each other can do without: each is a
 //! [`node`](crate::ServerBuilder::node) with a short name, which the ids of its sessions begin with, and finds the
 //! [`nodes`](crate::ServerBuilder::nodes) that have the others. A request for a session of another node is handed over to it,
 //! and so is the WebSocket of an upgrade. The owner alone knows the session.
