@@ -58,11 +58,10 @@
 //! # }
 //! ```
 //!
-//! The example `tls` does that whenever the files change. [`Handshake::tls`](crate::Handshake::tls) has the name and the
-//! client's certificates, if the configuration asks for any:
+//! The example `tls` does that whenever the files change. `Handshake::tls` has the name and the client's certificates, if
+//! the configuration asks for any:
 //! `socket.handshake().tls().map(|tls| &tls.peer_certificates)`. A server may have
-//! [plain listeners](crate::ServerBuilder::plain_listener) as well, and [counts](crate::ServerHandle::tls_stats) its
-//! handshakes.
+//! [plain listeners](crate::ServerBuilder::plain_listener) as well, and `ServerHandle::tls_stats` counts its handshakes.
 //!
 //! # Serve a Unix socket, a stream in memory, or TLS of another kind
 //!
