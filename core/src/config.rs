@@ -4,7 +4,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use crate::{
-    deflate::{HttpCompression, PerMessageDeflate},
+    deflate::options_of,
     encoded::Encoded,
     exchange::{HeaderLines, HttpRequest},
     limits::Limits,
@@ -65,31 +65,16 @@ pub struct ServerConfig {
     pub subprotocol: Option<SubprotocolHook>,
     /// Compression of WebSocket messages. Default none, as the reference.
     #[cfg(feature = "deflate")]
-    pub per_message_deflate: Option<PerMessageDeflate>,
+    pub per_message_deflate: Option<crate::PerMessageDeflate>,
     /// Compression of responses to polls, and of bodies of POSTs. Default none; the reference compresses responses, and
     /// takes no compressed body.
     #[cfg(feature = "deflate")]
-    pub http_compression: Option<HttpCompression>,
+    pub http_compression: Option<crate::HttpCompression>,
     /// Bounds on memory and work.
     pub limits: Limits,
 }
 
-/// The options of compression, of which there are none without the feature `deflate`.
-impl ServerConfig {
-    pub(crate) const fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
-        #[cfg(feature = "deflate")]
-        return self.per_message_deflate.as_ref();
-        #[cfg(not(feature = "deflate"))]
-        None
-    }
-
-    pub(crate) const fn http_compression(&self) -> Option<&HttpCompression> {
-        #[cfg(feature = "deflate")]
-        return self.http_compression.as_ref();
-        #[cfg(not(feature = "deflate"))]
-        None
-    }
-}
+options_of!(ServerConfig, as_ref);
 
 impl Default for ServerConfig {
     fn default() -> Self {

@@ -10,8 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use enginewire::{
-    CarrierId, ExchangeId, HandOverFault, HttpRequest, Opening, Refusal, Reject, Response, Router,
-    Sid, Time, WebSocketId,
+    CarrierId, HandOverFault, HttpRequest, Opening, Refusal, Reject, Response, Router, Sid, Time,
     carrier::{self, Compressors, HandOver, Held, Host, NodeState, Passage},
     wire::{Output, http},
 };
@@ -212,8 +211,7 @@ impl Host for ServerHost<'_, '_, '_> {
         let mut entropy = |buffer: &mut [u8]| self.supplies.entropy.fill(buffer);
         let session = shared.router.open(now, &mut entropy, opening, first)?;
         let cell = SessionCell::new(&shared.sessions, shared.fresh_id(), now, session);
-        let (CarrierId::Exchange(ExchangeId(id)) | CarrierId::WebSocket(WebSocketId(id))) = first;
-        cell.lock().entry().0.attach(id, self.cx.waker().clone());
+        cell.lock().entry().0.attach(first.number(), self.cx.waker().clone());
         let handshake = Arc::clone(&asked.handshake);
         if !self.hand_over(&cell, first, asked) {
             return Err(Reject::Unavailable);

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use crate::{
     config::TransportKind,
-    deflate::{HttpCompression, PerMessageDeflate},
+    deflate::options_of,
     exchange::{HeaderLines, InvalidHeader, is_token},
     limits::Limits,
     packet::Revision,
@@ -109,10 +109,10 @@ pub struct ClientConfig {
     pub proxies: Proxies,
     /// Compression of WebSocket messages. Default none; the reference offers it. A browser negotiates its own.
     #[cfg(feature = "deflate")]
-    pub per_message_deflate: Option<alloc::boxed::Box<PerMessageDeflate>>,
+    pub per_message_deflate: Option<alloc::boxed::Box<crate::PerMessageDeflate>>,
     /// Compression of responses to polls, and of bodies of POSTs. Default none: responses are asked for as they are.
     #[cfg(feature = "deflate")]
-    pub http_compression: Option<alloc::boxed::Box<HttpCompression>>,
+    pub http_compression: Option<alloc::boxed::Box<crate::HttpCompression>>,
     /// Bounds of memory and work.
     ///
     /// The defaults are those of a server, but for two. `max_payload`, the largest message and response
@@ -305,27 +305,13 @@ impl ClientConfig {
         headers
     }
 
-    /// The options of compression, of which there are none without the feature `deflate`.
-    pub(crate) fn per_message_deflate(&self) -> Option<&PerMessageDeflate> {
-        #[cfg(feature = "deflate")]
-        return self.per_message_deflate.as_deref();
-        #[cfg(not(feature = "deflate"))]
-        None
-    }
-
-    /// The same for HTTP.
-    pub(crate) fn http_compression(&self) -> Option<&HttpCompression> {
-        #[cfg(feature = "deflate")]
-        return self.http_compression.as_deref();
-        #[cfg(not(feature = "deflate"))]
-        None
-    }
-
     /// Whether requests of `transport` carry a timestamp.
     pub(super) fn is_stamped(&self, transport: TransportKind) -> bool {
         self.timestamp_requests.unwrap_or(transport == TransportKind::Polling)
     }
 }
+
+options_of!(ClientConfig, as_deref);
 
 /// Without query and header values, in which applications put tokens.
 impl fmt::Debug for ClientConfig {

@@ -34,6 +34,29 @@ pub use self::{
     parameters::DeflateParameters,
 };
 
+/// Getters of the options of compression in a configuration, of which there are none without the feature `deflate`.
+macro_rules! options_of {
+    ($config:ty, $as_ref:ident) => {
+        impl $config {
+            pub(crate) fn per_message_deflate(&self) -> Option<&crate::deflate::PerMessageDeflate> {
+                #[cfg(feature = "deflate")]
+                return self.per_message_deflate.$as_ref();
+                #[cfg(not(feature = "deflate"))]
+                None
+            }
+
+            pub(crate) fn http_compression(&self) -> Option<&crate::deflate::HttpCompression> {
+                #[cfg(feature = "deflate")]
+                return self.http_compression.$as_ref();
+                #[cfg(not(feature = "deflate"))]
+                None
+            }
+        }
+    };
+}
+
+pub(crate) use options_of;
+
 /// A message on its way out, compressed.
 #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "nothing is compressed"))]
 pub(crate) enum Deflated<'a> {

@@ -9,7 +9,7 @@ use crate::{
     carrier::{self, Compressors, Entry, Held, Host},
     exchange::Response,
     router::{Opening, Refusal, Reject, Router},
-    session::{CarrierId, ExchangeId, WebSocketId},
+    session::CarrierId,
     sid::Sid,
     time::Time,
     wire::http::{self, RequestHead},
@@ -91,10 +91,8 @@ impl Host for HubHost<'_> {
         }
         let sessions = &mut *self.sessions;
         let session = sessions.router.open(now, &mut *sessions.entropy, opening, first)?;
-        let (CarrierId::Exchange(ExchangeId(carrier)) | CarrierId::WebSocket(WebSocketId(carrier))) =
-            first;
         let id = sessions.insert(now, session, self.on, asked.head);
-        sessions.touch(now, id).0.attach(carrier, self.on);
+        sessions.touch(now, id).0.attach(first.number(), self.on);
         Ok(id)
     }
 

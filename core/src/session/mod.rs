@@ -45,6 +45,15 @@ pub enum CarrierId {
     WebSocket(WebSocketId),
 }
 
+impl CarrierId {
+    /// Returns the number, which is of no other carrier of the server.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Exchange(ExchangeId(number)) | Self::WebSocket(WebSocketId(number)) => number,
+        }
+    }
+}
+
 /// One Engine.IO session, server side.
 ///
 /// Its methods come in four families:

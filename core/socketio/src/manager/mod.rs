@@ -244,11 +244,6 @@ impl<T> Manager<T> {
 
 /// Getters.
 impl<T> Manager<T> {
-    /// Returns whether [`poll_event`](Self::poll_event) has something.
-    pub fn has_events(&self) -> bool {
-        !self.readable.is_empty() || !self.outputs.is_empty()
-    }
-
     /// Returns whether [`poll_open`](Self::poll_open) would return true.
     pub fn wants_open(&self) -> bool {
         self.link == Link::Wanted
