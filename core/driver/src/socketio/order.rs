@@ -13,13 +13,13 @@ use enginewire::{Encoded, Time};
 use enginewire_socketio::{
     AckError, AckId, Args, DisconnectReason, EncodeError, TryEmitError,
     adapter::{EntryId, Full, Recovery, RecoveryConfig, Selection, Sequencer, Target},
-    cluster::TellError,
+    cluster::{Appending, TellError},
 };
 
 use super::{
     Delivered, EmitError, Overflow,
     acks::{Answer, OpenGroup},
-    appending::Appending,
+    appending::Waiting,
     cluster::{Request, Tell, Told},
     namespace::NamespaceShared,
     outgoing::{Body, args_with_compression, with_encoder},
@@ -39,7 +39,7 @@ pub(crate) struct Order {
     /// There if clients may come back and recover what they missed.
     pub(super) recovery: Option<Recovery<SocketData, Encoded>>,
     /// Events that wait for their place in the log of the cluster.
-    pub(super) appending: Appending,
+    pub(super) appending: Appending<Waiting>,
     /// The latest time that any socket was told.
     now: Time,
 }
@@ -329,15 +329,15 @@ impl NamespaceShared {
         match append {
             Some(Ok((append, nodes))) => {
                 told.remote = Ok(nodes);
-                order.appending.push(self.name(), Some(append), target, body, how, &done);
+                order.wait(self.name(), Some(append), target, body, how, &done);
             }
             Some(Err(error)) if waits => {
                 told.remote = Err(error);
-                order.appending.push(self.name(), None, target, body, how, &done);
+                order.wait(self.name(), None, target, body, how, &done);
             }
             None if waits => {
                 told = self.tell(target, how.volatile, how.tell.take(), &mut behind.wakes);
-                order.appending.push(self.name(), None, target, body, how, &done);
+                order.wait(self.name(), None, target, body, how, &done);
             }
             append => {
                 told.remote = append.map_or(Ok(0), |appended| appended.map(|(_, nodes)| nodes));

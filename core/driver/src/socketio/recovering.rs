@@ -8,9 +8,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use enginewire::{Encoded, Time};
 use enginewire_socketio::{
-    PrivateId,
-    adapter::{Claim, EntryId, Kept, Recovery, SocketState},
-    cluster::ReadLimits,
+    adapter::{Claim, Kept, Recovery, SocketState},
+    cluster::{ReadLimits, Restoration, RestorationStep},
     payload::Payload,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -121,79 +120,50 @@ struct Log {
 }
 
 impl Log {
-    async fn ready(self, Claim { pid, offset }: Claim) -> Option<Ready> {
-        let max = self.namespace.options().recovery.as_ref()?.max_sessions;
-        // Before the state is taken: a client that is refused has not lost it.
-        let has_offset = match &offset {
-            Some(offset) => self.reach(offset).await,
-            None => true,
-        };
-        if self.is_here(&pid) {
-            return Some(Ready::Here);
-        }
-        if !has_offset {
-            return None;
-        }
-        // If the bus does not respond, the socket waits on: nobody may have its state.
-        let state = self.cluster.take_state(&self.namespace, pid, max).await.ok()?;
-        let Some(state) = state else {
-            // Another node has it, or its time is over.
-            self.namespace.recovery(|recovery| recovery.forget(&pid));
-            return None;
-        };
-        let taken = Taken {
-            namespace: Arc::clone(&self.namespace),
-            cluster: Arc::clone(&self.cluster),
-            state: Some(state),
-        };
-        if let (None, Some(received)) = (offset, taken.state.as_ref()?.received) {
-            self.reach(&received.to_string()).await;
-        }
-        Some(Ready::Taken(taken))
-    }
-
-    /// Returns whether a socket is connected here, or waits for its client and no other node knows of it.
-    fn is_here(&self, pid: &PrivateId) -> bool {
-        let is_here = self
-            .namespace
-            .recovery(|recovery| recovery.living(pid).is_some() || recovery.is_own(pid));
-        is_here == Some(true)
-    }
-
-    /// Reads the log until the copy of this node reaches back to an offset. Returns false if it does not.
-    async fn reach(&self, offset: &str) -> bool {
-        let Self { namespace, cluster, cell } = self;
-        let Some(config) = &namespace.options().recovery else { return false };
+    async fn ready(self, claim: Claim) -> Option<Ready> {
+        let Self { namespace, cluster, cell } = &self;
+        let config = namespace.options().recovery.as_ref()?;
         let limits = ReadLimits { max_events: config.max_events, max_bytes: config.max_bytes };
-        let known = || {
-            let known = |recovery: &mut Recovery<_, _>| {
-                (recovery.has_offset(offset), recovery.first_entry())
-            };
-            namespace.recovery(known).unwrap_or_default()
-        };
-        let reading = &namespace.side.reading;
-        let deadline = cell.now() + TIMEOUT;
-        while cell.now() < deadline {
-            let (is_known, first) = known();
-            let from: EntryId = match offset.parse() {
-                _ if is_known => return true,
-                Ok(from) => from,
-                Err(_) => return false,
-            };
-            let ended = reading.ended();
-            let Some(reader) = Reader::new(namespace) else {
-                // It may be the same that is read.
-                ended.await;
-                continue;
-            };
-            // One behind the first entry has not come yet, or is none of this namespace.
-            let until = first.filter(|first| from < *first);
-            if cluster.read_log(reader, (from, until), limits).is_ok() {
-                ended.await;
+        let (pid, reading) = (claim.pid, &namespace.side.reading);
+        let mut restoration = Restoration::new(cell.now(), claim);
+        let mut taken = None;
+        loop {
+            let now = cell.now();
+            match namespace.recovery(|recovery| restoration.next(now, recovery))? {
+                RestorationStep::Read(from, until) => {
+                    let ended = reading.ended();
+                    match Reader::new(namespace) {
+                        // It may be the same that is read.
+                        None => ended.await,
+                        Some(reader) => {
+                            if cluster.read_log(reader, (from, until), limits).is_ok() {
+                                ended.await;
+                            }
+                            restoration.handle_read();
+                        }
+                    }
+                }
+                RestorationStep::Take => {
+                    let response = cluster.take_state(namespace, pid, config.max_sessions).await;
+                    if let Ok(None) = &response {
+                        // Another node has it, or its time is over.
+                        namespace.recovery(|recovery| recovery.forget(&pid));
+                    }
+                    // If the bus does not respond, the socket waits on: nobody may have its state.
+                    let state = response.ok().flatten();
+                    restoration.handle_state(cell.now(), state.as_deref());
+                    taken = state.map(|state| Taken {
+                        namespace: Arc::clone(namespace),
+                        cluster: Arc::clone(cluster),
+                        state: Some(state),
+                    });
+                }
+                RestorationStep::Restore => {
+                    return Some(taken.map_or(Ready::Here, Ready::Taken));
+                }
+                RestorationStep::Refuse => return None,
             }
-            return known().0;
         }
-        false
     }
 }
 
@@ -204,8 +174,7 @@ impl Taken {
     pub(super) fn adopt(&mut self, now: Time, given: Option<&SocketData>) -> bool {
         let Self { namespace, state, .. } = self;
         let Some(taken) = state.as_ref() else { return false };
-        let is_as_it_was =
-            namespace.recovery(|recovery| recovery.is_marked(&taken.pid, taken.mark));
+        let is_as_it_was = namespace.recovery(|recovery| recovery.reclaim(&taken.pid, taken.mark));
         if is_as_it_was == Some(true) {
             // With its data as they are, and all that this node knows of it.
             *state = None;
@@ -259,6 +228,3 @@ impl SocketShared {
         self.namespace.log().map(|_| self.shared_data())
     }
 }
-
-/// Time that a client waits for others that read the log. Reading takes as long at most.
-const TIMEOUT: Duration = Duration::from_secs(5);

@@ -40,12 +40,14 @@
 //! # Ok::<(), enginewire_socketio::cluster::TellError>(())
 //! ```
 
+mod appending;
 mod config;
 mod handshake;
 mod log;
 mod logging;
 mod operation;
 mod request;
+mod restoration;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -65,10 +67,12 @@ use crate::{
 };
 
 pub use self::{
+    appending::Appending,
     config::ClusterConfig,
     handshake::HandshakeInfo,
     log::{AppendId, LogEntry, LogRequest, LogResponse, ReadLimits},
     operation::{Broadcast, Operation, RequestId, Response, SocketInfo, message_size},
+    restoration::{Restoration, RestorationStep},
 };
 use self::{
     logging::Logging,
@@ -79,6 +83,9 @@ use self::{
 ///
 /// That node cannot take its request back, and may be lost.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Time that the bus has for an append to its log, or a request to it.
+pub const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

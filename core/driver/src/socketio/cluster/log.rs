@@ -10,7 +10,10 @@ use std::{
 use enginewire_socketio::{
     Args, PrivateId,
     adapter::{EntryId, SocketState, Target},
-    cluster::{AppendId, Broadcast, LogResponse, ReadLimits, RequestId, TellError, message_size},
+    cluster::{
+        AppendId, Broadcast, LOG_TIMEOUT, LogResponse, ReadLimits, RequestId, TellError,
+        message_size,
+    },
     payload::Payload,
 };
 
@@ -79,7 +82,7 @@ impl Asked {
     ) -> Result<Self, TellError> {
         let reply = Arc::new(Reply::default());
         let id = cluster.with(|state| {
-            let id = make(state, state.now() + TIMEOUT)?;
+            let id = make(state, state.now() + LOG_TIMEOUT)?;
             state.logged.insert(id, LogWaiter::Task(Arc::clone(&reply)));
             Ok(id)
         })?;
@@ -118,7 +121,7 @@ impl ClusterShared {
             offset: None,
         };
         self.with_wakes(wakes, |state| {
-            let deadline = state.now() + TIMEOUT;
+            let deadline = state.now() + LOG_TIMEOUT;
             let append = state.cluster.append(deadline, &namespace.name, broadcast, size)?;
             state.appending.insert(append, Arc::clone(namespace));
             Ok((append, state.cluster.nodes()))
@@ -179,7 +182,7 @@ impl ClusterShared {
         // Dropped behind the lock if the bus is not asked.
         let mut reader = Some(reader);
         self.with(|state| {
-            let deadline = state.now() + TIMEOUT;
+            let deadline = state.now() + LOG_TIMEOUT;
             let id = state.cluster.read_log(deadline, &name, range, limits, size)?;
             state.logged.extend(reader.take().map(|reader| (id, LogWaiter::Read(reader))));
             Ok(())
@@ -211,6 +214,3 @@ impl State {
         }
     }
 }
-
-/// Time that the bus has for an append or a request.
-const TIMEOUT: Duration = Duration::from_secs(5);

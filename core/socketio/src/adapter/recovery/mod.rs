@@ -344,6 +344,10 @@ impl<D, E: Clone> Recovery<D, E> {
         pid: &PrivateId,
         offset: Option<&str>,
     ) -> Result<Restored<D, E>, Unrecoverable> {
+        // Another node may restore one whose state was given away.
+        if self.is_given(pid) {
+            return Err(Unrecoverable::UnknownSession);
+        }
         let waiting = self.take_waiting(pid).ok_or(Unrecoverable::UnknownSession)?;
         let received = match self.received_by(now, &waiting, offset) {
             Ok(received) => received,

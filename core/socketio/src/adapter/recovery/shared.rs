@@ -81,6 +81,11 @@ impl<D, E: Clone> Recovery<D, E> {
         self.log.cut(self.config.max_events, self.config.max_bytes);
     }
 
+    /// Returns whether the log is a copy of one that a cluster [shares](Self::shared).
+    pub const fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
     /// Returns whether the log has the event with this offset, and all behind it.
     pub fn has_offset(&self, offset: &str) -> bool {
         let number = self.number_of(offset);
@@ -120,6 +125,8 @@ impl<D, E: Clone> Recovery<D, E> {
     }
 
     /// Notes that the state of a socket that waits was given away.
+    ///
+    /// It is no longer [restored](Self::restore) until the state is [taken back](Self::reclaim).
     pub fn mark(&mut self, pid: &PrivateId, mark: u64) {
         let waiting = self.serials.get(pid).and_then(|serial| self.waiting.get_mut(serial));
         if let Some(waiting) = waiting {
@@ -132,9 +139,21 @@ impl<D, E: Clone> Recovery<D, E> {
         self.find_waiting(pid).is_some_and(|waiting| waiting.mark.is_none())
     }
 
-    /// Returns whether a socket waits here in the state that has this mark.
-    pub fn is_marked(&self, pid: &PrivateId, mark: u64) -> bool {
-        self.find_waiting(pid).is_some_and(|waiting| waiting.mark == Some(mark))
+    /// Takes back a socket that waits here, as its state was taken from the bus that has this mark.
+    ///
+    /// Returns false if it is not here, or in another state.
+    pub fn reclaim(&mut self, pid: &PrivateId, mark: u64) -> bool {
+        let waiting = self.serials.get(pid).and_then(|serial| self.waiting.get_mut(serial));
+        let Some(waiting) = waiting.filter(|waiting| waiting.mark == Some(mark)) else {
+            return false;
+        };
+        waiting.mark = None;
+        true
+    }
+
+    /// Returns whether the state of a socket that waits was given away.
+    pub(super) fn is_given(&self, pid: &PrivateId) -> bool {
+        self.find_waiting(pid).is_some_and(|waiting| waiting.mark.is_some())
     }
 
     /// Forgets a socket that waits: another node has restored it, or nobody will.
@@ -148,13 +167,13 @@ impl<D, E: Clone> Recovery<D, E> {
     /// The copy must have the entry that its client received last: see [`has_offset`](Self::has_offset).
     pub fn adopt(&mut self, now: Time, state: SocketState<D>) {
         self.forget(&state.pid);
-        let SocketState { id, pid, mut rooms, data, received, stays, mark } = state;
+        let SocketState { id, pid, mut rooms, data, received, stays, mark: _ } = state;
         let received = received.and_then(|id| self.log.number_of(id));
         let number = |id| self.log.number_until(id);
         let history = History::of_stays(received, stays, number);
         rooms.sort_unstable();
         let (socket, kept) = (Living { id, history }, Kept { pid, rooms, data });
-        self.insert_waiting(Waiting { at: now, socket, kept, mark: Some(mark) });
+        self.insert_waiting(Waiting { at: now, socket, kept, mark: None });
     }
 
     fn find_waiting(&self, pid: &PrivateId) -> Option<&Waiting<D>> {

@@ -176,7 +176,13 @@ fn socket_that_may_miss_what_its_node_alone_has_is_not_given_to_others() {
     assert_eq!(state.received, Some(entry(1)));
     assert!(node.is_own(&pid(0)), "nothing was given away yet");
     node.mark(&pid(0), 1);
-    assert!(!node.is_own(&pid(0)) && node.is_marked(&pid(0), 1) && !node.is_marked(&pid(0), 2));
+    assert!(!node.is_own(&pid(0)) && !node.reclaim(&pid(0), 2));
+    // Another node may restore it.
+    let refused = restore(&mut node, at(15), 0, "7-3");
+    assert_eq!(refused, Err(Unrecoverable::UnknownSession));
+    let mut back = node.clone();
+    assert!(back.reclaim(&pid(0), 1) && back.is_own(&pid(0)));
+    assert_eq!(restore(&mut back, at(15), 0, "7-3"), Ok(vec![]));
     node.forget(&pid(0));
     assert_eq!(node.poll_dropped(), Some("here"));
 }
