@@ -18,6 +18,10 @@ pub struct ClusterConfig {
     ///
     /// See [`Cluster::counting`](super::Cluster::counting).
     pub counts_nodes: bool,
+    /// Whether the bus has a log that the nodes share, see [`LogRequest`](super::LogRequest). Default false.
+    ///
+    /// With [recovery](crate::hub::HubConfig::recovery) clients then come back on any node.
+    pub has_log: bool,
     /// Time for the acknowledgements of a broadcast whose node does not tell its own. Default 10 s.
     pub ack_timeout: Duration,
 }
@@ -28,6 +32,7 @@ impl Default for ClusterConfig {
             max_queued: 16 << 20,
             max_requests: 1024,
             counts_nodes: false,
+            has_log: false,
             ack_timeout: Duration::from_secs(10),
         }
     }

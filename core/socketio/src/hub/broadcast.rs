@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::{
     Client, Delivered, GroupId, Hub, Output, Overflow, SocketKey, cluster::Asker, layer::Token,
+    logging::Manner,
 };
 use crate::{
     AckError, AckId, Args, DisconnectReason, EmitError, EncodeError, Event, Name, SocketId,
@@ -91,6 +92,8 @@ impl Groups {
 enum How {
     Reliable,
     Volatile,
+    /// It had room before it waited for its place in the log.
+    Late,
     Acknowledged(AckId, Time, GroupId),
 }
 
@@ -247,17 +250,20 @@ impl Hub {
         event: &impl Outgoing,
         volatile: bool,
     ) -> Result<Delivered, EncodeError> {
-        let index = self.namespaces.find(namespace);
+        if self.has_log() {
+            return self.publish_in_log(namespace, target, event, volatile);
+        }
+        let (index, manner) = (self.namespaces.find(namespace), Manner::volatile(volatile));
         if !self.has_others() {
             let Some(index) = index else { return Ok(Delivered::default()) };
-            let message = self.encode_with_offset(index, event, volatile)?;
-            return Ok(self.deliver_message(index, target, message, volatile));
+            let message = self.encode_with_offset(index, event, manner)?;
+            return Ok(self.deliver_message(index, target, message, manner));
         }
         let args = self.encoder.args(&self.connection.parser, event)?;
-        let message = index.map(|index| self.encode_args(index, &args, volatile)).transpose()?;
+        let message = index.map(|index| self.encode_args(index, &args, manner)).transpose()?;
         let remote = self.tell_broadcast(namespace, target, args, volatile);
         let delivered = match (index, message) {
-            (Some(index), Some(message)) => self.deliver_message(index, target, message, volatile),
+            (Some(index), Some(message)) => self.deliver_message(index, target, message, manner),
             _ => Delivered::default(),
         };
         Ok(Delivered { remote, ..delivered })
@@ -279,22 +285,26 @@ impl Hub {
         Ok((number, message.into_shared()))
     }
 
-    /// Delivers an event, which is logged for recovery unless it is volatile.
+    /// Delivers an event, which is logged for recovery as its manner says.
     pub(super) fn deliver_message(
         &mut self,
         index: usize,
         target: &Target,
         message: Encoded,
-        volatile: bool,
+        manner: Manner,
     ) -> Delivered {
         let message = message.into_shared();
-        if let Some(namespace) = self.namespaces.get_mut(index).filter(|_| !volatile)
+        if let Some(namespace) = self.namespaces.get_mut(index).filter(|_| manner.is_logged())
             && namespace.recovery.is_some()
         {
-            namespace.log(self.now, target.clone(), &message);
+            namespace.log(self.now, target.clone(), &message, manner);
             self.namespaces.settle(index);
         }
-        let how = if volatile { How::Volatile } else { How::Reliable };
+        let how = match manner {
+            Manner { volatile: true, .. } => How::Volatile,
+            Manner { is_direct: true, .. } => How::Late,
+            _ => How::Reliable,
+        };
         self.deliver(index, target, &message, how)
     }
 
@@ -343,6 +353,7 @@ impl Hub {
             let sent = match how {
                 How::Reliable => connection.emit(slot, message, cx.session),
                 How::Volatile => connection.emit_volatile(slot, message, cx.session),
+                How::Late => connection.emit_late(slot, message, cx.session),
                 How::Acknowledged(number, deadline, group) => {
                     let token = Token::Many(group);
                     connection.emit_with_ack(slot, message, number, deadline, token, cx.session)

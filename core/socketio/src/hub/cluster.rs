@@ -12,7 +12,7 @@ use core::{
 use enginewire::Time;
 use serde::Serialize;
 
-use super::{Delivered, GroupId, Hub, SocketKey};
+use super::{Delivered, GroupId, Hub, SocketKey, returning::LogAsker};
 use crate::{
     Args, EncodeError, Event, Room,
     adapter::Target,
@@ -26,7 +26,7 @@ use crate::{
 
 /// The other nodes, as a hub knows them.
 pub(super) struct Node {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     config: ClusterConfig,
     /// Broadcasts of this hub that other nodes acknowledge.
     groups: BTreeMap<RequestId, GroupId>,
@@ -34,6 +34,8 @@ pub(super) struct Node {
     answering: usize,
     /// Commands stay on this node.
     is_local: bool,
+    /// Requests to the log of the bus.
+    pub(super) logged: BTreeMap<RequestId, LogAsker>,
 }
 
 /// Request of another node that a broadcast responds to.
@@ -88,7 +90,16 @@ impl Node {
             groups: BTreeMap::new(),
             answering: 0,
             is_local: false,
+            logged: BTreeMap::new(),
         })
+    }
+
+    pub(super) const fn has_log(&self) -> bool {
+        self.config.has_log
+    }
+
+    pub(super) const fn max_queued(&self) -> usize {
+        self.config.max_queued
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
@@ -97,7 +108,10 @@ impl Node {
 
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.groups.is_empty() && self.answering == 0 && self.cluster.poll_timeout().is_none()
+        self.groups.is_empty()
+            && self.logged.is_empty()
+            && self.answering == 0
+            && self.cluster.poll_timeout().is_none()
     }
 }
 
@@ -123,10 +137,11 @@ impl Hub {
 
     /// Handles that the bus carries messages again, or no longer does.
     ///
-    /// While it does not, all operations stay on this node.
+    /// While it does not, all operations stay on this node. What waits for its log ends without a response.
     pub fn handle_cluster_connected(&mut self, is_connected: bool) {
         if let Some(node) = &mut self.node {
             node.cluster.set_connected(is_connected);
+            self.drain_cluster();
         }
     }
 

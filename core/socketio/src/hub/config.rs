@@ -26,6 +26,8 @@ pub struct HubConfig {
     /// Connection state recovery. Default `None`: clients that come back get new sockets.
     pub recovery: Option<RecoveryConfig>,
     /// Other nodes that share the namespaces. Default `None`: there are none.
+    ///
+    /// With [`ClusterConfig::has_log`] clients recover on any of them.
     pub cluster: Option<ClusterConfig>,
 }
 

@@ -1,13 +1,19 @@
 //! How clients come into a namespace, how they leave, and how they come back.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use enginewire::{Revision, Time, hub::SessionId};
 
-use super::{Client, Hub, Output, SocketKey, sockets::Membership};
+use super::{
+    Client, Hub, Output, SocketKey,
+    namespaces::Before,
+    returning::{Returning, Taken},
+    sockets::Membership,
+};
 use crate::{
     ConnectError, ConnectRequest, DisconnectReason, PrivateId, SocketId,
-    adapter::{Claim, Kept, Restored},
+    adapter::{Claim, Kept, Restored, SocketState},
+    payload::Payload,
 };
 
 /// Responses to clients that ask to connect, and ends of sockets.
@@ -17,11 +23,21 @@ impl Hub {
     /// The client hears of it before anything else that is sent to the socket. Returns false if it no longer waits.
     pub fn accept(&mut self, now: Time, key: SocketKey) -> bool {
         self.set_now(now);
-        let Some(socket) = self.sockets.get(key).filter(|socket| socket.id.is_none()) else {
+        let Some(socket) = self.sockets.get(key).filter(|socket| socket.is_asking()) else {
             return false;
         };
         let (session, slot, namespace) = (socket.session, socket.slot, socket.namespace.clone());
-        if self.recover(key) {
+        let returning = self.sockets.get_mut(key).and_then(|socket| socket.returning.take());
+        let is_recovered = match returning {
+            Some(Returning::Application(state)) => {
+                let is_recovered = self.recover(key, state);
+                self.leave_return(key);
+                is_recovered
+            }
+            // One for which all was not ready is a new client.
+            _ => !self.has_log() && self.recover(key, None),
+        };
+        if is_recovered {
             return true;
         }
         let Some(engine) = self.engine.session(session) else { return false };
@@ -40,7 +56,7 @@ impl Hub {
         if accepted != Some(true) {
             return false;
         }
-        let index = self.namespaces.open(&namespace, self.recovery.as_ref(), &mut *self.entropy);
+        let index = self.open_namespace(&namespace);
         if let Some(namespace) = self.namespaces.get_mut(index)
             && let (Some(pid), Some(recovery)) = (pid, &mut namespace.recovery)
         {
@@ -55,13 +71,14 @@ impl Hub {
     /// The key is of no more use. Returns false if the client no longer waits.
     pub fn refuse(&mut self, now: Time, key: SocketKey, error: &ConnectError) -> bool {
         self.set_now(now);
-        let Some(socket) = self.sockets.get(key).filter(|socket| socket.id.is_none()) else {
+        let Some(socket) = self.sockets.get(key).filter(|socket| socket.is_asking()) else {
             return false;
         };
         let (session, slot) = (socket.session, socket.slot);
         let refused =
             self.with_client(session, |client, cx| client.refuse(slot, error, cx.session));
         if refused == Some(true) {
+            self.cancel_return(key);
             self.sockets.remove(key);
         }
         refused == Some(true)
@@ -141,10 +158,15 @@ impl Hub {
 impl Hub {
     /// Asks the application whether a client may connect, unless it comes back.
     pub(super) fn connect(&mut self, key: SocketKey, request: ConnectRequest) {
+        let Some(request) = self.begin_to_return(key, request) else { return };
         let skips = self.recovery.as_ref().is_some_and(|config| config.skip_authorize);
-        if skips && self.recover(key) {
+        if skips && !self.has_log() && self.recover(key, None) {
             return;
         }
+        self.ask(key, request);
+    }
+
+    pub(super) fn ask(&mut self, key: SocketKey, request: ConnectRequest) {
         if let Some(socket) = self.sockets.get(key) {
             self.outputs.push_back(Output::Connect(key, request, socket.head.clone()));
         }
@@ -164,7 +186,9 @@ impl Hub {
     }
 
     /// Connects a client that has come back, with what it had. Returns false if it is not one.
-    fn recover(&mut self, key: SocketKey) -> bool {
+    ///
+    /// `state` is that of its socket, if it was taken from the bus.
+    pub(super) fn recover(&mut self, key: SocketKey, state: Option<Taken>) -> bool {
         if self.recovery.is_none() {
             return false;
         }
@@ -184,9 +208,17 @@ impl Hub {
         let now = self.now;
         let restored = self.namespaces.get_mut(index).and_then(|namespace| {
             let recovery = namespace.recovery.as_mut()?;
+            if let Some(state) = state
+                && !recovery.reclaim(&state.pid, state.mark)
+            {
+                let SocketState { id, pid, rooms, data, received, stays, mark } = *state;
+                let data = Before { key: None, data: Some(Box::new(data)) };
+                let state = SocketState { id, pid, rooms, data, received, stays, mark };
+                recovery.adopt(now, state);
+            }
             recovery.restore(now, &claim.pid, claim.offset.as_deref()).ok()
         });
-        let Some(Restored { id, rooms, data: previous, missed, .. }) = restored else {
+        let Some(Restored { id, rooms, data: before, missed, .. }) = restored else {
             self.namespaces.settle(index);
             return false;
         };
@@ -203,12 +235,22 @@ impl Hub {
                     namespace.adapter.join(member.key, room);
                 }
             }
-            self.outputs.push_back(Output::Recovered(key, previous));
+            let Before { key: previous, data } = before;
+            let payload = data.as_deref().unwrap_or(Payload::empty_object()).clone();
+            if let Some(socket) = self.sockets.get_mut(key) {
+                socket.data = data;
+            }
+            self.outputs.push_back(match previous {
+                Some(previous) => Output::Recovered(key, previous),
+                None => Output::Restored(key, payload),
+            });
         } else if let Some(namespace) = self.namespaces.get_mut(index)
             && let Some(recovery) = &mut namespace.recovery
         {
             // It no longer waits, and may come back once more.
-            recovery.keep(now, Kept { pid, rooms, data: previous });
+            let data = before.data.as_deref().unwrap_or(Payload::empty_object()).clone();
+            recovery.keep(now, Kept { pid, rooms, data: before });
+            self.share_state(index, &pid, data);
         }
         self.namespaces.settle(index);
         accepted == Some(true)
@@ -225,7 +267,7 @@ impl Hub {
     /// Takes a socket that has disconnected out of its namespace.
     pub(super) fn end(&mut self, key: SocketKey, reason: DisconnectReason) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        let (member, pid) = (socket.member.take(), socket.pid);
+        let (member, pid, data) = (socket.member.take(), socket.pid, socket.data.take());
         socket.reason = Some(reason);
         let mut rooms = Vec::new();
         if let Some(member) = member {
@@ -233,7 +275,10 @@ impl Hub {
                 rooms = namespace.adapter.remove(member.key).map_or(rooms, |removed| removed.rooms);
                 if let (Some(pid), Some(recovery)) = (pid, &mut namespace.recovery) {
                     if reason.is_recoverable() {
-                        recovery.keep(self.now, Kept { pid, rooms: rooms.clone(), data: key });
+                        let shared = data.as_deref().unwrap_or(Payload::empty_object()).clone();
+                        let data = Before { key: Some(key), data };
+                        recovery.keep(self.now, Kept { pid, rooms: rooms.clone(), data });
+                        self.share_state(member.namespace, &pid, shared);
                     } else {
                         recovery.ended(&pid);
                     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     AskId, Client, Hub, SocketKey,
     layer::Token,
+    logging::Manner,
     sockets::{Membership, Socket},
 };
 use crate::{
@@ -100,6 +101,18 @@ impl Hub {
     ///
     /// As [`emit`](Self::emit).
     pub fn send(&mut self, key: SocketKey, event: &impl Outgoing) -> Result<(), EmitError> {
+        if self.is_in_log(key) {
+            let args = self.encoder.args(&self.connection.parser, event)?;
+            return match self.send_in_log(key, args, false)? {
+                Ok(()) => Ok(()),
+                Err(event) => self.send_now(key, &event),
+            };
+        }
+        self.send_now(key, event)
+    }
+
+    /// Queues an event for a socket, and logs it on this node.
+    fn send_now(&mut self, key: SocketKey, event: &impl Outgoing) -> Result<(), EmitError> {
         let (member, message) = self.encode_for(key, event, false)?;
         let Some(Socket { session, slot, pid, .. }) = self.sockets.get(key) else {
             return Err(EmitError::Disconnected);
@@ -115,7 +128,7 @@ impl Hub {
         if let (Some(message), Some(id)) = (copy, self.id(key)) {
             let target = Target::all().to(id);
             if let Some(namespace) = self.namespaces.get_mut(member.namespace) {
-                namespace.log(self.now, target, &message);
+                namespace.log(self.now, target, &message, Manner::default());
             }
             self.namespaces.settle(member.namespace);
         }
@@ -128,6 +141,21 @@ impl Hub {
     ///
     /// As [`emit_volatile`](Self::emit_volatile).
     pub fn send_volatile(
+        &mut self,
+        key: SocketKey,
+        event: &impl Outgoing,
+    ) -> Result<(), EmitError> {
+        if self.is_in_log(key) {
+            let args = self.encoder.args(&self.connection.parser, event)?;
+            return match self.send_in_log(key, args, true)? {
+                Ok(()) => Ok(()),
+                Err(event) => self.send_volatile_now(key, &event),
+            };
+        }
+        self.send_volatile_now(key, event)
+    }
+
+    fn send_volatile_now(
         &mut self,
         key: SocketKey,
         event: &impl Outgoing,
@@ -252,9 +280,26 @@ impl Hub {
 }
 
 impl Hub {
-    fn member(&self, key: SocketKey) -> Result<Membership, EmitError> {
+    pub(super) fn member(&self, key: SocketKey) -> Result<Membership, EmitError> {
         let member = self.sockets.get(key).and_then(|socket| socket.member);
         member.ok_or(EmitError::Disconnected)
+    }
+
+    /// Returns whether events for a socket are logged by the cluster.
+    fn is_in_log(&self, key: SocketKey) -> bool {
+        self.sockets.get(key).is_some_and(|socket| socket.pid.is_some()) && self.has_log()
+    }
+
+    /// Checks whether there is room for an event for a socket.
+    pub(super) fn check_room(&mut self, key: SocketKey) -> Result<(), EmitError> {
+        let Some(Socket { session, slot, .. }) = self.sockets.get(key) else {
+            return Err(EmitError::Disconnected);
+        };
+        let (session, slot) = (*session, *slot);
+        let room = self.engine.with_layer(self.now, session, |client: &mut Client, cx| {
+            client.check_room(slot, cx.session)
+        });
+        room.unwrap_or(Err(EmitError::Disconnected))
     }
 
     /// Encodes an event for one socket. It has an offset if the client may come back.
@@ -267,7 +312,10 @@ impl Hub {
         let member = self.member(key)?;
         let may_return = self.sockets.get(key).is_some_and(|socket| socket.pid.is_some());
         let message = match may_return {
-            true => self.encode_with_offset(member.namespace, event, is_volatile)?,
+            true => {
+                let manner = Manner::volatile(is_volatile);
+                self.encode_with_offset(member.namespace, event, manner)?
+            }
             false => {
                 let Self { namespaces, encoder, connection, .. } = self;
                 let namespace = namespaces.get(member.namespace).ok_or(EmitError::Disconnected)?;
@@ -284,7 +332,7 @@ impl Hub {
         &mut self,
         namespace: usize,
         event: &impl Outgoing,
-        is_volatile: bool,
+        manner: Manner,
     ) -> Result<Encoded, EncodeError> {
         let Self { namespaces, encoder, connection, recovery, .. } = self;
         let parser = &connection.parser;
@@ -295,7 +343,7 @@ impl Hub {
             return Ok(message);
         }
         let args = encoder.args(parser, event)?;
-        self.encode_args(namespace, &args, is_volatile)
+        self.encode_args(namespace, &args, manner)
     }
 
     /// Encodes the arguments of an event with its offset in the log of a namespace, if there is one.
@@ -303,14 +351,14 @@ impl Hub {
         &mut self,
         namespace: usize,
         args: &Args,
-        is_volatile: bool,
+        manner: Manner,
     ) -> Result<Encoded, EncodeError> {
         let Self { namespaces, encoder, connection, .. } = self;
         let Some(namespace) = namespaces.get(namespace) else { return Ok(Encoded::group([])) };
         let parser = &connection.parser;
-        let message = namespace.encode_with_offset(encoder, parser, args, is_volatile)?;
+        let message = namespace.encode_with_offset(encoder, parser, args, manner)?;
         encoder.shrink();
         // The log keeps it as well.
-        Ok(if is_volatile { message } else { message.into_shared() })
+        Ok(if manner.volatile { message } else { message.into_shared() })
     }
 }

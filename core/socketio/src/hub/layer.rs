@@ -3,7 +3,8 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use enginewire::{
-    Event as EngineEvent, Layer, LayerContext, Time, hub::SessionId, wire::http::RequestHead,
+    Encoded, Event as EngineEvent, Layer, LayerContext, Time, hub::SessionId,
+    wire::http::RequestHead,
 };
 
 use super::{
@@ -66,6 +67,22 @@ impl Client {
             place.is_full = true;
         }
         Err(reason)
+    }
+
+    /// Checks whether a socket has room for an event, and notes if it has none.
+    pub(super) fn check_room(
+        &mut self,
+        slot: Slot,
+        session: &mut impl Session,
+    ) -> Result<(), EmitError> {
+        let (queued, max) = session.queued();
+        match queued < max {
+            true => self.place(slot).map(drop).ok_or(EmitError::Disconnected),
+            // A session that has refused a message tells when there is room.
+            false => {
+                self.send(slot, |connection| connection.emit(slot, Encoded::group([]), session))
+            }
+        }
     }
 
     /// Refuses to connect the client. Returns false if it no longer waits.

@@ -75,6 +75,13 @@
 //! [`Hub::handle_cluster_message`]. It tells which nodes there are with [`Hub::insert_node`] and [`Hub::remove_node`].
 //! Broadcasts of one node keep their order if the bus does. Across nodes there is none.
 //!
+//! If the bus [has a log](crate::cluster::ClusterConfig::has_log), and [`HubConfig::recovery`] is set, clients come back on
+//! any node, and all nodes deliver broadcasts in the order of the log. An event then waits for its place, and
+//! [`Delivered::is_waiting`] says so: [`Hub::handle_appended`] delivers it. So do events for one socket. Volatile events
+//! wait behind them. Events that are to be acknowledged do not wait. The loop carries out what
+//! [`Operation::Log`](crate::cluster::Operation::Log) asks the bus for, and gives responses to
+//! [`Hub::handle_log_response`]. Without the bus events are delivered on this node alone.
+//!
 //! # Bounds
 //!
 //! Events stay in the connection of their client until they are polled. They count as unread there, and
@@ -89,8 +96,10 @@ mod connecting;
 mod emit;
 mod io;
 mod layer;
+mod logging;
 mod namespaces;
 mod output;
+mod returning;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -99,7 +108,7 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
 use enginewire::{
-    Entropy, LayerContext, ServerHub, ServerSession, Time,
+    Entropy, LayerContext, ServerHub, ServerSession, Text, Time,
     hub::{Output as EngineOutput, SessionId},
     wire::http::RequestHead,
 };
@@ -359,6 +368,12 @@ impl Hub {
         self.drain(session);
     }
 
+    /// Finds a namespace, or makes it.
+    fn open_namespace(&mut self, name: &Text) -> usize {
+        let is_shared = self.has_log();
+        self.namespaces.open(name, self.recovery.as_ref(), is_shared, &mut *self.entropy)
+    }
+
     /// Takes the next event of a socket that the application takes events of.
     fn next_event(&mut self) -> Option<Output> {
         while let Some(&key) = self.readable.front() {
@@ -414,7 +429,11 @@ impl Hub {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Connect(key, request) => self.connect(key, request),
-            Change::Cancelled(key) => self.outputs.push_back(Output::Cancelled(key)),
+            Change::Cancelled(key) => {
+                if !self.cancel_return(key) {
+                    self.outputs.push_back(Output::Cancelled(key));
+                }
+            }
             Change::Readable(key) => self.enqueue(key),
             Change::Writable(key) => self.outputs.push_back(Output::Writable(key)),
             Change::Acknowledged(_, Token::One(ask), result) => {

@@ -1,16 +1,27 @@
 //! The namespaces of a hub: those that have sockets, or sockets that may come back.
 
-use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    string::ToString,
+    sync::Arc,
+    vec::Vec,
+};
 use core::iter;
 
 use enginewire::{Alarm, Deadlines, Encoded, Entropy, Text, Time};
 use slab::Slab;
 
-use super::SocketKey;
+use super::{
+    SocketKey,
+    logging::{Manner, Pending, Place},
+};
 use crate::{
     Args, EncodeError,
     adapter::{Adapter, Recovery, RecoveryConfig, Target},
+    cluster::{Appending, LogEntry},
     parser::{Encoder, Parser},
+    payload::Payload,
 };
 
 /// Namespaces by name and by index.
@@ -28,9 +39,23 @@ pub(super) struct Namespaces {
 pub(super) struct Namespace {
     pub(super) name: Text,
     pub(super) adapter: Adapter<SocketKey>,
-    /// There if clients may come back. It keeps the keys of their sockets.
-    pub(super) recovery: Option<Recovery<SocketKey, Encoded>>,
+    /// There if clients may come back. It keeps what their sockets were.
+    pub(super) recovery: Option<Recovery<Before, Encoded>>,
+    /// Events that wait for their place in the log of the cluster.
+    pub(super) appending: Appending<Pending>,
+    /// Sockets of clients that come back, and wait for the bus or the application.
+    pub(super) returning: BTreeSet<SocketKey>,
+    /// The log of the cluster is read for one of them.
+    pub(super) is_reading: bool,
     alarm: Alarm,
+}
+
+/// A socket before its client came back.
+pub(super) struct Before {
+    /// Its key, if it was one of this node.
+    pub(super) key: Option<SocketKey>,
+    /// Data that other nodes are given.
+    pub(super) data: Option<Box<Payload>>,
 }
 
 impl Namespaces {
@@ -51,15 +76,20 @@ impl Namespaces {
         &mut self,
         name: &Text,
         recovery: Option<&RecoveryConfig>,
+        is_shared: bool,
         entropy: &mut dyn Entropy,
     ) -> usize {
         if let Some(index) = self.find(name) {
             return index;
         }
+        let new = if is_shared { Recovery::shared } else { Recovery::new };
         let index = self.slots.insert(Namespace {
             name: name.clone(),
             adapter: Adapter::new(entropy),
-            recovery: recovery.map(|config| Recovery::new(config.clone(), entropy)),
+            recovery: recovery.map(|config| new(config.clone(), entropy)),
+            appending: Appending::new(),
+            returning: BTreeSet::new(),
+            is_reading: false,
             alarm: Alarm::new(),
         });
         self.names.insert(Arc::from(&**name), index);
@@ -71,12 +101,20 @@ impl Namespaces {
         let Self { slots, names, deadlines, forgotten } = self;
         let Some(namespace) = slots.get_mut(index) else { return };
         if let Some(recovery) = &mut namespace.recovery {
-            forgotten.extend(iter::from_fn(|| recovery.poll_dropped()));
+            let dropped = iter::from_fn(|| recovery.poll_dropped());
+            forgotten.extend(dropped.filter_map(|before| before.key));
         }
         let recovery = namespace.recovery.as_ref();
-        let is_needed =
-            |recovery: &Recovery<_, _>| recovery.waiting() > 0 || recovery.logged().0 > 0;
-        let is_unused = namespace.adapter.is_empty() && !recovery.is_some_and(is_needed);
+        // What the cluster has logged it has for clients that come back.
+        let is_needed = |recovery: &Recovery<_, _>| {
+            recovery.waiting() > 0 || (!recovery.is_shared() && recovery.logged().0 > 0)
+        };
+        let is_unused = namespace.adapter.is_empty()
+            && namespace.appending.is_empty()
+            && namespace.returning.is_empty()
+            // A copy of the log that begins anew would have a gap behind what is read.
+            && !namespace.is_reading
+            && !recovery.is_some_and(is_needed);
         let next = recovery.and_then(Recovery::poll_timeout).filter(|_| !is_unused);
         deadlines.rearm(&mut namespace.alarm, next, || index);
         if is_unused {
@@ -120,25 +158,52 @@ impl Namespaces {
 }
 
 impl Namespace {
-    /// Encodes the arguments of an event with the offset that it will have, or has if it is volatile.
+    /// Encodes the arguments of an event with the offset that it will have, or that of the last one if it is not logged.
     pub(super) fn encode_with_offset(
         &self,
         encoder: &mut Encoder,
         parser: &Parser,
         args: &Args,
-        is_volatile: bool,
+        manner: Manner,
     ) -> Result<Encoded, EncodeError> {
-        let offset = self.recovery.as_ref().map(|recovery| match is_volatile {
-            true => recovery.latest().to_string(),
-            false => recovery.upcoming().to_string(),
+        let offset = self.recovery.as_ref().map(|recovery| match manner.place {
+            _ if !manner.is_logged() => recovery.latest_offset(),
+            Place::Entry(entry) => entry.to_string(),
+            _ => recovery.upcoming().to_string(),
         });
         encoder.forward(parser, &self.name, None, args, offset.as_deref())
     }
 
-    /// Logs an event that was encoded with its offset.
-    pub(super) fn log(&mut self, now: Time, target: Target, message: &Encoded) {
+    /// Logs an event that was encoded with its offset, unless it is not to be logged.
+    pub(super) fn log(&mut self, now: Time, target: Target, message: &Encoded, manner: Manner) {
+        if let Some(recovery) = self.recovery.as_mut().filter(|_| manner.is_logged()) {
+            let entry = match manner.place {
+                Place::Entry(entry) => Some(entry),
+                _ => None,
+            };
+            recovery.log(now, entry, target, message.clone(), message.len());
+        }
+    }
+
+    /// Adds older entries to the copy of the log.
+    pub(super) fn log_before(
+        &mut self,
+        now: Time,
+        encoder: &mut Encoder,
+        parser: &Parser,
+        entries: Vec<LogEntry>,
+    ) {
+        let encoded = entries.into_iter().map_while(|LogEntry { id, target, event }| {
+            let offset = id.to_string();
+            let message = encoder.forward(parser, &self.name, None, &event, Some(&offset));
+            let message = message.ok()?.into_shared();
+            let cost = message.len();
+            Some((id, target, message, cost))
+        });
+        let encoded: Vec<_> = encoded.collect();
+        encoder.shrink();
         if let Some(recovery) = &mut self.recovery {
-            recovery.stamp(now, target, message.clone(), message.len());
+            recovery.log_before(now, encoded.into_iter());
         }
     }
 }

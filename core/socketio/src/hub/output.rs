@@ -13,6 +13,7 @@ use super::ClusterOutput;
 use crate::{
     AckError, AckId, Args, ConnectRequest, DisconnectReason, Event, Room, SocketId,
     cluster::{Missing, TellError},
+    payload::Payload,
 };
 
 /// Key of a socket of a [`Hub`](super::Hub): one client in one namespace.
@@ -104,6 +105,13 @@ pub enum Output {
     ///
     /// [`skip_authorize`]: crate::adapter::RecoveryConfig::skip_authorize
     Recovered(SocketKey, SocketKey),
+    /// A client has come back that was at another node, and is connected.
+    ///
+    /// It has its id, its rooms, and the events that it missed. The payload is its data, as [`Hub::set_data`] has set them
+    /// on that node, and is its data here. It comes as [`Recovered`](Self::Recovered) does.
+    ///
+    /// [`Hub::set_data`]: super::Hub::set_data
+    Restored(SocketKey, Payload),
     /// A client has sent an event.
     Event(SocketKey, Event),
     /// A client has acknowledged an event of [`Hub::emit_with_ack`](super::Hub::emit_with_ack), or will not.
@@ -148,10 +156,14 @@ pub struct Delivered {
     pub disconnected: usize,
     /// Other nodes that are told, or why none is. 0 without a cluster.
     pub remote: Result<usize, TellError>,
+    /// Whether the event waits for its place in the log of the cluster, or for others that do.
+    ///
+    /// It is delivered later, and sockets are not counted.
+    pub is_waiting: bool,
 }
 
 impl Default for Delivered {
     fn default() -> Self {
-        Self { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(0) }
+        Self { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(0), is_waiting: false }
     }
 }

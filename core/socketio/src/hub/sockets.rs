@@ -5,7 +5,7 @@ use alloc::{boxed::Box, sync::Arc};
 use enginewire::{Text, hub::SessionId, wire::http::RequestHead};
 use slab::Slab;
 
-use super::SocketKey;
+use super::{SocketKey, returning::Returning};
 use crate::{
     ConnectRequest, DisconnectReason, PrivateId, Slot, SocketId, adapter::MemberKey,
     payload::Payload,
@@ -33,6 +33,8 @@ pub(super) struct Socket {
     /// There if the client may come back.
     pub(super) pid: Option<PrivateId>,
     pub(super) member: Option<Membership>,
+    /// There while its client comes back, and is not connected.
+    pub(super) returning: Option<Returning>,
     /// Why it is disconnected, once the application is to be told.
     pub(super) reason: Option<DisconnectReason>,
     /// It stands in the queue of sockets with events.
@@ -49,6 +51,11 @@ pub(super) struct Membership {
 }
 
 impl Socket {
+    /// Returns whether the application is asked about it.
+    pub(super) const fn is_asking(&self) -> bool {
+        self.id.is_none() && !matches!(self.returning, Some(Returning::Bus(_)))
+    }
+
     /// Creates a socket that asks to connect.
     pub(super) fn new(
         session: SessionId,
@@ -71,6 +78,7 @@ impl Socket {
             id: None,
             pid: None,
             member: None,
+            returning: None,
             reason: None,
             is_queued: false,
             is_paused: false,

@@ -13,7 +13,10 @@ use crate::{
         Broadcast, ClusterEvent, HandshakeInfo, MAX_ACK_TIMEOUT, NodeId, Operation, Response,
         SocketInfo,
     },
-    hub::{Delivered, Hub, Output, SocketKey},
+    hub::{
+        Delivered, Hub, Output, SocketKey,
+        logging::{Manner, Place},
+    },
     payload::Payload,
 };
 
@@ -52,8 +55,12 @@ impl Hub {
                         }
                     }
                 }
-                // A hub has a log of its own.
-                ClusterEvent::Appended { .. } | ClusterEvent::Logged(..) => {}
+                ClusterEvent::Appended { append, namespace, entry } => {
+                    self.finish_append(append, &namespace, entry);
+                }
+                ClusterEvent::Logged(request, response) => {
+                    self.finish_log_request(request, response);
+                }
             }
         }
     }
@@ -92,13 +99,11 @@ impl Hub {
 
     /// Delivers a broadcast of another node as one of this hub.
     fn deliver_for(&mut self, from: NodeId, namespace: Arc<str>, broadcast: Broadcast) {
-        let Broadcast { target, event, volatile, request, timeout, .. } = broadcast;
+        let Broadcast { target, event, volatile, request, timeout, offset } = broadcast;
         let index = self.namespaces.find(&namespace);
         let Some(request) = request else {
-            let Some(index) = index else { return };
-            // One that cannot be encoded is the other node's fault, and reaches nobody.
-            if let Ok(message) = self.encode_args(index, &event, volatile) {
-                self.deliver_message(index, &target, message, volatile);
+            if let Some(index) = index {
+                self.deliver_logged(index, target, event, volatile, offset);
             }
             return;
         };
@@ -126,7 +131,8 @@ impl Hub {
         let Some(node) = self.node.as_mut() else { return 0 };
         if node.answering >= node.config.max_requests {
             // They acknowledge, and nothing waits for it.
-            return self.deliver_message(index, target, message, false).sockets;
+            let manner = Manner { place: Place::Never, ..Manner::default() };
+            return self.deliver_message(index, target, message, manner).sockets;
         }
         node.answering += 1;
         let timeout = timeout.unwrap_or(node.config.ack_timeout).min(MAX_ACK_TIMEOUT);

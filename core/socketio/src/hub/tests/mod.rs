@@ -7,6 +7,7 @@ mod connecting;
 mod determinism;
 mod ending;
 mod http;
+mod logging;
 mod pressure;
 mod recovery;
 mod rooms;
@@ -237,6 +238,9 @@ fn describe(hub: &Hub, output: &Output) -> String {
         }
         Output::Cancelled(key) => format!("{} cancelled", name(key)),
         Output::Recovered(key, before) => format!("{} recovered {}", name(key), name(before)),
+        Output::Restored(key, data) => {
+            format!("{} restored {}", name(key), data.as_json().unwrap())
+        }
         Output::Event(key, event) => {
             let ack = event.ack().map(|id| format!(" ack {id}")).unwrap_or_default();
             format!("{} {}{ack}", name(key), event.args().payload().as_json().unwrap())

@@ -14,7 +14,7 @@ fn recovering() -> World {
 }
 
 /// A client that has its private id.
-fn connect(world: &mut World) -> (Peer, String) {
+pub(super) fn connect(world: &mut World) -> (Peer, String) {
     connect_to(world, "/")
 }
 
@@ -28,7 +28,7 @@ fn connect_to(world: &mut World, namespace: &str) -> (Peer, String) {
 }
 
 /// Asks to connect to `/` as the client `pid` that has received everything up to `offset`.
-fn come_back(world: &mut World, pid: &str, offset: Option<&str>) -> ConnectionId {
+pub(super) fn come_back(world: &mut World, pid: &str, offset: Option<&str>) -> ConnectionId {
     let on = world.open();
     let offset = offset.map(|offset| format!(r#","offset":"{offset}""#)).unwrap_or_default();
     world.says(on, &format!(r#"0{{"pid":"{pid}"{offset}}}"#));
@@ -36,12 +36,12 @@ fn come_back(world: &mut World, pid: &str, offset: Option<&str>) -> ConnectionId
 }
 
 /// The last argument of an event.
-fn offset(message: &str) -> String {
+pub(super) fn offset(message: &str) -> String {
     message.rsplit('"').nth(1).unwrap().into()
 }
 
 /// The event without its offset.
-fn event(message: &str) -> String {
+pub(super) fn event(message: &str) -> String {
     let at = message.rfind(',').unwrap();
     format!("{}]", &message[..at])
 }

@@ -1,0 +1,520 @@
+//! Hubs whose bus has a log: the order of events, and clients that come back on any node.
+
+use alloc::vec::Vec;
+
+use super::{
+    recovery::{come_back, connect, event, offset},
+    *,
+};
+use crate::{
+    adapter::{EntryId, RecoveryConfig, SocketState},
+    cluster::{
+        AppendId, Broadcast, ClusterConfig, LOG_TIMEOUT, LogEntry, LogRequest, LogResponse,
+        Message, NodeId, Operation, TellError,
+    },
+};
+
+/// Nodes on a bus that has a log.
+struct Nodes {
+    worlds: Vec<World>,
+    log: Vec<Entry>,
+    states: Vec<SocketState<Payload>>,
+    /// The bus answers no request to the log.
+    is_silent: bool,
+    reads: usize,
+}
+
+struct Entry {
+    id: EntryId,
+    from: usize,
+    append: AppendId,
+    namespace: Arc<str>,
+    broadcast: Broadcast,
+}
+
+impl Nodes {
+    fn new(count: usize) -> Self {
+        Self::with(count, |_| {})
+    }
+
+    fn with(count: usize, change: impl Fn(&mut HubConfig)) -> Self {
+        let worlds = (0..count).map(|own| {
+            let mut world = World::with(|config| {
+                let mut cluster = ClusterConfig::default();
+                cluster.has_log = true;
+                config.cluster = Some(cluster);
+                config.recovery = Some(RecoveryConfig::default());
+                change(config);
+            });
+            // Ids are those of one cluster.
+            world.hub.entropy = Box::new(counting((1 + own as u64) << 40));
+            let others = (0..count).filter(|&other| other != own);
+            others.for_each(|other| assert!(world.hub.insert_node(id(other))));
+            world
+        });
+        let worlds = worlds.collect();
+        Self { worlds, log: Vec::new(), states: Vec::new(), is_silent: false, reads: 0 }
+    }
+
+    fn hub(&mut self, node: usize) -> &mut Hub {
+        &mut self.worlds[node].hub
+    }
+
+    /// Carries messages until there are none.
+    fn carry(&mut self) {
+        while (0..self.worlds.len()).any(|from| self.carry_from(from)) {}
+        self.worlds.iter_mut().for_each(World::drain);
+    }
+
+    /// Carries what a node has. Returns whether there was anything.
+    fn carry_from(&mut self, from: usize) -> bool {
+        let Some(message) = self.worlds[from].hub.poll_cluster_message() else { return false };
+        let Message { to, namespace, operation } = message;
+        if let Operation::Log(request) = operation {
+            self.carry_out(from, namespace, request);
+            return true;
+        }
+        for other in (0..self.worlds.len()).filter(|&other| other != from) {
+            if to.is_none_or(|to| to == id(other)) {
+                let World { hub, now, .. } = &mut self.worlds[other];
+                hub.handle_cluster_message(*now, id(from), namespace.clone(), operation.clone());
+            }
+        }
+        true
+    }
+
+    fn carry_out(&mut self, from: usize, namespace: Arc<str>, request: LogRequest) {
+        let response = match request {
+            LogRequest::Append { append, broadcast } => {
+                let id = entry(self.log.len() as u64 + 1);
+                self.log.push(Entry { id, from, append, namespace, broadcast });
+                let last = self.log.len() - 1;
+                return (0..self.worlds.len()).for_each(|node| self.tell(node, last));
+            }
+            LogRequest::Keep { state, .. } => {
+                self.states.retain(|kept| kept.pid != state.pid);
+                return self.states.push(*state);
+            }
+            _ if self.is_silent => return,
+            LogRequest::Take { pid, request } => {
+                let at = self.states.iter().position(|kept| kept.pid == pid);
+                let state = at.map(|at| Box::new(self.states.remove(at)));
+                (request, LogResponse::State(state))
+            }
+            LogRequest::Read { from, until, request, .. } => {
+                self.reads += 1;
+                let entries = self.log.iter().filter(|entry| entry.namespace == namespace);
+                let entries = entries.skip_while(|entry| entry.id < from);
+                let entries = entries.take_while(|entry| until.is_none_or(|it| entry.id < it));
+                let entries: Vec<_> = entries.map(Entry::to_entry).collect();
+                let is_there = entries.first().is_some_and(|entry| entry.id == from);
+                (request, LogResponse::Entries(is_there.then_some(entries)))
+            }
+        };
+        let World { hub, now, .. } = &mut self.worlds[from];
+        hub.handle_log_response(*now, response.0, response.1);
+    }
+
+    /// Tells a node of an entry of the log.
+    fn tell(&mut self, node: usize, nth: usize) {
+        let Entry { id: entry, from, append, namespace, broadcast } = &self.log[nth];
+        let World { hub, now, .. } = &mut self.worlds[node];
+        if *from == node {
+            return hub.handle_appended(*now, *append, *entry);
+        }
+        let broadcast = Broadcast { offset: Some(*entry), ..broadcast.clone() };
+        let operation = Operation::Broadcast(broadcast);
+        hub.handle_cluster_message(*now, id(*from), namespace.clone(), operation);
+    }
+
+    /// Sends an event to all sockets of `/`.
+    fn say(&mut self, node: usize, name: &str) -> Delivered {
+        self.hub(node).broadcast("/", &Target::all(), name, &()).unwrap()
+    }
+
+    /// The client of a socket breaks off, and its state is with the bus.
+    fn lose(&mut self, node: usize, on: ConnectionId) {
+        self.worlds[node].lose(on);
+        self.carry();
+        self.worlds.iter_mut().for_each(|world| drop(world.seen()));
+    }
+
+    fn end(mut self) {
+        for node in 0..self.worlds.len() {
+            self.worlds[node].pass(Duration::from_secs(1000));
+            while self.worlds[node].hub.poll_cluster_message().is_some() {}
+            let world = self.worlds.remove(node);
+            assert!(world.hub.node.as_ref().unwrap().is_idle());
+            // Its clients are lost, and the others do not hear of it.
+            self.worlds.insert(node, World::new());
+            world.end();
+        }
+    }
+}
+
+impl Entry {
+    fn to_entry(&self) -> LogEntry {
+        let Broadcast { target, event, .. } = &self.broadcast;
+        LogEntry { id: self.id, target: target.clone(), event: event.clone() }
+    }
+}
+
+fn id(node: usize) -> NodeId {
+    NodeId(node as u64)
+}
+
+fn entry(sequence: u64) -> EntryId {
+    EntryId { time: 7, sequence }
+}
+
+const WAITING: Delivered =
+    Delivered { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(1), is_waiting: true };
+
+/// A pair of nodes, and a client of the first that has left it after its first event.
+fn moving() -> (Nodes, String, String) {
+    let mut nodes = Nodes::new(2);
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    nodes.hub(0).join(peer.key, "room");
+    nodes.hub(0).set_data(peer.key, Payload::of(&"data"));
+    nodes.say(0, "received");
+    nodes.carry();
+    let received = offset(&nodes.worlds[0].take(peer.on));
+    assert_eq!(received, "7-1");
+    nodes.lose(0, peer.on);
+    assert_eq!(nodes.states.len(), 1);
+    (nodes, pid, received)
+}
+
+#[test]
+fn events_of_all_nodes_come_in_the_order_of_the_log() {
+    let mut nodes = Nodes::new(2);
+    let peers = [0, 1].map(|node| nodes.worlds[node].connect("/"));
+    assert_eq!(nodes.say(0, "a"), WAITING);
+    assert_eq!(nodes.say(1, "b"), WAITING);
+    assert_eq!(nodes.worlds[0].messages(peers[0].on), [""; 0], "it waits for its place");
+    assert!(nodes.carry_from(1) && nodes.carry_from(0));
+    for (node, peer) in peers.into_iter().enumerate() {
+        assert_eq!(nodes.worlds[node].messages(peer.on), [r#"2["b","7-1"]"#, r#"2["a","7-2"]"#]);
+    }
+    nodes.end();
+}
+
+#[test]
+fn event_that_is_not_logged_waits_behind_those_that_are() {
+    let mut nodes = Nodes::new(2);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.hub(0).broadcast_volatile("/", &Target::all(), "first", &()).unwrap();
+    nodes.say(0, "a");
+    let all = Target::all();
+    let volatile = nodes.hub(0).broadcast_volatile("/", &all, "b", &()).unwrap();
+    assert!(volatile.is_waiting);
+    let local = nodes.hub(0).local(|hub| hub.broadcast("/", &all, "c", &())).unwrap();
+    assert_eq!((local.is_waiting, local.remote), (true, Ok(0)));
+    nodes.hub(0).emit_volatile(peer.key, "d", &()).unwrap();
+    assert_eq!(nodes.worlds[0].messages(peer.on).len(), 1);
+    nodes.carry();
+    // Volatile ones are dropped that cannot be sent at once.
+    assert_eq!(nodes.worlds[0].messages(peer.on), [r#"2["a","7-1"]"#, r#"2["c","7-1"]"#]);
+    nodes.end();
+}
+
+#[test]
+fn event_for_one_socket_has_its_place_in_the_log() {
+    let mut nodes = Nodes::new(2);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.hub(0).emit(peer.key, "a", &()).unwrap();
+    nodes.say(1, "b");
+    nodes.carry_from(1);
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].messages(peer.on), [r#"2["b","7-1"]"#, r#"2["a","7-2"]"#]);
+    nodes.end();
+}
+
+#[test]
+fn event_for_one_socket_without_room_is_refused_before_it_is_logged() {
+    let mut nodes = Nodes::with(2, |config| config.engine.protocol.limits.max_queued = 1000);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.worlds[0].set_blocked(peer.on, true);
+    let mut sent = 0;
+    let full = loop {
+        match nodes.hub(0).emit(peer.key, "fill", &()) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        nodes.carry();
+        assert!(sent < 1000);
+    };
+    assert!(matches!(full, EmitError::Full { max: 1000, .. }), "{full}");
+    assert_eq!(nodes.log.len(), sent);
+    nodes.worlds[0].set_blocked(peer.on, false);
+    assert_eq!(nodes.worlds[0].messages(peer.on).len(), sent);
+    assert_eq!(nodes.worlds[0].seen(), ["#1 writable"]);
+    nodes.end();
+}
+
+#[test]
+fn events_without_a_bus_stay_on_their_node_in_order() {
+    let mut nodes = Nodes::new(2);
+    let peers = [0, 1].map(|node| nodes.worlds[node].connect("/"));
+    nodes.say(0, "a");
+    nodes.hub(0).handle_cluster_connected(false);
+    let sent = nodes.say(0, "b");
+    assert_eq!((sent.sockets, sent.remote), (1, Err(TellError::Disconnected)));
+    let messages = nodes.worlds[0].messages(peers[0].on);
+    assert_eq!(messages.iter().map(|it| event(it)).collect::<Vec<_>>(), [r#"2["a"]"#, r#"2["b"]"#]);
+    // They are in no log but this node's.
+    assert!(offset(&messages[1]).parse::<EntryId>().is_err());
+    // The first was sent nevertheless, when the bus is back, and its end comes too late.
+    nodes.hub(0).handle_cluster_connected(true);
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].messages(peers[0].on), [""; 0]);
+    assert_eq!(nodes.worlds[1].take(peers[1].on), r#"2["a","7-1"]"#);
+    nodes.end();
+}
+
+#[test]
+fn event_whose_append_does_not_end_is_delivered_at_its_deadline() {
+    let mut nodes = Nodes::new(1);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.say(0, "a");
+    assert!(nodes.hub(0).poll_cluster_message().is_some(), "it is lost");
+    nodes.worlds[0].pass(LOG_TIMEOUT - Duration::from_nanos(1));
+    assert_eq!(nodes.worlds[0].messages(peer.on), [""; 0]);
+    nodes.worlds[0].pass(Duration::from_nanos(1));
+    assert_eq!(event(&nodes.worlds[0].take(peer.on)), r#"2["a"]"#);
+    nodes.end();
+}
+
+#[test]
+fn entry_that_the_bus_tells_twice_comes_once() {
+    let mut nodes = Nodes::new(2);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.say(1, "a");
+    nodes.carry();
+    nodes.tell(0, 0);
+    nodes.worlds[0].drain();
+    assert_eq!(nodes.worlds[0].take(peer.on), r#"2["a","7-1"]"#);
+    nodes.end();
+}
+
+#[test]
+fn client_that_connects_before_an_event_has_its_place_gets_it() {
+    let mut nodes = Nodes::new(1);
+    nodes.say(0, "a");
+    let peer = nodes.worlds[0].connect("/");
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].take(peer.on), r#"2["a","7-1"]"#);
+    nodes.end();
+}
+
+#[test]
+fn events_that_wait_for_their_place_are_bounded() {
+    let mut nodes = Nodes::with(1, |config| {
+        config.cluster.as_mut().unwrap().max_queued = 2000;
+    });
+    nodes.worlds[0].connect("/");
+    let mut sent = 0;
+    while nodes.say(0, "a").is_waiting {
+        // The bus takes it, and does not tell its place.
+        nodes.hub(0).poll_cluster_message().unwrap();
+        sent += 1;
+        assert!(sent < 100);
+    }
+    let refused = nodes.say(0, "a");
+    assert!(matches!(refused.remote, Err(TellError::Full { max: 2000, .. })), "{refused:?}");
+    assert_eq!((refused.sockets, refused.skipped), (0, 1));
+    nodes.end();
+}
+
+#[test]
+fn client_comes_back_to_another_node_with_what_it_missed() {
+    let (mut nodes, pid, received) = moving();
+    nodes.hub(1).broadcast("/", &Target::all().to("room"), "missed", &1).unwrap();
+    nodes.hub(0).broadcast("/", &Target::all().to("other"), "not mine", &2).unwrap();
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[1], &pid, Some(&received));
+    nodes.carry();
+    assert_eq!(nodes.worlds[1].seen(), [r##"#1 restored "data""##]);
+    let messages = nodes.worlds[1].messages(on);
+    assert_eq!(messages[0], r#"2["missed",1,"7-3"]"#);
+    assert!(messages[1].starts_with("0{") && messages.len() == 2, "{messages:?}");
+    let key = nodes.hub(1).sockets("/", &Target::all().to("room"))[0];
+    assert_eq!(nodes.hub(1).room_len("/", "room"), 1);
+    nodes.hub(0).broadcast("/", &Target::all().to("room"), "live", &()).unwrap();
+    nodes.carry();
+    assert_eq!(nodes.worlds[1].take(on), r#"2["live","7-4"]"#);
+    // Its data go on with it.
+    nodes.lose(1, on);
+    let on = come_back(&mut nodes.worlds[0], &pid, Some("7-4"));
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].seen(), [r##"#2 restored "data""##, "#1 forgotten"]);
+    assert!(nodes.worlds[0].take(on).starts_with("0{") && !nodes.hub(1).is_connected(key));
+    nodes.end();
+}
+
+#[test]
+fn client_comes_back_to_its_node_as_the_socket_that_it_was() {
+    let (mut nodes, pid, received) = moving();
+    nodes.say(1, "missed");
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[0], &pid, Some(&received));
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].seen(), ["#2 recovered #1"]);
+    assert_eq!(nodes.worlds[0].messages(on)[0], r#"2["missed","7-2"]"#);
+    assert!(nodes.states.is_empty());
+    nodes.end();
+}
+
+#[test]
+fn client_that_comes_back_to_two_nodes_at_once_is_restored_by_one() {
+    for first in [0, 1] {
+        let (mut nodes, pid, received) = moving();
+        for node in [first, 1 - first] {
+            come_back(&mut nodes.worlds[node], &pid, Some(&received));
+        }
+        while nodes.carry_from(first) {}
+        nodes.carry();
+        let seen = nodes.worlds[first].seen().concat();
+        assert!(seen.contains(if first == 0 { "recovered" } else { "restored" }), "{seen}");
+        // The application is asked about the other.
+        let seen = nodes.worlds[1 - first].seen().concat();
+        assert!(seen.contains("asks /") && !seen.contains("re"), "{seen}");
+        nodes.end();
+    }
+}
+
+#[test]
+fn node_that_has_not_seen_what_a_client_missed_reads_the_log() {
+    let mut nodes = Nodes::new(2);
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    let (other, other_pid) = connect(&mut nodes.worlds[0]);
+    for name in ["a", "b", "c"] {
+        nodes.say(0, name);
+    }
+    nodes.carry();
+    nodes.worlds[0].messages(peer.on);
+    nodes.worlds[0].messages(other.on);
+    nodes.lose(0, peer.on);
+    nodes.lose(0, other.on);
+    assert_eq!(nodes.hub(1).namespaces().count(), 0, "it has no copy of the log");
+    let on = come_back(&mut nodes.worlds[1], &pid, Some("7-1"));
+    let other = come_back(&mut nodes.worlds[1], &other_pid, Some("7-2"));
+    nodes.carry();
+    let missed = [r#"2["b","7-2"]"#, r#"2["c","7-3"]"#];
+    assert_eq!(nodes.worlds[1].messages(on)[..2], missed);
+    // One read was enough for both.
+    assert_eq!(nodes.worlds[1].messages(other)[..1], missed[1..]);
+    assert_eq!(nodes.reads, 1);
+    nodes.end();
+}
+
+#[test]
+fn client_whose_offset_is_not_in_the_log_is_new_and_has_not_lost_its_state() {
+    let (mut nodes, pid, _) = moving();
+    for unknown in ["7-9", "hello", "AAAAAAAAAAAAAAAA"] {
+        come_back(&mut nodes.worlds[1], &pid, Some(unknown));
+        nodes.carry();
+        assert!(nodes.worlds[1].seen()[0].contains("asks /"));
+        assert_eq!(nodes.states.len(), 1, "{unknown}");
+    }
+    nodes.end();
+}
+
+#[test]
+fn client_that_does_not_wait_for_the_bus_leaves_its_state_there() {
+    let (mut nodes, pid, received) = moving();
+    nodes.is_silent = true;
+    let on = come_back(&mut nodes.worlds[1], &pid, Some(&received));
+    // The log is read for it.
+    nodes.carry();
+    assert_eq!(nodes.hub(1).len(), 1);
+    nodes.worlds[1].lose(on);
+    assert_eq!((nodes.hub(1).len(), nodes.worlds[1].seen()), (0, Vec::<String>::new()));
+
+    // The state is there, and is given back.
+    nodes.is_silent = false;
+    let (peer, _) = connect(&mut nodes.worlds[1]);
+    nodes.say(1, "missed");
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[1], &pid, Some("7-2"));
+    let message = nodes.hub(1).poll_cluster_message().unwrap();
+    nodes.worlds[1].lose(on);
+    let Operation::Log(request) = message.operation else { panic!() };
+    nodes.carry_out(1, "/".into(), request);
+    assert!(nodes.states.is_empty());
+    nodes.carry();
+    assert_eq!(nodes.states.len(), 1);
+    nodes.lose(1, peer.on);
+    nodes.end();
+}
+
+#[test]
+fn client_is_new_if_the_bus_does_not_respond() {
+    let (mut nodes, pid, _) = moving();
+    nodes.is_silent = true;
+    come_back(&mut nodes.worlds[1], &pid, None);
+    nodes.carry();
+    assert_eq!(nodes.worlds[1].seen(), [""; 0]);
+    nodes.worlds[1].pass(LOG_TIMEOUT);
+    assert!(nodes.worlds[1].seen()[0].contains("asks /"));
+    nodes.end();
+}
+
+#[test]
+fn client_without_an_offset_is_restored_from_what_its_node_knows() {
+    let (mut nodes, pid, _) = moving();
+    // The node takes what it has sent for received as long as the connection may be slow.
+    nodes.states[0].received = Some(entry(1));
+    nodes.say(0, "missed");
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[1], &pid, None);
+    nodes.carry();
+    assert_eq!(nodes.worlds[1].messages(on)[0], r#"2["missed","7-2"]"#);
+    assert_eq!(nodes.reads, 1);
+    nodes.end();
+}
+
+#[test]
+fn application_decides_about_a_client_for_which_all_is_ready() {
+    for accepts in [true, false] {
+        let mut nodes = Nodes::with(2, |config| {
+            config.recovery.as_mut().unwrap().skip_authorize = false;
+        });
+        let (peer, pid) = connect(&mut nodes.worlds[0]);
+        nodes.say(0, "received");
+        nodes.carry();
+        nodes.worlds[0].messages(peer.on);
+        nodes.lose(0, peer.on);
+        nodes.worlds[1].accepts = false;
+        let on = come_back(&mut nodes.worlds[1], &pid, Some("7-1"));
+        nodes.carry();
+        assert!(nodes.states.is_empty(), "it was taken");
+        let (key, now) = (nodes.worlds[1].asking[0], nodes.worlds[1].now);
+        nodes.worlds[1].seen();
+        if accepts {
+            assert!(nodes.hub(1).accept(now, key));
+            nodes.carry();
+            assert_eq!(nodes.worlds[1].seen(), ["#1 restored {}"]);
+            assert!(nodes.worlds[1].take(on).starts_with("0{"));
+        } else {
+            assert!(nodes.hub(1).refuse(now, key, &"no".into()));
+            nodes.carry();
+            assert_eq!(nodes.states.len(), 1);
+        }
+        nodes.end();
+    }
+}
+
+#[test]
+fn data_of_a_recovered_socket_are_known_to_other_nodes() {
+    let mut nodes = Nodes::new(2);
+    nodes.worlds.iter_mut().for_each(|world| world.hub.node = None);
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    nodes.hub(0).set_data(peer.key, Payload::of(&"data"));
+    nodes.worlds[0].lose(peer.on);
+    nodes.worlds[0].seen();
+    come_back(&mut nodes.worlds[0], &pid, None);
+    let key = nodes.hub(0).sockets("/", &Target::all())[0];
+    let data = nodes.hub(0).sockets.get(key).unwrap().data.clone();
+    assert_eq!(data.unwrap().as_json(), Some(r#""data""#));
+}
