@@ -58,6 +58,7 @@ mod server;
 mod server_builder;
 mod shards;
 mod shared;
+mod sleep;
 mod socket;
 #[cfg(feature = "socketio")]
 pub mod socketio;
@@ -98,6 +99,7 @@ pub use crate::{
     server::{Server, ServerHandle},
     server_builder::ServerBuilder,
     shared::FallbackRequest,
+    sleep::Sleep,
     socket::{Receiver, Sender, Socket},
     stats::ServerStats,
 };

@@ -2,13 +2,12 @@
 
 use std::{
     hash::Hash,
-    pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use enginewire::{Alarm, Deadlines, Time};
 
-use crate::{clock::Clock, runtime::Runtime, shards::Shards, wakes::register};
+use crate::{clock::Clock, runtime::Runtime, shards::Shards, sleep::Sleep, wakes::register};
 
 /// Deadlines, each with the value that has one. One timer of the runtime serves a whole shard of them.
 #[derive(Debug)]
@@ -104,7 +103,7 @@ pub(crate) async fn keep_time<R: Runtime, T>(
     is_finished: impl Fn() -> bool,
     expired: impl Fn(Time, T),
 ) {
-    let mut sleep: Option<(Time, Pin<Box<R::Sleep>>)> = None;
+    let mut sleep = Sleep::default();
     // A deadline has passed, and other tasks have had their turn since.
     let mut yielded = false;
     std::future::poll_fn(|cx| {
@@ -123,15 +122,7 @@ pub(crate) async fn keep_time<R: Runtime, T>(
                 return Poll::Pending;
             }
             yielded = false;
-            let (_, timer) = match &mut sleep {
-                Some(current) if current.0 == next => current,
-                other => other.insert((next, Box::pin(runtime.sleep_until(next)))),
-            };
-            // Woken early, a runtime's timer may be pending although its time has come.
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            sleep = None;
+            ready!(sleep.poll(&runtime, next, cx));
         }
     })
     .await;

@@ -27,6 +27,7 @@ use crate::{
     reader::Reader,
     runtime::Runtime,
     scratch::{EntropyPool, Scratch},
+    sleep::Sleep,
     trace::{Span, trace},
     waiters::Shareable,
     writer::Writer,
@@ -55,7 +56,7 @@ pub(crate) fn spawn<R: Runtime, C: HostCell>(shared: &Arc<Shared<R>>, cell: &Arc
         connections: Vec::new(),
         due: None,
         finished: false,
-        sleep: None,
+        sleep: Sleep::default(),
         waker: None,
         span,
     });
@@ -70,7 +71,7 @@ struct Task<R: Runtime, C: HostCell> {
     due: Option<Time>,
     /// The session is closed and wants no connection.
     finished: bool,
-    sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+    sleep: Sleep<R>,
     /// The waker that the session has.
     waker: Option<Waker>,
     span: Span,
@@ -362,17 +363,13 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
     /// Waits for the next deadline.
     fn poll_sleep(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else {
-            self.sleep = None;
+            self.sleep = Sleep::default();
             return Poll::Pending;
         };
         if due <= now {
             return Poll::Ready(());
         }
-        let (_, sleep) = match &mut self.sleep {
-            Some(sleep) if sleep.0 == due => sleep,
-            other => other.insert((due, Box::pin(self.shared.runtime.sleep_until(due)))),
-        };
-        sleep.as_mut().poll(cx).map(drop)
+        self.sleep.poll(&self.shared.runtime, due, cx)
     }
 }
 
@@ -433,7 +430,6 @@ impl<R: Runtime, C: HostCell> Future for Task<R, C> {
             if this.poll_sleep(now, cx).is_pending() {
                 return Poll::Pending;
             }
-            this.sleep = None;
         }
         // The other tasks on this thread want their turn.
         cx.waker().wake_by_ref();
