@@ -203,7 +203,10 @@ impl Io {
         }
         stats.queued = Stats::queued(&all);
         stats.admin_dropped = self.shared.observer.dropped();
-        stats.nodes = self.shared.cluster.as_ref().map_or(0, |cluster| cluster.nodes());
+        if let Some(cluster) = &self.shared.cluster {
+            stats.nodes = cluster.nodes();
+            stats.cluster_dropped += cluster.missed();
+        }
         stats
     }
 
@@ -511,7 +514,7 @@ impl IoShared {
     }
 
     /// Returns the namespaces that the application has named, and what stands for those of patterns.
-    fn hosts(&self) -> Vec<Arc<NamespaceShared>> {
+    pub(super) fn hosts(&self) -> Vec<Arc<NamespaceShared>> {
         let dynamic = lock(&self.dynamic).clone();
         let patterns = dynamic.iter().map(|dynamic| Arc::clone(dynamic.parent()));
         let namespaces = lock(&self.namespaces);

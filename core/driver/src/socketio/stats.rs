@@ -45,7 +45,8 @@ pub struct Stats {
     pub nodes: usize,
     /// Operations for or of other nodes that were dropped.
     ///
-    /// The bus was down, its queue was full, or too many broadcasts or server-side events waited here.
+    /// The bus was down, its queue was full, or too many broadcasts or server-side events waited here. Entries of the log
+    /// that the nodes share which were removed before this node has read them count for no single namespace.
     pub cluster_dropped: u64,
     /// Changes and events that the admin UI was not told of, because too many waited.
     ///

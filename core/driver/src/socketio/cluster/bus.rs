@@ -132,6 +132,11 @@ pub enum BusEvent {
         /// The response.
         response: LogResponse,
     },
+    /// So many entries of the log, at least, were removed before this node has read them.
+    ///
+    /// Told by a bus that [has one](Bus::has_log), ahead of the entries behind them. They count in
+    /// [`Stats::cluster_dropped`](super::super::Stats::cluster_dropped), and clients that missed them do not recover.
+    Missed(u64),
     /// The bus carries no messages for now. Appends and requests to its log end without a response. Operations stay on this node until [`Up`](Self::Up).
     Down(Box<dyn Error + Send + Sync>),
     /// The bus carries messages again, as it does at the beginning.

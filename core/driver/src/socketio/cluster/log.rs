@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use enginewire::Time;
 use enginewire_socketio::{
     Args, PrivateId,
     adapter::{EntryId, SocketState, Target},
@@ -19,7 +20,7 @@ use enginewire_socketio::{
 
 use super::{ClusterShared, State};
 use crate::{
-    socketio::{namespace::NamespaceShared, reading::Reader},
+    socketio::{IoShared, namespace::NamespaceShared, reading::Reader},
     sync::lock,
     wakes::{Wakes, register},
 };
@@ -78,7 +79,7 @@ impl Asked {
     fn new(
         namespace: &Arc<NamespaceShared>,
         cluster: &Arc<ClusterShared>,
-        make: impl FnOnce(&mut State, enginewire::Time) -> Result<RequestId, TellError>,
+        make: impl FnOnce(&mut State, Time) -> Result<RequestId, TellError>,
     ) -> Result<Self, TellError> {
         let reply = Arc::new(Reply::default());
         let id = cluster.with(|state| {
@@ -187,6 +188,28 @@ impl ClusterShared {
             state.logged.extend(reader.take().map(|reader| (id, LogWaiter::Read(reader))));
             Ok(())
         })
+    }
+}
+
+impl IoShared {
+    /// Handles that entries of the log were removed before they were read: clients that miss them do not recover.
+    pub(super) fn handle_missed(&self, now: Time, cluster: &ClusterShared, entries: u64) {
+        cluster.missed.add(usize::try_from(entries).unwrap_or(usize::MAX));
+        let namespaces = self.hosts().into_iter().flat_map(|host| host.reached());
+        for namespace in namespaces.filter(|namespace| namespace.log().is_some()) {
+            let mut order = namespace.lock_order();
+            let now = order.set_now(now);
+            if let Some(recovery) = &mut order.recovery {
+                recovery.interrupt(now);
+            }
+        }
+    }
+}
+
+impl ClusterShared {
+    /// Returns the number of entries of the log that were removed before they were read.
+    pub(in crate::socketio) fn missed(&self) -> u64 {
+        self.missed.count()
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) use self::{
 use crate::{
     clock::Clock,
     socketio::{namespace::NamespaceShared, reading::Reader, session::caught},
+    stats::Counter,
     sync::lock,
     wakers::{WakerKey, WakerSet},
     wakes::{Wakes, register},
@@ -61,6 +62,8 @@ pub(crate) struct ClusterShared {
     watches_rooms: bool,
     state: Mutex<State>,
     slot: Mutex<BusSlot>,
+    /// Entries of the log that were removed before they were read.
+    missed: Counter,
 }
 
 struct State {
@@ -139,6 +142,7 @@ impl ClusterShared {
                 is_down: false,
                 servers: WakerSet::default(),
             }),
+            missed: Counter::default(),
         })
     }
 

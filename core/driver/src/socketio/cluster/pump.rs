@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     cell::Sessions,
     runtime::Runtime,
+    sleep::Sleep,
     socketio::{IoShared, session::caught},
     trace::trace,
     wakers::WakerKey,
@@ -43,7 +43,7 @@ pub(in crate::socketio) fn pump<R: Runtime>(
         server_key: None,
         end_key: None,
         delivering: Vec::new(),
-        sleep: None,
+        sleep: Sleep::default(),
         closes_at: None,
     };
     std::future::poll_fn(move |cx| pump.poll(cx))
@@ -69,7 +69,7 @@ struct Pump<R: Runtime> {
     end_key: WakerKey,
     /// Broadcasts of other nodes to more sockets than are reached at a time.
     delivering: Vec<Delivering>,
-    sleep: Option<(Time, Pin<Box<R::Sleep>>)>,
+    sleep: Sleep<R>,
     /// When the bus is dropped that is closing.
     closes_at: Option<Time>,
 }
@@ -213,14 +213,23 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Lost(_node) => {
                 trace!(DEBUG, node = _node.0, "a node of the cluster is lost");
             }
+            BusEvent::Missed(_entries) => {
+                trace!(WARN, entries = _entries, "entries of the cluster's log are missing here");
+            }
             BusEvent::Down(_error) => {
                 trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
             }
             _ => {}
         }
-        if matches!(event, BusEvent::Down(_)) {
-            self.cluster.with(|state| state.cluster.set_connected(false));
-            return;
+        match event {
+            BusEvent::Missed(entries) => {
+                let now = self.sessions.clock.now();
+                return self.io.handle_missed(now, &self.cluster, entries);
+            }
+            BusEvent::Down(_) => {
+                return self.cluster.with(|state| state.cluster.set_connected(false));
+            }
+            _ => {}
         }
         self.cluster.with(|state| match event {
             BusEvent::Joined(node) => _ = state.cluster.insert_node(node),
@@ -236,8 +245,8 @@ impl<R: Runtime> Pump<R> {
                 state.cluster.handle_log_response(request, response);
             }
             BusEvent::Up => state.cluster.set_connected(true),
-            // Handled ahead, so that the error is dropped behind the lock.
-            BusEvent::Down(_) => {}
+            // Handled ahead: the error is dropped behind the lock, and namespaces are locked before it.
+            BusEvent::Down(_) | BusEvent::Missed(_) => {}
         });
     }
 
@@ -263,13 +272,7 @@ impl<R: Runtime> Pump<R> {
     /// Sleeps until the next deadline.
     fn poll_sleep(&mut self, next: Option<Time>, cx: &mut Context<'_>) -> Poll<Then> {
         let Some(next) = next else { return Poll::Pending };
-        let Self { sleep, runtime, .. } = self;
-        let (_, timer) = match sleep {
-            Some(current) if current.0 == next => current,
-            other => other.insert((next, Box::pin(runtime.sleep_until(next)))),
-        };
-        ready!(timer.as_mut().poll(cx).map(drop));
-        self.sleep = None;
+        ready!(self.sleep.poll(&self.runtime, next, cx));
         cx.waker().wake_by_ref();
         Poll::Pending
     }

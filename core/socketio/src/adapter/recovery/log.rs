@@ -117,6 +117,14 @@ impl<E> Log<E> {
         }
     }
 
+    /// Cuts off all events, and leaves a number for others that are missing.
+    pub(super) fn interrupt(&mut self, now: Time) {
+        self.cut(0, 0);
+        self.last += 1;
+        self.last_own = Some((self.last, now));
+        self.cut_at = Some(now);
+    }
+
     fn pop(&mut self) {
         let Some(event) = self.events.pop_front() else {
             // An empty log has no bytes, whatever sum was cut short.

@@ -64,6 +64,13 @@ impl<D, E: Clone> Recovery<D, E> {
         self.log.cut(self.config.max_events, self.config.max_bytes);
     }
 
+    /// Notes that entries of the cluster's log are missing here, behind those that were logged.
+    ///
+    /// Sockets that may miss them are restored no more, neither here nor by another node.
+    pub fn interrupt(&mut self, now: Time) {
+        self.log.interrupt(now);
+    }
+
     /// Adds older entries of the cluster's log. Those that the copy has already are left out.
     ///
     /// They are to be in order, and without a gap up to the first entry of the copy.

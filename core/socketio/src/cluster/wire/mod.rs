@@ -271,6 +271,11 @@ impl Wire {
         self.subscriptions.len()
     }
 
+    /// Returns whether this node listens to a channel, a pattern or a stream.
+    pub fn is_subscribed(&self, subscription: &Subscription) -> bool {
+        self.subscriptions.contains(subscription)
+    }
+
     /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come. Earlier it does nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.foreign.expire(now);

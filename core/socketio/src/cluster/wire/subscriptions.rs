@@ -54,6 +54,10 @@ impl Subscriptions {
         self.is_connected
     }
 
+    pub(super) fn contains(&self, subscription: &Subscription) -> bool {
+        self.reasons.contains_key(subscription)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.reasons.len()
     }
