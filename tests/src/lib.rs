@@ -12,6 +12,8 @@ pub mod pusher;
 pub mod random;
 pub mod runtimes;
 pub mod script;
+#[cfg(feature = "admin")]
+mod sio_admin;
 mod sio_client_program;
 pub mod sio_cluster_program;
 pub mod sio_contract;

@@ -14,18 +14,17 @@ use enginewire_driver::{
     socketio::{
         Ack, AckError, ConnectError, ConnectRequest, Event, Io, Namespace, Socket, SocketRef,
         Spread, Value,
-        admin::{Admin, Mode},
     },
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+#[cfg(feature = "admin")]
+use crate::sio_admin;
 use crate::{
     front::{Front, Own},
     profile::{self, UNKNOWN_PROFILE},
-    sio_contract::{
-        self as contract, AdminKind, Profile, Reasons, nested_binary, object, rooms, type_of,
-    },
+    sio_contract::{self as contract, Profile, Reasons, nested_binary, object, rooms, type_of},
 };
 
 /// Data of a socket.
@@ -79,8 +78,9 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
     if let Some(recovery) = profile.recovery {
         io = io.recovery(recovery);
     }
+    #[cfg(feature = "admin")]
     if let Some(kind) = profile.admin {
-        io = io.admin(admin(kind));
+        io = io.admin(sio_admin::admin(kind, "server"));
     }
     let io = io.build();
     let builder = ServerBuilder::on(runtime.clone())
@@ -90,14 +90,6 @@ fn configure<R: Runtime>(runtime: &R, profile: Profile) -> (Io, ServerBuilder<R>
         .shutdown_timeout(Duration::from_secs(2))
         .socketio(&io);
     (io, builder)
-}
-
-/// An admin UI of a kind.
-#[expect(clippy::expect_used, reason = "the constant is a hash")]
-fn admin(kind: AdminKind) -> Admin {
-    let admin = Admin::basic_auth(contract::ADMIN, contract::ADMIN_HASH).expect("a hash");
-    let admin = admin.server_id("server").read_only(kind == AdminKind::ReadOnly);
-    if kind == AdminKind::Production { admin.mode(Mode::Production) } else { admin }
 }
 
 async fn serve<R: Runtime>(
@@ -333,6 +325,7 @@ pub(crate) async fn obey<R: Runtime>(
         "set" => {
             let Ok((key, value)) = event.data::<(String, Json)>() else { return };
             lock(&socket.data().0).insert(key, value);
+            #[cfg(feature = "admin")]
             socket.data_changed();
             answer(ack, &()).await;
         }

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) scale: Scale,
     /// Where the profiles go, if instructions are counted instead of CPU time.
     pub(crate) profiles: Option<PathBuf>,
+    /// The executable of another build of this benchmark.
+    pub(crate) other: Option<PathBuf>,
     /// Where to draw the figures.
     pub(crate) svg: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
@@ -74,7 +76,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     let mut scale = Scale::Full;
     let (mut svg, mut html) = (None, None);
     let mut serve = None;
-    let mut profiles = None;
+    let (mut profiles, mut other) = (None, None);
     let (mut broadcast, mut count_heap) = (false, false);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -84,6 +86,7 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
             "--help" | "-h" => return Ok(Command::Help),
             "--instructions" => profiles = Some(value()?.into()),
             "--quick" => scale = Scale::Quick,
+            "--other" => other = Some(value()?.into()),
             "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
             "--servers" => {
                 servers = value()?.split(',').map(servers::named).collect::<Result<_>>()?
@@ -120,15 +123,21 @@ pub(crate) fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
         Scale::Counted => 1,
         Scale::Quick | Scale::Smoke => 3,
     });
-    Ok(Command::Measure(Options { loads, servers, rounds, scale, profiles, svg, html }))
+    if other.is_none()
+        && let Some(server) = servers.iter().find(|server| server.name.ends_with(servers::OTHER))
+    {
+        return Err(format!("{} needs --other", server.name).into());
+    }
+    Ok(Command::Measure(Options { loads, servers, rounds, scale, profiles, other, svg, html }))
 }
 
 pub(crate) fn help() -> String {
     let mut text = String::from(
-        "peers [LOAD...] [--servers NAME,NAME...] [--rounds N] [--quick | --instructions DIR] [--svg FILE] \
-         [--html FILE]\n\
+        "peers [LOAD...] [--servers NAME,NAME...] [--other EXE] [--rounds N] [--quick | --instructions DIR] \
+         [--svg FILE] [--html FILE]\n\
          without a LOAD all are run; without arguments at all only a smoke run; --instructions counts those \
-         in user space instead of CPU time, with valgrind, and leaves profiles in DIR\n\nloads\n",
+         in user space instead of CPU time, with valgrind, and leaves profiles in DIR; NAME@other is the server of EXE, \
+         another build of this benchmark\n\nloads\n",
     );
     for load in loads::ALL {
         text += &format!("  {:<12} {}, {}\n", load.name, load.what, load.unit);

@@ -87,7 +87,12 @@ fn measure(options: &Options) -> Result<()> {
                 if figures.has_failed(load, server) {
                     continue;
                 }
-                let run = Server::start(server, load, options.profiles.as_deref());
+                let run = Server::start(
+                    server,
+                    load,
+                    options.profiles.as_deref(),
+                    options.other.as_deref(),
+                );
                 match run.and_then(|mut server| load.run(&mut server, options.scale)) {
                     Ok(figure) => figures.add(load, server, figure),
                     Err(error) => figures.fail(load, server, error.to_string()),

@@ -17,7 +17,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::loads::{Figure, Load};
-use crate::servers::{Peer, Serve};
+use crate::servers::{OTHER, Peer, Serve};
 use crate::{Result, heap};
 
 /// A running server, as the load generator sees it. Dropping it, also in a panic, kills the
@@ -33,15 +33,25 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server; under Callgrind, if its instructions are to be counted, with profiles in `profiles`.
-    pub(crate) fn start(peer: &'static Peer, load: &Load, profiles: Option<&Path>) -> Result<Self> {
-        let program = std::env::current_exe()?;
+    ///
+    /// One of another build is that of the executable `other`.
+    pub(crate) fn start(
+        peer: &'static Peer,
+        load: &Load,
+        profiles: Option<&Path>,
+        other: Option<&Path>,
+    ) -> Result<Self> {
+        let (served, program) = match (peer.name.strip_suffix(OTHER), other) {
+            (Some(name), Some(other)) => (name, other.to_owned()),
+            _ => (peer.name, std::env::current_exe()?),
+        };
         let name = format!("{}-{}", load.name, peer.name);
         let callgrind = profiles.map(|folder| Callgrind::new(folder, &name)).transpose()?;
         let mut command = match &callgrind {
             Some(callgrind) => callgrind.command(&program),
             None => Command::new(program),
         };
-        command.args(["--serve", peer.name]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["--serve", served]).stdin(Stdio::piped()).stdout(Stdio::piped());
         if load.broadcasts {
             command.arg("--broadcast");
         }

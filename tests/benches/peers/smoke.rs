@@ -29,7 +29,7 @@ pub(crate) fn run() -> Result<()> {
     for load in loads::ALL {
         for server in able.iter().filter(|server| load.suits(server)) {
             let figure = load
-                .run(&mut Server::start(server, load, None)?, Scale::Smoke)
+                .run(&mut Server::start(server, load, None, None)?, Scale::Smoke)
                 .map_err(|error| format!("{} of {}: {error}", load.name, server.name))?;
             if !figure.whole.is_finite() || figure.whole < 0.0 {
                 return Err(format!(
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result<()> {
     }
     for &(server, load) in FAULTS {
         let (server, load) = (servers::named(server)?, loads::named(load)?);
-        if load.run(&mut Server::start(server, load, None)?, Scale::Smoke).is_ok() {
+        if load.run(&mut Server::start(server, load, None, None)?, Scale::Smoke).is_ok() {
             return Err(format!("a server that {} passed {}", server.name, load.name).into());
         }
     }

@@ -31,6 +31,7 @@ mod reports;
 mod resets;
 mod seams;
 mod session_handlers;
+#[cfg(feature = "admin")]
 mod sio_admin;
 mod sio_broadcasts;
 mod sio_client;

@@ -210,6 +210,7 @@ pub(crate) const ALL: &[Peer] = &[
         broadcast: None,
         disorders: false,
     },
+    #[cfg(feature = "admin")]
     Peer {
         name: "enginewire-sio-admin",
         what: "the same with an admin UI of which no page is there",
@@ -296,10 +297,21 @@ const FAULTY: &[Peer] = &[
     },
 ];
 
+/// Finds a server. With [`OTHER`] behind its name it is that of another build.
 pub(crate) fn named(name: &str) -> Result<&'static Peer> {
-    let found = ALL.iter().chain(FAULTY).find(|peer| peer.name == name);
-    Ok(found.ok_or_else(|| format!("there is no server {name}"))?)
+    let own = name.strip_suffix(OTHER).unwrap_or(name);
+    let found = ALL.iter().chain(FAULTY).find(|peer| peer.name == own);
+    let found = found.ok_or_else(|| format!("there is no server {own}"))?;
+    if own == name {
+        return Ok(found);
+    }
+    // As long as the process, as the others.
+    let name = String::leak(name.to_owned());
+    Ok(Box::leak(Box::new(Peer { name, ..*found })))
 }
+
+/// Mark of a server of another build of this benchmark.
+pub(crate) const OTHER: &str = "@other";
 
 /// Where every server listens: a port that the system picks.
 const LOOPBACK: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));

@@ -5,7 +5,9 @@ use std::io;
 use ::tokio::spawn;
 use bytes::Bytes;
 use enginewire_driver::ServerBuilder;
-use enginewire_driver::socketio::{Ack, Data, Io, Routes, Socket, SocketRef, admin::Admin};
+#[cfg(feature = "admin")]
+use enginewire_driver::socketio::admin::Admin;
+use enginewire_driver::socketio::{Ack, Data, Io, Routes, Socket, SocketRef};
 use enginewire_tokio::Tokio;
 
 use super::{LOOPBACK, Ready, serve_axum};
@@ -20,6 +22,7 @@ pub(super) async fn stream(ready: Ready) -> io::Result<()> {
 }
 
 /// The same with an admin UI of which no page is there.
+#[cfg(feature = "admin")]
 pub(super) async fn with_admin(ready: Ready) -> io::Result<()> {
     let io = Io::builder().admin(Admin::without_auth()).build();
     let namespace = io.namespace("/");
