@@ -102,8 +102,12 @@ pub use self::{
     log::EntryFields,
 };
 use self::{
-    foreign::ForeignRequests, ids::Ids, log::Log, messages::HELLO, messages::Sender,
-    namespace::Namespaces, subscriptions::Subscriptions,
+    foreign::ForeignRequests,
+    ids::{EMITTER, Ids},
+    log::Log,
+    messages::{HELLO, Sender},
+    namespace::Namespaces,
+    subscriptions::Subscriptions,
 };
 use super::{Message, Operation, RequestId, Response};
 use crate::{EncodeError, Room};
@@ -204,8 +208,10 @@ impl Wire {
 
     /// Sends a message to other nodes.
     ///
-    /// One that cannot be written is dropped, with [`WireEvent::Faulty`]. Its request is told to wait for no node. A
-    /// namespace that was not told of exists from now on.
+    /// One that cannot be written is dropped, with [`WireEvent::Faulty`]. Its request is told to wait for no node.
+    ///
+    /// An operation in a namespace that was not told of is sent as an [`Emitter`] does. One that expects responses has
+    /// the namespace exist from now on.
     pub fn send(&mut self, now: Time, message: Message) {
         let Message { namespace, operation, .. } = message;
         match operation {
@@ -315,19 +321,26 @@ impl Wire {
         if self.is_closed {
             return;
         }
-        let Self { config, ids, namespaces, subscriptions, commands, .. } = self;
-        if let Format::Heartbeats(heartbeats) = &config.format {
-            let (channel, max) = (config.channel(name), heartbeats.max_channel);
-            if channel.len() > max {
-                let fault = WireFault::Channel { size: channel.len(), max };
-                self.fault(&channel, fault, Blame::Application);
-                return;
-            }
+        if !self.has_channel(name) {
+            return;
         }
+        let Self { config, ids, namespaces, subscriptions, commands, .. } = self;
         if namespaces.insert(config, ids, name, subscriptions, commands) {
             // Behind the subscription, so that the answers are heard.
             self.present(now, name, HELLO);
         }
+    }
+
+    /// Returns whether the broker has a channel for a namespace, whose name may be too long for it.
+    fn has_channel(&mut self, name: &str) -> bool {
+        let Format::Heartbeats(heartbeats) = &self.config.format else { return true };
+        let (channel, max) = (self.config.channel(name), heartbeats.max_channel);
+        let is_short = channel.len() <= max;
+        if !is_short {
+            let fault = WireFault::Channel { size: channel.len(), max };
+            self.fault(&channel, fault, Blame::Application);
+        }
+        is_short
     }
 
     /// Has a namespace exist that was not told of.
@@ -338,21 +351,31 @@ impl Wire {
     }
 
     fn ask(&mut self, now: Time, name: &Arc<str>, operation: &Operation) {
-        self.know(now, name);
         let request = match operation {
             Operation::Broadcast(broadcast) => broadcast.request,
             Operation::FetchSockets { request, .. } => Some(*request),
             Operation::ServerSideEmit { request, .. } => *request,
             _ => None,
         };
-        let none = |request| WireEvent::Asked { request, nodes: 0 };
-        let Some((_, namespace)) = self.namespaces.get(name) else {
-            // It has too long a channel, or this node is closed.
-            self.events.extend(request.map(none));
-            return;
+        if request.is_some() {
+            self.know(now, name);
+        }
+        let own = self.namespaces.get(name).map(|(_, namespace)| Arc::clone(&namespace.uid));
+        let uid = match own {
+            Some(uid) => uid,
+            // Other nodes would wait for one that they have heard of.
+            None if request.is_none() && !self.is_closed && self.has_channel(name) => {
+                EMITTER.into()
+            }
+            None => {
+                // It has too long a channel, or this node is closed.
+                let none = |request| WireEvent::Asked { request, nodes: 0 };
+                self.events.extend(request.map(none));
+                return;
+            }
         };
         let text = request.map(|request| self.ids.request(request));
-        let sender = Sender { uid: &namespace.uid, namespace: name };
+        let sender = Sender { uid: &uid, namespace: name };
         match self.config.operation(&sender, operation, text.as_deref()) {
             Ok(command) => {
                 self.commands.push_back(command);

@@ -274,12 +274,19 @@ fn namespace_with_too_long_a_channel_for_postgres_stays_on_the_node() {
             .ends_with("the name of the channel has 64 bytes, at most 63 are allowed"),
         "{error}"
     );
-    wire.send(at(0), Message { namespace: name, ..message(fetch(7)) });
+    wire.send(at(0), Message { namespace: Arc::clone(&name), ..message(fetch(7)) });
     assert_eq!(commands(&mut wire), []);
     let told = events(&mut wire);
     let [WireEvent::Faulty(_), WireEvent::Asked { request: RequestId(7), nodes: 0 }] = *told else {
         panic!("{told:?}");
     };
+    // Nor is anything sent to it.
+    wire.send(at(0), Message { namespace: name, ..message(hi()) });
+    assert_eq!(commands(&mut wire), []);
+    assert!(matches!(
+        fault(&mut wire).fault,
+        crate::cluster::wire::WireFault::Channel { size: 64, max: 63 }
+    ));
 }
 
 #[test]

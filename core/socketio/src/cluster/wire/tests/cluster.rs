@@ -180,6 +180,36 @@ fn messages_that_come_twice_are_carried_out_twice_and_leave_no_request_waiting()
 }
 
 #[test]
+fn namespace_of_another_node_alone_is_reached_and_nothing_is_left() {
+    for config in configs() {
+        let (mut broker, there) = (Broker::new(&config, 2), namespace("/there"));
+        broker.nodes[1].wire.handle_namespace(broker.now, &there, true);
+        broker.advance(Duration::from_secs(5));
+        let before: Vec<_> =
+            broker.nodes.iter().map(|node| (node.nodes, node.wire.subscriptions())).collect();
+        let join = Operation::Join { target: Target::all().to("id"), rooms: vec!["room".into()] };
+        for operation in [hi(), join] {
+            broker.nodes[0].cluster.tell(&there, operation.clone(), 1).unwrap();
+            broker.run();
+            let [ClusterEvent::Operation { namespace, operation: heard, .. }] =
+                &broker.events(1)[..]
+            else {
+                panic!("{config:?}")
+            };
+            assert_eq!((namespace, shown(heard)), (&there, shown(&operation)), "{config:?}");
+        }
+        // Nothing waits for a node that was only heard.
+        let (now, cluster) = (broker.now, &mut broker.nodes[1].cluster);
+        cluster.fetch_sockets(now + Duration::from_secs(1), &there, Target::all(), 1).unwrap();
+        broker.run();
+        assert_eq!(outcome(broker.events(1)), (Vec::new(), Some((0, 0))), "{config:?}");
+        let after = broker.nodes.iter().map(|node| (node.nodes, node.wire.subscriptions()));
+        assert!(after.eq(before), "{config:?}");
+        assert!(broker.nodes.iter().all(|node| node.faults.is_empty()), "{config:?}");
+    }
+}
+
+#[test]
 fn nodes_hear_nothing_of_namespaces_that_they_do_not_have() {
     for config in configs() {
         let mut broker = Broker::new(&config, 3);
