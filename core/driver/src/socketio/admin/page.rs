@@ -5,7 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use enginewire_socketio::{Args, Event, Room, Value, cluster::SocketInfo, parser::is_reserved};
+use enginewire_socketio::{
+    Args, Event, Room, Value,
+    adapter::Target,
+    cluster::{self, Operation, SocketInfo},
+    parser::is_reserved,
+};
 use serde::Serialize;
 
 use super::{
@@ -14,7 +19,7 @@ use super::{
     record::{Change, Record},
 };
 use crate::{
-    socketio::{Broadcast, Io, Socket, SocketRef, cluster::remote_sockets, socket::SocketShared},
+    socketio::{Io, Socket, SocketRef, cluster::remote_sockets, socket::SocketShared},
     sync::lock,
     trace::trace,
 };
@@ -49,7 +54,10 @@ pub(super) async fn serve(mut page: Socket<Admitted>, admin: Arc<AdminShared>, i
         if admin.config.read_only {
             continue;
         }
-        let is_done = carry_out(&io, &event).await.is_some();
+        let is_done = match Command::read(&event) {
+            Some(command) => command.carry_out(&io).await,
+            None => false,
+        };
         trace!(INFO, command = event.name(), is_done = is_done, "command of the admin UI");
     }
 }
@@ -99,48 +107,93 @@ fn list(
     }
 }
 
-/// Does what a page asks for. `None` if it is not understood, or for a namespace that does not exist.
-async fn carry_out(io: &Io, event: &Event) -> Option<()> {
-    match event.name() {
-        "join" => {
-            let (namespace, room, filter): (_, String, _) = event.data().ok()?;
-            select(io, namespace, filter)?.join(room);
-        }
-        "leave" => {
-            let (namespace, room, filter): (_, String, _) = event.data().ok()?;
-            select(io, namespace, filter)?.leave(room);
-        }
-        "_disconnect" => {
-            let (namespace, close, filter): (_, bool, _) = event.data().ok()?;
-            let sockets = select(io, namespace, filter)?;
-            if close {
-                sockets.disconnect_clients()
-            } else {
-                sockets.disconnect()
-            };
-        }
-        "emit" => {
-            let (namespace, filter, name): (_, _, String) = event.data().ok()?;
-            if is_reserved(&name) {
-                return None;
-            }
-            // Behind the name of the command, the namespace and the filter.
-            let arguments: Vec<Value> = event.args().to_values().ok()?.split_off(3);
-            let sent = Event::from(Args::from_values(arguments));
-            select(io, namespace, filter)?.forward(&sent).await.ok()?;
-        }
-        _ => return None,
-    }
-    Some(())
+/// Something that a page asks for, of the sockets of a namespace.
+struct Command {
+    namespace: String,
+    /// The room, or the id of the socket, that is meant. `None`: all of the namespace.
+    filter: Option<String>,
+    action: Action,
+    /// Bytes of the event that asks for it.
+    size: usize,
 }
 
-/// Returns the sockets of a namespace, or those of a room in it.
-fn select(io: &Io, namespace: String, filter: Option<String>) -> Option<Broadcast> {
-    let sockets = io.find(&namespace)?.broadcast();
-    Some(match filter {
-        Some(room) => sockets.to(room),
-        None => sockets,
-    })
+enum Action {
+    Join(String),
+    Leave(String),
+    /// Whether the connections of the clients are closed.
+    Disconnect(bool),
+    Emit(Event),
+}
+
+impl Command {
+    /// Reads a command. `None` if it is not understood.
+    fn read(event: &Event) -> Option<Self> {
+        let (namespace, filter, action) = match event.name() {
+            "join" => {
+                let (namespace, room, filter) = event.data().ok()?;
+                (namespace, filter, Action::Join(room))
+            }
+            "leave" => {
+                let (namespace, room, filter) = event.data().ok()?;
+                (namespace, filter, Action::Leave(room))
+            }
+            "_disconnect" => {
+                let (namespace, close, filter) = event.data().ok()?;
+                (namespace, filter, Action::Disconnect(close))
+            }
+            "emit" => {
+                let (namespace, filter, name): (_, _, String) = event.data().ok()?;
+                if is_reserved(&name) {
+                    return None;
+                }
+                // Behind the name of the command, the namespace and the filter.
+                let arguments: Vec<Value> = event.args().to_values().ok()?.split_off(3);
+                (namespace, filter, Action::Emit(Event::from(Args::from_values(arguments))))
+            }
+            _ => return None,
+        };
+        Some(Self { namespace, filter, action, size: event.args().payload().size() })
+    }
+
+    /// Does it to the sockets of all nodes. Returns whether there is a namespace that it could be about.
+    async fn carry_out(self, io: &Io) -> bool {
+        let Some(namespace) = io.find(&self.namespace) else {
+            // Other nodes may have it. It is not made here, as the reference does, whose clients could then connect to it.
+            let (namespace, size) = (Arc::from(&*self.namespace), self.size);
+            return io.shared.tell_elsewhere(&namespace, self.into_operation(), size);
+        };
+        let sockets = namespace.broadcast();
+        let sockets = match self.filter {
+            Some(room) => sockets.to(room),
+            None => sockets,
+        };
+        let delivered = match self.action {
+            Action::Join(room) => Ok(sockets.join(room)),
+            Action::Leave(room) => Ok(sockets.leave(room)),
+            Action::Disconnect(true) => Ok(sockets.disconnect_clients()),
+            Action::Disconnect(false) => Ok(sockets.disconnect()),
+            Action::Emit(event) => sockets.forward(&event).await,
+        };
+        delivered.is_ok()
+    }
+
+    /// Returns what other nodes are told.
+    fn into_operation(self) -> Operation {
+        let target = self.filter.map_or_else(Target::all, |room| Target::all().to(room));
+        match self.action {
+            Action::Join(room) => Operation::Join { target, rooms: vec![room.into()] },
+            Action::Leave(room) => Operation::Leave { target, rooms: vec![room.into()] },
+            Action::Disconnect(close) => Operation::Disconnect { target, close },
+            Action::Emit(event) => Operation::Broadcast(cluster::Broadcast {
+                target,
+                event: event.args().clone(),
+                volatile: false,
+                request: None,
+                timeout: None,
+                offset: None,
+            }),
+        }
+    }
 }
 
 /// Limit on the sockets that a page is told of when it connects, some kilobyte each.

@@ -159,3 +159,22 @@ impl NamespaceShared {
         self.counters.cluster_dropped.add(1);
     }
 }
+
+#[cfg(feature = "admin")]
+impl crate::socketio::IoShared {
+    /// Tells other nodes of an operation in a namespace that this one does not have. Returns whether they are told.
+    pub(in crate::socketio) fn tell_elsewhere(
+        &self,
+        namespace: &Arc<str>,
+        operation: Operation,
+        payload: usize,
+    ) -> bool {
+        let Some(cluster) = &self.cluster else { return false };
+        let size = message_size(namespace, &Target::all(), payload);
+        let told = cluster.with(|state| state.cluster.tell(namespace, operation, size));
+        if let Err(_error) = &told {
+            trace!(WARN, namespace = &**namespace, error = %_error, "other nodes are not told");
+        }
+        told.is_ok()
+    }
+}
