@@ -103,7 +103,7 @@ impl Told {
             }
             Change::Data(socket) => {
                 let (id, nsp) = (text(&socket.id), text(socket.namespace.name()));
-                let data = Some(without_binary(value(&socket.shared_data())));
+                let data = Some(shown(value(&socket.shared_data())));
                 Notice::SocketUpdated(Update { id, nsp, data, transport: None })
             }
             Change::Disconnected(nsp, id, reason) => {
@@ -152,7 +152,7 @@ impl Socket {
             id: info.id.as_str().to_owned(),
             client: client.or(of_data),
             nsp: nsp.to_owned(),
-            data: without_binary(data),
+            data: shown(data),
             handshake,
             rooms: info.rooms.iter().map(|room| room.as_str().to_owned()).collect(),
         }
@@ -192,6 +192,14 @@ fn without_client(data: Value) -> (Value, Option<Client>) {
         Some(Client { client_id: text("clientId")?, transport: text("transport")? })
     });
     (Value::Object(members), client)
+}
+
+/// Returns data as pages have them. They are never `null`, as nodes tell each other.
+fn shown(data: Value) -> Value {
+    match data {
+        Value::Null => Value::Object(Vec::new()),
+        data => without_binary(data),
+    }
 }
 
 /// Names the size of binary data in place of the data.

@@ -3,12 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use enginewire_socketio::{
-    Room, SocketId,
+    Room, SocketId, Value,
     adapter::Target,
     cluster::{HandshakeInfo, Missing, Operation, Response, SocketInfo, TellError, message_size},
     payload::{DecodeError, Payload},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::value::UnitDeserializer};
 
 use super::requests::Asked;
 use crate::{
@@ -64,9 +64,16 @@ impl RemoteSocket {
     ///
     /// # Errors
     ///
-    /// It is of another shape. Without `share_data` it is an empty object.
+    /// It is of another shape. Without `share_data` it is an empty object, as are data that other nodes serialize as
+    /// `null`: that decodes as `()` and `None`, too.
     pub fn data<'de, T: Deserialize<'de>>(&'de self) -> Result<T, DecodeError> {
-        self.info.data.decode()
+        let decoded = self.info.data.decode();
+        match decoded {
+            Err(_) if is_empty_object(&self.info.data) => {
+                T::deserialize(UnitDeserializer::<DecodeError>::new()).or(decoded)
+            }
+            decoded => decoded,
+        }
     }
 
     /// Returns the handshake of the client.
@@ -212,8 +219,13 @@ impl SocketShared {
     }
 
     /// Describes the socket for other nodes, with what an admin UI shows of its client.
+    ///
+    /// Its data are never `null`, which would end the process of a node of Node.js that has an admin UI.
     pub(super) fn described(&self) -> SocketInfo {
         let mut info = self.info();
+        if info.data.as_json() == Some("null") {
+            info.data = Payload::empty_object().clone();
+        }
         self.namespace.watch.describe(self, &mut info);
         info
     }
@@ -268,6 +280,10 @@ pub(in crate::socketio) async fn remote_sockets(
 
 /// Makes a payload of the application's data, if it has the expected type.
 pub(super) type ShareHook = fn(&SocketData) -> Option<Payload>;
+
+fn is_empty_object(data: &Payload) -> bool {
+    matches!(data.to_value(), Ok(Value::Object(members)) if members.is_empty())
+}
 
 /// Returns rooms in a list, and the bytes of their names.
 fn listed(rooms: &impl Rooms) -> (Vec<Room>, usize) {
