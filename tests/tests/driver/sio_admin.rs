@@ -21,11 +21,14 @@ use crate::{Host, soon, until};
 
 on_every_runtime!(
     page_of_one_node_shows_and_commands_all_nodes,
+    namespace_that_other_nodes_alone_have_is_commanded_and_not_made,
+    data_that_are_null_are_told_as_an_empty_object,
     commands_of_another_shape_are_ignored,
     wrong_passwords_are_refused_and_then_not_verified,
     events_of_clients_that_may_come_back_are_shown_without_their_offset,
     second_server_goes_on_with_the_pages,
     node_that_does_not_respond_costs_a_page_nothing_else,
+    changes_leave_room_for_the_application_on_a_bus_that_stands_still,
     pages_have_their_namespace_whatever_its_name,
 );
 
@@ -122,6 +125,59 @@ fn page_of_one_node_shows_and_commands_all_nodes<R: Host>() {
     let left = shown(&mut page, "socket_disconnected", is_it);
     assert_eq!(left[2], "server namespace disconnect");
     assert_eq!(io.stats().admin_dropped + io_there.stats().admin_dropped, 0);
+}
+
+fn namespace_that_other_nodes_alone_have_is_commanded_and_not_made<R: Host>() {
+    let (runtime, network) = (R::default(), MemoryNetwork::new());
+    let node = |id: &str| {
+        let admin = Admin::without_auth().server_id(id);
+        let io = Io::builder().cluster(network.bus()).admin(admin).build();
+        (TestLink::<R>::new(&io), io)
+    };
+    let ((here, io), (there, io_there)) = (node("here"), node("there"));
+    serve(&runtime, &io_there, "/there");
+    until("both nodes", || io.stats().nodes == 1 && io_there.stats().nodes == 1);
+    let mut client = now(there.connect("/there")).unwrap();
+    let id = client.id().to_string();
+    let mut page = now(here.connect("/admin")).unwrap();
+    shown(&mut page, "all_sockets", |_| true);
+    let moved = |room: &'static str| {
+        let id = id.clone();
+        move |arguments: &[Json]| arguments[1] == room && arguments[2] == *id
+    };
+    now(page.emit("join", &("/there", "room", &id))).unwrap();
+    assert_eq!(shown(&mut page, "room_joined", moved("room"))[0], "/there");
+    now(page.emit("emit", &("/there", "room", "hello", 1))).unwrap();
+    assert_eq!(arguments(&now(client.recv()).unwrap()), [json!("hello"), json!(1)]);
+    now(page.emit("leave", &("/there", "room"))).unwrap();
+    shown(&mut page, "room_left", moved("room"));
+    now(page.emit("_disconnect", &("/there", true, &id))).unwrap();
+    shown(&mut page, "socket_disconnected", |socket| socket[1] == *id);
+    assert!(now(client.recv()).is_none());
+    // No client may connect to it on the node of the page.
+    assert!(io.find("/there").is_none());
+    assert_eq!(refusal(now(here.connect("/there"))), "Invalid namespace");
+}
+
+fn data_that_are_null_are_told_as_an_empty_object<R: Host>() {
+    let network = MemoryNetwork::new();
+    let node = || {
+        let io = Io::builder().cluster(network.bus()).build();
+        let clients = io.namespace("/").authorize(|_| async { Ok(None::<u8>) }).share_data();
+        R::default().spawn(async move {
+            clients.serve(|mut socket| async move { while socket.recv().await.is_some() {} }).await;
+        });
+        (TestLink::<R>::new(&io), io)
+    };
+    let ((_here, io), (there, io_there)) = (node(), node());
+    until("both nodes", || io.stats().nodes == 1 && io_there.stats().nodes == 1);
+    let _client = now(there.connect("/")).unwrap();
+    let fetched = now(io.broadcast().fetch_sockets());
+    let [socket] = &fetched.sockets[..] else { panic!("{fetched:?}") };
+    assert_eq!(socket.data::<Json>().unwrap(), json!({}));
+    assert_eq!(socket.data::<Option<u8>>().unwrap(), None);
+    socket.data::<()>().unwrap();
+    assert!(socket.data::<u8>().is_err());
 }
 
 fn commands_of_another_shape_are_ignored<R: Host>() {
@@ -224,27 +280,7 @@ fn second_server_goes_on_with_the_pages<R: Host>() {
 }
 
 fn node_that_does_not_respond_costs_a_page_nothing_else<R: Host>() {
-    /// Knows another node, which says nothing.
-    struct Mute {
-        has_told: bool,
-    }
-
-    impl Bus for Mute {
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
-            Poll::Ready(())
-        }
-
-        fn send(&mut self, _: Message) {}
-
-        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
-            if mem::replace(&mut self.has_told, true) {
-                return Poll::Pending;
-            }
-            Poll::Ready(BusEvent::Joined(NodeId(7)))
-        }
-    }
-
-    let io = Io::builder().cluster(Mute { has_told: false }).admin(Admin::without_auth()).build();
+    let io = Io::builder().cluster(Mute::taking(true)).admin(Admin::without_auth()).build();
     serve(&R::default(), &io, "/");
     let link = TestLink::<R>::new(&io);
     until("the other node", || io.stats().nodes == 1);
@@ -257,6 +293,28 @@ fn node_that_does_not_respond_costs_a_page_nothing_else<R: Host>() {
     shown(&mut page, "room_joined", |room| room[1] == "room");
 }
 
+fn changes_leave_room_for_the_application_on_a_bus_that_stands_still<R: Host>() {
+    const EVENTS: u32 = 64;
+    let builder = Io::builder().cluster(Mute::taking(false)).max_cluster_queue(64 << 10);
+    let io = builder.admin(Admin::without_auth()).build();
+    serve(&R::default(), &io, "/");
+    let link = TestLink::<R>::new(&io);
+    until("the other node", || io.stats().nodes == 1);
+    let client = now(link.connect("/")).unwrap();
+    let mut page = now(link.connect("/admin")).unwrap();
+    for n in 0..EVENTS {
+        now(client.emit("say", &(n, "x".repeat(4096)))).unwrap();
+    }
+    // The page of this node is told of each.
+    for n in 0..EVENTS {
+        shown(&mut page, "event_received", |event| event[2][1] == n);
+    }
+    let delivered = now(io.emit("news", &"y".repeat(4096))).unwrap();
+    assert_eq!(delivered.remote, Ok(1));
+    let stats = io.stats();
+    assert!(stats.admin_dropped > 0 && stats.cluster_dropped == 0, "{stats:?}");
+}
+
 fn pages_have_their_namespace_whatever_its_name<R: Host>() {
     let admin = Admin::without_auth().namespace("ops").read_only(true);
     let io = Io::builder().admin(admin).build();
@@ -265,4 +323,32 @@ fn pages_have_their_namespace_whatever_its_name<R: Host>() {
     let mut page = now(link.connect("/ops")).unwrap();
     let config = shown(&mut page, "config", |_| true).remove(0);
     assert_eq!(config, json!({ "supportedFeatures": ["AGGREGATED_EVENTS", "ALL_EVENTS"] }));
+}
+
+/// A bus that knows another node, which says nothing.
+struct Mute {
+    has_told: bool,
+    takes: bool,
+}
+
+impl Mute {
+    /// Takes messages, or none.
+    const fn taking(takes: bool) -> Self {
+        Self { has_told: false, takes }
+    }
+}
+
+impl Bus for Mute {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        if self.takes { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn send(&mut self, _: Message) {}
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+        if mem::replace(&mut self.has_told, true) {
+            return Poll::Pending;
+        }
+        Poll::Ready(BusEvent::Joined(NodeId(7)))
+    }
 }

@@ -26,6 +26,8 @@ macro_rules! on_every_runtime {
 mod clients;
 mod floods;
 mod heap;
+#[cfg(feature = "admin")]
+mod pages;
 mod payloads;
 mod rooms;
 mod silence;

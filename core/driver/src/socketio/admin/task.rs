@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     runtime::Runtime,
-    socketio::{EmitError, Io, Namespace, session::caught},
+    socketio::{Broadcast, EmitError, Io, Namespace, session::caught},
     sync::lock,
     trace::trace,
 };
@@ -81,7 +81,7 @@ async fn tell<R: Runtime>(
             Some(records) => {
                 let is_watched = admin.records();
                 for record in records.into_iter().filter(|_| is_watched) {
-                    if !show(admin, pages, record).await {
+                    if !show(admin, io, pages, record).await {
                         admin.queue.drop_one();
                     }
                 }
@@ -93,7 +93,8 @@ async fn tell<R: Runtime>(
                 admin.set_nodes(has_nodes);
                 if admin.is_watched() {
                     let stats = Stats::new(admin, io, &before, &totals);
-                    if pages.broadcast().try_emit("server_stats", &stats).is_err() {
+                    let (all, is_partial) = reachable(io, pages);
+                    if all.try_emit("server_stats", &stats).is_err() || is_partial {
                         admin.queue.drop_one();
                     }
                 }
@@ -104,29 +105,44 @@ async fn tell<R: Runtime>(
     }
 }
 
-/// Tells pages of a change. Returns false if they could not be told.
-async fn show(admin: &AdminShared, pages: &Namespace<Admitted>, record: Record) -> bool {
+/// Tells pages of a change. Returns false if they could not be told, or those of other nodes alone.
+async fn show(admin: &AdminShared, io: &Io, pages: &Namespace<Admitted>, record: Record) -> bool {
     // Data of sockets are serialized by the application.
     let told = match caught(|| Told::new(admin, record)) {
-        Some(Some(Told::All(event))) => pages.broadcast().emit_event(&event).await.map(drop),
+        Some(Some(Told::All(event))) => {
+            let (all, is_partial) = reachable(io, pages);
+            all.emit_event(&event).await.map(|_| is_partial)
+        }
         Some(Some(Told::Page(page, sockets))) => {
             match page.try_emit("all_sockets", &(sockets,)) {
-                Err(EmitError::Disconnected) => Ok(()),
                 Err(EmitError::Full { .. }) => {
                     // It comes back, and is told then.
                     page.disconnect_client();
-                    Ok(())
+                    Ok(false)
                 }
-                told => told,
+                Ok(()) | Err(EmitError::Disconnected) => Ok(false),
+                Err(error) => Err(error),
             }
         }
         Some(None) => return true,
         None => return false,
     };
-    if let Err(_error) = &told {
-        trace!(WARN, error = %_error, "the pages of the admin UI are not told of a change");
+    match told {
+        Ok(is_partial) => !is_partial,
+        Err(_error) => {
+            trace!(WARN, error = %_error, "the pages of the admin UI are not told of a change");
+            false
+        }
     }
-    told.is_ok()
+}
+
+/// Returns the pages that are told now, and whether those of other nodes are left out.
+///
+/// Half of the room for messages to other nodes is the application's.
+fn reachable(io: &Io, pages: &Namespace<Admitted>) -> (Broadcast, bool) {
+    let is_crowded = io.shared.cluster.as_ref().is_some_and(|nodes| nodes.is_crowded());
+    let all = pages.broadcast();
+    (if is_crowded { all.local() } else { all }, is_crowded)
 }
 
 /// The task, of which nothing is left behind.

@@ -272,6 +272,12 @@ impl ClusterShared {
         register(&mut lock(&self.state).pump, waker);
     }
 
+    /// Returns whether more than half of the room for messages is taken.
+    #[cfg(feature = "admin")]
+    pub(super) fn is_crowded(&self) -> bool {
+        lock(&self.state).cluster.queued() > self.config.max_queued / 2
+    }
+
     /// Notes for the bus whether a namespace exists. It is told before further messages.
     pub(super) fn tell_namespace(&self, wakes: &mut Wakes, name: &str, exists: bool) {
         let mut state = lock(&self.state);
