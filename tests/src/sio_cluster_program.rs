@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use enginewire::{Cors, CorsOrigin};
 use enginewire_cluster::redis::{
     Emitter, Format, RedisBuilder, RedisError, RedisMonitor, StreamsConfig, SubscriptionMode,
 };
@@ -28,6 +29,8 @@ use crate::{
     profile::{self, UNKNOWN_PROFILE},
     sio_program::{Data, World, answer, obey},
 };
+#[cfg(feature = "admin")]
+use crate::{sio_admin, sio_contract::AdminKind};
 
 /// The sockets that an operation is about.
 #[derive(Default, Deserialize)]
@@ -64,8 +67,9 @@ struct Node<R> {
 type Heard = Arc<Mutex<Vec<Vec<Value>>>>;
 
 /// Serves what the environment asks for until `stop` completes: `PORT`, `PROFILE` (`classic`, `sharded-static`,
-/// `sharded-dynamic`, `sharded-dynamic-private`, `streams`, `streams-recovery`), `REDIS` (the URL of the broker) and
-/// `PREFIX` (of all channels and streams).
+/// `sharded-dynamic`, `sharded-dynamic-private`, `streams`, `streams-recovery`), `REDIS` (the URL of the broker),
+/// `PREFIX` (of all channels and streams), `ADMIN` (the name of the node in an admin UI, if it has one) and `ORIGIN` (of
+/// pages elsewhere).
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
     let [profile, url, prefix] =
         ["PROFILE", "REDIS", "PREFIX"].map(|name| env::var(name).unwrap_or_default());
@@ -106,6 +110,11 @@ async fn serve<R: Runtime>(
         recovery.window = Duration::from_secs(30);
         io = io.recovery(recovery);
     }
+    #[cfg(feature = "admin")]
+    if let Ok(name) = env::var("ADMIN") {
+        // A node of Node.js whose page connects counts nodes, asks them, and ends if one has left the namespace meanwhile.
+        io = io.admin(sio_admin::admin(AdminKind::Development, &name)).keep_empty_namespaces(true);
+    }
     let io = io.build();
     let world = World::new(runtime.clone(), false);
     let heard = Mutex::default();
@@ -118,11 +127,21 @@ async fn serve<R: Runtime>(
         let namespace = namespace.restore_data();
         runtime.spawn(async move { namespace.serve_with(node, talk).await });
     }
-    let builder = ServerBuilder::on(runtime)
+    // Whose data are `null`.
+    let bare = io.namespace("/null").share_data();
+    runtime.spawn(async move {
+        bare.serve(|mut socket| async move { while socket.recv().await.is_some() {} }).await;
+    });
+    let mut builder = ServerBuilder::on(runtime)
         .ping_interval(Duration::from_secs(25))
         .allow_eio3(true)
         .shutdown_timeout(Duration::from_secs(2))
         .socketio(&io);
+    if let Ok(origin) = env::var("ORIGIN") {
+        let mut cors = Cors::new(CorsOrigin::Exact(origin));
+        cors.credentials = true;
+        builder = builder.cors(cors);
+    }
     let server = builder.bind(profile::address()).await?;
     println!("{}", server.local_addr().port());
     stop.await;

@@ -1,11 +1,11 @@
 //! The pages of the tokio crate's examples `browser`, `chat` and `admin` in headless Chromium, with the official clients. The
 //! first connects, upgrades, echoes, and says why it cannot connect; two of the second talk to each other; the third is that
-//! of the official admin UI. A page of its own is served with TLS.
+//! of the official admin UI, which is also put on a cluster. A page of its own is served with TLS.
 
 use std::process::Command;
 
 use enginewire_tests::{
-    process::{Running, example, script, succeed},
+    process::{self, Running, example, script, succeed},
     tls::Authority,
 };
 use enginewire_tokio::{Response, ServerBuilder};
@@ -39,6 +39,18 @@ fn page_of_the_admin_ui_shows_and_moves_clients() {
 #[test]
 fn page_of_a_read_only_admin_ui_moves_none() {
     admin(example("enginewire-tokio", "admin").env("READ_ONLY", "1"), &["--read-only"]);
+}
+
+/// Two nodes of ours and two of npm `socket.io` on Redis, with pages at one of each kind.
+#[test]
+fn page_of_the_admin_ui_shows_and_moves_clients_of_a_mixed_cluster() {
+    let ours = [
+        "--server",
+        env!("CARGO_BIN_EXE_sio-cluster-node-tokio"),
+        "--second",
+        env!("CARGO_BIN_EXE_sio-cluster-node-smol"),
+    ];
+    process::suite("cluster/admin-page.mjs", &ours, &[]);
 }
 
 /// Uses the page of the example `admin`.

@@ -19,6 +19,11 @@ fn nodes_of_ours_and_of_the_reference_are_one_cluster() {
 }
 
 #[test]
+fn admin_ui_shows_and_commands_nodes_of_both_kinds() {
+    process::suite("cluster/admin.mjs", &OURS, &[]);
+}
+
+#[test]
 fn faults_cost_what_they_must_and_no_more() {
     print_figures(&process::suite("cluster/faulty.mjs", &OURS, &[]));
 }
@@ -43,6 +48,7 @@ fn long_faults_cost_what_they_must_and_no_more() {
 #[ignore = "tests the tests"]
 fn the_reference_is_one_cluster() {
     process::suite("cluster/interop.mjs", &["--reference"], &[]);
+    process::suite("cluster/admin.mjs", &["--reference"], &[]);
     process::suite("cluster/faulty.mjs", &["--reference"], &[]);
 }
 

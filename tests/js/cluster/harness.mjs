@@ -14,7 +14,7 @@ import { Redis } from "./redis.mjs";
 const reference = `"${process.execPath}" "${fileURLToPath(new URL("reference-node.mjs", import.meta.url))}"`;
 
 /** The nodes of a cluster: what they are called, and the commands that start them. */
-const NODES = args.reference
+export const NODES = args.reference
   ? ["one", "two", "three", "four"].map((name) => ({ name: `reference ${name}`, command: reference }))
   : [
       { name: "reference", command: reference },
@@ -27,7 +27,7 @@ const NODES = args.reference
 export const COMMANDS = [NODES.at(2), NODES.at(3), NODES.at(2)].map(({ command }) => command);
 
 /** The nodes that scenarios are run from: one of each kind. */
-const ORIGINS = args.reference ? [0] : [0, 2, 3];
+export const ORIGINS = args.reference ? [0] : [0, 2, 3];
 
 /** All profiles: each is an adapter, or a mode of it. */
 export const PROFILES = ["classic", "sharded-static", "sharded-dynamic", "sharded-dynamic-private", "streams"];
@@ -51,23 +51,26 @@ const running = [];
 /** The start of the last cluster. One starts after the other: together they would take the whole machine. */
 let starting = Promise.resolve();
 
-/** A cluster of all nodes with a profile, which runs until the end of the suite. */
+/**
+ * A cluster of all nodes with a profile, which runs until the end of the suite. All of a suite have the same `environment`: of
+ * each node, by its number.
+ */
 export class Cluster {
-  static of(profile) {
+  static of(profile, environment = () => ({})) {
     if (!clusters.has(profile)) {
-      starting = starting.catch(() => {}).then(() => Cluster.#start(profile));
+      starting = starting.catch(() => {}).then(() => Cluster.#start(profile, environment));
       clusters.set(profile, starting);
     }
     return clusters.get(profile);
   }
 
-  static async #start(profile) {
+  static async #start(profile, environment) {
     const cluster = new Cluster();
     Object.assign(cluster, { profile, prefix: `enginewire-${profile}`, redis: await broker() });
     cluster.ours = NODES.map(({ command }) => command !== reference);
     cluster.nodes = await Promise.all(
-      NODES.map(async ({ command }) => {
-        const node = await startNode(command, profile, cluster.redis.url, cluster.prefix);
+      NODES.map(async ({ command }, i) => {
+        const node = await startNode(command, profile, cluster.redis.url, cluster.prefix, environment(i));
         running.push(node);
         return node;
       }),
@@ -91,8 +94,8 @@ export class Cluster {
 }
 
 /** Starts a node on a Redis. */
-export function startNode(command, profile, url, prefix) {
-  return start(command, profile, "/socket.io/", { REDIS: url, PREFIX: prefix });
+export function startNode(command, profile, url, prefix, environment = {}) {
+  return start(command, profile, "/socket.io/", { REDIS: url, PREFIX: prefix, ...environment });
 }
 
 /** The channel whose subscribers are the nodes, and whether it is sharded. */

@@ -2,24 +2,26 @@
 // exists. `sio_cluster_program.rs` of `tests/src` is the same on ours.
 //
 // Environment: PORT, PROFILE (`classic`, `sharded-static`, `sharded-dynamic`, `sharded-dynamic-private`, `streams`,
-// `streams-recovery`), REDIS (the URL of the broker) and PREFIX (of all channels and streams). Exit status 3: no such
-// profile.
+// `streams-recovery`), REDIS (the URL of the broker), PREFIX (of all channels and streams), ADMIN (the name of the node in an
+// admin UI, if it has one) and ORIGIN (of pages elsewhere). Exit status 3: no such profile.
 
 import { createServer } from "node:http";
+import { instrument } from "@socket.io/admin-ui";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient } from "redis";
 import { Server } from "socket.io";
+import { HASH, USERNAME } from "../sio/admin-account.mjs";
 import { serve } from "../sio/application.mjs";
 
-const { PORT, PROFILE, REDIS, PREFIX } = process.env;
+const { PORT, PROFILE, REDIS, PREFIX, ADMIN, ORIGIN } = process.env;
 
 const sharded = (subscriptionMode) => (pub, sub) => createShardedAdapter(pub, sub, { channelPrefix: PREFIX, subscriptionMode });
 const streams = (pub) => createStreamsAdapter(pub, { streamName: PREFIX, channelPrefix: PREFIX, blockTimeInMs: 1000 });
 
 const ADAPTERS = {
-  classic: (pub, sub) => createAdapter(pub, sub, { key: PREFIX }),
+  classic: (pub, sub) => createAdapter(pub, sub, { key: PREFIX, requestsTimeout: ADMIN ? 30_000 : undefined }),
   "sharded-static": sharded("static"),
   "sharded-dynamic": sharded("dynamic"),
   "sharded-dynamic-private": sharded("dynamic-private"),
@@ -46,6 +48,7 @@ const options = {
   adapter: ADAPTERS[PROFILE](pub, sub),
 };
 if (PROFILE === "streams-recovery") options.connectionStateRecovery = { maxDisconnectionDuration: 30_000 };
+if (ORIGIN) options.cors = { origin: ORIGIN, credentials: true };
 const http = createServer((_, response) => response.writeHead(404).end());
 const io = new Server(http, options);
 
@@ -55,11 +58,19 @@ const heard = new Map();
 io.on("new_namespace", prepare);
 prepare(io.of("/"));
 io.of((name, auth, next) => next(null, true));
+if (ADMIN) {
+  // A page that connects while another node stands still must not end the process, as it does by default.
+  process.on("unhandledRejection", (error) => console.error(error));
+  const auth = { type: "basic", username: USERNAME, password: HASH };
+  instrument(io, { auth, mode: "development", serverId: ADMIN });
+}
 
 process.on("SIGTERM", () => process.exit(0));
 http.listen(Number(PORT ?? 0), "127.0.0.1", () => console.log(http.address().port));
 
 function prepare(nsp) {
+  // Pages are no clients of the application.
+  if (nsp.name === "/admin") return;
   const events = [];
   heard.set(nsp.name, events);
   nsp.on("connection", (socket) => serve(socket, operations));

@@ -9,8 +9,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { io } from "socket.io-client";
-import { DEADLINE, withBrowser } from "../chromium.mjs";
+import { withBrowser } from "../chromium.mjs";
 import { within } from "../waiting.mjs";
+import { joinRoom, logIn, prepare, row, view } from "./admin-view.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,13 +26,10 @@ if (!url) {
 const clients = [];
 try {
   await withBrowser(async ([page]) => {
-    page.setDefaultTimeout(DEADLINE);
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
-    // Its fonts and icons come from elsewhere.
-    await page.route((target) => target.origin !== new URL(url).origin, (route) => route.abort());
+    const complaints = await prepare(page, url);
     clients.push(await client(), await client());
-    await logIn(page);
+    await page.goto(url, { waitUntil: "domcontentloaded" });
+    await logIn(page, url, "wrong", "change me");
     await (values["read-only"] ? look(page, clients) : use(page, clients));
     assert.deepEqual(complaints, []);
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
@@ -49,29 +47,6 @@ async function client() {
   await within(once(socket, "connect"), "a client that connects");
   socket.emit("join", "lobby");
   return socket;
-}
-
-/** Logs in, with a wrong password first. */
-async function logIn(page) {
-  await page.goto(url, { waitUntil: "domcontentloaded" });
-  await page.getByLabel("Server URL").fill(url);
-  await page.getByLabel("Username").fill("admin");
-  for (const [password, then] of [["wrong", "visible"], ["change me", "hidden"]]) {
-    await page.getByLabel("Password").fill(password);
-    await page.getByRole("button", { name: "Connect" }).click();
-    await page.getByText("Invalid credentials").waitFor({ state: then });
-  }
-  await page.getByLabel("Password").waitFor({ state: "hidden" });
-}
-
-/** Opens a view of the page, which is loaded already. */
-function view(page, name) {
-  return page.evaluate((name) => (location.hash = name), `#/${name}`);
-}
-
-/** The first row of a table with these texts. While one view gives way to another, both are there. */
-function row(page, ...texts) {
-  return texts.reduce((rows, hasText) => rows.filter({ hasText }), page.locator("main tr")).first();
 }
 
 /** Sees servers, namespaces, sockets and rooms. */
@@ -97,9 +72,7 @@ async function use(page, [anna, bert]) {
   assert.equal(await page.getByLabel("Password").isVisible(), false);
   await row(page, "user-agent").waitFor();
 
-  await page.getByLabel("Join a room").fill("by-the-page");
-  await page.locator("form button[type=submit]").last().click();
-  await row(page, "by-the-page").waitFor();
+  await joinRoom(page, "by-the-page");
   bert.emit("join", "by-the-page");
   const heard = once(anna, "say");
   bert.emit("say", "hello");

@@ -4,12 +4,10 @@
 // `../harness.mjs` describes the command line. The reference runs the same scenarios, with `instrument()`.
 
 import assert from "node:assert/strict";
-import { io } from "socket.io-client";
-import { eventually, Inbox, within } from "../waiting.mjs";
+import { eventually, within } from "../waiting.mjs";
+import { CREDENTIALS, isTime, Page } from "./admin-client.mjs";
 import { CLIENTS, inWorld } from "./clients.mjs";
 import { namespace, scenario, theme } from "./harness.mjs";
-
-const PASSWORD = { username: "admin", password: "correctPassword" };
 
 /** The official client of this version, on each transport. */
 const [LATEST] = CLIENTS;
@@ -29,68 +27,26 @@ function watched(title, { profile = "admin", mode = "websocket", ...options }, b
   );
 }
 
-/** What connects to the namespace of the admin UI, and listens from the moment in which it is connected. */
-class Page {
-  events = new Inbox();
-  life = new Inbox();
-
-  constructor(server, auth = PASSWORD) {
-    this.socket = io(`http://127.0.0.1:${server.port}/admin`, { forceNew: true, reconnection: false, auth });
-    // As the page does.
-    this.socket.once("connect", () => {
-      this.socket.onAny((...event) => this.events.push(event));
-      this.life.push(["connected"]);
-    });
-    this.socket.on("connect_error", (error) => this.life.push(["refused", error.message]));
-    this.socket.on("disconnect", (reason) => this.life.push(["disconnected", reason]));
-  }
-
-  /** Waits until the server has told what it can do. */
-  async connected() {
-    assert.deepEqual(await this.life.next("the end of the login"), ["connected"]);
-    [this.config] = await this.first("config");
-    if (this.config.supportedFeatures.includes("ALL_EVENTS")) [this.sockets] = await this.first("all_sockets");
-  }
-
-  /** Waits for the first event of a name for which `matches` holds, and gives its arguments. */
-  async first(name, matches = () => true) {
-    const find = () => this.events.all.find(([of, ...args]) => of === name && matches(...args));
-    await this.events.until(find, name);
-    return find().slice(1);
-  }
-
-  /** The events that name a socket, without their times, in their order. */
-  of(id) {
-    const names = ([, first, second, third]) => [first?.id, first, second, third].includes(id);
-    return this.events.all.filter(names).map((event) => event.filter((part) => !isTime(part)));
-  }
-
-  emit(...args) {
-    this.socket.emit(...args);
-  }
-
-  close() {
-    this.socket.disconnect();
-  }
-}
-
-const isTime = (value) => typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
-
-
 theme("the admin UI", () => {
   scenario("wrong credentials are refused with the text that the page knows", { profile: "admin" }, async (server) => {
     const wrong = [
       undefined,
       {},
       { sessionId: "0123456789abcdef" },
-      { ...PASSWORD, password: "correctpassword" },
-      { ...PASSWORD, username: "Admin" },
+      { ...CREDENTIALS, password: "correctpassword" },
+      { ...CREDENTIALS, username: "Admin" },
     ];
     for (const auth of wrong) {
       const page = new Page(server, auth ?? {});
       assert.deepEqual(await page.life.next(), ["refused", "invalid credentials"], JSON.stringify(auth));
       page.close();
     }
+  });
+
+  scenario("a slash behind the URL of the server makes another namespace", { profile: "admin" }, async (server) => {
+    const page = new Page(server, CREDENTIALS, "//admin");
+    assert.deepEqual(await page.life.next(), ["refused", "Invalid namespace"]);
+    page.close();
   });
 
   scenario(

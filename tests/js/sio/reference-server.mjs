@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { instrument } from "@socket.io/admin-ui";
 import { Server } from "socket.io";
+import { HASH, USERNAME } from "./admin-account.mjs";
 import { serve } from "./application.mjs";
 
 const PROFILES = {
@@ -33,9 +34,7 @@ const http = createServer((_, response) => response.writeHead(404).end());
 const io = new Server(http, options);
 
 if (options.admin) {
-  // Of `correctPassword`.
-  const password = "$2b$04$b2cxG2NvAFwoh.BYxbc./O/YDD/XzL6NfzHPI7Ffs/kE/IMPDoG2y";
-  instrument(io, { ...options.admin, auth: { type: "basic", username: "admin", password }, serverId: "server" });
+  instrument(io, { ...options.admin, auth: { type: "basic", username: USERNAME, password: HASH }, serverId: "server" });
 }
 
 for (const name of ["/", "/custom", /^\/dyn-\d+$/]) io.of(name).on("connection", (socket) => serve(socket));
