@@ -385,6 +385,9 @@ impl IoBuilder {
     }
 
     /// Sets whether namespaces of patterns are kept when their last socket leaves. Default false.
+    ///
+    /// In a cluster a node leaves the channels of a namespace with it. One of Node.js that has just counted it waits for its
+    /// response until a timeout, as it does for its own kind with `cleanupEmptyChildNamespaces`.
     pub const fn keep_empty_namespaces(mut self, keep: bool) -> Self {
         self.options.keep_empty_namespaces = keep;
         self

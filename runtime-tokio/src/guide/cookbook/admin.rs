@@ -85,6 +85,23 @@
 //! # Watch several nodes
 //!
 //! Give each node an [`Admin`] of the same namespace, beside its [bus](super::nodes). A page then shows and
-//! commands all nodes, whichever it is connected to. Commands are for namespaces that exist on that one.
+//! commands all nodes, whichever it is connected to, and those of Node.js with `instrument()` among them:
+//!
+//! ```
+//! # #[cfg(feature = "redis")]
+//! # mod example {
+//! use enginewire_tokio::{redis::{Redis, RedisError}, socketio::{Io, admin::Admin}};
+//!
+//! async fn node(admin: Admin) -> Result<Io, RedisError> {
+//!     let redis = Redis::connect("redis://redis.internal").await?;
+//!     // Nodes of Node.js count who has a namespace before they ask for its sockets.
+//!     let io = Io::builder().cluster(redis).keep_empty_namespaces(true);
+//!     Ok(io.admin(admin.server_id("chat-1")).build())
+//! }
+//! # }
+//! ```
+//!
+//! Names of servers must differ: those of Node.js are that of the host by default, so give `instrument()` a `serverId` if
+//! several run on one. A session is known to its own node alone.
 //!
 //! [`Admin`]: crate::socketio::admin::Admin

@@ -33,7 +33,7 @@
 //! # What a page may do
 //!
 //! Unless it is [read-only](Admin::read_only): have sockets join and leave rooms, disconnect them, and send them events, on
-//! all nodes. Commands for a namespace that does not exist are ignored.
+//! all nodes. Commands also reach namespaces that other nodes have and this one does not. No command makes a namespace.
 //!
 //! # What it costs
 //!
@@ -43,10 +43,19 @@
 //! [`Stats::admin_dropped`](super::Stats::admin_dropped). In earnest [`Mode::Production`] is the right one: nothing is
 //! noted then, and numbers alone are told every two seconds.
 //!
+//! A page that does not read costs [`Limits::max_queued`](crate::Limits::max_queued). It is then disconnected, and told all
+//! anew when it comes back. Other nodes are told nothing while more than half of
+//! [`max_cluster_queue`](super::IoBuilder::max_cluster_queue) is taken: that counts as dropped, too.
+//!
 //! # Several nodes
 //!
 //! Each node needs an admin UI of the same [namespace](Admin::namespace). A page then shows all nodes, whichever it is
 //! connected to. Sessions of pages are kept in memory: at another node the page asks for the password again.
+//!
+//! Nodes of Node.js with `instrument()` are among them. As theirs, a page begins with the sockets of the namespaces that its
+//! own node has, and is told of those in others as they connect. A node of Node.js that lists sockets for a page
+//! ends, unless all nodes respond that it has counted: have namespaces of patterns stay by
+//! [`keep_empty_namespaces`](super::IoBuilder::keep_empty_namespaces).
 
 pub(super) mod auth;
 mod page;
