@@ -116,8 +116,10 @@ pub struct Upgrade<S> {
 pub struct Switch {
     /// Value of `Sec-WebSocket-Accept`. An extended CONNECT needs none (RFC 8441 section 5).
     pub accept: Option<ws::AcceptKey>,
-    /// Further fields, `Sec-WebSocket-Protocol` and `Sec-WebSocket-Extensions` among them.
+    /// Further fields, `Sec-WebSocket-Protocol` among them.
     pub headers: HeaderLines,
+    /// The field `Sec-WebSocket-Extensions`, if there is one.
+    pub extension: HeaderLines,
     /// Compression that was agreed on.
     pub(crate) compression: Option<DeflateParameters>,
 }
@@ -152,13 +154,16 @@ impl Switch {
             }
             false => Some(ws::accept(head)?),
         };
-        let mut headers = router.subprotocol(head)?;
+        let headers = router.subprotocol(head)?;
         let options = router.config().per_message_deflate();
-        let compression = ws::accept_compression(head, options).map(|(parameters, extension)| {
-            headers.extend(&extension);
-            parameters
-        });
-        Ok(Self { accept, headers, compression })
+        let agreed = ws::accept_compression(head, options);
+        let (compression, extension) = agreed.unzip();
+        Ok(Self { accept, headers, extension: extension.unwrap_or_default(), compression })
+    }
+
+    /// Does without compression, which the client is told by the missing field.
+    pub(crate) fn decline_compression(&mut self) {
+        (self.extension, self.compression) = (HeaderLines::new(), None);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     wire::{
         Input, Output,
         http::{self, Event, Server, TimerKind},
+        ws,
     },
 };
 
@@ -285,9 +286,15 @@ impl<S, Q, F> Exchanges<S, Q, F> {
                 None
             }
             Step::Upgrade(upgrade) => {
-                let Upgrade { session, on, switch } = upgrade;
-                let Switch { accept, headers, compression } = switch;
+                let Upgrade { session, on, mut switch } = upgrade;
+                // What a client sends before it knows of an agreement has come in one read, longer than compressed ones
+                // may be.
+                if self.http.held() + rest.len() > ws::max_read(true) {
+                    switch.decline_compression();
+                }
+                let Switch { accept, mut headers, extension, compression } = switch;
                 let accept = accept?;
+                headers.extend(&extension);
                 let mut early = self.http.accept_upgrade(&accept, headers.as_bytes(), output);
                 early.extend_from_slice(rest);
                 Some(Upgraded { session, on, early: early.into(), compression })

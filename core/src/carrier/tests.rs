@@ -480,6 +480,25 @@ fn reads_are_short_where_a_websocket_has_agreed_on_compression() {
 }
 
 #[test]
+#[cfg(feature = "deflate")]
+fn compression_is_declined_if_more_than_a_short_read_came_before_it_was_agreed_on() {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\nHost";
+    for (behind, agreed) in [(4096, true), (4097, false)] {
+        let mut config = ServerConfig::default();
+        config.per_message_deflate = Some(crate::PerMessageDeflate::default());
+        let (mut server, mut output) = (Server::new(config), Output::new());
+        let mut bytes = String::from_utf8_lossy(OPEN_WEBSOCKET).replace("Host", offer).into_bytes();
+        bytes.resize(bytes.len() + behind, 0);
+        let mut http = exchanges(Time::ZERO);
+        let upgraded = http.handle_bytes(Time::ZERO, &mut server, &mut bytes, &mut output).unwrap();
+        let response = String::from_utf8_lossy(output.chunk()).into_owned();
+        assert!(response.starts_with("HTTP/1.1 101 "), "{response}");
+        assert_eq!(response.contains("\r\nSec-WebSocket-Extensions: permessage-deflate"), agreed);
+        assert_eq!((upgraded.compression.is_some(), upgraded.early.len()), (agreed, behind));
+    }
+}
+
+#[test]
 fn a_request_for_another_path_is_refused_unless_the_host_forwards_it() {
     let mut server = Server::new(ServerConfig::default());
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());

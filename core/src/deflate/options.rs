@@ -24,7 +24,8 @@ use super::Coding;
 /// would disclose the secret after enough tries (the attacks CRIME and BREACH). A message of a peer is cut at
 /// [`Limits::max_payload`](crate::Limits::max_payload) while it is inflated. The messages of one read are inflated before
 /// back-pressure can stop the peer, a thousandfold at worst: drivers read 4 KiB at a time where compression was agreed on.
-/// A loop around a hub asks for that, see [`ServerHub::max_read`](crate::ServerHub::max_read).
+/// A loop around a hub asks for that, see [`ServerHub::max_read`](crate::ServerHub::max_read). A client that has sent more
+/// than that before it was agreed on is served without compression.
 ///
 /// ```
 /// use enginewire::{PerMessageDeflate, ServerConfig};

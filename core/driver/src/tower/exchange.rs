@@ -209,6 +209,7 @@ impl Exchanging {
         let mut response = http::Response::new(Body::default());
         let fields = response.headers_mut();
         append(fields, mem::take(&mut upgrade.switch.headers));
+        append(fields, mem::take(&mut upgrade.switch.extension));
         // RFC 8441 section 5: an extended CONNECT is responded to as any CONNECT is.
         if let Some(accept) = &upgrade.switch.accept {
             fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));

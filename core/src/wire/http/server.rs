@@ -291,6 +291,11 @@ impl Server {
         mem::take(&mut self.held)
     }
 
+    /// Returns how many bytes have come behind the current request.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Returns the bytes that have come behind the head of the current request, whose body was not asked for.
     ///
     /// The connection is another node's from here on. If that fails, [`respond`](Self::respond) with
