@@ -1,7 +1,7 @@
 //! A server whose responses are those of a test.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
 };
 
@@ -39,6 +39,16 @@ impl ScriptedConnection {
                 String::from_utf8_lossy(&argument[..length]).into_owned()
             })
             .collect()
+    }
+
+    /// Returns whether nothing has come that was not read.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let stream = self.0.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let next = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        let is_empty = next.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        self.0.buffer().is_empty() && is_empty
     }
 
     /// Writes what is in order for a command: no subscription fails, and nothing is there.

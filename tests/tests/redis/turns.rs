@@ -5,6 +5,10 @@ use std::{future::poll_fn, task::Poll, thread, time::Duration};
 use enginewire::Reconnect;
 use enginewire_cluster::redis::{Format, Redis, StreamsConfig};
 use enginewire_driver::socketio::{Bus, BusEvent};
+use enginewire_socketio::{
+    adapter::Target,
+    cluster::{Message, Operation},
+};
 use enginewire_tests::{
     client::{soon, until, within},
     host::Host,
@@ -16,6 +20,7 @@ on_every_runtime!(
     messages_without_an_event_do_not_hold_up_other_tasks,
     bus_is_up_before_subscriptions_that_came_later_are_confirmed,
     stream_is_read_while_the_end_of_another_is_not_known,
+    messages_that_are_sent_together_are_written_together,
 );
 
 fn messages_without_an_event_do_not_hold_up_other_tasks<R: Host>() {
@@ -118,4 +123,31 @@ fn stream_is_read_while_the_end_of_another_is_not_known<R: Host>() {
     });
     let (reads, ..) = script.join().unwrap();
     assert_eq!(reads, ["XREAD COUNT 100 STREAMS"; 2]);
+}
+
+fn messages_that_are_sent_together_are_written_together<R: Host>() {
+    const COUNT: usize = 50;
+
+    let server = ScriptedServer::start();
+    let builder = Redis::<R>::builder(&server.url()).response_timeout(LONG);
+    let script = thread::spawn(move || server.accept());
+    let mut bus = soon("a connection", builder.connect()).unwrap();
+    let mut connection = script.join().unwrap();
+    bus.handle_namespace(&"/".into(), true);
+    let sent = poll_fn(|cx| {
+        for _ in 0..COUNT {
+            assert!(bus.poll_ready(cx).is_ready());
+            let operation = Operation::Leave { target: Target::all(), rooms: vec!["r".into()] };
+            bus.send(Message { to: None, namespace: "/".into(), operation });
+        }
+        // On one machine, bytes are there as soon as they are written.
+        assert!(connection.is_quiet(), "a part of the messages is written");
+        bus.poll_flush(cx);
+        Poll::Ready(())
+    });
+    soon("messages", sent);
+    let mut published = 0;
+    while published < COUNT {
+        published += usize::from(connection.command()[0] == "PUBLISH");
+    }
 }

@@ -332,6 +332,11 @@ impl<R: Runtime> Redis<R> {
         }
     }
 
+    /// Returns whether a message can be sent.
+    fn has_room(&self) -> bool {
+        self.phase == Phase::Up && self.transport.has_room()
+    }
+
     fn drop_large(&self) {
         self.drop_message(&TooLarge { max: self.shared.options.max_message });
     }
@@ -349,12 +354,11 @@ impl<R: Runtime> Redis<R> {
 
 impl<R: Runtime> Bus for Redis<R> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.advance(cx, &mut { TURN });
-        if self.phase == Phase::Up && self.transport.has_room() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        // While there is room nothing is written: messages that are sent together leave in one write.
+        if !self.has_room() {
+            self.advance(cx, &mut { TURN });
         }
+        if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn send(&mut self, message: Message) {
