@@ -1,6 +1,7 @@
 //! Nodes of each format among themselves, with messages that are lost, repeated and reordered.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, rc::Rc};
+use core::cell::RefCell;
 
 use super::{
     broker::{Broker, Outcome, outcome},
@@ -226,6 +227,37 @@ fn nodes_hear_nothing_of_namespaces_that_they_do_not_have() {
         assert_eq!(heard(&mut broker, 2).len(), 0, "{:?}", config.format);
         let (responses, end) = outcome(broker.events(0));
         assert_eq!((responses.len(), end), (1, Some((0, 0))), "{:?}", config.format);
+    }
+}
+
+#[test]
+fn broadcast_to_a_room_comes_to_nodes_with_members_alone_where_rooms_have_channels() {
+    for (config, comes_to_all) in [
+        (classic(), true),
+        (sharded(SubscriptionMode::Static), true),
+        (sharded(SubscriptionMode::Dynamic), false),
+        (sharded(SubscriptionMode::DynamicPrivate), false),
+    ] {
+        let mut broker = Broker::new(&config, 4);
+        for node in &mut broker.nodes[..2] {
+            node.wire.handle_room(at(0), "/", &"r1".into(), true);
+        }
+        broker.run();
+        let delivered = Rc::new(RefCell::new([0; 4]));
+        let counts = Rc::clone(&delivered);
+        broker.loses = Box::new(move |index| {
+            counts.borrow_mut()[index] += 1;
+            false
+        });
+        let event = Args::event("x", &1).unwrap();
+        for _ in 0..10 {
+            let operation = Operation::Broadcast(emit(Target::all().to("r1"), event.clone()));
+            broker.nodes[0].cluster.tell(&namespace("/"), operation, 1).unwrap();
+            broker.run();
+        }
+        let elsewhere = if comes_to_all { 10 } else { 0 };
+        assert_eq!(*delivered.borrow(), [10, 10, elsewhere, elsewhere], "{:?}", config.format);
+        assert_eq!(heard(&mut broker, 1).len(), 10, "{:?}", config.format);
     }
 }
 
