@@ -25,6 +25,7 @@ on_every_runtime!(
     node_that_comes_later_reads_what_its_clients_missed,
     server_that_is_killed_costs_no_event_of_a_node,
     events_that_redis_refuses_to_log_are_delivered_here_without_delay,
+    events_are_delivered_and_recovered_when_ids_of_entries_go_back,
     clients_change_between_nodes_of_ours_and_of_nodejs,
 );
 
@@ -172,6 +173,38 @@ fn events_that_redis_refuses_to_log_are_delivered_here_without_delay<R: Host>() 
     assert_eq!(raw.command(&[b"ACL", b"SETUSER", b"default", b"+xadd"]), ["OK"]);
     assert_eq!(soon("a broadcast", node.io.emit("missed", &0)).unwrap().remote, Ok(0));
     assert_eq!(peer.event(), ("missed".into(), 0));
+}
+
+/// As behind a failover to a server whose clock is behind.
+fn events_are_delivered_and_recovered_when_ids_of_entries_go_back<R: Host>() {
+    let mut server = RedisServer::start();
+    let nodes = [(); 2].map(|()| Node::start::<R>(&server));
+    let (mut peer, _) = nodes[0].connect();
+    let next = |peer: &mut Peer| loop {
+        match peer.event() {
+            (name, n) if name == "missed" => break n,
+            _ => {}
+        }
+    };
+    let broadcast = r#"{"packet":{"data":["missed",1]},"opts":{"rooms":[],"except":[]}}"#;
+    let fields = ["uid", "f00dfeed00000000", "nsp", "/", "type", "3", "data", broadcast];
+    let entry = ["XADD", "socket.io", "9999999999999-0"].into_iter().chain(fields);
+    server.client().command(&entry.map(str::as_bytes).collect::<Vec<_>>());
+    assert_eq!(next(&mut peer), 1);
+    server.kill();
+    server.restart();
+    for node in &nodes {
+        // Not logged on the node alone, which would keep its sockets then.
+        let probe = || soon("a broadcast", node.io.broadcast().volatile().emit("probe", &0));
+        until("the bus", || probe().unwrap().remote.is_ok());
+    }
+    nodes[1].emit(2);
+    assert_eq!(next(&mut peer), 2);
+    let lost = nodes[0].lose(&mut server.client(), peer);
+    nodes[0].emit(3);
+    let back = lost.come_back(nodes[1].server.local_addr());
+    assert!(back.is_recovered);
+    assert_eq!(numbers(&back.missed), [3]);
 }
 
 fn clients_change_between_nodes_of_ours_and_of_nodejs<R: Host>() {

@@ -492,13 +492,11 @@ impl IoShared {
     }
 
     /// Returns the namespaces that exist, by their names. What stands for those of a pattern is none.
-    #[cfg(feature = "admin")]
     pub(super) fn namespaces(&self) -> Vec<Arc<NamespaceShared>> {
         self.with_namespaces(|namespaces| namespaces.cloned().collect())
     }
 
     /// Calls `f` with the namespaces that exist, by their names. No other is made meanwhile.
-    #[cfg(feature = "admin")]
     pub(super) fn with_namespaces<T>(
         &self,
         f: impl FnOnce(std::slice::Iter<'_, Arc<NamespaceShared>>) -> T,

@@ -312,7 +312,7 @@ impl NamespaceShared {
         let mut behind = Behind::default();
         let mut order = self.lock_room()?;
         if let Logging::Entry(entry) = how.logging
-            && order.recovery.as_ref().is_some_and(|recovery| recovery.has_passed(entry))
+            && order.recovery.as_ref().is_some_and(|recovery| recovery.has_entry(entry))
         {
             // The bus tells it a second time.
             drop(order);

@@ -93,6 +93,11 @@ impl NamespaceShared {
         order.recovery.as_mut().map(f)
     }
 
+    /// Forgets the copy of the log, whose entries may be others now.
+    pub(super) fn start_log_anew(&self) {
+        self.recovery(Recovery::start_anew);
+    }
+
     pub(super) fn restore_hook(&self) -> Option<RestoreHook> {
         let host = self.host().side.restore.get();
         host.or_else(|| self.side.restore.get()).copied()

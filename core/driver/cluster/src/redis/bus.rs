@@ -182,6 +182,7 @@ impl<R: Runtime> Redis<R> {
             }
             WireEvent::Appended { append, entry } => BusEvent::Appended { append, entry },
             WireEvent::AppendFailed(append) => BusEvent::AppendFailed(append),
+            WireEvent::LogRewound => BusEvent::LogRewound,
             WireEvent::Logged { request, response } => BusEvent::Logged { request, response },
             WireEvent::Faulty(error) => {
                 self.drop_message(&error);

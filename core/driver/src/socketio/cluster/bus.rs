@@ -125,6 +125,11 @@ pub enum BusEvent {
     ///
     /// It is delivered on this node alone.
     AppendFailed(AppendId),
+    /// The log has gone back: its entries from now on may have the ids of earlier ones.
+    ///
+    /// For a bus that [has one](Bus::has_log), and whose log has lost entries that this node was told of. Clients recover
+    /// from the entries that follow.
+    LogRewound,
     /// A response to a request to the log, for a bus that [has one](Bus::has_log).
     Logged {
         /// The request.

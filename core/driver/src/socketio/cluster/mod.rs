@@ -104,6 +104,7 @@ enum Arrived {
     Operation(NodeId, Arc<str>, Operation),
     Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
     Read(Reader, Vec<LogEntry>),
+    LogRewound,
 }
 
 /// The bus while no task has it.

@@ -191,6 +191,11 @@ impl<R: Runtime> Pump<R> {
                 return namespace.handle_appended(now, append, entry);
             }
             Arrived::Read(reader, entries) => return reader.finish(now, entries),
+            Arrived::LogRewound => {
+                let namespaces = self.io.namespaces();
+                namespaces.iter().for_each(|namespace| namespace.start_log_anew());
+                return namespaces.len();
+            }
         };
         match self.io.carry_out(&self.cluster, now, from, namespace, operation) {
             Carried::Done(sockets) => sockets,
@@ -241,6 +246,10 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Asked { request, nodes } => state.cluster.handle_count(request, nodes),
             BusEvent::Appended { append, entry } => state.cluster.handle_appended(append, entry),
             BusEvent::AppendFailed(append) => state.cluster.handle_append_failed(append),
+            BusEvent::LogRewound => {
+                trace!(WARN, "the log of the cluster has lost entries");
+                state.arrived.push_back(Arrived::LogRewound);
+            }
             BusEvent::Logged { request, response } => {
                 state.cluster.handle_log_response(request, response);
             }

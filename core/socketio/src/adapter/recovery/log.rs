@@ -23,6 +23,8 @@ pub(super) struct Log<E> {
     last_own: Option<(u64, Time)>,
     /// The last entry of the cluster's log, and its number.
     last_entry: Option<(EntryId, u64)>,
+    /// No events are added before the ones behind this number.
+    floor: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ impl<E> Log<E> {
             cut_at: None,
             last_own: None,
             last_entry: None,
+            floor: 0,
         }
     }
 
@@ -80,6 +83,17 @@ impl<E> Log<E> {
         self.events.push_back(Event { at, position, is_own, target, payload, cost });
     }
 
+    /// Cuts off all events, and forgets which entries they were.
+    ///
+    /// No older ones are added later: among the numbers of sockets they would stand at a wrong place.
+    pub(super) fn start_anew(&mut self) {
+        while !self.events.is_empty() {
+            self.pop();
+        }
+        self.last_entry = None;
+        self.floor = self.last;
+    }
+
     /// Adds an older event, unless the numbers have no room.
     pub(super) fn push_front(
         &mut self,
@@ -89,7 +103,7 @@ impl<E> Log<E> {
         payload: E,
         cost: usize,
     ) {
-        if self.cut_number() == 0 {
+        if self.cut_number() <= self.floor {
             return;
         }
         let position = Some(id);
@@ -230,9 +244,9 @@ impl<E> Log<E> {
     where
         E: Hash,
     {
-        let Self { events, last, bytes, cut_at, last_own, last_entry } = self;
+        let Self { events, last, bytes, cut_at, last_own, last_entry, floor } = self;
         let own = last_own.map(|(number, _)| number);
-        into.push(&(last, bytes, events.len(), own, last_entry));
+        into.push(&(last, bytes, events.len(), own, last_entry, floor));
         into.push_time(now, *cut_at);
         into.push_time(now, last_own.map(|(_, at)| at));
         for Event { at, position, is_own, target, payload, cost } in events {

@@ -57,9 +57,12 @@ pub struct Stay {
 impl<D, E: Clone> Recovery<D, E> {
     /// Logs an event under the id that the cluster's log gave it.
     ///
-    /// Ids are to grow from call to call. An event without one is this node's alone. Sockets that may miss it are not
-    /// given to other nodes.
+    /// Ids grow from call to call. At one that does not the copy [starts anew](Self::start_anew). An event without one is
+    /// this node's alone. Sockets that may miss it are not given to other nodes.
     pub fn log(&mut self, now: Time, id: Option<EntryId>, target: Target, event: E, cost: usize) {
+        if id.is_some() && id <= self.log.passed() {
+            self.start_anew();
+        }
         self.log.push(now, id, target, event, cost);
         self.log.cut(self.config.max_events, self.config.max_bytes);
     }
@@ -69,6 +72,14 @@ impl<D, E: Clone> Recovery<D, E> {
     /// Sockets that may miss them are restored no more, neither here nor by another node.
     pub fn interrupt(&mut self, now: Time) {
         self.log.interrupt(now);
+    }
+
+    /// Forgets all entries, because the log of the cluster has gone back.
+    ///
+    /// A broker does so that fails over to an older copy of itself. Its later entries may have the ids of those that were
+    /// lost. Clients whose last event is older get new sockets, and so do those that may miss an event.
+    pub fn start_anew(&mut self) {
+        self.log.start_anew();
     }
 
     /// Adds older entries of the cluster's log. Those that the copy has already are left out.
@@ -99,9 +110,9 @@ impl<D, E: Clone> Recovery<D, E> {
         number.is_some_and(|number| number >= self.log.cut_number())
     }
 
-    /// Returns whether the copy has got so far that an entry comes a second time.
-    pub fn has_passed(&self, id: EntryId) -> bool {
-        self.log.passed().is_some_and(|last| id <= last)
+    /// Returns whether an entry comes a second time: the copy has it, or had it last.
+    pub fn has_entry(&self, id: EntryId) -> bool {
+        self.log.number_of(id).is_some()
     }
 
     /// Returns the first entry of the copy.

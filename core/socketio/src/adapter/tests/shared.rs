@@ -203,6 +203,38 @@ fn event_of_one_node_has_an_offset_that_others_do_not_know() {
 }
 
 #[test]
+fn copy_starts_anew_when_ids_go_back() {
+    for is_told in [false, true] {
+        let mut node = shared(|config| config.max_delay = Duration::from_secs(10));
+        (0..3).for_each(|n| node.connected(pid(n), id(n)));
+        log(&mut node, at(0), [1, 3, 5]);
+        let old = lose(&mut node, at(1), 0, &[]);
+        assert!(node.has_entry(entry(3)) && !node.has_entry(entry(2)));
+        if is_told {
+            node.start_anew();
+            log(&mut node, at(11), [3]);
+        } else {
+            log(&mut node, at(11), [2]);
+        }
+        log(&mut node, at(11), [4]);
+        let first = entry(if is_told { 3 } else { 2 });
+        assert_eq!((node.first_entry(), node.logged()), (Some(first), (2, 2)));
+        assert!(node.has_entry(first) && node.has_entry(entry(4)) && !node.has_entry(entry(5)));
+        // Older ones would be counted among those that sockets of this node have received.
+        node.log_before(at(11), [(entry(1), Target::all(), 1, 1)].into_iter());
+        assert_eq!(node.first_entry(), Some(first));
+        // One may miss events, the offset of another is of the old log, and the last one was idle all the time.
+        assert_eq!(restore(&mut node, at(11), 0, ""), Err(Unrecoverable::LogCutOff));
+        lose(&mut node, at(11), 1, &[]);
+        assert_eq!(restore(&mut node, at(11), 1, "7-5"), Err(Unrecoverable::UnknownOffset));
+        lose(&mut node, at(11), 2, &[]);
+        assert_eq!(restore(&mut node, at(11), 2, "7-4"), Ok(vec![]));
+        node.adopt(at(11), old.with_data("there"));
+        assert_eq!(restore(&mut node, at(11), 0, ""), Err(Unrecoverable::UnknownOffset));
+    }
+}
+
+#[test]
 fn last_entry_is_known_when_the_log_is_empty() {
     let mut node = shared(|_| {});
     node.connected(pid(0), id(0));
@@ -210,7 +242,7 @@ fn last_entry_is_known_when_the_log_is_empty() {
     node.handle_timeout(at(10_000));
     assert_eq!((node.logged(), node.latest_offset().as_str()), ((0, 0), "7-2"));
     assert!(node.has_offset("7-2") && !node.has_offset("7-1"));
-    assert!(node.has_passed(entry(2)) && !node.has_passed(entry(3)));
+    assert!(node.has_entry(entry(2)) && !node.has_entry(entry(3)));
     let state = lose(&mut node, at(10_001), 0, &[]);
     assert_eq!(restore(&mut node, at(10_001), 0, "7-2"), Ok(vec![]));
     // Its own offset is older than the log.

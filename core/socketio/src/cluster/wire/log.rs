@@ -39,8 +39,15 @@ pub(super) struct Log {
     held: BTreeMap<RequestId, Held>,
     /// The same by stream, with the entry that they wait for.
     held_until: BTreeSet<(Arc<str>, EntryId, RequestId)>,
-    /// The last entry of each stream that was handled, or behind which it is read.
-    positions: BTreeMap<Arc<str>, EntryId>,
+    positions: BTreeMap<Arc<str>, Position>,
+}
+
+/// How far a stream was handled.
+struct Position {
+    /// The last entry that was handled, or behind which it is read.
+    last: EntryId,
+    /// The stream is read from an older entry on, so that a further one may have the id of one that was lost.
+    may_go_back: bool,
 }
 
 /// Entries that are being read.
@@ -97,6 +104,12 @@ impl Log {
     }
 }
 
+impl Position {
+    const fn at(last: EntryId) -> Self {
+        Self { last, may_go_back: false }
+    }
+}
+
 /// The log that the nodes share. There is one with [`Format::Streams`].
 impl Wire {
     /// Returns whether the nodes share a log.
@@ -109,10 +122,12 @@ impl Wire {
     /// Handles that a stream is read from behind an entry on.
     ///
     /// When reading begins it is the last one, or `0-0` if there is none. Without it entries that were read of the log
-    /// wait until a later one is read.
+    /// wait until a later one is read. One that is older than the entries so far says that the broker has lost some.
+    /// [`WireEvent::LogRewound`] follows if another gets the id of one of those.
     pub fn handle_position(&mut self, stream: &str, id: EntryId) {
-        let position = self.log.positions.entry(stream.into()).or_insert(id);
-        *position = (*position).max(id);
+        let position = self.log.positions.entry(stream.into()).or_insert(Position::at(id));
+        position.may_go_back = id < position.last;
+        position.last = position.last.max(id);
         self.release(stream);
     }
 
@@ -217,11 +232,22 @@ impl Wire {
         }
     }
 
+    /// Tells that the log has gone back, if this entry says so.
+    pub(super) fn rewind(&mut self, stream: &str, id: EntryId) {
+        if let Some(position) = self.log.positions.get_mut(stream)
+            && position.may_go_back
+            && id <= position.last
+        {
+            *position = Position::at(id);
+            self.events.push_back(WireEvent::LogRewound);
+        }
+    }
+
     /// Notes that all of a stream up to an entry was handled.
     pub(super) fn passed(&mut self, stream: &str, id: EntryId) {
         match self.log.positions.get_mut(stream) {
-            Some(position) => *position = (*position).max(id),
-            None => drop(self.log.positions.insert(stream.into(), id)),
+            Some(position) => position.last = position.last.max(id),
+            None => drop(self.log.positions.insert(stream.into(), Position::at(id))),
         }
         if !self.log.held.is_empty() {
             self.release(stream);
@@ -292,9 +318,9 @@ impl Wire {
     }
 
     fn release(&mut self, stream: &str) {
-        let Some((stream, &position)) = self.log.positions.get_key_value(stream) else { return };
+        let Some((stream, position)) = self.log.positions.get_key_value(stream) else { return };
         let first = (Arc::clone(stream), EntryId { time: 0, sequence: 0 }, RequestId(0));
-        let last = (Arc::clone(stream), position, RequestId(u64::MAX));
+        let last = (Arc::clone(stream), position.last, RequestId(u64::MAX));
         let due: Vec<_> = self.log.held_until.range(first..=last).cloned().collect();
         for due in due {
             self.log.held_until.remove(&due);

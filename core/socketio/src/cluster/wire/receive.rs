@@ -60,6 +60,9 @@ impl Wire {
         fields: &[(&str, &[u8])],
     ) {
         let id = id.parse::<EntryId>().ok();
+        if let Some(id) = id {
+            self.rewind(stream, id);
+        }
         let read = self.read_entry(id, fields);
         self.take(now, stream, read);
         if let Some(id) = id {

@@ -233,6 +233,7 @@ impl Broker {
                 | WireEvent::Lost(_)
                 | WireEvent::Appended { .. }
                 | WireEvent::AppendFailed(_)
+                | WireEvent::LogRewound
                 | WireEvent::Logged { .. } => {}
             }
         }

@@ -356,6 +356,34 @@ fn entries_wait_until_they_were_handled_as_such() {
 }
 
 #[test]
+fn log_that_goes_back_is_told_once_and_its_entries_are_delivered() {
+    let mut wire = node(streams(), 1);
+    let fields = append(&mut node(streams(), 2), 1);
+    let is_rewound = |told: &[WireEvent]| match told {
+        [WireEvent::Message { .. }] => false,
+        [WireEvent::LogRewound, WireEvent::Message { .. }] => true,
+        other => panic!("{other:?}"),
+    };
+    wire.handle_position("socket.io", entry(4));
+    assert!(!is_rewound(&handle(&mut wire, entry(9), &fields)));
+    // Without a word of the broker it comes a second time.
+    assert!(!is_rewound(&handle(&mut wire, entry(9), &fields)));
+    wire.handle_connected(at(0), false);
+    wire.handle_connected(at(0), true);
+    wire.handle_position("socket.io", entry(7));
+    assert!(is_rewound(&handle(&mut wire, entry(8), &fields)));
+    assert!(!is_rewound(&handle(&mut wire, entry(9), &fields)));
+    // What is read of the log waits for these.
+    read(&mut wire, 1, 8);
+    assert!(handle_read(&mut wire, 1, &[(8, &fields), (10, &fields)]).is_empty());
+    let told = handle(&mut wire, entry(10), &fields);
+    assert_eq!(entries(&told[1..]), Some(vec![8, 10]));
+    // Ids that go on behind those that were lost.
+    wire.handle_position("socket.io", entry(2));
+    assert!(!is_rewound(&handle(&mut wire, entry(11), &fields)));
+}
+
+#[test]
 fn requests_end_with_the_broker_and_in_time() {
     let mut wire = node(streams(), 1);
     let fields = append(&mut node(streams(), 2), 1);
