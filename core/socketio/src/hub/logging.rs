@@ -213,8 +213,8 @@ impl Hub {
             manner.place = entry.map_or(Place::Never, Place::Entry);
             let namespace = self.namespaces.get(index);
             let recovery = namespace.and_then(|namespace| namespace.recovery.as_ref());
-            let has_passed = |entry| recovery.is_some_and(|recovery| recovery.has_passed(entry));
-            if entry.is_some_and(has_passed) {
+            let has_entry = |entry| recovery.is_some_and(|recovery| recovery.has_entry(entry));
+            if entry.is_some_and(has_entry) {
                 return;
             }
         }

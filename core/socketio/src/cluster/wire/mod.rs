@@ -357,6 +357,7 @@ impl Wire {
             Operation::ServerSideEmit { request, .. } => *request,
             _ => None,
         };
+        let none = |request| WireEvent::Asked { request, nodes: 0 };
         if request.is_some() {
             self.know(now, name);
         }
@@ -369,7 +370,6 @@ impl Wire {
             }
             None => {
                 // It has too long a channel, or this node is closed.
-                let none = |request| WireEvent::Asked { request, nodes: 0 };
                 self.events.extend(request.map(none));
                 return;
             }
