@@ -234,9 +234,13 @@ fn large_response_that_is_read_steadily_keeps_its_session() {
 
 /// A session on a WebSocket, its open packet taken.
 fn websocket(config: ServerConfig) -> (Server, WebSocketCarrier, Output) {
+    websocket_of(config, OPEN_WEBSOCKET.to_vec())
+}
+
+/// The same of another handshake.
+fn websocket_of(config: ServerConfig, mut open: Vec<u8>) -> (Server, WebSocketCarrier, Output) {
     let mut server = Server::new(config);
     let (mut http, mut output) = (exchanges(Time::ZERO), Output::new());
-    let mut open = OPEN_WEBSOCKET.to_vec();
     let upgrade = http.handle_bytes(Time::ZERO, &mut server, &mut open, &mut output).unwrap();
     let limits = &server.router.config().limits;
     let mut socket = WebSocketCarrier::new(upgrade.on, limits, upgrade.compression);
@@ -477,6 +481,22 @@ fn reads_are_short_where_a_websocket_has_agreed_on_compression() {
         connection.lose(Time::ZERO, WebSocketEnd::Closed, &mut server, &mut scratch);
         assert_eq!(connection.max_read(), usize::MAX);
     }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn empty_message_that_may_be_compressed_is_not_overtaken_by_one_that_may_not() {
+    let mut deflate = crate::PerMessageDeflate::default();
+    deflate.threshold = 0;
+    let mut config = ServerConfig::default();
+    config.per_message_deflate = Some(deflate);
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\nHost";
+    let open = String::from_utf8_lossy(OPEN_WEBSOCKET).replace("Host", offer);
+    let (mut server, mut socket, mut output) = websocket_of(config, open.into_bytes());
+    server.session().send(Vec::new()).unwrap();
+    server.session().send(crate::Encoded::new("a").without_compression()).unwrap();
+    pass(&mut server, &mut socket, Time::ZERO, &mut [], true, &mut output);
+    assert!(output.copy_to_bytes(output.remaining()).ends_with(b"\x81\x024a"));
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl WebSocketCarrier {
         while !self.unfinished
             && let Some(frame) = session.poll_write(self.on)
         {
-            if waiting > 0 || self.ws.compresses(&frame) {
+            if !transit.frames.is_empty() || self.ws.compresses(&frame) {
                 waiting += frame.len();
                 transit.frames.push(frame);
             } else {
@@ -258,10 +258,11 @@ impl WebSocketCarrier {
         self.reading = session.is_receiving();
         self.probing = session.is_upgrading();
         let closes = matches!(action, Some(ServerAction::CloseWebSocket(_)));
-        if closes && waiting == 0 {
+        let waits = !transit.frames.is_empty();
+        if closes && !waits {
             self.ws.close(None, "", output);
         }
-        transit.closes = closes && waiting > 0;
+        transit.closes = closes && waits;
         if closes || self.ws.is_closing() {
             // From here on the peer's answer is all that matters.
             self.unfinished = false;
