@@ -220,7 +220,7 @@ pub use crate::{
         Backoff, ClientAction, ClientConfig, ClientSession, ClientTimerKind, InvalidSubprotocol,
         OpenPacket, Reconnect, Reconnector,
     },
-    client_hub::{ClientConnectionId, ClientHub, ClientHubAction},
+    client_hub::{ClientConnectionId, ClientHub, ClientHubAction, Compressing},
     config::{
         Cookie, Cors, CorsOrigin, HeadersHook, ServerConfig, SubprotocolHook, TransportKind,
         Transports,

@@ -159,11 +159,11 @@ pub trait Host {
     fn failed(&mut self, _event: &http::Event) {}
 }
 
-/// Compressors of responses, which all exchanges of a thread share.
+/// Compressors of responses, and of the messages of clients, which all connections of a thread share.
 ///
 /// Makes one when it is needed first, of some 270 KiB, and keeps it. Without the feature `deflate` there are none.
 #[derive(Debug, Default)]
-pub struct Compressors(Codecs);
+pub struct Compressors(pub(crate) Codecs);
 
 impl Compressors {
     /// Makes a set without any.

@@ -2,12 +2,12 @@
 
 mod getters;
 
-use alloc::{boxed::Box, string::String, sync::Arc};
-use core::{fmt, time::Duration};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{fmt, mem, time::Duration};
 
 use bytes::{Buf, Bytes};
 
-use super::{ClientConnectionId, way::Way};
+use super::{ClientConnectionId, Compressing, way::Way};
 use crate::{
     carrier::WRITE_CHUNK,
     channel::{ExchangeId, ProxyFault, TransportFault, WebSocketEnd, WebSocketId},
@@ -175,8 +175,8 @@ impl Connection {
     /// The socket has not taken the last `left` bytes of what was handed out. Returns how many it has
     /// taken since it was full, which tell that the server reads.
     pub(super) fn block(&mut self, left: usize) -> usize {
-        let was_left = core::mem::replace(&mut self.left, left);
-        if core::mem::replace(&mut self.blocked, true) {
+        let was_left = mem::replace(&mut self.left, left);
+        if mem::replace(&mut self.blocked, true) {
             return was_left.saturating_sub(left);
         }
         if let Task::Socket { ws, close_by, .. } = &self.task
@@ -191,8 +191,8 @@ impl Connection {
     /// been able to. Returns as [`block`](Self::block).
     pub(super) fn unblock(&mut self, now: Time, linger: Duration) -> usize {
         self.announced = false;
-        let taken = core::mem::take(&mut self.left);
-        if core::mem::take(&mut self.blocked) {
+        let taken = mem::take(&mut self.left);
+        if mem::take(&mut self.blocked) {
             // What the socket has taken of bytes that wait here is seen when it takes more.
             self.resumed = taken == 0;
             self.await_close(now, linger);
@@ -298,7 +298,7 @@ impl Connection {
             }
             fault => fault,
         };
-        match core::mem::replace(&mut self.task, Task::Over) {
+        match mem::replace(&mut self.task, Task::Over) {
             Task::Http { exchange, .. } => Some(exchange?.lost(now, fault)),
             Task::Handshake { on, .. } => Some(Outcome::Refused(on, fault)),
             Task::Socket { on, .. } => Some(Outcome::End(on, WebSocketEnd::Failed)),
@@ -345,14 +345,13 @@ impl Connection {
         }
     }
 
-    /// Hands out what is to be written. See [`ClientHub::transmit`](super::ClientHub::transmit).
-    /// Returns how many bytes tell that the server reads.
+    /// Hands out what is to be written, with the frames of `source`. See
+    /// [`ClientHub::transmit`](super::ClientHub::transmit). Returns how many bytes tell that the server reads.
     pub(super) fn transmit(
         &mut self,
         now: Time,
         linger: Duration,
-        session: &mut ClientSession,
-        arena: &mut Arena,
+        mut source: Option<(&mut ClientSession, &mut Arena)>,
         mut write: impl FnMut(&[u8]) -> usize,
     ) -> usize {
         self.announced = false;
@@ -361,7 +360,9 @@ impl Connection {
         }
         let (mut room, mut total) = (WRITE_CHUNK, 0);
         let done = loop {
-            self.fill(session, arena);
+            if let Some((session, arena)) = &mut source {
+                self.fill(session, arena);
+            }
             if self.output.is_empty() {
                 break true;
             }
@@ -410,6 +411,45 @@ impl Connection {
             && let Some(frame) = session.poll_write(*on)
         {
             ws.write_frame(&frame, arena, &mut self.output);
+        }
+    }
+
+    /// Takes frames from the session as [`fill`](Self::fill) does, up to the first that is to be compressed. That and
+    /// those behind it leave with the WebSocket.
+    pub(super) fn pull(&mut self, session: &mut ClientSession) -> Option<Compressing> {
+        if !self.connected || self.blocked {
+            return None;
+        }
+        let Task::Socket { on, ws, .. } = &mut self.task else { return None };
+        let (mut frames, mut waiting) = (Vec::new(), 0);
+        while self.output.remaining() + waiting < WRITE_CHUNK
+            && let Some(frame) = session.poll_write(*on)
+        {
+            if frames.is_empty() && !ws.compresses(&frame) {
+                ws.write(frame.binary, frame.prefix, &frame.payload, &mut self.output);
+            } else {
+                waiting += frame.len();
+                frames.push(frame);
+            }
+        }
+        if frames.is_empty() {
+            return None;
+        }
+        let stand_in = Box::new(WebSocket::new(Role::Server, 0, 0));
+        let (ws, output) = (mem::replace(ws, stand_in), mem::take(&mut self.output));
+        Some(Compressing { ws, frames, output })
+    }
+
+    /// Takes the WebSocket back, and what is to be written on it.
+    pub(super) fn put_back(&mut self, compressing: Compressing) {
+        let Compressing { ws: own, output, .. } = compressing;
+        if let Task::Socket { ws, .. } = &mut self.task {
+            let closes = mem::replace(ws, own).is_closing();
+            self.output = output;
+            self.announced = false;
+            if closes {
+                ws.close(None, "", &mut self.output);
+            }
         }
     }
 
@@ -524,27 +564,19 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::{ClientConfig, Limits};
+    use crate::Limits;
 
     #[test]
     fn storage_of_16_kib_is_kept_between_writes_and_more_is_given_back() {
         let url = Arc::new(Url::parse("http://a").unwrap());
-        let mut entropy = |buffer: &mut [u8]| buffer.fill(7);
-        let config = Arc::new(ClientConfig::new(&url));
-        let mut session = ClientSession::new(Time::ZERO, config, false, &mut entropy);
+        let config = ClientConfig::new(&url);
         let http = Arc::new(http::ClientConfig::new(&Limits::default()));
         for (bytes, kept) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
-            let (id, config) = (ClientConnectionId(1), session.config());
-            let mut connection = Connection::http(id, Arc::clone(&url), config, &http);
+            let id = ClientConnectionId(1);
+            let mut connection = Connection::http(id, Arc::clone(&url), &config, &http);
             connection.connected();
             connection.output.put_slice(&vec![0; bytes]);
-            connection.transmit(
-                Time::ZERO,
-                Duration::ZERO,
-                &mut session,
-                &mut Arena::new(),
-                <[u8]>::len,
-            );
+            connection.transmit(Time::ZERO, Duration::ZERO, None, <[u8]>::len);
             assert!(connection.output.is_empty());
             assert_eq!(connection.output.capacity() > 0, kept, "{bytes} bytes");
         }

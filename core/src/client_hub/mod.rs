@@ -3,6 +3,7 @@
 //! [`ClientSession`] asks for requests and WebSockets; here they become connections, which is all that
 //! an event loop has to know of. `connection` is one such connection.
 
+mod compressing;
 mod connection;
 mod way;
 
@@ -12,6 +13,7 @@ mod tests;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
+pub use self::compressing::Compressing;
 use self::connection::{Connection, Outcome};
 use crate::{
     carrier::GracePeriod,
@@ -224,6 +226,14 @@ impl ClientHub {
 }
 
 impl ClientHub {
+    /// Does what follows from writing to a connection.
+    fn transmitted(&mut self, now: Time, at: usize, progress: usize) {
+        self.session.handle_progress(now, progress);
+        if self.connections[at].is_over() {
+            self.close_connection(at);
+        }
+    }
+
     /// Has a session that has not opened in time fail by its proxy, if that is what it waits for.
     fn blame_proxy(&mut self, now: Time) {
         let timer = self.session.poll_timeout();
@@ -367,11 +377,40 @@ impl ClientHub {
     ) {
         let Some(at) = self.index(id) else { return };
         let Self { connections, session, arena, linger, .. } = self;
-        let progress = connections[at].transmit(now, *linger, session, arena, write);
-        self.session.handle_progress(now, progress);
-        if self.connections[at].is_over() {
-            self.close_connection(at);
+        let source = Some((session, arena));
+        let progress = connections[at].transmit(now, *linger, source, write);
+        self.transmitted(now, at, progress);
+    }
+
+    /// Takes messages for a connection from the queue, as [`transmit`](Self::transmit) does, and leaves compressing to the
+    /// caller.
+    ///
+    /// For loops that share the hub with other threads, which need not wait for that:
+    /// [`put_back`](Self::put_back) follows. Returns `None` if nothing is to be compressed. Then what was taken waits for
+    /// [`flush`](Self::flush).
+    pub fn pull(&mut self, id: ClientConnectionId) -> Option<Compressing> {
+        let at = self.index(id)?;
+        self.connections[at].pull(&mut self.session)
+    }
+
+    /// Takes back what [`pull`](Self::pull) has given. [`flush`](Self::flush) follows.
+    pub fn put_back(&mut self, id: ClientConnectionId, compressing: Compressing) {
+        if let Some(connection) = self.connection(id) {
+            connection.put_back(compressing);
         }
+    }
+
+    /// Hands out the bytes that are to be written to a connection, without messages that wait in the queue.
+    ///
+    /// Otherwise as [`transmit`](Self::transmit).
+    ///
+    /// # Panics
+    ///
+    /// If `write` claims to have taken more than it was given.
+    pub fn flush(&mut self, now: Time, id: ClientConnectionId, write: impl FnMut(&[u8]) -> usize) {
+        let Some(at) = self.index(id) else { return };
+        let progress = self.connections[at].transmit(now, self.linger, None, write);
+        self.transmitted(now, at, progress);
     }
 
     /// Returns the next event for the application.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use enginewire::{ClientConnectionId, ClientHubAction, Entropy, Time, Url};
+use enginewire::{ClientConnectionId, ClientHubAction, Compressing, Entropy, Time, Url};
 
 use crate::client_cell::{ClientCell, Guard, Inner};
 
@@ -56,7 +56,9 @@ pub(crate) trait Host {
     fn handle_timeout(&mut self, now: Time);
     fn poll_action(&mut self, now: Time, entropy: &mut dyn Entropy)
     -> Option<HostAction<Self::Id>>;
-    fn transmit(&mut self, now: Time, id: Self::Id, write: impl FnMut(&[u8]) -> usize);
+    fn pull(&mut self, id: Self::Id) -> Option<Compressing>;
+    fn put_back(&mut self, id: Self::Id, compressing: Compressing);
+    fn flush(&mut self, now: Time, id: Self::Id, write: impl FnMut(&[u8]) -> usize);
     fn poll_timeout(&self) -> Option<Time>;
     fn address(&self, id: Self::Id) -> Option<&Url>;
     fn is_reading(&self, id: Self::Id) -> bool;
@@ -164,8 +166,16 @@ impl Host for Inner {
         })
     }
 
-    fn transmit(&mut self, now: Time, id: Self::Id, write: impl FnMut(&[u8]) -> usize) {
-        self.hosted.hub.transmit(now, id, write);
+    fn pull(&mut self, id: Self::Id) -> Option<Compressing> {
+        self.hosted.hub.pull(id)
+    }
+
+    fn put_back(&mut self, id: Self::Id, compressing: Compressing) {
+        self.hosted.hub.put_back(id, compressing);
+    }
+
+    fn flush(&mut self, now: Time, id: Self::Id, write: impl FnMut(&[u8]) -> usize) {
+        self.hosted.hub.flush(now, id, write);
     }
 
     fn poll_timeout(&self) -> Option<Time> {

@@ -2,7 +2,8 @@
 //!
 //! Sockets are read and written without the lock. The bytes of a read are handed to the session
 //! under one lock. The resulting connections, requests and frames are taken under the same. So a
-//! message costs the task one lock in each direction.
+//! message costs the task one lock in each direction. Where messages are to be compressed, that is done between two
+//! locks: the application need not wait for it.
 
 use std::{
     future::Future,
@@ -13,7 +14,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use enginewire::{ClientHub, Time, Url, carrier::Outbox, wire::Output};
+use enginewire::{ClientHub, Compressing, Time, Url, carrier::Outbox, wire::Output};
 use futures_io::AsyncWrite;
 
 use super::{
@@ -125,6 +126,8 @@ enum Input {
 struct Exchanged<I> {
     /// A connection that has something to write.
     write: Option<I>,
+    /// Messages that are to be compressed before.
+    compressing: Option<Compressing>,
     /// A connection is to be read again, after it was not.
     resumed: bool,
     /// The session may ask for more.
@@ -244,11 +247,17 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
     fn exchange(&mut self, now: Time, cx: &mut Context<'_>, scratch: &mut Scratch) -> bool {
         let mut again = false;
         for _ in 0..MAX_ROUNDS {
-            let Exchanged { write, resumed, more } = self.exchange_once(now, cx, scratch);
+            let exchanged = self.exchange_once(now, cx, scratch);
+            let Exchanged { write, compressing, resumed, more } = exchanged;
             again |= resumed;
             let Some(id) = write else { return again };
+            let compresses = compressing.is_some();
+            if let Some(compressing) = compressing {
+                self.compress(id, compressing, now, scratch);
+            }
             self.write(id, now, cx, scratch);
-            if !more {
+            // What became of the session by that has not been asked.
+            if !more && !compresses {
                 return again;
             }
         }
@@ -269,7 +278,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         if hub.poll_timeout().is_some_and(|due| due <= now) {
             hub.handle_timeout(now);
         }
-        let mut write = None;
+        let (mut write, mut compressing) = (None, None);
         while let Some(action) = hub.poll_action(now, &mut entropy(&mut scratch.supplies.entropy)) {
             match action {
                 HostAction::Connect(id) => {
@@ -303,15 +312,13 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                 }
                 HostAction::Write(id) => {
                     let connection = connections.iter_mut().find(|it| it.id == id);
-                    if let Some(Connection { state, .. }) = connection
-                        && let State::Open { outbox, broken, .. } = state
+                    if let Some(connection) = connection
+                        && let State::Open { .. } = connection.state
                     {
-                        hub.transmit(now, id, |bytes| {
-                            // It counts as blocked until it is lost.
-                            let taken = if *broken { 0 } else { bytes.len() };
-                            outbox.output(&mut scratch.output).put_slice(&bytes[..taken]);
-                            taken
-                        });
+                        compressing = hub.pull(id);
+                        if compressing.is_none() {
+                            connection.take_output(now, hub, &mut scratch.output);
+                        }
                         write = Some(id);
                         break;
                     }
@@ -336,7 +343,24 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                 let _ = Pin::new(&mut stream).poll_close(cx);
             }
         }
-        Exchanged { write, resumed, more }
+        Exchanged { write, compressing, resumed, more }
+    }
+
+    /// Compresses messages while the session is not locked, and takes all that is to be written for their connection.
+    fn compress(
+        &mut self,
+        id: Id<C>,
+        mut compressing: Compressing,
+        now: Time,
+        scratch: &mut Scratch,
+    ) {
+        compressing.run(&mut scratch.supplies.compressors);
+        let mut guard = self.cell.lock_by_task();
+        let hub = guard.host();
+        hub.put_back(id, compressing);
+        if let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) {
+            connection.take_output(now, hub, &mut scratch.output);
+        }
     }
 
     /// Writes what the session has handed out for a connection.
@@ -376,6 +400,17 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
 impl<R: Runtime, I: Copy> Connection<R, I> {
     const fn new(id: I, state: State<R>) -> Self {
         Self { id, state, reads: true, max_read: usize::MAX, probed: false }
+    }
+
+    /// Takes from the session what is to be written.
+    fn take_output(&mut self, now: Time, hub: &mut impl Host<Id = I>, output: &mut Output) {
+        let State::Open { outbox, broken, .. } = &mut self.state else { return };
+        hub.flush(now, self.id, |bytes| {
+            // It counts as blocked until it is lost.
+            let taken = if *broken { 0 } else { bytes.len() };
+            outbox.output(output).put_slice(&bytes[..taken]);
+            taken
+        });
     }
 
     /// Notes how the session wants to have it read.

@@ -1,6 +1,6 @@
 //! Connections of a client.
 
-use enginewire::{ClientHub as Engine, Time, Url};
+use enginewire::{ClientHub as Engine, Compressing, Time, Url};
 
 use super::{ClientEngine, ClientHub, ConnectionId};
 
@@ -71,6 +71,30 @@ impl ClientHub {
     /// If `write` claims to have taken more than it was given.
     pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
         self.with_engine(now, on, |engine| engine.transmit(now, on.id, write));
+    }
+
+    /// Takes messages for a connection, and leaves compressing to the caller. [`put_back`](Self::put_back) follows.
+    ///
+    /// `None` if nothing is to be compressed: [`flush`](Self::flush) follows. See [`ClientHub::pull`](Engine::pull) of
+    /// Engine.IO.
+    pub fn pull(&mut self, on: ConnectionId) -> Option<Compressing> {
+        self.engine_at(on.serial)?.pull(on.id)
+    }
+
+    /// Takes back what [`pull`](Self::pull) has given. [`flush`](Self::flush) follows.
+    pub fn put_back(&mut self, on: ConnectionId, compressing: Compressing) {
+        if let Some(engine) = self.engine_at(on.serial) {
+            engine.put_back(on.id, compressing);
+        }
+    }
+
+    /// Writes what was taken for a connection, see [`ClientHub::flush`](Engine::flush) of Engine.IO.
+    ///
+    /// # Panics
+    ///
+    /// If `write` claims to have taken more than it was given.
+    pub fn flush(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
+        self.with_engine(now, on, |engine| engine.flush(now, on.id, write));
     }
 
     /// Returns the address to which a connection goes. `None` if the hub has forgotten the name.

@@ -46,7 +46,7 @@ use self::{decode::Stage, fragments::Fragments, header::Opcode, mask::Masks};
 use super::{Arena, Output};
 use crate::{
     codec::{Compression, Frame},
-    deflate::{Deflated, Extension},
+    deflate::{Codecs, Deflated, Extension},
     packet::Message,
     text::Text,
 };
@@ -245,6 +245,11 @@ impl WebSocket {
     ///
     /// `arena` has the compressors that all connections of a thread share.
     pub fn write_frame(&mut self, frame: &Frame, arena: &mut Arena, out: &mut Output) {
+        self.write_frame_by(frame, &mut arena.codecs, out);
+    }
+
+    /// The same with these compressors.
+    pub(crate) fn write_frame_by(&mut self, frame: &Frame, codecs: &mut Codecs, out: &mut Output) {
         let Frame { binary, prefix, payload, compression } = frame;
         if self.is_closing() || !self.compresses(frame) {
             return self.write(*binary, *prefix, payload, out);
@@ -255,10 +260,8 @@ impl WebSocket {
         };
         let prefix_byte = [prefix.unwrap_or_default()];
         let pieces = [&prefix_byte[..usize::from(prefix.is_some())], payload];
-        let deflated = self
-            .extension
-            .as_mut()
-            .and_then(|extension| extension.deflate(pieces, shared, &mut arena.codecs));
+        let deflated =
+            self.extension.as_mut().and_then(|extension| extension.deflate(pieces, shared, codecs));
         let opcode = if *binary { Opcode::Binary } else { Opcode::Text };
         let deflated = match &deflated {
             None => return self.write(*binary, *prefix, payload, out),

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use enginewire::{ClientHub as Engine, Entropy, Time, Url};
+use enginewire::{ClientHub as Engine, Compressing, Entropy, Time, Url};
 use enginewire_socketio::client_hub::{ClientOutput, ConnectionId};
 
 use super::cell::{ClientCell, Guard, Inner};
@@ -101,8 +101,16 @@ impl Host for Inner<Engine> {
         })
     }
 
-    fn transmit(&mut self, now: Time, id: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
-        self.hub.transmit(now, id, write);
+    fn pull(&mut self, id: ConnectionId) -> Option<Compressing> {
+        self.hub.pull(id)
+    }
+
+    fn put_back(&mut self, id: ConnectionId, compressing: Compressing) {
+        self.hub.put_back(id, compressing);
+    }
+
+    fn flush(&mut self, now: Time, id: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
+        self.hub.flush(now, id, write);
     }
 
     fn poll_timeout(&self) -> Option<Time> {
