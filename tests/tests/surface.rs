@@ -98,6 +98,7 @@ const _: () = {
         enginewire::ServerTimerKind,
         enginewire::Fingerprint<std::hash::DefaultHasher>,
         enginewire::ClientHubAction,
+        enginewire::Compressing,
         enginewire::ClientConnectionId,
         hub::AskId,
         hub::Broadcast,

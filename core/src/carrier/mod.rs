@@ -159,7 +159,7 @@ pub trait Host {
     fn failed(&mut self, _event: &http::Event) {}
 }
 
-/// Compressors of responses, and of the messages of clients, which all connections of a thread share.
+/// Compressors that all connections of a thread share, for responses and for messages of clients.
 ///
 /// Makes one when it is needed first, of some 270 KiB, and keeps it. Without the feature `deflate` there are none.
 #[derive(Debug, Default)]

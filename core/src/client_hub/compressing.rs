@@ -11,9 +11,9 @@ use crate::{
 
 /// Messages of a connection that are to be compressed, which takes its time.
 ///
-/// [`ClientHub::pull`](super::ClientHub::pull) takes them out of the hub, with all that is to be written before them, and
-/// [`ClientHub::put_back`](super::ClientHub::put_back) is to follow, before anything else is done to the connection. What
-/// is dropped instead leaves a connection that is of no use.
+/// [`ClientHub::pull`](super::ClientHub::pull) takes them out of the hub, with all that is to be written before them.
+/// [`ClientHub::put_back`](super::ClientHub::put_back) is to follow, before anything else is done to the connection. A value
+/// that is dropped instead leaves a connection of no use.
 pub struct Compressing {
     pub(super) ws: Box<WebSocket>,
     pub(super) frames: Vec<Frame>,

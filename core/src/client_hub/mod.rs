@@ -382,12 +382,10 @@ impl ClientHub {
         self.transmitted(now, at, progress);
     }
 
-    /// Takes messages for a connection from the queue, as [`transmit`](Self::transmit) does, and leaves compressing to the
-    /// caller.
+    /// Takes messages for a connection from the queue, and leaves compressing to the caller.
     ///
-    /// For loops that share the hub with other threads, which need not wait for that:
-    /// [`put_back`](Self::put_back) follows. Returns `None` if nothing is to be compressed. Then what was taken waits for
-    /// [`flush`](Self::flush).
+    /// For loops that share the hub with other threads, which need not wait for that. [`put_back`](Self::put_back)
+    /// follows. Returns `None` if nothing is to be compressed: the messages wait for [`flush`](Self::flush) then.
     pub fn pull(&mut self, id: ClientConnectionId) -> Option<Compressing> {
         let at = self.index(id)?;
         self.connections[at].pull(&mut self.session)
@@ -400,9 +398,9 @@ impl ClientHub {
         }
     }
 
-    /// Hands out the bytes that are to be written to a connection, without messages that wait in the queue.
+    /// Hands out the bytes of messages that were pulled, and other bytes for a connection.
     ///
-    /// Otherwise as [`transmit`](Self::transmit).
+    /// As [`transmit`](Self::transmit), but takes nothing from the queue.
     ///
     /// # Panics
     ///
@@ -454,7 +452,7 @@ impl ClientHub {
         self.index(id).is_some_and(|at| self.connections[at].is_reading(&self.session))
     }
 
-    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    /// Returns the limit on the bytes of one [`handle_bytes`](Self::handle_bytes) of a connection.
     ///
     /// 4 KiB where messages may be compressed, see [`PerMessageDeflate`](crate::PerMessageDeflate), and no limit elsewhere.
     pub fn max_read(&self, id: ClientConnectionId) -> usize {

@@ -438,7 +438,7 @@ impl ServerHub {
             .is_some_and(|slot| slot.serial == on.serial && slot.connection.is_reading())
     }
 
-    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    /// Returns the limit on the bytes of one [`handle_bytes`](Self::handle_bytes) of a connection.
     ///
     /// 4 KiB where messages may be compressed, see [`PerMessageDeflate`](crate::PerMessageDeflate), and no limit elsewhere.
     pub fn max_read(&self, on: ConnectionId) -> usize {

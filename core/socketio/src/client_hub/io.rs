@@ -111,7 +111,7 @@ impl ClientHub {
         self.find_engine_at(on.serial).is_some_and(|engine| engine.is_reading(on.id))
     }
 
-    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    /// Returns the limit on the bytes of one [`handle_bytes`](Self::handle_bytes) of a connection.
     ///
     /// See [`ClientHub::max_read`](Engine::max_read) of Engine.IO.
     pub fn max_read(&self, on: ConnectionId) -> usize {

@@ -77,7 +77,7 @@ impl Hub {
         self.engine.is_reading(on)
     }
 
-    /// Returns how many bytes of a connection to read at most at a time, for [`handle_bytes`](Self::handle_bytes).
+    /// Returns the limit on the bytes of one [`handle_bytes`](Self::handle_bytes) of a connection.
     ///
     /// See [`ServerHub::max_read`](enginewire::ServerHub::max_read).
     pub fn max_read(&self, on: ConnectionId) -> usize {
