@@ -98,6 +98,17 @@ impl<S: Stream> Connection<S> {
         Self::with_state(Presence::of_connection(shared), stream, peer, state, slot)
     }
 
+    /// Makes the task of a connection that another HTTP server has handed over, and that is another node's.
+    #[cfg(feature = "tower")]
+    pub(crate) fn relayed(
+        shared: Arc<Shared>,
+        stream: S,
+        peer: Peer,
+        state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
+    ) -> Self {
+        Self::with_state(Presence::of_connection(shared), stream, peer, state, None)
+    }
+
     fn with_state(
         presence: Presence,
         stream: S,
@@ -187,7 +198,6 @@ impl<S: Stream> Connection<S> {
             }
             let waits = is_reading && read.is_pending();
             let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_deref_mut());
-            host.relays = true;
             #[cfg(feature = "tls-no-provider")]
             {
                 host.tls = self.tls.as_ref();

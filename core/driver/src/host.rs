@@ -56,8 +56,6 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     client: Option<SocketAddr>,
     /// The node that the request is to be handed over to.
     owner: Option<SocketAddr>,
-    /// Whether connections can be handed over to other nodes: those of another HTTP server cannot.
-    pub(crate) relays: bool,
     /// Results of the TLS handshake of the connection.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<&'a Arc<TlsInfo>>,
@@ -82,7 +80,6 @@ impl<'a, 'cx, 'slot> ServerHost<'a, 'cx, 'slot> {
             slot,
             client: None,
             owner: None,
-            relays: false,
             #[cfg(feature = "tls-no-provider")]
             tls: None,
             #[cfg(feature = "tower")]
@@ -253,7 +250,7 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn hands_over(&mut self, sid: &Sid, head: &dyn HttpRequest) -> bool {
-        let nodes = self.shared.hooks.nodes.as_ref().filter(|_| self.relays);
+        let nodes = self.shared.hooks.nodes.as_ref();
         let this = self.shared.router.config().node;
         self.owner = nodes.and_then(|nodes| nodes.owner(sid, this, head));
         self.owner.is_some()
@@ -262,7 +259,7 @@ impl Host for ServerHost<'_, '_, '_> {
     fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<Forwarded> {
         let to = self.owner.take()?;
         let Shared { hooks, options, counters, .. } = &**self.shared;
-        let link = hooks.nodes.as_ref()?.hand_over(to, &request.head, self.peer, options, output);
+        let link = hooks.nodes.as_ref()?.hand_over(to, &request, self.peer, options, output);
         counters.requests_handed_over.add(1);
         trace!(DEBUG, peer = %self.peer.addr, node = %to, "request handed over");
         Some(Forwarded::Node(link))

@@ -12,8 +12,8 @@ use std::{
 use bytes::Buf as _;
 use enginewire::{
     HandOverFault, HttpRequest, Networks, NodeName, Sid, TrustedProxies,
-    carrier::{self, NodeState, Passage, Stream as _, Written},
-    wire::{Output, http::RequestHead, proxy_protocol},
+    carrier::{self, HandOver, NodeState, Passage, Stream as _, Written},
+    wire::{Output, proxy_protocol},
 };
 use futures_io::{AsyncRead as _, AsyncWrite as _};
 
@@ -87,12 +87,12 @@ impl Nodes {
     pub(crate) fn hand_over(
         &self,
         to: SocketAddr,
-        head: &RequestHead,
+        request: &HandOver,
         peer: &Peer,
         options: &Options,
         output: &mut Output,
     ) -> NodeLink {
-        introduce(to, head, peer, options, output);
+        introduce(to, request, peer, options, output);
         NodeLink { to, state: State::Connecting((self.connect)(to)), writes: Writes::Open }
     }
 }
@@ -190,7 +190,7 @@ fn read(
 /// Puts out the head of a request, and in the way of nodes that are set up as this one whose it is.
 fn introduce(
     to: SocketAddr,
-    head: &RequestHead,
+    request: &HandOver,
     peer: &Peer,
     options: &Options,
     output: &mut Output,
@@ -200,13 +200,13 @@ fn introduce(
         let addresses = (!peer.is_nobody()).then_some((peer.addr, to));
         let line = proxy_protocol::line(addresses);
         output.put_slice(line.as_bytes());
-        return carrier::write_head(head, None, output);
+        return carrier::write_head(request, None, output);
     }
     let untrusting = TrustedProxies::new(Networks::new());
     let proxies = options.trusted_proxies.as_ref().unwrap_or(&untrusting);
     let client = Some(peer.addr.ip()).filter(|_| !peer.is_nobody());
     let (field, element) = proxies.element(client);
-    carrier::write_head(head, Some((field, &element)), output);
+    carrier::write_head(request, Some((field, &element)), output);
 }
 
 /// Bytes that are read at a time.

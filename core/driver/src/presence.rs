@@ -1,5 +1,7 @@
 //! The share of a task in the life of its server.
 
+#[cfg(feature = "tower")]
+use std::task::Context;
 use std::{sync::Arc, task::Waker};
 
 use enginewire::{Alarm, Time};
@@ -63,6 +65,52 @@ impl Presence {
     /// Disarms `alarm`, before the end.
     pub(crate) fn disarm(&self, alarm: &mut Alarm) {
         self.arm(alarm, None, Waker::noop());
+    }
+}
+
+/// A task that carries no connection of its own, from when it has had to wait first.
+#[cfg(feature = "tower")]
+pub(crate) struct Waiting {
+    shared: Arc<Shared>,
+    presence: Option<Presence>,
+    alarm: Alarm,
+}
+
+#[cfg(feature = "tower")]
+impl Waiting {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, presence: None, alarm: Alarm::new() }
+    }
+
+    /// Notes that the task was woken.
+    pub(crate) fn expire(&mut self, now: Time) {
+        self.alarm.expire(now);
+    }
+
+    /// Has the task woken by phases of the server, and at a deadline.
+    pub(crate) fn wait(&mut self, deadline: Option<Time>, cx: &Context<'_>) {
+        let presence = self.presence.get_or_insert_with(|| Presence::new(Arc::clone(&self.shared)));
+        if !presence.is_woken_by(cx.waker()) {
+            // It would wake the task that was here before.
+            presence.disarm(&mut self.alarm);
+            presence.register_as(cx.waker(), cx.waker());
+            // The phase may have changed before.
+            if !self.shared.sessions.lifecycle.is_serving() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        if deadline.is_some() {
+            presence.arm(&mut self.alarm, deadline, cx.waker());
+        }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(presence) = &self.presence {
+            presence.disarm(&mut self.alarm);
+        }
     }
 }
 

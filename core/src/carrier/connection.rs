@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::{
     Exchanges, GracePeriod, Guard, Host, Next, Outbox, Stream, Transit, Upgrade, Upgraded,
-    WRITE_CHUNK, WebSocketCarrier,
+    WRITE_CHUNK, WebSocketCarrier, relay::Relay,
 };
 use crate::{
     deadlines::Alarm,
@@ -85,6 +85,23 @@ impl<S, Q, F> Connection<S, Q, F> {
         let Upgrade { session, on, switch } = upgrade;
         let socket = WebSocketCarrier::new(on, limits, switch.compression);
         Self::with_role(Role::WebSocket(socket, session))
+    }
+
+    /// Makes a connection that is another node's, because that has switched protocols.
+    ///
+    /// `came` is for the client.
+    pub(super) fn relayed(
+        now: Time,
+        config: Arc<http::Config>,
+        relay: Relay<F>,
+        came: Output,
+    ) -> Self {
+        let exchanges = Exchanges::relayed(now, config, relay);
+        let mut connection = Self::with_role(Role::Exchanges(Box::new(exchanges)));
+        if !came.is_empty() {
+            connection.outbox.keep(Box::new(came));
+        }
+        connection
     }
 
     /// Makes a connection that has ended already, to take the place of another.

@@ -13,7 +13,7 @@ use crate::{
     sid::Sid,
     time::Time,
     wire::{
-        http::{Fault, RequestHead},
+        http::{BodyLength, Fault, RequestHead},
         ws,
     },
 };
@@ -98,6 +98,30 @@ pub struct HandOver {
     pub sid: Sid,
     /// The head of the request.
     pub head: RequestHead,
+    /// The response may switch protocols. After any other, the connection is to close.
+    pub(super) is_upgrade: bool,
+    /// The request is an extended CONNECT, and has no key.
+    pub(super) is_extended: bool,
+    /// There if another HTTP server has taken the bytes of the request.
+    pub(super) reframed: Option<Reframed>,
+}
+
+impl HandOver {
+    /// Makes the head one that can be handed over.
+    pub(super) fn new(sid: Sid, head: impl Head) -> Result<Self, Fault> {
+        let (is_upgrade, is_extended) = (head.is_upgrade(), head.is_extended_connect());
+        let is_upgrade = is_upgrade && head.method() == "GET";
+        let head = head.into_request_head()?;
+        Ok(Self { sid, head, is_upgrade, is_extended, reframed: None })
+    }
+}
+
+/// The form that a request has on the connection to its owner, other than that in which it came.
+#[derive(Debug)]
+pub(super) struct Reframed {
+    pub(super) body: BodyLength,
+    /// For a handshake that had none.
+    pub(super) key: Option<ws::ClientKey>,
 }
 
 /// The connection goes on as a WebSocket of a session.
@@ -470,8 +494,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
         let Some(session) = host.find(&request.sid) else {
             let is_of_sessions = request.kind != RequestKind::Other;
             if is_of_sessions && host.hands_over(&request.sid, &head) {
-                let head = head.into_request_head()?;
-                return Ok(Step::HandOver(Box::new(HandOver { sid: request.sid, head })));
+                return Ok(Step::HandOver(Box::new(HandOver::new(request.sid, head)?)));
             }
             return Err(Reject::UnknownSession);
         };
@@ -566,14 +589,11 @@ impl<S, Q, F> Exchange<S, Q, F> {
         self.respond(response, close)
     }
 
-    /// Refuses a request. Behind the refusal of an `upgrade` the connection closes, as behind that of the
-    /// reference: what its client may have sent already is not HTTP.
-    pub(super) fn refuse<H: Host>(
-        &mut self,
-        host: &mut H,
-        reject: &Reject,
-        upgrade: bool,
-    ) -> Step<S> {
+    /// Refuses a request that has been begun, and for which no other response has been made.
+    ///
+    /// Behind the refusal of an `upgrade` the connection closes, as behind that of the reference. The bytes that its
+    /// client may have sent already are not HTTP.
+    pub fn refuse<H: Host>(&mut self, host: &mut H, reject: &Reject, upgrade: bool) -> Step<S> {
         host.refused(reject);
         self.respond(reject.response(), upgrade)
     }

@@ -8,7 +8,7 @@ use bytes::Buf;
 use super::{
     Host, Next, WRITE_CHUNK,
     exchange::{Exchange, HandOver, Step, Switch, Upgrade},
-    relay::{Relay, is_switch},
+    relay::Relay,
 };
 use crate::{
     deflate::DeflateParameters,
@@ -56,6 +56,11 @@ impl<S, Q, F> Exchanges<S, Q, F> {
             postponed: false,
             relay: None,
         }
+    }
+
+    /// A connection whose request another HTTP server has parsed, and that is another node's.
+    pub(super) fn relayed(now: Time, config: Arc<http::Config>, relay: Relay<F>) -> Self {
+        Self { relay: Some(Box::new(relay)), ..Self::new(now, config) }
     }
 
     /// When the connection is to be looked at, whatever happens until then. Not while the last answer
@@ -317,17 +322,11 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     ) {
         // Responses to earlier requests may be large.
         self.exchange.end_sending(now, host);
-        let is_upgrade = is_switch(&request.head);
-        let mut first = Output::new();
-        let Some(node) = host.hand_over(request, &mut first) else {
+        let Some(mut relay) = Relay::begin(now, host, request) else {
             return self.refuse(now, host, &Reject::UnknownSession, output);
         };
-        first.put_slice(&self.http.hand_over());
-        first.put_slice(rest);
-        let config = host.router().config();
-        // By then the heartbeat has moved a byte in one direction or ended the session. Twice that leaves it to the owner.
-        let patience = (config.ping_interval + config.ping_timeout) * 2;
-        let relay = Relay::new(now, node, first, is_upgrade, patience, host.http());
+        relay.handle_bytes(&self.http.hand_over());
+        relay.handle_bytes(rest);
         self.relay = Some(Box::new(relay));
     }
 

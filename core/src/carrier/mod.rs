@@ -8,7 +8,8 @@
 //! behind mutexes.
 //!
 //! Behind another HTTP server, an [`Exchange`] is one request and its response without their bytes, and a [`Gathering`]
-//! its body. [`Connection`] is built of the same exchange.
+//! its body. [`Connection`] is built of the same exchange. A [`RelayedExchange`] is a request for a session of another
+//! node.
 //!
 //! **Not part of the promise of semantic versioning**, but for [`Layer`] and [`LayerContext`]: for drivers of this
 //! version.
@@ -41,7 +42,7 @@ pub use self::{
     grace::GracePeriod,
     layer::{Layer, LayerContext},
     outbox::{Outbox, Stream, Written},
-    relay::{NodeState, Passage, is_handed_over, write_head},
+    relay::{NodeState, Passage, RelayedExchange, RelayedResponse, is_handed_over, write_head},
     websocket::{Transit, WRITE_CHUNK, WebSocketCarrier},
 };
 use crate::{

@@ -55,7 +55,7 @@ fn extended_connect_opens_a_websocket() {
     let fixture = Fixture::layered(|builder| builder);
     RUNTIME.block_on(async {
         let mut client = connect(fixture.address).await;
-        let response = client.send_request(websocket("websocket", "13")).await.unwrap();
+        let response = client.send_request(websocket("websocket", "13", "")).await.unwrap();
         assert_eq!(response.status(), 200);
         for name in ["upgrade", "connection", "sec-websocket-accept"] {
             assert!(!response.headers().contains_key(name), "{name}");
@@ -89,9 +89,9 @@ fn extended_connect_for_anything_else_is_refused() {
     let fixture = Fixture::layered(|builder| builder);
     RUNTIME.block_on(async {
         let mut client = connect(fixture.address).await;
-        let old = client.send_request(websocket("websocket", "8")).await.unwrap();
+        let old = client.send_request(websocket("websocket", "8", "")).await.unwrap();
         assert_eq!(old.status(), StatusCode::UPGRADE_REQUIRED);
-        let mut other = websocket("webtransport", "13");
+        let mut other = websocket("webtransport", "13", "");
         other.headers_mut().remove("sec-websocket-version");
         let other = client.send_request(other).await.unwrap();
         assert_eq!(other.status(), StatusCode::BAD_REQUEST);
@@ -132,7 +132,7 @@ fn refusal_on_http_2_has_no_field_of_a_connection() {
     });
 }
 
-async fn connect(address: SocketAddr) -> Http2 {
+pub(crate) async fn connect(address: SocketAddr) -> Http2 {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (client, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     tokio::spawn(connection);
@@ -146,13 +146,17 @@ async fn open(client: &mut Http2) -> String {
     body[start..start + 20].to_owned()
 }
 
-fn to(sid: &str, method: Method, body: &str) -> Request<Full<Bytes>> {
+pub(crate) fn to(sid: &str, method: Method, body: &str) -> Request<Full<Bytes>> {
     let request = Request::builder().method(method).uri(format!("http://a{OPEN}&sid={sid}"));
     request.body(Full::from(body.to_owned())).unwrap()
 }
 
-fn websocket(protocol: &'static str, version: &str) -> Request<Full<Bytes>> {
-    let uri = "http://a/engine.io/?EIO=4&transport=websocket";
+pub(crate) fn websocket(
+    protocol: &'static str,
+    version: &str,
+    query: &str,
+) -> Request<Full<Bytes>> {
+    let uri = format!("http://a/engine.io/?EIO=4&transport=websocket{query}");
     let request = Request::connect(uri)
         .header("sec-websocket-version", version)
         .header("sec-websocket-protocol", "chat")
@@ -160,7 +164,7 @@ fn websocket(protocol: &'static str, version: &str) -> Request<Full<Bytes>> {
     request.body(Full::default()).unwrap()
 }
 
-async fn text(response: Response<Incoming>) -> String {
+pub(crate) async fn text(response: Response<Incoming>) -> String {
     assert_eq!(response.status(), 200);
     String::from_utf8(response.collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }

@@ -6,6 +6,7 @@ mod bodies;
 mod ends;
 mod http2;
 mod middleware;
+mod nodes;
 mod routing;
 mod websockets;
 

@@ -4,26 +4,30 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, Bytes};
 use enginewire::{
-    Alarm, Body as RequestBody, HeaderLines, Reject, Response, Time,
-    carrier::{self, Gathering, Host as _, Step},
+    Body as RequestBody, HeaderLines, Reject, Response, Time,
+    carrier::{self, Gathering, Host as _, RelayedResponse, Step},
     wire::http::{Event, Fault},
 };
 use http::{HeaderName, HeaderValue, StatusCode, Version, header, request::Parts};
 use http_body::Body as HttpBody;
 
-use super::{Body, Upgraded, head::TowerHead};
+use super::{
+    Body, Upgraded,
+    head::TowerHead,
+    relaying::{Failure, Relaying},
+};
 use crate::{
     cell::SessionCell,
     handler::Slot,
     host::{Asked, Forwarded, ServerHost},
     lifecycle::Phase,
     peer::Peer,
-    presence::Presence,
+    presence::Waiting,
     scratch::Scratch,
     shared::Shared,
 };
@@ -44,9 +48,9 @@ pub(super) struct Exchanging {
     connection: Option<Upgraded>,
     /// For the handler of a session that begins with a WebSocket.
     slot: Option<Box<Slot>>,
-    /// Once the exchange has had to wait.
-    presence: Option<Presence>,
-    alarm: Alarm,
+    /// The request, if another node has its session.
+    relaying: Option<Box<Relaying>>,
+    waiting: Waiting,
 }
 
 impl Exchanging {
@@ -55,6 +59,7 @@ impl Exchanging {
         let connection = upgrades.and_then(|upgrades| upgrades.take(&mut request.extensions));
         let has_slot = connection.is_some() && shared.hooks.handler.is_some();
         Self {
+            waiting: Waiting::new(Arc::clone(&shared)),
             shared,
             peer,
             version: request.version,
@@ -64,8 +69,7 @@ impl Exchanging {
             is_whole: false,
             connection,
             slot: has_slot.then(|| Box::new(Slot::new())),
-            presence: None,
-            alarm: Alarm::new(),
+            relaying: None,
         }
     }
 
@@ -78,12 +82,16 @@ impl Exchanging {
             self.lose();
             return Poll::Ready(self.respond(Reject::Unavailable.response(), true));
         }
+        if self.relaying.is_some() {
+            return self.poll_relayed(body, cx);
+        }
         let now = self.shared.sessions.clock.now();
-        self.alarm.expire(now);
-        let step = self.drive(now, body.as_mut(), cx);
-        match step {
-            Step::Wait | Step::ReadBody => {
-                self.wait(cx);
+        self.waiting.expire(now);
+        match self.drive(now, body.as_mut(), cx) {
+            // It is another node's from now on.
+            _ if self.relaying.is_some() => self.poll_relayed(body, cx),
+            Step::Wait | Step::ReadBody | Step::HandOver(_) => {
+                self.waiting.wait(self.body.as_ref().map(Gathering::deadline), cx);
                 Poll::Pending
             }
             Step::Respond { response, close } => {
@@ -92,8 +100,6 @@ impl Exchanging {
                 Poll::Ready(self.respond(response, close))
             }
             Step::Upgrade(upgrade) => Poll::Ready(self.upgrade(upgrade)),
-            // Never: the connection is not this server's to hand over.
-            Step::HandOver(_) => Poll::Ready(self.respond(Reject::UnknownSession.response(), true)),
         }
     }
 
@@ -104,7 +110,8 @@ impl Exchanging {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
     ) -> Step<Arc<SessionCell>> {
-        let Self { shared, peer, request, exchange, body: gathering, is_whole, slot, .. } = self;
+        let Self { shared, peer, request, exchange, body: gathering, .. } = self;
+        let Self { is_whole, slot, relaying, .. } = self;
         Scratch::with(|Scratch { supplies, .. }| {
             let mut slot = slot.as_mut().map(|slot| slot.open());
             let mut host = ServerHost::new(shared, peer, cx, supplies, slot.as_mut());
@@ -119,7 +126,15 @@ impl Exchanging {
             };
             loop {
                 match step {
-                    Step::Respond { .. } | Step::Upgrade(_) | Step::HandOver(_) => return step,
+                    Step::Respond { .. } | Step::Upgrade(_) => return step,
+                    Step::HandOver(handed) => {
+                        let length = body.size_hint().exact();
+                        match Relaying::begin(now, shared, peer, &mut host, *handed, length) {
+                            Ok(relayed) => *relaying = Some(Box::new(relayed)),
+                            Err(reject) => return exchange.refuse(&mut host, &reject, true),
+                        }
+                        return Step::Wait;
+                    }
                     Step::ReadBody => {
                         let announced = body.size_hint().lower();
                         *gathering = Gathering::new(now, &shared.http, announced);
@@ -165,20 +180,65 @@ impl Exchanging {
         })
     }
 
-    /// Has the task woken by phases of the server and the deadline of the body.
-    fn wait(&mut self, cx: &Context<'_>) {
-        let presence = self.presence.get_or_insert_with(|| Presence::new(Arc::clone(&self.shared)));
-        if !presence.is_woken_by(cx.waker()) {
-            // It would wake the task that was here before.
-            presence.disarm(&mut self.alarm);
-            presence.register_as(cx.waker(), cx.waker());
-            // The phase may have changed before.
-            if self.shared.sessions.lifecycle.phase() == Phase::Aborting {
-                cx.waker().wake_by_ref();
+    /// Passes a request on to another node, and its response back.
+    fn poll_relayed<B: HttpBody>(
+        &mut self,
+        body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<http::Response<Body>> {
+        let Some(relaying) = &mut self.relaying else { return Poll::Pending };
+        let response = ready!(relaying.poll_response(body, cx));
+        let relaying = self.relaying.take();
+        Poll::Ready(match (response, relaying) {
+            (Ok(response), Some(relaying)) => self.pass_on(&response, relaying),
+            (Err(Failure::Refused(reject)), _) => self.refuse(&reject, cx),
+            _ => self.respond(Response::empty(400), true),
+        })
+    }
+
+    /// Responds as another node has, and goes on with the connection if that has switched protocols.
+    fn pass_on(
+        &mut self,
+        relayed: &RelayedResponse,
+        relaying: Box<Relaying>,
+    ) -> http::Response<Body> {
+        let mut response = http::Response::new(Body::default());
+        let is_final = !relayed.is_upgrade();
+        let fields = response.headers_mut();
+        for (name, value) in relayed.fields() {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+                fields.append(name, value);
             }
         }
-        if let Some(body) = &self.body {
-            presence.arm(&mut self.alarm, Some(body.deadline()), cx.waker());
+        let status = StatusCode::from_u16(relayed.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+        if is_final && !relaying.has_body() {
+            self.close(fields);
+        } else if status == StatusCode::SWITCHING_PROTOCOLS {
+            switch(fields);
+        }
+        *response.status_mut() = status;
+        if is_final {
+            *response.body_mut() = Body::relayed(relaying);
+        } else if let (Some(connection), Some(upgrades)) =
+            (self.connection.take(), &self.shared.hooks.upgrades)
+        {
+            let state = relaying.into_connection();
+            upgrades.spawn_relayed(&self.shared, connection, self.peer.clone(), state);
+        }
+        response
+    }
+
+    /// Responds in the place of another node. The rest of the body is not read.
+    fn refuse(&mut self, reject: &Reject, cx: &mut Context<'_>) -> http::Response<Body> {
+        let Self { shared, peer, exchange, .. } = self;
+        let step = Scratch::with(|Scratch { supplies, .. }| {
+            exchange.refuse(&mut ServerHost::new(shared, peer, cx, supplies, None), reject, true)
+        });
+        match step {
+            Step::Respond { response, close } => self.respond(response, close),
+            // Never: a refusal is a response.
+            _ => self.respond(reject.response(), true),
         }
     }
 
@@ -198,10 +258,17 @@ impl Exchanging {
             fields.insert(header::CONTENT_TYPE, content_type);
         }
         append(fields, headers);
-        if close && self.version < Version::HTTP_2 {
-            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if close {
+            self.close(fields);
         }
         response
+    }
+
+    /// Has the HTTP server close the connection behind the response.
+    fn close(&self, fields: &mut http::HeaderMap) {
+        if self.version < Version::HTTP_2 {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     /// Responds to a WebSocket handshake, and spawns the task of its connection.
@@ -212,8 +279,7 @@ impl Exchanging {
         append(fields, mem::take(&mut upgrade.switch.extension));
         // RFC 8441 section 5: an extended CONNECT is responded to as any CONNECT is.
         if let Some(accept) = &upgrade.switch.accept {
-            fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-            fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            switch(fields);
             if let Ok(accept) = HeaderValue::from_str(accept.as_str()) {
                 fields.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
             }
@@ -246,10 +312,13 @@ impl Exchanging {
 impl Drop for Exchanging {
     fn drop(&mut self) {
         self.lose();
-        if let Some(presence) = &self.presence {
-            presence.disarm(&mut self.alarm);
-        }
     }
+}
+
+/// Puts the fields of a response that switches protocols on HTTP/1.1.
+fn switch(fields: &mut http::HeaderMap) {
+    fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
 }
 
 /// Bytes of a body that have come.

@@ -24,6 +24,8 @@ pub struct Layer {
 }
 
 /// A service with a server in front of it. Made by [`Layer`].
+///
+/// Errors of its response bodies are boxed: they are of the service inside, or a [`BodyError`](super::BodyError).
 #[derive(Clone, Debug)]
 pub struct Layered<S> {
     service: Service,
@@ -57,7 +59,7 @@ impl<S, B, R> tower_service::Service<http::Request<B>> for Layered<S>
 where
     S: tower_service::Service<http::Request<B>, Response = http::Response<R>>,
     B: HttpBody,
-    R: HttpBody<Data = Bytes>,
+    R: HttpBody<Data = Bytes, Error: Into<BoxError>>,
 {
     type Response = http::Response<LayeredBody<R>>;
     type Error = S::Error;
@@ -76,6 +78,9 @@ where
         LayeredFuture { taker }
     }
 }
+
+/// Error of a body, whichever service it is of.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project! {
     /// The response of a [`Layered`] service to come.
@@ -123,19 +128,17 @@ where
     }
 }
 
-impl<R: HttpBody<Data = Bytes>> HttpBody for LayeredBody<R> {
+impl<R: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for LayeredBody<R> {
     type Data = Bytes;
-    type Error = R::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().taker.project() {
-            TakerProjection::Server { mut of } => {
-                Poll::Ready(of.next_piece().map(|piece| Ok(Frame::data(piece))))
-            }
-            TakerProjection::Inner { of } => of.poll_frame(cx),
+            TakerProjection::Server { of } => of.poll_frame(cx).map_err(BoxError::from),
+            TakerProjection::Inner { of } => of.poll_frame(cx).map_err(R::Error::into),
         }
     }
 

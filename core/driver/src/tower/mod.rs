@@ -38,12 +38,13 @@ mod body;
 mod exchange;
 mod head;
 mod layer;
+mod relaying;
 mod service;
 mod upgraded;
 
 pub(crate) use self::upgraded::Upgrades;
 pub use self::{
-    body::Body,
+    body::{Body, BodyError},
     layer::{Layer, Layered, LayeredBody, LayeredFuture},
     service::{PeerAddr, Service, ServiceFuture},
     upgraded::Upgraded,

@@ -9,6 +9,7 @@ use crate::{
     cell::SessionCell,
     connection::Connection,
     handler::Slot,
+    host::{Asked, Forwarded},
     peer::Peer,
     runtime::{BoxedStream, Runtime},
     shared::Shared,
@@ -57,6 +58,18 @@ impl Upgrades {
     ) {
         let (shared, stream) = (Arc::clone(shared), connection.0);
         (self.spawn)(Connection::upgraded(shared, stream, peer, upgrade, slot));
+    }
+
+    /// Goes on with a connection that is another node's.
+    pub(super) fn spawn_relayed(
+        &self,
+        shared: &Arc<Shared>,
+        connection: Upgraded,
+        peer: Peer,
+        state: carrier::Connection<Arc<SessionCell>, Asked, Forwarded>,
+    ) {
+        let (shared, stream) = (Arc::clone(shared), connection.0);
+        (self.spawn)(Connection::relayed(shared, stream, peer, state));
     }
 }
 

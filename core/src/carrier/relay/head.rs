@@ -1,8 +1,14 @@
-//! The head of a request that one node hands over to another.
+//! Heads of requests that one node hands over to another, and of their responses.
+
+use alloc::format;
 
 use crate::{
+    carrier::HandOver,
     exchange::HttpRequest,
-    wire::{Output, http::RequestHead},
+    wire::{
+        Output,
+        http::{BodyLength, ResponseHead},
+    },
 };
 
 /// Writes the head of a request for the node that has its session.
@@ -14,13 +20,15 @@ use crate::{
 ///
 /// Fields that the client names in `Connection` stay, unlike in RFC 9110 section 7.6.1, because the two nodes are one
 /// server. A client could remove the address otherwise that a load balancer has written.
-pub fn write_head(head: &RequestHead, forwarded: Option<(&str, &str)>, output: &mut Output) {
+pub fn write_head(request: &HandOver, forwarded: Option<(&str, &str)>, output: &mut Output) {
+    let HandOver { head, is_upgrade, reframed, .. } = request;
     let version = if head.is_http_1_0() { "HTTP/1.0" } else { "HTTP/1.1" };
     for part in [head.method(), " ", head.target(), " ", version, "\r\n"] {
         output.put_slice(part.as_bytes());
     }
     for (name, value) in head.headers() {
-        if !CONNECTION.iter().any(|field| name.eq_ignore_ascii_case(field)) {
+        let is_dropped = is_of_connection(name) || (reframed.is_some() && is_of_body(name));
+        if !is_dropped {
             put_field(name, value, output);
         }
     }
@@ -28,13 +36,32 @@ pub fn write_head(head: &RequestHead, forwarded: Option<(&str, &str)>, output: &
         put_field(name, value.as_bytes(), output);
     }
     put_field("Via", VIA.as_bytes(), output);
-    if is_switch(head) {
+    if let Some(reframed) = reframed {
+        match reframed.body {
+            BodyLength::Sized(0) if head.method() == "GET" => {}
+            BodyLength::Sized(length) => {
+                put_field("Content-Length", format!("{length}").as_bytes(), output);
+            }
+            BodyLength::Chunked => put_field("Transfer-Encoding", b"chunked", output),
+        }
+        if let Some(key) = &reframed.key {
+            put_field("Sec-WebSocket-Key", key.as_str().as_bytes(), output);
+        }
+    }
+    if *is_upgrade {
         put_field("Upgrade", b"websocket", output);
         put_field("Connection", b"Upgrade", output);
     } else {
         put_field("Connection", b"close", output);
     }
     output.put_slice(b"\r\n");
+}
+
+/// Returns the fields of a response that are for the client, whichever connection it comes on.
+///
+/// Without those that frame its body.
+pub(super) fn end_to_end(head: &ResponseHead) -> impl Iterator<Item = (&str, &[u8])> {
+    head.headers().filter(|(name, _)| !is_of_connection(name) && !is_of_body(name))
 }
 
 /// Returns whether another node has handed the request over.
@@ -50,9 +77,14 @@ pub fn is_handed_over(head: &dyn HttpRequest) -> bool {
     found
 }
 
-/// Returns whether the response may switch protocols. After any other, the connection is to close.
-pub(in crate::carrier) fn is_switch(head: &RequestHead) -> bool {
-    head.method() == "GET" && head.is_upgrade()
+/// Returns whether a field is about one connection (RFC 9110 section 7.6.1).
+fn is_of_connection(name: &str) -> bool {
+    CONNECTION.iter().any(|field| name.eq_ignore_ascii_case(field))
+}
+
+/// Returns whether a field is about the bytes of a body on one connection.
+fn is_of_body(name: &str) -> bool {
+    BODY.iter().any(|field| name.eq_ignore_ascii_case(field))
 }
 
 fn put_field(name: &str, value: &[u8], output: &mut Output) {
@@ -69,3 +101,6 @@ const VIA: &str = "1.1 enginewire";
 /// `Expect` is not among them, because the owner responds to it. Those that frame the body pass with it.
 const CONNECTION: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings"];
+
+/// Fields that another HTTP server has obeyed when it has taken the bytes of a body.
+const BODY: [&str; 4] = ["content-length", "transfer-encoding", "trailer", "expect"];

@@ -1,17 +1,20 @@
 //! A request for a session of another node, and its response.
 
+mod exchange;
 mod head;
 #[cfg(test)]
 mod tests;
 
 use alloc::vec::Vec;
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 use bytes::Buf;
 
-pub(super) use self::head::is_switch;
-pub use self::head::{is_handed_over, write_head};
-use super::{Host, Next, WRITE_CHUNK};
+pub use self::{
+    exchange::{RelayedExchange, RelayedResponse},
+    head::{is_handed_over, write_head},
+};
+use super::{HandOver, Host, Next, WRITE_CHUNK};
 use crate::{
     router::HandOverFault,
     time::Time,
@@ -37,6 +40,7 @@ pub(super) struct Relay<F> {
     to_node: Output,
     /// The head of the response, until it is whole.
     head: Option<Gathering>,
+    heads: Heads,
     is_upgrade: bool,
     /// The response is the last of the connection: what the client sends behind it is nothing for the owner.
     is_final: bool,
@@ -44,6 +48,8 @@ pub(super) struct Relay<F> {
     client_ended: bool,
     /// The owner has, or its connection is lost.
     node_ended: bool,
+    /// The owner has not: nothing has moved for too long.
+    is_late: bool,
     /// There was no room for what the owner may have sent.
     is_throttled: bool,
     deadline: Time,
@@ -79,28 +85,41 @@ struct Gathering {
     searched: usize,
 }
 
+/// Form in which heads of responses reach the client.
+enum Heads {
+    /// Bytes, as they came.
+    Passed,
+    /// The last one, parsed.
+    Kept(Option<ResponseHead>),
+}
+
 impl<F> Relay<F> {
-    /// Begins with `request`, the first bytes for the node, and the limits of the connection to the client.
-    pub(super) fn new(
+    /// Begins to hand a request over. Returns `None` if its session is unknown after all.
+    pub(super) fn begin<H: Host<Request = F>>(
         now: Time,
-        node: F,
-        request: Output,
-        is_upgrade: bool,
-        patience: Duration,
-        config: &Config,
-    ) -> Self {
-        Self {
+        host: &mut H,
+        request: HandOver,
+    ) -> Option<Self> {
+        let is_upgrade = request.is_upgrade;
+        let mut first = Output::new();
+        let node = host.hand_over(request, &mut first)?;
+        let config = host.router().config();
+        // By then the heartbeat has moved a byte in one direction or ended the session. Twice that leaves it to the owner.
+        let patience = (config.ping_interval + config.ping_timeout) * 2;
+        Some(Self {
             node,
-            to_node: request,
+            to_node: first,
             head: Some(Gathering::default()),
+            heads: Heads::Passed,
             is_upgrade,
             is_final: false,
             client_ended: false,
             node_ended: false,
+            is_late: false,
             is_throttled: false,
-            deadline: now + config.head_timeout,
+            deadline: now + host.http().head_timeout,
             patience,
-        }
+        })
     }
 
     /// Takes bytes of the client.
@@ -108,8 +127,16 @@ impl<F> Relay<F> {
     /// Once there is a response that switches no protocols, they are no part of the request, and dropped. They could be
     /// further requests otherwise, which the owner would take for this node's.
     pub(super) fn handle_bytes(&mut self, bytes: &[u8]) {
-        if !self.node_ended && !self.is_final {
-            self.to_node.put_slice(bytes);
+        if let Some(to_node) = self.to_node() {
+            to_node.put_slice(bytes);
+        }
+    }
+
+    /// Returns the place of bytes of the client, if the owner is to have any.
+    const fn to_node(&mut self) -> Option<&mut Output> {
+        match self.node_ended || self.is_final {
+            true => None,
+            false => Some(&mut self.to_node),
         }
     }
 
@@ -161,6 +188,7 @@ impl<F> Relay<F> {
         let is_late = now >= self.deadline;
         if state == NodeState::Ended || is_late {
             self.node_ended = true;
+            self.is_late = state == NodeState::Open;
             // A client that does not wait for a response is gone, and the owner has been told.
             if self.head.is_some() && !self.client_ended {
                 return Err(match state {
@@ -185,20 +213,25 @@ impl<F> Relay<F> {
                 None if head.bytes.len() < max => return Ok(()),
                 _ => return Err(HandOverFault::InvalidResponse),
             };
-            let parsed = ResponseHead::parse(&head.bytes[..end], config.max_headers);
-            let status = parsed.map_err(|_| HandOverFault::InvalidResponse)?.status();
-            match status {
+            let parsed = ResponseHead::parse(&head.bytes[..end], config.max_headers)
+                .map_err(|_| HandOverFault::InvalidResponse)?;
+            let is_interim = matches!(parsed.status(), 100 | 102..200);
+            match parsed.status() {
                 101 if !self.is_upgrade => return Err(HandOverFault::InvalidResponse),
-                100 | 102..200 => {
-                    output.put_slice(&head.bytes[..end]);
-                    head.bytes.drain(..end);
-                    head.searched = 0;
-                }
-                _ => {
-                    output.put_slice(&head.bytes);
-                    self.is_final = status != 101;
-                    self.head = None;
-                }
+                101 => {}
+                _ => self.is_final = !is_interim,
+            }
+            let mut bytes = mem::take(&mut head.bytes);
+            let rest = bytes.split_off(end);
+            match &mut self.heads {
+                Heads::Passed => output.put_slice(&bytes),
+                Heads::Kept(kept) => *kept = (!is_interim).then_some(parsed),
+            }
+            if is_interim {
+                *head = Gathering { bytes: rest, searched: 0 };
+            } else {
+                output.put_slice(&rest);
+                self.head = None;
             }
         }
         Ok(())

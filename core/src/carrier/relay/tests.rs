@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// A node without sessions, which has one neighbour.
-struct Server {
+pub(super) struct Server {
     router: Router,
     http: Arc<Config>,
     compressors: Compressors,
-    neighbour: Neighbour,
+    pub(super) neighbour: Neighbour,
     /// Whether it is found when the request is to be handed over.
     is_known: bool,
     /// Whether requests for other paths go to an application, and its response once it has one.
@@ -40,27 +40,27 @@ struct Server {
 
 /// The other node, as far as it is seen on the connection to it.
 #[derive(Default)]
-struct Neighbour {
+pub(super) struct Neighbour {
     /// The connection is there.
     connected: bool,
     fault: Option<HandOverFault>,
     /// Bytes that its socket takes yet.
-    room: usize,
-    took: Vec<u8>,
+    pub(super) room: usize,
+    pub(super) took: Vec<u8>,
     /// It has been told that no more comes.
     is_last: bool,
     /// Bytes that it has sent, and whether more will come.
-    sent: Vec<u8>,
-    ended: bool,
+    pub(super) sent: Vec<u8>,
+    pub(super) ended: bool,
     /// The most that was to be read at a time.
-    most: usize,
+    pub(super) most: usize,
 }
 
 /// A session that there is none of.
-enum Nobody {}
+pub(super) enum Nobody {}
 
 #[derive(Clone, Copy)]
-struct NoWaker;
+pub(super) struct NoWaker;
 
 impl FromWaker for NoWaker {
     fn from_waker(_: core::task::Waker) -> Option<Self> {
@@ -136,7 +136,7 @@ impl Host for Server {
     }
 
     fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<()> {
-        write_head(&request.head, None, output);
+        write_head(&request, None, output);
         self.is_known.then_some(())
     }
 
@@ -169,7 +169,7 @@ impl Host for Server {
 }
 
 /// The connection of a client to the node, and what it has been sent.
-struct Client {
+pub(super) struct Client {
     server: Server,
     connection: Connection<Infallible, (), ()>,
     scratch: Scratch,
@@ -194,21 +194,33 @@ impl Stream for Socket<'_> {
     }
 }
 
+impl Server {
+    pub(super) fn new() -> Self {
+        Self {
+            router: Router::new(ServerConfig::default()),
+            http: Arc::new(Config::default()),
+            compressors: Compressors::new(),
+            neighbour: Neighbour { connected: true, room: usize::MAX, ..Neighbour::default() },
+            is_known: true,
+            forwards: false,
+            response: None,
+            refused: Vec::new(),
+        }
+    }
+}
+
 impl Client {
     fn new() -> Self {
-        let http = Arc::new(Config::default());
+        Self::going_on(Server::new(), |http| Connection::new(Time::ZERO, http))
+    }
+
+    pub(super) fn going_on(
+        server: Server,
+        connection: impl FnOnce(Arc<Config>) -> Connection<Infallible, (), ()>,
+    ) -> Self {
         Self {
-            connection: Connection::new(Time::ZERO, Arc::clone(&http)),
-            server: Server {
-                router: Router::new(ServerConfig::default()),
-                http,
-                compressors: Compressors::new(),
-                neighbour: Neighbour { connected: true, room: usize::MAX, ..Neighbour::default() },
-                is_known: true,
-                forwards: false,
-                response: None,
-                refused: Vec::new(),
-            },
+            connection: connection(Arc::clone(&server.http)),
+            server,
             scratch: Scratch::new(),
             now: Time::ZERO,
             running: true,
@@ -218,7 +230,7 @@ impl Client {
     }
 
     /// One pass of the loop around a connection.
-    fn pass(&mut self) -> Follow {
+    pub(super) fn pass(&mut self) -> Follow {
         let Self { server, connection, scratch, now, .. } = self;
         connection.handle_timeout(*now, &server.http);
         connection.handle_writable();
@@ -228,7 +240,7 @@ impl Client {
         connection.conclude(*now, self.running, &http, scratch)
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Follow {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Follow {
         let mut bytes = bytes.to_vec();
         let Self { server, connection, scratch, now, .. } = self;
         connection.receive(*now, server, scratch, &mut bytes);
@@ -241,11 +253,11 @@ impl Client {
         self.pass()
     }
 
-    fn came(&self) -> String {
+    pub(super) fn came(&self) -> String {
         String::from_utf8_lossy(&self.came).into_owned()
     }
 
-    fn node(&mut self) -> &mut Neighbour {
+    pub(super) fn node(&mut self) -> &mut Neighbour {
         &mut self.server.neighbour
     }
 
@@ -255,8 +267,8 @@ impl Client {
     }
 }
 
-const TARGET: &str = "/engine.io/?EIO=4&transport=polling&sid=b--aaaaaaaaaaaaaaaaa";
-const UPGRADE: &str = "GET /engine.io/?EIO=4&transport=websocket&sid=b--aaaaaaaaaaaaaaaaa HTTP/1.1\r\n\
+pub(super) const TARGET: &str = "/engine.io/?EIO=4&transport=polling&sid=b--aaaaaaaaaaaaaaaaa";
+pub(super) const UPGRADE: &str = "GET /engine.io/?EIO=4&transport=websocket&sid=b--aaaaaaaaaaaaaaaaa HTTP/1.1\r\n\
     Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
 const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
@@ -603,7 +615,9 @@ fn fields_about_the_connection_of_the_client_are_left_out_and_no_others() {
         Upgrade: h2c\r\nHTTP2-Settings: a\r\nVia: 1.1 a\r\nBinary: \u{e4}\r\n\r\n";
     let head = RequestHead::parse(head.as_bytes(), 100).unwrap();
     let mut output = Output::new();
-    write_head(&head, Some(("X-Forwarded-For", "5.6.7.8")), &mut output);
+    let sid = Sid::parse("b--aaaaaaaaaaaaaaaaa").unwrap();
+    let request = HandOver::new(sid, head.clone()).unwrap();
+    write_head(&request, Some(("X-Forwarded-For", "5.6.7.8")), &mut output);
     let written = output.copy_to_bytes(output.remaining());
     assert_eq!(
         core::str::from_utf8(&written).unwrap(),

@@ -67,6 +67,11 @@ impl Body {
         }
     }
 
+    /// Takes the bytes that are stored, before the body is complete.
+    pub(super) fn take_received(&mut self) -> Bytes {
+        core::mem::take(&mut self.received).into()
+    }
+
     /// How many bytes are stored.
     #[cfg(test)]
     pub(super) const fn capacity(&self) -> usize {

@@ -19,6 +19,7 @@ mod fault;
 mod fields;
 mod framing;
 mod head;
+mod pieces;
 mod response;
 mod response_head;
 mod scan;
@@ -26,7 +27,7 @@ mod server;
 mod start_line;
 mod tunnel;
 
-pub(crate) use self::chunked::append;
+pub(crate) use self::{chunked::append, pieces::Pieces};
 pub use self::{
     client::{Client, Reply},
     config::{ClientConfig, Config},

@@ -204,7 +204,7 @@ impl Host for Server {
 
     fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<()> {
         self.far.begun = true;
-        write_head(&request.head, None, output);
+        write_head(&request, None, output);
         Some(())
     }
 

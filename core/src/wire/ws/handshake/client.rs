@@ -104,8 +104,7 @@ impl ClientKey {
         if !upgrades || !head.has_token("connection", "upgrade") {
             return Err(HandshakeRefused::NoUpgrade);
         }
-        let expected = AcceptKey::new(&self.key);
-        if only(head.header_values("sec-websocket-accept")) != Some(expected.as_str().as_bytes()) {
+        if !self.is_accepted(head) {
             return Err(HandshakeRefused::Accept);
         }
         self.compression(head)?;
@@ -124,6 +123,18 @@ impl ClientKey {
 }
 
 impl ClientKey {
+    /// Returns the value of `Sec-WebSocket-Key`.
+    pub(crate) fn as_str(&self) -> &str {
+        // Base64 is ASCII.
+        core::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    /// Returns whether the server has read the key.
+    pub(crate) fn is_accepted(&self, head: &ResponseHead) -> bool {
+        let expected = AcceptKey::new(&self.key);
+        only(head.header_values("sec-websocket-accept")) == Some(expected.as_str().as_bytes())
+    }
+
     /// Returns what the server has chosen of the [offer](Self::offering_deflate). `None` if it does not compress.
     ///
     /// # Errors
