@@ -21,7 +21,7 @@ use crate::{
     cell::{Guard, SessionCell},
     handler::{Handling, OpenSlot},
     handshake::Handshake,
-    nodes::NodeLink,
+    nodes::{NodeAddress, NodeLink},
     peer::Peer,
     scratch::Supplies,
     shared::{FallbackRequest, Shared, Verdict},
@@ -55,7 +55,7 @@ pub(crate) struct ServerHost<'a, 'cx, 'slot> {
     /// The client of the request, for logs, if it may be another than the peer.
     client: Option<SocketAddr>,
     /// The node that the request is to be handed over to.
-    owner: Option<SocketAddr>,
+    owner: Option<NodeAddress>,
     /// Results of the TLS handshake of the connection.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<&'a Arc<TlsInfo>>,
@@ -259,9 +259,9 @@ impl Host for ServerHost<'_, '_, '_> {
     fn hand_over(&mut self, request: HandOver, output: &mut Output) -> Option<Forwarded> {
         let to = self.owner.take()?;
         let Shared { hooks, options, counters, .. } = &**self.shared;
-        let link = hooks.nodes.as_ref()?.hand_over(to, &request, self.peer, options, output);
+        let link = hooks.nodes.as_ref()?.hand_over(&to, &request, self.peer, options, output);
         counters.requests_handed_over.add(1);
-        trace!(DEBUG, peer = %self.peer.addr, node = %to, "request handed over");
+        trace!(DEBUG, peer = %self.peer.addr, node = %to.addr(), "request handed over");
         Some(Forwarded::Node(link))
     }
 

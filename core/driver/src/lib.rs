@@ -94,6 +94,7 @@ pub use crate::{
     connect_error::ConnectError,
     handshake::Handshake,
     listen::listen,
+    nodes::NodeAddress,
     proxied::read_proxy_header,
     runtime::{Runtime, Stream},
     server::{Server, ServerHandle},
@@ -113,10 +114,10 @@ macro_rules! exports {
             Broadcast, CloseReason, ConnectError, Connecting, Cookie, Cors, CorsOrigin, Encoded,
             Event, FallbackRequest, Handshake, HeaderLines, HttpRequest, IntoEncoded,
             InvalidNetworks, InvalidNodeName, InvalidProxy, Layer, LayerContext, Limits, Message,
-            Networks, NodeName, Proxies, Proxy, ProxyFault, Receiver, Reconnect, Refusal,
-            RequestHead, Response, Revision, SendError, Sender, Server, ServerConfig, ServerHandle,
-            ServerStats, Sessions, Socket, Text, TransportFault, TransportKind, Transports,
-            TrustedProxies, TrySendError, read_proxy_header,
+            Networks, NodeAddress, NodeName, Proxies, Proxy, ProxyFault, Receiver, Reconnect,
+            Refusal, RequestHead, Response, Revision, SendError, Sender, Server, ServerConfig,
+            ServerHandle, ServerStats, Sessions, Socket, Text, TransportFault, TransportKind,
+            Transports, TrustedProxies, TrySendError, read_proxy_header,
         };
 
         /// Sets up a [`Server`] on this runtime. See [`enginewire_driver::ServerBuilder`].

@@ -1,8 +1,10 @@
 //! Other nodes that serve the same clients: where they are, and connections to them.
 
+#[cfg(feature = "tls-no-provider")]
+use std::sync::Arc;
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     pin::Pin,
@@ -17,22 +19,73 @@ use enginewire::{
 };
 use futures_io::{AsyncRead as _, AsyncWrite as _};
 
+#[cfg(feature = "tls-no-provider")]
+use crate::tls::{self, ClientTls};
 use crate::{
     peer::Peer,
-    runtime::{BoxedStream, Runtime},
+    runtime::{BoxedStream, Runtime, Stream},
     shared::{Options, Shared},
     trace::trace,
     writer::Writer,
 };
 
+/// Address of another node, and how it is reached.
+///
+/// Made of a `SocketAddr` it is TCP, of which anyone on the way can read session ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddress {
+    addr: SocketAddr,
+    /// The name that the node's certificate has to be for.
+    #[cfg(feature = "tls-no-provider")]
+    host: Option<Arc<str>>,
+}
+
+impl NodeAddress {
+    /// Makes the address of a node whose connections are encrypted.
+    ///
+    /// Its certificate has to be for `host`, a DNS name or an address that need not be where the node is. It is checked
+    /// by [`ServerBuilder::nodes_tls`](crate::ServerBuilder::nodes_tls). A host that is neither cannot be reached.
+    #[cfg(feature = "tls-no-provider")]
+    pub fn tls(addr: SocketAddr, host: impl Into<String>) -> Self {
+        Self { addr, host: Some(host.into().into()) }
+    }
+
+    /// Returns the address.
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl From<SocketAddr> for NodeAddress {
+    fn from(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            #[cfg(feature = "tls-no-provider")]
+            host: None,
+        }
+    }
+}
+
 /// The addresses of other nodes, and the way to them.
 pub(crate) struct Nodes {
     addresses: Addresses,
-    connect: Box<dyn Fn(SocketAddr) -> Connecting + Send + Sync>,
+    connect: Box<dyn Fn(Way) -> Connecting + Send + Sync>,
+    #[cfg(feature = "tls-no-provider")]
+    tls: ClientTls,
 }
 
 /// Finds the address of a node.
-pub(crate) type Addresses = Box<dyn Fn(NodeName) -> Option<SocketAddr> + Send + Sync>;
+pub(crate) type Addresses = Box<dyn Fn(NodeName) -> Option<NodeAddress> + Send + Sync>;
+
+/// The way to a node.
+struct Way {
+    to: SocketAddr,
+    /// That of the PROXY protocol, which comes before any encryption.
+    header: Option<String>,
+    /// The name of the node, and how its connection is encrypted.
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<(Arc<str>, ClientTls)>,
+}
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<BoxedStream>> + Send>>;
 
@@ -59,11 +112,18 @@ enum Writes {
 
 impl Nodes {
     pub(crate) fn new<R: Runtime>(runtime: R, addresses: Addresses) -> Self {
-        let connect = Box::new(move |to| -> Connecting {
-            let runtime = runtime.clone();
-            Box::pin(async move { runtime.connect(to).await.map(BoxedStream::new) })
-        });
-        Self { addresses, connect }
+        Self {
+            addresses,
+            connect: Box::new(move |way| Box::pin(way.connect(runtime.clone()))),
+            #[cfg(feature = "tls-no-provider")]
+            tls: ClientTls::default(),
+        }
+    }
+
+    /// Sets how the certificates of nodes are checked.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn with_tls(self, tls: ClientTls) -> Self {
+        Self { tls, ..self }
     }
 
     /// Returns the address of the other node that has a session, if it has one.
@@ -75,7 +135,7 @@ impl Nodes {
         sid: &Sid,
         this: Option<NodeName>,
         head: &dyn HttpRequest,
-    ) -> Option<SocketAddr> {
+    ) -> Option<NodeAddress> {
         let node = sid.node().filter(|&node| Some(node) != this)?;
         if carrier::is_handed_over(head) {
             return None;
@@ -86,14 +146,39 @@ impl Nodes {
     /// Begins to connect to a node, and puts out the head of a request of `peer`.
     pub(crate) fn hand_over(
         &self,
-        to: SocketAddr,
+        to: &NodeAddress,
         request: &HandOver,
         peer: &Peer,
         options: &Options,
         output: &mut Output,
     ) -> NodeLink {
-        introduce(to, request, peer, options, output);
-        NodeLink { to, state: State::Connecting((self.connect)(to)), writes: Writes::Open }
+        let way = Way {
+            to: to.addr,
+            header: introduce(to.addr, request, peer, options, output),
+            #[cfg(feature = "tls-no-provider")]
+            tls: to.host.clone().map(|host| (host, self.tls.clone())),
+        };
+        NodeLink {
+            to: to.addr,
+            state: State::Connecting((self.connect)(way)),
+            writes: Writes::Open,
+        }
+    }
+}
+
+impl Way {
+    async fn connect<R: Runtime>(self, runtime: R) -> io::Result<BoxedStream> {
+        let mut stream = runtime.connect(self.to).await?;
+        if let Some(header) = &self.header {
+            write_all(&mut stream, header.as_bytes()).await?;
+        }
+        #[cfg(feature = "tls-no-provider")]
+        if let Some((host, tls)) = &self.tls {
+            let unsupported = |reason| io::Error::new(io::ErrorKind::Unsupported, reason);
+            let config = tls.config().map_err(unsupported)?;
+            return tls::connect(config, stream, host).await.map(BoxedStream::new);
+        }
+        Ok(BoxedStream::new(stream))
     }
 }
 
@@ -187,26 +272,41 @@ fn read(
     NodeState::Open
 }
 
+/// Writes all of `bytes`.
+async fn write_all<S: Stream>(stream: &mut S, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Puts out the head of a request, and in the way of nodes that are set up as this one whose it is.
+///
+/// Returns a header of the PROXY protocol if that is the way.
 fn introduce(
     to: SocketAddr,
     request: &HandOver,
     peer: &Peer,
     options: &Options,
     output: &mut Output,
-) {
+) -> Option<String> {
     if options.proxy_protocol.contains(to.ip()) {
         // The node sees the connection of the client before it, and the fields as that has sent them.
         let addresses = (!peer.is_nobody()).then_some((peer.addr, to));
-        let line = proxy_protocol::line(addresses);
-        output.put_slice(line.as_bytes());
-        return carrier::write_head(request, None, output);
+        carrier::write_head(request, None, output);
+        return Some(proxy_protocol::line(addresses));
     }
     let untrusting = TrustedProxies::new(Networks::new());
     let proxies = options.trusted_proxies.as_ref().unwrap_or(&untrusting);
     let client = Some(peer.addr.ip()).filter(|_| !peer.is_nobody());
     let (field, element) = proxies.element(client);
     carrier::write_head(request, Some((field, &element)), output);
+    None
 }
 
 /// Bytes that are read at a time.

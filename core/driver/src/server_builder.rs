@@ -1,10 +1,13 @@
 //! Setting up a server: its options, and its start.
 
+#[cfg(feature = "tls-no-provider")]
+mod tls;
+
 use std::{
     fmt,
     future::Future,
     io,
-    net::{SocketAddr, ToSocketAddrs},
+    net::ToSocketAddrs,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -18,12 +21,12 @@ use enginewire::{
 use enginewire::{HttpCompression, PerMessageDeflate};
 
 #[cfg(feature = "tls-no-provider")]
-use crate::tls::ServerTls;
+use crate::tls::{ClientTls, ServerTls};
 use crate::{
     cell::Sessions,
     handler::{Handler, HandlerHook},
     handshake::Handshake,
-    nodes::{Addresses, Nodes},
+    nodes::{Addresses, NodeAddress, Nodes},
     runtime::Runtime,
     server::{Admission, Server, ServerHandle, accept_connections, limit_shutdown},
     shared::{AllowHook, CloseHook, FallbackHook, FallbackRequest, Hooks, Options, Shared},
@@ -41,6 +44,8 @@ pub struct ServerBuilder<R: Runtime> {
     allow: Option<AllowHook>,
     fallback: Option<FallbackHook>,
     nodes: Option<Addresses>,
+    #[cfg(feature = "tls-no-provider")]
+    nodes_tls: ClientTls,
     handler: Option<Box<dyn FnOnce(Weak<Shared>) -> HandlerHook + Send>>,
     /// Called when the server begins to close.
     on_close: Option<CloseHook>,
@@ -58,9 +63,17 @@ pub struct ServerBuilder<R: Runtime> {
 /// A listening socket.
 struct Listener<R: Runtime> {
     socket: R::Listener,
-    /// Without TLS, though the server has it.
-    #[cfg_attr(not(feature = "tls-no-provider"), expect(dead_code, reason = "none has TLS"))]
-    is_plain: bool,
+    #[cfg(feature = "tls-no-provider")]
+    tls: ListenerTls,
+}
+
+/// Encryption of the connections of a listener.
+#[cfg(feature = "tls-no-provider")]
+enum ListenerTls {
+    /// That of the server, if it has one.
+    OfServer,
+    None,
+    Own(ServerTls),
 }
 
 /// Called when a server starts.
@@ -92,6 +105,8 @@ impl<R: Runtime> ServerBuilder<R> {
             allow: None,
             fallback: None,
             nodes: None,
+            #[cfg(feature = "tls-no-provider")]
+            nodes_tls: ClientTls::default(),
             handler: None,
             on_close: None,
             #[cfg(feature = "socketio")]
@@ -133,7 +148,11 @@ impl<R: Runtime> ServerBuilder<R> {
     /// several. Its connections are encrypted if the server has TLS.
     #[must_use]
     pub fn listener(mut self, listener: R::Listener) -> Self {
-        self.listeners.push(Listener { socket: listener, is_plain: false });
+        self.listeners.push(Listener {
+            socket: listener,
+            #[cfg(feature = "tls-no-provider")]
+            tls: ListenerTls::OfServer,
+        });
         self
     }
 
@@ -142,7 +161,11 @@ impl<R: Runtime> ServerBuilder<R> {
     /// It is for a port that only a proxy on the same machine reaches, for example.
     #[must_use]
     pub fn plain_listener(mut self, listener: R::Listener) -> Self {
-        self.listeners.push(Listener { socket: listener, is_plain: true });
+        self.listeners.push(Listener {
+            socket: listener,
+            #[cfg(feature = "tls-no-provider")]
+            tls: ListenerTls::None,
+        });
         self
     }
 
@@ -176,6 +199,8 @@ impl<R: Runtime> ServerBuilder<R> {
             });
             let (allow, fallback, on_close) = (self.allow, self.fallback, self.on_close);
             let nodes = self.nodes.map(|addresses| Nodes::new(runtime.clone(), addresses));
+            #[cfg(feature = "tls-no-provider")]
+            let nodes = nodes.map(|nodes| nodes.with_tls(self.nodes_tls));
             let hooks = Hooks {
                 allow,
                 fallback,
@@ -201,7 +226,11 @@ impl<R: Runtime> ServerBuilder<R> {
             let admission = Admission {
                 shared: Arc::clone(&shared),
                 #[cfg(feature = "tls-no-provider")]
-                tls: self.tls.clone().filter(|_| !listener.is_plain),
+                tls: match listener.tls {
+                    ListenerTls::OfServer => self.tls.clone(),
+                    ListenerTls::None => None,
+                    ListenerTls::Own(tls) => Some(tls),
+                },
             };
             runtime.spawn(accept_connections(runtime.clone(), admission, listener.socket));
         }
@@ -550,13 +579,14 @@ impl<R: Runtime> ServerBuilder<R> {
     /// [head timeout](Self::head_timeout). It gets 502 if the response is none, and 504 if nothing comes in twice the ping
     /// interval and timeout. Behind these two, the request may have been handled. No request is made twice.
     ///
-    /// The connection between nodes is TCP without TLS: give them a network of their own, and a
-    /// [plain listener](Self::plain_listener) if the server has TLS. The owner sees the address of the client if this node is
-    /// one of its [trusted proxies](Self::trusted_proxies), in whose field it is appended. Nodes in the networks of
-    /// [`proxy_protocol`](Self::proxy_protocol), which have to be the same on all, are sent that header instead. A request is
-    /// handed over once: one whose field `Via` says that it was is refused.
+    /// The address is a `SocketAddr` for TCP, or a [`NodeAddress`] with TLS (see `nodes_tls`). What is not encrypted needs a
+    /// network of its own, and a [plain listener](Self::plain_listener) if the server has TLS. The owner sees the address of
+    /// the client if this node is one of its [trusted proxies](Self::trusted_proxies), in whose field it is appended. Nodes
+    /// in the networks of [`proxy_protocol`](Self::proxy_protocol), which have to be the same on all, are sent that header
+    /// instead. A request is handed over once: one whose field `Via` says that it was is refused.
     ///
-    /// Behind another HTTP server (feature `tower`), sessions of other nodes are unknown.
+    /// Behind another HTTP server (feature `tower`) it is the same, and the connection of the client may go on. Its address
+    /// has to be known there for the owner to see it, see `tower`.
     ///
     /// ```
     /// # use std::{collections::HashMap, net::SocketAddr};
@@ -570,11 +600,11 @@ impl<R: Runtime> ServerBuilder<R> {
     /// # }
     /// ```
     #[must_use]
-    pub fn nodes(
+    pub fn nodes<A: Into<NodeAddress>>(
         mut self,
-        address: impl Fn(NodeName) -> Option<SocketAddr> + Send + Sync + 'static,
+        address: impl Fn(NodeName) -> Option<A> + Send + Sync + 'static,
     ) -> Self {
-        self.nodes = Some(Box::new(address));
+        self.nodes = Some(Box::new(move |node| address(node).map(Into::into)));
         self
     }
 
@@ -675,46 +705,6 @@ impl<R: Runtime> ServerBuilder<R> {
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;
-        self
-    }
-}
-
-/// TLS.
-#[cfg(feature = "tls-no-provider")]
-impl<R: Runtime> ServerBuilder<R> {
-    /// Encrypts the connections of all listeners but [plain](Self::plain_listener) ones. Default: none is encrypted.
-    ///
-    /// `tls` is an `Arc` of rustls's `ServerConfig`, or a [`ServerTls`] by which it is replaced while the server runs.
-    /// It has the certificates, and a verifier if clients need one too. [`Handshake::tls`] tells what was agreed on.
-    ///
-    /// Beside what [`Limits`] allow, rustls holds up to 64 KiB for a client that does not read.
-    ///
-    /// A client that speaks HTTP without TLS is sent an alert and closed. Every connection that ends in order tells its
-    /// client so (`close_notify`); a client that does not is treated as any other that is lost.
-    #[must_use]
-    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
-        self.tls = Some(tls.into());
-        self
-    }
-
-    /// Limit on the time that a TLS handshake takes. Default 10 s.
-    ///
-    /// It begins when the connection is accepted, or behind the header of the PROXY protocol. The time for the [head](Self::head_timeout) of the first request
-    /// begins after it.
-    #[must_use]
-    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.options.tls_handshake_timeout = timeout;
-        self
-    }
-
-    /// Limit on the TLS handshakes in flight. Default 4096. Further connections wait in the system's queue.
-    ///
-    /// A handshake holds about 10 KiB, and 64 KiB at most. Connections in their handshake count towards
-    /// [`max_connections`](Self::max_connections) as well. Listeners that accept at the same moment may exceed the
-    /// limit by one each.
-    #[must_use]
-    pub fn max_tls_handshakes(mut self, handshakes: usize) -> Self {
-        self.options.max_tls_handshakes = handshakes;
         self
     }
 }

@@ -339,7 +339,6 @@ impl<S, Q, F> Exchanges<S, Q, F> {
     ) {
         let Some(relay) = &mut self.relay else { return };
         if let Err(fault) = relay.drive(now, host, output) {
-            host.hand_over_failed(relay.node(), fault);
             self.relay = None;
             self.refuse(now, host, &fault.into(), output);
         }

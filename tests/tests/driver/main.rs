@@ -23,6 +23,7 @@ mod handles;
 mod kills;
 mod ledger;
 mod nodes;
+mod nodes_tls;
 mod probes;
 #[cfg(target_os = "linux")]
 mod program;

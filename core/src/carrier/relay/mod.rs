@@ -156,6 +156,16 @@ impl<F> Relay<F> {
         host: &mut H,
         output: &mut Output,
     ) -> Result<(), HandOverFault> {
+        let passed = self.pass(now, host, output);
+        passed.inspect_err(|&fault| host.hand_over_failed(&self.node, fault))
+    }
+
+    fn pass<H: Host<Request = F>>(
+        &mut self,
+        now: Time,
+        host: &mut H,
+        output: &mut Output,
+    ) -> Result<(), HandOverFault> {
         if self.node_ended {
             return Ok(());
         }
@@ -235,11 +245,6 @@ impl<F> Relay<F> {
             }
         }
         Ok(())
-    }
-
-    /// Returns the connection to the node.
-    pub(super) const fn node(&self) -> &F {
-        &self.node
     }
 
     /// Extends the deadline to `until`: bytes may wait to be read.
