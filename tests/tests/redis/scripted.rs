@@ -58,6 +58,7 @@ impl ScriptedConnection {
             "PUBSUB" => "*2\r\n+name\r\n:1\r\n",
             "XREVRANGE" => "*0\r\n",
             "XREAD" => "_\r\n",
+            "XINFO" => "-ERR no such key\r\n",
             other => panic!("{other} is not expected"),
         });
     }

@@ -1,8 +1,6 @@
 //! Setting up a bus.
 
-#[cfg(feature = "tls-no-provider")]
-use std::sync::Arc;
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use enginewire::Reconnect;
 use enginewire_driver::Runtime;
@@ -16,9 +14,8 @@ use super::{
     bus::Redis,
     emitter::Emitter,
     error::RedisError,
-    options::{Options, Shared},
-    transport::Transport,
-    url::ServerUrl,
+    options::{Options, Sentinel, Shared},
+    servers::Servers,
 };
 
 /// Sets up a [`Redis`].
@@ -49,8 +46,8 @@ impl<R: Runtime> RedisBuilder<R> {
 
     /// Talks to nodes with `createAdapter` of npm `@socket.io/redis-adapter`. This is the default.
     ///
-    /// Every node gets every message. It needs Redis 6, and works on a Redis Cluster if all nodes connect to one node of
-    /// it: that alone knows how many they are.
+    /// Every node gets every message. It needs Redis 6. In a Redis Cluster a node may connect to any server, and each message
+    /// goes through all of them.
     pub fn classic(self) -> Self {
         self.format(Format::Classic(ClassicConfig::default()))
     }
@@ -58,10 +55,11 @@ impl<R: Runtime> RedisBuilder<R> {
     /// Talks to nodes with `createShardedAdapter` of npm `@socket.io/redis-adapter`.
     ///
     /// A node gets no messages for rooms that it has no members of, but for `Static`. All nodes need the same mode; that
-    /// of the reference is `Dynamic`. It needs Redis 7, and a single server.
+    /// of the reference is `Dynamic`. It needs Redis 7. In a Redis Cluster each channel is on the server that owns its slot.
     ///
-    /// The subscription to a room follows its first member: what other nodes send to the room in the milliseconds
-    /// between is lost for that member.
+    /// The subscription to a room follows its first member on the node, and joining does not wait for it, as with the
+    /// reference. What other nodes send to the room until Redis has it, some milliseconds later, does not reach that member;
+    /// what its own node sends does. With `Static` there is no such moment, because rooms have no channels.
     pub fn sharded(self, mode: SubscriptionMode) -> Self {
         self.format(Format::Sharded(mode))
     }
@@ -94,6 +92,8 @@ impl<R: Runtime> RedisBuilder<R> {
     }
 
     /// Limit on the time to connect, encrypt and log in. Default 5 s.
+    ///
+    /// Of several servers, one is tried after the other, each for a part of it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
         self
@@ -148,6 +148,42 @@ impl<R: Runtime> RedisBuilder<R> {
         self
     }
 
+    /// Asks sentinels for the server: the master that they know by a name.
+    ///
+    /// The addresses of the URL are then those of sentinels, separated by commas, with port 26379 where there is none. User,
+    /// password and database are those of the master. The first sentinel that responds is believed, each time that the
+    /// connection is made anew.
+    pub fn sentinel(mut self, master: impl Into<String>) -> Self {
+        let new = Sentinel { master: String::new(), user: None, password: None };
+        let master = master.into();
+        let sentinel = self.options.sentinel.take().unwrap_or(new);
+        self.options.sentinel = Some(Sentinel { master, ..sentinel });
+        self
+    }
+
+    /// Logs in to sentinels, as the user `default` if `user` is empty. Default: without a login.
+    ///
+    /// For [`sentinel`](Self::sentinel), which is to be called before.
+    pub fn sentinel_login(mut self, user: &str, password: impl Into<String>) -> Self {
+        if let Some(sentinel) = &mut self.options.sentinel {
+            sentinel.user = Some(user.to_owned()).filter(|user| !user.is_empty());
+            sentinel.password = Some(password.into());
+        }
+        self
+    }
+
+    /// Replaces addresses that servers tell: those of a Redis Cluster, and those that sentinels name.
+    ///
+    /// For servers that know themselves by an address which is not reachable from here, as behind a translation of
+    /// addresses. `translate` takes and returns host and port. Default: the addresses as they are.
+    pub fn translate_addresses(
+        mut self,
+        translate: impl Fn(&str, u16) -> (String, u16) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.translate = Some(Arc::new(translate));
+        self
+    }
+
     /// Sets the name of the connections, as CLIENT LIST shows it. Default `enginewire`. It must not have spaces.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.options.name = name.into();
@@ -168,9 +204,9 @@ impl<R: Runtime> RedisBuilder<R> {
     /// As [`Redis::connect`].
     pub async fn connect(self) -> Result<Redis<R>, RedisError> {
         let Self { runtime, url, wire, options } = self;
-        let shared = Shared::new(runtime, ServerUrl::parse(&url)?, options);
-        let transport = Transport::connect(&shared).await?;
-        Ok(Redis::new(shared, wire, transport))
+        let shared = Shared::new(runtime, &url, options)?;
+        let servers = Servers::connect(&shared).await?;
+        Ok(Redis::new(shared, wire, servers))
     }
 }
 
@@ -184,9 +220,9 @@ impl<R: Runtime> RedisBuilder<R> {
     /// As [`Redis::connect`].
     pub async fn emitter(self) -> Result<Emitter, RedisError> {
         let Self { runtime, url, wire, options } = self;
-        let shared = Shared::new(runtime, ServerUrl::parse(&url)?, options);
-        let transport = Transport::connect(&shared).await?;
-        let (emitter, courier) = Emitter::new(&shared, wire, transport);
+        let shared = Shared::new(runtime, &url, options)?;
+        let servers = Servers::connect(&shared).await?;
+        let (emitter, courier) = Emitter::new(&shared, wire, servers);
         shared.runtime.spawn(courier);
         Ok(emitter)
     }

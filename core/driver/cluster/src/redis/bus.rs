@@ -1,16 +1,17 @@
 //! The bus: a wire, and the connections that carry its commands.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     fmt,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
+use bytes::Bytes;
 use enginewire::Time;
 use enginewire_driver::{
-    Runtime,
+    Runtime, Sleep,
     socketio::{Bus, BusEvent, Message, Room},
 };
 use enginewire_socketio::cluster::wire::{
@@ -25,8 +26,9 @@ use super::{
     monitor::{Counters, RedisMonitor},
     options::Shared,
     resp::{ServerError, Value},
-    streams::{self, EntryId, Read, Reader},
-    transport::{Event, Sleep, Transport, fill_random},
+    servers::Servers,
+    streams::{self, Read, Reader},
+    transport::{Event, fill_random},
 };
 use crate::trace::trace;
 
@@ -37,7 +39,9 @@ pub struct Redis<R: Runtime> {
     shared: Arc<Shared<R>>,
     format: Format,
     wire: Wire,
-    transport: Transport<R, Sent>,
+    servers: Servers<R, Sent>,
+    /// Channels of shards that have moved to another server, and are to be subscribed to there.
+    moved: VecDeque<Bytes>,
     /// Reads the streams, in the format of streams.
     reader: Option<Reader<R>>,
     phase: Phase,
@@ -62,9 +66,10 @@ enum Phase {
 impl<R: Runtime + Default> Redis<R> {
     /// Connects to the server of a URL, with the defaults.
     ///
-    /// The URL is `redis://[[user]:password@]host[:port][/database]`, or begins with `rediss` for TLS. The format is the
-    /// [classic](RedisBuilder::classic) one. Only the first attempt counts here: a connection that is lost later is made
-    /// anew. Dropping the future drops the attempt.
+    /// The URL is `redis://[[user]:password@]host[:port][/database]`, or begins with `rediss` for TLS. A server of a Redis
+    /// Cluster says so, and the others are learnt from it. Several are separated by commas: the first that responds is
+    /// asked. The format is the [classic](RedisBuilder::classic) one. Only the first attempt counts here: a connection that
+    /// is lost later is made anew. Dropping the future drops the attempt.
     ///
     /// # Errors
     ///
@@ -93,12 +98,13 @@ impl<R: Runtime> Redis<R> {
     pub(super) fn new(
         shared: Arc<Shared<R>>,
         config: WireConfig,
-        transport: Transport<R, Sent>,
+        servers: Servers<R, Sent>,
     ) -> Self {
         let mut seed = [0; 8];
         fill_random(&mut seed);
         let format = config.format.clone();
-        let reader = matches!(format, Format::Streams(_)).then(|| Reader::new(&shared));
+        let reads = matches!(format, Format::Streams(_));
+        let reader = reads.then(|| Reader::new(&shared, servers.is_cluster()));
         let mut wire = Wire::new(config, u64::from_ne_bytes(seed));
         wire.handle_connected(shared.runtime.clock().now(), true);
         shared.counters.is_up.store(true, Ordering::Relaxed);
@@ -106,7 +112,8 @@ impl<R: Runtime> Redis<R> {
             shared,
             format,
             wire,
-            transport,
+            servers,
+            moved: VecDeque::new(),
             reader,
             phase: Phase::Up,
             restoring: 0,
@@ -138,7 +145,7 @@ impl<R: Runtime> Redis<R> {
                 self.wire.handle_timeout(now);
             } else if self.phase == Phase::Restoring && self.is_subscribed() {
                 self.restored();
-            } else if let Poll::Ready(event) = self.transport.poll(cx) {
+            } else if let Poll::Ready(event) = self.servers.poll(cx) {
                 self.handle(event);
             } else if let Some(read) = self.poll_reader(cx) {
                 self.handle_read(read);
@@ -146,7 +153,7 @@ impl<R: Runtime> Redis<R> {
                 break;
             }
         }
-        let (commands, bytes) = self.transport.in_flight();
+        let (commands, bytes) = self.servers.in_flight();
         let Counters { in_flight, in_flight_bytes, .. } = &*self.shared.counters;
         in_flight.store(commands, Ordering::Relaxed);
         in_flight_bytes.store(bytes, Ordering::Relaxed);
@@ -154,7 +161,12 @@ impl<R: Runtime> Redis<R> {
 
     /// Gives commands of the wire to the connection, as long as it has room.
     fn pass_commands(&mut self) {
-        while self.transport.has_room() {
+        while self.servers.has_room() {
+            if let Some(channel) = self.moved.pop_front() {
+                let (sent, place, responds, arguments) = commands::resubscribe(&channel);
+                self.servers.push(sent, place, responds, &arguments);
+                continue;
+            }
             let Some(command) = self.wire.poll_command() else { return };
             match &command {
                 Command::Subscribe(Subscription::Stream(_)) => self.locating += 1,
@@ -165,8 +177,8 @@ impl<R: Runtime> Redis<R> {
                 }
                 _ => {}
             }
-            commands::encode(command, |sent, responds, arguments| {
-                self.transport.push(sent, responds, Duration::ZERO, arguments);
+            commands::encode(command, |sent, place, responds, arguments| {
+                self.servers.push(sent, place, responds, arguments);
             });
         }
     }
@@ -209,11 +221,12 @@ impl<R: Runtime> Redis<R> {
                 // So that those are confirmed before there is anything else.
                 self.pass_commands();
             }
-            Event::Lost(fault, commands) => {
+            Event::Lost(error, sent) => {
+                self.servers.forget();
+                self.moved.clear();
                 self.wire.handle_connected(now, false);
                 (self.restoring, self.locating) = (0, 0);
-                let error = self.shared.error(fault, commands.len());
-                self.lose(Phase::Down, error);
+                self.lose(Phase::Down, self.shared.lost(error, sent.len()));
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
             Event::Message(channel, Some(message)) => {
@@ -223,12 +236,22 @@ impl<R: Runtime> Redis<R> {
                 }
             }
             Event::Message(_, None) => self.drop_large(),
+            Event::Unsubscribed { channel, .. } => self.handle_unsubscribed(channel),
+        }
+    }
+
+    /// Subscribes again to a channel whose slot has moved, unless it is this node that has ended the subscription.
+    fn handle_unsubscribed(&mut self, channel: Bytes) {
+        let name = str::from_utf8(&channel).ok().map(|name| Subscription::Shard(name.into()));
+        if self.servers.is_open() && name.is_some_and(|name| self.wire.is_subscribed(&name)) {
+            trace!(DEBUG, "a channel has moved to another server of the Redis Cluster");
+            self.moved.push_back(channel);
         }
     }
 
     fn handle_response(&mut self, now: Time, sent: &Sent, response: Result<Value, ServerError>) {
         // Those of the opening come first. Later ones may go on for ever.
-        let is_of_opening = sent.is_subscription() && self.restoring > 0;
+        let is_of_opening = sent.is_of_opening() && self.restoring > 0;
         self.restoring -= usize::from(is_of_opening);
         if let Sent::Last(_) = sent {
             self.locating = self.locating.saturating_sub(1);
@@ -236,7 +259,7 @@ impl<R: Runtime> Redis<R> {
         let value = match response {
             Ok(value) => value,
             Err(error) if commands::is_fatal(sent, &error) => {
-                return self.transport.fail(RedisFault::of_command(sent.name(), &error));
+                return self.servers.fail(RedisFault::of_command(sent.name(), &error));
             }
             Err(_error) => {
                 trace!(WARN, command = sent.name(), error = %_error, "Redis has refused a command");
@@ -255,9 +278,9 @@ impl<R: Runtime> Redis<R> {
                 }
             }
             Sent::Last(stream) => {
-                if let (Some(reader), Some(last)) = (&mut self.reader, EntryId::last(&value)) {
+                if let (Some(reader), Some(last)) = (&mut self.reader, streams::last(&value)) {
                     let position = reader.start(stream, last, is_of_opening);
-                    self.wire.handle_position(stream, position.into());
+                    self.wire.handle_position(stream, position);
                 }
             }
             Sent::Take(request) => {
@@ -292,12 +315,12 @@ impl<R: Runtime> Redis<R> {
     /// of them, and streams are read.
     fn is_subscribed(&self) -> bool {
         let reads = self.reader.as_ref().is_none_or(Reader::is_ready);
-        self.restoring == 0 && self.transport.is_open() && reads
+        self.restoring == 0 && self.servers.is_open() && reads
     }
 
     /// Notes that everything arrives again.
     fn restored(&mut self) {
-        self.transport.settle();
+        self.servers.settle();
         self.phase = Phase::Up;
         self.shared.counters.is_up.store(true, Ordering::Relaxed);
         self.event = Some(BusEvent::Up);
@@ -323,9 +346,12 @@ impl<R: Runtime> Redis<R> {
                 }
                 None => self.drop_large(),
             },
+            Read::Missed(entries) => {
+                self.shared.counters.trimmed.fetch_add(entries, Ordering::Relaxed);
+                self.event = Some(BusEvent::Missed(entries));
+            }
             Read::Admitted => {}
-            Read::Lost(fault) => {
-                let error = self.shared.error(fault, 0);
+            Read::Lost(error) => {
                 // The other connection may be lost as well.
                 let is_down = self.phase == Phase::Down;
                 self.lose(if is_down { Phase::Down } else { Phase::Restoring }, error);
@@ -335,7 +361,7 @@ impl<R: Runtime> Redis<R> {
 
     /// Returns whether a message can be sent.
     fn has_room(&self) -> bool {
-        self.phase == Phase::Up && self.transport.has_room()
+        self.phase == Phase::Up && self.servers.has_room()
     }
 
     fn drop_large(&self) {
@@ -370,7 +396,7 @@ impl<R: Runtime> Bus for Redis<R> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) {
         self.pass_commands();
-        self.transport.flush(cx);
+        self.servers.flush(cx);
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
@@ -407,7 +433,7 @@ impl<R: Runtime> Bus for Redis<R> {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.transport.is_open() {
+        if !self.servers.is_open() {
             return Poll::Ready(());
         }
         if !self.is_closing {
@@ -424,7 +450,7 @@ impl<R: Runtime> Bus for Redis<R> {
             }
         }
         // Without a connection none are. Streams need not be read for it.
-        if self.transport.in_flight().0 == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if self.servers.in_flight().0 == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -437,7 +463,7 @@ impl<R: Runtime> Drop for Redis<R> {
 impl<R: Runtime> fmt::Debug for Redis<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redis")
-            .field("address", &self.shared.address)
+            .field("url", &self.shared.url)
             .field("format", &self.format)
             .field("phase", &self.phase)
             .finish_non_exhaustive()

@@ -10,12 +10,15 @@ use enginewire_socketio::cluster::{
 use super::{
     link::Responds,
     resp::{ServerError, Value},
+    servers::Place,
 };
 
 /// Command that a response is to.
 #[derive(Debug)]
 pub(super) enum Sent {
     Subscribe(&'static str),
+    /// A subscription that a server of a Redis Cluster has ended, because the slot of the channel has moved.
+    Resubscribe,
     Unsubscribe,
     Publish(&'static str),
     /// An entry of a stream, which may be an append to the log.
@@ -36,6 +39,7 @@ impl Sent {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Subscribe(name) | Self::Publish(name) => name,
+            Self::Resubscribe => "SSUBSCRIBE",
             Self::Unsubscribe => "UNSUBSCRIBE",
             Self::Append(_) => "XADD",
             Self::Last(_) => "XREVRANGE",
@@ -46,18 +50,19 @@ impl Sent {
         }
     }
 
-    /// Returns whether messages are missed without the response.
-    pub(super) const fn is_subscription(&self) -> bool {
+    /// Returns whether it is of the subscriptions that follow each new connection.
+    pub(super) const fn is_of_opening(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Last(_))
     }
 }
 
 /// Hands a command to `push`, which sends it. Nothing is sent to leave a stream, which is the reader's to do.
-pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Responds, &[&[u8]])) {
+pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Place<'_>, Responds, &[&[u8]])) {
     match command {
         Command::Subscribe(Subscription::Stream(stream)) => {
             let arguments = [b"XREVRANGE", stream.as_bytes(), b"+", b"-", b"COUNT", b"1"];
-            push(Sent::Last(Arc::clone(&stream)), Responds::InTurn, &arguments);
+            let place = Place::Key(stream.as_bytes());
+            push(Sent::Last(Arc::clone(&stream)), place, Responds::InTurn, &arguments);
         }
         Command::Unsubscribe(Subscription::Stream(_)) => {}
         Command::Subscribe(subscription) => {
@@ -67,49 +72,67 @@ pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Responds, &[&[u8]
                 _ => "SUBSCRIBE",
             };
             let arguments = [name.as_bytes(), subscription.name().as_bytes()];
-            push(Sent::Subscribe(name), Responds::ByPush, &arguments);
+            push(Sent::Subscribe(name), place(&subscription), Responds::ByPush, &arguments);
         }
         Command::Unsubscribe(subscription) => {
-            let name: &[u8] = match subscription {
-                Subscription::Pattern(_) => b"PUNSUBSCRIBE",
-                Subscription::Shard(_) => b"SUNSUBSCRIBE",
-                _ => b"UNSUBSCRIBE",
+            let (name, responds): (&[u8], _) = match subscription {
+                Subscription::Pattern(_) => (b"PUNSUBSCRIBE", Responds::ByPush),
+                Subscription::Shard(_) => (b"SUNSUBSCRIBE", Responds::Fenced),
+                _ => (b"UNSUBSCRIBE", Responds::ByPush),
             };
-            push(Sent::Unsubscribe, Responds::ByPush, &[name, subscription.name().as_bytes()]);
+            let arguments = [name, subscription.name().as_bytes()];
+            push(Sent::Unsubscribe, place(&subscription), responds, &arguments);
         }
         Command::Publish { channel, message, is_sharded, .. } => {
             let name = if is_sharded { "SPUBLISH" } else { "PUBLISH" };
+            let place = if is_sharded { Place::Key(channel.as_bytes()) } else { Place::Any };
             let arguments = [name.as_bytes(), channel.as_bytes(), &message];
-            push(Sent::Publish(name), Responds::InTurn, &arguments);
+            push(Sent::Publish(name), place, Responds::InTurn, &arguments);
         }
         Command::Append { stream, fields, max_len, append } => {
             let max_len = max_len.to_string();
             let mut arguments: Vec<&[u8]> =
                 vec![b"XADD", stream.as_bytes(), b"MAXLEN", b"~", max_len.as_bytes(), b"*"];
             arguments.extend(fields.iter().flat_map(|(name, value)| [name.as_bytes(), &value[..]]));
-            push(Sent::Append(append), Responds::InTurn, &arguments);
+            push(Sent::Append(append), Place::Key(stream.as_bytes()), Responds::InTurn, &arguments);
         }
         Command::Count { channel, is_sharded, request } => {
             let how: &[u8] = if is_sharded { b"SHARDNUMSUB" } else { b"NUMSUB" };
             let arguments = [b"PUBSUB", how, channel.as_bytes()];
-            push(Sent::Count(Arc::clone(&channel), request), Responds::InTurn, &arguments);
+            let sent = Sent::Count(Arc::clone(&channel), request);
+            push(sent, Place::Every, Responds::InTurn, &arguments);
         }
         Command::Store { key, value, lifetime } => {
             let lifetime = lifetime.as_millis().to_string();
             let arguments = [b"SET", key.as_bytes(), &value, b"PX", lifetime.as_bytes()];
-            push(Sent::Store, Responds::InTurn, &arguments);
+            push(Sent::Store, Place::Key(key.as_bytes()), Responds::InTurn, &arguments);
         }
         Command::Take { request, key } => {
-            push(Sent::Take(request), Responds::InTurn, &[b"GETDEL", key.as_bytes()]);
+            let key = key.as_bytes();
+            push(Sent::Take(request), Place::Key(key), Responds::InTurn, &[b"GETDEL", key]);
         }
         Command::Read { request, stream, from, until, count } => {
             let count = count.to_string();
             let (from, until) = (from.as_bytes(), until.as_bytes());
             let arguments = [b"XRANGE", stream.as_bytes(), from, until, b"COUNT", count.as_bytes()];
-            push(Sent::Read(request), Responds::InTurn, &arguments);
+            let place = Place::Key(stream.as_bytes());
+            push(Sent::Read(request), place, Responds::InTurn, &arguments);
         }
         // Others are for brokers that store messages apart.
         _ => {}
+    }
+}
+
+/// Returns the command that renews a subscription to the channel of a shard.
+pub(super) const fn resubscribe(channel: &[u8]) -> (Sent, Place<'_>, Responds, [&[u8]; 2]) {
+    (Sent::Resubscribe, Place::Key(channel), Responds::ByPush, [b"SSUBSCRIBE", channel])
+}
+
+/// The servers that deliver what is subscribed to.
+fn place(subscription: &Subscription) -> Place<'_> {
+    match subscription {
+        Subscription::Shard(channel) => Place::Key(channel.as_bytes()),
+        _ => Place::Any,
     }
 }
 
@@ -137,5 +160,6 @@ pub(super) fn is_fatal(sent: &Sent, error: &ServerError) -> bool {
             | "NOAUTH"
             | "READONLY"
     );
-    is_of_connection || sent.is_subscription()
+    let is_subscription = sent.is_of_opening() || matches!(sent, Sent::Resubscribe);
+    is_of_connection || is_subscription
 }

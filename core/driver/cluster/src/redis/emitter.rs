@@ -6,7 +6,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -28,10 +27,12 @@ use futures_core::Stream as _;
 use serde::Serialize;
 
 use super::{
+    address::Address,
     commands::{self, Sent},
     error::{RedisError, RedisFault},
     options::Shared,
-    transport::{Event, Transport},
+    servers::Servers,
+    transport::Event,
 };
 
 /// Sender to a cluster for programs that are no nodes of it, such as workers. Cheap to clone.
@@ -58,7 +59,8 @@ use super::{
 #[derive(Clone)]
 pub struct Emitter {
     wire: wire::Emitter,
-    address: Arc<str>,
+    /// The first of the URL.
+    address: Option<Address>,
     jobs: mpsc::Sender<Job>,
     namespace: Arc<str>,
     target: Target,
@@ -79,12 +81,12 @@ impl Emitter {
     pub(super) fn new<R: Runtime>(
         shared: &Arc<Shared<R>>,
         config: WireConfig,
-        transport: Transport<R, (Sent, Done)>,
+        servers: Servers<R, (Sent, Done)>,
     ) -> (Self, impl Future<Output = ()> + Send + use<R>) {
         let (jobs, receiver) = mpsc::channel(QUEUED);
         let emitter = Self {
             wire: wire::Emitter::new(config),
-            address: Arc::clone(&shared.address),
+            address: shared.url.addresses.first().cloned(),
             jobs,
             namespace: "/".into(),
             target: Target::all(),
@@ -92,7 +94,7 @@ impl Emitter {
             attachments: Vec::new(),
         };
         let shared = Arc::clone(shared);
-        let mut courier = Courier { shared, transport, jobs: receiver, has_ended: false };
+        let mut courier = Courier { shared, servers, jobs: receiver, has_ended: false };
         (emitter, poll_fn(move |cx| courier.poll(cx)))
     }
 
@@ -217,7 +219,7 @@ impl Emitter {
     }
 
     fn error(&self, fault: RedisFault) -> RedisError {
-        RedisError { address: Some(Arc::clone(&self.address)), fault, in_flight: 0 }
+        RedisError::new(self.address.as_ref(), fault)
     }
 }
 
@@ -230,7 +232,7 @@ fn list(rooms: impl Rooms) -> Vec<Room> {
 /// The task that has the connection of an [`Emitter`] and its clones. It ends with the last of them.
 struct Courier<R: Runtime> {
     shared: Arc<Shared<R>>,
-    transport: Transport<R, (Sent, Done)>,
+    servers: Servers<R, (Sent, Done)>,
     jobs: mpsc::Receiver<Job>,
     has_ended: bool,
 }
@@ -239,9 +241,9 @@ impl<R: Runtime> Courier<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             self.take_jobs(cx);
-            match self.transport.poll(cx) {
+            match self.servers.poll(cx) {
                 Poll::Ready(event) => self.handle(event),
-                Poll::Pending if self.has_ended && self.transport.in_flight().0 == 0 => {
+                Poll::Pending if self.has_ended && self.servers.in_flight().0 == 0 => {
                     return Poll::Ready(());
                 }
                 Poll::Pending => return Poll::Pending,
@@ -250,42 +252,44 @@ impl<R: Runtime> Courier<R> {
     }
 
     fn take_jobs(&mut self, cx: &mut Context<'_>) {
-        while !self.has_ended && (self.transport.has_room() || !self.transport.is_open()) {
+        while !self.has_ended && (self.servers.has_room() || !self.servers.is_open()) {
             let Poll::Ready(job) = Pin::new(&mut self.jobs).poll_next(cx) else { return };
             let Some(Job { command, done }) = job else {
                 self.has_ended = true;
                 return;
             };
-            if self.transport.is_open() {
-                commands::encode(command, |sent, responds, arguments| {
-                    self.transport.push((sent, done), responds, Duration::ZERO, arguments);
+            if self.servers.is_open() {
+                commands::encode(command, |sent, place, responds, arguments| {
+                    self.servers.push((sent, done), place, responds, arguments);
                 });
             } else {
-                let _ = done.send(Err(self.shared.error(RedisFault::Disconnected, 0)));
+                let address = self.shared.url.addresses.first();
+                let _ = done.send(Err(RedisError::new(address, RedisFault::Disconnected)));
             }
         }
     }
 
     fn handle(&mut self, event: Event<(Sent, Done)>) {
         match event {
-            Event::Lost(fault, commands) => {
-                let error = self.shared.error(fault, commands.len());
+            Event::Lost(error, commands) => {
+                let error = self.shared.lost(error, commands.len());
                 for (_, done) in commands {
                     let _ = done.send(Err(error.clone()));
                 }
             }
             Event::Response((_, done), Ok(_)) => {
-                self.transport.settle();
+                self.servers.settle();
                 let _ = done.send(Ok(()));
             }
             Event::Response((sent, done), Err(error)) => {
                 let fault = RedisFault::of_command(sent.name(), &error);
-                let _ = done.send(Err(self.shared.error(fault.clone(), 0)));
+                let address = self.shared.url.addresses.first();
+                let _ = done.send(Err(RedisError::new(address, fault.clone())));
                 if commands::is_fatal(&sent, &error) {
-                    self.transport.fail(fault);
+                    self.servers.fail(fault);
                 }
             }
-            Event::Opened | Event::Message(..) => {}
+            Event::Opened | Event::Message(..) | Event::Unsubscribed { .. } => {}
         }
     }
 }
@@ -293,7 +297,7 @@ impl<R: Runtime> Courier<R> {
 impl fmt::Debug for Emitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emitter")
-            .field("address", &self.address)
+            .field("address", &self.address.as_ref().map(Address::to_string))
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }

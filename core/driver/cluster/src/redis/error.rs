@@ -5,6 +5,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 use enginewire_socketio::cluster::wire::EmitError;
 
 use super::{
+    address::Address,
     resp::{MalformedReply, ServerError},
     url::InvalidRedisUrl,
 };
@@ -34,6 +35,23 @@ pub enum RedisFault {
         "it refuses the connection: {0} (check the user, the password and the database of the URL, and the name of the client)"
     )]
     Refused(String),
+    /// The server is a sentinel, which carries no messages.
+    #[error("it is a sentinel (give the name of the master, with RedisBuilder::sentinel)")]
+    Sentinel,
+    /// The sentinel does not know a master of this name: the name is wrong, or the address.
+    #[error("it is a sentinel that knows no master `{}`", .0.escape_debug())]
+    UnknownMaster(String),
+    /// The server is a replica still, which a sentinel has named as the master.
+    #[error("it is a replica (a failover is going on; that is tried again)")]
+    Replica,
+    /// The URL names several servers, which are no Redis Cluster.
+    #[error(
+        "it is no server of a Redis Cluster (a URL with several servers is for one, or for sentinels)"
+    )]
+    NoCluster,
+    /// A slot of the Redis Cluster has no owner.
+    #[error("no server of the Redis Cluster owns slot {0}")]
+    Unserved(u16),
     /// The server is too old.
     #[error("it does not know RESP3 (Redis from version 6 on does, and Valkey)")]
     Outdated,
@@ -65,6 +83,10 @@ pub enum RedisFault {
 }
 
 impl RedisError {
+    pub(super) fn new(address: Option<&Address>, fault: RedisFault) -> Self {
+        Self { address: address.map(|address| address.to_string().into()), fault, in_flight: 0 }
+    }
+
     /// Returns the fault.
     pub const fn fault(&self) -> &RedisFault {
         &self.fault
@@ -95,9 +117,8 @@ impl RedisFault {
     pub(super) fn of_command(command: &'static str, error: &ServerError) -> Self {
         let message = error.to_string();
         let advice = match error.kind() {
-            "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => {
-                " (it is a node of a Redis Cluster: use the classic format there)"
-            }
+            "MOVED" | "ASK" => " (servers of the Redis Cluster send it from one to the other)",
+            "CLUSTERDOWN" => " (the Redis Cluster has lost servers, or a failover is going on)",
             "NOPERM" => " (the ACL of the user has to allow the command, its keys and channels)",
             "READONLY" => " (it is a replica: connect to the master)",
             "ERR" if message.contains("unknown command") => {
@@ -120,7 +141,7 @@ impl RedisFault {
 
 impl From<InvalidRedisUrl> for RedisError {
     fn from(error: InvalidRedisUrl) -> Self {
-        Self { address: None, fault: RedisFault::Url(error), in_flight: 0 }
+        Self::new(None, RedisFault::Url(error))
     }
 }
 
@@ -159,10 +180,10 @@ mod tests {
 
     #[test]
     fn error_names_the_address_the_fault_and_the_remedy() {
-        let fault = RedisFault::of_command("SSUBSCRIBE", &"MOVED 12182 10.0.0.2:6379".into());
+        let fault = RedisFault::of_command("XADD", &"READONLY You can't write.".into());
         let error = RedisError { address: Some("a:6379".into()), fault, in_flight: 3 };
-        let expected = "Redis at a:6379: it refuses SSUBSCRIBE: MOVED 12182 10.0.0.2:6379 (it is a node of a Redis \
-                        Cluster: use the classic format there); 3 commands had no response, and may be lost";
+        let expected = "Redis at a:6379: it refuses XADD: READONLY You can't write. (it is a replica: connect to the \
+                        master); 3 commands had no response, and may be lost";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -25,6 +25,11 @@ pub(super) enum Responds {
     InTurn,
     /// With a push, or with an error in turn.
     ByPush,
+    /// With a push that also comes by itself, or with an error in turn. The response to a PING behind it ends it.
+    ///
+    /// A server of a Redis Cluster ends subscriptions to channels whose slot it gives away by the same push. So the push
+    /// does not tell whether the command is carried out.
+    Fenced,
 }
 
 struct InFlight<T> {
@@ -33,6 +38,8 @@ struct InFlight<T> {
     size: usize,
     /// When the response is late.
     deadline: Time,
+    /// Of one that is [fenced](Responds::Fenced) the error has come.
+    has_failed: bool,
 }
 
 /// Something that the server sends.
@@ -42,8 +49,9 @@ pub(super) enum Incoming<T> {
     Response(T, Result<Value, ServerError>),
     /// A message of a channel. `None` if it was larger than the limit.
     Message { channel: Bytes, message: Option<Bytes> },
-    /// The server has ended a subscription by itself: in a Redis Cluster the channel has moved.
-    Unsubscribed,
+    /// A subscription to the channel of a shard has ended, and so many are left: the node has ended it, or the server,
+    /// because the channel has moved to another one.
+    Unsubscribed { channel: Bytes, left: usize },
 }
 
 impl<T> Link<T> {
@@ -62,9 +70,33 @@ impl<T> Link<T> {
     pub(super) fn push(&mut self, tag: T, responds: Responds, deadline: Time, arguments: &[&[u8]]) {
         let before = self.out.len();
         encode(&mut self.out, arguments);
-        let size = self.out.len() - before;
+        if responds == Responds::Fenced {
+            encode(&mut self.out, &[b"PING"]);
+        }
+        self.queue(tag, responds, deadline, self.out.len() - before);
+    }
+
+    /// Queues a command that is encoded, with its fence.
+    pub(super) fn push_encoded(
+        &mut self,
+        tag: T,
+        responds: Responds,
+        deadline: Time,
+        command: &[u8],
+    ) {
+        self.out.extend_from_slice(command);
+        self.queue(tag, responds, deadline, command.len());
+    }
+
+    fn queue(&mut self, tag: T, responds: Responds, deadline: Time, size: usize) {
         self.size += size;
-        self.in_flight.push_back(InFlight { tag, responds, size, deadline });
+        let command = InFlight { tag, responds, size, deadline, has_failed: false };
+        self.in_flight.push_back(command);
+    }
+
+    /// Returns the tags of the commands in flight, in order.
+    pub(super) fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.in_flight.iter_mut().map(|command| &mut command.tag)
     }
 
     /// Returns the number of commands without a response, and their bytes.
@@ -105,8 +137,8 @@ impl<T> Link<T> {
         while let Some(value) = self.decoder.poll()? {
             let incoming = match value {
                 Value::Push(items) => self.handle_push(items)?,
-                Value::Error(error) => Some(self.respond(Err(error))?),
-                value => Some(self.respond(Ok(value))?),
+                Value::Error(error) => self.respond(Err(error))?,
+                value => self.respond(Ok(value))?,
             };
             if incoming.is_some() {
                 return Ok(incoming);
@@ -124,16 +156,21 @@ impl<T> Link<T> {
     fn respond(
         &mut self,
         response: Result<Value, ServerError>,
-    ) -> Result<Incoming<T>, MalformedReply> {
-        let expected = self.in_flight.front().map(|command| command.responds);
-        match (expected, &response) {
-            (Some(Responds::InTurn), _) | (Some(Responds::ByPush), Err(_)) => {}
-            _ => return Err(MalformedReply::of("a response without a command")),
+    ) -> Result<Option<Incoming<T>>, MalformedReply> {
+        let without = MalformedReply::of("a response without a command");
+        let command = self.in_flight.front_mut().ok_or(without)?;
+        match (command.responds, &response) {
+            (Responds::Fenced, Err(_)) if !command.has_failed => {
+                // Of no interest: there is no subscription in any case.
+                command.has_failed = true;
+                return Ok(None);
+            }
+            (Responds::ByPush, Ok(_)) => return Err(without),
+            _ => {}
         }
-        let command = self.in_flight.pop_front();
-        let command = command.ok_or(MalformedReply::of("a response without a command"))?;
+        let command = self.in_flight.pop_front().ok_or(without)?;
         self.size -= command.size;
-        Ok(Incoming::Response(command.tag, response))
+        Ok(Some(Incoming::Response(command.tag, response)))
     }
 
     fn handle_push(&mut self, items: Vec<Value>) -> Result<Option<Incoming<T>>, MalformedReply> {
@@ -147,15 +184,18 @@ impl<T> Link<T> {
                 items.next();
                 Ok(message(items.next(), items.next()))
             }
-            "subscribe" | "psubscribe" | "ssubscribe" | "unsubscribe" | "punsubscribe"
-            | "sunsubscribe" => {
-                let front = self.in_flight.front().map(|command| command.responds);
-                if front != Some(Responds::ByPush) {
-                    return Ok(Some(Incoming::Unsubscribed));
-                }
-                let Some(command) = self.in_flight.pop_front() else { return Ok(None) };
+            "sunsubscribe" => {
+                let Some(Value::Text(channel)) = items.next() else { return Ok(None) };
+                Ok(Some(Incoming::Unsubscribed { channel, left: count(items.next()) }))
+            }
+            "subscribe" | "psubscribe" | "ssubscribe" | "unsubscribe" | "punsubscribe" => {
+                let without = MalformedReply::of("a confirmation without a command");
+                let is_awaited = |it: &&InFlight<T>| it.responds == Responds::ByPush;
+                self.in_flight.front().filter(is_awaited).ok_or(without)?;
+                let command = self.in_flight.pop_front().ok_or(without)?;
                 self.size -= command.size;
-                Ok(Some(Incoming::Response(command.tag, Ok(Value::Null))))
+                let subscriptions = items.nth(1).unwrap_or(Value::Null);
+                Ok(Some(Incoming::Response(command.tag, Ok(subscriptions))))
             }
             // Others are of features that this client does not use.
             _ => Ok(None),
@@ -170,6 +210,14 @@ fn message<T>(channel: Option<Value>, message: Option<Value>) -> Option<Incoming
         _ => None,
     };
     Some(Incoming::Message { channel, message })
+}
+
+/// The number of subscriptions of a connection.
+fn count(number: Option<Value>) -> usize {
+    match number {
+        Some(Value::Integer(number)) => usize::try_from(number).unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// A larger buffer is given back when it is empty.
@@ -219,7 +267,7 @@ mod tests {
         let all = poll(
             &mut link,
             ">3\r\n+message\r\n+a\r\n+b\r\n>3\r\n+subscribe\r\n+c\r\n:1\r\n>4\r\n+pmessage\r\n+d*\r\n+de\r\n+f\r\n\
-             :5\r\n>2\r\n+invalidate\r\n_\r\n-NOPERM no\r\n>3\r\n+sunsubscribe\r\n+c\r\n:0\r\n",
+             :5\r\n>2\r\n+invalidate\r\n_\r\n-NOPERM no\r\n>3\r\n+sunsubscribe\r\n+c\r\n:2\r\n",
         );
         let text = |text: &'static str| Bytes::from_static(text.as_bytes());
         let message = |channel, message| Incoming::Message {
@@ -228,11 +276,11 @@ mod tests {
         };
         let expected = [
             message("a", "b"),
-            Incoming::Response(1, Ok(Value::Null)),
+            Incoming::Response(1, Ok(Value::Integer(1))),
             message("de", "f"),
             Incoming::Response(2, Ok(Value::Integer(5))),
             Incoming::Response(3, Err("NOPERM no".into())),
-            Incoming::Unsubscribed,
+            Incoming::Unsubscribed { channel: text("c"), left: 2 },
         ];
         assert_eq!(all, expected);
     }
@@ -260,6 +308,38 @@ mod tests {
         push(&mut link, 1, Responds::ByPush);
         link.receive(b"+OK\r\n");
         assert!(link.poll().is_err(), "a subscription is confirmed by a push");
+        let mut link = Link::<u32>::new(1 << 16);
+        push(&mut link, 1, Responds::InTurn);
+        link.receive(b">3\r\n+subscribe\r\n+c\r\n:1\r\n");
+        assert!(link.poll().is_err(), "it was not asked for");
+    }
+
+    /// As Redis 7.0 responds when it gives the slot away, before and behind the command.
+    #[test]
+    fn end_of_a_subscription_by_the_server_is_no_response() {
+        let gone = ">3\r\n+sunsubscribe\r\n+c\r\n:0\r\n";
+        let moved = "-MOVED 1 a:1\r\n";
+        for (bytes, ends) in [
+            (format!("{gone}+PONG\r\n"), 1),
+            (format!("{gone}{moved}+PONG\r\n"), 1),
+            (format!("{moved}+PONG\r\n"), 0),
+            (format!("{gone}{gone}+PONG\r\n"), 2),
+        ] {
+            let mut link = link();
+            push(&mut link, 1, Responds::Fenced);
+            push(&mut link, 2, Responds::InTurn);
+            assert!(link.output().ends_with(b"PING\r\n*2\r\n$1\r\nX\r\n$3\r\nabc\r\n"));
+            let all = poll(&mut link, &format!("{bytes}:7\r\n"));
+            let end = || Incoming::Unsubscribed { channel: "c".into(), left: 0 };
+            let mut expected: Vec<_> = (0..ends).map(|_| end()).collect();
+            expected.push(Incoming::Response(1, Ok(Value::Text("PONG".into()))));
+            expected.push(Incoming::Response(2, Ok(Value::Integer(7))));
+            assert_eq!(all, expected, "{bytes}");
+        }
+        let mut link = link();
+        push(&mut link, 1, Responds::Fenced);
+        let all = poll(&mut link, "-NOPERM no\r\n-LOADING no\r\n");
+        assert_eq!(all, [Incoming::Response(1, Err("LOADING no".into()))]);
     }
 
     #[test]

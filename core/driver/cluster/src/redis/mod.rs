@@ -51,15 +51,20 @@
 //! node. Of what Redis sends, one message is held at a time, of up to [`max_message`](RedisBuilder::max_message) bytes. A
 //! node that reads too slowly is ended by Redis (`client-output-buffer-limit`), and comes back.
 
+mod address;
 mod builder;
 mod bus;
 mod commands;
+mod dial;
 mod emitter;
 mod error;
 mod link;
+mod masters;
 mod monitor;
 mod options;
 mod resp;
+mod servers;
+mod slots;
 mod socket;
 mod streams;
 mod transport;

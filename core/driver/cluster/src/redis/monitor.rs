@@ -30,6 +30,10 @@ pub struct RedisStats {
     pub refused: u64,
     /// Messages of other programs that were dropped: they cannot be read, or are too large.
     pub dropped: u64,
+    /// Entries of streams that were trimmed before they were read.
+    ///
+    /// A Redis before version 7 does not tell how many they were: each gap counts as one there.
+    pub trimmed: u64,
 }
 
 #[derive(Default)]
@@ -41,13 +45,15 @@ pub(super) struct Counters {
     pub(super) lost: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) trimmed: AtomicU64,
 }
 
 impl RedisMonitor {
     /// Returns the counts of this moment.
     pub fn stats(&self) -> RedisStats {
-        let Counters { is_up, in_flight, in_flight_bytes, connections, lost, refused, dropped } =
-            &*self.0;
+        let counters = &*self.0;
+        let Counters { is_up, in_flight, in_flight_bytes, connections, .. } = counters;
+        let Counters { lost, refused, dropped, trimmed, .. } = counters;
         RedisStats {
             is_up: is_up.load(Ordering::Relaxed),
             in_flight: in_flight.load(Ordering::Relaxed),
@@ -56,6 +62,7 @@ impl RedisMonitor {
             lost: lost.load(Ordering::Relaxed),
             refused: refused.load(Ordering::Relaxed),
             dropped: dropped.load(Ordering::Relaxed),
+            trimmed: trimmed.load(Ordering::Relaxed),
         }
     }
 }

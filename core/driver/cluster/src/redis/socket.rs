@@ -1,25 +1,25 @@
 //! One connection with a server, with its bytes.
 
 use std::{
-    future::{Future, poll_fn},
     io,
-    pin::{Pin, pin},
-    sync::{Arc, atomic::Ordering},
+    pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use enginewire::Time;
-use enginewire_driver::{Runtime, Stream, connect_tcp};
+use enginewire_driver::Stream;
 use futures_io::{AsyncRead as _, AsyncWrite as _};
 
 use super::{
+    address::Address,
     error::RedisFault,
-    link::{Incoming, Link, Responds},
-    options::Shared,
+    link::{Incoming, Link},
 };
 
 /// A stream, and the commands on it.
 pub(super) struct Socket<T> {
+    /// The server.
+    pub(super) address: Address,
     stream: Box<dyn Stream>,
     pub(super) link: Link<T>,
     /// When something has come for the last time.
@@ -29,9 +29,20 @@ pub(super) struct Socket<T> {
 }
 
 impl<T> Socket<T> {
-    fn new(stream: Box<dyn Stream>, now: Time, max_message: usize) -> Self {
-        let buffer = vec![0; READ].into();
-        Self { stream, link: Link::new(max_message), heard: now, is_flushed: true, buffer }
+    pub(super) fn new(
+        address: Address,
+        stream: Box<dyn Stream>,
+        now: Time,
+        max_message: usize,
+    ) -> Self {
+        let (link, buffer) = (Link::new(max_message), vec![0; READ].into());
+        Self { address, stream, link, heard: now, is_flushed: true, buffer }
+    }
+
+    /// Returns the same connection for commands with other tags. No command may be in flight.
+    pub(super) fn retag<U>(self, max_message: usize) -> Socket<U> {
+        let Self { address, stream, heard, is_flushed, buffer, .. } = self;
+        Socket { address, stream, link: Link::new(max_message), heard, is_flushed, buffer }
     }
 
     /// Writes commands. Completes when all are written.
@@ -73,78 +84,6 @@ impl<T> Socket<T> {
             }
         }
     }
-}
-
-/// A connection that is being made.
-pub(super) type Dialing<T> = Pin<Box<dyn Future<Output = Result<Socket<T>, RedisFault>> + Send>>;
-
-/// Connects, encrypts and logs in, within the time for all of it.
-pub(super) fn dial<R: Runtime, T: Send + 'static>(shared: &Arc<Shared<R>>) -> Dialing<T> {
-    let shared = Arc::clone(shared);
-    Box::pin(async move {
-        let Shared { runtime, options, counters, .. } = &*shared;
-        let deadline = runtime.clock().now() + options.connect_timeout;
-        let mut sleep = pin!(runtime.sleep_until(deadline));
-        let mut opening = pin!(open(&shared));
-        let stream = poll_fn(|cx| match opening.as_mut().poll(cx) {
-            Poll::Pending => sleep
-                .as_mut()
-                .poll(cx)
-                .map(|_| Err(RedisFault::unreachable(io::Error::from(io::ErrorKind::TimedOut)))),
-            opened => opened,
-        });
-        let stream = stream.await?;
-        counters.connections.fetch_add(1, Ordering::Relaxed);
-        Ok(Socket::new(stream, runtime.clock().now(), options.max_message))
-    })
-}
-
-async fn open<R: Runtime>(shared: &Shared<R>) -> Result<Box<dyn Stream>, RedisFault> {
-    let Shared { runtime, url, options, .. } = shared;
-    let connected = connect_tcp(runtime, &url.host, url.port).await;
-    let (stream, _) = connected.map_err(RedisFault::unreachable)?;
-    let stream: Box<dyn Stream> = match url.is_encrypted {
-        false => Box::new(stream),
-        #[cfg(feature = "tls-no-provider")]
-        true => {
-            let tls = options.tls.clone();
-            let encrypted = enginewire_driver::tls::encrypt(stream, &url.host, tls).await;
-            Box::new(encrypted.map_err(RedisFault::unreachable)?)
-        }
-        #[cfg(not(feature = "tls-no-provider"))]
-        true => {
-            let error = io::Error::new(io::ErrorKind::Unsupported, "the feature `tls` is off");
-            return Err(RedisFault::unreachable(error));
-        }
-    };
-
-    // Nothing comes that was not asked for until the first subscription.
-    let mut socket = Socket::new(stream, runtime.clock().now(), options.max_message);
-    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-    if let Some(password) = &url.password {
-        let user = url.user.as_deref().unwrap_or("default");
-        hello.extend([b"AUTH", user.as_bytes(), password.as_bytes()]);
-    }
-    if !options.name.is_empty() {
-        hello.extend([b"SETNAME", options.name.as_bytes()]);
-    }
-    socket.link.push((), Responds::InTurn, Time::MAX, &hello);
-    if url.database != 0 {
-        let database = url.database.to_string();
-        socket.link.push((), Responds::InTurn, Time::MAX, &[b"SELECT", database.as_bytes()]);
-    }
-    while socket.link.in_flight().0 > 0 {
-        let incoming = poll_fn(|cx| {
-            if let Poll::Ready(Err(error)) = socket.poll_flush(cx) {
-                return Poll::Ready(Err(RedisFault::lost(error)));
-            }
-            socket.poll_next(cx, Time::ZERO)
-        });
-        if let Incoming::Response((), Err(error)) = incoming.await? {
-            return Err(RedisFault::of_greeting(&error));
-        }
-    }
-    Ok(socket.stream)
 }
 
 /// Bytes that are read at a time.

@@ -1,30 +1,33 @@
 //! A connection with a server that is made anew whenever it is lost.
 
 use std::{
-    future::Future,
     mem,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Bytes;
 use enginewire::{Backoff, Time};
-use enginewire_driver::Runtime;
+use enginewire_driver::{Runtime, Sleep};
 
 use super::{
+    address::Address,
+    dial::{Destination, Dialing, dial},
     error::{RedisError, RedisFault},
-    link::{Incoming, Responds},
+    link::{Incoming, Link, Responds},
     options::Shared,
     resp::{ServerError, Value},
-    socket::{Dialing, Socket, dial},
+    socket::Socket,
 };
 
 /// A connection that is made anew whenever it is lost. Commands have tags of type `T`.
 ///
-/// Its owner bounds what is in flight: it asks [`has_room`](Self::has_room).
+/// Its owner bounds what is in flight.
 pub(super) struct Transport<R: Runtime, T> {
     shared: Arc<Shared<R>>,
+    /// The server that it is made with whenever it is made anew.
+    destination: Destination,
     state: State<T>,
     backoff: Backoff,
     sleep: Sleep<R>,
@@ -36,49 +39,59 @@ enum State<T> {
     Dialing(Dialing<Tag<T>>),
     Open(Box<Socket<Tag<T>>>),
     /// Lost, which is to be told.
-    Lost(RedisFault, Vec<T>),
+    Lost(RedisError, Vec<T>),
 }
 
 /// Tag of a command. `None` is a ping.
-type Tag<T> = Option<T>;
+pub(super) type Tag<T> = Option<T>;
 
 /// Event of a [`Transport`].
 pub(super) enum Event<T> {
     /// There is a connection again, without subscriptions.
     Opened,
     /// The connection was lost, or an attempt has failed. The commands had no response.
-    Lost(RedisFault, Vec<T>),
+    Lost(RedisError, Vec<T>),
     Response(T, Result<Value, ServerError>),
     /// A message of a channel, or `None` if it was too large.
-    Message(bytes::Bytes, Option<bytes::Bytes>),
+    Message(Bytes, Option<Bytes>),
+    /// A subscription to the channel of a shard has ended, by the node or by the server.
+    Unsubscribed {
+        channel: Bytes,
+        left: usize,
+    },
 }
 
 impl<R: Runtime, T: Send + 'static> Transport<R, T> {
     /// Creates a connection that is made when it is polled.
-    pub(super) fn new(shared: &Arc<Shared<R>>) -> Self {
-        Self::with(shared, State::Dialing(dial(shared)))
+    pub(super) fn new(shared: &Arc<Shared<R>>, destination: Destination) -> Self {
+        let state = State::Dialing(dial(shared, destination.clone()));
+        Self::with(shared, destination, state)
     }
 
-    /// Creates a connection that is open.
-    pub(super) async fn connect(shared: &Arc<Shared<R>>) -> Result<Self, RedisError> {
-        let socket = dial(shared).await.map_err(|fault| shared.error(fault, 0))?;
-        Ok(Self::with(shared, State::Open(Box::new(socket))))
+    /// Creates a connection that is open, and is made anew with `destination`.
+    pub(super) fn open(
+        shared: &Arc<Shared<R>>,
+        destination: Destination,
+        socket: Socket<Tag<T>>,
+    ) -> Self {
+        Self::with(shared, destination, State::Open(Box::new(socket)))
     }
 
-    fn with(shared: &Arc<Shared<R>>, state: State<T>) -> Self {
+    fn with(shared: &Arc<Shared<R>>, destination: Destination, state: State<T>) -> Self {
         let backoff = Backoff::new(shared.options.reconnect.clone());
-        Self { shared: Arc::clone(shared), state, backoff, sleep: Sleep::default() }
+        Self { shared: Arc::clone(shared), destination, state, backoff, sleep: Sleep::default() }
     }
 
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 
-    /// Returns whether another command may be in flight.
-    pub(super) fn has_room(&self) -> bool {
-        let (commands, bytes) = self.in_flight();
-        let options = &self.shared.options;
-        self.is_open() && commands < options.max_in_flight && bytes < options.max_in_flight_bytes
+    /// Returns the server of the connection, if it is open.
+    pub(super) fn address(&self) -> Option<Address> {
+        match &self.state {
+            State::Open(socket) => Some(socket.address.clone()),
+            _ => None,
+        }
     }
 
     /// Returns the number of commands in flight, and their bytes.
@@ -89,14 +102,35 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
         }
     }
 
-    /// Sends a command, if the connection is open. The server may take `patience` longer than for others.
-    pub(super) fn push(
-        &mut self,
-        tag: T,
-        responds: Responds,
-        patience: Duration,
-        arguments: &[&[u8]],
-    ) {
+    /// Sends a command, if the connection is open.
+    pub(super) fn push(&mut self, tag: T, responds: Responds, arguments: &[&[u8]]) {
+        self.with_link(Duration::ZERO, |link, deadline| {
+            link.push(Some(tag), responds, deadline, arguments);
+        });
+    }
+
+    /// Sends a command for which the server may take `patience` longer than for others.
+    pub(super) fn push_patient(&mut self, tag: T, patience: Duration, arguments: &[&[u8]]) {
+        self.with_link(patience, |link, deadline| {
+            link.push(Some(tag), Responds::InTurn, deadline, arguments);
+        });
+    }
+
+    /// Sends a command that is encoded, if the connection is open.
+    pub(super) fn push_encoded(&mut self, tag: T, responds: Responds, command: &[u8]) {
+        self.with_link(Duration::ZERO, |link, deadline| {
+            link.push_encoded(Some(tag), responds, deadline, command);
+        });
+    }
+
+    /// Has the next command be carried out although its slot is being moved here: after an ASK.
+    pub(super) fn push_asking(&mut self) {
+        self.with_link(Duration::ZERO, |link, deadline| {
+            link.push(None, Responds::InTurn, deadline, &[b"ASKING"]);
+        });
+    }
+
+    fn with_link(&mut self, patience: Duration, push: impl FnOnce(&mut Link<Tag<T>>, Time)) {
         let now = self.now();
         let deadline = now + self.shared.options.response_timeout.saturating_add(patience);
         if let State::Open(socket) = &mut self.state {
@@ -104,8 +138,17 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
                 // A silence before it is none of its server's.
                 socket.heard = now;
             }
-            socket.link.push(Some(tag), responds, deadline, arguments);
+            push(&mut socket.link, deadline);
         }
+    }
+
+    /// Returns the tags of the commands in flight.
+    pub(super) fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let socket = match &mut self.state {
+            State::Open(socket) => Some(socket),
+            _ => None,
+        };
+        socket.into_iter().flat_map(|socket| socket.link.tags_mut()).flatten()
     }
 
     /// Writes commands, as far as the stream takes them. Errors are told by [`poll`](Self::poll).
@@ -121,12 +164,27 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
 
     /// Gives the connection up, which [`poll`](Self::poll) tells.
     pub(super) fn fail(&mut self, fault: RedisFault) {
-        let commands = match &mut self.state {
-            State::Open(socket) => socket.link.abandon().flatten().collect(),
-            State::Lost(..) => return,
-            State::Waiting(_) | State::Dialing(_) => Vec::new(),
-        };
-        self.state = State::Lost(fault, commands);
+        if let State::Lost(..) = &self.state {
+            return;
+        }
+        let (address, commands) = self.abandon();
+        self.state = State::Lost(RedisError::new(address.as_ref(), fault), commands);
+    }
+
+    /// Makes the connection with another server at once. The commands in flight get no response.
+    pub(super) fn redirect(&mut self, destination: Destination) {
+        self.abandon();
+        self.state = State::Dialing(dial(&self.shared, destination));
+    }
+
+    /// Returns the server, if there is one, and takes the commands in flight.
+    fn abandon(&mut self) -> (Option<Address>, Vec<T>) {
+        match &mut self.state {
+            State::Open(socket) => {
+                (Some(socket.address.clone()), socket.link.abandon().flatten().collect())
+            }
+            _ => (self.shared.url.addresses.first().cloned(), Vec::new()),
+        }
     }
 
     /// Notes that the connection does what it is for: the next loss is followed by a short wait.
@@ -142,12 +200,12 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
                 State::Lost(..) => {
                     let wait = self.backoff.next(&mut fill_random).map(|wait| now + wait);
                     let lost = mem::replace(&mut self.state, State::Waiting(wait));
-                    let State::Lost(fault, commands) = lost else { continue };
-                    return Poll::Ready(Event::Lost(fault, commands));
+                    let State::Lost(error, commands) = lost else { continue };
+                    return Poll::Ready(Event::Lost(error, commands));
                 }
                 State::Waiting(None) => return Poll::Pending,
                 State::Waiting(Some(until)) if *until <= now => {
-                    self.state = State::Dialing(dial(&self.shared));
+                    self.state = State::Dialing(dial(&self.shared, self.destination.clone()));
                 }
                 &mut State::Waiting(Some(until)) => {
                     if self.sleep.poll(&self.shared.runtime, until, cx).is_pending() {
@@ -156,11 +214,11 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
                 }
                 State::Dialing(dialing) => match dialing.as_mut().poll(cx) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(socket)) => {
-                        self.state = State::Open(Box::new(socket));
+                    Poll::Ready(Ok(dialed)) => {
+                        self.state = State::Open(Box::new(dialed.socket));
                         return Poll::Ready(Event::Opened);
                     }
-                    Poll::Ready(Err(fault)) => self.fail(fault),
+                    Poll::Ready(Err(error)) => self.state = State::Lost(error, Vec::new()),
                 },
                 State::Open(_) => {
                     if let Poll::Ready(event) = self.poll_open(now, cx) {
@@ -196,9 +254,8 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
                 Incoming::Message { channel, message } => {
                     Ok(Some(Event::Message(channel, message)))
                 }
-                Incoming::Unsubscribed => {
-                    let moved = ServerError::from("MOVED the channel");
-                    Err(RedisFault::of_command("SSUBSCRIBE", &moved))
+                Incoming::Unsubscribed { channel, left } => {
+                    Ok(Some(Event::Unsubscribed { channel, left }))
                 }
             });
         }
@@ -224,31 +281,6 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
 
     fn now(&self) -> Time {
         self.shared.runtime.clock().now()
-    }
-}
-
-/// A timer of the runtime that is set again when its time changes.
-pub(super) struct Sleep<R: Runtime>(Option<(Time, Pin<Box<R::Sleep>>)>);
-
-impl<R: Runtime> Sleep<R> {
-    /// Completes at `deadline`, or before: the caller looks again.
-    pub(super) fn poll(&mut self, runtime: &R, deadline: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let (_, sleep) = match &mut self.0 {
-            // It is left where it is when it moves away, and set again when it has passed.
-            Some(current) if current.0 <= deadline => current,
-            other => other.insert((deadline, Box::pin(runtime.sleep_until(deadline)))),
-        };
-        let slept = sleep.as_mut().poll(cx).map(drop);
-        if slept.is_ready() {
-            self.0 = None;
-        }
-        slept
-    }
-}
-
-impl<R: Runtime> Default for Sleep<R> {
-    fn default() -> Self {
-        Self(None)
     }
 }
 

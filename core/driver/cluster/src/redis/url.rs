@@ -1,13 +1,14 @@
-//! Where a server is, and as whom to log in.
+//! Where servers are, and as whom to log in.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-/// Address of a server with what it takes to log in, of a `redis` URL.
+use super::address::Address;
+
+/// Addresses of servers with what it takes to log in, of a `redis` URL.
 #[derive(Clone)]
 pub(super) struct ServerUrl {
-    /// Name or address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    /// One at least.
+    pub(super) addresses: Vec<Address>,
     pub(super) is_encrypted: bool,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
@@ -16,11 +17,14 @@ pub(super) struct ServerUrl {
 
 /// Error of a URL that is not one of Redis. It shows nothing of it, because there may be a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of Redis {0}; its form is redis://[[user]:password@]host[:port][/database]")]
+#[error(
+    "the URL of Redis {0}; its form is redis://[[user]:password@]host[:port][,host[:port]..][/database]"
+)]
 pub struct InvalidRedisUrl(&'static str);
 
 impl ServerUrl {
-    pub(super) fn parse(url: &str) -> Result<Self, InvalidRedisUrl> {
+    /// Reads a URL. Addresses without a port get `port`.
+    pub(super) fn parse(url: &str, port: u16) -> Result<Self, InvalidRedisUrl> {
         let (scheme, rest) = url.split_once("://").ok_or(SCHEME)?;
         let is_encrypted = match scheme {
             "redis" => false,
@@ -32,13 +36,17 @@ impl ServerUrl {
         }
         // A password may have a slash in it only if that is encoded.
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, server) = match authority.rsplit_once('@') {
-            Some((login, server)) => (Some(login), server),
+        let (login, servers) = match authority.rsplit_once('@') {
+            Some((login, servers)) => (Some(login), servers),
             None => (None, authority),
         };
-        let (host, port) = split_port(server)?;
-        if host.is_empty() {
-            return Err(InvalidRedisUrl("has no host"));
+        let mut addresses = Vec::new();
+        for server in servers.split(',') {
+            let (host, own) = split_port(server)?;
+            if host.is_empty() {
+                return Err(InvalidRedisUrl("has no host"));
+            }
+            addresses.push(Address::new(host, own.unwrap_or(port)));
         }
         let (user, password) = match login.map(|login| login.split_once(':')) {
             None => (None, None),
@@ -54,25 +62,18 @@ impl ServerUrl {
                 path.parse().map_err(|_| InvalidRedisUrl("has a database that is no number"))?
             }
         };
-        Ok(Self { host: host.to_owned(), port, is_encrypted, user, password, database })
-    }
-
-    /// Returns host and port, for errors.
-    pub(super) fn address(&self) -> Arc<str> {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-            .into()
+        Ok(Self { addresses, is_encrypted, user, password, database })
     }
 }
 
 /// Without user and password.
 impl fmt::Debug for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ServerUrl").field(&self.address()).finish()
+        f.debug_tuple("ServerUrl").field(&self.addresses).finish()
     }
 }
 
-fn split_port(server: &str) -> Result<(&str, u16), InvalidRedisUrl> {
+fn split_port(server: &str) -> Result<(&str, Option<u16>), InvalidRedisUrl> {
     let (host, port) = match server.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(HOST)?;
@@ -85,12 +86,10 @@ fn split_port(server: &str) -> Result<(&str, u16), InvalidRedisUrl> {
             None => (server, None),
         },
     };
-    match port {
-        Some(port) => match port.parse() {
-            Ok(port) if port > 0 => Ok((host, port)),
-            _ => Err(InvalidRedisUrl("has a port that is none")),
-        },
-        None => Ok((host, PORT)),
+    match port.map(str::parse) {
+        None => Ok((host, None)),
+        Some(Ok(port)) if port > 0 => Ok((host, Some(port))),
+        Some(_) => Err(InvalidRedisUrl("has a port that is none")),
     }
 }
 
@@ -123,15 +122,19 @@ const HOST: InvalidRedisUrl = InvalidRedisUrl("has an address in brackets that d
 const ENCODING: InvalidRedisUrl = InvalidRedisUrl("has a user or a password that is not encoded");
 
 /// Port of Redis.
-const PORT: u16 = 6379;
+pub(super) const PORT: u16 = 6379;
+
+/// Port of Redis Sentinel.
+pub(super) const SENTINEL_PORT: u16 = 26_379;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(url: &str) -> (String, bool, Option<String>, Option<String>, u32) {
-        let url = ServerUrl::parse(url).unwrap();
-        (url.address().to_string(), url.is_encrypted, url.user, url.password, url.database)
+        let url = ServerUrl::parse(url, PORT).unwrap();
+        let addresses: Vec<_> = url.addresses.iter().map(Address::to_string).collect();
+        (addresses.join(","), url.is_encrypted, url.user, url.password, url.database)
     }
 
     fn some(text: &str) -> Option<String> {
@@ -145,6 +148,8 @@ mod tests {
         assert_eq!(parse("rediss://a:1/"), (address("a:1"), true, None, None, 0));
         assert_eq!(parse("redis://[::1]/3"), (address("[::1]:6379"), false, None, None, 3));
         assert_eq!(parse("redis://[::1]:7"), (address("[::1]:7"), false, None, None, 0));
+        let several = parse("redis://a,b:1,[::1]");
+        assert_eq!(several, (address("a:6379,b:1,[::1]:6379"), false, None, None, 0));
         let expected = (address("a:6379"), false, None, some("p"), 0);
         assert_eq!(parse("redis://:p@a"), expected);
         let expected = (address("a:6379"), false, some("u"), some("p@/:%"), 15);
@@ -159,6 +164,8 @@ mod tests {
             "redis://",
             "redis://:secret@",
             "redis://secret@a",
+            "redis://secret,",
+            "redis://secret,:1",
             "redis://a:0",
             "redis://a:65536",
             "redis://[::1",
@@ -170,14 +177,14 @@ mod tests {
             "redis://:%+1secret@a",
             "redis://:secret%ff@a",
         ] {
-            let error = ServerUrl::parse(url).unwrap_err();
+            let error = ServerUrl::parse(url, PORT).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{url}");
         }
     }
 
     #[test]
     fn debug_output_has_no_password() {
-        let url = ServerUrl::parse("redis://someone:secret@a").unwrap();
-        assert_eq!(format!("{url:?}"), "ServerUrl(\"a:6379\")");
+        let url = ServerUrl::parse("redis://someone:secret@a", PORT).unwrap();
+        assert!(!format!("{url:?}").contains("secret"));
     }
 }

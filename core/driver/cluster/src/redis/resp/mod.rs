@@ -57,7 +57,18 @@ impl Value {
     }
 }
 
+/// Returns the value of a field in a map.
+pub(crate) fn field<'a>(map: &'a Value, name: &str) -> Option<&'a Value> {
+    let mut pairs = map.as_array()?.chunks_exact(2);
+    pairs.find(|pair| pair[0].as_str() == Some(name)).map(|pair| &pair[1])
+}
+
 impl ServerError {
+    /// Returns the whole error, of which the end may not be shown. `None` if it is no text.
+    pub(crate) fn text(&self) -> Option<&str> {
+        str::from_utf8(&self.0).ok()
+    }
+
     /// Returns the word that it begins with, such as `NOAUTH`.
     pub(crate) fn kind(&self) -> &str {
         let end = self.0.iter().position(|&byte| byte == b' ').unwrap_or(self.0.len());
