@@ -24,6 +24,11 @@ fn admin_ui_shows_and_commands_nodes_of_both_kinds() {
 }
 
 #[test]
+fn nodes_of_ours_and_of_the_reference_are_one_on_a_redis_cluster() {
+    process::suite("cluster/several.mjs", &OURS, &[]);
+}
+
+#[test]
 fn faults_cost_what_they_must_and_no_more() {
     print_figures(&process::suite("cluster/faulty.mjs", &OURS, &[]));
 }

@@ -39,9 +39,15 @@ const ENDS = 5000;
 const STALL = 500;
 
 let redis;
+let startBroker = () => Redis.start();
 
 /** The Redis of the matrix. */
-const broker = () => (redis ??= Redis.start());
+const broker = () => (redis ??= startBroker());
+
+/** Takes another Redis, which `start` starts. */
+export function onBroker(start) {
+  startBroker = start;
+}
 
 const clusters = new Map();
 

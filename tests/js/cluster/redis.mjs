@@ -10,9 +10,10 @@ import { createClient } from "redis";
 import { eventually } from "../waiting.mjs";
 
 export class Redis {
-  /** Starts one. */
-  static async start() {
+  /** Starts one, with more options if there are any. */
+  static async start(options = () => []) {
     const redis = new Redis();
+    redis.options = options;
     redis.folder = await mkdtemp(path.join(tmpdir(), "enginewire-redis-"));
     for (let attempt = 1; ; attempt++) {
       // Below the ports that a system gives to those who ask for any: it stays free while the server restarts.
@@ -33,6 +34,7 @@ export class Redis {
   /** Starts the server, again if it was killed. What it held is lost. */
   async restart() {
     const options = ["--port", this.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", this.folder];
+    options.push(...this.options(this.port));
     this.child = spawn("redis-server", options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
     this.exit = once(this.child, "exit");
     const failed = this.exit.then(([code]) => {
@@ -73,6 +75,45 @@ export class Redis {
       socket.on("data", (data) => (socket.destroy(), resolve(`${data}`.startsWith("+PONG") ? true : undefined)));
       socket.on("error", () => resolve(undefined));
     });
+  }
+}
+
+/** A Redis Cluster of three masters. */
+export class RedisCluster {
+  /** Starts one, and waits until all of them know it. */
+  static async start() {
+    const cluster = new RedisCluster();
+    // The ports of the bus are above those of the servers, and below those that a system gives away.
+    const bus = (port) => (port < 21_000 ? port + 9_000 : port - 9_000);
+    const options = (port) => ["--cluster-enabled", "yes", "--cluster-port", bus(port), "--cluster-node-timeout", 15_000];
+    cluster.servers = await Promise.all([0, 1, 2].map(() => Redis.start(options)));
+    for (const [i, server] of cluster.servers.entries()) {
+      await server.ask("CLUSTER", "SET-CONFIG-EPOCH", i + 1);
+      await server.ask("CLUSTER", "ADDSLOTSRANGE", Math.ceil((i * 16384) / 3), Math.ceil(((i + 1) * 16384) / 3) - 1);
+      await cluster.servers[0].ask("CLUSTER", "MEET", "127.0.0.1", server.port, bus(server.port));
+    }
+    for (const server of cluster.servers) {
+      const isWhole = async () => {
+        const info = `${await server.ask("CLUSTER", "INFO")}`;
+        return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3") ? true : undefined;
+      };
+      await eventually(isWhole, "a Redis Cluster of three masters");
+    }
+    return cluster;
+  }
+
+  get url() {
+    return `redis://${this.servers.map(({ port }) => `127.0.0.1:${port}`).join()}`;
+  }
+
+  /** Subscribers of a channel, on all servers. */
+  async subscribers(channel, isSharded) {
+    const counts = await Promise.all(this.servers.map((server) => server.subscribers(channel, isSharded)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  async stop() {
+    await Promise.all(this.servers.map((server) => server.stop()));
   }
 }
 

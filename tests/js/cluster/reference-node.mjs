@@ -2,15 +2,16 @@
 // exists. `sio_cluster_program.rs` of `tests/src` is the same on ours.
 //
 // Environment: PORT, PROFILE (`classic`, `sharded-static`, `sharded-dynamic`, `sharded-dynamic-private`, `streams`,
-// `streams-recovery`), REDIS (the URL of the broker), PREFIX (of all channels and streams), ADMIN (the name of the node in an
-// admin UI, if it has one) and ORIGIN (of pages elsewhere). Exit status 3: no such profile.
+// `streams-recovery`), REDIS (the URL of the broker, or of several servers of a Redis Cluster), PREFIX (of all channels and
+// streams), ADMIN (the name of the node in an admin UI, if it has one) and ORIGIN (of pages elsewhere). Exit status 3: no
+// such profile.
 
 import { createServer } from "node:http";
 import { instrument } from "@socket.io/admin-ui";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
-import { createClient } from "redis";
+import { createClient, createCluster } from "redis";
 import { Server } from "socket.io";
 import { HASH, USERNAME } from "../sio/admin-account.mjs";
 import { serve } from "../sio/application.mjs";
@@ -31,7 +32,9 @@ const ADAPTERS = {
 
 if (!Object.hasOwn(ADAPTERS, PROFILE)) process.exit(3);
 
-const pub = createClient({ url: REDIS });
+const hosts = REDIS.replace("redis://", "").split(",");
+const rootNodes = hosts.map((host) => ({ url: `redis://${host}` }));
+const pub = hosts.length > 1 ? createCluster({ rootNodes }) : createClient({ url: REDIS });
 const sub = pub.duplicate();
 for (const client of [pub, sub]) {
   client.on("error", ({ message }) => process.env.VERBOSE && console.error(message));

@@ -34,7 +34,7 @@ on_every_runtime!(
 
 const KINDS: [Kind; 3] = [Kind::Classic, Kind::Sharded(SubscriptionMode::Dynamic), Kind::Streams];
 
-fn hasty<R: Host>(builder: RedisBuilder<R>) -> RedisBuilder<R> {
+pub(crate) fn hasty<R: Host>(builder: RedisBuilder<R>) -> RedisBuilder<R> {
     let reconnect = Reconnect::default().with_delay(Duration::from_millis(20));
     builder.reconnect(reconnect.with_max_delay(Duration::from_millis(100)))
 }
@@ -61,7 +61,7 @@ fn until_alone(io: &Io) {
 }
 
 /// Broadcasts an event until other nodes are told of it, which they are once.
-fn emit_to_others(io: &Io, name: &str) {
+pub(crate) fn emit_to_others(io: &Io, name: &str) {
     until("a bus", || soon("an event", io.emit(name, &0)).unwrap().remote.is_ok());
 }
 

@@ -72,7 +72,8 @@ pub(crate) struct Nodes<R: Host> {
     pub(crate) ios: Vec<Io>,
     pub(crate) links: Vec<TestLink<R>>,
     pub(crate) monitors: Vec<RedisMonitor>,
-    raw: RawClient,
+    /// A client of each server.
+    clients: Vec<RawClient>,
 }
 
 impl<R: Host> Nodes<R> {
@@ -88,8 +89,18 @@ impl<R: Host> Nodes<R> {
         bus: impl Fn(RedisBuilder<R>) -> RedisBuilder<R>,
         options: impl Fn(IoBuilder) -> IoBuilder,
     ) -> Self {
-        let mut nodes =
-            Self { kind, ios: vec![], links: vec![], monitors: vec![], raw: server.client() };
+        Self::with_clients(vec![server.client()], kind, urls, bus, options)
+    }
+
+    /// Starts a node for each URL, on the servers of these clients.
+    pub(crate) fn with_clients(
+        clients: Vec<RawClient>,
+        kind: Kind,
+        urls: &[String],
+        bus: impl Fn(RedisBuilder<R>) -> RedisBuilder<R>,
+        options: impl Fn(IoBuilder) -> IoBuilder,
+    ) -> Self {
+        let mut nodes = Self { kind, ios: vec![], links: vec![], monitors: vec![], clients };
         for url in urls {
             let builder = bus(kind.apply(Redis::builder(url)));
             let redis = soon("a connection", builder.connect()).unwrap();
@@ -106,18 +117,30 @@ impl<R: Host> Nodes<R> {
     /// Waits until so many nodes have subscribed to the channels of a namespace.
     pub(crate) fn until_known(&mut self, namespace: &str, count: u32) {
         let channel = self.kind.requests(namespace);
-        until("the others", || self.raw.subscribers(&channel) == count);
+        until("the others", || self.subscribers(&channel) == count);
+    }
+
+    fn subscribers(&mut self, channel: &str) -> u32 {
+        self.clients.iter_mut().map(|client| client.subscribers(channel)).sum()
+    }
+
+    /// Asks a server no longer, which has ended.
+    pub(crate) fn forget(&mut self, server: usize) {
+        self.clients.remove(server);
     }
 
     /// The number of channels and patterns that nodes have subscribed to.
     pub(crate) fn subscriptions(&mut self) -> usize {
         let prefix = format!("{}*", self.kind.prefix());
-        let mut list = |how: &[u8]| self.raw.command(&[b"PUBSUB", how, prefix.as_bytes()]).len();
-        let channels = list(b"CHANNELS") + list(b"SHARDCHANNELS");
         // They are counted whatever their prefix, those of nodes that are about to end included.
         let has_patterns = matches!(self.kind, Kind::Classic);
-        let patterns = has_patterns.then(|| self.raw.command(&[b"PUBSUB", b"NUMPAT"]));
-        channels + patterns.map_or(0, |patterns| patterns[0].parse::<usize>().unwrap())
+        let count = |client: &mut RawClient| {
+            let mut list = |how: &[u8]| client.command(&[b"PUBSUB", how, prefix.as_bytes()]).len();
+            let channels = list(b"CHANNELS") + list(b"SHARDCHANNELS");
+            let patterns = has_patterns.then(|| client.command(&[b"PUBSUB", b"NUMPAT"]));
+            channels + patterns.map_or(0, |patterns| patterns[0].parse::<usize>().unwrap())
+        };
+        self.clients.iter_mut().map(count).sum()
     }
 
     pub(crate) fn connect(&self, node: usize) -> TestSocket {
@@ -139,6 +162,11 @@ impl<R: Host> Nodes<R> {
 
     /// Waits until a node hears what is for a room, if it has a channel.
     pub(crate) fn until_heard(&mut self, namespace: &str, room: &str) {
+        self.until_heard_by(1, namespace, room);
+    }
+
+    /// Waits until so many nodes hear what is for a room, if it has a channel.
+    pub(crate) fn until_heard_by(&mut self, nodes: u32, namespace: &str, room: &str) {
         let has_channel = match self.kind {
             Kind::Sharded(SubscriptionMode::Dynamic) => room.len() != 20,
             Kind::Sharded(SubscriptionMode::DynamicPrivate) => true,
@@ -146,7 +174,7 @@ impl<R: Host> Nodes<R> {
         };
         if has_channel {
             let channel = format!("{}#{namespace}#{room}#", self.kind.prefix());
-            until("a subscription", || self.raw.subscribers(&channel) > 0);
+            until("a subscription", || self.subscribers(&channel) >= nodes);
         }
     }
 }

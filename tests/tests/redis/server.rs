@@ -34,10 +34,11 @@ impl RedisServer {
 
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("enginewire-redis-{}-{number}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         // The port is free now, and may be taken before the server has it.
         for _ in 0..20 {
+            // An attempt that has failed has removed it.
+            fs::create_dir_all(&folder).unwrap();
             let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let (port, second) = (free(), free().to_string());
             let arguments: Vec<_> =
@@ -83,14 +84,18 @@ impl RedisServer {
 
     /// Waits for the first response. Returns false if it ends before.
     fn is_ready(&mut self) -> bool {
+        let own = format!("process_id:{}\r\n", self.process.id());
         let mut is_ready = false;
         until("a server of Redis", || {
             let mut client = RawClient::connect(self.address());
-            is_ready = client.as_mut().is_ok_and(|client| client.try_command(&[b"PING"]).is_some());
+            let info = client.as_mut().ok().and_then(|client| {
+                client.try_command(&[b"INFO", b"server"]).map(|response| response.concat())
+            });
+            // The server of another test may have the port. This one tells nothing without a password, if it has one.
+            is_ready = info.is_some_and(|info| info.contains(&own) || info.starts_with("NOAUTH"));
             is_ready || self.process.try_wait().unwrap().is_some()
         });
-        // Another program may have the port.
-        is_ready && self.process.try_wait().unwrap().is_none()
+        is_ready
     }
 }
 
@@ -103,6 +108,12 @@ impl Drop for RedisServer {
 
 fn spawn(port: u16, folder: &PathBuf, arguments: &[String]) -> Child {
     let mut command = Command::new("redis-server");
+    if arguments.iter().any(|argument| argument == "--sentinel") {
+        // It writes there whatever it learns.
+        let state = folder.join("sentinel.conf");
+        fs::write(&state, "").unwrap();
+        command.arg(state);
+    }
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder);
     command.args(["--save", "", "--appendonly", "no", "--loglevel", "warning"]).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

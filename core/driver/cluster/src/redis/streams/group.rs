@@ -135,11 +135,11 @@ impl<R: Runtime> Group<R> {
                 Event::Response(Asked::Info(stream), Ok(response)) => {
                     self.missed += self.positions.check(&stream, &response);
                 }
-                // There is no stream yet, or the user may not ask.
-                Event::Response(Asked::Info(_), Err(_))
-                | Event::Opened
-                | Event::Message(..)
-                | Event::Unsubscribed { .. } => {}
+                // Or the user may not ask, and is not told.
+                Event::Response(Asked::Info(stream), Err(_)) => {
+                    self.positions.note_absence(&stream);
+                }
+                Event::Opened | Event::Message(..) | Event::Unsubscribed { .. } => {}
             }
         }
     }

@@ -106,6 +106,15 @@ impl Positions {
         taken
     }
 
+    /// Notes that there is no stream yet.
+    pub(super) fn note_absence(&mut self, stream: &str) {
+        if let Some(position) = self.0.get_mut(stream)
+            && position.id == NONE
+        {
+            position.passed = Passed::Known(0);
+        }
+    }
+
     /// Compares a position with the response to XINFO STREAM. Returns how many entries behind it were trimmed.
     ///
     /// Where the server does not tell how many, it is 1 if the position is trimmed: entries are trimmed by nodes of many, of
@@ -170,6 +179,9 @@ impl Info {
         })
     }
 }
+
+/// Position ahead of all entries.
+pub(super) const NONE: EntryId = EntryId { time: 0, sequence: 0 };
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -296,6 +308,9 @@ pub(super) mod tests {
         assert_eq!(positions.check("s", &info(4, 6, true)), 0);
         take(&mut positions, &response(vec![entry("4-0", vec![])]));
         assert_eq!(positions.check("s", &info(6, 9, true)), 1, "5 was missed");
+        let mut positions = at(0);
+        positions.note_absence("s");
+        assert_eq!(positions.check("s", &info(4, 6, true)), 3, "there was no stream");
         // Behind the first, it is not known how many there were.
         let mut positions = at(5);
         assert_eq!(positions.check("s", &info(3, 7, true)), 0);

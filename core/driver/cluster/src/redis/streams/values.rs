@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use enginewire_socketio::adapter::EntryId;
 
-use super::super::resp::Value;
+use super::{super::resp::Value, positions::NONE};
 
 /// Entry of a log, with names and values in turn.
 type LoggedEntry = (EntryId, Vec<(Bytes, Bytes)>);
@@ -11,7 +11,7 @@ type LoggedEntry = (EntryId, Vec<(Bytes, Bytes)>);
 /// Returns the id of the last entry, in the response to XREVRANGE.
 pub(in crate::redis) fn last(response: &Value) -> Option<EntryId> {
     match response.as_array()? {
-        [] => Some(EntryId { time: 0, sequence: 0 }),
+        [] => Some(NONE),
         [entry, ..] => id(entry.as_array()?.first()?),
     }
 }

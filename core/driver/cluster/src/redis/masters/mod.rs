@@ -1,5 +1,8 @@
 //! Connections with the masters of a Redis Cluster, made when they are needed.
 
+mod command;
+mod queues;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
@@ -9,34 +12,36 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use enginewire::{Backoff, Time};
 use enginewire_driver::{Runtime, Sleep};
 
+use self::{
+    command::{Command, Task},
+    queues::Queues,
+};
 use super::{
     address::Address,
     dial::{Destination, Dialing, dial},
     error::{RedisError, RedisFault},
     link::Responds,
     options::Shared,
-    resp::{ServerError, Value, encode},
+    resp::{ServerError, Value},
     servers::Place,
-    slots::{Redirect, slot},
+    slots::Redirect,
     socket::Socket,
     transport::{Event, Tag, Transport, fill_random},
 };
 
 /// Connections with the masters of a Redis Cluster, at most one with each. Commands have tags of type `T`.
 ///
-/// A command goes to the owner of the slot of its key, and follows redirections. Commands for one slot are carried out
-/// in order, also while the slot moves.
+/// A command goes to the owner of the slot of its key, and follows redirections. Commands for one slot are carried out in
+/// order, also while the slot moves.
 pub(super) struct Masters<R: Runtime, T> {
     shared: Arc<Shared<R>>,
     servers: BTreeMap<Address, Server<R, T>>,
     /// The server for commands without a key.
     home: Address,
-    /// Commands for slots of which another server has older commands.
-    held: VecDeque<Command<T>>,
+    queues: Queues<T>,
     /// Commands that all masters carry out, of which some have not responded.
     sums: BTreeMap<u64, Sum<T>>,
     next_sum: u64,
@@ -67,31 +72,8 @@ struct Server<R: Runtime, T> {
     transport: Transport<R, Command<T>>,
     /// Commands until it is connected.
     waiting: VecDeque<Command<T>>,
-    /// Its commands without a response, by slots.
-    busy: BTreeMap<u16, usize>,
     /// Subscriptions to channels of shards, and to others.
     subscriptions: (usize, usize),
-}
-
-/// A command that has no response yet.
-struct Command<T> {
-    tag: Task<T>,
-    slot: Option<u16>,
-    responds: Responds,
-    /// Its bytes, should another server be the right one.
-    bytes: Bytes,
-    redirects: u8,
-}
-
-/// Purpose of a command, which its response is for.
-enum Task<T> {
-    Tag(T),
-    /// The number is to be added.
-    Part(u64),
-    /// The owners of slots.
-    Slots,
-    /// Nobody waits for it any more.
-    Forgotten,
 }
 
 /// Numbers of all masters that are added up.
@@ -109,7 +91,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             shared: Arc::clone(shared),
             servers: BTreeMap::new(),
             home: address.clone(),
-            held: VecDeque::new(),
+            queues: Queues::new(),
             sums: BTreeMap::new(),
             next_sum: 0,
             in_flight: (0, 0),
@@ -140,18 +122,19 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         responds: Responds,
         arguments: &[&[u8]],
     ) {
-        let mut bytes = Vec::new();
-        encode(&mut bytes, arguments);
-        if responds == Responds::Fenced {
-            encode(&mut bytes, &[b"PING"]);
+        if let Place::Every = place {
+            return self.push_to_all(tag, arguments);
         }
-        let bytes = Bytes::from(bytes);
-        let slot = match place {
-            Place::Every => return self.push_to_all(tag, &bytes),
-            Place::Key(key) => Some(slot(key)),
-            Place::Any => None,
+        let command = Command::new(Task::Tag(tag), place, responds, arguments);
+        self.add(&command);
+        let Some(slot) = command.slot else {
+            let home = self.home.clone();
+            return self.send(&home, command);
         };
-        self.route(Command { tag: Task::Tag(tag), slot, responds, bytes, redirects: 0 });
+        let owner = self.owner(slot);
+        if let Some(command) = self.queues.push(slot, &owner, command) {
+            self.send(&owner, command);
+        }
     }
 
     /// Writes commands, as far as the streams take them.
@@ -170,22 +153,14 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
     /// Drops the commands in flight. Their responses are passed over.
     pub(super) fn forget(&mut self) {
         self.sums.clear();
-        for command in mem::take(&mut self.held) {
-            self.subtract(&command);
-        }
-        let mut waiting = Vec::new();
         for server in self.servers.values_mut() {
-            for command in server.transport.tags_mut() {
-                if !matches!(command.tag, Task::Slots) {
-                    command.tag = Task::Forgotten;
+            let waiting = server.waiting.iter_mut();
+            for command in waiting.chain(server.transport.tags_mut()) {
+                if !matches!(command.task, Task::Slots) {
+                    command.task = Task::Forgotten;
                 }
             }
-            for command in mem::take(&mut server.waiting) {
-                server.is_done(&command);
-                waiting.push(command);
-            }
         }
-        waiting.iter().for_each(|command| self.subtract(command));
     }
 
     /// Notes that the connections do what they are for: the next loss is followed by a short wait.
@@ -208,8 +183,16 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             match &mut self.state {
                 State::Open if self.refresh_at <= now => self.refresh(now),
                 State::Open => {
-                    if self.sleep.poll(&self.shared.runtime, self.refresh_at, cx).is_pending() {
-                        return Poll::Pending;
+                    let paused = self.queues.pauses_until();
+                    let due = paused.map_or(self.refresh_at, |until| until.min(self.refresh_at));
+                    if due > now {
+                        if self.sleep.poll(&self.shared.runtime, due, cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        continue;
+                    }
+                    for slot in self.queues.due(now) {
+                        self.advance(slot);
                     }
                 }
                 State::Lost(..) => {
@@ -263,81 +246,43 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
     }
 
     /// Sends a command to all masters, whose numbers are added up.
-    fn push_to_all(&mut self, tag: T, bytes: &Bytes) {
-        let masters = self.shared.masters();
+    fn push_to_all(&mut self, tag: T, arguments: &[&[u8]]) {
+        let mut masters = self.shared.masters();
+        if masters.is_empty() {
+            masters.push(self.home.clone());
+        }
         let id = self.next_sum;
         self.next_sum += 1;
         self.sums.insert(id, Sum { tag, left: masters.len(), sum: 0 });
         for master in masters {
-            let (tag, responds) = (Task::Part(id), Responds::InTurn);
-            self.add(bytes);
-            let command = Command { tag, slot: None, responds, bytes: bytes.clone(), redirects: 0 };
-            self.send(&master, command, false);
+            let command = Command::new(Task::Part(id), Place::Every, Responds::InTurn, arguments);
+            self.add(&command);
+            self.send(&master, command);
         }
     }
 
-    fn route(&mut self, command: Command<T>) {
-        self.add(&command.bytes);
-        let is_held = |held: &Command<T>| held.slot == command.slot;
-        if command.slot.is_some() && self.held.iter().any(is_held) {
-            self.held.push_back(command);
-        } else if let Err(command) = self.try_send(command) {
-            self.held.push_back(command);
+    /// Sends the commands of a slot that waited, as far as that keeps their order.
+    fn advance(&mut self, slot: u16) {
+        let now = self.shared.runtime.clock().now();
+        let owner = self.owner(slot);
+        while let Some((server, command)) = self.queues.next(now, slot, &owner) {
+            self.send(&server, command);
         }
     }
 
-    /// Sends a command, unless another server has an older one for its slot that may still come here.
-    fn try_send(&mut self, command: Command<T>) -> Result<(), Command<T>> {
-        let Some(slot) = command.slot else {
-            let home = self.home.clone();
-            self.send(&home, command, false);
-            return Ok(());
-        };
-        let Some(owner) = self.shared.owner(slot) else {
-            self.fail(RedisFault::Unserved(slot));
-            return Err(command);
-        };
-        let is_busy = |(address, server): (&Address, &Server<R, T>)| {
-            *address != owner && server.busy.contains_key(&slot)
-        };
-        if self.servers.iter().any(is_busy) {
-            return Err(command);
-        }
-        self.send(&owner, command, false);
-        Ok(())
+    /// Returns the owner of a slot. Where it is not known, any server responds with it, or that there is none.
+    fn owner(&self, slot: u16) -> Address {
+        self.shared.owner(slot).unwrap_or_else(|| self.home.clone())
     }
 
-    /// Sends commands that were held, as far as nothing older is in flight.
-    fn release(&mut self) {
-        let mut blocked = Vec::new();
-        for command in mem::take(&mut self.held) {
-            if blocked.contains(&command.slot) {
-                self.held.push_back(command);
-            } else if let Err(command) = self.try_send(command) {
-                blocked.push(command.slot);
-                self.held.push_back(command);
-            }
+    fn send(&mut self, address: &Address, command: Command<T>) {
+        let server = self.servers.entry(address.clone()).or_insert_with(|| {
+            Server::new(Transport::new(&self.shared, Destination::Server(address.clone())))
+        });
+        match server.transport.is_open() {
+            true => server.push(command),
+            false => server.waiting.push_back(command),
         }
-    }
-
-    fn send(&mut self, address: &Address, command: Command<T>, asks: bool) {
-        if !self.servers.contains_key(address) {
-            let transport = Transport::new(&self.shared, Destination::Server(address.clone()));
-            self.servers.insert(address.clone(), Server::new(transport));
-        }
-        let Some(server) = self.servers.get_mut(address) else { return };
-        if let Some(slot) = command.slot {
-            *server.busy.entry(slot).or_default() += 1;
-        }
-        if !server.transport.is_open() {
-            // Until then the slot may have been moved: it is asked for without, and redirected again.
-            server.waiting.push_back(command);
-            return;
-        }
-        if asks {
-            server.transport.push_asking();
-        }
-        server.push(command);
     }
 
     /// Takes the next event of a server. Each has its turn.
@@ -384,14 +329,14 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
     /// Drops a server that is lost. It is told, unless there was nothing of this node.
     fn handle_lost(&mut self, address: &Address, error: RedisError, commands: Vec<Command<T>>) {
         let Some(mut server) = self.servers.remove(address) else { return };
-        let mut tags = Vec::new();
+        let (mut tags, mut slots) = (Vec::new(), Vec::new());
         for command in commands.into_iter().chain(mem::take(&mut server.waiting)) {
             self.subtract(&command);
-            match command.tag {
-                Task::Tag(tag) => tags.push(tag),
-                Task::Part(id) => tags.extend(self.sums.remove(&id).map(|sum| sum.tag)),
-                Task::Slots | Task::Forgotten => {}
+            if let Some(slot) = command.slot {
+                self.queues.lost(slot);
+                slots.push(slot);
             }
+            tags.extend(self.tag(command));
         }
         if self.refreshing.as_ref() == Some(address) {
             self.refreshing = None;
@@ -407,19 +352,27 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             }
             self.refresh_at = Time::ZERO;
         }
-        self.release();
+        slots.into_iter().for_each(|slot| self.advance(slot));
+    }
+
+    /// Returns the tag of a command that gets no response.
+    fn tag(&mut self, command: Command<T>) -> Option<T> {
+        match command.task {
+            Task::Tag(tag) => Some(tag),
+            Task::Part(id) => self.sums.remove(&id).map(|sum| sum.tag),
+            Task::Slots | Task::Forgotten => None,
+        }
     }
 
     fn handle_response(
         &mut self,
         address: &Address,
-        mut command: Command<T>,
+        command: Command<T>,
         response: Result<Value, ServerError>,
     ) -> Option<Event<T>> {
-        let server = self.servers.get_mut(address)?;
-        server.is_done(&command);
         if command.responds == Responds::ByPush
             && let Ok(Value::Integer(count)) = &response
+            && let Some(server) = self.servers.get_mut(address)
         {
             let count = usize::try_from(*count).unwrap_or(0);
             match command.slot {
@@ -427,27 +380,20 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
                 None => server.subscriptions.1 = count,
             }
         }
-        if let Err(error) = &response
-            && let Some(slot) = command.slot
-            && command.redirects < MAX_REDIRECTS
-            && !matches!(command.tag, Task::Forgotten)
-            && let Some(redirect) = self.shared.redirect(error, address)
-        {
-            command.redirects += 1;
-            match redirect {
-                Redirect::Moved(owner) => {
-                    self.shared.set_owner(slot, owner.clone());
-                    self.refresh_at = Time::ZERO;
-                    self.send(&owner, command, false);
-                }
-                Redirect::Ask(other) => self.send(&other, command, true),
+        if let Some(slot) = command.slot {
+            if let Err(error) = &response
+                && let Some(redirect) = self.shared.redirect(error, address)
+                && command.redirects < MAX_REDIRECTS
+                && !matches!(command.task, Task::Forgotten)
+            {
+                self.follow(slot, redirect, command);
+                return None;
             }
-            self.release();
-            return None;
+            self.queues.done(slot);
+            self.advance(slot);
         }
         self.subtract(&command);
-        self.release();
-        match command.tag {
+        match command.task {
             Task::Tag(tag) => Some(Event::Response(tag, response)),
             Task::Part(id) => {
                 let sum = self.sums.get_mut(&id)?;
@@ -474,7 +420,6 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
                     let error = RedisError::new(Some(&self.home), RedisFault::Replica);
                     self.lose(error, Vec::new());
                 }
-                self.release();
                 None
             }
             Task::Forgotten => None,
@@ -487,26 +432,48 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         if self.refreshing.is_some() {
             return;
         }
-        let mut bytes = Vec::new();
-        encode(&mut bytes, &[b"CLUSTER", b"SLOTS"]);
-        let (slot, bytes, home) = (None, bytes.into(), self.home.clone());
-        self.add(&bytes);
+        let home = self.home.clone();
+        let arguments: [&[u8]; 2] = [b"CLUSTER", b"SLOTS"];
+        let command = Command::new(Task::Slots, Place::Any, Responds::InTurn, &arguments);
+        self.add(&command);
         self.refreshing = Some(home.clone());
-        let command =
-            Command { tag: Task::Slots, slot, responds: Responds::InTurn, bytes, redirects: 0 };
-        self.send(&home, command, false);
+        self.send(&home, command);
     }
 
-    fn lose(&mut self, error: RedisError, tags: Vec<T>) {
+    /// Sends a command again, to the server that another one has named.
+    fn follow(&mut self, slot: u16, redirect: Redirect, mut command: Command<T>) {
+        let now = self.shared.runtime.clock().now();
+        command.redirects += 1;
+        match redirect {
+            Redirect::Moved(owner) => {
+                self.shared.set_owner(slot, owner);
+                command.ask = None;
+                self.refresh_at = Time::ZERO;
+            }
+            Redirect::Ask(other) => command.ask = Some(other),
+        }
+        // Servers that send it from one to the other will agree soon.
+        let often = u32::from(command.redirects.saturating_sub(MAX_HASTY));
+        let pause =
+            if often > 0 { (PAUSE * (1 << often.min(10))).min(MAX_PAUSE) } else { Duration::ZERO };
+        self.queues.put_back(slot, command, now + pause);
+        self.advance(slot);
+    }
+
+    fn lose(&mut self, error: RedisError, mut tags: Vec<T>) {
+        for command in self.queues.take_held() {
+            self.subtract(&command);
+            tags.extend(self.tag(command));
+        }
         match &mut self.state {
             State::Lost(_, lost) => lost.extend(tags),
             state => *state = State::Lost(error, tags),
         }
     }
 
-    const fn add(&mut self, bytes: &Bytes) {
+    const fn add(&mut self, command: &Command<T>) {
         self.in_flight.0 += 1;
-        self.in_flight.1 += bytes.len();
+        self.in_flight.1 += command.bytes.len();
     }
 
     fn subtract(&mut self, command: &Command<T>) {
@@ -516,31 +483,28 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
 }
 
 impl<R: Runtime, T: Send + 'static> Server<R, T> {
-    fn new(transport: Transport<R, Command<T>>) -> Self {
-        let (waiting, busy) = (VecDeque::new(), BTreeMap::new());
-        Self { transport, waiting, busy, subscriptions: (0, 0) }
+    const fn new(transport: Transport<R, Command<T>>) -> Self {
+        Self { transport, waiting: VecDeque::new(), subscriptions: (0, 0) }
     }
 
     fn push(&mut self, command: Command<T>) {
         let (responds, bytes) = (command.responds, command.bytes.clone());
-        self.transport.push_encoded(command, responds, &bytes);
-    }
-
-    /// Notes that a command of this server has its response, or gets none.
-    fn is_done(&mut self, command: &Command<T>) {
-        if let Some(slot) = command.slot
-            && let Some(count) = self.busy.get_mut(&slot)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.busy.remove(&slot);
-            }
+        if command.ask.is_some() {
+            self.transport.push_asking();
         }
+        self.transport.push_encoded(command, responds, &bytes);
     }
 }
 
 /// Redirections that a command follows, before it is an error.
-const MAX_REDIRECTS: u8 = 5;
+const MAX_REDIRECTS: u8 = 16;
+
+/// Redirections that are followed at once. Before each further one there is a pause, twice as long as the last.
+const MAX_HASTY: u8 = 4;
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 
 /// Time between two questions for the owners of slots. Redirections tell sooner what they concern.
 const REFRESH: Duration = Duration::from_secs(10);

@@ -1,0 +1,90 @@
+//! Masters that are killed, and what takes their places. On one runtime: it takes seconds, and is the same on each.
+
+use std::{future::poll_fn, net::TcpListener};
+
+use enginewire_cluster::redis::{Redis, SubscriptionMode};
+use enginewire_driver::socketio::{Bus as _, BusEvent, TellError};
+use enginewire_tests::{
+    client::{soon, until},
+    host::Host,
+    test_sockets::{names, recv},
+};
+
+use crate::{
+    faults::{emit_to_others, hasty},
+    nodes::{Kind, Nodes},
+    several::{RedisCluster, Watched},
+};
+
+on_every_runtime!(
+    tokio: ::enginewire_tokio::Tokio,
+    master_that_is_killed_is_replaced_by_its_replica,
+    master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names
+);
+
+fn master_that_is_killed_is_replaced_by_its_replica<R: Host>() {
+    let kind = Kind::Sharded(SubscriptionMode::Dynamic);
+    let channel = kind.requests("/");
+    let mut cluster = RedisCluster::with_replica_of(Some(&channel));
+    let owner = cluster.owner(&channel);
+    let mut nodes = Nodes::<R>::on(&cluster, kind, 2);
+    let mut anna = nodes.connect(1);
+    nodes.join(1, &anna, "room");
+    cluster.servers[owner].kill();
+    nodes.forget(owner);
+    until("both down", || nodes.monitors.iter().all(|monitor| !monitor.stats().is_up));
+    // The bus knows it a moment before the node does.
+    until("the news", || {
+        soon("local", nodes.ios[0].emit("local", &0)).unwrap().remote
+            == Err(TellError::Disconnected)
+    });
+    until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
+    nodes.until_known("/", 2);
+    nodes.until_heard("/", "room");
+    emit_to_others(&nodes.ios[0], "all");
+    soon("a room", nodes.ios[0].to("room").emit("room", &1)).unwrap();
+    let mut heard = names(&mut anna, 2);
+    heard.sort_unstable();
+    assert_eq!(heard, ["all", "room"]);
+    let fetched = soon("sockets", nodes.ios[0].broadcast().fetch_sockets());
+    assert_eq!((fetched.sockets.len(), fetched.missing.is_none()), (1, true));
+}
+
+fn master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names<R: Host>() {
+    let mut servers = Watched::start();
+    // The first of the sentinels does not respond.
+    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("redis://{absent},{}", servers.sentinel.address());
+    let sentinel = |url: &str| hasty(Redis::<R>::builder(url)).sentinel(Watched::NAME);
+    let mut bus = soon("a connection", sentinel(&url).connect()).unwrap();
+    bus.handle_namespace(&"/".into(), true);
+    let clients = vec![servers.master.client()];
+    let nodes = Nodes::<R>::with_clients(
+        clients,
+        Kind::Streams,
+        &[url.clone(), url],
+        |bus| hasty(bus).sentinel(Watched::NAME),
+        |io| io,
+    );
+    let mut anna = nodes.connect(1);
+    soon("all", nodes.ios[0].emit("before", &1)).unwrap();
+    assert_eq!(recv(&mut anna).0, "before");
+    assert_eq!(servers.named(), servers.master.address());
+
+    servers.master.kill();
+    // The number of the nodes is told before.
+    let error = loop {
+        match soon("the loss", poll_fn(|cx| bus.poll_event(cx))) {
+            BusEvent::Down(error) => break error,
+            event => assert!(matches!(event, BusEvent::Nodes(_)), "{event:?}"),
+        }
+    };
+    assert!(error.to_string().contains(&servers.master.address().to_string()), "{error}");
+    until("both down", || nodes.monitors.iter().all(|monitor| !monitor.stats().is_up));
+    until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
+    assert_eq!(servers.named(), servers.replica.address());
+    emit_to_others(&nodes.ios[0], "behind");
+    assert_eq!(recv(&mut anna).0, "behind");
+    let event = soon("another master", poll_fn(|cx| bus.poll_event(cx)));
+    assert!(matches!(event, BusEvent::Up), "{event:?}");
+}
