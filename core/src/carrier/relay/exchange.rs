@@ -111,13 +111,13 @@ impl<F> RelayedExchange<F> {
             Rest::Sized(left) => {
                 let Some(rest) = left.checked_sub(piece.len() as u64) else { return false };
                 *left = rest;
-                if let Some(to_node) = self.relay.to_node() {
+                if let Some(to_node) = self.relay.request() {
                     to_node.put_bytes(piece);
                 }
                 true
             }
             Rest::Chunked => {
-                if let Some(to_node) = self.relay.to_node().filter(|_| !piece.is_empty()) {
+                if let Some(to_node) = self.relay.request().filter(|_| !piece.is_empty()) {
                     to_node.put_slice(format!("{:x}\r\n", piece.len()).as_bytes());
                     to_node.put_bytes(piece);
                     to_node.put_slice(b"\r\n");

@@ -127,13 +127,13 @@ impl<F> Relay<F> {
     /// Once there is a response that switches no protocols, they are no part of the request, and dropped. They could be
     /// further requests otherwise, which the owner would take for this node's.
     pub(super) fn handle_bytes(&mut self, bytes: &[u8]) {
-        if let Some(to_node) = self.to_node() {
+        if let Some(to_node) = self.request() {
             to_node.put_slice(bytes);
         }
     }
 
     /// Returns the place of bytes of the client, if the owner is to have any.
-    const fn to_node(&mut self) -> Option<&mut Output> {
+    const fn request(&mut self) -> Option<&mut Output> {
         match self.node_ended || self.is_final {
             true => None,
             false => Some(&mut self.to_node),
