@@ -151,7 +151,8 @@ impl Owner {
                 Output::Close(on) => self.close(on),
                 Output::Event(..) | Output::Opened(..) => {}
                 // Neither is asked for.
-                Output::Ask(..) | Output::Layer(_) | Output::Request(..) => {}
+                Output::Ask(..) | Output::Layer(_) | Output::Request(..) | Output::HandOver(..) => {
+                }
             }
         }
     }

@@ -59,8 +59,15 @@ fn nginx_sends_each_request_to_the_next_of_servers_that_are_nodes() {
 }
 
 #[test]
+fn nginx_sends_each_request_to_the_next_of_servers_behind_axum_that_are_nodes() {
+    let mut balanced = Balanced::start(&ROUND_ROBIN_OF_AXUM);
+    balanced.checks(8080, "none");
+    balanced.survives(8080, "none");
+}
+
+#[test]
 fn each_connection_goes_to_the_next_of_servers_that_are_nodes() {
-    let servers = nodes(&["proxy-protocol"]);
+    let servers = nodes("behind_proxy", &["proxy-protocol"]);
     let backends = servers.iter().map(|(_, _, address)| *address).collect();
     let url = format!("http://{}", next_of(backends));
     succeed(script("balanced.mjs").args(["checks", &url, "none"]));
@@ -119,25 +126,22 @@ struct Proxy {
     command: fn(&Path) -> Command,
     /// Whether it loads its configuration anew without ending connections. Otherwise it is killed and started again.
     reloads: bool,
-    /// Whether it keeps clients on their server. Otherwise the servers are nodes.
-    is_sticky: bool,
+    /// The example that is served if the proxy does not keep clients on their server: its servers are nodes.
+    nodes: Option<&'static str>,
 }
 
-const NGINX: Proxy = Proxy {
-    file: "nginx.conf",
-    fronts: &[8080, 8081],
-    command: nginx,
-    reloads: true,
-    is_sticky: true,
-};
+const NGINX: Proxy =
+    Proxy { file: "nginx.conf", fronts: &[8080, 8081], command: nginx, reloads: true, nodes: None };
 
 const ROUND_ROBIN: Proxy = Proxy {
     file: "nginx-round-robin.conf",
     fronts: &[8080],
     command: nginx,
     reloads: true,
-    is_sticky: false,
+    nodes: Some("behind_proxy"),
 };
+
+const ROUND_ROBIN_OF_AXUM: Proxy = Proxy { nodes: Some("axum_nodes"), ..ROUND_ROBIN };
 
 fn nginx(folder: &Path) -> Command {
     let main = "error_log stderr crit; pid nginx.pid; daemon off; worker_processes 1;
@@ -166,7 +170,7 @@ const HAPROXY: Proxy = Proxy {
         haproxy
     },
     reloads: false,
-    is_sticky: true,
+    nodes: None,
 };
 
 const CADDY: Proxy = Proxy {
@@ -186,7 +190,7 @@ const CADDY: Proxy = Proxy {
         caddy
     },
     reloads: false,
-    is_sticky: true,
+    nodes: None,
 };
 
 /// A proxy and the servers behind it.
@@ -202,23 +206,25 @@ struct Balanced {
 
 impl Balanced {
     fn start(kind: &'static Proxy) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(kind.file);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = folder.join(kind.nodes.unwrap_or("sticky")).join(kind.file);
         // What an earlier run has left must not be in the way.
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
         let mut servers = HashMap::new();
         let mut places = Vec::new();
-        if kind.is_sticky {
+        if let Some(example) = kind.nodes {
+            for ((name, server, address), port) in nodes(example, &[]).into_iter().zip([3001, 3002])
+            {
+                places.push((port, address));
+                servers.insert(name, vec![server]);
+            }
+        } else {
             for (name, ports) in [("a", [3001, 3003]), ("b", [3002, 3004])] {
                 let [(plain, address), (twin, twin_address)] =
                     ["", "proxy-protocol"].map(|protocol| serve(name, protocol));
                 places.extend(ports.into_iter().zip([address, twin_address]));
                 servers.insert(name, vec![plain, twin]);
-            }
-        } else {
-            for ((name, server, address), port) in nodes(&[]).into_iter().zip([3001, 3002]) {
-                places.push((port, address));
-                servers.insert(name, vec![server]);
             }
         }
         // Ports that are free now may be taken by others before the proxy listens on them.
@@ -308,14 +314,14 @@ fn serve(name: &str, protocol: &str) -> (Running, SocketAddr) {
     (server, address.unwrap_or_else(|| panic!("the example prints its address: {line}")))
 }
 
-/// Two servers that hand requests over to each other, and their addresses.
-fn nodes(options: &[&str]) -> Vec<(&'static str, Running, SocketAddr)> {
+/// Two servers of an example that hand requests over to each other, and their addresses.
+fn nodes(program: &str, options: &[&str]) -> Vec<(&'static str, Running, SocketAddr)> {
     // As with the proxies: ports that are free now may be taken.
     for _ in 0..ATTEMPTS {
         let places = ["a", "b"].map(|name| (name, free_address()));
         let mut servers = Vec::new();
         for (name, address) in places {
-            let mut server = example("enginewire-tokio", "behind_proxy");
+            let mut server = example("enginewire-tokio", program);
             server.args([&address.to_string(), name]).args(options);
             let others = places.iter().filter(|(other, _)| *other != name);
             server.args(others.map(|(name, address)| format!("{name}={address}")));

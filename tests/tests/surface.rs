@@ -138,6 +138,7 @@ const _: () = {
         driver::FallbackRequest,
         driver::Handshake,
         driver::InstantClock,
+        driver::NodeAddress,
         driver::Receiver,
         driver::Sender,
         driver::Server,
@@ -147,6 +148,7 @@ const _: () = {
     );
     all!(
         any: driver::tower::Body,
+        driver::tower::BodyError,
         driver::tower::Layer,
         driver::tower::Layered<()>,
         driver::tower::PeerAddr,

@@ -115,8 +115,8 @@ impl Hub {
                 }
                 Some(self.event(id, event))
             }
-            // No layer is put on a session.
-            Output::Layer(_) => None,
+            // No layer is put on a session, and hubs are no nodes.
+            Output::Layer(_) | Output::HandOver(..) => None,
         }
     }
 

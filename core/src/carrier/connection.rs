@@ -406,6 +406,11 @@ impl<S, Q, F> Connection<S, Q, F> {
         }
     }
 
+    /// Returns whether the connection is another node's.
+    pub fn is_relayed(&self) -> bool {
+        matches!(&self.role, Role::Exchanges(exchanges) if exchanges.is_relayed())
+    }
+
     /// Returns whether the socket did not take everything.
     pub const fn is_blocked(&self) -> bool {
         self.outbox.is_blocked()

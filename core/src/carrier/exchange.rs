@@ -589,7 +589,7 @@ impl<S, Q, F> Exchange<S, Q, F> {
         self.respond(response, close)
     }
 
-    /// Refuses a request that has been begun, and for which no other response has been made.
+    /// Refuses a request that has begun and has no response.
     ///
     /// Behind the refusal of an `upgrade` the connection closes, as behind that of the reference. The bytes that its
     /// client may have sent already are not HTTP.

@@ -1,8 +1,9 @@
 //! Configuration of a hub.
 
+use alloc::collections::BTreeSet;
 use core::time::Duration;
 
-use crate::{config::ServerConfig, wire::http};
+use crate::{config::ServerConfig, node::NodeName, wire::http};
 
 /// How a [`ServerHub`](super::ServerHub) behaves.
 ///
@@ -42,6 +43,12 @@ pub struct ServerHubConfig {
     /// Whether requests for other paths than [`ServerConfig::path`] go to the application, as
     /// [`Output::Request`](super::Output::Request). Default false: they are refused with status 404.
     pub forward: bool,
+    /// The names of other nodes. Default none: their sessions are unknown.
+    ///
+    /// Requests for sessions of these are handed over by an [`Output::HandOver`](super::Output::HandOver). The hub has a name
+    /// of its own then, [`ServerConfig::node`]. Nodes that may be there are named as well: a request for one that is not gets
+    /// status 503.
+    pub nodes: BTreeSet<NodeName>,
     /// The number of connections from which on no more are accepted, see
     /// [`ServerHub::is_accepting`](super::ServerHub::is_accepting). Default 1 048 576.
     pub max_connections: usize,
@@ -60,6 +67,7 @@ impl Default for ServerHubConfig {
             max_sessions: 65_536,
             ask: false,
             forward: false,
+            nodes: BTreeSet::new(),
             max_connections: 1 << 20,
         }
     }

@@ -6,13 +6,16 @@ use bytes::Bytes;
 
 use super::{AskId, ConnectionId, Output, RequestId, SessionId, sessions::Sessions};
 use crate::{
-    carrier::{self, Compressors, Entry, Held, Host},
-    exchange::Response,
-    router::{Opening, Refusal, Reject, Router},
+    carrier::{self, Compressors, Entry, HandOver, Held, Host, NodeState, Passage},
+    exchange::{HttpRequest, Response},
+    router::{HandOverFault, Opening, Refusal, Reject, Router},
     session::CarrierId,
     sid::Sid,
     time::Time,
-    wire::http::{self, RequestHead},
+    wire::{
+        self,
+        http::{self, RequestHead},
+    },
 };
 
 /// The hub and the connection that is being driven.
@@ -29,10 +32,12 @@ pub(super) struct Asked {
     pub(super) verdict: Option<Result<(), Refusal>>,
 }
 
-/// A request for another path, and the application's response.
-pub(super) struct Forwarded {
-    pub(super) id: RequestId,
-    pub(super) response: Option<Response>,
+/// A request that is responded to elsewhere.
+pub(super) enum Forwarded {
+    /// For another path: the application's response.
+    Application { id: RequestId, response: Option<Response> },
+    /// For a session of another node. Its link is that of the connection.
+    Node,
 }
 
 impl Host for HubHost<'_> {
@@ -108,11 +113,36 @@ impl Host for HubHost<'_> {
     fn forward(&mut self, head: RequestHead, body: Bytes) -> Forwarded {
         let id = RequestId { on: self.on, serial: self.sessions.fresh_id() };
         self.sessions.outputs.push_back(Output::Request(id, Arc::new(head), body));
-        Forwarded { id, response: None }
+        Forwarded::Application { id, response: None }
     }
 
     fn response(&mut self, request: &mut Forwarded) -> Option<Response> {
-        request.response.take()
+        match request {
+            Forwarded::Application { response, .. } => response.take(),
+            // It has a connection, and no response.
+            Forwarded::Node => None,
+        }
+    }
+
+    fn hands_over(&mut self, sid: &Sid, head: &dyn HttpRequest) -> bool {
+        let this = self.sessions.router.config().node;
+        let node = sid.node().filter(|&node| Some(node) != this);
+        node.is_some_and(|node| self.sessions.nodes.contains(&node))
+            && !carrier::is_handed_over(head)
+    }
+
+    fn hand_over(&mut self, request: HandOver, output: &mut wire::Output) -> Option<Forwarded> {
+        self.sessions.links.insert(self.on, request.sid.node()?);
+        carrier::write_head(&request, None, output);
+        Some(Forwarded::Node)
+    }
+
+    fn relay(
+        &mut self,
+        _node: &mut Forwarded,
+        passage: Passage<'_>,
+    ) -> Result<NodeState, HandOverFault> {
+        self.sessions.links.of(self.on).map_or(Ok(NodeState::Ended), |link| link.pass(passage))
     }
 
     fn compressors(&mut self) -> &mut Compressors {

@@ -32,7 +32,7 @@
 //!         }
 //!         Output::Event(..) | Output::Opened(..) => {}
 //!         // Only if the configuration, or a layer, asks for it.
-//!         Output::Ask(..) | Output::Request(..) | Output::Layer(_) => {}
+//!         Output::Ask(..) | Output::Request(..) | Output::Layer(_) | Output::HandOver(..) => {}
 //!         // The sockets.
 //!         Output::Write(on) => hub.transmit(now, on, |bytes| {
 //!             written.extend_from_slice(bytes);
@@ -62,6 +62,37 @@
 //! - It calls [`ServerHub::handle_timeout`] when [`ServerHub::poll_timeout`] says, but first hands over what can be
 //!   read: after a pause of the whole process the answers of peers that only seem silent wait there.
 //!
+//! # Other nodes
+//!
+//! Hubs that serve the same clients need no sticky sessions. Each has a [name](crate::ServerConfig::node) of its own and those
+//! of the others, [`ServerHubConfig::nodes`]. A request for a session of another is handed over to it. The loop makes the
+//! connection, under a name that the hub gives, and goes on with it as with one that it has accepted:
+//!
+//! ```
+//! # use std::{collections::HashMap, io, net::{SocketAddr, TcpStream}};
+//! # use enginewire::{NodeName, ServerHub, Time, hub::{ConnectionId, Output}};
+//! # fn example(
+//! #     hub: &mut ServerHub, now: Time, output: Output, nodes: &HashMap<NodeName, SocketAddr>,
+//! #     sockets: &mut HashMap<ConnectionId, TcpStream>,
+//! # ) {
+//! if let Output::HandOver(on, node, _client) = output {
+//!     let address = nodes.get(&node).ok_or(io::Error::from(io::ErrorKind::NotFound));
+//!     match address.and_then(TcpStream::connect) {
+//!         Ok(socket) => {
+//!             sockets.insert(on, socket);
+//!             // Now, or once a connection that is made in the background is there.
+//!             hub.handle_writable(now, on);
+//!         }
+//!         Err(_) => hub.handle_lost(now, on), // The client gets status 503.
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! The hub does not know addresses of clients. A loop whose nodes expect the
+//! [PROXY protocol](crate::wire::proxy_protocol) writes that header before anything else, for the client's connection,
+//! which is the last value of [`Output::HandOver`].
+//!
 //! Data that has not been written is still in the session's queue, except for what one `write`
 //! takes and the responses to requests. It is counted there, and moves along when the session
 //! upgrades.
@@ -70,6 +101,7 @@
 
 mod config;
 mod host;
+mod nodes;
 mod output;
 mod sessions;
 
@@ -88,6 +120,7 @@ pub use self::{
 };
 use self::{
     host::{Asked, Forwarded, HubHost},
+    nodes::Link,
     sessions::{Due, Sessions},
 };
 use crate::{
@@ -125,13 +158,35 @@ pub struct ServerHub {
 /// One connection.
 struct Slot {
     serial: u64,
-    connection: Connection<SessionId, Asked, Forwarded>,
+    role: Role,
     /// It was not to be read when it was last driven.
     stopped: bool,
     /// It stands in the queue of the connections that the loop is to drive.
     due: bool,
     /// The loop was told to drive it, and has not done so since.
     owed: bool,
+}
+
+/// The peer of a connection.
+#[expect(clippy::large_enum_variant, reason = "nearly all connections are of clients")]
+enum Role {
+    Client(HubConnection),
+    /// Another node. Its [`Link`](nodes::Link) is that of this client.
+    Node(ConnectionId),
+}
+
+impl Slot {
+    const fn new(serial: u64, role: Role) -> Self {
+        Self { serial, role, stopped: false, due: false, owed: false }
+    }
+
+    /// Returns the connection of a client.
+    const fn connection(&mut self) -> Option<&mut HubConnection> {
+        match &mut self.role {
+            Role::Client(connection) => Some(connection),
+            Role::Node(_) => None,
+        }
+    }
 }
 
 /// The sockets of an event loop that hands out bytes with a function.
@@ -175,7 +230,7 @@ impl ServerHub {
     pub fn handle_accepted(&mut self, now: Time) -> ConnectionId {
         let serial = self.sessions.fresh_id();
         let connection = Connection::new(now, Arc::clone(&self.sessions.http));
-        let slot = Slot { serial, connection, stopped: false, due: false, owed: false };
+        let slot = Slot::new(serial, Role::Client(connection));
         let on = ConnectionId { index: self.connections.insert(slot), serial };
         self.conclude(now, on);
         on
@@ -184,6 +239,9 @@ impl ServerHub {
     /// Bytes came. They are changed: payloads are unmasked where they lie.
     #[inline]
     pub fn handle_bytes(&mut self, now: Time, on: ConnectionId, bytes: &mut [u8]) {
+        if let Some(client) = self.client_of(on) {
+            return self.link_input(now, client, |link| link.handle_bytes(bytes));
+        }
         self.input(now, on, |connection, host, scratch| {
             connection.receive(now, host, scratch, bytes);
         });
@@ -191,6 +249,9 @@ impl ServerHub {
 
     /// The peer has closed its side: there is nothing more to read.
     pub fn handle_eof(&mut self, now: Time, on: ConnectionId) {
+        if let Some(client) = self.client_of(on) {
+            return self.link_input(now, client, Link::handle_eof);
+        }
         self.input(now, on, |connection, host, scratch| connection.receive_eof(now, host, scratch));
     }
 
@@ -198,18 +259,26 @@ impl ServerHub {
     /// [`Output::Close`] follows, unless it has been on its way.
     pub fn handle_lost(&mut self, now: Time, on: ConnectionId) {
         if find(&mut self.connections, on).is_some() {
-            let slot = self.connections.remove(on.index);
-            self.lose(now, on, slot.connection, WebSocketEnd::Failed);
+            match self.connections.remove(on.index).role {
+                Role::Client(connection) => {
+                    self.lose(now, on, connection, WebSocketEnd::Failed);
+                }
+                Role::Node(client) => self.link_input(now, client, Link::handle_lost),
+            }
         }
     }
 
-    /// The connection can be written to again. Also makes up for a [`transmit`](Self::transmit) that
+    /// The connection can be written to again, or one to another node is there. Also makes up for a [`transmit`](Self::transmit) that
     /// was asked for and did not come.
-    pub fn handle_writable(&mut self, _now: Time, on: ConnectionId) {
-        if let Some(slot) = find(&mut self.connections, on)
-            && (slot.connection.handle_writable() || slot.owed)
-        {
-            self.wake(on);
+    pub fn handle_writable(&mut self, now: Time, on: ConnectionId) {
+        let Some(slot) = find(&mut self.connections, on) else { return };
+        match &mut slot.role {
+            Role::Client(connection) => {
+                if connection.handle_writable() || slot.owed {
+                    self.wake(on);
+                }
+            }
+            &mut Role::Node(client) => self.link_input(now, client, Link::handle_writable),
         }
     }
 
@@ -228,8 +297,9 @@ impl ServerHub {
             match due {
                 Due::Session(id) => self.sessions.handle_timeout(now, id),
                 Due::Connection(on) => {
-                    let Some(slot) = find(&mut self.connections, on) else { continue };
-                    if slot.connection.handle_timeout(now, &self.sessions.http) {
+                    let slot = find(&mut self.connections, on);
+                    let Some(connection) = slot.and_then(Slot::connection) else { continue };
+                    if connection.handle_timeout(now, &self.sessions.http) {
                         self.wake(on);
                     } else {
                         self.rearm(on);
@@ -338,15 +408,15 @@ impl ServerHub {
     /// the connection is lost.
     pub fn respond(&mut self, request: RequestId, response: Response) -> bool {
         let slot = find(&mut self.connections, request.on);
-        let waits =
-            |forwarded: &&mut Forwarded| forwarded.id == request && forwarded.response.is_none();
-        let Some(forwarded) = slot.and_then(|slot| slot.connection.forwarded()).filter(waits)
-        else {
-            return false;
-        };
-        forwarded.response = Some(response);
-        self.wake(request.on);
-        true
+        let forwarded = slot.and_then(Slot::connection).and_then(Connection::forwarded);
+        match forwarded {
+            Some(Forwarded::Application { id, response: free @ None }) if *id == request => {
+                *free = Some(response);
+                self.wake(request.on);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Ends the server: closes every session and opens no new ones. Each session is closed as by
@@ -409,14 +479,25 @@ impl ServerHub {
     /// [`handle_lost`](Self::handle_lost) next.
     pub fn transmit(&mut self, now: Time, on: ConnectionId, write: impl FnMut(&[u8]) -> usize) {
         let Self { sessions, connections, scratch, .. } = self;
-        if let Some(slot) = find(connections, on) {
-            slot.owed = false;
-            let mut stream = Write { write, full: false };
-            let mut host = HubHost { sessions, on };
-            match slot.connection.transmit(now, &mut host, scratch, &mut stream) {
-                Ok(()) => self.conclude(now, on),
-                Err(never) => match never {},
+        let Some(slot) = find(connections, on) else { return };
+        slot.owed = false;
+        let mut stream = Write { write, full: false };
+        let written = match &mut slot.role {
+            Role::Client(connection) => {
+                let mut host = HubHost { sessions, on };
+                let written = connection.transmit(now, &mut host, scratch, &mut stream);
+                written.map(|()| self.conclude(now, on))
             }
+            &mut Role::Node(client) => {
+                let link = sessions.links.of(client);
+                let written = link.map_or(Ok(()), |link| link.transmit(&mut stream));
+                // There is room for more.
+                written.map(|()| self.link_input(now, client, |_| {}))
+            }
+        };
+        match written {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
     }
 
@@ -433,17 +514,23 @@ impl ServerHub {
     /// Whether to read from this connection.
     #[inline]
     pub fn is_reading(&self, on: ConnectionId) -> bool {
-        self.connections
-            .get(on.index)
-            .is_some_and(|slot| slot.serial == on.serial && slot.connection.is_reading())
+        let slot = self.connections.get(on.index).filter(|slot| slot.serial == on.serial);
+        slot.is_some_and(|slot| match &slot.role {
+            Role::Client(connection) => connection.is_reading(),
+            Role::Node(client) => self.sessions.links.get(*client).is_some_and(Link::is_reading),
+        })
     }
 
     /// Returns the limit on the bytes of one [`handle_bytes`](Self::handle_bytes) of a connection.
     ///
     /// 4 KiB where messages may be compressed, see [`PerMessageDeflate`](crate::PerMessageDeflate), and no limit elsewhere.
     pub fn max_read(&self, on: ConnectionId) -> usize {
-        let slot = self.connections.get(on.index).filter(|slot| slot.serial == on.serial);
-        slot.map_or(usize::MAX, |slot| slot.connection.max_read())
+        match self.connections.get(on.index) {
+            Some(Slot { serial, role: Role::Client(connection), .. }) if *serial == on.serial => {
+                connection.max_read()
+            }
+            _ => usize::MAX,
+        }
     }
 
     /// Returns whether to accept connections: fewer are open than
@@ -484,9 +571,8 @@ impl ServerHub {
     fn answer(&mut self, ask: AskId, verdict: Result<(), Refusal>) -> bool {
         let slot = find(&mut self.connections, ask.on);
         let waits = |asked: &&mut Asked| asked.ask == Some(ask) && asked.verdict.is_none();
-        let Some(asked) = slot.and_then(|slot| slot.connection.asked()).filter(waits) else {
-            return false;
-        };
+        let asked = slot.and_then(Slot::connection).and_then(Connection::asked);
+        let Some(asked) = asked.filter(waits) else { return false };
         asked.verdict = Some(verdict);
         self.wake(ask.on);
         true
@@ -501,11 +587,11 @@ impl ServerHub {
         input: impl FnOnce(&mut HubConnection, &mut HubHost<'_>, &mut Scratch),
     ) {
         let Self { sessions, connections, scratch, .. } = self;
-        if let Some(slot) = find(connections, on) {
+        if let Some(connection) = find(connections, on).and_then(Slot::connection) {
             let mut host = HubHost { sessions, on };
-            input(&mut slot.connection, &mut host, scratch);
+            input(connection, &mut host, scratch);
             // Frames are taken when the loop writes, behind what the application says to these messages.
-            slot.connection.exchange(now, &mut host, scratch, false);
+            connection.exchange(now, &mut host, scratch, false);
             self.conclude(now, on);
         }
     }
@@ -537,22 +623,27 @@ impl ServerHub {
         let Some(slot) = find(connections, on) else { return };
         // A client that polls comes for what is queued with a request that is still to be sent.
         let running = !sessions.closing || sessions.living() > 0;
-        match slot.connection.conclude(now, running, &sessions.http, scratch) {
+        let Role::Client(connection) = &mut slot.role else { return };
+        let follow = connection.conclude(now, running, &sessions.http, scratch);
+        let stopped = !connection.is_reading();
+        match follow {
             Follow::Nothing => {}
             Follow::Write => wake(slot, &mut self.due, on),
             Follow::Shutdown => sessions.outputs.push_back(Output::Shutdown(on)),
             Follow::End => return self.end(now, on),
         }
-        let stopped = !slot.connection.is_reading();
         if core::mem::replace(&mut slot.stopped, stopped) && !stopped {
             sessions.outputs.push_back(Output::Read(on));
         }
         self.rearm(on);
+        if !self.sessions.links.is_empty() {
+            self.follow_links(now, on);
+        }
     }
 
     fn rearm(&mut self, on: ConnectionId) {
         let Self { sessions, connections, .. } = self;
-        let Some(Slot { connection, .. }) = find(connections, on) else { return };
+        let Some(connection) = find(connections, on).and_then(Slot::connection) else { return };
         if let Some(next) = connection.next_alarm(&sessions.http) {
             sessions.deadlines.rearm(&mut connection.alarm, next, || Due::Connection(on));
         }
@@ -562,8 +653,14 @@ impl ServerHub {
     fn end(&mut self, now: Time, on: ConnectionId) {
         let Some(slot) = find(&mut self.connections, on) else { return };
         slot.serial = GONE;
-        let connection = core::mem::replace(&mut slot.connection, Connection::ended(now));
-        self.lose(now, on, connection, WebSocketEnd::Closed);
+        match core::mem::replace(&mut slot.role, Role::Client(Connection::ended(now))) {
+            Role::Client(connection) => self.lose(now, on, connection, WebSocketEnd::Closed),
+            Role::Node(client) => {
+                if let Some(link) = self.sessions.links.of(client) {
+                    link.handle_lost();
+                }
+            }
+        }
         self.sessions.outputs.push_back(Output::Close(on));
     }
 
@@ -578,6 +675,9 @@ impl ServerHub {
         sessions.deadlines.rearm(&mut connection.alarm, None, || Due::Connection(on));
         connection.lose(now, end, &mut HubHost { sessions, on }, scratch);
         sessions.settle_touched();
+        if !self.sessions.links.is_empty() {
+            self.unlink(now, on);
+        }
     }
 
     fn all_connections(&self) -> Vec<ConnectionId> {

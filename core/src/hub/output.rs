@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{session::Event, wire::http::RequestHead};
+use crate::{node::NodeName, session::Event, wire::http::RequestHead};
 
 /// One TCP connection of a [`ServerHub`](super::ServerHub).
 ///
@@ -95,4 +95,10 @@ pub enum Output {
     /// A request for another path: respond with [`ServerHub::respond`](super::ServerHub::respond), now or later. Only with
     /// [`ServerHubConfig::forward`](super::ServerHubConfig::forward).
     Request(RequestId, Arc<RequestHead>, Bytes),
+    /// Connect to another node, which has the session of a request. Only with
+    /// [`ServerHubConfig::nodes`](super::ServerHubConfig::nodes).
+    ///
+    /// The first name is that of the connection to be made. It goes on as those that were accepted: see
+    /// [the module](super#other-nodes). The second is that of the client's connection.
+    HandOver(ConnectionId, NodeName, ConnectionId),
 }

@@ -1,17 +1,23 @@
 //! The sessions of a hub, and everything that its connections share.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slab::Slab;
 
-use super::{ConnectionId, Output, ServerHubConfig, SessionId};
+use super::{ConnectionId, Output, ServerHubConfig, SessionId, nodes::Links};
 use crate::{
     carrier::{Compressors, Entry, FromWaker, Layer, LayerContext, Settled},
     deadlines::Deadlines,
     encoded::Encoded,
     entropy::Entropy,
+    node::NodeName,
     router::Router,
     session::{Event, SendError, ServerSession, TrySendError},
     sid::Sid,
@@ -27,6 +33,10 @@ pub(super) struct Sessions {
     pub(super) compressors: Compressors,
     pub(super) asks: bool,
     pub(super) forwards: bool,
+    /// Names of other nodes.
+    pub(super) nodes: BTreeSet<NodeName>,
+    /// Requests that were handed over to other nodes.
+    pub(super) links: Links,
     max_sessions: usize,
     /// The hub is closing.
     pub(super) closing: bool,
@@ -91,6 +101,8 @@ impl Sessions {
             http: Arc::new(config.http()),
             asks: config.ask,
             forwards: config.forward,
+            nodes: config.nodes,
+            links: Links::default(),
             max_sessions: config.max_sessions,
             router: Router::new(config.protocol),
             entropy,

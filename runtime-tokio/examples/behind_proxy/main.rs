@@ -10,10 +10,12 @@
 //! At Ctrl-C or SIGTERM it drains: it tells health checks that it takes no more clients, and closes the sessions of
 //! the others over two seconds.
 
+mod application;
+
 use std::{
     collections::HashMap,
-    env, io,
-    net::{IpAddr, SocketAddr},
+    env,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,9 +24,10 @@ use std::{
 };
 
 use enginewire_tokio::{
-    Cookie, Networks, NodeName, Response, ServerBuilder, TrustedProxies,
-    socketio::{Io, Socket, Value},
+    Cookie, Networks, NodeName, Response, ServerBuilder, TrustedProxies, socketio::Io,
 };
+
+use self::application::{asked_to_end, talk};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,48 +83,4 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clients = io.namespace("/");
     tokio::join!(end, clients.serve(move |socket| talk(socket, Arc::clone(&name))));
     Ok(())
-}
-
-/// Tells a client which server it is on and what its address is, and sends back whatever else it says.
-async fn talk(mut socket: Socket, server: Arc<str>) {
-    while let Some(mut event) = socket.recv().await {
-        let ack = event.ack();
-        // An acknowledgement fails if the client has left, which `recv` tells.
-        let _ = match event.name() {
-            "where" => ack.send(&Place { server: &server, client: socket.peer_addr().ip() }).await,
-            _ => match event.data::<Value>() {
-                Ok(data) => ack.send(&data).await,
-                Err(_) => continue,
-            },
-        };
-    }
-}
-
-/// Where a client is, and where it comes from: without the port, which most proxies do not tell.
-#[derive(serde::Serialize)]
-struct Place<'a> {
-    server: &'a str,
-    client: IpAddr,
-}
-
-/// Completes at Ctrl-C, and at the signal by which systems ask programs to end.
-#[cfg(unix)]
-fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    })
-}
-
-/// Completes at Ctrl-C.
-#[cfg(not(unix))]
-fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

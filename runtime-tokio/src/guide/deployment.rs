@@ -106,21 +106,77 @@
 //!   nodes; and a WebSocket that has come to another node passes through it as long as it lives, and ends with either. With two
 //!   nodes this is every second one, with ten nine of ten. Clients that use WebSocket alone are never handed over.
 //! - **Polling** goes on with connections of its own: behind a response of another node, the connection of the client closes.
+//!   Behind axum and hyper it is kept.
 //! - **Names** must differ. Two nodes of one name would take each other's sessions for closed ones. A node that comes back
 //!   may have its old name: ids of its former life are unknown to it.
-//! - **The network** between nodes is trusted: it is TCP without TLS, and session ids pass on it. With TLS for clients, give
-//!   the nodes a [`plain_listener`](crate::ServerBuilder::plain_listener) of their own, which no client reaches.
+//! - **The network** between nodes carries session ids. It is TCP without TLS for addresses that are a `SocketAddr`: give the
+//!   nodes a network of their own then, and with TLS for clients a
+//!   [`plain_listener`](crate::ServerBuilder::plain_listener) that no client reaches. Any other network needs
+//!   [TLS between nodes](#tls-between-nodes).
 //! - **Faults.** A node that cannot be reached or does not respond costs its clients their sessions, with status 502, 503 or
 //!   504. They connect anew, to whichever node. A request is never made twice, and a load balancer must not either: a POST that
 //!   may have been handled would be handled again.
 //! - **Outsiders** cannot choose an address: a name that `nodes` does not know is an unknown session, and a request that was
 //!   handed over, by its field `Via`, goes no further, whoever has written that.
 //! - **Deployments.** A node that closes ends what passes through it, when its own sessions have ended. Clients come back.
-//! - Not there behind another HTTP server (feature `tower`), nor in `ServerHub`: sessions of other nodes are unknown to them.
-//!   Both can be owners.
+//! - **Behind axum** (feature `tower`) it is the same, with [`start`](crate::ServerBuilder::start) in the place of a listener; the
+//!   example `axum_nodes` has it. The address of a node is that of its application, whose middleware sees the request a second
+//!   time, or that of a listener of the server beside it. A router that strips a prefix (`nest_service`) needs the latter,
+//!   because the request goes on under the path that the server has seen. Tell the address of the client by
+//!   `Layer::peer_addr`. On HTTP/2, polls and WebSockets go on as HTTP/1.1.
+//! - **Event loops** with a `ServerHub` name the others in its configuration, and make the connections that it asks for.
 //!
 //! `enginewire_requests_handed_over_total` and `enginewire_hand_overs_failed_total` count what went to other nodes, and what
 //! failed there.
+//!
+//! # TLS between nodes
+//!
+//! Each node has a certificate for its name, which it shows to others both as a server and as a client. On a port of their own
+//! nothing but nodes is served, because its verifier requires a certificate of their authority:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # mod example {
+//! use std::{net::SocketAddr, sync::Arc};
+//!
+//! use enginewire_tokio::{
+//!     NodeAddress, NodeName, ServerBuilder,
+//!     tls::rustls::{
+//!         ClientConfig, RootCertStore, ServerConfig,
+//!         pki_types::{CertificateDer, PrivateKeyDer},
+//!         server::WebPkiClientVerifier,
+//!     },
+//! };
+//!
+//! /// Sets up the TLS of a node, with the authority of all nodes and a certificate for `a1.nodes.internal` or the like.
+//! fn node(
+//!     name: NodeName,
+//!     address_of: impl Fn(NodeName) -> Option<SocketAddr> + Send + Sync + 'static,
+//!     port: tokio::net::TcpListener,
+//!     authority: RootCertStore,
+//!     certificate: Vec<CertificateDer<'static>>,
+//!     key: PrivateKeyDer<'static>,
+//! ) -> Result<ServerBuilder, Box<dyn std::error::Error>> {
+//!     let authority = Arc::new(authority);
+//!     let as_client = ClientConfig::builder()
+//!         .with_root_certificates(Arc::clone(&authority))
+//!         .with_client_auth_cert(certificate.clone(), key.clone_key())?;
+//!     let as_server = ServerConfig::builder()
+//!         .with_client_cert_verifier(WebPkiClientVerifier::builder(authority).build()?)
+//!         .with_single_cert(certificate, key)?;
+//!     let to = move |node| Some(NodeAddress::tls(address_of(node)?, format!("{node}.nodes.internal")));
+//!     Ok(ServerBuilder::new()
+//!         .node(name)
+//!         .nodes(to)
+//!         .nodes_tls(Arc::new(as_client))
+//!         .tls_listener(port, Arc::new(as_server)))
+//! }
+//! # }
+//! ```
+//!
+//! A node whose certificate is for another name, or of another authority, gets no request: its clients have status 503, and a
+//! warning says why. Each request that is handed over costs a handshake, though tickets shorten it. The owner still believes
+//! what a node says about the client if the address of that is a trusted proxy's, so the list has those of the nodes.
 //!
 //! # Timeouts, buffers, deployments
 //!

@@ -215,7 +215,7 @@ fn port_for_nodes_takes_nobody_without_a_certificate<R: Host>() {
     let url = format!("https://{}", b.nodes);
     for config in [cluster.authority.client(), Authority::default().client()] {
         let client = SessionClient::<R>::builder(&url).tls(config);
-        let client = client.transports(&[TransportKind::Polling]);
+        let client = client.transports([TransportKind::Polling]);
         assert!(soon("a refusal", client.connect()).is_err());
     }
     // Nor anybody without TLS.

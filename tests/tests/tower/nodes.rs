@@ -445,11 +445,11 @@ fn request_is_never_relayed_in_a_circle() {
     for (nth, addresses) in addresses.iter().enumerate() {
         addresses.set("x", nodes[(nth + 1) % 3].address);
     }
-    for nth in 0..3 {
-        let answer = ask(nodes[nth].address, "GET", "x--aaaaaaaaaaaaaaaaa", "");
+    for node in &nodes {
+        let answer = ask(node.address, "GET", "x--aaaaaaaaaaaaaaaaa", "");
         assert_eq!(answer.status, 400, "{answer:?}");
         assert!(answer.body.contains("Session ID unknown"), "{answer:?}");
-        let mut socket = nodes[nth].connect();
+        let mut socket = node.connect();
         socket.write(Client::upgrade("&sid=x--aaaaaaaaaaaaaaaaa"));
         assert_eq!(socket.answer().status, 400);
     }

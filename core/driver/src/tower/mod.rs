@@ -33,6 +33,14 @@
 //! [`Handshake::peer_addr`](crate::Handshake::peer_addr) is that of an extension [`PeerAddr`], or what
 //! [`Service::peer_addr`] and [`Layer::peer_addr`] find, or else `0.0.0.0:0`. If that is a trusted proxy's, the
 //! address is the client's, see [`ServerBuilder::trusted_proxies`](crate::ServerBuilder::trusted_proxies).
+//!
+//! # Other nodes
+//!
+//! A request for a session of another [node](crate::ServerBuilder::nodes) is handed over to it, on HTTP/1.1, with the address of
+//! the peer in a field. Bodies pass in both directions as they come. A response that the node cuts ends the connection of
+//! the client, or its stream, by a [`BodyError`]. WebSockets pass on the connections that hyper hands over, those of HTTP/2
+//! included. Middleware of the node sees the request if its address is that of the application, under the path that the
+//! server has seen here.
 
 mod body;
 mod exchange;

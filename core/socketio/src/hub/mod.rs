@@ -235,6 +235,7 @@ impl Hub {
                 EngineOutput::Close(on) => Output::Close(on),
                 EngineOutput::Ask(ask, on, head) => Output::Open(ask, on, head),
                 EngineOutput::Request(request, head, body) => Output::Request(request, head, body),
+                EngineOutput::HandOver(on, node, client) => Output::HandOver(on, node, client),
                 EngineOutput::Opened(session, _, head) => {
                     self.open(session, head);
                     continue;

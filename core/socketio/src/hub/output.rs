@@ -5,6 +5,7 @@ use core::fmt;
 
 use bytes::Bytes;
 use enginewire::{
+    NodeName,
     hub::{self, ConnectionId, RequestId},
     wire::http::RequestHead,
 };
@@ -89,6 +90,11 @@ pub enum Output {
     ///
     /// Only with [`ServerHubConfig::forward`](enginewire::hub::ServerHubConfig::forward).
     Request(RequestId, Arc<RequestHead>, Bytes),
+    /// Connect to another node, which has the Engine.IO session of a request.
+    ///
+    /// Go on with that connection as with those that were accepted. The first id is that of the connection to be made, the second that of the client. See [the module](hub#other-nodes)
+    /// of `enginewire`. Only with [`ServerHubConfig::nodes`](enginewire::hub::ServerHubConfig::nodes).
+    HandOver(ConnectionId, NodeName, ConnectionId),
 
     /// A client asks to connect to a namespace, over the session that this request opened.
     ///

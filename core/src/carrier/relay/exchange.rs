@@ -1,4 +1,4 @@
-//! A relay between another HTTP server and a node: a request and its response without their bytes.
+//! A relay between another HTTP server and a node, without bytes of HTTP/1.1.
 
 use alloc::{format, sync::Arc};
 use core::{fmt, mem, task::Poll};
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A request that another HTTP server has parsed, on its way to the node that has its session.
+/// A request that another HTTP server has parsed, and that a node responds to.
 ///
 /// The task of the request is a loop around it. It gives the body to [`handle_body`](Self::handle_body) while
 /// [`wants_body`](Self::wants_body), and polls the response with [`poll_response`](Self::poll_response). Behind that it
@@ -174,7 +174,7 @@ impl<F> RelayedExchange<F> {
         Ok(Some(RelayedResponse { head, is_extended }))
     }
 
-    /// Returns how much of the body of the response is still to come, if that is known.
+    /// Returns the length of the rest of the response's body, if it is known.
     pub fn body_length(&self) -> Option<u64> {
         self.response.as_ref().map_or(Some(0), Pieces::left)
     }
@@ -259,7 +259,9 @@ impl RelayedResponse {
         if self.is_upgrade() && self.is_extended { 200 } else { self.head.status() }
     }
 
-    /// Returns the fields for the client, without those that frame the body or are about the connection.
+    /// Returns the fields for the client.
+    ///
+    /// They are without those that frame the body, and those about the connection to the node.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let is_of_key = |name: &str| name.eq_ignore_ascii_case("sec-websocket-accept");
         end_to_end(&self.head).filter(move |(name, _)| !self.is_extended || !is_of_key(name))

@@ -4,6 +4,7 @@ mod asking;
 mod determinism;
 mod ending;
 mod forwarding;
+mod nodes;
 mod pressure;
 mod seams;
 mod sessions;
@@ -18,7 +19,7 @@ use alloc::{
 use core::time::Duration;
 
 use super::*;
-use crate::{Event, session::SendError, wire::http::RequestHead};
+use crate::{Event, NodeName, session::SendError, wire::http::RequestHead};
 
 /// It can be owned by another thread than the one that made it, or be behind a lock.
 const _: fn(ServerHub) = |hub| drop::<Box<dyn Send>>(Box::new(hub));
@@ -35,6 +36,8 @@ struct World {
     opened: Vec<SessionId>,
     notified: Vec<SessionId>,
     requests: Vec<(RequestId, Arc<RequestHead>, bytes::Bytes)>,
+    /// Connections to other nodes that are to be made, and those of their clients.
+    handed_over: Vec<(ConnectionId, NodeName, ConnectionId)>,
     events: Vec<(SessionId, Event)>,
     /// Messages are sent back.
     echoes: bool,
@@ -81,6 +84,7 @@ impl World {
             opened: Vec::new(),
             notified: Vec::new(),
             requests: Vec::new(),
+            handed_over: Vec::new(),
             events: Vec::new(),
             echoes: false,
         }
@@ -196,6 +200,10 @@ impl World {
                 Output::Opened(session, ..) => self.opened.push(session),
                 Output::Layer(session) => self.notified.push(session),
                 Output::Request(request, head, body) => self.requests.push((request, head, body)),
+                Output::HandOver(on, node, client) => {
+                    assert!(self.sockets.insert(on, Socket::default()).is_none());
+                    self.handed_over.push((on, node, client));
+                }
                 Output::Event(session, event) => {
                     if let (Event::Message(message), true) = (&event, self.echoes) {
                         self.hub.send(session, message.clone()).unwrap();
@@ -241,6 +249,7 @@ impl World {
 
 impl Sessions {
     fn assert_empty(&self) {
+        assert!(self.links.is_empty());
         assert_eq!(self.deadlines.len(), 0);
         assert_eq!(self.living(), 0);
     }

@@ -340,7 +340,9 @@ impl World {
                 self.sockets.get_mut(&on).unwrap().asked = Some((ask, false));
             }
             Output::Opened(session, on, head) => self.opened(session, on, &head),
-            Output::Layer(_) | Output::Request(..) => panic!("neither is asked for"),
+            Output::Layer(_) | Output::Request(..) | Output::HandOver(..) => {
+                panic!("none is asked for")
+            }
             Output::Event(session, event) => {
                 let told = self.told.get_mut(&session).expect("it was opened");
                 assert!(!told.closed, "{event:?} behind the end");

@@ -73,7 +73,9 @@ impl<A: Application> World<A> {
                     self.ledger.note_opened(now, life, Side::Server);
                     self.tell(EndId::Server(life, session), Event::Opened);
                 }
-                Output::Layer(_) | Output::Request(..) => unreachable!("neither is asked for"),
+                Output::Layer(_) | Output::Request(..) | Output::HandOver(..) => {
+                    unreachable!("none is asked for")
+                }
                 Output::Event(session, event) => self.tell_server(session, event),
             }
         }
