@@ -6,6 +6,7 @@ use std::{
 };
 
 use enginewire_driver::{
+    TransportKind,
     socketio::{
         Bus, BusEvent, Io, Message, NodeId, RecoveryConfig, Socket,
         admin::{Admin, Mode},
@@ -92,6 +93,8 @@ fn page_of_one_node_shows_and_commands_all_nodes<R: Host>() {
     until("both nodes", || io.stats().nodes == 1 && io_there.stats().nodes == 1);
     // Before the page comes.
     let early = now(there.connect("/")).unwrap();
+    let served = io_there.namespace("/").socket(early.id()).unwrap();
+    until("its WebSocket", || served.transport() == TransportKind::WebSocket);
     let mut page = now(here.connect("/admin")).unwrap();
     let early_id = early.id().to_string();
     let sockets = shown(&mut page, "all_sockets", |_| true).remove(0);
