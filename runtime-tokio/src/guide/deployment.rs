@@ -80,6 +80,8 @@
 //!   Redis that starts empty has lost, no client gets. After a failover to another address the name of the host has to lead
 //!   there. Sentinel is not asked.
 //!
+//! How much of it all is needed, [capacity](super::capacity) computes.
+//!
 //! # No sticky sessions
 //!
 //! Where a load balancer cannot keep clients on their server, servers that know each other can do without: each is a

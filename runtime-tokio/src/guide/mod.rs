@@ -3,6 +3,7 @@
 //! - The [cookbook]: one short piece of code for each task.
 //! - [Deployment](deployment): nginx, HAProxy and Caddy in front, addresses of clients, sticky sessions and
 //!   how to do without, metrics.
+//! - [Capacity](capacity): what one node, one Redis and ten nodes carry, and where the first limit lies.
 //! - [Coming from Node.js](from_nodejs): its API and ours, side by side.
 //! - [Beside python-socketio](from_python): two protocols between servers, and what to do about them.
 //! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.
@@ -33,6 +34,7 @@
 //! [`Overflow`]: crate::socketio::Overflow
 //! [`Routes`]: crate::socketio::Routes
 
+pub mod capacity;
 pub mod cookbook;
 pub mod deployment;
 pub mod from_nodejs;
