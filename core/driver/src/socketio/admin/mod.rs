@@ -52,10 +52,11 @@
 //! Each node needs an admin UI of the same [namespace](Admin::namespace). A page then shows all nodes, whichever it is
 //! connected to. Sessions of pages are kept in memory: at another node the page asks for the password again.
 //!
-//! Nodes of Node.js with `instrument()` are among them. As theirs, a page begins with the sockets of the namespaces that its
-//! own node has, and is told of those in others as they connect. A node of Node.js that lists sockets for a page
-//! ends, unless all nodes respond that it has counted: have namespaces of patterns stay by
-//! [`keep_empty_namespaces`](super::IoBuilder::keep_empty_namespaces).
+//! Nodes of Node.js with `instrument()` are among them. As theirs, a page begins with the sockets in the namespaces of its
+//! own node. It is told of those in others as they connect.
+//!
+//! A node of Node.js that lists sockets for a page ends if a node does not respond that it has counted. So let namespaces of
+//! patterns stay, by [`keep_empty_namespaces`](super::IoBuilder::keep_empty_namespaces).
 
 pub(super) mod auth;
 mod page;
