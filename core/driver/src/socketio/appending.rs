@@ -92,6 +92,15 @@ impl NamespaceShared {
         self.cluster().filter(|cluster| cluster.has_log() && self.is_recovering())
     }
 
+    /// Notes the entry of an event that was delivered without one.
+    pub(super) fn log_late(&self, now: Time, append: AppendId, entry: EntryId) {
+        let mut order = self.lock_order();
+        let now = order.set_now(now);
+        if let Some(recovery) = &mut order.recovery {
+            recovery.log_late(now, append.0, entry);
+        }
+    }
+
     /// Delivers an event whose place in the log is known, and what waits behind it.
     ///
     /// Without an entry the bus has failed. It is delivered to the sockets of this node alone. Returns the number of
@@ -119,8 +128,14 @@ impl NamespaceShared {
                 }
                 None => {}
             }
+            let is_unplaced = told.remote.is_err();
             match self.enqueue(&mut order, &target, body, how, &done, &mut told, &mut behind) {
-                Ok(work) => turn = turn.or(work),
+                Ok(work) => {
+                    turn = turn.or(work);
+                    if let (true, Some(recovery)) = (is_unplaced, &mut order.recovery) {
+                        recovery.note_unplaced(append.0);
+                    }
+                }
                 Err(_) => failed.push(done),
             }
             next = order.appending.pop(None);

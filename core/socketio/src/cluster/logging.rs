@@ -19,11 +19,18 @@ pub(super) struct Logging {
     appends: BTreeMap<AppendId, (Time, Arc<str>)>,
     last_append: u64,
     requests: BTreeMap<RequestId, Time>,
+    /// Appends that have ended without an entry, and may have one.
+    ended: BTreeMap<AppendId, Arc<str>>,
 }
 
 impl Logging {
     pub(super) const fn new() -> Self {
-        Self { appends: BTreeMap::new(), last_append: 0, requests: BTreeMap::new() }
+        Self {
+            appends: BTreeMap::new(),
+            last_append: 0,
+            requests: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
     }
 
     pub(super) fn cancel(&mut self, request: RequestId) {
@@ -115,10 +122,18 @@ impl<E, P> Cluster<E, P> {
 
     /// Handles that the bus has added a broadcast to the log.
     ///
-    /// One that was ended before is ignored. Those of the same namespace that were asked for before it have failed: the
+    /// If it was ended before, [`ClusterEvent::AppendedLate`] follows. Those of the same namespace that were asked for before it have failed: the
     /// log has passed them.
     pub fn handle_appended(&mut self, append: AppendId, entry: EntryId) {
-        let Some((_, namespace)) = self.logging.appends.get(&append) else { return };
+        let Some((_, namespace)) = self.logging.appends.get(&append) else {
+            let namespace = self.logging.ended.remove(&append);
+            self.events.extend(namespace.map(|namespace| ClusterEvent::AppendedLate {
+                append,
+                namespace,
+                entry,
+            }));
+            return;
+        };
         let before = self.logging.appends.range(..append);
         let passed = before.filter(|(_, (_, of))| of == namespace).map(|(&id, _)| id);
         for passed in passed.collect::<Vec<_>>() {
@@ -164,6 +179,12 @@ impl<E, P> Cluster<E, P> {
 
     fn end_append(&mut self, append: AppendId, entry: Option<EntryId>) {
         if let Some((_, namespace)) = self.logging.appends.remove(&append) {
+            if entry.is_none() {
+                self.logging.ended.insert(append, Arc::clone(&namespace));
+                if self.logging.ended.len() > MAX_ENDED {
+                    self.logging.ended.pop_first();
+                }
+            }
             self.events.push_back(ClusterEvent::Appended { append, namespace, entry });
         }
     }
@@ -182,3 +203,6 @@ impl<E, P> Cluster<E, P> {
         Ok(id)
     }
 }
+
+/// Appends without an entry that are remembered. Older ones have long been lost.
+const MAX_ENDED: usize = 4096;

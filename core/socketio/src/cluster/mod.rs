@@ -127,6 +127,17 @@ pub enum ClusterEvent<E = Args, P = Payload> {
         /// even so.
         entry: Option<EntryId>,
     },
+    /// The entry of an append that has ended without one.
+    ///
+    /// The event was delivered on this node. Other nodes get it at this entry.
+    AppendedLate {
+        /// The append.
+        append: AppendId,
+        /// The namespace.
+        namespace: Arc<str>,
+        /// The entry.
+        entry: EntryId,
+    },
     /// The response of the bus to a request to its log. `None`: there is none.
     Logged(RequestId, Option<LogResponse<E, P>>),
     /// A response of another node to a request.
@@ -385,7 +396,9 @@ impl<E, P> Cluster<E, P> {
         self.forget(request);
         self.logging.cancel(request);
         self.events.retain(|event| match event {
-            ClusterEvent::Operation { .. } | ClusterEvent::Appended { .. } => true,
+            ClusterEvent::Operation { .. }
+            | ClusterEvent::Appended { .. }
+            | ClusterEvent::AppendedLate { .. } => true,
             ClusterEvent::Response(of, ..)
             | ClusterEvent::Completed(of, _)
             | ClusterEvent::Logged(of, _) => *of != request,

@@ -5,12 +5,12 @@
 
 use alloc::sync::Arc;
 
-use enginewire::{Text, Time};
+use enginewire::{Encoded, Text, Time};
 
-use super::{Delivered, Hub, SocketKey, cluster::Node};
+use super::{Delivered, Hub, SocketKey, cluster::Node, namespaces::Before};
 use crate::{
     Args, EmitError, EncodeError, Event, SocketId,
-    adapter::{EntryId, Target},
+    adapter::{EntryId, Recovery, Target},
     cluster::{AppendId, Broadcast, LOG_TIMEOUT, LogResponse, RequestId, TellError, message_size},
     parser::Outgoing,
 };
@@ -184,18 +184,37 @@ impl Hub {
         entry: Option<EntryId>,
     ) {
         let Some(index) = self.namespaces.find(namespace) else { return };
-        let mut outcome = Some(entry.map_or(Place::Next, Place::Entry));
+        let place = entry.map_or(Place::Next, Place::Entry);
+        let mut outcome = Some(place);
         let mut waits_for = Some(append);
         while let Some(namespace) = self.namespaces.get_mut(index)
             && let Some(mut pending) = namespace.appending.pop(waits_for.take())
         {
-            if let Some(place) = outcome.take() {
-                pending.manner.place = place;
-            }
+            let placed = outcome.take();
+            pending.manner.place = placed.unwrap_or(pending.manner.place);
             // It was encoded once, and is encoded again with the offset.
-            let _ = self.deliver_pending(index, pending);
+            let delivered = self.deliver_pending(index, pending);
+            if let (Some(Place::Next), Ok(_)) = (placed, delivered)
+                && let Some(recovery) = self.recovery_of(index)
+            {
+                recovery.note_unplaced(append.0);
+            }
         }
         self.namespaces.settle(index);
+    }
+
+    /// Notes the entry of an event that was delivered without one.
+    pub(super) fn log_late(&mut self, append: AppendId, namespace: &str, entry: EntryId) {
+        let now = self.now;
+        let Some(index) = self.namespaces.find(namespace) else { return };
+        if let Some(recovery) = self.recovery_of(index) {
+            recovery.log_late(now, append.0, entry);
+        }
+        self.namespaces.settle(index);
+    }
+
+    fn recovery_of(&mut self, index: usize) -> Option<&mut Recovery<Before, Encoded>> {
+        self.namespaces.get_mut(index)?.recovery.as_mut()
     }
 
     /// Delivers a broadcast of another node, unless the bus tells it a second time.

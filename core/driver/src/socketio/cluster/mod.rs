@@ -103,6 +103,8 @@ struct Changes {
 enum Arrived {
     Operation(NodeId, Arc<str>, Operation),
     Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
+    /// The entry of an event that was delivered without one.
+    AppendedLate(Arc<str>, AppendId, EntryId),
     Read(Reader, Vec<LogEntry>),
     LogRewound,
 }
@@ -363,6 +365,9 @@ impl State {
                     if let Some(namespace) = self.appending.remove(&append) {
                         self.arrived.push_back(Arrived::Appended(namespace, append, entry));
                     }
+                }
+                ClusterEvent::AppendedLate { append, namespace, entry } => {
+                    self.arrived.push_back(Arrived::AppendedLate(namespace, append, entry));
                 }
                 ClusterEvent::Logged(request, response) => match self.logged.remove(&request) {
                     Some(LogWaiter::Task(reply)) => wakes.extend(reply.complete(response)),

@@ -190,6 +190,12 @@ impl<R: Runtime> Pump<R> {
             Arrived::Appended(namespace, append, entry) => {
                 return namespace.handle_appended(now, append, entry);
             }
+            Arrived::AppendedLate(namespace, append, entry) => {
+                if let Some(namespace) = self.io.of_name(&namespace) {
+                    namespace.log_late(now, append, entry);
+                }
+                return 0;
+            }
             Arrived::Read(reader, entries) => return reader.finish(now, entries),
             Arrived::LogRewound => {
                 let namespaces = self.io.namespaces();

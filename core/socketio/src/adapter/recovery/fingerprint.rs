@@ -21,9 +21,10 @@ impl<D: Hash, E: Hash> Recovery<D, E> {
             waiting,
             last_serial,
             dropped,
+            unplaced,
             ..
         } = self;
-        into.push(&(epoch, last_serial, dropped));
+        into.push(&(epoch, last_serial, dropped, unplaced));
         log.fingerprint(now, into);
         let mut sorted: Vec<_> = living.iter().collect();
         sorted.sort_unstable_by_key(|(pid, _)| pid.as_str());

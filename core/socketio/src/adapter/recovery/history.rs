@@ -16,6 +16,8 @@ use crate::id::Room;
 pub(super) struct History {
     /// The client has all of its events up to this one.
     pub(super) received: u64,
+    /// The last event before it came to this node.
+    pub(super) arrived: u64,
     /// The last event that it got when it was restored, and when that was.
     pub(super) resent: Option<(u64, Time)>,
     /// Rooms that it joined while it was connected: the last event before it did.
@@ -47,7 +49,7 @@ pub(crate) const MAX_STAYS: usize = 64;
 
 impl History {
     pub(super) fn new(received: u64) -> Self {
-        Self { received, ..Self::default() }
+        Self { received, arrived: received, ..Self::default() }
     }
 
     pub(super) fn join(&mut self, room: &Room, last: Moment) {
@@ -117,8 +119,8 @@ impl History {
 
     /// Feeds all that the future depends on into `into`.
     pub(super) fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>) {
-        let Self { received, resent, joined, left } = self;
-        into.push(&(received, resent.map(|(number, _)| number), joined, left));
+        let Self { received, arrived, resent, joined, left } = self;
+        into.push(&(received, arrived, resent.map(|(number, _)| number), joined, left));
         into.push_time(now, resent.map(|(_, at)| at));
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Event<E> {
     pub(super) target: Target,
     pub(super) payload: E,
     cost: usize,
+    /// The event without an entry that it is, told of its entry late.
+    pub(super) again: Option<u64>,
 }
 
 /// Shorter logs keep their storage.
@@ -80,7 +82,8 @@ impl<E> Log<E> {
         }
         let position = self.last_entry.map(|(id, _)| id);
         self.bytes = self.bytes.saturating_add(cost);
-        self.events.push_back(Event { at, position, is_own, target, payload, cost });
+        let again = None;
+        self.events.push_back(Event { at, position, is_own, target, payload, cost, again });
     }
 
     /// Cuts off all events, and forgets which entries they were.
@@ -114,7 +117,29 @@ impl<E> Log<E> {
             self.last_entry = Some((id, self.cut_number()));
         }
         self.bytes = self.bytes.saturating_add(cost);
-        self.events.push_front(Event { at, position, is_own: false, target, payload, cost });
+        let (is_own, again) = (false, None);
+        self.events.push_front(Event { at, position, is_own, target, payload, cost, again });
+    }
+
+    /// Adds an event once more that had no entry: it has one, behind all others.
+    ///
+    /// If it was cut off, so are all before the entry.
+    pub(super) fn push_again(&mut self, at: Time, id: EntryId, number: u64)
+    where
+        E: Clone,
+    {
+        let index = number.checked_sub(self.cut_number() + 1).and_then(|it| it.try_into().ok());
+        let event = index.and_then(|index: usize| self.events.get(index));
+        match event.map(|event| (event.target.clone(), event.payload.clone(), event.cost)) {
+            Some((target, payload, cost)) => {
+                self.push(at, Some(id), target, payload, cost);
+                self.events.back_mut().into_iter().for_each(|event| event.again = Some(number));
+            }
+            None => {
+                self.interrupt(at);
+                self.last_entry = Some((id, self.last));
+            }
+        }
     }
 
     /// Cuts off the oldest events until the log is within its bounds.
@@ -249,9 +274,9 @@ impl<E> Log<E> {
         into.push(&(last, bytes, events.len(), own, last_entry, floor));
         into.push_time(now, *cut_at);
         into.push_time(now, last_own.map(|(_, at)| at));
-        for Event { at, position, is_own, target, payload, cost } in events {
+        for Event { at, position, is_own, target, payload, cost, again } in events {
             into.push_time(now, Some(*at));
-            into.push(&(position, is_own, &target.rooms, &target.except, payload, cost));
+            into.push(&(position, is_own, &target.rooms, &target.except, payload, cost, again));
         }
     }
 }

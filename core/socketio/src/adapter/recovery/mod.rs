@@ -125,6 +125,8 @@ pub struct Recovery<D, E> {
     waiting: BTreeMap<u64, Waiting<D>>,
     last_serial: u64,
     dropped: Vec<D>,
+    /// Events whose appends have ended without an entry, by the numbers of those.
+    unplaced: BTreeMap<u64, u64>,
     living_churn: Churn,
     waiting_churn: Churn,
 }
@@ -210,6 +212,7 @@ impl<D, E: Clone> Recovery<D, E> {
             waiting: BTreeMap::new(),
             last_serial: 0,
             dropped: Vec::new(),
+            unplaced: BTreeMap::new(),
             living_churn: Churn::default(),
             waiting_churn: Churn::default(),
         }
@@ -359,6 +362,12 @@ impl<D, E: Clone> Recovery<D, E> {
         let Waiting { mut socket, kept: Kept { pid, rooms, data }, .. } = waiting;
         let missed = self.log.since(received).filter(|(number, event)| {
             let was_in = |room: &str| socket.history.was_in(room, *number, &rooms);
+            // It has got, or gets, the same event without an entry.
+            if let Some(own) = event.again
+                && (received < own || socket.history.arrived < *number)
+            {
+                return false;
+            }
             event.target.matches(|room| socket.id == *room || was_in(room))
         });
         let missed = missed.map(|(number, event)| Missed {

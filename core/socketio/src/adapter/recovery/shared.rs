@@ -82,6 +82,29 @@ impl<D, E: Clone> Recovery<D, E> {
         self.log.start_anew();
     }
 
+    /// Notes that the last event has no entry because its append has ended without one.
+    ///
+    /// The log of the cluster may have it nevertheless, and tell so later: see [`log_late`](Self::log_late).
+    pub fn note_unplaced(&mut self, append: u64) {
+        let cut = self.log.cut_number();
+        // As many as the log has events.
+        self.unplaced.retain(|_, number| *number > cut);
+        self.unplaced.insert(append, self.log.last());
+    }
+
+    /// Logs the entry of an event that [had none](Self::note_unplaced). It is not delivered once more.
+    ///
+    /// Sockets that come to this node later miss it if they have the entries before it. Those that were here have it.
+    pub fn log_late(&mut self, now: Time, append: u64, id: EntryId) {
+        if Some(id) <= self.log.passed() {
+            self.start_anew();
+        }
+        // One that is not known was cut off long ago.
+        let number = self.unplaced.remove(&append).unwrap_or_default();
+        self.log.push_again(now, id, number);
+        self.log.cut(self.config.max_events, self.config.max_bytes);
+    }
+
     /// Adds older entries of the cluster's log. Those that the copy has already are left out.
     ///
     /// They are to be in order, and without a gap up to the first entry of the copy.
@@ -188,7 +211,8 @@ impl<D, E: Clone> Recovery<D, E> {
         let SocketState { id, pid, mut rooms, data, received, stays, mark: _ } = state;
         let received = received.and_then(|id| self.log.number_of(id));
         let number = |id| self.log.number_until(id);
-        let history = History::of_stays(received, stays, number);
+        let mut history = History::of_stays(received, stays, number);
+        history.arrived = self.log.last();
         rooms.sort_unstable();
         let (socket, kept) = (Living { id, history }, Kept { pid, rooms, data });
         self.insert_waiting(Waiting { at: now, socket, kept, mark: None });

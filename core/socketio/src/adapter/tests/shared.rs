@@ -235,6 +235,41 @@ fn copy_starts_anew_when_ids_go_back() {
 }
 
 #[test]
+fn event_that_has_its_entry_late_is_missed_by_those_that_come_behind_it() {
+    let mut node = shared(|config| config.max_events = 5);
+    node.connected(pid(0), id(0));
+    log(&mut node, at(0), [1]);
+    node.log(at(0), None, Target::all(), 20, 1);
+    node.note_unplaced(7);
+    log(&mut node, at(0), [3]);
+    node.log_late(at(1), 7, entry(4));
+    assert!(node.has_entry(entry(4)) && node.latest_offset() == "7-4");
+    // The socket that was here has it at its first place.
+    let _ = node.keep(at(1), Kept { pid: pid(0), rooms: vec![], data: "here" });
+    assert_eq!(restore(&mut node.clone(), at(1), 0, "7-1"), Ok(vec![20, 3]));
+    assert_eq!(restore(&mut node.clone(), at(1), 0, "7-3"), Ok(vec![]));
+    // One of another node has it at either, once.
+    for (received, missed) in [("7-1", vec![20, 3]), ("7-3", vec![20]), ("7-4", vec![])] {
+        let mut other = node.clone();
+        let state = SocketState {
+            id: id(1),
+            pid: pid(1),
+            rooms: vec![],
+            data: "there",
+            received: None,
+            stays: vec![],
+            mark: 0,
+        };
+        other.adopt(at(1), state);
+        assert_eq!(restore(&mut other, at(1), 1, received), Ok(missed), "{received}");
+    }
+    // When it was cut off, all before its entry is: the node cannot tell who has got it.
+    log(&mut node, at(2), [5, 6, 7, 8, 9]);
+    node.log_late(at(2), 9, entry(10));
+    assert!(!node.has_offset("7-9") && node.has_offset("7-10"));
+}
+
+#[test]
 fn last_entry_is_known_when_the_log_is_empty() {
     let mut node = shared(|_| {});
     node.connected(pid(0), id(0));

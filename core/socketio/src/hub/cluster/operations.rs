@@ -58,6 +58,9 @@ impl Hub {
                 ClusterEvent::Appended { append, namespace, entry } => {
                     self.finish_append(append, &namespace, entry);
                 }
+                ClusterEvent::AppendedLate { append, namespace, entry } => {
+                    self.log_late(append, &namespace, entry);
+                }
                 ClusterEvent::Logged(request, response) => {
                     self.finish_log_request(request, response);
                 }

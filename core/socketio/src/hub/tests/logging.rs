@@ -286,6 +286,34 @@ fn event_whose_append_does_not_end_is_delivered_at_its_deadline() {
 }
 
 #[test]
+fn event_whose_place_is_told_late_is_there_for_those_that_come_from_other_nodes() {
+    let (mut nodes, pid, received) = moving();
+    let (here, here_pid) = connect(&mut nodes.worlds[1]);
+    // The event waits for the bus, and is delivered without it.
+    nodes.say(1, "late");
+    nodes.worlds[1].pass(LOG_TIMEOUT);
+    assert_eq!(event(&nodes.worlds[1].take(here.on)), r#"2["late"]"#);
+    nodes.say(0, "before");
+    nodes.carry_from(0);
+    nodes.carry();
+    let before = nodes.worlds[1].take(here.on);
+    assert_eq!(before, r#"2["before","7-2"]"#, "the other does not come once more");
+    // One that was at the other node has the event where all nodes have it, and not before.
+    let on = come_back(&mut nodes.worlds[1], &pid, Some("7-2"));
+    nodes.carry();
+    assert_eq!(event(&nodes.worlds[1].messages(on)[0]), r#"2["late"]"#);
+    nodes.worlds[1].seen();
+    assert_eq!((nodes.log.len(), received.as_str()), (3, "7-1"));
+    // One that was here has got it, whatever it has received since then.
+    nodes.worlds[1].lose(here.on);
+    let on = come_back(&mut nodes.worlds[1], &here_pid, Some("7-2"));
+    nodes.carry();
+    let messages = nodes.worlds[1].messages(on);
+    assert!(messages.len() == 1 && messages[0].starts_with("0{"), "{messages:?}");
+    nodes.end();
+}
+
+#[test]
 fn entry_that_the_bus_tells_twice_comes_once() {
     let mut nodes = Nodes::new(2);
     let peer = nodes.worlds[0].connect("/");
@@ -349,6 +377,44 @@ fn client_comes_back_to_another_node_with_what_it_missed() {
     nodes.carry();
     assert_eq!(nodes.worlds[0].seen(), [r##"#2 restored "data""##, "#1 forgotten"]);
     assert!(nodes.worlds[0].take(on).starts_with("0{") && !nodes.hub(1).is_connected(key));
+    nodes.end();
+}
+
+#[test]
+fn client_of_a_node_that_closes_comes_back_to_another() {
+    let mut nodes = Nodes::new(2);
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    nodes.say(0, "received");
+    nodes.carry();
+    nodes.worlds[0].messages(peer.on);
+    let now = nodes.worlds[0].now;
+    nodes.hub(0).close(now);
+    nodes.worlds[0].drain();
+    nodes.carry();
+    assert_eq!(nodes.states.len(), 1);
+    nodes.say(1, "missed");
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[1], &pid, Some("7-1"));
+    nodes.carry();
+    assert_eq!(nodes.worlds[1].messages(on)[0], r#"2["missed","7-2"]"#);
+    nodes.end();
+}
+
+#[test]
+fn client_that_breaks_off_again_gets_no_event_once_more() {
+    let (mut nodes, pid, received) = moving();
+    nodes.say(0, "missed");
+    nodes.carry();
+    let mut offset = received;
+    for (node, missed) in [(1, 1), (0, 0), (1, 0)] {
+        let on = come_back(&mut nodes.worlds[node], &pid, Some(&offset));
+        nodes.carry();
+        let messages = nodes.worlds[node].messages(on);
+        assert_eq!(messages.len(), missed + 1, "{messages:?}");
+        // It has the offset of what it missed.
+        offset = "7-2".into();
+        nodes.lose(node, on);
+    }
     nodes.end();
 }
 

@@ -316,6 +316,7 @@ pub(super) fn outcome(events: Vec<ClusterEvent>) -> Outcome {
             }
             ClusterEvent::Operation { .. }
             | ClusterEvent::Appended { .. }
+            | ClusterEvent::AppendedLate { .. }
             | ClusterEvent::Logged(..) => {}
         }
     }
