@@ -93,15 +93,22 @@ fn is_offset(text: &str) -> bool {
 /// Returns whether two offsets may be of one server.
 ///
 /// Ids of streams are two numbers. All others have a fixed length, behind which the reference counts those of one
-/// millisecond: `PXp1Zx0`, `PXp1Zx0.0`, `PXp1Zx0.1`.
+/// millisecond: `PXp1Zx0`, `PXp1Zx0.0`, `PXp1Zx0.1`. A node of ours that has lost its stream gives offsets of its own.
 fn is_alike(last: &str, next: &str) -> bool {
     match (is_stream_id(last), is_stream_id(next)) {
         (false, false) => {
             let fixed = |text: &str| text.split('.').next().map(str::len);
             fixed(last) == fixed(next)
         }
-        (last, next) => last && next,
+        (true, true) => true,
+        (true, false) => is_of_one_node(next),
+        (false, true) => is_of_one_node(last),
     }
+}
+
+/// Returns whether an offset may be that of one node of ours.
+fn is_of_one_node(text: &str) -> bool {
+    text.len() == OF_ONE_NODE && !text.contains('.')
 }
 
 /// Returns whether an offset is the id of an entry in a stream of Redis.
@@ -109,6 +116,9 @@ fn is_stream_id(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     text.split_once('-').is_some_and(|(time, count)| is_number(time) && is_number(count))
 }
+
+/// Length of the offsets that hubs and drivers of ours give: 12 bytes in base64.
+const OF_ONE_NODE: usize = 16;
 
 /// Longest offset that is noted.
 const MAX_OFFSET: usize = 64;
@@ -152,6 +162,16 @@ mod tests {
         }
         place.note(&event("1671120045543-1000"));
         assert_eq!(place.offset.as_deref(), Some("1671120045543-1000"));
+    }
+
+    #[test]
+    fn offset_of_one_node_follows_the_id_of_a_stream_and_precedes_it() {
+        let mut place = place();
+        for offset in ["1671120045543-0", "AAAAAAAAAAAB_-09", "AAAAAAAAAAAB_-10", "1671120045543-1"]
+        {
+            place.note(&event(offset));
+            assert_eq!(place.offset.as_deref(), Some(offset));
+        }
     }
 
     #[test]
