@@ -1,9 +1,6 @@
 //! Random moves of the applications of all nodes and clients, and what they are told.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use enginewire::Time;
 use enginewire_socketio::{
@@ -16,6 +13,7 @@ use enginewire_socketio::{
 
 use super::{
     books::Way,
+    log::owner_of,
     requests::{Kind, Nodes},
     world::{ClusterSabotage, ClusterWorld, MAX_QUEUED, NAMESPACES, Node},
 };
@@ -51,9 +49,17 @@ impl ClusterWorld {
                 let life = self.nodes[at].life;
                 self.log.say(self.now, format!("{key:?} of node {life} is over: {reason}"));
                 self.books.check_rooms(life, key, rooms.iter());
-                self.books.disconnected(life, key);
+                let may_return = self.has_log && reason.is_recoverable();
+                self.books.disconnected(self.now, life, key, may_return);
             }
             Output::Cluster(output) => self.cluster_told(at, output),
+            Output::Recovered(key, _) => self.restored(at, key, true),
+            Output::Restored(key, data) => {
+                let owner = self.nodes[at].hub.as_ref().and_then(|hub| owner_of(hub.auth(key)?));
+                assert_eq!(data.decode().ok(), owner, "the data of {key:?} are another's");
+                self.restored(at, key, false);
+            }
+            Output::Forgotten(_) if self.has_log => {}
             other => panic!("a node is told {other:?}"),
         }
     }
@@ -68,8 +74,7 @@ impl ClusterWorld {
     fn accept(&mut self, at: usize, key: SocketKey) {
         let now = self.now;
         let Node { hub: Some(hub), life, .. } = &mut self.nodes[at] else { return };
-        let auth = hub.auth(key).and_then(|auth| auth.decode::<BTreeMap<String, u64>>().ok());
-        let owner = auth.and_then(|auth| auth.get("owner").copied()).unwrap_or_default();
+        let owner = hub.auth(key).and_then(owner_of).unwrap_or_default();
         if !hub.accept(now, key) {
             return;
         }
@@ -175,6 +180,11 @@ impl ClusterWorld {
         if self.nodes[at].hub.is_none() {
             return;
         }
+        self.wake(at);
+        if self.has_log && self.random.chance(150) {
+            self.send_to_one(at);
+            return self.settle_node(at);
+        }
         let namespace = self.random.size(NAMESPACES.len()) - 1;
         let target = self.target(at);
         match self.random.below(100) {
@@ -202,6 +212,7 @@ impl ClusterWorld {
 
     /// Sends an event to all sockets of `/`. Returns its number.
     pub(super) fn send_to_all(&mut self, at: usize) -> u64 {
+        self.wake(at);
         self.broadcast(at, 0, &Target::all(), false, false);
         self.settle_node(at);
         self.books.last()
@@ -216,10 +227,12 @@ impl ClusterWorld {
         is_local: bool,
     ) {
         let (number, padding) = (self.books.next_number(), self.padding());
-        let Self { now, nodes, books, .. } = self;
+        let Self { now, nodes, books, has_log, .. } = self;
         let Node { hub: Some(hub), life, .. } = &mut nodes[at] else { return };
         books.send((*now, number), *life, namespace, target, (Way::Usual, is_volatile));
-        books.deliver(*life, number);
+        if !*has_log {
+            books.deliver(*life, number);
+        }
         let (name, payload) = (NAMESPACES[namespace], (number, padding));
         let sent = match (is_volatile, is_local) {
             (true, _) => hub.broadcast_volatile(name, target, "e", &payload),
@@ -227,6 +240,9 @@ impl ClusterWorld {
             _ => hub.broadcast(name, target, "e", &payload),
         };
         let Ok(delivered) = sent else { panic!("{sent:?}") };
+        if self.has_log {
+            self.published(at, (namespace, number), (is_volatile, is_local), delivered);
+        }
         if is_local {
             assert_eq!(delivered.remote, Ok(0), "others are told");
         } else if self.check_told(at, delivered.remote) {
@@ -269,7 +285,7 @@ impl ClusterWorld {
             Some(Format::Streams(_)) => Way::Request,
             _ => Way::Usual,
         };
-        let Self { now, nodes, books, .. } = self;
+        let Self { now, nodes, books, has_log, .. } = self;
         let waits_for = nodes[at].waits_for();
         let Node { hub: Some(hub), life, requests, groups, told, .. } = &mut nodes[at] else {
             return;
@@ -278,7 +294,13 @@ impl ClusterWorld {
         books.deliver(*life, number);
         let local: BTreeSet<_> = books.select(*life, namespace, target).into_keys().collect();
         let (name, payload) = (NAMESPACES[namespace], (number, padding));
-        let group = hub.broadcast_with_ack(*now, name, target, "e", &payload, timeout);
+        let group = match *has_log {
+            // Its last argument is no text, which clients would take for an offset.
+            true => {
+                hub.broadcast_with_ack(*now, name, target, "e", &(payload.0, [payload.1]), timeout)
+            }
+            false => hub.broadcast_with_ack(*now, name, target, "e", &payload, timeout),
+        };
         let Ok(group) = group else { panic!("{group:?}") };
         let request = match waits_for {
             Nodes::Untold(_) => RequestId(UNTOLD + number),
@@ -326,7 +348,9 @@ impl ClusterWorld {
         let node = &mut self.nodes[at];
         let remote = asked.map(|_| node.reaches());
         if let Ok(request) = asked {
-            assert_eq!(request, node.requests.next(), "ids of requests");
+            // Those to the log have ids as well, and are seen when they leave.
+            let is_next = request == node.requests.next();
+            assert!(is_next || (self.has_log && node.resumes_at.is_some()), "ids of requests");
             let nodes = node.waits_for();
             node.requests.insert(request, about, deadline, nodes, BTreeSet::new());
         }
@@ -384,7 +408,7 @@ impl ClusterWorld {
         }
     }
 
-    fn any_socket(&mut self, at: usize) -> Option<SocketKey> {
+    pub(super) fn any_socket(&mut self, at: usize) -> Option<SocketKey> {
         let keys = self.books.of_node(self.nodes[at].life);
         keys.get(self.random.size(keys.len()) - 1).copied()
     }
@@ -412,7 +436,7 @@ impl ClusterWorld {
         format!("room {}", self.random.below(ROOMS))
     }
 
-    fn padding(&mut self) -> String {
+    pub(super) fn padding(&mut self) -> String {
         let size = if self.random.chance(50) { 2000 } else { 60 };
         "x".repeat(self.random.size(size))
     }
@@ -456,6 +480,10 @@ impl ClusterWorld {
                 continue;
             };
             let mut moves = false;
+            if self.has_log && client.random.below(100_000) < self.manner.breaks {
+                client.hub.abort();
+                moves = true;
+            }
             if client.random.below(100_000) < self.manner.moves {
                 client.seats.iter().for_each(|seat| {
                     client.hub.disconnect(now, seat.slot);

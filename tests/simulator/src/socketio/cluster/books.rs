@@ -8,14 +8,20 @@ use std::{
 use enginewire::Time;
 use enginewire_socketio::{Room, adapter::Target, cluster::Operation, hub::SocketKey};
 
+use super::{
+    log::Place,
+    returning::{Ahead, Places, Stay},
+};
+
 /// The books about the sockets of all nodes.
 #[derive(Default)]
 pub(super) struct Books {
     /// By id. Those that are over stay until their client knows.
-    accounts: BTreeMap<String, Account>,
+    pub(super) accounts: BTreeMap<String, Account>,
     /// The ids of the sockets that each node has.
-    keys: BTreeMap<u64, BTreeMap<SocketKey, String>>,
-    sent: BTreeMap<u64, Sent>,
+    pub(super) keys: BTreeMap<u64, BTreeMap<SocketKey, String>>,
+    pub(super) sent: BTreeMap<u64, Sent>,
+    pub(super) places: Places,
     /// The number of the last event.
     last: u64,
     pub(super) totals: ClusterTotals,
@@ -46,6 +52,16 @@ pub struct ClusterTotals {
     pub acknowledged: u64,
     /// Operations that other nodes were not told of, because the bus was down, or the queue full.
     pub untold: [u64; 2],
+    /// Sockets that were restored where they had been before, and on other nodes.
+    pub restored: [u64; 2],
+    /// Clients that came back, and got a new socket.
+    pub refused: u64,
+    /// States of sockets that the bus has given to nodes.
+    pub taken: u64,
+    /// Entries of the log that were read for clients that came back.
+    pub read: u64,
+    /// Events that sockets had missed when they were restored.
+    pub resent: u64,
     /// Nodes that crashed, and those that were cut off.
     pub crashes: u64,
     /// See there.
@@ -56,28 +72,36 @@ pub struct ClusterTotals {
 pub(super) type Selected = BTreeMap<String, BTreeSet<String>>;
 
 /// One socket.
-struct Account {
-    node: u64,
-    namespace: usize,
-    rooms: BTreeSet<String>,
+pub(super) struct Account {
+    /// The node that it is at, or was at last.
+    pub(super) node: u64,
+    pub(super) namespace: usize,
+    pub(super) rooms: BTreeSet<String>,
     /// Its rooms, each time from when on it was in them.
     history: Vec<(Time, BTreeSet<String>)>,
     /// Events that its node has sent to it, and that have not come.
-    owed: VecDeque<Owed>,
+    pub(super) owed: VecDeque<Owed>,
+    pub(super) ahead: Ahead,
+    /// Events without a place in the log of the cluster that have come.
+    pub(super) got_own: BTreeSet<u64>,
     /// By node and way the last event that has come.
     got: BTreeMap<(u64, Way), u64>,
     /// Events that its client has acknowledged.
     acknowledged: BTreeSet<u64>,
-    /// The node has no such socket any more.
-    is_over: bool,
+    pub(super) stay: Stay,
+    /// Times that a node has restored it.
+    pub(super) restored: u64,
+    /// No node has such a socket any more.
+    pub(super) is_over: bool,
     /// The client has not.
     is_lost: bool,
 }
 
-struct Owed {
-    number: u64,
+pub(super) struct Owed {
+    pub(super) number: u64,
     /// It may be missing.
-    is_volatile: bool,
+    pub(super) may_miss: bool,
+    pub(super) place: Place,
 }
 
 /// Way of an event to other nodes. The order is that of a node and a way.
@@ -89,12 +113,12 @@ pub(super) enum Way {
 }
 
 /// An event for the sockets of all nodes.
-struct Sent {
+pub(super) struct Sent {
     node: u64,
     at: Time,
-    namespace: usize,
-    target: Target,
-    is_volatile: bool,
+    pub(super) namespace: usize,
+    pub(super) target: Target,
+    pub(super) is_volatile: bool,
     way: Way,
     /// The bus has doubled it, or may have.
     is_doubled: bool,
@@ -125,8 +149,12 @@ impl Books {
             rooms: BTreeSet::new(),
             history: vec![(now, BTreeSet::new())],
             owed: VecDeque::new(),
+            ahead: Ahead::default(),
+            got_own: BTreeSet::new(),
             got: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            stay: Stay::Connected,
+            restored: 0,
             is_over: false,
             is_lost: false,
         };
@@ -139,6 +167,11 @@ impl Books {
     pub(super) fn id(&self, node: u64, key: SocketKey) -> &str {
         let id = self.keys.get(&node).and_then(|keys| keys.get(&key));
         id.unwrap_or_else(|| panic!("{key:?} is no socket of node {node}"))
+    }
+
+    /// The namespace of a socket.
+    pub(super) fn namespace(&self, id: &str) -> usize {
+        self.accounts.get(id).map_or(0, |account| account.namespace)
     }
 
     /// The keys of the sockets of a node.
@@ -174,14 +207,7 @@ impl Books {
 
     /// A node delivers an event to its sockets.
     pub(super) fn deliver(&mut self, node: u64, number: u64) {
-        let Some(Sent { namespace, target, is_volatile, .. }) = self.sent.get(&number) else {
-            panic!("event {number} comes to node {node}, and nobody has sent it");
-        };
-        for (id, account) in &mut self.accounts {
-            if account.matches(id, node, *namespace, target) {
-                account.owed.push_back(Owed { number, is_volatile: *is_volatile });
-            }
-        }
+        self.deliver_at(node, number, Place::Nowhere);
     }
 
     /// The node that has sent an event.
@@ -225,10 +251,15 @@ impl Books {
         );
         while let Some(owed) = account.owed.pop_front() {
             if owed.number == number {
+                if owed.place == Place::Own {
+                    account.got_own.insert(number);
+                    // It is the same event at its entry.
+                    account.owed.retain(|owed| owed.number != number);
+                }
                 return;
             }
             let lost = owed.number;
-            assert!(owed.is_volatile, "{id} gets event {number}, and has not got {lost}");
+            assert!(owed.may_miss, "{id} gets event {number}, and has not got {lost}");
         }
         panic!("{id} gets event {number} twice, or its node has not sent it");
     }
@@ -298,11 +329,14 @@ impl Books {
         assert_eq!(Some(&rooms), account.map(|account| &account.rooms), "rooms of {key:?}");
     }
 
-    /// A node has lost a socket.
-    pub(super) fn disconnected(&mut self, node: u64, key: SocketKey) {
+    /// A node has lost a socket, which may come back if it says so.
+    pub(super) fn disconnected(&mut self, now: Time, node: u64, key: SocketKey, may_return: bool) {
         let Some(id) = self.keys.get_mut(&node).and_then(|keys| keys.remove(&key)) else {
             panic!("{key:?} of node {node} is over twice");
         };
+        if may_return {
+            return self.waits(now, &id);
+        }
         if let Some(account) = self.accounts.get_mut(&id) {
             account.is_over = true;
             if account.is_lost {
@@ -314,7 +348,7 @@ impl Books {
     /// A node is gone, with all its sockets.
     pub(super) fn crashed(&mut self, node: u64) {
         for key in self.of_node(node) {
-            self.disconnected(node, key);
+            self.disconnected(Time::ZERO, node, key, false);
         }
     }
 
@@ -331,8 +365,10 @@ impl Books {
     /// The client of this socket is connected at both sides and has got all.
     pub(super) fn check_complete(&self, id: &str) {
         let Some(account) = self.accounts.get(id) else { panic!("there is no socket {id}") };
-        assert!(!account.is_over, "{id} is there on one side only");
-        let missing = account.owed.iter().find(|owed| !owed.is_volatile).map(|owed| owed.number);
+        let is_there = !account.is_over && account.stay == Stay::Connected;
+        assert!(is_there, "{id} is there on one side only");
+        let missing = account.owed.iter().find(|owed| !owed.may_miss).map(|owed| owed.number);
+        let missing = missing.or(account.ahead.missing());
         assert_eq!(missing, None, "{id} has not got all");
     }
 
@@ -353,8 +389,9 @@ impl Books {
 }
 
 impl Account {
-    fn matches(&self, id: &str, node: u64, namespace: usize, target: &Target) -> bool {
+    pub(super) fn matches(&self, id: &str, node: u64, namespace: usize, target: &Target) -> bool {
         self.node == node
+            && self.stay == Stay::Connected
             && self.namespace == namespace
             && !self.is_over
             && target.matches(|room| room == id || self.rooms.contains(room))
@@ -394,6 +431,11 @@ impl Add for ClusterTotals {
             missing: add(self.missing, other.missing),
             acknowledged: self.acknowledged + other.acknowledged,
             untold: add(self.untold, other.untold),
+            restored: add(self.restored, other.restored),
+            refused: self.refused + other.refused,
+            taken: self.taken + other.taken,
+            read: self.read + other.read,
+            resent: self.resent + other.resent,
             crashes: self.crashes + other.crashes,
             cuts: self.cuts + other.cuts,
         }

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
+use enginewire::Time;
 use enginewire_socketio::{
-    adapter::Target,
+    adapter::{EntryId, Target},
     cluster::{
-        Message, NodeId, Operation, Response, message_size,
-        wire::{Command, Format, Wire, WireConfig, WireEvent},
+        LogRequest, Message, NodeId, Operation, Response, message_size,
+        wire::{Command, Format, Subscription, Wire, WireConfig, WireEvent},
     },
     hub::Hub,
 };
@@ -14,7 +16,8 @@ use enginewire_socketio::{
 use super::{
     application::{acknowledgement_of, number_of, position},
     books::Selected,
-    broker::{Delivery, Link},
+    broker::{Delivery, Fields, Link},
+    log::{Place, appends},
     world::{ClusterSabotage, ClusterWorld, MAX_WAITING, NAMESPACES, Node},
 };
 use crate::{
@@ -41,10 +44,11 @@ pub(super) enum Carried {
         connection: u64,
         delivery: Delivery,
     },
-    /// A node has a command for the broker, about an event.
+    /// A node has a command for the broker, about an event, and has got a stream up to an entry.
     Command {
         link: Link,
         about: u64,
+        read: Option<u64>,
         command: Command,
     },
     /// The broker finds out that a connection is lost.
@@ -69,7 +73,10 @@ impl ClusterWorld {
                 sockets.pop();
             }
             waiting += size_of(&message);
-            assert!(waiting <= MAX_WAITING, "more waits for the bus than may: {waiting} bytes");
+            assert!(
+                self.has_log || waiting <= MAX_WAITING,
+                "more waits for the bus than may: {waiting} bytes"
+            );
             self.check_leaving(at, &message);
             self.carry(at, message);
         }
@@ -78,9 +85,14 @@ impl ClusterWorld {
     /// A message leaves as what was to be sent.
     fn check_leaving(&mut self, at: usize, message: &Message) {
         let node = &mut self.nodes[at];
+        let appended = appends(&message.operation);
         match &message.operation {
-            Operation::Broadcast(broadcast) => {
-                let number = number_of(&broadcast.event);
+            Operation::Log(LogRequest::Take { request, .. } | LogRequest::Read { request, .. }) => {
+                node.requests.pass(*request);
+            }
+            Operation::Log(_) if appended.is_none() => {}
+            Operation::Broadcast(_) | Operation::Log(_) => {
+                let number = about(&message.operation);
                 assert_eq!(node.told.pop_front(), Some(number), "another event leaves");
             }
             Operation::Respond { request, response: Response::Sockets(sockets) } => {
@@ -134,7 +146,9 @@ impl ClusterWorld {
     /// Something arrives at a node, or at the broker.
     pub(super) fn arrive(&mut self, to: u64, carried: Carried) {
         match carried {
-            Carried::Command { link, about, command } => return self.command(link, about, command),
+            Carried::Command { link, about, read, command } => {
+                return self.command(link, about, read, command);
+            }
             Carried::Closed(link) => return self.broker.lose(link),
             _ => {}
         }
@@ -162,6 +176,9 @@ impl ClusterWorld {
                 *is_down = matches!(carried, Carried::Down);
                 *is_cut = *is_down;
                 hub.handle_cluster_connected(!*is_down);
+                if matches!(carried, Carried::Down) {
+                    self.end_appends(at, Time::MAX);
+                }
                 self.connect_wire(at);
             }
             Carried::Command { .. } | Carried::Closed(_) => {}
@@ -204,7 +221,7 @@ impl ClusterWorld {
     /// Writes down what a message is to do.
     fn expect(&mut self, at: usize, from: NodeId, namespace: &str, operation: &Operation) {
         let (now, namespace) = (self.now, position(namespace));
-        let Self { books, nodes, adapters, .. } = self;
+        let Self { books, nodes, adapters, has_log, .. } = self;
         let node = &mut nodes[at];
         match operation {
             Operation::Broadcast(broadcast) => {
@@ -217,7 +234,11 @@ impl ClusterWorld {
                 };
                 assert_eq!(of, sender, "{from:?} is two nodes");
                 books.check_sent(namespace, number, &broadcast.target);
-                books.deliver(node.life, number);
+                let place = match broadcast.offset {
+                    Some(entry) if *has_log && !broadcast.volatile => Place::Entry(entry),
+                    _ => Place::Nowhere,
+                };
+                books.deliver_at(node.life, number, place);
             }
             Operation::ServerSideEmit { event, .. } => {
                 node.events.push_back((from, number_of(event)));
@@ -274,14 +295,18 @@ impl ClusterWorld {
         let now = self.now;
         while let Some(wire) = &mut self.nodes[at].wire {
             if let Some(command) = wire.poll_command() {
-                let Node { life, connection, is_cut, is_fetching, .. } = &mut self.nodes[at];
+                let Node { life, connection, is_cut, is_fetching, read, .. } = &mut self.nodes[at];
                 let (life, link) = (*life, (*life, *connection));
                 self.log.say(now, format!("{life}: {command:?}"));
                 *is_fetching |= matches!(command, Command::Fetch { .. });
+                let read = match &command {
+                    Command::Subscribe(Subscription::Stream(stream)) => read.get(stream).copied(),
+                    _ => None,
+                };
                 if *is_cut {
                     self.books.totals.lost += 1;
                 } else {
-                    let command = Carried::Command { link, about, command };
+                    let command = Carried::Command { link, about, read, command };
                     self.bus.send_surely(now, life, BROKER, command);
                 }
             } else if let Some(event) = wire.poll_event() {
@@ -314,14 +339,19 @@ impl ClusterWorld {
                 self.settle_node(at);
             }
             WireEvent::Joined(_) | WireEvent::Lost(_) => {}
+            WireEvent::Appended { append, entry } => self.appended(at, append, entry),
+            WireEvent::Logged { request, response } => self.log_responds(at, request, response),
             other => panic!("a wire tells {other:?}"),
         }
     }
 
     /// The broker carries out a command.
-    fn command(&mut self, link: Link, about: u64, command: Command) {
+    fn command(&mut self, link: Link, about: u64, read: Option<u64>, command: Command) {
         let now = self.now;
-        for ((to, connection), delivery) in self.broker.handle(link, command) {
+        if self.has_log && matches!(command, Command::Append { .. }) && !self.broker.is_lost(link) {
+            self.books.logged(about, self.broker.next_entry());
+        }
+        for ((to, connection), delivery) in self.broker.handle(now, link, command, read) {
             let is_published = matches!(delivery, Delivery::Published { .. });
             let carried = Carried::Delivery { connection, delivery };
             if !is_published {
@@ -362,7 +392,7 @@ impl ClusterWorld {
 
     fn take(&mut self, at: usize, delivery: Delivery) {
         let now = self.now;
-        let Node { wire: Some(wire), life, .. } = &mut self.nodes[at] else { return };
+        let Node { wire: Some(wire), life, read, .. } = &mut self.nodes[at] else { return };
         for bytes in delivery.bytes() {
             self.log.note_data(now, Deed::Carries(*life, bytes.len()), bytes);
         }
@@ -375,6 +405,25 @@ impl ClusterWorld {
                 let fields: Vec<_> =
                     fields.iter().map(|(name, value)| (*name, &value[..])).collect();
                 wire.handle_entry(now, &stream, &id, &fields);
+                let number = id.split('-').next().and_then(|number| number.parse().ok());
+                read.extend(number.map(|number| (stream, number)));
+            }
+            Delivery::Position { stream, last } => {
+                wire.handle_position(&stream, EntryId { time: last, sequence: 0 });
+                read.insert(stream, last);
+                self.books.starts(*life, EntryId { time: last, sequence: 0 });
+            }
+            Delivery::Taken { request, value } => wire.handle_taken(request, value.as_deref()),
+            Delivery::Read { request, entries } => {
+                let ids: Vec<_> = entries.iter().map(|(id, _)| format!("{id}-0")).collect();
+                let fields = |(_, fields): &(u64, Fields)| -> Vec<(&str, Bytes)> { fields.clone() };
+                let fields: Vec<_> = entries.iter().map(fields).collect();
+                let fields: Vec<Vec<_>> = fields
+                    .iter()
+                    .map(|it| it.iter().map(|(name, value)| (*name, &value[..])).collect())
+                    .collect();
+                let page: Vec<_> = ids.iter().zip(&fields).map(|(id, it)| (&**id, &**it)).collect();
+                wire.handle_read(request, &page, true);
             }
             Delivery::Count { channel, request, subscribers } => {
                 wire.handle_count(now, &channel, request, subscribers);
@@ -413,6 +462,7 @@ impl ClusterWorld {
 fn about(operation: &Operation) -> u64 {
     match operation {
         Operation::Broadcast(broadcast) => number_of(&broadcast.event),
+        Operation::Log(_) => appends(operation).map_or(0, |broadcast| number_of(&broadcast.event)),
         Operation::ServerSideEmit { event, .. } => number_of(event),
         Operation::Respond { response: Response::Ack(args), .. } => acknowledgement_of(args).0,
         _ => 0,

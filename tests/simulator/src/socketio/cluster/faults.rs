@@ -30,6 +30,9 @@ impl ClusterWorld {
                 self.collect(at);
             }
         }
+        if self.has_log && self.random.below(100_000) < self.manner.outages {
+            (0..self.nodes.len()).for_each(|at| self.cut(at));
+        }
         let happens = |random: &mut Random, times: u64| random.below(100_000) < times;
         let at = self.random.size(self.nodes.len()) - 1;
         if happens(&mut self.random, self.manner.crashes) && self.nodes[at].hub.is_some() {

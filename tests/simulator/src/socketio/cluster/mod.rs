@@ -33,7 +33,9 @@ mod broker;
 mod bus;
 mod faults;
 mod lanes;
+mod log;
 mod requests;
+mod returning;
 mod wiring;
 mod world;
 

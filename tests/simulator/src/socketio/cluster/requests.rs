@@ -71,7 +71,7 @@ impl Requests {
         local: BTreeSet<String>,
     ) {
         if !matches!(nodes, Nodes::Untold(_)) {
-            self.last = request.0;
+            self.last = self.last.max(request.0);
         }
         let asked = Asked {
             number,
@@ -85,6 +85,11 @@ impl Requests {
         };
         let before = self.open.insert(request, asked);
         assert!(before.is_none(), "{request:?} is made twice");
+    }
+
+    /// A request to the log has left.
+    pub(super) fn pass(&mut self, request: RequestId) {
+        self.last = self.last.max(request.0);
     }
 
     pub(super) fn get(&self, request: RequestId) -> Option<&Asked> {

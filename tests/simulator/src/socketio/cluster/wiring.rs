@@ -161,7 +161,7 @@ impl ClusterWorld {
 
     fn client_told(&mut self, owner: u64, output: ClientOutput) {
         let now = self.now;
-        let Self { clients, network, agenda, log, homes, nodes, manner, books, .. } = self;
+        let Self { clients, network, agenda, log, homes, nodes, manner, books, has_log, .. } = self;
         let Some(client) = clients.get_mut(&owner) else { return };
         match output {
             ClientOutput::Connect(link) => {
@@ -181,15 +181,24 @@ impl ClusterWorld {
                 };
                 match update {
                     Update::Connected { id, recovered } => {
-                        assert!(!recovered, "nothing is recovered here");
+                        let before = seat.before.replace(id.to_string());
+                        match has_log {
+                            true => books.told_restored(&id, before.as_deref(), recovered),
+                            false => assert!(!recovered, "nothing is recovered here"),
+                        }
                         assert_eq!(seat.id.replace(id.to_string()), None, "connected twice");
                     }
                     Update::Disconnected { .. } => {
                         let Some(id) = seat.id.take() else { panic!("disconnected twice") };
-                        books.lost(&id);
+                        // It may come back.
+                        if !*has_log {
+                            books.lost(&id);
+                        }
                     }
                     Update::Event { event, connection } => {
-                        let Some(id) = seat.id.clone() else {
+                        // What it has missed comes before it is told that it is back.
+                        let before = seat.before.clone().filter(|_| *has_log);
+                        let Some(id) = seat.id.clone().or(before) else {
                             panic!("an event comes without a connection")
                         };
                         self.receive(owner, (slot, connection), &id, &event);

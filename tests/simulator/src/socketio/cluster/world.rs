@@ -9,10 +9,11 @@ use std::{
 use enginewire::{Time, TransportKind};
 use enginewire_socketio::{
     Auth, Payload, Room, Slot,
+    adapter::RecoveryConfig,
     client_hub::{ClientHub, ClientHubConfig},
     cluster::{
         ClusterConfig, NodeId, Operation, RequestId,
-        wire::{Format, Wire},
+        wire::{Format, StreamsConfig, Wire},
     },
     hub::{GroupId, Hub, HubConfig},
 };
@@ -23,6 +24,7 @@ use super::{
     broker::{Broker, Delivery},
     bus::{Carried, OF_WIRE},
     lanes::Lanes,
+    log::{Pending, WINDOW},
     requests::Requests,
 };
 use crate::{
@@ -46,6 +48,8 @@ pub struct ClusterWorld {
     pub(super) bus: Lanes<Carried>,
     /// The messages of a broker between the nodes, if there is one.
     pub(super) format: Option<Format>,
+    /// Clients recover from the log of the broker.
+    pub(super) has_log: bool,
     pub(super) broker: Broker,
     /// The lives of nodes by the names that their namespaces have at the broker.
     pub(super) adapters: BTreeMap<NodeId, u64>,
@@ -90,6 +94,9 @@ pub(super) struct Node {
     pub(super) is_fetching: bool,
     /// Rooms that it has members in, as the wire knows.
     pub(super) rooms: BTreeSet<(&'static str, Room)>,
+    /// Entries of streams that it has got, by stream.
+    pub(super) read: BTreeMap<Arc<str>, u64>,
+    pub(super) pending: Pending,
     pub(super) requests: Requests,
     pub(super) groups: BTreeMap<GroupId, RequestId>,
     /// Broadcasts that it has told others of, in this order.
@@ -119,6 +126,8 @@ pub(super) struct Seat {
     pub(super) slot: Slot,
     /// Its id, while it is connected.
     pub(super) id: Option<String>,
+    /// Its id before, to which it may come back.
+    pub(super) before: Option<String>,
 }
 
 /// Moves of a world, and how often they come. Without anything set, nothing but connecting.
@@ -134,6 +143,10 @@ pub struct ClusterManner {
     pub jams: u64,
     /// In how many a client leaves, to come back to any node.
     pub moves: u64,
+    /// In how many the connection of one breaks, and it comes back to any node.
+    pub breaks: u64,
+    /// In how many nobody reaches the bus for a while.
+    pub outages: u64,
     /// Out of a thousand connections of clients, how many have a fault.
     pub badness: u64,
     /// Faults of the bus.
@@ -172,6 +185,14 @@ pub enum ClusterSabotage {
     Again,
     /// More waits for the bus than may.
     Hoarded,
+    /// The broker keeps the states of sockets that it gives away.
+    Kept,
+    /// Reads of the log leave out an entry.
+    Skipped,
+    /// Entries that are read have the ids of those behind them.
+    Shifted,
+    /// Nodes deliver their events before they have their place in the log.
+    Early,
 }
 
 impl ClusterWorld {
@@ -179,15 +200,27 @@ impl ClusterWorld {
     ///
     /// Messages go from node to node as they are.
     pub fn new(seed: u64, nodes: usize, manner: ClusterManner) -> Self {
-        Self::with(seed, nodes, manner, None)
+        Self::with(seed, nodes, manner, None, None)
     }
 
     /// The same, with messages of an official adapter by way of a broker.
     pub fn with_broker(seed: u64, nodes: usize, manner: ClusterManner, format: Format) -> Self {
-        Self::with(seed, nodes, manner, Some(format))
+        Self::with(seed, nodes, manner, Some(format), None)
     }
 
-    fn with(seed: u64, nodes: usize, manner: ClusterManner, format: Option<Format>) -> Self {
+    /// The same, with streams of so many entries that the nodes share: clients recover on any node.
+    pub fn with_log(seed: u64, nodes: usize, manner: ClusterManner, entries: usize) -> Self {
+        let format = Format::Streams(StreamsConfig::default());
+        Self::with(seed, nodes, manner, Some(format), Some(entries))
+    }
+
+    fn with(
+        seed: u64,
+        nodes: usize,
+        manner: ClusterManner,
+        format: Option<Format>,
+        entries: Option<usize>,
+    ) -> Self {
         let mut random = Random::new(seed);
         let mut config = HubConfig::default();
         config.engine.protocol.limits.max_unread = 20_000;
@@ -195,6 +228,13 @@ impl ClusterWorld {
         let mut cluster = ClusterConfig::default();
         cluster.max_queued = MAX_WAITING;
         cluster.counts_nodes = format.is_some();
+        if entries.is_some() {
+            cluster.has_log = true;
+            cluster.max_queued = ENOUGH;
+            let mut recovery = RecoveryConfig::default();
+            recovery.window = WINDOW;
+            config.recovery = Some(recovery);
+        }
         config.cluster = Some(cluster);
         let mut world = Self {
             now: Time::from_millis(1),
@@ -205,7 +245,8 @@ impl ClusterWorld {
             lives: 0,
             bus: Lanes::new(random.fork(), manner.bus),
             format,
-            broker: Broker::default(),
+            has_log: entries.is_some(),
+            broker: Broker::new(entries),
             adapters: BTreeMap::new(),
             clients: BTreeMap::new(),
             homes: BTreeMap::new(),
@@ -225,6 +266,7 @@ impl ClusterWorld {
     /// Breaks a rule on purpose.
     pub fn sabotage(&mut self, sabotage: ClusterSabotage) {
         self.sabotage = Some(sabotage);
+        self.broker.keeps_states = sabotage == ClusterSabotage::Kept;
         if sabotage == ClusterSabotage::Hoarded
             && let Some(cluster) = &mut self.config.cluster
         {
@@ -251,7 +293,7 @@ impl ClusterWorld {
             };
             let Some(slot) = hub.open(name, Auth::Payload(auth)) else { panic!("a socket") };
             hub.connect(self.now, slot);
-            Seat { slot, id: None }
+            Seat { slot, id: None, before: None }
         });
         let seats = seats.collect();
         let client = Client {
@@ -316,6 +358,7 @@ impl ClusterWorld {
                 let Node { hub, ends, .. } = &mut self.nodes[at];
                 ends.disarm();
                 hub.iter_mut().for_each(|hub| hub.handle_timeout(self.now));
+                self.end_appends(at, self.now);
                 self.settle_node(at);
             }
             Next::ClientTimer(owner) => {
@@ -417,6 +460,9 @@ pub(super) const MAX_QUEUED: usize = 30_000;
 
 /// Limit on the bytes that wait for the bus.
 pub(super) const MAX_WAITING: usize = 20_000;
+
+/// More than ever waits for the bus where clients recover.
+const ENOUGH: usize = 1 << 20;
 
 /// How often somebody does something.
 const MOMENT: Duration = Duration::from_millis(100);
