@@ -41,6 +41,7 @@ on_every_runtime!(
     client_that_comes_back_while_the_bus_is_down_is_a_new_one_at_once,
     socket_waits_on_while_the_bus_does_not_tell_who_has_its_state,
     events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails,
+    event_whose_place_is_told_late_is_in_the_log_of_its_node,
     entries_that_come_twice_are_delivered_once,
     node_that_comes_later_reads_what_its_clients_missed,
     log_is_read_once_for_clients_that_leave_while_it_is,
@@ -439,6 +440,30 @@ fn socket_waits_on_while_the_bus_does_not_tell_who_has_its_state<R: Host>() {
     nodes.network.heal(*id);
     until("the bus", || io.stats().nodes == 1);
     assert!(nodes.come_back(0, &lost).is_recovered);
+}
+
+fn event_whose_place_is_told_late_is_in_the_log_of_its_node<R: Host>() {
+    let nodes = Nodes::new::<R>(2);
+    let (mut here, _) = nodes.connect(0);
+    let (mut peer, _) = nodes.connect(1);
+    let Node { id, io, .. } = nodes.node(0);
+    let logged = nodes.network.logged();
+    nodes.network.hold(*id);
+    let sent = spawn::<R, _>(io.emit("late", &1));
+    until("its entry", || nodes.network.logged() == logged + 1);
+    nodes.network.cut(*id);
+    nodes.network.release(*id);
+    // Here it is delivered without the bus.
+    assert_eq!(here.event(), ("late".into(), 1));
+    sent.recv().unwrap().unwrap();
+    assert_eq!(peer.event(), ("late".into(), 1));
+    nodes.network.heal(*id);
+    until("the bus", || io.stats().nodes == 1);
+    let lost = nodes.lose_and_keep(1, peer);
+    nodes.emit(0, "end", 2);
+    assert_eq!(here.event(), ("end".into(), 2));
+    let back = nodes.come_back(0, &lost);
+    assert_eq!((back.is_recovered, back.missed), (true, named(&[("end", 2)])));
 }
 
 fn events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails<R: Host>() {

@@ -9,6 +9,9 @@
 //! Or there is a broker between the nodes, and what goes to it and back is bytes: each node has a
 //! [`Wire`](enginewire_socketio::cluster::wire::Wire) of one of the official adapters.
 //!
+//! The streams of a broker can be a log that the nodes share. Then clients whose connections break come back to any node,
+//! and recover what they missed.
+//!
 //! # What is checked
 //!
 //! Whenever a message arrives at a node, books of their own write down what is to come of it:
@@ -24,6 +27,10 @@
 //! - Applications get each server-side event that arrives, in order.
 //! - Operations say of other nodes whether they are told, and why not. What waits for the bus is bounded, and so is what
 //!   waits for a client.
+//! - With a log a node delivers events in its order, its own when the broker tells their places, and without a bus at
+//!   once. A client that is recovered gets all that it has missed, nothing twice, in the order of the log, and has its
+//!   rooms. No socket is restored that is connected somewhere, or whose time is over. A client that is not recovered is
+//!   told so.
 //! - In the end all nodes know each other, the last event of each has reached everybody, all sockets are connected on
 //!   both sides and complete; and when all clients are closed, nothing is left in the hubs or the network.
 
