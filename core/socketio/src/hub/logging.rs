@@ -67,6 +67,34 @@ impl Hub {
         }
     }
 
+    /// Handles that the bus has not added a broadcast of this node to the log, and will not.
+    ///
+    /// It is delivered on this node alone, behind those before it.
+    pub fn handle_append_failed(&mut self, now: Time, append: AppendId) {
+        self.set_now(now);
+        if let Some(node) = &mut self.node {
+            node.cluster.handle_append_failed(append);
+            self.handle_cluster_timeout();
+        }
+    }
+
+    /// Handles that entries of the log were removed before this node has read them.
+    ///
+    /// To be called ahead of the entries behind them. Clients that may miss them get new sockets.
+    pub fn handle_missed(&mut self, now: Time) {
+        self.set_now(now);
+        let now = self.now;
+        self.namespaces.change_copies(|recovery| recovery.interrupt(now));
+    }
+
+    /// Handles that the log has gone back: its entries from now on may have the ids of earlier ones.
+    ///
+    /// Clients recover from the entries that follow.
+    pub fn handle_log_rewound(&mut self, now: Time) {
+        self.set_now(now);
+        self.namespaces.change_copies(Recovery::start_anew);
+    }
+
     /// Handles a response of the bus to a request to its log.
     pub fn handle_log_response(&mut self, now: Time, request: RequestId, response: LogResponse) {
         self.set_now(now);

@@ -80,7 +80,8 @@
 //! [`Delivered::is_waiting`] says so: [`Hub::handle_appended`] delivers it. So do events for one socket. Volatile events
 //! wait behind them. Events that are to be acknowledged do not wait. The loop carries out what
 //! [`Operation::Log`](crate::cluster::Operation::Log) asks the bus for, and gives responses to
-//! [`Hub::handle_log_response`]. Without the bus events are delivered on this node alone.
+//! [`Hub::handle_log_response`]. It tells what went wrong with the log: [`Hub::handle_append_failed`],
+//! [`Hub::handle_missed`] and [`Hub::handle_log_rewound`]. Without the bus events are delivered on this node alone.
 //!
 //! # Bounds
 //!

@@ -122,6 +122,12 @@ impl Namespaces {
         }
     }
 
+    /// Changes all copies of the log that the cluster shares.
+    pub(super) fn change_copies(&mut self, change: impl Fn(&mut Recovery<Before, Encoded>)) {
+        let recovering = self.slots.iter_mut().filter_map(|(_, it)| it.recovery.as_mut());
+        recovering.filter(|recovery| recovery.is_shared()).for_each(change);
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Time) {
         while let Some(index) = self.deadlines.pop(now) {
             if let Some(namespace) = self.slots.get_mut(index) {

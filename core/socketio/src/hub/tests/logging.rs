@@ -314,6 +314,59 @@ fn event_whose_place_is_told_late_is_there_for_those_that_come_from_other_nodes(
 }
 
 #[test]
+fn event_that_the_bus_refuses_stays_on_its_node_behind_those_before_it() {
+    let mut nodes = Nodes::new(1);
+    let peer = nodes.worlds[0].connect("/");
+    nodes.say(0, "a");
+    nodes.say(0, "b");
+    let now = nodes.worlds[0].now;
+    nodes.hub(0).handle_append_failed(now, AppendId(2));
+    assert_eq!(nodes.worlds[0].messages(peer.on), [""; 0]);
+    nodes.hub(0).handle_append_failed(now, AppendId(1));
+    let messages = nodes.worlds[0].messages(peer.on);
+    assert_eq!(messages.iter().map(|it| event(it)).collect::<Vec<_>>(), [r#"2["a"]"#, r#"2["b"]"#]);
+    nodes.end();
+}
+
+#[test]
+fn client_that_may_miss_removed_entries_is_a_new_one() {
+    let (mut nodes, pid, received) = moving();
+    // Those of this moment are lost, and the log goes on behind them.
+    let now = nodes.worlds[1].now;
+    let _ = connect(&mut nodes.worlds[1]);
+    nodes.hub(1).handle_missed(now);
+    nodes.say(0, "later");
+    nodes.carry();
+    nodes.log.clear();
+    come_back(&mut nodes.worlds[1], &pid, Some(&received));
+    nodes.carry();
+    assert!(nodes.worlds[1].seen().concat().contains("asks /"));
+    nodes.end();
+}
+
+#[test]
+fn client_recovers_from_a_log_that_has_gone_back_once_it_has_an_entry_of_it() {
+    let mut nodes = Nodes::new(1);
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    ["a", "b"].iter().for_each(|name| drop(nodes.say(0, name)));
+    nodes.carry();
+    let now = nodes.worlds[0].now;
+    nodes.hub(0).handle_log_rewound(now);
+    nodes.log.clear();
+    nodes.say(0, "c");
+    nodes.carry();
+    let messages = nodes.worlds[0].messages(peer.on);
+    assert_eq!(messages[2], r#"2["c","7-1"]"#);
+    nodes.lose(0, peer.on);
+    nodes.say(0, "d");
+    nodes.carry();
+    let on = come_back(&mut nodes.worlds[0], &pid, Some("7-1"));
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].messages(on)[0], r#"2["d","7-2"]"#);
+    nodes.end();
+}
+
+#[test]
 fn entry_that_the_bus_tells_twice_comes_once() {
     let mut nodes = Nodes::new(2);
     let peer = nodes.worlds[0].connect("/");
