@@ -94,8 +94,11 @@ export class RedisCluster {
     }
     for (const server of cluster.servers) {
       const isWhole = async () => {
-        const info = `${await server.ask("CLUSTER", "INFO")}`;
-        return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3") ? true : undefined;
+        const state = `${await server.ask("CLUSTER", "INFO")}`;
+        // What is published goes only to those that it is connected with.
+        const others = `${await server.ask("CLUSTER", "NODES")}`.split("\n").filter((line) => !line.includes("myself"));
+        const known = others.filter((line) => line.includes(" connected") && !line.includes("handshake"));
+        return state.includes("cluster_state:ok") && known.length === 2 ? true : undefined;
       };
       await eventually(isWhole, "a Redis Cluster of three masters");
     }

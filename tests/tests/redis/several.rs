@@ -64,7 +64,17 @@ impl RedisCluster {
             let meet = meet.map(str::as_bytes);
             assert_eq!(self.clients[0].command(&meet), ["OK"]);
         }
-        self.until_everywhere(&format!("cluster_known_nodes:{}", self.servers.len()));
+        let count = self.servers.len();
+        for client in &mut self.clients {
+            // What is published goes only to those that it is connected with.
+            until("connections with all others", || {
+                let nodes = client.command(&[b"CLUSTER", b"NODES"]).concat();
+                let others = nodes.lines().filter(|line| !line.contains("myself"));
+                let is_whole =
+                    |line: &&str| line.contains(" connected") && !line.contains("handshake");
+                others.filter(is_whole).count() == count - 1
+            });
+        }
         if let Some(key) = key {
             let owner = self.owner(key);
             let master = self.ids[owner].clone();

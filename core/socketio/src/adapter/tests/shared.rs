@@ -303,3 +303,21 @@ fn expired_and_refused_offsets_do_not_restore() {
     let _ = lose(&mut node, at(1), 0, &[]);
     assert_eq!(restore(&mut node, at(121), 0, "7-2"), Err(Unrecoverable::Expired));
 }
+
+#[test]
+fn gap_in_the_log_makes_sockets_new_that_may_miss_what_was_in_it() {
+    let mut node = shared(|_| {});
+    node.connected(pid(1), "a".into());
+    log(&mut node, at(0), 1..=3);
+    assert!(node.keep(at(0), Kept { pid: pid(1), rooms: Vec::new(), data: "here" }));
+    assert!(node.has_offset("7-3") && node.has_offset("7-2"));
+    // The entries 4 to 6 were removed before they were read.
+    node.interrupt(at(1));
+    assert!(!node.has_offset("7-3") && !node.has_offset("7-2"));
+    assert!(node.has_passed(entry(3)), "what was logged does not come again");
+    assert!(node.state(at(1), &pid(1), 1).is_none(), "nor is it recovered elsewhere");
+    log(&mut node, at(1), 7..=8);
+    assert_eq!(node.first_entry(), Some(entry(7)), "the log is read up to there");
+    assert!(node.has_offset("7-7") && !node.has_offset("7-3"));
+    assert!(restore(&mut node, at(1), 1, "7-3").is_err());
+}
