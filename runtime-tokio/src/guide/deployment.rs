@@ -77,8 +77,20 @@
 //! - `client-output-buffer-limit pubsub` bounds what Redis holds for a server that reads too slowly: 32 MB by default,
 //!   or 8 MB for a minute. It ends the connection then, and the server comes back.
 //! - Redis is a broker here, and nothing of it has to be persistent. With streams and recovery it is a store, too: what a
-//!   Redis that starts empty has lost, no client gets. After a failover to another address the name of the host has to lead
-//!   there. Sentinel is not asked.
+//!   Redis that starts empty has lost, no client gets.
+//! - On a Redis Cluster the URL may be that of any server, or of several: `redis://a,b,c`. Sharded channels spread over all
+//!   masters, and so do streams if there are several. Classic messages go through all servers. Servers that know themselves
+//!   by other addresses than those that are reachable need
+//!   [`translate_addresses`](crate::redis::RedisBuilder::translate_addresses). The rules above
+//!   let a user ask for slots.
+//! - With Sentinel, [`sentinel`](crate::redis::RedisBuilder::sentinel) names the master, and the URL the sentinels. After a
+//!   failover the servers find the new master by them. Otherwise the name of the host has to lead there.
+//! - While a master is replaced, the bus is down: each server goes on alone, and says so
+//!   ([`RedisMonitor`](crate::redis::RedisMonitor)). Streams are read on behind it, as far as its replica has them:
+//!   replication is asynchronous.
+//! - With dynamic sharded channels, a server subscribes to a room with its first member there, and joining does not wait for
+//!   it. What another server sends to the room within those milliseconds does not reach that member. Where that matters, as
+//!   for a message in response to joining, send it by the socket, or use `SubscriptionMode::Static`.
 //!
 //! How much of it all is needed, [capacity](super::capacity) computes.
 //!

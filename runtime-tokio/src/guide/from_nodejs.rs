@@ -99,7 +99,7 @@
 //! | `io.of("/").adapter.rooms`, `.rooms.get("a").size` | `io.namespace("/").rooms()`, `.room_len("a")` |
 //! | `io.local.emit(..)` | `io.broadcast().local().emit(..).await` |
 //! | `io.serverSideEmit("a", 1)`, `io.on("a", ..)` | `namespace.server_side_emit("a", &1)`, `namespace.server_events()` |
-//! | `adapter: createAdapter(..)` | `Io::builder().cluster(bus)`; there is no bus over Redis yet |
+//! | `adapter: createAdapter(..)` | `Io::builder().cluster(Redis::connect(url).await?)`, with the feature `redis`; `createCluster` and `createSentinel` are the URL and `RedisBuilder::sentinel` |
 //! | `socket.compress(false).emit(..)` | `socket.emitter().without_compression().emit(..).await`, and the same of broadcasts |
 //!
 //! # Differences that matter

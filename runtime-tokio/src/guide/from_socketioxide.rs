@@ -53,7 +53,8 @@
 //! | `io.rooms()` | `io.namespace("/").rooms()`, with the number of members of each |
 //! | `io.close()` | `server.close().await`, which sends what is queued |
 //! | `local()` | the same |
-//! | `RedisAdapter`, `MongoDbAdapter` | `Io::builder().cluster(bus)`, without a type parameter; there is no such bus yet |
+//! | `RedisAdapter` | `Io::builder().cluster(Redis::connect(url).await?)`, without a type parameter, with the feature `redis` |
+//! | `MongoDbAdapter` | a bus of your own: there is none on MongoDB |
 //!
 //! # Handlers
 //!

@@ -537,6 +537,9 @@ impl<D> SocketRef<D> {
     }
 
     /// Joins rooms. Does nothing once the socket is disconnected.
+    ///
+    /// Other nodes need not know it yet: a bus with channels for rooms subscribes to that of a room with its first member
+    /// on this node, some milliseconds later.
     pub fn join(&self, rooms: impl Rooms) {
         self.shared.change_rooms(rooms, true);
     }

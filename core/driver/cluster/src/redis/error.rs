@@ -120,7 +120,7 @@ impl RedisFault {
             "MOVED" | "ASK" => " (servers of the Redis Cluster send it from one to the other)",
             "CLUSTERDOWN" => " (the Redis Cluster has lost servers, or a failover is going on)",
             "NOPERM" => " (the ACL of the user has to allow the command, its keys and channels)",
-            "READONLY" => " (it is a replica: connect to the master)",
+            "READONLY" => " (it is a replica: connect to the master, or ask sentinels for it)",
             "ERR" if message.contains("unknown command") => {
                 " (sharded channels need Redis from version 7 on, streams from 5 on, and recovery from 6.2 on)"
             }
@@ -183,7 +183,7 @@ mod tests {
         let fault = RedisFault::of_command("XADD", &"READONLY You can't write.".into());
         let error = RedisError { address: Some("a:6379".into()), fault, in_flight: 3 };
         let expected = "Redis at a:6379: it refuses XADD: READONLY You can't write. (it is a replica: connect to the \
-                        master); 3 commands had no response, and may be lost";
+                        master, or ask sentinels for it); 3 commands had no response, and may be lost";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -10,12 +10,10 @@
 //! | format | npm | needs | messages go |
 //! |---|---|---|---|
 //! | [classic](RedisBuilder::classic), the default | `createAdapter` of `@socket.io/redis-adapter` 8 | Redis 6 | to every node |
-//! | [sharded](RedisBuilder::sharded) | `createShardedAdapter` of the same | Redis 7, a single server | for a room: to nodes that have members of it |
+//! | [sharded](RedisBuilder::sharded) | `createShardedAdapter` of the same | Redis 7 | for a room: to nodes that have members of it |
 //! | [streams](RedisBuilder::streams) | `@socket.io/redis-streams-adapter` 0.3 | Redis 6, for recovery 6.2 | to every node, and stay in a stream for a while |
 //!
-//! A Redis Cluster serves the classic format, if all nodes connect to one and the same node of it. Sharded channels on
-//! several servers are not there. The manager of python-socketio is another format, which no node of Socket.IO on
-//! other platforms reads.
+//! The manager of python-socketio is another format, which no node of Socket.IO on other platforms reads.
 //!
 //! Several clusters on one Redis need different [prefixes](RedisBuilder::prefix). That holds for the classic format and
 //! streams above all: a node of Node.js that is classic ends at a request of the other.
@@ -24,6 +22,27 @@
 //!
 //! One connection has commands and messages of channels (RESP3); streams are read on another. Commands are pipelined,
 //! and keep their order. Messages of one node arrive in order, but for sharded rooms, whose channels may overtake others.
+//!
+//! # Redis Cluster
+//!
+//! A server of a Redis Cluster says so when it is connected, and the owners of slots are learnt from it: each format works
+//! on one, without an option. The URL may name several servers, `redis://a,b,c`, of which the first that responds is asked.
+//! Channels of shards, streams and states of sockets are with the owners of their slots. Commands follow `MOVED` and `ASK`,
+//! and for one slot they keep their order while it moves. Channels that are no shards' are at any one master, and requests
+//! count the nodes at all masters.
+//!
+//! There is one connection with each master that is needed, and one more for each slot whose streams are read. With several
+//! [streams](StreamsConfig::streams), names with one part in braces, such as `{chat}`, share a slot.
+//!
+//! A slot that is moved takes its channels along: a node subscribes to them again where they are. What is sent to them in
+//! the milliseconds between is lost, as with the reference. Streams lose nothing. When a master is lost, all of the bus is
+//! down until each subscription is confirmed by another one, because rooms have slots on all of them.
+//!
+//! # Sentinel
+//!
+//! With [`RedisBuilder::sentinel`] the URL names sentinels. They are asked for the master whenever the connection is made
+//! anew, and a replica that they still name is not believed. A master that the sentinels have lost ends the connections of
+//! this node when they demote it. Until then, a node that still reaches it alone is alone.
 //!
 //! # Faults
 //!
@@ -34,8 +53,11 @@
 //! changes in streams, which are read then. Commands that had no response may be lost: their number is in the error, which
 //! goes to the `tracing` crate, and in [`RedisStats::lost`].
 //!
-//! Entries that were trimmed meanwhile are skipped, and not counted: [`StreamsConfig::max_len`] should hold those of the
-//! longest time that a node may be away. A Redis that comes back older than what was read is read on from its end.
+//! [`StreamsConfig::max_len`] should hold the entries of the longest time that a node may be away. Those that were trimmed
+//! before they were read are counted in [`RedisStats::trimmed`] and
+//! [`Stats::cluster_dropped`](enginewire_driver::socketio::Stats::cluster_dropped), and told by a warning. Clients that
+//! missed them do not recover. That is noticed when a connection is made anew, and while more waits than is read at a time.
+//! A Redis that comes back older than what was read is read on from its end.
 //!
 //! In the classic format one pattern is subscribed to for `/a` and for namespaces such as `/a#b`, whose names begin with
 //! `/a#`. The patterns change when `/a` comes or goes, and messages to `/a#b` at that moment may be lost.
