@@ -314,7 +314,7 @@ fn gap_in_the_log_makes_sockets_new_that_may_miss_what_was_in_it() {
     // The entries 4 to 6 were removed before they were read.
     node.interrupt(at(1));
     assert!(!node.has_offset("7-3") && !node.has_offset("7-2"));
-    assert!(node.has_passed(entry(3)), "what was logged does not come again");
+    assert!(node.has_entry(entry(3)), "what was logged does not come again");
     assert!(node.state(at(1), &pid(1), 1).is_none(), "nor is it recovered elsewhere");
     log(&mut node, at(1), 7..=8);
     assert_eq!(node.first_entry(), Some(entry(7)), "the log is read up to there");
