@@ -455,7 +455,7 @@ fn event_whose_place_is_told_late_is_in_the_log_of_its_node<R: Host>() {
     nodes.network.release(*id);
     // Here it is delivered without the bus.
     assert_eq!(here.event(), ("late".into(), 1));
-    sent.recv().unwrap().unwrap();
+    sent("an event whose place is told late").unwrap();
     assert_eq!(peer.event(), ("late".into(), 1));
     nodes.network.heal(*id);
     until("the bus", || io.stats().nodes == 1);

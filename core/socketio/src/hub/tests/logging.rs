@@ -348,7 +348,9 @@ fn client_that_may_miss_removed_entries_is_a_new_one() {
 fn client_recovers_from_a_log_that_has_gone_back_once_it_has_an_entry_of_it() {
     let mut nodes = Nodes::new(1);
     let (peer, pid) = connect(&mut nodes.worlds[0]);
-    ["a", "b"].iter().for_each(|name| drop(nodes.say(0, name)));
+    for name in ["a", "b"] {
+        let _ = nodes.say(0, name);
+    }
     nodes.carry();
     let now = nodes.worlds[0].now;
     nodes.hub(0).handle_log_rewound(now);
