@@ -2,20 +2,25 @@
 //!
 //! A namespace makes one at a time, because many clients come back for the same entries.
 
+mod queue;
+
 use std::{
     future::{Future, poll_fn},
     sync::{Arc, Mutex},
-    task::Poll,
+    task::{Poll, Waker, ready},
 };
 
 use enginewire::Time;
-use enginewire_socketio::cluster::LogEntry;
+use enginewire_socketio::{
+    adapter::EntryId,
+    cluster::{LogEntry, LogResponse},
+};
 
+use self::queue::{Outcome, Place, Queue};
 use super::{namespace::NamespaceShared, outgoing::with_encoder};
 use crate::{
     sync::lock,
-    wakers::{WakerKey, WakerSet},
-    wakes::Wakes,
+    wakes::{Wakes, register},
 };
 
 /// Reads of the log by a namespace.
@@ -24,66 +29,97 @@ pub(crate) struct Reading(Mutex<ReadingState>);
 
 #[derive(Default)]
 struct ReadingState {
-    is_busy: bool,
-    /// Number of reads that have ended.
+    queue: Queue,
+    /// Number of readers that were dropped.
     ended: u64,
-    waiting: WakerSet,
+    /// The client for which the log is read.
+    asker: Option<Waker>,
 }
 
 /// The right of a namespace to read the log, until it is dropped.
 ///
 /// The read has it, and not the client for which it is made. Else one that asked and left over and over would have the log
 /// read many times at once.
-pub(super) struct Reader(Arc<NamespaceShared>);
-
-impl Reading {
-    /// Waits until the read that is now going on has ended, or the next one if there is none.
-    ///
-    /// Cancel safe.
-    pub(super) fn ended(&self) -> impl Future<Output = ()> {
-        let mut waiting = WaitingReader { reading: self, key: None };
-        let ended = lock(&self.0).ended;
-        poll_fn(move |cx| {
-            let WaitingReader { reading, key } = &mut waiting;
-            let mut state = lock(&reading.0);
-            if state.ended != ended {
-                return Poll::Ready(());
-            }
-            state.waiting.register(key, cx.waker());
-            Poll::Pending
-        })
-    }
+pub(super) struct Reader {
+    namespace: Arc<NamespaceShared>,
+    outcome: Outcome,
+    /// The entries that the bus is asked for.
+    range: Option<(EntryId, Option<EntryId>)>,
 }
 
-struct WaitingReader<'a> {
+/// A client that waits. Dropped, it does so no more.
+struct Waiting<'a> {
     reading: &'a Reading,
-    key: WakerKey,
+    place: Option<Place>,
 }
 
-impl Drop for WaitingReader<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.key.is_some() {
-            lock(&self.reading.0).waiting.remove(self.key);
-        }
+        let Some(place) = self.place else { return };
+        let mut wakes = Wakes::default();
+        lock(&self.reading.0).queue.leave(place, &mut wakes);
     }
 }
 
 impl Reader {
-    /// Returns the right to read, unless a read is going on.
-    pub(super) fn new(namespace: &Arc<NamespaceShared>) -> Option<Self> {
-        let mut state = lock(&namespace.side.reading.0);
-        let is_busy = std::mem::replace(&mut state.is_busy, true);
-        (!is_busy).then(|| Self(Arc::clone(namespace)))
+    /// Waits for the right to read, for a client that needs an entry. `None`: it is to look for the entry again.
+    ///
+    /// Cancel safe.
+    pub(super) async fn turn(namespace: &Arc<NamespaceShared>, entry: EntryId) -> Option<Self> {
+        let reading = &namespace.side.reading;
+        let place = lock(&reading.0).queue.enter(entry);
+        let mut waiting = Waiting { reading, place };
+        let has_turn = poll_fn(|cx| {
+            let Some(place) = waiting.place else { return Poll::Ready(true) };
+            let has_turn = ready!(lock(&reading.0).queue.poll(place, cx.waker()));
+            waiting.place = None;
+            Poll::Ready(has_turn)
+        });
+        has_turn.await.then(|| Self {
+            namespace: Arc::clone(namespace),
+            outcome: Outcome::NotThere,
+            range: None,
+        })
     }
 
     pub(super) const fn namespace(&self) -> &Arc<NamespaceShared> {
-        &self.0
+        &self.namespace
+    }
+
+    /// Notes that the bus is asked for entries.
+    pub(super) const fn asks(mut self, range: (EntryId, Option<EntryId>)) -> Self {
+        (self.outcome, self.range) = (Outcome::Unanswered, Some(range));
+        self
+    }
+
+    /// Waits until the reader is dropped.
+    ///
+    /// Cancel safe.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let namespace = Arc::clone(&self.namespace);
+        let ended = lock(&namespace.side.reading.0).ended;
+        poll_fn(move |cx| {
+            let mut state = lock(&namespace.side.reading.0);
+            if state.ended != ended {
+                return Poll::Ready(());
+            }
+            register(&mut state.asker, cx.waker());
+            Poll::Pending
+        })
     }
 
     /// Ends a read, and adds its entries to the copy of the log. Returns their number.
-    pub(super) fn finish(self, now: Time, entries: Vec<LogEntry>) -> usize {
+    ///
+    /// Without a response the bus was disconnected, or has not responded in time.
+    pub(super) fn finish(mut self, now: Time, response: Option<LogResponse>) -> usize {
+        let Some(response) = response else { return 0 };
+        self.outcome = Outcome::NotThere;
+        let LogResponse::Entries(Some(entries)) = response else { return 0 };
         let count = entries.len();
-        self.0.insert(now, entries);
+        self.namespace.insert(now, entries);
+        if let Some((from, until)) = self.range {
+            self.outcome = Outcome::Found(from, until);
+        }
         count
     }
 }
@@ -91,10 +127,10 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut wakes = Wakes::default();
-        let mut state = lock(&self.0.side.reading.0);
-        state.is_busy = false;
+        let mut state = lock(&self.namespace.side.reading.0);
         state.ended += 1;
-        state.waiting.wake_all(&mut wakes);
+        wakes.extend(state.asker.take());
+        state.queue.end(self.outcome, &mut wakes);
         drop(state);
     }
 }

@@ -129,24 +129,23 @@ impl Log {
         let Self { namespace, cluster, cell } = &self;
         let config = namespace.options().recovery.as_ref()?;
         let limits = ReadLimits { max_events: config.max_events, max_bytes: config.max_bytes };
-        let (pid, reading) = (claim.pid, &namespace.side.reading);
+        let pid = claim.pid;
         let mut restoration = Restoration::new(cell.now(), claim);
         let mut taken = None;
         loop {
             let now = cell.now();
             match namespace.recovery(|recovery| restoration.next(now, recovery))? {
-                RestorationStep::Read(from, until) => {
-                    let ended = reading.ended();
-                    match Reader::new(namespace) {
-                        // It may be the same that is read.
-                        None => ended.await,
-                        Some(reader) => {
-                            if cluster.read_log(reader, (from, until), limits).is_ok() {
-                                ended.await;
-                            }
-                            restoration.handle_read();
-                        }
+                RestorationStep::Read(from, _) => {
+                    // The read of another client may bring it.
+                    let Some(reader) = Reader::turn(namespace, from).await else { continue };
+                    let now = cell.now();
+                    let step = namespace.recovery(|recovery| restoration.next(now, recovery))?;
+                    let RestorationStep::Read(from, until) = step else { continue };
+                    let ended = reader.ended();
+                    if cluster.read_log(reader, (from, until), limits).is_ok() {
+                        ended.await;
                     }
+                    restoration.handle_read();
                 }
                 RestorationStep::Take => {
                     let response = cluster.take_state(namespace, pid, config.max_sessions).await;

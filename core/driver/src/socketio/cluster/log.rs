@@ -185,7 +185,8 @@ impl ClusterShared {
         self.with(|state| {
             let deadline = state.now() + LOG_TIMEOUT;
             let id = state.cluster.read_log(deadline, &name, range, limits, size)?;
-            state.logged.extend(reader.take().map(|reader| (id, LogWaiter::Read(reader))));
+            let reader = reader.take().map(|reader| LogWaiter::Read(reader.asks(range)));
+            state.logged.extend(reader.map(|reader| (id, reader)));
             Ok(())
         })
     }

@@ -26,8 +26,8 @@ use enginewire_socketio::{
     Room,
     adapter::EntryId,
     cluster::{
-        AppendId, Cluster, ClusterConfig, ClusterEvent, LogEntry, LogResponse, Message, NodeId,
-        Operation, RequestId, Response, TellError,
+        AppendId, Cluster, ClusterConfig, ClusterEvent, LogResponse, Message, NodeId, Operation,
+        RequestId, Response, TellError,
     },
 };
 
@@ -96,16 +96,12 @@ struct Changes {
 }
 
 /// Something for the namespaces that the bus has brought.
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(clippy::large_enum_variant, reason = "moved once, and nearly all are operations")
-)]
 enum Arrived {
     Operation(NodeId, Arc<str>, Operation),
     Appended(Arc<NamespaceShared>, AppendId, Option<EntryId>),
     /// The entry of an event that was delivered without one.
     AppendedLate(Arc<str>, AppendId, EntryId),
-    Read(Reader, Vec<LogEntry>),
+    Read(Reader, Option<LogResponse>),
     LogRewound,
 }
 
@@ -375,12 +371,8 @@ impl State {
                         self.give_back(&namespace, lifetime, response);
                     }
                     Some(LogWaiter::Read(reader)) => {
-                        let entries = match response {
-                            Some(LogResponse::Entries(Some(entries))) => entries,
-                            // Also without entries it ends behind the lock.
-                            _ => Vec::new(),
-                        };
-                        self.arrived.push_back(Arrived::Read(reader, entries));
+                        // Also without a response it ends behind the lock.
+                        self.arrived.push_back(Arrived::Read(reader, response));
                     }
                     None => {}
                 },

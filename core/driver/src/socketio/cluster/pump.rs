@@ -196,7 +196,7 @@ impl<R: Runtime> Pump<R> {
                 }
                 return 0;
             }
-            Arrived::Read(reader, entries) => return reader.finish(now, entries),
+            Arrived::Read(reader, response) => return reader.finish(now, response),
             Arrived::LogRewound => {
                 let namespaces = self.io.namespaces();
                 namespaces.iter().for_each(|namespace| namespace.start_log_anew());
