@@ -1,6 +1,7 @@
 //! Parts of a message, read as they are needed: in JSON or in MessagePack.
 
 use alloc::{
+    borrow::ToOwned,
     format,
     string::{String, ToString},
     sync::Arc,
@@ -19,10 +20,12 @@ use crate::{
 };
 
 /// A value in a message, whose storage it shares. It is well-formed.
+///
+/// The number is the size of the message.
 #[derive(Clone)]
 pub(super) enum Part {
-    Json(Text),
-    MessagePack(Bytes),
+    Json(Text, usize),
+    MessagePack(Bytes, usize),
 }
 
 type Result<T> = core::result::Result<T, WireFault>;
@@ -42,7 +45,8 @@ impl Part {
             .unwrap_or_else(|bytes| String::from_utf8_lossy(&bytes).into_owned().into());
         validate_json(&text)
             .map_err(|error| PacketError::Syntax(format!("not JSON at byte {}", error.column())))?;
-        Ok(Self::Json(text))
+        let size = text.len();
+        Ok(Self::Json(text, size))
     }
 
     /// Takes a whole message in MessagePack.
@@ -53,7 +57,8 @@ impl Part {
         let mut reader = Reader::new(&message, Dialect::Nodes);
         reader.skip()?;
         reader.finish()?;
-        Ok(Self::MessagePack(message))
+        let size = message.len();
+        Ok(Self::MessagePack(message, size))
     }
 
     /// The members of an object that have these names. Of two with the same name the last counts.
@@ -67,7 +72,7 @@ impl Part {
         let mut found = [const { None }; N];
         let index = |name: &str| names.iter().position(|wanted| *wanted == name);
         match self {
-            Self::Json(text) => {
+            Self::Json(text, whole) => {
                 if !text.starts_with('{') {
                     return Err(WireFault::Member(what));
                 }
@@ -82,11 +87,11 @@ impl Part {
                         false => name,
                     };
                     if let Some(index) = index(name) {
-                        found[index] = Some(Self::Json(within(text, value)));
+                        found[index] = Some(Self::Json(within(text, value), *whole));
                     }
                 }
             }
-            Self::MessagePack(bytes) => {
+            Self::MessagePack(bytes, whole) => {
                 let mut reader = Reader::new(bytes, Dialect::Nodes);
                 let count = reader.map().map_err(|_| WireFault::Member(what))?;
                 for _ in 0..count {
@@ -94,7 +99,8 @@ impl Part {
                     let start = reader.position();
                     reader.skip()?;
                     if let Some(index) = index {
-                        let part = Self::MessagePack(bytes.slice(start..reader.position()));
+                        let value = bytes.slice(start..reader.position());
+                        let part = Self::MessagePack(value, *whole);
                         found[index] = Some(part).filter(|part| !part.is_undefined());
                     }
                 }
@@ -110,17 +116,16 @@ impl Part {
         mut f: impl FnMut(Self) -> Result<()>,
     ) -> Result<()> {
         match self {
-            Self::Json(text) if text.starts_with('[') => {
-                Elements::new(text).try_for_each(|element| f(Self::Json(within(text, element))))
-            }
-            Self::Json(_) => Err(WireFault::Member(what)),
-            Self::MessagePack(bytes) => {
+            Self::Json(text, whole) if text.starts_with('[') => Elements::new(text)
+                .try_for_each(|element| f(Self::Json(within(text, element), *whole))),
+            Self::Json(..) => Err(WireFault::Member(what)),
+            Self::MessagePack(bytes, whole) => {
                 let mut reader = Reader::new(bytes, Dialect::Nodes);
                 let count = reader.array().map_err(|_| WireFault::Member(what))?;
                 for _ in 0..count {
                     let start = reader.position();
                     reader.skip()?;
-                    f(Self::MessagePack(bytes.slice(start..reader.position())))?;
+                    f(Self::MessagePack(bytes.slice(start..reader.position()), *whole))?;
                 }
                 Ok(())
             }
@@ -130,8 +135,8 @@ impl Part {
     /// The number of elements of an array, as far as its bytes can have them. Each takes at least so many bytes.
     pub(super) fn capacity(&self, least: usize) -> usize {
         match self {
-            Self::Json(text) => Elements::new(text).count().min(text.len() / least),
-            Self::MessagePack(bytes) => {
+            Self::Json(text, _) => Elements::new(text).count().min(text.len() / least),
+            Self::MessagePack(bytes, _) => {
                 let count = Reader::new(bytes, Dialect::Nodes).array();
                 count.unwrap_or_default().min(bytes.len() / least)
             }
@@ -198,24 +203,30 @@ impl Part {
 
     pub(super) fn is_null(&self) -> bool {
         match self {
-            Self::Json(text) => text.as_str() == "null",
-            Self::MessagePack(bytes) => **bytes == [NIL] || self.is_undefined(),
+            Self::Json(text, _) => text.as_str() == "null",
+            Self::MessagePack(bytes, _) => **bytes == [NIL] || self.is_undefined(),
         }
     }
 
     /// The value with all that is inside.
     pub(super) fn payload(self) -> Result<Payload> {
         match self {
-            Self::Json(text) => Ok(Payload::from_json(text, 0, Vec::new())),
-            Self::MessagePack(bytes) => value(&bytes).map(Payload::from_value),
+            Self::Json(text, whole) => {
+                let is_small = is_small(text.len(), whole);
+                let text = if is_small { text.as_str().to_owned().into() } else { text };
+                Ok(Payload::from_json(text, 0, Vec::new()))
+            }
+            Self::MessagePack(bytes, whole) => {
+                value(&unpinned(bytes, whole)).map(Payload::from_value)
+            }
         }
     }
 
     /// The arguments of an event, an array with the name first.
     pub(super) fn args(self, what: &'static str) -> Result<Args> {
         let is_array = match &self {
-            Self::Json(text) => text.starts_with('['),
-            Self::MessagePack(bytes) => Reader::new(bytes, Dialect::Nodes).array().is_ok(),
+            Self::Json(text, _) => text.starts_with('['),
+            Self::MessagePack(bytes, _) => Reader::new(bytes, Dialect::Nodes).array().is_ok(),
         };
         if !is_array {
             return Err(WireFault::Member(what));
@@ -226,12 +237,13 @@ impl Part {
     /// The value as the only argument of an acknowledgement.
     pub(super) fn argument(self) -> Result<Args> {
         match self {
-            Self::Json(text) => {
+            Self::Json(text, _) => {
                 let list = ["[", &text, "]"].concat();
                 Ok(Args::from_payload(Payload::from_json(list.into(), 0, Vec::new())))
             }
-            Self::MessagePack(bytes) => {
-                value(&bytes).map(|value| Args::from_values([value].into()))
+            Self::MessagePack(bytes, whole) => {
+                let value = value(&unpinned(bytes, whole))?;
+                Ok(Args::from_values([value].into()))
             }
         }
     }
@@ -239,7 +251,7 @@ impl Part {
     /// The value, unless it is an array or an object.
     fn scalar(&self) -> Option<Value> {
         match self {
-            Self::Json(text) => match text.as_bytes().first()? {
+            Self::Json(text, _) => match text.as_bytes().first()? {
                 b'[' | b'{' => None,
                 b'"' => {
                     let raw = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -256,13 +268,15 @@ impl Part {
                     _ => text.parse::<f64>().ok()?.into(),
                 }),
             },
-            Self::MessagePack(bytes) => Reader::new(bytes, Dialect::Nodes).scalar().ok().flatten(),
+            Self::MessagePack(bytes, _) => {
+                Reader::new(bytes, Dialect::Nodes).scalar().ok().flatten()
+            }
         }
     }
 
     /// Whether it is what notepack 2 writes for `undefined`.
     fn is_undefined(&self) -> bool {
-        matches!(self, Self::MessagePack(bytes) if matches!(**bytes, [FIXEXT_1, 0, _]))
+        matches!(self, Self::MessagePack(bytes, _) if matches!(**bytes, [FIXEXT_1, 0, _]))
     }
 }
 
@@ -278,6 +292,19 @@ fn value(bytes: &Bytes) -> Result<Value> {
     Ok(value.unwrap_or(Value::Null))
 }
 
+/// Copies a value that is small beside its message.
+fn unpinned(bytes: Bytes, whole: usize) -> Bytes {
+    if is_small(bytes.len(), whole) { Bytes::copy_from_slice(&bytes) } else { bytes }
+}
+
+/// Whether a value is copied out of its message, because keeping it would keep all of that.
+///
+/// So it keeps four times its size at most. Copying costs a quarter of the message at most, or all of it once where it
+/// has many values.
+const fn is_small(size: usize, whole: usize) -> bool {
+    whole > SMALL && size < whole / 4
+}
+
 /// A part of a text that shares its storage.
 fn within(text: &Text, part: &str) -> Text {
     let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
@@ -286,3 +313,6 @@ fn within(text: &Text, part: &str) -> Text {
 
 const NIL: u8 = 0xc0;
 const FIXEXT_1: u8 = 0xd4;
+
+/// Messages up to this size stay with any of their values. Of most that have one event, it is not a quarter.
+const SMALL: usize = 1024;

@@ -84,3 +84,54 @@ fn list_that_announces_more_than_it_has_is_refused() {
         assert!(format!("{}", fault(&mut wire)).contains("ends early"));
     }
 }
+
+/// Handles a message, and returns whether nothing that was made of it shares its storage.
+fn is_released(wire: &mut Wire, channel: &str, message: Vec<u8>) -> bool {
+    let message = Bytes::from(message);
+    wire.handle_published(at(0), channel, message.clone());
+    let told = events(wire);
+    assert!(matches!(&*told, [WireEvent::Message { .. }]), "{told:?}");
+    message.is_unique()
+}
+
+#[test]
+fn payload_that_is_small_beside_its_message_does_not_keep_it() {
+    let mut wire = node(classic(), 1);
+    let mut is_released = |message| is_released(&mut wire, "socket.io-request#/#", message);
+    let json = |payload: usize, others: usize| {
+        let (payload, others) = ("p".repeat(payload), "o".repeat(others));
+        format!(r#"{{"uid":"a","type":6,"data":["e","{payload}"],"other":"{others}"}}"#)
+    };
+    for (payload, others, is_copied) in
+        [(1, 2000, true), (600, 2000, true), (1000, 2000, false), (2000, 1, false), (1, 800, false)]
+    {
+        let message = json(payload, others).into_bytes();
+        assert_eq!(is_released(message), is_copied, "{payload} of {others}");
+    }
+    let msgpack = |payload: u8, others: u16| {
+        let mut message = b"\x84\xa3uid\xa1a\xa4type\x06\xa4data\x92\xa1e\xc4".to_vec();
+        message.push(payload);
+        message.extend(vec![1; payload.into()]);
+        message.extend(b"\xa5other\xc5");
+        message.extend(others.to_be_bytes());
+        message.extend(vec![2; others.into()]);
+        message
+    };
+    for (payload, others, is_copied) in [(1, 2000, true), (250, 500, false), (250, 4000, true)] {
+        assert_eq!(is_released(msgpack(payload, others)), is_copied, "{payload} of {others}");
+    }
+}
+
+#[test]
+fn sockets_of_one_response_do_not_keep_each_other() {
+    let mut wire = node(streams(), 1);
+    let (channel, asked) = published(&mut wire, fetch(1));
+    let mut other = node(streams(), 2);
+    other.handle_published(at(0), &channel, asked);
+    let Operation::FetchSockets { request, .. } = operation(&mut other) else { panic!() };
+    let data = |n: u8| Payload::from_value(Value::Binary(vec![n; 1000].into()));
+    let sockets = (0..50).map(|n| SocketInfo { data: data(n), ..socket("id") }).collect();
+    let response = Operation::Respond { request, response: Response::Sockets(sockets) };
+    let (channel, response) = published(&mut other, response);
+    assert!(is_released(&mut wire, &channel, response.to_vec()));
+}
