@@ -79,21 +79,28 @@ impl Namespaces {
         self.all.values().map(Namespace::nodes).max().unwrap_or(0)
     }
 
-    /// The namespace to which a channel belongs that begins with a prefix and `#`.
-    ///
-    /// Names of namespaces and rooms may have `#` in them. The longest name counts.
+    /// The namespace whose name stands between `prefix#` and `end` in the name of a channel.
     pub(super) fn of_channel(
         &self,
         prefix: &str,
         channel: &str,
+        end: &str,
     ) -> Option<(&Arc<str>, &Namespace)> {
-        let rest = channel.strip_prefix(prefix)?.strip_prefix('#')?;
-        if let Some(found) = self.get(rest) {
-            return Some(found);
-        }
-        let mut ends = rest.rmatch_indices('#').map(|(at, _)| at);
-        // A cap on the look-ups that a name can cost.
-        ends.by_ref().take(MAX_PARTS).find_map(|end| self.get(&rest[..end]))
+        self.get(channel.strip_prefix(prefix)?.strip_prefix('#')?.strip_suffix(end)?)
+    }
+
+    /// The namespace whose responses come by a channel, the common one or that of this node.
+    ///
+    /// Names of namespaces may have `#` in them.
+    pub(super) fn of_responses(
+        &self,
+        prefix: &str,
+        channel: &str,
+    ) -> Option<(&Arc<str>, &Namespace)> {
+        self.of_channel(prefix, channel, "#").or_else(|| {
+            let (rest, uid) = channel.strip_suffix('#')?.rsplit_once('#')?;
+            self.of_channel(prefix, rest, "").filter(|(_, namespace)| *namespace.uid == *uid)
+        })
     }
 
     /// Adds a namespace and its subscriptions. Returns false if it is known.
@@ -123,10 +130,11 @@ impl Namespaces {
         if let Format::Classic(_) = config.format
             && !self.is_covered(name)
         {
+            // In this order: what is published in between may come twice, but is not lost.
+            subscriptions.insert(config.pattern(name), commands);
             for inner in self.directly_inside(name) {
                 subscriptions.remove(config.pattern(&inner), commands);
             }
-            subscriptions.insert(config.pattern(name), commands);
         }
         let heartbeat = match &config.format {
             Format::Heartbeats(_) => Some(Heartbeat::default()),
@@ -165,10 +173,10 @@ impl Namespaces {
         if let Format::Classic(_) = config.format
             && !self.is_covered(name)
         {
-            subscriptions.remove(config.pattern(name), commands);
             for inner in self.directly_inside(name) {
                 subscriptions.insert(config.pattern(&inner), commands);
             }
+            subscriptions.remove(config.pattern(name), commands);
         }
     }
 
@@ -219,9 +227,6 @@ impl Namespaces {
         inside.filter(is_direct).cloned().collect()
     }
 }
-
-/// Look-ups for the namespace of a channel.
-const MAX_PARTS: usize = 16;
 
 #[cfg(test)]
 mod tests {

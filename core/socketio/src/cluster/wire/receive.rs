@@ -82,16 +82,17 @@ impl Wire {
     fn read_classic(&self, channel: &str, message: Bytes) -> Result<Option<Arrived>> {
         let prefix = self.config.prefix.as_str();
         let Some(rest) = channel.strip_prefix(prefix) else { return Ok(None) };
-        let of = |kind| self.namespaces.of_channel(kind, rest);
         let (namespace, incoming) = if rest.starts_with(REQUEST) {
-            let Some((name, namespace)) = of(REQUEST) else { return Ok(None) };
+            let found = self.namespaces.of_channel(REQUEST, rest, "#");
+            let Some((name, namespace)) = found else { return Ok(None) };
             let is_own = |uid: Option<&str>, request: Option<&str>| match uid {
                 Some(uid) => uid == &*namespace.uid,
                 None => request.is_some_and(|request| self.ids.own_request(request).is_some()),
             };
             (name, classic::read_request(message, is_own)?)
         } else if rest.starts_with(RESPONSE) {
-            let Some((name, _)) = of(RESPONSE) else { return Ok(None) };
+            let found = self.namespaces.of_responses(RESPONSE, rest);
+            let Some((name, _)) = found else { return Ok(None) };
             let is_own = |request: &str| self.ids.own_request(request).is_some();
             (name, classic::read_response(message, is_own)?)
         } else {
@@ -110,10 +111,9 @@ impl Wire {
         let Some(rest) = channel.strip_prefix(self.config.prefix.as_str()) else {
             return Ok(None);
         };
-        let of_channel = self.namespaces.of_channel("", rest);
         // The reference's emitter for Postgres does not name the namespace.
         let fallback = match self.config.format {
-            Format::Heartbeats(_) => of_channel,
+            Format::Heartbeats(_) => self.namespaces.of_channel("", rest, ""),
             _ => None,
         };
         let find = |name: Option<&str>| match name {

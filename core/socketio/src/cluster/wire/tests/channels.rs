@@ -117,12 +117,66 @@ fn pattern_that_another_one_covers_is_not_subscribed_to() {
         [
             "+socket.io#/a#b#*",
             "+socket.io#/ab#*",
-            "-socket.io#/a#b#*",
             "+socket.io#/a#*",
-            "-socket.io#/a#*",
+            "-socket.io#/a#b#*",
             "+socket.io#/a#b#c#*",
+            "-socket.io#/a#*",
         ]
     );
+}
+
+#[test]
+fn message_of_a_namespace_is_heard_while_one_around_it_comes_and_goes() {
+    let mut wire = node(classic(), 1);
+    let mut patterns = Vec::new();
+    for (step, (name, now)) in
+        [("/a#b", true), ("/a", true), ("/a", false), ("/a#b", false)].into_iter().enumerate()
+    {
+        exists(&mut wire, name, now);
+        for command in commands(&mut wire) {
+            match command {
+                Command::Subscribe(Subscription::Pattern(glob)) => patterns.push(glob),
+                Command::Unsubscribe(Subscription::Pattern(glob)) => {
+                    patterns.retain(|pattern| *pattern != glob);
+                }
+                _ => {}
+            }
+            let is_heard =
+                patterns.iter().any(|glob| matches(glob.as_bytes(), b"socket.io#/a#b#room#"));
+            assert!(is_heard || !(1..=2).contains(&step), "{patterns:?}");
+        }
+    }
+    assert_eq!(patterns.len(), 0);
+}
+
+#[test]
+fn message_of_a_namespace_within_the_channel_of_another_is_not_taken_for_one_of_that() {
+    for config in [classic(), sharded(SubscriptionMode::Dynamic), streams()] {
+        let mut other = Wire::new(config.clone(), 9);
+        other.handle_connected(at(0), true);
+        exists(&mut other, "/a#b", true);
+        let mut wire = Wire::new(config, 1);
+        exists(&mut wire, "/a", true);
+        for operation in [hi(), fetch(1)] {
+            other.send(at(0), Message { namespace: namespace("/a#b"), ..message(operation) });
+        }
+        let mut published = 0;
+        for command in commands(&mut other) {
+            match command {
+                Command::Publish { channel, message, .. } => {
+                    wire.handle_published(at(0), &channel, message);
+                }
+                Command::Append { stream, fields, .. } => {
+                    let fields: Vec<_> =
+                        fields.iter().map(|(name, value)| (*name, &**value)).collect();
+                    wire.handle_entry(at(0), &stream, "1-0", &fields);
+                }
+                _ => continue,
+            }
+            published += 1;
+        }
+        assert_eq!((published, events(&mut wire).len()), (2, 0));
+    }
 }
 
 #[test]
