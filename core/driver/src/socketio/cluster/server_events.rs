@@ -82,6 +82,7 @@ pub struct ServerEvents {
 /// Event of the application of another node. Reads as an [`enginewire_socketio::Event`].
 pub struct ServerEvent {
     event: Event,
+    namespace: Arc<str>,
     from: NodeId,
     asker: Option<(Arc<ClusterShared>, AskerId)>,
 }
@@ -209,7 +210,8 @@ impl NamespaceShared {
         if self.is_child() {
             receivers.extend(self.host().side.receivers());
         }
-        let event = ServerEvent { event: Event::from(event), from, asker };
+        let namespace = Arc::clone(&self.name);
+        let event = ServerEvent { event: Event::from(event), namespace, from, asker };
         for queue in receivers {
             if !queue.push(event.clone()) {
                 trace!(WARN, namespace = self.name(), "a server-side event is dropped");
@@ -263,6 +265,13 @@ impl Drop for Receiving<'_> {
 }
 
 impl ServerEvent {
+    /// Returns the name of the namespace in which it was sent. A receiver of a pattern has those of several.
+    ///
+    /// It is the pattern itself if the event was sent in all of its namespaces.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Returns the node whose application has sent it.
     pub const fn from(&self) -> NodeId {
         self.from
@@ -278,7 +287,12 @@ impl ServerEvent {
 
 impl Clone for ServerEvent {
     fn clone(&self) -> Self {
-        Self { event: self.event.clone(), from: self.from, asker: self.asker.clone() }
+        Self {
+            event: self.event.clone(),
+            namespace: Arc::clone(&self.namespace),
+            from: self.from,
+            asker: self.asker.clone(),
+        }
     }
 }
 
@@ -320,6 +334,7 @@ impl fmt::Debug for ServerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerEvent")
             .field("event", &self.event)
+            .field("namespace", &self.namespace)
             .field("from", &self.from)
             .finish_non_exhaustive()
     }
