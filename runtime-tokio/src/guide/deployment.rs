@@ -77,7 +77,8 @@
 //! - `client-output-buffer-limit pubsub` bounds what Redis holds for a server that reads too slowly: 32 MB by default,
 //!   or 8 MB for a minute. It ends the connection then, and the server comes back.
 //! - Redis is a broker here, and nothing of it has to be persistent. With streams and recovery it is a store, too: what a
-//!   Redis that starts empty has lost, no client gets.
+//!   Redis that starts empty has lost, no client gets. An event that it refuses, for want of memory or rights, reaches the
+//!   clients of its own server alone, and says so in `Delivered::remote`.
 //! - On a Redis Cluster the URL may be that of any server, or of several: `redis://a,b,c`. Sharded channels spread over all
 //!   masters, and so do streams if there are several. Classic messages go through all servers. Servers that know themselves
 //!   by other addresses than those that are reachable need

@@ -41,6 +41,7 @@ on_every_runtime!(
     client_that_comes_back_while_the_bus_is_down_is_a_new_one_at_once,
     socket_waits_on_while_the_bus_does_not_tell_who_has_its_state,
     events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails,
+    event_that_is_logged_while_the_bus_fails_is_recovered_once,
     event_whose_place_is_told_late_is_in_the_log_of_its_node,
     entries_that_come_twice_are_delivered_once,
     node_that_comes_later_reads_what_its_clients_missed,
@@ -500,6 +501,30 @@ fn events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails<R: Host>() 
     // The other node has what was logged.
     let seen = other.events(3).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     assert_eq!(seen, ["waits", "waits", "end"]);
+}
+
+fn event_that_is_logged_while_the_bus_fails_is_recovered_once<R: Host>() {
+    let mut nodes = Nodes::new::<R>(1);
+    let (bert, _) = nodes.connect(0);
+    let lost = nodes.lose_and_keep(0, bert);
+    // It has none of the entries so far.
+    nodes.add::<R>(|builder| builder);
+    let (mut anna, _) = nodes.connect(1);
+    let Node { id, io, .. } = nodes.node(1);
+    let logged = nodes.network.logged();
+    nodes.network.hold(*id);
+    let sent = spawn::<R, _>(io.emit("waits", &1));
+    until("the entry", || nodes.network.logged() == logged + 1);
+    nodes.network.cut(*id);
+    nodes.network.release(*id);
+    assert_eq!(anna.event(), ("waits".into(), 1));
+    assert_eq!(sent("an event").unwrap().remote, DOWN);
+    nodes.network.heal(*id);
+    until("the bus", || io.stats().nodes == 1);
+    nodes.until_arrived();
+    let back = nodes.come_back(1, &lost);
+    assert!(back.is_recovered);
+    assert_eq!(back.missed, named(&[("waits", 1)]));
 }
 
 fn entries_that_come_twice_are_delivered_once<R: Host>() {
