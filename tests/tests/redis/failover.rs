@@ -23,31 +23,43 @@ on_every_runtime!(
 );
 
 fn master_that_is_killed_is_replaced_by_its_replica<R: Host>() {
-    let kind = Kind::Sharded(SubscriptionMode::Dynamic);
-    let channel = kind.requests("/");
+    let kinds = [Kind::Sharded(SubscriptionMode::Dynamic), Kind::Classic];
+    let channel = kinds[0].requests("/");
     let mut cluster = RedisCluster::with_replica_of(Some(&channel));
     let owner = cluster.owner(&channel);
-    let mut nodes = Nodes::<R>::on(&cluster, kind, 2);
-    let mut anna = nodes.connect(1);
-    nodes.join(1, &anna, "room");
+    // A classic node is at the one that is killed, and another is not.
+    let mut nodes = kinds.map(|kind| Nodes::<R>::on(&cluster, kind, 3));
+    let mut annas = nodes.each_mut().map(|nodes| {
+        let anna = nodes.connect((owner + 1) % 3);
+        nodes.join((owner + 1) % 3, &anna, "room");
+        anna
+    });
     cluster.servers[owner].kill();
-    nodes.forget(owner);
-    until("both down", || nodes.monitors.iter().all(|monitor| !monitor.stats().is_up));
+    let monitors = || nodes.iter().flat_map(|nodes| &nodes.monitors);
+    until("a loss in each", || {
+        nodes.iter().all(|nodes| nodes.monitors.iter().any(|monitor| !monitor.stats().is_up))
+    });
     // The bus knows it a moment before the node does.
     until("the news", || {
-        soon("local", nodes.ios[0].emit("local", &0)).unwrap().remote
-            == Err(TellError::Disconnected)
+        let told = soon("local", nodes[0].ios[owner].emit("local", &0)).unwrap();
+        told.remote == Err(TellError::Disconnected)
     });
-    until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
-    nodes.until_known("/", 2);
-    nodes.until_heard("/", "room");
-    emit_to_others(&nodes.ios[0], "all");
-    soon("a room", nodes.ios[0].to("room").emit("room", &1)).unwrap();
-    let mut heard = names(&mut anna, 2);
-    heard.sort_unstable();
-    assert_eq!(heard, ["all", "room"]);
-    let fetched = soon("sockets", nodes.ios[0].broadcast().fetch_sockets());
-    assert_eq!((fetched.sockets.len(), fetched.missing.is_none()), (1, true));
+    until("all up", || monitors().all(|monitor| monitor.stats().is_up));
+    for (nodes, anna) in nodes.iter_mut().zip(&mut annas) {
+        nodes.forget(owner);
+        nodes.until_known("/", 3);
+        nodes.until_heard("/", "room");
+        emit_to_others(&nodes.ios[owner], "all");
+        soon("a room", nodes.ios[owner].to("room").emit("room", &1)).unwrap();
+        soon("a room", nodes.ios[owner].to("room").emit("room", &2)).unwrap();
+        soon("all", nodes.ios[owner].emit("end", &1)).unwrap();
+        // Each once, in whichever order the channels of the room and of all come.
+        let mut heard = names(anna, 4);
+        heard.sort_unstable();
+        assert_eq!(heard, ["all", "end", "room", "room"], "{:?}", nodes.kind);
+        let fetched = soon("sockets", nodes.ios[owner].broadcast().fetch_sockets());
+        assert_eq!((fetched.sockets.len(), fetched.missing.is_none()), (1, true));
+    }
 }
 
 fn master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names<R: Host>() {

@@ -224,25 +224,37 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         }
     }
 
-    /// Takes a new connection, whose server is the one for commands without a key from now on.
+    /// Takes a new connection. If there is no server for commands without a key any more, it is this one.
     fn welcome(&mut self, socket: Socket<Tag<Command<T>>>) {
         let address = socket.address.clone();
-        let is_master = self.shared.masters().contains(&address);
-        // It may be a replica, or one without slots.
-        let home = if is_master { Some(address.clone()) } else { self.any_master() };
-        self.home = home.unwrap_or_else(|| address.clone());
         if !self.servers.contains_key(&address) {
             let destination = Destination::Server(address.clone());
             let transport = Transport::open(&self.shared, destination, socket);
-            self.servers.insert(address, Server::new(transport));
+            self.servers.insert(address.clone(), Server::new(transport));
         }
+        // With another one, messages would come twice: subscriptions are still at the first.
+        if !self.servers.contains_key(&self.home) {
+            self.home = address;
+        }
+        self.check_home();
     }
 
-    /// Returns a master, best one with a connection.
-    fn any_master(&self) -> Option<Address> {
+    /// Sees to it that the server for commands without a key is a master, because subscribers are counted there.
+    fn check_home(&mut self) {
         let masters = self.shared.masters();
-        let connected = masters.iter().find(|master| self.servers.contains_key(master));
-        connected.or(masters.first()).cloned()
+        if masters.is_empty() || masters.contains(&self.home) {
+            return;
+        }
+        match self.servers.get_mut(&self.home) {
+            // Its subscriptions end with the connection.
+            Some(server) if server.subscriptions.1 > 0 => {
+                server.transport.fail(RedisFault::Replica);
+            }
+            _ => {
+                let connected = masters.iter().find(|master| self.servers.contains_key(master));
+                self.home = connected.unwrap_or(&masters[0]).clone();
+            }
+        }
     }
 
     /// Sends a command to all masters, whose numbers are added up.
@@ -345,10 +357,10 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             self.lose(error, tags);
         } else {
             // A server that has left the Redis Cluster, perhaps.
-            if self.home == *address
-                && let Some(home) = self.any_master()
-            {
-                self.home = home;
+            if self.home == *address {
+                let others = self.shared.masters();
+                let home = others.into_iter().find(|master| self.servers.contains_key(master));
+                self.home = home.unwrap_or_else(|| address.clone());
             }
             self.refresh_at = Time::ZERO;
         }
@@ -414,12 +426,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
                 if let Ok(slots) = &response {
                     self.shared.learn(slots, address);
                 }
-                let masters = self.shared.masters();
-                if !masters.contains(&self.home) && self.is_open() {
-                    // Its subscribers are not counted any more.
-                    let error = RedisError::new(Some(&self.home), RedisFault::Replica);
-                    self.lose(error, Vec::new());
-                }
+                self.check_home();
                 None
             }
             Task::Forgotten => None,
@@ -448,7 +455,8 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             Redirect::Moved(owner) => {
                 self.shared.set_owner(slot, owner);
                 command.ask = None;
-                self.refresh_at = Time::ZERO;
+                // Others may have moved as well. A server that has not heard of it yet would be asked too early.
+                self.refresh_at = self.refresh_at.min(now + SOON);
             }
             Redirect::Ask(other) => command.ask = Some(other),
         }
@@ -505,6 +513,9 @@ const MAX_HASTY: u8 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 
 const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// Time from a redirection to the question for the owners of slots: servers tell each other within a second.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Time between two questions for the owners of slots. Redirections tell sooner what they concern.
 const REFRESH: Duration = Duration::from_secs(10);
