@@ -15,9 +15,9 @@ impl<R: Runtime> ServerBuilder<R> {
     /// Encrypts the connections of all listeners but [plain](Self::plain_listener) ones. Default: none is encrypted.
     ///
     /// `tls` is an `Arc` of rustls's `ServerConfig`, or a [`ServerTls`] by which it is replaced while the server runs.
-    /// It has the certificates, and a verifier if clients need one too. [`Handshake::tls`] tells what was agreed on.
+    /// It has the certificates, and a verifier if clients need one too. [`Handshake::tls`](crate::Handshake::tls) tells what was agreed on.
     ///
-    /// Beside what [`Limits`] allow, rustls holds up to 64 KiB for a client that does not read.
+    /// Beside what [`Limits`](crate::Limits) allow, rustls holds up to 64 KiB for a client that does not read.
     ///
     /// A client that speaks HTTP without TLS is sent an alert and closed. Every connection that ends in order tells its
     /// client so (`close_notify`); a client that does not is treated as any other that is lost.
