@@ -5,9 +5,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use super::AppendId;
 use crate::{EmitError, id::Room};
 
-/// Queue of events that wait for their place in the log, in the order of the calls.
+/// Queue of events that wait for their place in the log.
 ///
-/// A node delivers its own events as it does those of others: in the order of the log. Events that are not logged wait
+/// They are in the order of the calls. A node delivers its own events as it does those of others: in the order of the log. Events that are not logged wait
 /// behind those that are, so that all leave in the order of the calls. `T` is the owner's form of an event.
 #[derive(Clone, Debug)]
 pub struct Appending<T> {
@@ -74,7 +74,9 @@ impl<T> Appending<T> {
         self.events.push_back(Waiting { append, direct, event, cost });
     }
 
-    /// Takes the next event if it waits for the end of `append`, or, without that, for nothing any more.
+    /// Takes the next event if it waits for the end of `append`.
+    ///
+    /// Without an append it takes one that waits for nothing any more.
     pub fn pop(&mut self, append: Option<AppendId>) -> Option<T> {
         let Waiting { direct, event, cost, .. } = match self.events.front() {
             Some(waiting) if waiting.append == append => self.events.pop_front()?,

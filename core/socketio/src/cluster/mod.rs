@@ -84,7 +84,7 @@ use self::{
 /// That node cannot take its request back, and may be lost.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Time that the bus has for an append to its log, or a request to it.
+/// Time that the bus has for an append or request to its log.
 pub const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of a node, as the owner of the bus gives it. It is unique among the nodes of this moment.

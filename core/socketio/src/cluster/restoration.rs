@@ -96,7 +96,7 @@ impl Restoration {
         }
     }
 
-    /// Handles the end of a read that was made for this client, whatever it has brought.
+    /// Handles the end of a read for this client, whatever it has brought.
     pub const fn handle_read(&mut self) {
         self.has_read = true;
     }

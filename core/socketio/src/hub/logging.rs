@@ -67,7 +67,7 @@ impl Hub {
         }
     }
 
-    /// Handles that the bus has not added a broadcast of this node to the log, and will not.
+    /// Handles that the bus will not add a broadcast of this node to the log.
     ///
     /// It is delivered on this node alone, behind those before it.
     pub fn handle_append_failed(&mut self, now: Time, append: AppendId) {
@@ -87,9 +87,9 @@ impl Hub {
         self.namespaces.change_copies(|recovery| recovery.interrupt(now));
     }
 
-    /// Handles that the log has gone back: its entries from now on may have the ids of earlier ones.
+    /// Handles that the log has gone back.
     ///
-    /// Clients recover from the entries that follow.
+    /// Its entries from now on may have the ids of earlier ones. Clients recover from the entries that follow.
     pub fn handle_log_rewound(&mut self, now: Time) {
         self.set_now(now);
         self.namespaces.change_copies(Recovery::start_anew);

@@ -75,13 +75,12 @@
 //! [`Hub::handle_cluster_message`]. It tells which nodes there are with [`Hub::insert_node`] and [`Hub::remove_node`].
 //! Broadcasts of one node keep their order if the bus does. Across nodes there is none.
 //!
-//! If the bus [has a log](crate::cluster::ClusterConfig::has_log), and [`HubConfig::recovery`] is set, clients come back on
-//! any node, and all nodes deliver broadcasts in the order of the log. An event then waits for its place, and
+//! With recovery, and a bus that [has a log](crate::cluster::ClusterConfig::has_log), clients come back on any node. All
+//! nodes deliver broadcasts in the order of the log. An event then waits for its place, and
 //! [`Delivered::is_waiting`] says so: [`Hub::handle_appended`] delivers it. So do events for one socket. Volatile events
-//! wait behind them. Events that are to be acknowledged do not wait. The loop carries out what
-//! [`Operation::Log`](crate::cluster::Operation::Log) asks the bus for, and gives responses to
-//! [`Hub::handle_log_response`]. It tells what went wrong with the log: [`Hub::handle_append_failed`],
-//! [`Hub::handle_missed`] and [`Hub::handle_log_rewound`]. Without the bus events are delivered on this node alone.
+//! wait behind them. Events that are to be acknowledged do not wait. The loop carries out each
+//! [`Operation::Log`](crate::cluster::Operation::Log), and gives responses to [`Hub::handle_log_response`]. Faults of the
+//! log it tells with [`Hub::handle_append_failed`], [`Hub::handle_missed`] and [`Hub::handle_log_rewound`]. Without the bus events are delivered on this node alone.
 //!
 //! # Bounds
 //!

@@ -105,7 +105,7 @@ impl Namespaces {
             forgotten.extend(dropped.filter_map(|before| before.key));
         }
         let recovery = namespace.recovery.as_ref();
-        // What the cluster has logged it has for clients that come back.
+        // The cluster keeps its entries for clients that come back.
         let is_needed = |recovery: &Recovery<_, _>| {
             recovery.waiting() > 0 || (!recovery.is_shared() && recovery.logged().0 > 0)
         };

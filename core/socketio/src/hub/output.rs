@@ -162,9 +162,9 @@ pub struct Delivered {
     pub disconnected: usize,
     /// Other nodes that are told, or why none is. 0 without a cluster.
     pub remote: Result<usize, TellError>,
-    /// Whether the event waits for its place in the log of the cluster, or for others that do.
+    /// Whether the event waits for its place in the log of the cluster.
     ///
-    /// It is delivered later, and sockets are not counted.
+    /// It may wait for others that do. It is delivered later, and sockets are not counted.
     pub is_waiting: bool,
 }
 

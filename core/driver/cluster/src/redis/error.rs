@@ -38,7 +38,9 @@ pub enum RedisFault {
     /// The server is a sentinel, which carries no messages.
     #[error("it is a sentinel (give the name of the master, with RedisBuilder::sentinel)")]
     Sentinel,
-    /// The sentinel does not know a master of this name: the name is wrong, or the address.
+    /// The sentinel knows no master of this name.
+    ///
+    /// The name is wrong, or the address.
     #[error("it is a sentinel that knows no master `{}`", .0.escape_debug())]
     UnknownMaster(String),
     /// The server is a replica still, which a sentinel has named as the master.

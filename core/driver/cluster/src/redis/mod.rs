@@ -25,8 +25,8 @@
 //!
 //! # Redis Cluster
 //!
-//! A server of a Redis Cluster says so when it is connected, and the owners of slots are learnt from it: each format works
-//! on one, without an option. The URL may name several servers, `redis://a,b,c`, of which the first that responds is asked.
+//! Each format works on a Redis Cluster, without an option: a server says that it belongs to one, and the owners of slots are
+//! learnt from it. The URL may name several servers, `redis://a,b,c`, of which the first that responds is asked.
 //! Channels of shards, streams and states of sockets are with the owners of their slots. Commands follow `MOVED` and `ASK`,
 //! and for one slot they keep their order while it moves. Channels that are no shards' are at any one master, and requests
 //! count the nodes at all masters.

@@ -121,14 +121,14 @@ pub enum BusEvent {
         /// The entry.
         entry: EntryId,
     },
-    /// A broadcast of this node that the log has refused, for a bus that [has one](Bus::has_log).
+    /// A broadcast of this node that the log has refused.
     ///
-    /// It is delivered on this node alone.
+    /// For a bus that [has one](Bus::has_log). It is delivered on this node alone.
     AppendFailed(AppendId),
-    /// The log has gone back: its entries from now on may have the ids of earlier ones.
+    /// The log has gone back.
     ///
-    /// For a bus that [has one](Bus::has_log), and whose log has lost entries that this node was told of. Clients recover
-    /// from the entries that follow.
+    /// Its entries from now on may have the ids of earlier ones. For a bus that [has one](Bus::has_log), and whose log has
+    /// lost entries that this node was told of. Clients recover from the entries that follow.
     LogRewound,
     /// A response to a request to the log, for a bus that [has one](Bus::has_log).
     Logged {
@@ -137,12 +137,14 @@ pub enum BusEvent {
         /// The response.
         response: LogResponse,
     },
-    /// So many entries of the log, at least, were removed before this node has read them.
+    /// At least so many entries of the log were removed before they were read.
     ///
     /// Told by a bus that [has one](Bus::has_log), ahead of the entries behind them. They count in
     /// [`Stats::cluster_dropped`](super::super::Stats::cluster_dropped), and clients that missed them do not recover.
     Missed(u64),
-    /// The bus carries no messages for now. Appends and requests to its log end without a response. Operations stay on this node until [`Up`](Self::Up).
+    /// The bus carries no messages for now. Appends and requests to its log end without a response.
+    ///
+    /// Operations stay on this node until [`Up`](Self::Up).
     Down(Box<dyn Error + Send + Sync>),
     /// The bus carries messages again, as it does at the beginning.
     Up,

@@ -133,7 +133,9 @@ impl<D, E: Clone> Recovery<D, E> {
         number.is_some_and(|number| number >= self.log.cut_number())
     }
 
-    /// Returns whether an entry comes a second time: the copy has it, or had it last.
+    /// Returns whether the copy has an entry, or had it last.
+    ///
+    /// It comes a second time then.
     pub fn has_entry(&self, id: EntryId) -> bool {
         self.log.number_of(id).is_some()
     }
@@ -180,9 +182,9 @@ impl<D, E: Clone> Recovery<D, E> {
         self.find_waiting(pid).is_some_and(|waiting| waiting.mark.is_none())
     }
 
-    /// Takes back a socket that waits here, as its state was taken from the bus that has this mark.
+    /// Takes back a socket that waits here.
     ///
-    /// Returns false if it is not here, or in another state.
+    /// Its state, which has this mark, was taken from the bus. Returns false if it is not here, or in another state.
     pub fn reclaim(&mut self, pid: &PrivateId, mark: u64) -> bool {
         let waiting = self.serials.get(pid).and_then(|serial| self.waiting.get_mut(serial));
         let Some(waiting) = waiting.filter(|waiting| waiting.mark == Some(mark)) else {

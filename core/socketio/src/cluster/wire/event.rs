@@ -27,9 +27,10 @@ pub enum WireEvent {
     },
     /// A broadcast of this node that cannot be written, and is not in the log.
     AppendFailed(AppendId),
-    /// The log has gone back: entries from now on may have the ids of earlier ones. Only with streams.
+    /// The log has gone back. Only with streams.
     ///
-    /// The broker has lost entries that this node was told of, as one that fails over does.
+    /// Entries from now on may have the ids of earlier ones. The broker has lost entries that this node was told of, as one
+    /// that fails over does.
     LogRewound,
     /// A response to a request to the log. Only with streams.
     Logged {

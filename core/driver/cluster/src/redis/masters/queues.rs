@@ -1,4 +1,4 @@
-//! The order of commands for a slot, while the slot moves from one server to another.
+//! The order of commands for a slot that moves to another server.
 
 use std::collections::{BTreeMap, VecDeque};
 
