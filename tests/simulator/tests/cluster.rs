@@ -139,7 +139,7 @@ fn run_with_log(seed: u64, came: &Cell<ClusterTotals>) -> Log {
 #[test]
 fn any_cluster_whose_clients_recover_on_any_node() {
     let came = Cell::default();
-    replay_many(4, |seed| run_with_log(seed, &came));
+    replay_many(3, |seed| run_with_log(seed, &came));
     let totals = came.get();
     println!("{totals:?}");
     if std::env::var_os("SEED").is_some() {

@@ -4,9 +4,11 @@ use std::{collections::VecDeque, time::Duration};
 
 use enginewire::Time;
 use enginewire_socketio::{
+    Payload,
     adapter::{EntryId, Target},
     cluster::{
-        AppendId, LOG_TIMEOUT, LogEntry, LogRequest, LogResponse, Operation, RequestId, TellError,
+        AppendId, Broadcast, LOG_TIMEOUT, LogEntry, LogRequest, LogResponse, Operation, RequestId,
+        TellError,
     },
     hub::{Delivered, SocketKey},
 };
@@ -242,9 +244,7 @@ fn shift(entries: &mut Vec<LogEntry>) {
 }
 
 /// The event that a request to the log adds to it.
-pub(super) const fn appends(
-    operation: &Operation,
-) -> Option<&enginewire_socketio::cluster::Broadcast> {
+pub(super) const fn appends(operation: &Operation) -> Option<&Broadcast> {
     match operation {
         Operation::Log(LogRequest::Append { broadcast, .. }) => Some(broadcast),
         _ => None,
@@ -252,7 +252,7 @@ pub(super) const fn appends(
 }
 
 /// The client that asks to connect, by its payload.
-pub(super) fn owner_of(auth: &enginewire_socketio::Payload) -> Option<u64> {
+pub(super) fn owner_of(auth: &Payload) -> Option<u64> {
     auth.to_value().ok()?.get("owner")?.as_u64()
 }
 

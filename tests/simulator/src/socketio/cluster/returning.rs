@@ -1,6 +1,6 @@
 //! Books about sockets that leave one node and come back to any.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use enginewire::Time;
 use enginewire_socketio::{adapter::EntryId, hub::SocketKey};
@@ -16,19 +16,19 @@ use super::{
 pub(super) struct Places {
     /// The events of the log, by namespace.
     entries: [BTreeMap<EntryId, u64>; NAMESPACES.len()],
-    nodes: BTreeMap<(u64, usize), Copy>,
+    nodes: BTreeMap<(u64, usize), NodeCopy>,
 }
 
-/// What a node knows of the log.
+/// Copy of the log at a node.
 #[derive(Clone, Default)]
-struct Copy {
+struct NodeCopy {
     /// The last entry that has come.
     passed: Option<EntryId>,
     /// Events without an entry, each with the last entry before it.
     own: Vec<(Option<EntryId>, u64)>,
 }
 
-/// Where a socket is.
+/// Stay of a socket at a node, or the time between two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stay {
     Connected,
@@ -47,7 +47,7 @@ pub(super) struct Ahead {
 }
 
 impl Places {
-    fn of(&self, node: u64, namespace: usize) -> Copy {
+    fn of(&self, node: u64, namespace: usize) -> NodeCopy {
         self.nodes.get(&(node, namespace)).cloned().unwrap_or_default()
     }
 }
@@ -241,9 +241,9 @@ impl Books {
 }
 
 /// The last entry before an event that is a node's own.
-fn own_before(copy: &Copy, number: u64) -> Option<EntryId> {
+fn own_before(copy: &NodeCopy, number: u64) -> Option<EntryId> {
     copy.own.iter().find(|(_, of)| *of == number).and_then(|(before, _)| *before)
 }
 
 /// Time between the end of a socket and the storing of its state, and between its taking and the restoration.
-const ON_THE_WAY: std::time::Duration = std::time::Duration::from_secs(40);
+const ON_THE_WAY: Duration = Duration::from_secs(40);

@@ -196,7 +196,7 @@ impl ClusterWorld {
                         }
                     }
                     Update::Event { event, connection } => {
-                        // What it has missed comes before it is told that it is back.
+                        // Missed events come before the update that it is back.
                         let before = seat.before.clone().filter(|_| *has_log);
                         let Some(id) = seat.id.clone().or(before) else {
                             panic!("an event comes without a connection")
