@@ -35,8 +35,8 @@
 //! [streams](StreamsConfig::streams), names with one part in braces, such as `{chat}`, share a slot.
 //!
 //! A slot that is moved takes its channels along: a node subscribes to them again where they are. What is sent to them in
-//! the milliseconds between is lost, as with the reference. Streams lose nothing. When a master is lost, all of the bus is
-//! down until each subscription is confirmed by another one, because rooms have slots on all of them.
+//! the milliseconds between is lost, as with the reference. Streams lose nothing. When a master is lost, the bus is down
+//! until another one has confirmed each subscription: rooms have slots on all of them.
 //!
 //! # Sentinel
 //!
@@ -60,7 +60,7 @@
 //! A Redis that comes back older than what was read is read on from its end.
 //!
 //! In the classic format one pattern is subscribed to for `/a` and for namespaces such as `/a#b`, whose names begin with
-//! `/a#`. The patterns change when `/a` comes or goes, and messages to `/a#b` at that moment may be lost.
+//! `/a#`. The patterns change when `/a` comes or goes, and messages to `/a#b` at that moment may come twice.
 //!
 //! A message that cannot be read is dropped and counted in [`RedisStats::dropped`], whoever has published it. Whoever
 //! may publish on the channels can disconnect all clients: keep others out by the ACL of Redis.
