@@ -88,7 +88,7 @@ struct Connection<R: Runtime, I> {
     /// The session wants to have it read.
     reads: bool,
     /// Limit on the bytes of one read.
-    max_read: usize,
+    max_read: u32,
     /// A WebSocket that may become the session's transport.
     probed: bool,
 }
@@ -232,7 +232,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
                 if !*reads {
                     return None;
                 }
-                let most = (*max_read).min(scratch.input.len());
+                let most = (*max_read as usize).min(scratch.input.len());
                 match reader.poll_read(stream, cx, &mut scratch.input[..most]) {
                     Poll::Pending => None,
                     Poll::Ready(Ok(0)) => Some(Input::Eof),
@@ -360,6 +360,8 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         hub.put_back(id, compressing);
         if let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) {
             connection.take_output(now, hub, &mut scratch.output);
+            // Its WebSocket was away, and with it the limit on reads.
+            connection.update(hub);
         }
     }
 
@@ -399,7 +401,7 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
 
 impl<R: Runtime, I: Copy> Connection<R, I> {
     const fn new(id: I, state: State<R>) -> Self {
-        Self { id, state, reads: true, max_read: usize::MAX, probed: false }
+        Self { id, state, reads: true, max_read: u32::MAX, probed: false }
     }
 
     /// Takes from the session what is to be written.
@@ -416,7 +418,7 @@ impl<R: Runtime, I: Copy> Connection<R, I> {
     /// Notes how the session wants to have it read.
     fn update(&mut self, hub: &impl Host<Id = I>) {
         self.reads = hub.is_reading(self.id);
-        self.max_read = hub.max_read(self.id);
+        self.max_read = hub.max_read(self.id).try_into().unwrap_or(u32::MAX);
         self.probed = hub.is_probing(self.id);
     }
 }
