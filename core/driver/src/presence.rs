@@ -15,13 +15,15 @@ pub(crate) struct Presence {
     registered: WakerKey,
     /// The waker of the task.
     waker: Option<Waker>,
+    /// The end of the server waits for the task as for a handler: until it is aborted.
+    is_as_handler: bool,
 }
 
 impl Presence {
     /// Enters the server. Counts as a connection once it is registered.
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.sessions.lifecycle.enter();
-        Self { id: shared.fresh_id(), shared, registered: None, waker: None }
+        Self { id: shared.fresh_id(), shared, registered: None, waker: None, is_as_handler: false }
     }
 
     /// Enters the server as a TCP connection, counted from now on. Its task registers with its first poll.
@@ -30,6 +32,14 @@ impl Presence {
         let mut presence = Self::new(shared);
         presence.register(Waker::noop());
         presence
+    }
+
+    /// Has the end of the server wait for the task as for a handler, because nobody may poll it again.
+    #[cfg(feature = "tower")]
+    fn count_as_handler(&mut self) {
+        self.shared.sessions.lifecycle.enter_handler();
+        self.shared.sessions.leave();
+        self.is_as_handler = true;
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -74,12 +84,19 @@ pub(crate) struct Waiting {
     shared: Arc<Shared>,
     presence: Option<Presence>,
     alarm: Alarm,
+    is_as_handler: bool,
 }
 
 #[cfg(feature = "tower")]
 impl Waiting {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, presence: None, alarm: Alarm::new() }
+        Self { shared, presence: None, alarm: Alarm::new(), is_as_handler: false }
+    }
+
+    /// Has the end of the server wait for the task as for a handler, because nobody may poll it again.
+    pub(crate) fn count_as_handler(&mut self) {
+        self.is_as_handler = true;
+        self.presence.iter_mut().for_each(Presence::count_as_handler);
     }
 
     /// Notes that the task was woken.
@@ -89,7 +106,13 @@ impl Waiting {
 
     /// Has the task woken by phases of the server, and at a deadline.
     pub(crate) fn wait(&mut self, deadline: Option<Time>, cx: &Context<'_>) {
-        let presence = self.presence.get_or_insert_with(|| Presence::new(Arc::clone(&self.shared)));
+        let presence = self.presence.get_or_insert_with(|| {
+            let mut presence = Presence::new(Arc::clone(&self.shared));
+            if self.is_as_handler {
+                presence.count_as_handler();
+            }
+            presence
+        });
         if !presence.is_woken_by(cx.waker()) {
             // It would wake the task that was here before.
             presence.disarm(&mut self.alarm);
@@ -116,8 +139,11 @@ impl Drop for Waiting {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let Self { shared, id, registered, .. } = self;
+        let Self { shared, id, registered, is_as_handler, .. } = self;
         shared.sessions.lifecycle.remove_connection(*id, *registered);
-        shared.sessions.leave();
+        match is_as_handler {
+            true => shared.sessions.leave_handler(),
+            false => shared.sessions.leave(),
+        }
     }
 }

@@ -418,6 +418,19 @@ fn response_that_the_client_does_not_read_stays_with_the_owner() {
 }
 
 #[test]
+fn server_ends_though_a_client_does_not_read_the_response_of_a_node() {
+    let (a, listener) = beside(|builder| builder.shutdown_timeout(Duration::from_millis(200)));
+    let mut client = a.connect();
+    client.request("GET", &polling(SID), "");
+    let (mut stream, _) = listener.accept().unwrap();
+    read_head(&mut stream);
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n").unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    while stream.write(&[b'x'; 64 * 1024]).is_ok() {}
+    soon("the end of the server", a.server.close());
+}
+
+#[test]
 fn session_that_no_node_has_is_refused_where_it_would_be() {
     let (a, b) = two(|builder| builder.cors(Cors::new(CorsOrigin::Any)));
     for sid in [SID, "a--aaaaaaaaaaaaaaaaa", "c--aaaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaaa"] {

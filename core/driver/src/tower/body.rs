@@ -68,11 +68,12 @@ impl Body {
     }
 
     /// Makes the body of a response of another node.
-    pub(super) fn relayed(relaying: Box<Relaying>) -> Self {
+    pub(super) fn relayed(mut relaying: Box<Relaying>) -> Self {
         let left = relaying.body_length();
         if left == Some(0) {
             return Self::default();
         }
+        relaying.begin_body();
         Self(Kind::Relayed { relaying: Mutex::new(relaying), left })
     }
 

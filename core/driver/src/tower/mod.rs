@@ -12,7 +12,8 @@
 //!
 //! Limits on bodies and messages, the [body timeout](crate::ServerBuilder::body_timeout), heartbeats, back-pressure,
 //! hooks and [`close`](crate::ServerHandle::close) are those of a server that listens by itself. Requests count as
-//! [`connections`](crate::ServerHandle::connections) while they wait, and WebSockets until they end.
+//! [`connections`](crate::ServerHandle::connections) while they wait, those of other nodes until their response was taken,
+//! and WebSockets until they end.
 //!
 //! Timeouts of heads, of idle connections and of writes are those of the HTTP server, and so is the number of
 //! connections: [`max_connections`](crate::ServerBuilder::max_connections) is for listeners.

@@ -104,6 +104,11 @@ impl Relaying {
         }
     }
 
+    /// Goes on as the body of a response, which nobody polls while the client does not read.
+    pub(super) fn begin_body(&mut self) {
+        self.waiting.count_as_handler();
+    }
+
     /// Returns how much of the body of the response is still to come, if that is known.
     pub(super) fn body_length(&self) -> Option<u64> {
         self.relay.body_length()
