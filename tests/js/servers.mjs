@@ -114,13 +114,27 @@ export async function start(command, profile, path, environment) {
   }
 }
 
+/** Ports that this process has given to servers, and the range that they are of: above those of Redis. */
+const given = new Set();
+const LOWEST_PORT = 30_001;
+const PORTS = 32_768;
+
+/**
+ * A port that nobody listens on, and that this process gives to nobody else. A server that comes too late for it would not be
+ * noticed where another one listens. So it is none of those that a system gives to whoever asks for any.
+ */
 async function freePort() {
-  const probe = net.createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const port = LOWEST_PORT + Math.floor(Math.random() * (PORTS - LOWEST_PORT));
+    if (given.has(port)) continue;
+    given.add(port);
+    const probe = net.createServer().listen(port, "127.0.0.1");
+    const isFree = await once(probe, "listening").then(() => true, () => false);
+    if (!isFree) continue;
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }
 
 function listening(port) {
