@@ -67,9 +67,9 @@ struct Node<R> {
 type Heard = Arc<Mutex<Vec<Vec<Value>>>>;
 
 /// Serves what the environment asks for until `stop` completes: `PORT`, `PROFILE` (`classic`, `sharded-static`,
-/// `sharded-dynamic`, `sharded-dynamic-private`, `streams`, `streams-recovery`), `REDIS` (the URL of the broker),
-/// `PREFIX` (of all channels and streams), `ADMIN` (the name of the node in an admin UI, if it has one) and `ORIGIN` (of
-/// pages elsewhere).
+/// `sharded-dynamic`, `sharded-dynamic-private`, `streams`, `streams-recovery`), `REDIS` (the URL of the broker, or of
+/// several servers of a Redis Cluster), `PREFIX` (of all channels and streams), `ADMIN` (the name of the node in an admin
+/// UI, if it has one) and `ORIGIN` (of pages elsewhere).
 pub async fn run<R: Runtime>(runtime: R, stop: impl Future<Output = ()>) -> ExitCode {
     let [profile, url, prefix] =
         ["PROFILE", "REDIS", "PREFIX"].map(|name| env::var(name).unwrap_or_default());

@@ -53,13 +53,14 @@ const inRooms = (players, ...rooms) =>
 
 describe("the admin UI of a cluster", { concurrency: 8 }, () => {
   watched("all servers tell their numbers", async (page, { nsp, players }) => {
+    // Packets that come in once the page listens.
+    await Promise.all(players.map((player) => player.barrier()));
     for (const i of players.keys()) {
       const mine = { name: nsp, socketsCount: 1 };
       const holds = ({ serverId, namespaces }) =>
         serverId === `node-${i}` && namespaces.some(({ name, socketsCount }) => name === mine.name && socketsCount === 1);
       const [stats] = await page.first("server_stats", holds);
       assert.ok(stats.clientsCount >= 1 && stats.uptime > 0 && typeof stats.hostname === "string");
-      // As long as this takes, packets come in.
       const types = ({ serverId, aggregatedEvents }) => serverId === `node-${i}` && aggregatedEvents.some(({ type }) => type === "packetsIn");
       await page.first("server_stats", types);
     }

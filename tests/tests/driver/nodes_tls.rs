@@ -118,12 +118,7 @@ fn sessions_of_other_nodes_are_served_over_tls<R: Host>() {
             assert_eq!(ask(other.clients, "POST", &sid, &message).status, 200);
             assert_eq!(ask(other.clients, "GET", &sid, "").body, message);
         }
-        let mut socket = Client::connect(other.clients);
-        socket.write(Client::upgrade(&format!("&sid={sid}")));
-        assert_eq!(socket.answer().status, 101);
-        socket.send("2probe");
-        assert_eq!(socket.text(), "3probe");
-        socket.send("5");
+        let mut socket = Client::move_to_websocket(other.clients, &sid);
         for n in 0..100 {
             socket.send(&format!("4{n}"));
         }
@@ -147,12 +142,7 @@ fn large_messages_pass_over_tls_in_both_directions<R: Host>() {
     let large = format!("4{}", "x".repeat(900_000));
     assert_eq!(ask(a.clients, "POST", &sid, &large).status, 200);
     assert!(ask(a.clients, "GET", &sid, "").body == large);
-    let mut socket = Client::connect(a.clients);
-    socket.write(Client::upgrade(&format!("&sid={sid}")));
-    assert_eq!(socket.answer().status, 101);
-    socket.send("2probe");
-    assert_eq!(socket.text(), "3probe");
-    socket.send("5");
+    let mut socket = Client::move_to_websocket(a.clients, &sid);
     // Several on their way at once, as many as neither side holds.
     let mut other = socket.stream();
     let frame = Client::frame(&large);
