@@ -167,9 +167,11 @@ impl<F> RelayedExchange<F> {
         let Some(head) = kept.take() else { return Ok(None) };
         let is_extended = self.key.is_some();
         if head.status() != 101 {
-            self.response = Some(Pieces::of(&head).ok_or(HandOverFault::InvalidResponse)?);
+            let body = Pieces::of(&head);
+            self.response =
+                Some(body.ok_or_else(|| self.fail(host, HandOverFault::InvalidResponse))?);
         } else if self.key.as_ref().is_some_and(|key| !key.is_accepted(&head)) {
-            return Err(HandOverFault::InvalidResponse.into());
+            return Err(self.fail(host, HandOverFault::InvalidResponse).into());
         }
         Ok(Some(RelayedResponse { head, is_extended }))
     }
@@ -197,7 +199,9 @@ impl<F> RelayedExchange<F> {
                 let piece = body.receive(chunk, host.http().max_head);
                 let length = chunk.len();
                 self.came.advance(length);
-                let piece = piece.map_err(|_| HandOverFault::InvalidResponse)?;
+                let Ok(piece) = piece else {
+                    return Err(self.fail(host, HandOverFault::InvalidResponse));
+                };
                 if !piece.is_empty() {
                     return Ok(Poll::Ready(Some(piece)));
                 }
@@ -211,8 +215,8 @@ impl<F> RelayedExchange<F> {
                 let is_whole = self.response.take().is_some_and(Pieces::end) && !is_late;
                 return match is_late {
                     _ if is_whole => Ok(Poll::Ready(None)),
-                    true => Err(HandOverFault::Timeout),
-                    false => Err(HandOverFault::NoResponse),
+                    true => Err(self.fail(host, HandOverFault::Timeout)),
+                    false => Err(self.fail(host, HandOverFault::NoResponse)),
                 };
             }
             if is_driven {
@@ -231,6 +235,12 @@ impl<F> RelayedExchange<F> {
     /// Goes on behind an upgrade, with the connection that the other HTTP server hands over.
     pub fn into_connection<S, Q>(self, now: Time, config: Arc<Config>) -> Connection<S, Q, F> {
         Connection::relayed(now, config, self.relay, self.came)
+    }
+
+    /// Tells of a fault of the owner that shows in its response alone.
+    fn fail<H: Host<Request = F>>(&self, host: &mut H, fault: HandOverFault) -> HandOverFault {
+        host.hand_over_failed(&self.relay.node, fault);
+        fault
     }
 
     fn drive<H: Host<Request = F>>(

@@ -27,7 +27,10 @@ pub fn write_head(request: &HandOver, forwarded: Option<(&str, &str)>, output: &
         output.put_slice(part.as_bytes());
     }
     for (name, value) in head.headers() {
-        let is_dropped = is_of_connection(name) || (reframed.is_some() && is_of_body(name));
+        let is_dropped = is_of_connection(name)
+            || reframed.as_ref().is_some_and(|reframed| {
+                is_of_body(name) || (reframed.key.is_some() && is_key(name))
+            });
         if !is_dropped {
             put_field(name, value, output);
         }
@@ -85,6 +88,11 @@ fn is_of_connection(name: &str) -> bool {
 /// Returns whether a field is about the bytes of a body on one connection.
 fn is_of_body(name: &str) -> bool {
     BODY.iter().any(|field| name.eq_ignore_ascii_case(field))
+}
+
+/// Returns whether a field is the key of a WebSocket's handshake.
+fn is_key(name: &str) -> bool {
+    name.eq_ignore_ascii_case("sec-websocket-key")
 }
 
 fn put_field(name: &str, value: &[u8], output: &mut Output) {

@@ -275,13 +275,15 @@ fn upgrade_goes_on_as_a_connection_with_the_bytes_that_came_behind_it() {
 fn extended_connect_is_a_handshake_whose_key_the_owner_has_read() {
     let head = format!(
         "GET {TARGET} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     );
-    // Of the key of sixteen sevens.
+    // Of the key of sixteen sevens. That of the client means nothing.
     for (accept, is_read) in [("CdXSYUsvsaMthlEXWDNURGWA/1o=", true), ("x", false)] {
         let mut task = Task::new(&head, None, true);
         assert!(task.poll_response().unwrap().is_none());
-        assert!(task.took().contains("\r\nSec-WebSocket-Key: BwcHBwcHBwcHBwcHBwcHBw==\r\n"));
+        let took = task.took();
+        assert!(took.contains("\r\nSec-WebSocket-Key: BwcHBwcHBwcHBwcHBwcHBw==\r\n"));
+        assert_eq!(took.matches("Sec-WebSocket-Key").count(), 1);
         task.send(format!(
             "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: {accept}\r\nX: y\r\n\r\n"
         ));
