@@ -62,6 +62,10 @@
 //! - It calls [`ServerHub::handle_timeout`] when [`ServerHub::poll_timeout`] says, but first hands over what can be
 //!   read: after a pause of the whole process the answers of peers that only seem silent wait there.
 //!
+//! Data that has not been written is still in the session's queue, except for what one `write`
+//! takes and the responses to requests. It is counted there, and moves along when the session
+//! upgrades.
+//!
 //! # Other nodes
 //!
 //! Hubs that serve the same clients need no sticky sessions. Each has a [name](crate::ServerConfig::node) of its own and those
@@ -91,11 +95,8 @@
 //!
 //! The hub does not know addresses of clients. A loop whose nodes expect the
 //! [PROXY protocol](crate::wire::proxy_protocol) writes that header before anything else, for the client's connection,
-//! which is the last value of [`Output::HandOver`].
-//!
-//! Data that has not been written is still in the session's queue, except for what one `write`
-//! takes and the responses to requests. It is counted there, and moves along when the session
-//! upgrades.
+//! which is the last value of [`Output::HandOver`]. Fields that name a client pass as it has sent them: a node is not to count
+//! a hub among its trusted proxies, unless a proxy in front of the hub writes those fields.
 //!
 //! [`Limits`]: crate::Limits
 

@@ -97,16 +97,24 @@ impl ServerHub {
             }
             self.sessions.outputs.push_back(Output::HandOver(on, node, client));
         }
+        if self.sessions.links.of(client).is_none() {
+            return;
+        }
         let slot = find(&mut self.connections, client);
-        let is_relayed = slot.and_then(Slot::connection).is_some_and(|it| it.is_relayed());
-        match self.sessions.links.of(client) {
-            Some(link) if is_relayed && !link.is_over() => {
+        let relayed = slot.and_then(Slot::connection).filter(|it| it.is_relayed());
+        let is_blocked = relayed.map(|it| it.is_blocked());
+        match (self.sessions.links.of(client), is_blocked) {
+            (Some(link), Some(is_blocked)) if !link.is_over() => {
                 while let Some((on, task)) = link.next_task() {
                     self.sessions.outputs.push_back(match task {
                         Task::Write => Output::Write(on),
                         Task::Read => Output::Read(on),
                         Task::Shutdown => Output::Shutdown(on),
                     });
+                }
+                // What is passed on at once is as much as a socket takes.
+                if link.from_node.has_remaining() && !is_blocked {
+                    self.wake(client);
                 }
             }
             _ => self.unlink(now, client),
@@ -132,7 +140,8 @@ impl Links {
             blocked: false,
             is_last: false,
             is_over: false,
-            stopped: false,
+            // Until it is connected.
+            stopped: true,
             is_shut: false,
         };
         self.links.insert(client, link);

@@ -98,7 +98,8 @@ pub enum Output {
     /// Connect to another node, which has the session of a request. Only with
     /// [`ServerHubConfig::nodes`](super::ServerHubConfig::nodes).
     ///
-    /// The first name is that of the connection to be made. It goes on as those that were accepted: see
-    /// [the module](super#other-nodes). The second is that of the client's connection.
+    /// The first name is that of the connection to be made. [`handle_writable`](super::ServerHub::handle_writable) tells
+    /// that it is there, [`handle_lost`](super::ServerHub::handle_lost) that it cannot be made. It goes on as those that
+    /// were accepted: see [the module](super#other-nodes). The second name is that of the client's connection.
     HandOver(ConnectionId, NodeName, ConnectionId),
 }

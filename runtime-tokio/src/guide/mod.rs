@@ -9,7 +9,7 @@
 //! - [Coming from socketioxide](from_socketioxide): the same for the crate of that name.
 //!
 //! Whole programs are in `runtime-tokio/examples/` of the repository: `chat` with a page for the browser, `auth`,
-//! `rooms`, `binary`, `typed`, `handlers`, `graceful`, `axum`, `tls`, `behind_proxy`, `chat_nodes`, `postgres`,
+//! `rooms`, `binary`, `typed`, `handlers`, `graceful`, `axum`, `axum_nodes`, `tls`, `behind_proxy`, `chat_nodes`, `postgres`,
 //! `metrics` and `admin`.
 //! The README of this crate has a line about each.
 //!

@@ -150,6 +150,7 @@ fn loop_is_told_of_the_client_and_writes_only_once_it_is_connected() {
     a.hub.handle_writable(a.now, on);
     a.drain();
     assert!(a.hub.is_reading(on));
+    assert_eq!(a.socket(on).resumed, 1, "the loop is told to read");
     let head = a.take(on);
     assert!(head.starts_with("GET /engine.io/?EIO=4&transport=polling&sid=b--"), "{head}");
     assert!(head.contains("\r\nVia: 1.1 enginewire\r\nConnection: close\r\n\r\n"), "{head}");
@@ -235,14 +236,20 @@ fn each_side_that_does_not_read_throttles_the_other() {
     a.hub.handle_writable(a.now, on);
     a.drain();
     a.bytes(on, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
-    for (from, to) in [(on, client), (client, on)] {
+    for (from, to, size) in [
+        (on, client, 16 * 1024),
+        (on, client, 20_000),
+        (on, client, 300_000),
+        (client, on, 16 * 1024),
+        (client, on, 20_000),
+    ] {
         a.take(to);
         a.socket(to).room = Some(0);
-        let (mut sent, chunk) = (0, [b'x'; 16 * 1024]);
+        let (mut sent, chunk) = (0, alloc::vec![b'x'; size]);
         while a.hub.is_reading(from) {
-            a.bytes(from, chunk);
+            a.bytes(from, &chunk);
             sent += chunk.len();
-            assert!(sent <= 4 * WRITE_CHUNK, "{sent} bytes are held");
+            assert!(sent <= 4 * WRITE_CHUNK + size, "{sent} bytes are held");
         }
         let resumed = a.socket(from).resumed;
         a.let_out(to, usize::MAX);
@@ -250,6 +257,23 @@ fn each_side_that_does_not_read_throttles_the_other() {
         assert!(a.hub.is_reading(from) && a.socket(from).resumed > resumed);
         a.socket(to).room = None;
     }
+}
+
+#[test]
+fn client_that_is_lost_before_its_hand_over_is_polled_leaves_nothing() {
+    let mut a = node("a", |_| {});
+    let client = a.accept();
+    let target = "/engine.io/?EIO=4&transport=polling&sid=b--aaaaaaaaaaaaaaaaa";
+    let mut head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
+    a.hub.handle_bytes(a.now, client, &mut head);
+    a.hub.handle_lost(a.now, client);
+    a.drain();
+    let (on, ..) = a.handed_over.pop().unwrap();
+    assert!(a.sockets[&on].closed);
+    a.hub.handle_writable(a.now, on);
+    a.hub.handle_lost(a.now, on);
+    a.drain();
+    a.assert_empty();
 }
 
 #[test]
