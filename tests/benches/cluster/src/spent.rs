@@ -38,7 +38,7 @@ impl Div<f64> for Spent {
     type Output = Self;
 
     fn div(self, parts: f64) -> Self {
-        self * parts.recip()
+        Self { user: self.user / parts, whole: self.whole / parts }
     }
 }
 
