@@ -149,6 +149,7 @@ const _: () = {
     all!(
         any: driver::tower::Body,
         driver::tower::BodyError,
+        driver::tower::LayeredBodyError,
         driver::tower::Layer,
         driver::tower::Layered<()>,
         driver::tower::PeerAddr,

@@ -25,7 +25,7 @@ pub struct Layer {
 
 /// A service with a server in front of it. Made by [`Layer`].
 ///
-/// Errors of its response bodies are boxed: they are of the service inside, or a [`BodyError`](super::BodyError).
+/// Errors of its response bodies are [`LayeredBodyError`]s.
 #[derive(Clone, Debug)]
 pub struct Layered<S> {
     service: Service,
@@ -79,7 +79,13 @@ where
     }
 }
 
-/// Error of a body, whichever service it is of.
+/// Error of the body of a [`Layered`] service.
+///
+/// It is of the service inside, or a [`BodyError`](super::BodyError).
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LayeredBodyError(BoxError);
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project! {
@@ -130,15 +136,19 @@ where
 
 impl<R: HttpBody<Data = Bytes, Error: Into<BoxError>>> HttpBody for LayeredBody<R> {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = LayeredBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, LayeredBodyError>>> {
         match self.project().taker.project() {
-            TakerProjection::Server { of } => of.poll_frame(cx).map_err(BoxError::from),
-            TakerProjection::Inner { of } => of.poll_frame(cx).map_err(R::Error::into),
+            TakerProjection::Server { of } => {
+                of.poll_frame(cx).map_err(|error| LayeredBodyError(error.into()))
+            }
+            TakerProjection::Inner { of } => {
+                of.poll_frame(cx).map_err(|error| LayeredBodyError(error.into()))
+            }
         }
     }
 

@@ -54,7 +54,7 @@ mod upgraded;
 pub(crate) use self::upgraded::Upgrades;
 pub use self::{
     body::{Body, BodyError},
-    layer::{Layer, Layered, LayeredBody, LayeredFuture},
+    layer::{Layer, Layered, LayeredBody, LayeredBodyError, LayeredFuture},
     service::{PeerAddr, Service, ServiceFuture},
     upgraded::Upgraded,
 };
