@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, Mutex, mpsc},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -16,8 +16,8 @@ use enginewire_tests::tls::Authority;
 use enginewire_tokio::{
     Client, Refusal, Sender, ServerBuilder, TrustedProxies,
     enginewire::TransportKind,
-    socketio::{ClientBuilder, Io},
-    testing::MemoryNetwork,
+    socketio::{Bus, BusEvent, ClientBuilder, Io, Message},
+    testing::{MemoryBus, MemoryNetwork},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -305,9 +305,35 @@ impl Write for Broadcaster {
     }
 }
 
+/// A bus whose log has faults before anything else comes.
+struct FaultyBus {
+    bus: MemoryBus,
+    faults: Vec<BusEvent>,
+}
+
+impl Bus for FaultyBus {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bus.poll_ready(cx)
+    }
+
+    fn send(&mut self, message: Message) {
+        self.bus.send(message);
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
+        self.faults.pop().map_or_else(|| self.bus.poll_event(cx), Poll::Ready)
+    }
+}
+
 #[test]
 fn whoever_listens_may_use_the_server_that_is_spoken_of() {
-    let of_bus = ["a node has joined", "a node of the cluster is lost", "is disconnected"];
+    let of_bus = [
+        "a node has joined",
+        "a node of the cluster is lost",
+        "is disconnected",
+        "the log of the cluster has lost entries",
+        "entries of the cluster's log are missing here",
+    ];
     for of in ["socket connected"].into_iter().chain(of_bus) {
         let (done, is_done) = mpsc::channel();
         thread::spawn(move || {
@@ -323,7 +349,8 @@ async fn broadcast_when_told(of: &'static str) {
     let network = MemoryNetwork::new();
     let (bus, other) = (network.bus(), network.bus());
     let node = bus.node();
-    let io = Io::builder().cluster(bus).build();
+    let faults = vec![BusEvent::LogRewound, BusEvent::Missed(1)];
+    let io = Io::builder().cluster(FaultyBus { bus, faults }).build();
     let _ = io.namespace("/");
     let broadcaster = Broadcaster { of, io: Arc::new(Mutex::new(Some(io.clone()))) };
     let writer = broadcaster.clone();

@@ -227,6 +227,9 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Missed(_entries) => {
                 trace!(WARN, entries = _entries, "entries of the cluster's log are missing here");
             }
+            BusEvent::LogRewound => {
+                trace!(WARN, "the log of the cluster has lost entries");
+            }
             BusEvent::Down(_error) => {
                 trace!(WARN, error = %_error, "the bus of the cluster is disconnected");
             }
@@ -252,10 +255,7 @@ impl<R: Runtime> Pump<R> {
             BusEvent::Asked { request, nodes } => state.cluster.handle_count(request, nodes),
             BusEvent::Appended { append, entry } => state.cluster.handle_appended(append, entry),
             BusEvent::AppendFailed(append) => state.cluster.handle_append_failed(append),
-            BusEvent::LogRewound => {
-                trace!(WARN, "the log of the cluster has lost entries");
-                state.arrived.push_back(Arrived::LogRewound);
-            }
+            BusEvent::LogRewound => state.arrived.push_back(Arrived::LogRewound),
             BusEvent::Logged { request, response } => {
                 state.cluster.handle_log_response(request, response);
             }
