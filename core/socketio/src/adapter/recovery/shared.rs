@@ -84,11 +84,16 @@ impl<D, E: Clone> Recovery<D, E> {
 
     /// Notes that the last event has no entry because its append has ended without one.
     ///
-    /// The log of the cluster may have it nevertheless, and tell so later: see [`log_late`](Self::log_late).
+    /// The log of the cluster may have it nevertheless, and tell so later: see [`log_late`](Self::log_late). Appends end
+    /// in the order of their numbers.
     pub fn note_unplaced(&mut self, append: u64) {
         let cut = self.log.cut_number();
-        // As many as the log has events.
-        self.unplaced.retain(|_, number| *number > cut);
+        // As many stay as the log has events. Numbers of events grow with those of appends, so the first are the oldest.
+        while let Some(first) = self.unplaced.first_entry()
+            && *first.get() <= cut
+        {
+            first.remove();
+        }
         self.unplaced.insert(append, self.log.last());
     }
 

@@ -87,3 +87,36 @@ fn recovered_client_has_joined_many_rooms_and_leaves_them() {
     log.keep(Time::ZERO, Kept { pid, rooms: Vec::new(), data: () });
     assert!(log.restore(Time::ZERO, &pid, None).unwrap().missed.is_empty());
 }
+
+#[test]
+fn many_events_without_an_entry_are_noted_across_gaps_in_the_log() {
+    const EVENTS: usize = 100_000;
+    let config = RecoveryConfig { max_events: EVENTS, ..RecoveryConfig::default() };
+    let mut log = Recovery::<(), u64>::shared(config, &mut entropy());
+    let entry = |sequence| EntryId { time: 1, sequence };
+    let note = |log: &mut Recovery<(), u64>, appends: core::ops::Range<u64>| {
+        for append in appends {
+            log.log(Time::ZERO, None, Target::all(), append, 1);
+            log.note_unplaced(append);
+        }
+    };
+    let events = EVENTS as u64;
+    note(&mut log, 0..2 * events);
+    // Half of them are cut off.
+    log.log_late(Time::ZERO, 2 * events - 1, entry(1));
+    assert_eq!(log.logged(), (EVENTS, EVENTS));
+    let mut cut = log.clone();
+    cut.log_late(Time::ZERO, events - 1, entry(2));
+    assert_eq!(cut.logged(), (0, 0));
+    let gaps: [fn(&mut Recovery<(), u64>); 2] =
+        [Recovery::start_anew, |log| log.interrupt(Time::ZERO)];
+    for (first, gap) in (2 * events..).step_by(EVENTS).zip(gaps) {
+        gap(&mut log);
+        note(&mut log, first..first + events);
+        let mut late = log.clone();
+        late.log_late(Time::ZERO, first + 1, entry(first));
+        assert_eq!(late.logged(), (EVENTS, EVENTS), "it is noted");
+        late.log_late(Time::ZERO, first - 1, entry(first + 1));
+        assert_eq!(late.logged(), (0, 0), "it was cut off");
+    }
+}
