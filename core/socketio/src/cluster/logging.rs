@@ -1,6 +1,11 @@
 //! Appends and requests to the log of the bus that were not responded to.
 
-use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
 use core::time::Duration;
 
 use enginewire::Time;
@@ -17,6 +22,8 @@ use crate::{
 /// Appends and requests to the log, in the order in which they were made.
 pub(super) struct Logging {
     appends: BTreeMap<AppendId, (Time, Arc<str>)>,
+    /// The same by their namespaces. No queue is empty. Each append ends as the first of its queue.
+    by_namespace: BTreeMap<Arc<str>, VecDeque<AppendId>>,
     last_append: u64,
     requests: BTreeMap<RequestId, Time>,
     /// Appends that have ended without an entry, and may have one.
@@ -27,10 +34,35 @@ impl Logging {
     pub(super) const fn new() -> Self {
         Self {
             appends: BTreeMap::new(),
+            by_namespace: BTreeMap::new(),
             last_append: 0,
             requests: BTreeMap::new(),
             ended: BTreeMap::new(),
         }
+    }
+
+    /// Returns whether no append waits, in either order.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.appends.is_empty() && self.by_namespace.is_empty()
+    }
+
+    /// Returns the oldest append of a namespace.
+    fn first_of(&self, namespace: &str) -> Option<AppendId> {
+        self.by_namespace.get(namespace)?.front().copied()
+    }
+
+    /// Removes an append, which is the oldest of its namespace.
+    fn remove(&mut self, append: AppendId) -> Option<(Time, Arc<str>)> {
+        let (deadline, namespace) = self.appends.remove(&append)?;
+        if let Some(queue) = self.by_namespace.get_mut(&namespace) {
+            debug_assert_eq!(queue.front(), Some(&append), "older ones have ended");
+            queue.pop_front();
+            if queue.is_empty() {
+                self.by_namespace.remove(&namespace);
+            }
+        }
+        Some((deadline, namespace))
     }
 
     pub(super) fn cancel(&mut self, request: RequestId) {
@@ -68,6 +100,8 @@ impl<E, P> Cluster<E, P> {
         self.push(None, namespace, Operation::Log(request), cost)?;
         self.logging.last_append = append.0;
         self.logging.appends.insert(append, (deadline, Arc::clone(namespace)));
+        let queue = self.logging.by_namespace.entry(Arc::clone(namespace)).or_default();
+        queue.push_back(append);
         Ok(append)
     }
 
@@ -134,9 +168,8 @@ impl<E, P> Cluster<E, P> {
             }));
             return;
         };
-        let before = self.logging.appends.range(..append);
-        let passed = before.filter(|(_, (_, of))| of == namespace).map(|(&id, _)| id);
-        for passed in passed.collect::<Vec<_>>() {
+        let namespace = Arc::clone(namespace);
+        while let Some(passed) = self.logging.first_of(&namespace).filter(|&first| first < append) {
             self.end_append(passed, None);
         }
         self.end_append(append, Some(entry));
@@ -178,7 +211,7 @@ impl<E, P> Cluster<E, P> {
     }
 
     fn end_append(&mut self, append: AppendId, entry: Option<EntryId>) {
-        if let Some((_, namespace)) = self.logging.appends.remove(&append) {
+        if let Some((_, namespace)) = self.logging.remove(append) {
             if entry.is_none() {
                 self.logging.ended.insert(append, Arc::clone(&namespace));
                 if self.logging.ended.len() > MAX_ENDED {

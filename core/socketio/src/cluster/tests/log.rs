@@ -130,6 +130,46 @@ fn deadline_and_loss_of_the_bus_end_what_waits_for_the_log() {
     assert_eq!(events(&mut node), []);
 }
 
+/// Without the order by namespaces each entry would go through all appends of the others, for minutes.
+#[test]
+fn appends_of_a_slow_namespace_cost_entries_of_others_nothing() {
+    const APPENDS: usize = 100_000;
+    let mut node = Node::new(usize::MAX);
+    let [slow, healthy] = ["/slow", "/healthy"].map(Arc::<str>::from);
+    let waiting: Vec<_> = (0..APPENDS).map(|_| append(&mut node, &slow)).collect();
+    for _ in 0..APPENDS {
+        let one = append(&mut node, &healthy);
+        node.handle_appended(one, entry(one.0));
+        assert_eq!(ends(&mut node), [(one, Some(one.0))]);
+    }
+    // Those of one namespace end together when the log has passed them.
+    let (&last, passed) = waiting.split_last().unwrap();
+    node.handle_appended(last, entry(1));
+    let expected: Vec<_> = passed.iter().map(|&one| (one, None)).chain([(last, Some(1))]).collect();
+    assert_eq!(ends(&mut node), expected);
+    assert!(node.logging.is_idle());
+}
+
+#[test]
+fn queues_of_namespaces_end_with_their_appends() {
+    let mut node = node(1);
+    let [a, b] = ["/a", "/b"].map(Arc::<str>::from);
+    let [one, two, three] = [&a, &b, &a].map(|of| append(&mut node, of));
+    node.handle_append_failed(one);
+    node.handle_timeout(SOON);
+    assert_eq!(ends(&mut node), [(one, None)]);
+    node.handle_appended(three, entry(1));
+    assert_eq!(ends(&mut node), [(three, Some(1))]);
+    node.handle_timeout(DEADLINE);
+    assert_eq!(ends(&mut node), [(two, None)]);
+    assert!(node.logging.is_idle());
+    let four = append(&mut node, &a);
+    assert!(!node.logging.is_idle());
+    node.set_connected(false);
+    assert_eq!(ends(&mut node), [(four, None)]);
+    assert!(node.logging.is_idle());
+}
+
 /// Without the order of deadlines each turn would go through all of them, for minutes.
 #[test]
 fn many_requests_to_the_log_cost_nothing_until_their_deadline() {
