@@ -211,8 +211,9 @@ impl<E, P> Cluster<E, P> {
     }
 
     fn end_append(&mut self, append: AppendId, entry: Option<EntryId>) {
-        if let Some((_, namespace)) = self.logging.remove(append) {
-            if entry.is_none() {
+        if let Some((deadline, namespace)) = self.logging.remove(append) {
+            // The log never has one that it has refused.
+            if entry.is_none() && deadline > Time::ZERO {
                 self.logging.ended.insert(append, Arc::clone(&namespace));
                 if self.logging.ended.len() > MAX_ENDED {
                     self.logging.ended.pop_first();
@@ -237,5 +238,7 @@ impl<E, P> Cluster<E, P> {
     }
 }
 
-/// Appends without an entry that are remembered. Older ones have long been lost.
-const MAX_ENDED: usize = 4096;
+/// Limit on ended appends whose entries may come late. The oldest are forgotten.
+///
+/// A lost bus ends as many in one namespace at most: 16 MiB wait there, of 128 bytes or more each.
+const MAX_ENDED: usize = (16 << 20) / 128;

@@ -130,6 +130,38 @@ fn deadline_and_loss_of_the_bus_end_what_waits_for_the_log() {
     assert_eq!(events(&mut node), []);
 }
 
+#[test]
+fn late_entries_of_all_that_waited_for_a_lost_bus_are_told() {
+    const APPENDS: usize = 5000;
+    let mut node = Node::new(usize::MAX);
+    let waiting: Vec<_> = (0..APPENDS).map(|_| append(&mut node, &namespace())).collect();
+    node.set_connected(false);
+    assert_eq!(ends(&mut node).len(), APPENDS);
+    node.set_connected(true);
+    for append in waiting {
+        node.handle_appended(append, entry(append.0));
+        let (namespace, entry) = (namespace(), entry(append.0));
+        assert_eq!(events(&mut node), [Event::AppendedLate { append, namespace, entry }]);
+    }
+}
+
+#[test]
+fn refused_appends_take_no_place_among_those_that_may_have_an_entry_late() {
+    let mut node = Node::new(usize::MAX);
+    let lost = append(&mut node, &namespace());
+    node.handle_timeout(DEADLINE);
+    assert_eq!(ends(&mut node), [(lost, None)]);
+    for _ in 0..200_000 {
+        let refused = append(&mut node, &namespace());
+        node.handle_append_failed(refused);
+        node.handle_timeout(SOON);
+        assert_eq!(ends(&mut node), [(refused, None)]);
+    }
+    node.handle_appended(lost, entry(1));
+    let late = Event::AppendedLate { append: lost, namespace: namespace(), entry: entry(1) };
+    assert_eq!(events(&mut node), [late]);
+}
+
 /// Without the order by namespaces each entry would go through all appends of the others, for minutes.
 #[test]
 fn appends_of_a_slow_namespace_cost_entries_of_others_nothing() {
