@@ -1,15 +1,11 @@
 //! The namespaces of a hub: those that have sockets, or sockets that may come back.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    string::ToString,
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
 use core::iter;
 
 use enginewire::{Alarm, Deadlines, Encoded, Entropy, Text, Time};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use slab::Slab;
 
 use super::{
@@ -17,7 +13,7 @@ use super::{
     logging::{Manner, Pending, Place},
 };
 use crate::{
-    Args, EncodeError,
+    Args, EncodeError, PrivateId,
     adapter::{Adapter, Recovery, RecoveryConfig, Target},
     cluster::{Appending, LogEntry},
     parser::{Encoder, Parser},
@@ -44,10 +40,22 @@ pub(super) struct Namespace {
     /// Events that wait for their place in the log of the cluster.
     pub(super) appending: Appending<Pending>,
     /// Sockets of clients that come back, and wait for the bus or the application.
-    pub(super) returning: BTreeSet<SocketKey>,
+    ///
+    /// Each with the private id of the socket reserved for it, once all is ready.
+    pub(super) returning: BTreeMap<SocketKey, Option<PrivateId>>,
+    /// Sockets reserved for them. Ids are ours, so the hasher may be known. Never iterated.
+    claims: HashMap<PrivateId, Claims, FixedState>,
     /// The log of the cluster is read for one of them.
     pub(super) is_reading: bool,
     alarm: Alarm,
+}
+
+/// Returning clients with a claim to one socket.
+#[derive(Default)]
+struct Claims {
+    clients: usize,
+    /// Data of the socket, once its connection is broken.
+    kept: Option<Payload>,
 }
 
 /// A socket before its client came back.
@@ -88,7 +96,8 @@ impl Namespaces {
             adapter: Adapter::new(entropy),
             recovery: recovery.map(|config| new(config.clone(), entropy)),
             appending: Appending::new(),
-            returning: BTreeSet::new(),
+            returning: BTreeMap::new(),
+            claims: HashMap::default(),
             is_reading: false,
             alarm: Alarm::new(),
         });
@@ -164,6 +173,40 @@ impl Namespaces {
 }
 
 impl Namespace {
+    /// Reserves a socket of this node for a returning client, until the end of its return.
+    pub(super) fn claim(&mut self, key: SocketKey, pid: PrivateId) {
+        if let Some(claimed) = self.returning.get_mut(&key) {
+            *claimed = Some(pid);
+            self.claims.entry(pid).or_default().clients += 1;
+        }
+    }
+
+    /// Sets aside the data of a broken socket. Gives them back if it is not reserved.
+    pub(super) fn set_aside(&mut self, pid: &PrivateId, data: Payload) -> Option<Payload> {
+        match self.claims.get_mut(pid) {
+            Some(claims) => {
+                claims.kept = Some(data);
+                None
+            }
+            None => Some(data),
+        }
+    }
+
+    /// Ends the return of a client. Returns its socket with data set aside, if no other client has a claim to it.
+    pub(super) fn leave_return(&mut self, key: SocketKey) -> Option<(PrivateId, Payload)> {
+        let pid = self.returning.remove(&key)??;
+        let claims = self.claims.get_mut(&pid)?;
+        claims.clients -= 1;
+        if claims.clients > 0 {
+            return None;
+        }
+        let kept = self.claims.remove(&pid)?.kept;
+        if self.claims.is_empty() {
+            self.claims = HashMap::default();
+        }
+        Some((pid, kept?))
+    }
+
     /// Encodes the arguments of an event with the offset that it will have, or that of the last one if it is not logged.
     pub(super) fn encode_with_offset(
         &self,

@@ -61,7 +61,7 @@ impl Hub {
             (self.sockets.get_mut(key), self.namespaces.get_mut(index))
         {
             socket.returning = Some(Returning::Bus(Box::new(waiting)));
-            namespace.returning.insert(key);
+            namespace.returning.insert(key, None);
         }
         self.return_on(key);
         None
@@ -119,7 +119,13 @@ impl Hub {
         let skips = self.recovery.as_ref().is_some_and(|config| config.skip_authorize);
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let Some(Returning::Bus(waiting)) = socket.returning.take() else { return };
-        let Waiting { request, state, .. } = *waiting;
+        let Waiting { restoration, request, state, .. } = *waiting;
+        if is_ready
+            && let Some(index) = self.namespaces.find(&request.namespace)
+            && let Some(namespace) = self.namespaces.get_mut(index)
+        {
+            namespace.claim(key, restoration.claim().pid);
+        }
         if is_ready && !skips {
             socket.returning = Some(Returning::Application(state));
         } else {
@@ -149,13 +155,15 @@ impl Hub {
         is_hidden
     }
 
+    /// Ends the return of a client, and shares the state of its socket if that waits still.
     pub(super) fn leave_return(&mut self, key: SocketKey) {
         let namespace = self.sockets.get(key).map(|socket| &socket.namespace);
         let Some(index) = namespace.and_then(|namespace| self.namespaces.find(namespace)) else {
             return;
         };
-        if let Some(namespace) = self.namespaces.get_mut(index) {
-            namespace.returning.remove(&key);
+        let left = self.namespaces.get_mut(index).and_then(|namespace| namespace.leave_return(key));
+        if let Some((pid, data)) = left {
+            self.share_state(index, &pid, data);
         }
         self.namespaces.settle(index);
     }
@@ -199,7 +207,7 @@ impl Hub {
         let Some(namespace) = namespaces.get_mut(index) else { return };
         namespace.is_reading = false;
         namespace.log_before(now, encoder, &connection.parser, entries);
-        let waiting: Vec<_> = namespace.returning.iter().copied().collect();
+        let waiting: Vec<_> = namespace.returning.keys().copied().collect();
         waiting.into_iter().for_each(|key| self.return_on(key));
         self.namespaces.settle(index);
     }
@@ -241,10 +249,16 @@ impl Hub {
     }
 
     /// Gives the state of a socket that waits to the bus. Without a bus it waits on this node alone.
+    ///
+    /// A socket reserved for returning clients waits here as well, until their returns have ended.
     pub(super) fn share_state(&mut self, index: usize, pid: &PrivateId, data: Payload) {
         if !self.has_log() {
             return;
         }
+        let claimed = self.namespaces.get_mut(index);
+        let Some(data) = claimed.and_then(|namespace| namespace.set_aside(pid, data)) else {
+            return;
+        };
         let mut mark = [0; 8];
         self.entropy.fill(&mut mark);
         let mark = u64::from_le_bytes(mark);

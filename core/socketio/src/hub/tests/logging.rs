@@ -170,6 +170,15 @@ fn entry(sequence: u64) -> EntryId {
 const WAITING: Delivered =
     Delivered { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(1), is_waiting: true };
 
+/// A client of the first node that has received an event, and its private id.
+fn receive(nodes: &mut Nodes) -> (Peer, String) {
+    let (peer, pid) = connect(&mut nodes.worlds[0]);
+    nodes.say(0, "received");
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].take(peer.on), r#"2["received","7-1"]"#);
+    (peer, pid)
+}
+
 /// A pair of nodes, and a client of the first that has left it after its first event.
 fn moving() -> (Nodes, String, String) {
     let mut nodes = Nodes::new(2);
@@ -483,6 +492,84 @@ fn client_comes_back_to_its_node_as_the_socket_that_it_was() {
     assert_eq!(nodes.worlds[0].messages(on)[0], r#"2["missed","7-2"]"#);
     assert!(nodes.states.is_empty());
     nodes.end();
+}
+
+#[test]
+fn client_whose_end_was_not_noticed_takes_its_own_place_without_the_bus() {
+    let mut nodes = Nodes::new(2);
+    let (_, pid) = receive(&mut nodes);
+    let on = come_back(&mut nodes.worlds[0], &pid, Some("7-1"));
+    nodes.carry();
+    assert_eq!(nodes.worlds[0].seen(), ["#1 left []: replaced", "#2 recovered #1"]);
+    assert!(nodes.worlds[0].take(on).starts_with("0{"));
+    assert!(nodes.states.is_empty());
+    nodes.end();
+}
+
+#[test]
+fn replaced_client_may_come_back_to_another_node_in_its_other_namespaces() {
+    let mut nodes = Nodes::new(2);
+    let (peer, pid) = receive(&mut nodes);
+    nodes.worlds[0].says(peer.on, "0/chat,");
+    nodes.worlds[0].take(peer.on);
+    nodes.worlds[0].seen();
+    come_back(&mut nodes.worlds[0], &pid, Some("7-1"));
+    nodes.carry();
+    let seen = nodes.worlds[0].seen();
+    assert_eq!(seen, ["#1 left []: replaced", "#2 left []: replaced", "#3 recovered #1"]);
+    // Nobody has come back to it here.
+    assert_eq!(nodes.states.len(), 1);
+    nodes.end();
+}
+
+#[test]
+fn replaced_client_whose_offset_is_unknown_is_new_and_its_old_socket_is_forgotten() {
+    let mut nodes = Nodes::new(2);
+    let (_, pid) = receive(&mut nodes);
+    come_back(&mut nodes.worlds[0], &pid, Some("7-9"));
+    nodes.carry();
+    let seen = nodes.worlds[0].seen();
+    assert_eq!(seen[0], "#1 left []: replaced");
+    assert!(seen[1].starts_with("#2 asks / ") && seen[2..] == ["#1 forgotten"], "{seen:?}");
+    assert!(nodes.states.is_empty());
+    nodes.end();
+}
+
+#[test]
+fn client_whose_old_connection_breaks_while_the_application_decides_is_recovered() {
+    for accepts in [true, false] {
+        let mut nodes = Nodes::with(2, |config| {
+            config.recovery.as_mut().unwrap().skip_authorize = false;
+        });
+        let (peer, pid) = receive(&mut nodes);
+        nodes.worlds[0].accepts = false;
+        let twice = [(); 2].map(|()| come_back(&mut nodes.worlds[0], &pid, Some("7-1")));
+        let [first, second] = nodes.worlds[0].asking[..] else { panic!() };
+        nodes.lose(0, peer.on);
+        assert!(nodes.states.is_empty(), "it waits for the decision");
+        // Another connection of the same client waits for its decision still.
+        let now = nodes.worlds[0].now;
+        nodes.worlds[0].lose(twice[1]);
+        nodes.carry();
+        assert_eq!(nodes.worlds[0].seen(), [format!("#{} cancelled", second.serial)]);
+        assert!(nodes.states.is_empty());
+        if accepts {
+            assert!(nodes.hub(0).accept(now, first));
+            nodes.carry();
+            assert_eq!(nodes.worlds[0].seen(), ["#2 recovered #1"]);
+            assert!(nodes.worlds[0].take(twice[0]).starts_with("0{"));
+            assert!(nodes.states.is_empty());
+        } else {
+            // Its state is there for all nodes, as those of others.
+            assert!(nodes.hub(0).refuse(now, first, &"no".into()));
+            nodes.carry();
+            assert_eq!(nodes.states.len(), 1);
+            come_back(&mut nodes.worlds[1], &pid, Some("7-1"));
+            nodes.carry();
+            assert_eq!(nodes.worlds[1].seen()[1..], ["#1 restored {}"]);
+        }
+        nodes.end();
+    }
 }
 
 #[test]
