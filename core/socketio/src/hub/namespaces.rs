@@ -242,7 +242,8 @@ impl Namespace {
         parser: &Parser,
         entries: Vec<LogEntry>,
     ) {
-        let encoded = entries.into_iter().map_while(|LogEntry { id, target, event }| {
+        // One that cannot be encoded reaches nobody here, as when it was sent.
+        let encoded = entries.into_iter().filter_map(|LogEntry { id, target, event }| {
             let offset = id.to_string();
             let message = encoder.forward(parser, &self.name, None, &event, Some(&offset));
             let message = message.ok()?.into_shared();

@@ -12,6 +12,7 @@ use crate::{
         AppendId, Broadcast, ClusterConfig, LOG_TIMEOUT, LogEntry, LogRequest, LogResponse,
         Message, NodeId, Operation, TellError,
     },
+    parser::Parser,
 };
 
 /// Nodes on a bus that has a log.
@@ -612,6 +613,27 @@ fn node_that_has_not_seen_what_a_client_missed_reads_the_log() {
     // One read was enough for both.
     assert_eq!(nodes.worlds[1].messages(other)[..1], missed[1..]);
     assert_eq!(nodes.reads, 1);
+    nodes.end();
+}
+
+#[test]
+fn entry_that_cannot_be_encoded_is_left_out_of_what_was_read() {
+    let mut nodes = Nodes::new(1);
+    let peer = nodes.worlds[0].connect("/");
+    let Hub { namespaces, encoder, .. } = nodes.hub(0);
+    let index = namespaces.find("/").unwrap();
+    let namespace = namespaces.get_mut(index).unwrap();
+    let entries = [1, 2, 3].map(|sequence| {
+        let levels = if sequence == 2 { 200 } else { 1 };
+        let json = format!(r#"["a",{}{}]"#, "[".repeat(levels), "]".repeat(levels));
+        let event = Args::from_payload(Payload::from_json(json.into(), 0, Vec::new()));
+        LogEntry { id: entry(sequence), target: Target::all(), event }
+    });
+    namespace.log_before(Time::ZERO, encoder, &Parser::MessagePack, entries.into());
+    let recovery = namespace.recovery.as_ref().unwrap();
+    let has = [1, 2, 3].map(|sequence| recovery.has_entry(entry(sequence)));
+    assert_eq!(has, [true, false, true]);
+    nodes.lose(0, peer.on);
     nodes.end();
 }
 
