@@ -36,6 +36,9 @@ pub(super) struct Node {
     is_local: bool,
     /// Requests to the log of the bus.
     pub(super) logged: BTreeMap<RequestId, LogAsker>,
+    /// Steps of clients that come back.
+    #[cfg(test)]
+    pub(super) returns: usize,
 }
 
 /// Request of another node that a broadcast responds to.
@@ -91,6 +94,8 @@ impl Node {
             answering: 0,
             is_local: false,
             logged: BTreeMap::new(),
+            #[cfg(test)]
+            returns: 0,
         })
     }
 

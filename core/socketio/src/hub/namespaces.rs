@@ -11,6 +11,7 @@ use slab::Slab;
 use super::{
     SocketKey,
     logging::{Manner, Pending, Place},
+    returning::Readers,
 };
 use crate::{
     Args, EncodeError, PrivateId,
@@ -47,6 +48,8 @@ pub(super) struct Namespace {
     claims: HashMap<PrivateId, Claims, FixedState>,
     /// The log of the cluster is read for one of them.
     pub(super) is_reading: bool,
+    /// Queue of the others for a read of their own.
+    pub(super) readers: Readers,
     alarm: Alarm,
 }
 
@@ -99,6 +102,7 @@ impl Namespaces {
             returning: BTreeMap::new(),
             claims: HashMap::default(),
             is_reading: false,
+            readers: Readers::default(),
             alarm: Alarm::new(),
         });
         self.names.insert(Arc::from(&**name), index);
@@ -194,6 +198,7 @@ impl Namespace {
 
     /// Ends the return of a client. Returns its socket with data set aside, if no other client has a claim to it.
     pub(super) fn leave_return(&mut self, key: SocketKey) -> Option<(PrivateId, Payload)> {
+        self.readers.remove(key);
         let pid = self.returning.remove(&key)??;
         let claims = self.claims.get_mut(&pid)?;
         claims.clients -= 1;

@@ -1,9 +1,12 @@
 //! Clients that come back to any node of a cluster whose nodes share a log.
 
+mod readers;
+
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::time::Duration;
 
-use super::{Hub, SocketKey};
+pub(super) use self::readers::Readers;
+use super::{Hub, SocketKey, namespaces::Namespace};
 use crate::{
     ConnectRequest, PrivateId,
     adapter::{Claim, SocketState, Target},
@@ -81,6 +84,10 @@ impl Hub {
                 return;
             };
             let Some(recovery) = &namespace.recovery else { return };
+            #[cfg(test)]
+            {
+                node.returns += 1;
+            }
             let (limits, max) = (recovery.config(), recovery.config().max_sessions);
             let limits = ReadLimits { max_events: limits.max_events, max_bytes: limits.max_bytes };
             let (name, deadline) = (Arc::from(&*namespace.name), *now + LOG_TIMEOUT);
@@ -88,7 +95,9 @@ impl Hub {
             let is_full = node.logged.len() >= max;
             let cluster = &mut node.cluster;
             let asked = match waiting.restoration.next(*now, recovery) {
-                RestorationStep::Read(..) if namespace.is_reading => return,
+                RestorationStep::Read(from, _) if namespace.is_reading => {
+                    return namespace.readers.insert(key, from);
+                }
                 RestorationStep::Read(from, until) if !is_full => {
                     let asked = cluster.read_log(deadline, &name, (from, until), limits, cost);
                     namespace.is_reading = asked.is_ok();
@@ -173,10 +182,10 @@ impl Hub {
         let asker = self.node.as_mut().and_then(|node| node.logged.remove(&request));
         match asker {
             Some(LogAsker::Read(namespace, key)) => {
-                let entries = match response {
-                    Some(LogResponse::Entries(Some(entries))) => entries,
+                let entries = response.map(|response| match response {
+                    LogResponse::Entries(Some(entries)) => entries,
                     _ => Vec::new(),
-                };
+                });
                 self.finish_read(&namespace, key, entries);
             }
             Some(LogAsker::Take(namespace, pid, key)) => {
@@ -195,21 +204,46 @@ impl Hub {
         }
     }
 
-    /// Adds entries to the copy of the log, for which clients wait.
-    fn finish_read(&mut self, namespace: &Arc<str>, key: SocketKey, entries: Vec<LogEntry>) {
+    /// Adds entries to the copy of the log, for which clients wait. `None`: the bus has failed.
+    fn finish_read(&mut self, name: &str, key: SocketKey, entries: Option<Vec<LogEntry>>) {
         if let Some(Returning::Bus(waiting)) = self.returning_mut(key) {
             waiting.asked = None;
             waiting.restoration.handle_read();
         }
         let now = self.now;
         let Self { namespaces, encoder, connection, .. } = self;
-        let Some(index) = namespaces.find(namespace) else { return };
+        let Some(index) = namespaces.find(name) else { return };
         let Some(namespace) = namespaces.get_mut(index) else { return };
         namespace.is_reading = false;
-        namespace.log_before(now, encoder, &connection.parser, entries);
-        let waiting: Vec<_> = namespace.returning.keys().copied().collect();
-        waiting.into_iter().for_each(|key| self.return_on(key));
-        self.namespaces.settle(index);
+        let ready = match entries {
+            Some(entries) => {
+                let first_entry =
+                    |namespace: &Namespace| namespace.recovery.as_ref()?.first_entry();
+                let (before, last) = (first_entry(namespace), entries.last().map(|entry| entry.id));
+                namespace.log_before(now, encoder, &connection.parser, entries);
+                let first = first_entry(namespace).filter(|first| Some(*first) != before);
+                let brought = first.zip(last).map(|(first, last)| first..=last);
+                brought.map_or_else(Vec::new, |brought| namespace.readers.found(brought))
+            }
+            // A bus without responses keeps no client waiting.
+            None => namespace.readers.all(),
+        };
+        self.return_on(key);
+        ready.into_iter().for_each(|key| self.return_on(key));
+        // Up to the next read: clients before it have no need of one by now.
+        while let Some(next) = self.next_reader(name) {
+            self.return_on(next);
+        }
+        if let Some(index) = self.namespaces.find(name) {
+            self.namespaces.settle(index);
+        }
+    }
+
+    /// Takes the next client out of the queue of readers. `None` during a read.
+    fn next_reader(&mut self, name: &str) -> Option<SocketKey> {
+        let index = self.namespaces.find(name)?;
+        let namespace = self.namespaces.get_mut(index).filter(|namespace| !namespace.is_reading)?;
+        namespace.readers.next()
     }
 
     fn finish_take(&mut self, namespace: &Arc<str>, key: SocketKey, state: Option<Taken>) {

@@ -171,6 +171,9 @@ fn entry(sequence: u64) -> EntryId {
 const WAITING: Delivered =
     Delivered { sockets: 0, skipped: 0, disconnected: 0, remote: Ok(1), is_waiting: true };
 
+/// A private id that no client has.
+const UNKNOWN: &str = "AAAAAAAAAAAAAAAAAAAA";
+
 /// A client of the first node that has received an event, and its private id.
 fn receive(nodes: &mut Nodes) -> (Peer, String) {
     let (peer, pid) = connect(&mut nodes.worlds[0]);
@@ -613,6 +616,62 @@ fn node_that_has_not_seen_what_a_client_missed_reads_the_log() {
     // One read was enough for both.
     assert_eq!(nodes.worlds[1].messages(other)[..1], missed[1..]);
     assert_eq!(nodes.reads, 1);
+    nodes.end();
+}
+
+#[test]
+fn read_lets_those_go_on_whose_entries_it_has_brought_before_the_next_read() {
+    let mut nodes = Nodes::new(2);
+    let peers = [(); 2].map(|()| connect(&mut nodes.worlds[0]));
+    nodes.say(0, "a");
+    nodes.say(0, "b");
+    nodes.carry();
+    peers.iter().for_each(|(peer, _)| nodes.lose(0, peer.on));
+    come_back(&mut nodes.worlds[1], &peers[0].1, Some("7-1"));
+    come_back(&mut nodes.worlds[1], UNKNOWN, Some("6-1"));
+    come_back(&mut nodes.worlds[1], &peers[1].1, Some("7-2"));
+    // A read, and then two states.
+    assert!((0..3).all(|_| nodes.carry_from(1)));
+    nodes.worlds[1].drain();
+    assert_eq!(nodes.reads, 1);
+    assert_eq!(nodes.worlds[1].seen(), ["#1 restored {}", "#3 restored {}"]);
+    nodes.carry();
+    assert_eq!(nodes.reads, 2);
+    assert!(nodes.worlds[1].seen()[0].starts_with("#2 asks / "));
+    nodes.end();
+}
+
+/// With all driven by each read it would be more than 5000 steps.
+#[test]
+fn many_clients_with_offsets_that_are_nowhere_are_driven_three_times_each() {
+    const CLIENTS: usize = 100;
+    let mut nodes = Nodes::new(1);
+    for sequence in 0..CLIENTS {
+        come_back(&mut nodes.worlds[0], UNKNOWN, Some(&format!("6-{sequence}")));
+    }
+    nodes.carry();
+    assert_eq!((nodes.reads, nodes.worlds[0].seen().len()), (CLIENTS, CLIENTS));
+    let returns = nodes.hub(0).node.as_ref().unwrap().returns;
+    assert!(returns <= 3 * CLIENTS, "{returns}");
+    nodes.end();
+}
+
+#[test]
+fn clients_that_wait_for_a_read_leave_or_go_on_without_a_bus() {
+    let mut nodes = Nodes::new(1);
+    nodes.is_silent = true;
+    let on = ["6-1", "6-2", "6-3", "6-4"]
+        .map(|offset| come_back(&mut nodes.worlds[0], UNKNOWN, Some(offset)));
+    nodes.carry();
+    // One that reads, and one that waits.
+    nodes.worlds[0].lose(on[0]);
+    nodes.worlds[0].lose(on[2]);
+    assert_eq!(nodes.reads, 0);
+    nodes.hub(0).handle_cluster_connected(false);
+    nodes.worlds[0].drain();
+    let seen = nodes.worlds[0].seen();
+    assert!(seen[0].starts_with("#2 asks / ") && seen[1].starts_with("#4 asks / "), "{seen:?}");
+    assert_eq!(seen.len(), 2);
     nodes.end();
 }
 
