@@ -1,15 +1,23 @@
 //! Nodes on a Redis Cluster of three masters: what each operation needs, and slots that move.
 
 use std::{
+    future::poll_fn,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
+    task::Poll,
     thread,
     time::Duration,
 };
 
 use enginewire_cluster::redis::{Redis, SubscriptionMode};
+use enginewire_driver::socketio::Bus as _;
+use enginewire_socketio::{
+    adapter::Target,
+    cluster::{Message, Operation},
+};
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
@@ -26,6 +34,7 @@ use crate::{
 on_every_runtime!(
     nodes_on_three_masters_are_one_cluster,
     slots_that_move_take_channels_and_streams_along,
+    message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus,
 );
 
 /// With streams whose requests go by channels of all servers.
@@ -160,4 +169,30 @@ fn slots_that_move_take_channels_and_streams_along<R: Host>() {
             assert_eq!((stats.lost, stats.refused, stats.trimmed, stats.is_up), (0, 0, 0, true));
         }
     }
+}
+
+fn message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus<R: Host>() {
+    let mut cluster = RedisCluster::start();
+    let kind = Kind::Sharded(SubscriptionMode::Dynamic);
+    let owner = cluster.owner(&kind.requests("/"));
+    let url = &cluster.urls(3)[(owner + 1) % 3];
+    let mut bus = soon("a connection", kind.apply(Redis::<R>::builder(url)).connect()).unwrap();
+    let monitor = bus.monitor();
+    bus.handle_namespace(&"/".into(), true);
+    let mut is_sent = false;
+    let carried_out = poll_fn(|cx| {
+        if mem::replace(&mut is_sent, true) {
+            let _ = bus.poll_event(cx);
+            let stats = monitor.stats();
+            let is_done = stats.connections > 1 && stats.in_flight == 0;
+            return if is_done { Poll::Ready(()) } else { Poll::Pending };
+        }
+        // From here on the bus is polled only when it has asked for that.
+        assert!(bus.poll_ready(cx).is_ready());
+        let operation = Operation::Leave { target: Target::all(), rooms: vec!["r".into()] };
+        bus.send(Message { to: None, namespace: "/".into(), operation });
+        bus.poll_flush(cx);
+        Poll::Pending
+    });
+    soon("a message", carried_out);
 }

@@ -56,6 +56,8 @@ pub(super) struct Masters<R: Runtime, T> {
     refreshing: Option<Address>,
     /// The server of the last event.
     last: Address,
+    /// A connection is new, and was not polled yet.
+    is_dialing: bool,
 }
 
 enum State<T> {
@@ -101,6 +103,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             refresh_at: now + REFRESH,
             refreshing: None,
             last: address,
+            is_dialing: false,
         };
         masters.welcome(socket.retag(shared.options.max_message));
         masters
@@ -137,8 +140,11 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         }
     }
 
-    /// Writes commands, as far as the streams take them.
+    /// Writes commands, as far as the streams take them. Connections that are new are made by [`poll`](Self::poll).
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
+        if mem::take(&mut self.is_dialing) {
+            cx.waker().wake_by_ref();
+        }
         self.servers.values_mut().for_each(|server| server.transport.flush(cx));
     }
 
@@ -289,6 +295,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
 
     fn send(&mut self, address: &Address, command: Command<T>) {
         let server = self.servers.entry(address.clone()).or_insert_with(|| {
+            self.is_dialing = true;
             Server::new(Transport::new(&self.shared, Destination::Server(address.clone())))
         });
         match server.transport.is_open() {
