@@ -1,6 +1,6 @@
 //! Senders that are no nodes.
 
-use std::time::Duration;
+use std::{net::TcpListener, thread, time::Duration};
 
 use bytes::Bytes;
 use enginewire::Reconnect;
@@ -16,12 +16,14 @@ use crate::{
     nodes::{KINDS, Kind, Nodes},
     proxy::Proxy,
     server::RedisServer,
+    several::RedisCluster,
 };
 
 on_every_runtime!(
     emitter_reaches_the_sockets_of_all_nodes_that_it_selects,
     emitter_fails_while_redis_is_away_and_goes_on_afterwards,
     emitters_of_many_tasks_share_a_connection_that_ends_with_them,
+    idle_emitter_waits_before_it_reconnects_to_a_redis_cluster,
 );
 
 fn emitter<R: Host>(url: &str, kind: Kind) -> Emitter {
@@ -127,4 +129,22 @@ fn emitters_of_many_tasks_share_a_connection_that_ends_with_them<R: Host>() {
     assert!(heard.into_iter().eq(0..TASKS));
     drop(emitter);
     until("the end of the connection", || clients() == 1);
+}
+
+fn idle_emitter_waits_before_it_reconnects_to_a_redis_cluster<R: Host>() {
+    let mut cluster = RedisCluster::start();
+    let address = cluster.servers[0].address();
+    let emitter = emitter::<R>(&cluster.urls(1)[0], Kind::Classic);
+    cluster.servers[0].kill();
+    // Stands for a server that lets nobody in.
+    let killed = TcpListener::bind(address).unwrap();
+    killed.set_nonblocking(true).unwrap();
+    let mut attempts = 0;
+    for _ in 0..50 {
+        attempts += std::iter::from_fn(|| killed.accept().ok()).count();
+        thread::sleep(Duration::from_millis(10));
+    }
+    // One before the loss is told, and one for each time that servers are tried.
+    assert!(attempts <= 5, "{attempts}");
+    until("another master", || soon("all", emitter.emit("n", &1)).is_ok());
 }

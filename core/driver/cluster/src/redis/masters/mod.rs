@@ -345,7 +345,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         }
     }
 
-    /// Drops a server that is lost. It is told, unless there was nothing of this node.
+    /// Drops a server that is lost. It is told if there was something of this node, or if no master is connected any more.
     fn handle_lost(&mut self, address: &Address, error: RedisError, commands: Vec<Command<T>>) {
         let Some(mut server) = self.servers.remove(address) else { return };
         let (mut tags, mut slots) = (Vec::new(), Vec::new());
@@ -360,14 +360,16 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         if self.refreshing.as_ref() == Some(address) {
             self.refreshing = None;
         }
-        if server.subscriptions != (0, 0) || !tags.is_empty() {
+        let is_home = self.home == *address;
+        let masters = self.shared.masters();
+        let other = masters.into_iter().find(|master| self.servers.contains_key(master));
+        let is_last = is_home && other.is_none();
+        if server.subscriptions != (0, 0) || !tags.is_empty() || is_last {
             self.lose(error, tags);
         } else {
             // A server that has left the Redis Cluster, perhaps.
-            if self.home == *address {
-                let others = self.shared.masters();
-                let home = others.into_iter().find(|master| self.servers.contains_key(master));
-                self.home = home.unwrap_or_else(|| address.clone());
+            if let Some(other) = other.filter(|_| is_home) {
+                self.home = other;
             }
             self.refresh_at = Time::ZERO;
         }
