@@ -173,8 +173,12 @@ impl<R: Host> Nodes<R> {
             _ => false,
         };
         if has_channel {
-            let channel = format!("{}#{namespace}#{room}#", self.kind.prefix());
-            until("a subscription", || self.subscribers(&channel) >= nodes);
+            until("a subscription", || self.heard_by(namespace, room) >= nodes);
         }
+    }
+
+    /// Returns how many nodes have subscribed to the channel of a room.
+    pub(crate) fn heard_by(&mut self, namespace: &str, room: &str) -> u32 {
+        self.subscribers(&format!("{}#{namespace}#{room}#", self.kind.prefix()))
     }
 }

@@ -34,6 +34,7 @@ use crate::{
 on_every_runtime!(
     nodes_on_three_masters_are_one_cluster,
     slots_that_move_take_channels_and_streams_along,
+    subscriptions_that_end_while_the_bus_is_down_stay_on_no_master,
     message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus,
 );
 
@@ -169,6 +170,27 @@ fn slots_that_move_take_channels_and_streams_along<R: Host>() {
             assert_eq!((stats.lost, stats.refused, stats.trimmed, stats.is_up), (0, 0, 0, true));
         }
     }
+}
+
+fn subscriptions_that_end_while_the_bus_is_down_stay_on_no_master<R: Host>() {
+    let mut cluster = RedisCluster::start();
+    let kind = Kind::Sharded(SubscriptionMode::Dynamic);
+    let killed = cluster.owner(&kind.requests("/"));
+    let mut nodes = Nodes::<R>::on(&cluster, kind, 1);
+    let anna = nodes.connect(0);
+    for room in 0..ROOMS {
+        nodes.join(0, &anna, &format!("room {room}"));
+    }
+    cluster.servers[killed].kill();
+    until("down", || !nodes.monitors[0].stats().is_up);
+    // It cannot come up, because nobody has the slot of the namespace.
+    for room in 0..ROOMS {
+        nodes.ios[0].namespace("/").socket(anna.id()).unwrap().leave(format!("room {room}"));
+    }
+    nodes.forget(killed);
+    until("masters without rooms", || {
+        (0..ROOMS).all(|room| nodes.heard_by("/", &format!("room {room}")) == 0)
+    });
 }
 
 fn message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus<R: Host>() {

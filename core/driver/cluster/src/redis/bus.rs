@@ -222,11 +222,11 @@ impl<R: Runtime> Redis<R> {
                 self.pass_commands();
             }
             Event::Lost(error, sent) => {
-                self.servers.forget();
+                let lost = sent.len() + self.servers.forget();
                 self.moved.clear();
                 self.wire.handle_connected(now, false);
                 (self.restoring, self.locating) = (0, 0);
-                self.lose(Phase::Down, self.shared.lost(error, sent.len()));
+                self.lose(Phase::Down, self.shared.lost(error, lost));
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
             Event::Message(channel, Some(message)) => {

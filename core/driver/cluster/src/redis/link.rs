@@ -94,11 +94,6 @@ impl<T> Link<T> {
         self.in_flight.push_back(command);
     }
 
-    /// Returns the tags of the commands in flight, in order.
-    pub(super) fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.in_flight.iter_mut().map(|command| &mut command.tag)
-    }
-
     /// Returns the number of commands without a response, and their bytes.
     pub(super) fn in_flight(&self) -> (usize, usize) {
         (self.in_flight.len(), self.size)

@@ -108,10 +108,13 @@ impl<R: Runtime, T: Send + 'static> Servers<R, T> {
         }
     }
 
-    /// Drops the commands that are still in flight behind a loss. Their responses are passed over.
-    pub(super) fn forget(&mut self) {
-        if let Kind::Cluster(masters) = &mut self.kind {
-            masters.forget();
+    /// Drops what a loss has left: connections with other servers, with their subscriptions, and commands in flight.
+    ///
+    /// Returns the number of these commands.
+    pub(super) fn forget(&mut self) -> usize {
+        match &mut self.kind {
+            Kind::Single(_) => 0,
+            Kind::Cluster(masters) => masters.forget(),
         }
     }
 

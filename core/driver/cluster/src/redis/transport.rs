@@ -142,15 +142,6 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
         }
     }
 
-    /// Returns the tags of the commands in flight.
-    pub(super) fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let socket = match &mut self.state {
-            State::Open(socket) => Some(socket),
-            _ => None,
-        };
-        socket.into_iter().flat_map(|socket| socket.link.tags_mut()).flatten()
-    }
-
     /// Writes commands, as far as the stream takes them. Errors are told by [`poll`](Self::poll).
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) {
         if let State::Open(socket) = &mut self.state

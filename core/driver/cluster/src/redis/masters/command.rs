@@ -26,8 +26,6 @@ pub(super) enum Task<T> {
     Part(u64),
     /// The owners of slots.
     Slots,
-    /// Nobody waits for it any more.
-    Forgotten,
 }
 
 impl<T> Command<T> {

@@ -150,23 +150,22 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
 
     /// Begins anew: the owners of slots are asked for, which [`poll`](Self::poll) tells.
     ///
-    /// Connections stay, and so do commands in flight.
+    /// Connections stay, and so do commands in flight, until they are to be [forgotten](Self::forget).
     pub(super) fn fail(&mut self, fault: RedisFault) {
         let error = RedisError::new(Some(&self.last), fault);
         self.lose(error, Vec::new());
     }
 
-    /// Drops the commands in flight. Their responses are passed over.
-    pub(super) fn forget(&mut self) {
+    /// Drops all connections, and with them their subscriptions. Returns the number of commands without a response.
+    ///
+    /// A command for all masters counts once for each.
+    pub(super) fn forget(&mut self) -> usize {
+        let (commands, _) = mem::take(&mut self.in_flight);
+        self.servers.clear();
+        self.queues = Queues::new();
         self.sums.clear();
-        for server in self.servers.values_mut() {
-            let waiting = server.waiting.iter_mut();
-            for command in waiting.chain(server.transport.tags_mut()) {
-                if !matches!(command.task, Task::Slots) {
-                    command.task = Task::Forgotten;
-                }
-            }
-        }
+        // That one is of no message.
+        commands - usize::from(self.refreshing.take().is_some())
     }
 
     /// Notes that the connections do what they are for: the next loss is followed by a short wait.
@@ -381,7 +380,7 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         match command.task {
             Task::Tag(tag) => Some(tag),
             Task::Part(id) => self.sums.remove(&id).map(|sum| sum.tag),
-            Task::Slots | Task::Forgotten => None,
+            Task::Slots => None,
         }
     }
 
@@ -405,7 +404,6 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             if let Err(error) = &response
                 && let Some(redirect) = self.shared.redirect(error, address)
                 && command.redirects < MAX_REDIRECTS
-                && !matches!(command.task, Task::Forgotten)
             {
                 self.follow(slot, redirect, command);
                 return None;
@@ -438,7 +436,6 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
                 self.check_home();
                 None
             }
-            Task::Forgotten => None,
         }
     }
 
