@@ -35,6 +35,7 @@ on_every_runtime!(
     nodes_on_three_masters_are_one_cluster,
     slots_that_move_take_channels_and_streams_along,
     subscriptions_that_end_while_the_bus_is_down_stay_on_no_master,
+    number_that_one_master_refuses_is_no_number,
     message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus,
 );
 
@@ -191,6 +192,21 @@ fn subscriptions_that_end_while_the_bus_is_down_stay_on_no_master<R: Host>() {
     until("masters without rooms", || {
         (0..ROOMS).all(|room| nodes.heard_by("/", &format!("room {room}")) == 0)
     });
+}
+
+fn number_that_one_master_refuses_is_no_number<R: Host>() {
+    let mut cluster = RedisCluster::start();
+    let nodes = Nodes::<R>::on(&cluster, Kind::Classic, 2);
+    until("a count", || nodes.ios[0].stats().nodes == 1);
+    assert_eq!(cluster.command(1, &["ACL", "SETUSER", "default", "-pubsub"]), ["OK"]);
+    let before = nodes.monitors[0].stats().refused;
+    let io = nodes.ios[0].clone();
+    let request = thread::spawn(move || soon("sockets", io.broadcast().fetch_sockets()));
+    until("a refusal", || nodes.monitors[0].stats().refused > before);
+    cluster.command(1, &["ACL", "SETUSER", "default", "+pubsub"]);
+    // The number that the next count brings is that of all.
+    assert!(request.join().unwrap().missing.is_none());
+    assert_eq!(nodes.ios[0].stats().nodes, 1);
 }
 
 fn message_for_a_server_that_is_not_connected_wakes_the_task_of_the_bus<R: Host>() {

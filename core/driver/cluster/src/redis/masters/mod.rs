@@ -415,6 +415,10 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         match command.task {
             Task::Tag(tag) => Some(Event::Response(tag, response)),
             Task::Part(id) => {
+                if response.is_err() {
+                    // Without its number there is no sum. Those that come later are passed over.
+                    return self.sums.remove(&id).map(|sum| Event::Response(sum.tag, response));
+                }
                 let sum = self.sums.get_mut(&id)?;
                 let numbers = response.as_ref().ok().and_then(Value::as_array).unwrap_or_default();
                 if let Some(Value::Integer(number)) = numbers.last() {
