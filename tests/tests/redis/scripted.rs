@@ -18,12 +18,25 @@ impl ScriptedServer {
         format!("redis://{}", self.0.local_addr().unwrap())
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
+
     /// Accepts the next connection, and lets it in.
     pub(crate) fn accept(&self) -> ScriptedConnection {
+        self.accept_with("+OK\r\n")
+    }
+
+    /// Accepts the next connection, and lets it in as a master of a Redis Cluster.
+    pub(crate) fn accept_of_cluster(&self) -> ScriptedConnection {
+        self.accept_with("%2\r\n+mode\r\n+cluster\r\n+role\r\n+master\r\n")
+    }
+
+    fn accept_with(&self, hello: &str) -> ScriptedConnection {
         let (stream, _) = self.0.accept().unwrap();
         let mut connection = ScriptedConnection(BufReader::new(stream));
         assert_eq!(connection.command()[0], "HELLO");
-        connection.write("+OK\r\n");
+        connection.write(hello);
         connection
     }
 }
@@ -39,6 +52,12 @@ impl ScriptedConnection {
                 String::from_utf8_lossy(&argument[..length]).into_owned()
             })
             .collect()
+    }
+
+    /// Reads the next command. `None` if the client has closed the connection.
+    pub(crate) fn next_command(&mut self) -> Option<Vec<String>> {
+        let is_closed = self.0.fill_buf().map_or(true, <[u8]>::is_empty);
+        (!is_closed).then(|| self.command())
     }
 
     /// Returns whether nothing has come that was not read.

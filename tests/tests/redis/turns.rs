@@ -1,9 +1,18 @@
 //! Turns: what waits for what on one bus, on servers whose responses are those of a test.
 
-use std::{future::poll_fn, task::Poll, thread, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+    thread,
+    time::Duration,
+};
 
 use enginewire::Reconnect;
-use enginewire_cluster::redis::{Format, Redis, StreamsConfig};
+use enginewire_cluster::redis::{Format, Redis, StreamsConfig, SubscriptionMode};
 use enginewire_driver::socketio::{Bus, BusEvent};
 use enginewire_socketio::{
     adapter::Target,
@@ -19,6 +28,7 @@ use crate::{nodes::LONG, scripted::ScriptedServer};
 on_every_runtime!(
     messages_without_an_event_do_not_hold_up_other_tasks,
     bus_is_up_before_subscriptions_that_came_later_are_confirmed,
+    subscriptions_of_other_masters_do_not_stand_for_those_of_the_opening,
     stream_is_read_while_the_end_of_another_is_not_known,
     messages_that_are_sent_together_are_written_together,
 );
@@ -85,6 +95,77 @@ fn bus_is_up_before_subscriptions_that_came_later_are_confirmed<R: Host>() {
     let event = soon("confirmations", poll_fn(|cx| bus.poll_event(cx)));
     assert!(matches!(event, BusEvent::Up), "{event:?}");
     script.join().unwrap();
+}
+
+fn subscriptions_of_other_masters_do_not_stand_for_those_of_the_opening<R: Host>() {
+    /// By their names they have slots of the first and of the second server.
+    const NAMESPACES: [&str; 2] = ["/{bar}", "/{foo}"];
+
+    let servers = [0; 2].map(|_| ScriptedServer::start());
+    let url = servers[0].url();
+    let [first, second] =
+        servers.each_ref().map(|server| format!("*2\r\n+127.0.0.1\r\n:{}\r\n", server.port()));
+    let slots = format!("*2\r\n*3\r\n:0\r\n:8191\r\n{first}*3\r\n:8192\r\n:16383\r\n{second}");
+    let (is_slow, confirmed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    for (number, server) in servers.into_iter().enumerate() {
+        let (slots, is_slow, confirmed) =
+            (slots.clone(), Arc::clone(&is_slow), Arc::clone(&confirmed));
+        let is_second = number == 1;
+        thread::spawn(move || {
+            let mut connections = 0;
+            loop {
+                let mut connection = server.accept_of_cluster();
+                connections += 1;
+                while let Some(command) = connection.next_command() {
+                    match &*command[0] {
+                        "CLUSTER" => {
+                            connection.write(&slots);
+                            continue;
+                        }
+                        "PUBSUB" if is_second && connections == 1 => {
+                            is_slow.store(true, SeqCst);
+                            break;
+                        }
+                        "SSUBSCRIBE" if is_second => {
+                            until("the other one", || !is_slow.load(SeqCst));
+                        }
+                        _ => {}
+                    }
+                    connection.respond(&command);
+                    if command[0] == "SSUBSCRIBE" && !is_second {
+                        confirmed.fetch_add(1, SeqCst);
+                    }
+                }
+            }
+        });
+    }
+    let reconnect = Reconnect::default().with_delay(Duration::from_millis(5));
+    let builder = Redis::<R>::builder(&url).response_timeout(LONG).reconnect(reconnect);
+    let builder = builder.sharded(SubscriptionMode::Static);
+    let mut bus = soon("a connection", builder.connect()).unwrap();
+    let monitor = bus.monitor();
+    let [of_first, of_second] = NAMESPACES.map(Into::into);
+    bus.handle_namespace(&of_second, true);
+    let event = soon("a loss", poll_fn(|cx| bus.poll_event(cx)));
+    assert!(matches!(event, BusEvent::Down(_)), "{event:?}");
+    let poll = |bus: &mut Redis<R>, time| within(time, poll_fn(|cx| bus.poll_event(cx)));
+    until("subscriptions", || {
+        let event = poll(&mut bus, Duration::ZERO);
+        assert!(event.is_none(), "{event:?}");
+        monitor.stats().in_flight > 0
+    });
+    bus.handle_namespace(&of_first, true);
+    until("later subscriptions", || {
+        let event = poll(&mut bus, Duration::ZERO);
+        assert!(event.is_none(), "{event:?}");
+        confirmed.load(SeqCst) == 2
+    });
+    let event = poll(&mut bus, Duration::from_millis(200));
+    assert!(event.is_none(), "those of the second server are not confirmed: {event:?}");
+    is_slow.store(false, SeqCst);
+    until("all subscriptions", || {
+        matches!(soon("an event", poll_fn(|cx| bus.poll_event(cx))), BusEvent::Up)
+    });
 }
 
 fn stream_is_read_while_the_end_of_another_is_not_known<R: Host>() {

@@ -45,7 +45,9 @@ pub struct Redis<R: Runtime> {
     /// Reads the streams, in the format of streams.
     reader: Option<Reader<R>>,
     phase: Phase,
-    /// Subscriptions of the time when the connection was opened that are not confirmed.
+    /// Subscriptions of the time when the connection was opened that are not sent. They are ahead of all others.
+    opening: usize,
+    /// Subscriptions of that time that are not confirmed.
     restoring: usize,
     /// Streams that are new, and whose last entry is not known.
     locating: usize,
@@ -116,6 +118,7 @@ impl<R: Runtime> Redis<R> {
             moved: VecDeque::new(),
             reader,
             phase: Phase::Up,
+            opening: 0,
             restoring: 0,
             locating: 0,
             event: None,
@@ -168,6 +171,10 @@ impl<R: Runtime> Redis<R> {
                 continue;
             }
             let Some(command) = self.wire.poll_command() else { return };
+            let is_of_opening = self.opening > 0;
+            if let Command::Subscribe(_) = &command {
+                self.opening = self.opening.saturating_sub(1);
+            }
             match &command {
                 Command::Subscribe(Subscription::Stream(_)) => self.locating += 1,
                 Command::Unsubscribe(Subscription::Stream(stream)) => {
@@ -177,7 +184,7 @@ impl<R: Runtime> Redis<R> {
                 }
                 _ => {}
             }
-            commands::encode(command, |sent, place, responds, arguments| {
+            commands::encode(command, is_of_opening, |sent, place, responds, arguments| {
                 self.servers.push(sent, place, responds, arguments);
             });
         }
@@ -218,6 +225,7 @@ impl<R: Runtime> Redis<R> {
                 self.phase = Phase::Restoring;
                 self.wire.handle_connected(now, true);
                 self.restoring = self.wire.subscriptions();
+                self.opening = self.restoring;
                 // So that those are confirmed before there is anything else.
                 self.pass_commands();
             }
@@ -225,7 +233,7 @@ impl<R: Runtime> Redis<R> {
                 let lost = sent.len() + self.servers.forget();
                 self.moved.clear();
                 self.wire.handle_connected(now, false);
-                (self.restoring, self.locating) = (0, 0);
+                (self.opening, self.restoring, self.locating) = (0, 0, 0);
                 self.lose(Phase::Down, self.shared.lost(error, lost));
             }
             Event::Response(sent, response) => self.handle_response(now, &sent, response),
@@ -250,10 +258,10 @@ impl<R: Runtime> Redis<R> {
     }
 
     fn handle_response(&mut self, now: Time, sent: &Sent, response: Result<Value, ServerError>) {
-        // Those of the opening come first. Later ones may go on for ever.
-        let is_of_opening = sent.is_of_opening() && self.restoring > 0;
-        self.restoring -= usize::from(is_of_opening);
-        if let Sent::Last(_) = sent {
+        // Later ones may go on for ever.
+        let is_of_opening = sent.is_of_opening();
+        self.restoring = self.restoring.saturating_sub(usize::from(is_of_opening));
+        if let Sent::Last { .. } = sent {
             self.locating = self.locating.saturating_sub(1);
         }
         let value = match response {
@@ -277,7 +285,7 @@ impl<R: Runtime> Redis<R> {
                     self.wire.handle_count(now, channel, *request, count);
                 }
             }
-            Sent::Last(stream) => {
+            Sent::Last { stream, .. } => {
                 if let (Some(reader), Some(last)) = (&mut self.reader, streams::last(&value)) {
                     let position = reader.start(stream, last, is_of_opening);
                     self.wire.handle_position(stream, position);

@@ -16,7 +16,10 @@ use super::{
 /// Command that a response is to.
 #[derive(Debug)]
 pub(super) enum Sent {
-    Subscribe(&'static str),
+    Subscribe {
+        name: &'static str,
+        is_of_opening: bool,
+    },
     /// A subscription that a server of a Redis Cluster has ended, because the slot of the channel has moved.
     Resubscribe,
     Unsubscribe,
@@ -24,7 +27,10 @@ pub(super) enum Sent {
     /// An entry of a stream, which may be an append to the log.
     Append(Option<AppendId>),
     /// The last entry of a stream, behind which reading is to begin.
-    Last(Arc<str>),
+    Last {
+        stream: Arc<str>,
+        is_of_opening: bool,
+    },
     /// The subscribers of a channel, for the requests up to one.
     Count(Arc<str>, Option<RequestId>),
     Store,
@@ -38,11 +44,11 @@ impl Sent {
     /// Returns the name of the command, for errors.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Subscribe(name) | Self::Publish(name) => name,
+            Self::Subscribe { name, .. } | Self::Publish(name) => name,
             Self::Resubscribe => "SSUBSCRIBE",
             Self::Unsubscribe => "UNSUBSCRIBE",
             Self::Append(_) => "XADD",
-            Self::Last(_) => "XREVRANGE",
+            Self::Last { .. } => "XREVRANGE",
             Self::Count(..) => "PUBSUB",
             Self::Store => "SET",
             Self::Take(_) => "GETDEL",
@@ -52,17 +58,29 @@ impl Sent {
 
     /// Returns whether it is of the subscriptions that follow each new connection.
     pub(super) const fn is_of_opening(&self) -> bool {
-        matches!(self, Self::Subscribe(_) | Self::Last(_))
+        match self {
+            Self::Subscribe { is_of_opening, .. } | Self::Last { is_of_opening, .. } => {
+                *is_of_opening
+            }
+            _ => false,
+        }
     }
 }
 
 /// Hands a command to `push`, which sends it. Nothing is sent to leave a stream, which is the reader's to do.
-pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Place<'_>, Responds, &[&[u8]])) {
+///
+/// A subscription is marked if it `is_of_opening`: of those that follow each new connection.
+pub(super) fn encode(
+    command: Command,
+    is_of_opening: bool,
+    push: impl FnOnce(Sent, Place<'_>, Responds, &[&[u8]]),
+) {
     match command {
         Command::Subscribe(Subscription::Stream(stream)) => {
             let arguments = [b"XREVRANGE", stream.as_bytes(), b"+", b"-", b"COUNT", b"1"];
             let place = Place::Key(stream.as_bytes());
-            push(Sent::Last(Arc::clone(&stream)), place, Responds::InTurn, &arguments);
+            let sent = Sent::Last { stream: Arc::clone(&stream), is_of_opening };
+            push(sent, place, Responds::InTurn, &arguments);
         }
         Command::Unsubscribe(Subscription::Stream(_)) => {}
         Command::Subscribe(subscription) => {
@@ -72,7 +90,8 @@ pub(super) fn encode(command: Command, push: impl FnOnce(Sent, Place<'_>, Respon
                 _ => "SUBSCRIBE",
             };
             let arguments = [name.as_bytes(), subscription.name().as_bytes()];
-            push(Sent::Subscribe(name), place(&subscription), Responds::ByPush, &arguments);
+            let sent = Sent::Subscribe { name, is_of_opening };
+            push(sent, place(&subscription), Responds::ByPush, &arguments);
         }
         Command::Unsubscribe(subscription) => {
             let (name, responds): (&[u8], _) = match subscription {
@@ -160,6 +179,7 @@ pub(super) fn is_fatal(sent: &Sent, error: &ServerError) -> bool {
             | "NOAUTH"
             | "READONLY"
     );
-    let is_subscription = sent.is_of_opening() || matches!(sent, Sent::Resubscribe);
+    let is_subscription =
+        matches!(sent, Sent::Subscribe { .. } | Sent::Last { .. } | Sent::Resubscribe);
     is_of_connection || is_subscription
 }

@@ -259,7 +259,7 @@ impl<R: Runtime> Courier<R> {
                 return;
             };
             if self.servers.is_open() {
-                commands::encode(command, |sent, place, responds, arguments| {
+                commands::encode(command, false, |sent, place, responds, arguments| {
                     self.servers.push((sent, done), place, responds, arguments);
                 });
             } else {
