@@ -38,8 +38,8 @@ struct InFlight<T> {
     size: usize,
     /// When the response is late.
     deadline: Time,
-    /// Of one that is [fenced](Responds::Fenced) the error has come.
-    has_failed: bool,
+    /// Error of one that is [fenced](Responds::Fenced), ahead of the response to the PING.
+    failed: Option<ServerError>,
 }
 
 /// Something that the server sends.
@@ -90,7 +90,7 @@ impl<T> Link<T> {
 
     fn queue(&mut self, tag: T, responds: Responds, deadline: Time, size: usize) {
         self.size += size;
-        let command = InFlight { tag, responds, size, deadline, has_failed: false };
+        let command = InFlight { tag, responds, size, deadline, failed: None };
         self.in_flight.push_back(command);
     }
 
@@ -155,9 +155,8 @@ impl<T> Link<T> {
         let without = MalformedReply::of("a response without a command");
         let command = self.in_flight.front_mut().ok_or(without)?;
         match (command.responds, &response) {
-            (Responds::Fenced, Err(_)) if !command.has_failed => {
-                // Of no interest: there is no subscription in any case.
-                command.has_failed = true;
+            (Responds::Fenced, Err(error)) if command.failed.is_none() => {
+                command.failed = Some(error.clone());
                 return Ok(None);
             }
             (Responds::ByPush, Ok(_)) => return Err(without),
@@ -165,6 +164,8 @@ impl<T> Link<T> {
         }
         let command = self.in_flight.pop_front().ok_or(without)?;
         self.size -= command.size;
+        // That another server is to be asked is followed, behind the commands ahead of it.
+        let response = response.and_then(|value| command.failed.map_or(Ok(value), Err));
         Ok(Some(Incoming::Response(command.tag, response)))
     }
 
@@ -327,7 +328,11 @@ mod tests {
             let all = poll(&mut link, &format!("{bytes}:7\r\n"));
             let end = || Incoming::Unsubscribed { channel: "c".into(), left: 0 };
             let mut expected: Vec<_> = (0..ends).map(|_| end()).collect();
-            expected.push(Incoming::Response(1, Ok(Value::Text("PONG".into()))));
+            let response = match bytes.contains(moved) {
+                true => Err("MOVED 1 a:1".into()),
+                false => Ok(Value::Text("PONG".into())),
+            };
+            expected.push(Incoming::Response(1, response));
             expected.push(Incoming::Response(2, Ok(Value::Integer(7))));
             assert_eq!(all, expected, "{bytes}");
         }
