@@ -13,13 +13,16 @@ use enginewire_tests::{
 use crate::{
     faults::{emit_to_others, hasty},
     nodes::{Kind, Nodes},
+    server::{RedisServer, SECOND_PORT},
     several::{RedisCluster, Watched},
 };
 
 on_every_runtime!(
     tokio: ::enginewire_tokio::Tokio,
     master_that_is_killed_is_replaced_by_its_replica,
-    master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names
+    master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names,
+    master_that_becomes_a_replica_keeps_no_subscriptions,
+    server_that_was_taken_out_of_the_redis_cluster_is_left
 );
 
 fn master_that_is_killed_is_replaced_by_its_replica<R: Host>() {
@@ -99,4 +102,43 @@ fn master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names<R: Host>
     assert_eq!(recv(&mut anna).0, "behind");
     let event = soon("another master", poll_fn(|cx| bus.poll_event(cx)));
     assert!(matches!(event, BusEvent::Up), "{event:?}");
+}
+
+fn master_that_becomes_a_replica_keeps_no_subscriptions<R: Host>() {
+    let kind = Kind::Sharded(SubscriptionMode::Static);
+    let channel = kind.requests("/");
+    let mut cluster = RedisCluster::with_replica_of(Some(&channel));
+    let nodes = Nodes::<R>::on(&cluster, kind, 2);
+    let _anna = nodes.connect(1);
+    assert_eq!(cluster.command(3, &["CLUSTER", "FAILOVER"]), ["OK"]);
+    until("a failover", || cluster.command(3, &["ROLE"])[0] == "master");
+    until("subscriptions at the new master", || {
+        // By the redirection the node learns of it.
+        soon("local", nodes.ios[0].emit("n", &0)).unwrap();
+        soon("local", nodes.ios[1].emit("n", &0)).unwrap();
+        cluster.clients[3].subscribers(&channel) == 2
+    });
+    until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
+    emit_to_others(&nodes.ios[0], "up");
+    let fetched = soon("sockets", nodes.ios[0].broadcast().fetch_sockets());
+    assert_eq!((fetched.sockets.len(), fetched.missing.is_none()), (1, true));
+}
+
+fn server_that_was_taken_out_of_the_redis_cluster_is_left<R: Host>() {
+    let mut cluster = RedisCluster::start();
+    let out = RedisServer::with(&["--cluster-enabled", "yes", "--cluster-port", SECOND_PORT]);
+    let urls =
+        [format!("{},{}", out.url(), cluster.servers[0].address()), cluster.servers[1].url()];
+    let clients = cluster.servers.iter().map(RedisServer::client).collect();
+    let mut nodes = Nodes::<R>::with_clients(clients, Kind::Classic, &urls, hasty, |io| io);
+    let mut anna = nodes.connect(1);
+    emit_to_others(&nodes.ios[0], "passed by");
+    assert_eq!(recv(&mut anna).0, "passed by");
+    // It is found out when the owners of slots are asked for the next time.
+    assert_eq!(cluster.command(0, &["CLUSTER", "RESET", "SOFT"]), ["OK"]);
+    nodes.forget(0);
+    nodes.until_known("/", 2);
+    until("both up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
+    emit_to_others(&nodes.ios[0], "left");
+    assert_eq!(recv(&mut anna).0, "left");
 }

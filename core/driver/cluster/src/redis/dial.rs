@@ -73,6 +73,8 @@ struct Greeted {
 
 impl<R: Runtime> Shared<R> {
     /// Connects to the first of the known servers that responds, and learns the owners of slots from it.
+    ///
+    /// In a Redis Cluster it is the first that knows them.
     async fn greet_any(&self) -> Result<Greeted, RedisError> {
         let mut candidates = self.masters();
         shuffle(&mut candidates);
@@ -84,8 +86,11 @@ impl<R: Runtime> Shared<R> {
         for address in candidates {
             match self.greet(&address, parts).await {
                 Ok(mut greeted) if greeted.is_cluster => {
-                    self.ask_slots(&mut greeted).await?;
-                    return Ok(greeted);
+                    match self.ask_slots(&mut greeted).await {
+                        Ok(()) => return Ok(greeted),
+                        // One that was taken out may still run.
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
                 }
                 Ok(_) if self.url.addresses.len() > 1 => {
                     return Err(RedisError::new(Some(&address), RedisFault::NoCluster));
@@ -106,10 +111,10 @@ impl<R: Runtime> Shared<R> {
         };
         // Who owns it is asked anew each time: a failover may have been.
         let greeted = match known {
-            Some(mut greeted) => {
-                self.ask_slots(&mut greeted).await?;
-                greeted
-            }
+            Some(mut greeted) => match self.ask_slots(&mut greeted).await {
+                Ok(()) => greeted,
+                Err(_) => self.greet_any().await?,
+            },
             None => self.greet_any().await?,
         };
         match self.owner(slot) {
@@ -195,7 +200,7 @@ impl<R: Runtime> Shared<R> {
         greeted.await.map_err(|fault| RedisError::new(Some(address), fault))
     }
 
-    /// Learns the owners of slots.
+    /// Learns the owners of slots. It is an error if the server knows of none.
     async fn ask_slots(&self, greeted: &mut Greeted) -> Result<(), RedisError> {
         let socket = &mut greeted.socket;
         let asked = self.within(1, ask(socket, &[b"CLUSTER", b"SLOTS"])).await;
@@ -203,8 +208,11 @@ impl<R: Runtime> Shared<R> {
         let asked = asked.and_then(|response| {
             response.map_err(|error| RedisFault::of_command("CLUSTER", &error))
         });
-        self.learn(&asked.map_err(|fault| RedisError::new(Some(address), fault))?, address);
-        Ok(())
+        let error = |fault| RedisError::new(Some(address), fault);
+        match self.learn(&asked.map_err(error)?, address) {
+            true => Ok(()),
+            false => Err(error(RedisFault::Unserved(0))),
+        }
     }
 
     /// Waits for a step no longer than a part of the time to connect.

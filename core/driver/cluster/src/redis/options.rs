@@ -110,11 +110,17 @@ impl<R> Shared<R> {
 
     /// Learns the owners of slots from the response to CLUSTER SLOTS of the server at `via`.
     ///
-    /// A response of another form changes nothing.
-    pub(super) fn learn(&self, response: &Value, via: &Address) {
-        if let Some(slots) = Slots::parse(response, via, &|address| self.translate(address)) {
+    /// A response of another form changes nothing. Neither does one without owners, for which it returns false: its server
+    /// was taken out of the Redis Cluster.
+    pub(super) fn learn(&self, response: &Value, via: &Address) -> bool {
+        let Some(slots) = Slots::parse(response, via, &|address| self.translate(address)) else {
+            return true;
+        };
+        let has_masters = !slots.masters().is_empty();
+        if has_masters {
             *self.slots() = slots;
         }
+        has_masters
     }
 
     /// Notes the owner of a slot, as a server has told it.

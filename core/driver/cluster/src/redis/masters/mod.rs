@@ -241,24 +241,25 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
         if !self.servers.contains_key(&self.home) {
             self.home = address;
         }
-        self.check_home();
+        self.check_masters();
     }
 
-    /// Sees to it that the server for commands without a key is a master, because subscribers are counted there.
-    fn check_home(&mut self) {
+    /// Sees to it that subscriptions and commands without a key are at masters, because subscribers are counted there.
+    fn check_masters(&mut self) {
         let masters = self.shared.masters();
-        if masters.is_empty() || masters.contains(&self.home) {
+        if masters.is_empty() {
             return;
         }
-        match self.servers.get_mut(&self.home) {
-            // Its subscriptions end with the connection.
-            Some(server) if server.subscriptions.1 > 0 => {
+        for (address, server) in &mut self.servers {
+            if server.subscriptions != (0, 0) && !masters.contains(address) {
+                // Its subscriptions end with the connection.
                 server.transport.fail(RedisFault::Replica);
             }
-            _ => {
-                let connected = masters.iter().find(|master| self.servers.contains_key(master));
-                self.home = connected.unwrap_or(&masters[0]).clone();
-            }
+        }
+        let home = self.servers.get(&self.home);
+        if !masters.contains(&self.home) && home.is_none_or(|it| it.subscriptions.1 == 0) {
+            let connected = masters.iter().find(|master| self.servers.contains_key(master));
+            self.home = connected.unwrap_or(&masters[0]).clone();
         }
     }
 
@@ -434,10 +435,14 @@ impl<R: Runtime, T: Send + 'static> Masters<R, T> {
             }
             Task::Slots => {
                 self.refreshing = None;
-                if let Ok(slots) = &response {
-                    self.shared.learn(slots, address);
+                if let Ok(slots) = &response
+                    && !self.shared.learn(slots, address)
+                    && let Some(server) = self.servers.get_mut(address)
+                {
+                    // It was taken out of the Redis Cluster.
+                    server.transport.fail(RedisFault::Unserved(0));
                 }
-                self.check_home();
+                self.check_masters();
                 None
             }
         }
