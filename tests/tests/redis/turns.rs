@@ -30,6 +30,7 @@ on_every_runtime!(
     bus_is_up_before_subscriptions_that_came_later_are_confirmed,
     subscriptions_of_other_masters_do_not_stand_for_those_of_the_opening,
     stream_is_read_while_the_end_of_another_is_not_known,
+    stream_is_checked_behind_a_read_that_took_long,
     messages_that_are_sent_together_are_written_together,
 );
 
@@ -207,6 +208,43 @@ fn stream_is_read_while_the_end_of_another_is_not_known<R: Host>() {
     });
     let (reads, ..) = script.join().unwrap();
     assert_eq!(reads, ["XREAD COUNT 100 STREAMS"; 2]);
+}
+
+fn stream_is_checked_behind_a_read_that_took_long<R: Host>() {
+    let server = ScriptedServer::start();
+    let builder = Redis::<R>::builder(&server.url()).response_timeout(LONG);
+    let builder = builder.format(Format::Streams(StreamsConfig::default()));
+    let script = thread::spawn(move || {
+        let mut connection = server.accept();
+        loop {
+            let command = connection.command();
+            connection.respond(&command);
+            if command[0] == "XREVRANGE" {
+                break;
+            }
+        }
+        let mut reader = server.accept();
+        let mut commands = Vec::new();
+        // The second read is the first that may wait.
+        while commands.len() < 5 {
+            let command = reader.command();
+            if commands.len() == 2 {
+                thread::sleep(Duration::from_millis(1200));
+            }
+            reader.respond(&command);
+            commands.push(command[0].clone());
+        }
+        (commands, connection, reader)
+    });
+    let mut bus = soon("a connection", builder.connect()).unwrap();
+    bus.handle_namespace(&"/".into(), true);
+    until("reads", || {
+        let event = within(Duration::ZERO, poll_fn(|cx| bus.poll_event(cx)));
+        assert!(!matches!(event, Some(BusEvent::Down(_))), "{event:?}");
+        script.is_finished()
+    });
+    let (commands, ..) = script.join().unwrap();
+    assert_eq!(commands, ["XINFO", "XREAD", "XREAD", "XINFO", "XREAD"]);
 }
 
 fn messages_that_are_sent_together_are_written_together<R: Host>() {

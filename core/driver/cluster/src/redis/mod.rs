@@ -57,7 +57,8 @@
 //! before they were read are counted in [`RedisStats::trimmed`] and
 //! [`Stats::cluster_dropped`](enginewire_driver::socketio::Stats::cluster_dropped), and told by a warning. Clients that
 //! missed them do not recover. That is noticed when a connection is made anew, and while more waits than is read at a time.
-//! A Redis that comes back older than what was read is read on from its end.
+//! It is noticed behind a read of more than a second as well. A Redis that comes back older than what was read is read on
+//! from its end.
 //!
 //! In the classic format one pattern is subscribed to for `/a` and for namespaces such as `/a#b`, whose names begin with
 //! `/a#`. The patterns change when `/a` comes or goes, and messages to `/a#b` at that moment may come twice.

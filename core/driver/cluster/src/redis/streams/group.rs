@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use enginewire::Time;
 use enginewire_driver::Runtime;
 use enginewire_socketio::adapter::EntryId;
 
@@ -36,6 +37,8 @@ pub(super) struct Group<R: Runtime> {
     /// Entries that were trimmed before, to be told.
     missed: u64,
     is_reading: bool,
+    /// When the last read was asked for.
+    asked_at: Time,
     /// A read of this connection has had its response.
     is_admitted: bool,
     /// Streams may have been trimmed beyond their positions.
@@ -64,6 +67,7 @@ impl<R: Runtime> Group<R> {
             entries: VecDeque::new(),
             missed: 0,
             is_reading: false,
+            asked_at: Time::ZERO,
             is_admitted: false,
             checks: true,
             asks: false,
@@ -108,7 +112,10 @@ impl<R: Runtime> Group<R> {
             }
             if !self.is_reading && self.transport.is_open() {
                 self.is_reading = true;
-                if mem::take(&mut self.checks) {
+                let now = self.shared.runtime.clock().now();
+                let asked_at = mem::replace(&mut self.asked_at, now);
+                // The node may have stood still since.
+                if mem::take(&mut self.checks) || now.since(asked_at) > STALL {
                     self.check();
                 }
                 // Of the first of a connection a refusal is to be known at once.
@@ -205,6 +212,9 @@ const COUNT: usize = 100;
 
 /// Time that a read waits for entries, as by the reference.
 const BLOCK: Duration = Duration::from_secs(5);
+
+/// Time since the last read behind which streams are checked. A busy one is trimmed as a whole in seconds.
+const STALL: Duration = Duration::from_secs(1);
 
 /// Redirections that a read follows, before it is an error.
 const MAX_REDIRECTS: u8 = 5;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem,
     sync::Arc,
 };
 
@@ -131,9 +132,13 @@ impl Position {
     fn check(&mut self, info: &Info) -> u64 {
         let trimmed = info.added.map(|added| added.saturating_sub(info.length));
         if self.id == info.last {
-            // Nothing is behind it.
-            self.passed = info.added.map_or(Passed::Unknown, Passed::Known);
-            return 0;
+            // Nothing is behind it. What was trimmed ahead of the last read is missing in the count.
+            let passed =
+                mem::replace(&mut self.passed, info.added.map_or(Passed::Unknown, Passed::Known));
+            return match (passed, info.added) {
+                (Passed::Known(passed), Some(added)) => added.saturating_sub(passed),
+                _ => 0,
+            };
         }
         let is_trimmed = info.first.is_none_or(|first| first > self.id);
         let missed = match (self.passed, trimmed) {
@@ -291,6 +296,15 @@ pub(super) mod tests {
         assert_eq!(positions.check("s", &info(11, 12, true)), 1, "10 is not");
         assert_eq!(positions.check("s", &info(15, 14, true)), 4, "none is left of 11 to 14");
         assert_eq!(positions.check("other", &info(9, 9, true)), 0);
+    }
+
+    #[test]
+    fn entries_that_were_trimmed_are_counted_when_those_behind_them_were_read() {
+        let mut positions = at(5);
+        assert_eq!(positions.check("s", &info(3, 5, true)), 0);
+        take(&mut positions, &response(vec![entry("8-0", vec![]), entry("9-0", vec![])]));
+        assert_eq!(positions.check("s", &info(8, 9, true)), 2, "6 and 7 were not");
+        assert_eq!(positions.check("s", &info(8, 9, true)), 0, "that was told");
     }
 
     #[test]
