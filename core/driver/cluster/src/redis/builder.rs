@@ -93,7 +93,8 @@ impl<R: Runtime> RedisBuilder<R> {
 
     /// Limit on the time to connect, encrypt and log in. Default 5 s.
     ///
-    /// Of several servers, one is tried after the other, each for a part of it.
+    /// Of several servers, one is tried after the other, each for a part of it: a third at least. More than three take
+    /// longer in all. The owners of slots of a Redis Cluster are asked for within as much again.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
         self
