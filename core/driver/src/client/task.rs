@@ -360,8 +360,8 @@ impl<R: Runtime, C: HostCell> Task<R, C> {
         hub.put_back(id, compressing);
         if let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) {
             connection.take_output(now, hub, &mut scratch.output);
-            // Its WebSocket was away, and with it the limit on reads.
-            connection.update(hub);
+            // Its WebSocket was away, and with it the limit. Whether it reads again is for the next exchange to notice.
+            connection.limit_reads(hub);
         }
     }
 
@@ -418,8 +418,12 @@ impl<R: Runtime, I: Copy> Connection<R, I> {
     /// Notes how the session wants to have it read.
     fn update(&mut self, hub: &impl Host<Id = I>) {
         self.reads = hub.is_reading(self.id);
-        self.max_read = hub.max_read(self.id).try_into().unwrap_or(u32::MAX);
+        self.limit_reads(hub);
         self.probed = hub.is_probing(self.id);
+    }
+
+    fn limit_reads(&mut self, hub: &impl Host<Id = I>) {
+        self.max_read = hub.max_read(self.id).try_into().unwrap_or(u32::MAX);
     }
 }
 

@@ -13,6 +13,8 @@ use enginewire::{PerMessageDeflate, TransportKind};
 use futures_io::AsyncRead;
 
 use super::*;
+#[cfg(feature = "deflate")]
+use crate::socket::Socket;
 use crate::{
     client::builder::ClientBuilder,
     clock::Clock,
@@ -45,6 +47,8 @@ struct Wire {
     /// The room of the last read.
     room: usize,
     to_server: Vec<u8>,
+    /// The socket takes nothing.
+    blocked: bool,
     /// The runtime has not noticed yet that there is something to read.
     unnoticed: bool,
 }
@@ -131,7 +135,11 @@ impl AsyncWrite for End {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.net.inner().wires[self.at].to_server.extend_from_slice(bytes);
+        let wire = &mut self.net.inner().wires[self.at];
+        if wire.blocked {
+            return Poll::Pending;
+        }
+        wire.to_server.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -225,26 +233,33 @@ fn response_of_a_poll_does_not_overtake_the_probe_that_came_before_it() {
     assert!(net.serve(&mut server).contains(&Event::Upgraded));
 }
 
+/// Opens a session over a WebSocket of a client that offers compression.
+#[cfg(feature = "deflate")]
+fn open_compressed(net: &Net, deflate: Option<PerMessageDeflate>) -> (ServerHub, Socket) {
+    let builder = ClientBuilder::new(net.clone(), "http://127.0.0.1:80")
+        .transports([TransportKind::WebSocket])
+        .per_message_deflate(PerMessageDeflate::default());
+    let client = builder.build().unwrap();
+    let mut opening = pin!(client.open());
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(opening.as_mut().poll(cx).is_pending());
+    let mut config = hub::ServerHubConfig::default();
+    config.protocol.per_message_deflate = deflate;
+    let mut server = ServerHub::new(config, |buffer: &mut [u8]| buffer.fill(7));
+    for _ in 0..10 {
+        net.poll_task();
+        net.serve(&mut server);
+    }
+    let Poll::Ready(Ok(socket)) = opening.as_mut().poll(cx) else { panic!("it is not open") };
+    (server, socket)
+}
+
 #[test]
 #[cfg(feature = "deflate")]
 fn reads_are_short_where_messages_may_be_compressed() {
     for (deflate, most) in [(None, 65 * 1024), (Some(PerMessageDeflate::default()), 4096)] {
         let net = Net::default();
-        let builder = ClientBuilder::new(net.clone(), "http://127.0.0.1:80")
-            .transports([TransportKind::WebSocket])
-            .per_message_deflate(PerMessageDeflate::default());
-        let client = builder.build().unwrap();
-        let mut opening = pin!(client.open());
-        let cx = &mut Context::from_waker(Waker::noop());
-        assert!(opening.as_mut().poll(cx).is_pending());
-        let mut config = hub::ServerHubConfig::default();
-        config.protocol.per_message_deflate = deflate;
-        let mut server = ServerHub::new(config, |buffer: &mut [u8]| buffer.fill(7));
-        for _ in 0..10 {
-            net.poll_task();
-            net.serve(&mut server);
-        }
-        assert!(opening.as_mut().poll(cx).is_ready(), "the session is open");
+        let (mut server, _socket) = open_compressed(&net, deflate);
         // A ping is to be read.
         net.wait(Duration::from_secs(25));
         server.handle_timeout(net.inner().now);
@@ -252,4 +267,22 @@ fn reads_are_short_where_messages_may_be_compressed() {
         net.poll_task();
         assert_eq!(net.inner().wires[0].room, most);
     }
+}
+
+#[test]
+#[cfg(feature = "deflate")]
+fn socket_that_takes_compressed_messages_again_is_read_again() {
+    let net = Net::default();
+    let (_server, socket) = open_compressed(&net, Some(PerMessageDeflate::default()));
+    net.inner().wires[0].blocked = true;
+    // More pings than have their pongs kept.
+    let ping = [&[0x89, 125][..], &[b'x'; 125]].concat();
+    net.inner().wires[0].to_client.extend(ping.repeat(300));
+    net.poll_task();
+    assert!(!net.inner().wires[0].to_client.is_empty(), "it is not read");
+    socket.try_send(&*"x".repeat(5000)).unwrap();
+    net.poll_task();
+    net.inner().wires[0].blocked = false;
+    net.poll_task();
+    assert!(net.inner().wires[0].to_client.is_empty());
 }
