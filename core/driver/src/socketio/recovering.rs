@@ -221,7 +221,7 @@ impl SocketShared {
         let mut mark = [0; 8];
         crate::runtime::fill_random(&mut mark);
         let mark = u64::from_le_bytes(mark);
-        let Some(state) = recovery.state(now, &pid, mark) else { return };
+        let Some(state) = recovery.state(&pid, mark) else { return };
         if cluster.keep_state(&self.namespace, state.with_data(data), wakes).is_ok() {
             recovery.mark(&pid, mark);
         }

@@ -20,7 +20,7 @@ use crate::{
 /// State of a socket, as it was taken from the bus.
 pub(super) type Taken = Box<SocketState<Payload>>;
 
-/// What a client that comes back waits for.
+/// Reason for which a client that comes back waits.
 pub(super) enum Returning {
     /// The bus.
     Bus(Box<Waiting>),
@@ -278,7 +278,8 @@ impl Hub {
     fn give_back(&mut self, namespace: &Arc<str>, state: Option<Taken>) {
         if let Some(state) = state {
             // Without room its client gets a new socket.
-            let _ = self.keep_state(namespace, state);
+            let lifetime = self.recovery.as_ref().map_or(Duration::ZERO, |it| it.window);
+            let _ = self.keep_state(namespace, state, lifetime);
         }
     }
 
@@ -298,11 +299,12 @@ impl Hub {
         let mark = u64::from_le_bytes(mark);
         let Some(namespace) = self.namespaces.get(index) else { return };
         let Some(recovery) = &namespace.recovery else { return };
-        let Some(state) = recovery.state(self.now, pid, mark) else { return };
+        let Some(state) = recovery.state(pid, mark) else { return };
+        let Some(lifetime) = recovery.remaining(self.now, &state.pid) else { return };
         let SocketState { id, pid, rooms, received, stays, .. } = state;
         let state = SocketState { id, pid, rooms, data, received, stays, mark };
         let name = Arc::from(&*namespace.name);
-        if self.keep_state(&name, Box::new(state)).is_ok()
+        if self.keep_state(&name, Box::new(state), lifetime).is_ok()
             && let Some(namespace) = self.namespaces.get_mut(index)
             && let Some(recovery) = &mut namespace.recovery
         {
@@ -310,8 +312,12 @@ impl Hub {
         }
     }
 
-    fn keep_state(&mut self, namespace: &Arc<str>, state: Taken) -> Result<(), TellError> {
-        let lifetime = self.recovery.as_ref().map_or(Duration::ZERO, |it| it.window);
+    fn keep_state(
+        &mut self,
+        namespace: &Arc<str>,
+        state: Taken,
+        lifetime: Duration,
+    ) -> Result<(), TellError> {
         let Some(node) = &mut self.node else { return Ok(()) };
         let cost = message_size(namespace, &Target::all(), state.size());
         node.cluster.keep_state(namespace, state, lifetime, cost)

@@ -130,6 +130,8 @@ impl<E> Log<E> {
     {
         let index = number.checked_sub(self.cut_number() + 1).and_then(|it| it.try_into().ok());
         let event = index.and_then(|index: usize| self.events.get(index));
+        // The number may be that of an older event by now, which was added later.
+        let event = event.filter(|event| event.is_own);
         match event.map(|event| (event.target.clone(), event.payload.clone(), event.cost)) {
             Some((target, payload, cost)) => {
                 self.push(at, Some(id), target, payload, cost);
@@ -145,6 +147,10 @@ impl<E> Log<E> {
     /// Cuts off the oldest events until the log is within its bounds.
     pub(super) fn cut(&mut self, max_events: usize, max_bytes: usize) {
         while self.events.len() > max_events || self.bytes > max_bytes {
+            // None is added ahead of an event of this node alone: who has older ones would miss it without notice.
+            if self.events.front().is_some_and(|event| event.is_own) {
+                self.floor = self.cut_number() + 1;
+            }
             self.pop();
         }
     }

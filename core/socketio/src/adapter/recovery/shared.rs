@@ -1,6 +1,7 @@
 //! Recovery in a cluster: the copy of its log, and sockets that change nodes.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use enginewire::Time;
 
@@ -112,7 +113,8 @@ impl<D, E: Clone> Recovery<D, E> {
 
     /// Adds older entries of the cluster's log. Those that the copy has already are left out.
     ///
-    /// They are to be in order, and without a gap up to the first entry of the copy.
+    /// They are to be in order, and without a gap up to the first entry of the copy. None is added ahead of an event of this
+    /// node alone that was cut off.
     pub fn log_before(
         &mut self,
         now: Time,
@@ -154,9 +156,10 @@ impl<D, E: Clone> Recovery<D, E> {
     ///
     /// `None` if it is not known, or if it may miss an event that is this node's alone. Once the state is given away it is
     /// to be [marked](Self::mark), because another node may restore it then.
-    pub fn state(&self, now: Time, pid: &PrivateId, mark: u64) -> Option<SocketState<()>> {
-        let Waiting { socket: Living { id, history }, kept, .. } = self.find_waiting(pid)?;
-        let is_late = |sent: Time| sent + self.config.max_delay > now;
+    pub fn state(&self, pid: &PrivateId, mark: u64) -> Option<SocketState<()>> {
+        let Waiting { at, socket: Living { id, history }, kept, .. } = self.find_waiting(pid)?;
+        // Later than its connection broke it has received nothing.
+        let is_late = |sent: Time| sent + self.config.max_delay > *at;
         let own = self.log.last_own().filter(|&(number, _)| number > history.received);
         if own.is_some_and(|(_, at)| is_late(at)) {
             return None;
@@ -170,6 +173,12 @@ impl<D, E: Clone> Recovery<D, E> {
             stays: history.to_stays(|number| self.log.id_until(number)),
             mark,
         })
+    }
+
+    /// Returns the time for which a socket that waits can still be restored.
+    pub fn remaining(&self, now: Time, pid: &PrivateId) -> Option<Duration> {
+        let until = self.find_waiting(pid)?.at + self.config.window;
+        Some(until.since(now))
     }
 
     /// Notes that the state of a socket that waits was given away.

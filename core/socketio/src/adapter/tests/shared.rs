@@ -44,7 +44,7 @@ fn both(one: &mut Log, two: &mut Log, mut log: impl FnMut(&mut Log)) {
 fn lose(node: &mut Log, now: Time, n: usize, rooms: &[&str]) -> SocketState<()> {
     let rooms = rooms.iter().map(|room| Room::from(*room)).collect();
     assert!(node.keep(now, Kept { pid: pid(n), rooms, data: "here" }));
-    node.state(now, &pid(n), 1).unwrap()
+    node.state(&pid(n), 1).unwrap()
 }
 
 fn restore(node: &mut Log, now: Time, n: usize, offset: &str) -> Result<Vec<u64>, Unrecoverable> {
@@ -168,7 +168,8 @@ fn socket_that_may_miss_what_its_node_alone_has_is_not_given_to_others() {
     assert_eq!(node.latest_offset(), node.latest().to_string());
     log(&mut node, at(5), [3]);
     assert!(node.keep(at(6), Kept { pid: pid(0), rooms: vec![], data: "here" }));
-    assert_eq!(node.state(at(6), &pid(0), 1), None);
+    assert_eq!(node.state(&pid(0), 1), None, "whenever it is asked for");
+    assert_eq!(node.remaining(at(16), &pid(0)), Some(Duration::from_secs(110)));
     assert!(node.is_own(&pid(0)) && !node.is_own(&pid(1)));
     assert_eq!(restore(&mut node, at(6), 0, "7-1"), Ok(vec![2, 3]));
     // In time it has received it.
@@ -270,6 +271,30 @@ fn event_that_has_its_entry_late_is_missed_by_those_that_come_behind_it() {
 }
 
 #[test]
+fn entries_are_not_added_ahead_of_an_event_of_one_node_that_was_cut_off() {
+    let mut node = shared(|config| config.max_bytes = 100);
+    node.connected(pid(0), id(0));
+    log(&mut node, at(0), [1]);
+    assert!(node.keep(at(0), Kept { pid: pid(0), rooms: vec![], data: "here" }));
+    node.log(at(0), None, Target::all(), 50, 99);
+    node.log(at(0), Some(entry(2)), Target::all(), 2, 10);
+    node.log_before(at(0), [(entry(1), Target::all(), 1, 1)].into_iter());
+    assert!(!node.has_offset("7-1"));
+    assert!(restore(&mut node, at(0), 0, "7-1").is_err(), "it would miss that event");
+}
+
+#[test]
+fn event_that_has_its_entry_late_is_not_another_that_was_added_in_its_place() {
+    let mut node = shared(|_| {});
+    node.log(at(0), None, Target::all(), 50, 1);
+    node.note_unplaced(7);
+    node.handle_timeout(at(100_000));
+    node.log_before(at(100_000), [(entry(3), Target::all(), 3, 1)].into_iter());
+    node.log_late(at(100_000), 7, entry(4));
+    assert!(!node.has_offset("7-3") && node.has_offset("7-4"));
+}
+
+#[test]
 fn last_entry_is_known_when_the_log_is_empty() {
     let mut node = shared(|_| {});
     node.connected(pid(0), id(0));
@@ -315,7 +340,7 @@ fn gap_in_the_log_makes_sockets_new_that_may_miss_what_was_in_it() {
     node.interrupt(at(1));
     assert!(!node.has_offset("7-3") && !node.has_offset("7-2"));
     assert!(node.has_entry(entry(3)), "what was logged does not come again");
-    assert!(node.state(at(1), &pid(1), 1).is_none(), "nor is it recovered elsewhere");
+    assert!(node.state(&pid(1), 1).is_none(), "nor is it recovered elsewhere");
     log(&mut node, at(1), 7..=8);
     assert_eq!(node.first_entry(), Some(entry(7)), "the log is read up to there");
     assert!(node.has_offset("7-7") && !node.has_offset("7-3"));
