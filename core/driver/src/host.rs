@@ -285,16 +285,16 @@ impl Host for ServerHost<'_, '_, '_> {
     }
 
     fn refused(&mut self, reject: &Reject) {
-        let counters = &self.shared.counters;
-        match reject {
-            Reject::HandOver(_) => counters.hand_overs_failed.add(1),
-            _ => counters.requests_refused.add(1),
+        // One that could not be handed over is counted as such.
+        if !matches!(reject, Reject::HandOver(_)) {
+            self.shared.counters.requests_refused.add(1);
         }
         let peer = self.client.unwrap_or(self.peer.addr);
         trace!(DEBUG, peer = %peer, reason = %reject, "request refused");
     }
 
     fn hand_over_failed(&mut self, node: &Forwarded, fault: HandOverFault) {
+        self.shared.counters.hand_overs_failed.add(1);
         if let Forwarded::Node(link) = node {
             link.warn(self.shared, fault);
         }
