@@ -86,6 +86,13 @@ where
 #[error(transparent)]
 pub struct LayeredBodyError(BoxError);
 
+impl LayeredBodyError {
+    /// Returns the error itself, to downcast it.
+    pub fn into_inner(self) -> Box<dyn std::error::Error + Send + Sync> {
+        self.0
+    }
+}
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project! {
