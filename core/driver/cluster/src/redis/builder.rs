@@ -152,8 +152,8 @@ impl<R: Runtime> RedisBuilder<R> {
     /// Asks sentinels for the server: the master that they know by a name.
     ///
     /// The addresses of the URL are then those of sentinels, separated by commas, with port 26379 where there is none. User,
-    /// password and database are those of the master. The first sentinel that responds is believed, each time that the
-    /// connection is made anew.
+    /// password and database are those of the master. The first sentinel whose master responds as one is believed, each
+    /// time that the connection is made anew.
     pub fn sentinel(mut self, master: impl Into<String>) -> Self {
         let new = Sentinel { master: String::new(), user: None, password: None };
         let master = master.into();

@@ -86,7 +86,7 @@ impl<R: Runtime> Shared<R> {
         for address in candidates {
             match self.greet(&address, parts).await {
                 Ok(mut greeted) if greeted.is_cluster => {
-                    match self.ask_slots(&mut greeted).await {
+                    match self.ask_slots(&mut greeted, parts).await {
                         Ok(()) => return Ok(greeted),
                         // One that was taken out may still run.
                         Err(error) => failed = failed.or(Some(error)),
@@ -111,7 +111,7 @@ impl<R: Runtime> Shared<R> {
         };
         // Who owns it is asked anew each time: a failover may have been.
         let greeted = match known {
-            Some(mut greeted) => match self.ask_slots(&mut greeted).await {
+            Some(mut greeted) => match self.ask_slots(&mut greeted, 1).await {
                 Ok(()) => greeted,
                 Err(_) => self.greet_any().await?,
             },
@@ -201,9 +201,9 @@ impl<R: Runtime> Shared<R> {
     }
 
     /// Learns the owners of slots. It is an error if the server knows of none.
-    async fn ask_slots(&self, greeted: &mut Greeted) -> Result<(), RedisError> {
+    async fn ask_slots(&self, greeted: &mut Greeted, parts: usize) -> Result<(), RedisError> {
         let socket = &mut greeted.socket;
-        let asked = self.within(1, ask(socket, &[b"CLUSTER", b"SLOTS"])).await;
+        let asked = self.within(parts, ask(socket, &[b"CLUSTER", b"SLOTS"])).await;
         let address = &socket.address;
         let asked = asked.and_then(|response| {
             response.map_err(|error| RedisFault::of_command("CLUSTER", &error))
@@ -277,7 +277,7 @@ impl<R: Runtime> Shared<R> {
 
 /// Waits for the response to one command.
 ///
-/// Nothing comes that was not asked for until the first subscription.
+/// Until the first subscription, all that comes is a response.
 async fn ask(
     socket: &mut Socket<()>,
     arguments: &[&[u8]],

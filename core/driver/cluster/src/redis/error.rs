@@ -43,8 +43,12 @@ pub enum RedisFault {
     /// The name is wrong, or the address.
     #[error("it is a sentinel that knows no master `{}`", .0.escape_debug())]
     UnknownMaster(String),
-    /// The server is a replica still, which a sentinel has named as the master.
-    #[error("it is a replica (a failover is going on; that is tried again)")]
+    /// The server is no master.
+    ///
+    /// A sentinel still names it, or a Redis Cluster has replaced it.
+    #[error(
+        "it is no master (a failover is going on, or its slots have moved; that is tried again)"
+    )]
     Replica,
     /// The URL names several servers, which are no Redis Cluster.
     #[error(
@@ -52,6 +56,8 @@ pub enum RedisFault {
     )]
     NoCluster,
     /// A slot of the Redis Cluster has no owner.
+    ///
+    /// Slot 0 stands for all where a server was taken out of the Redis Cluster.
     #[error("no server of the Redis Cluster owns slot {0}")]
     Unserved(u16),
     /// The server is too old.

@@ -11,7 +11,7 @@ use super::{super::address::Address, command::Command};
 /// Commands of a slot are in flight at one server only. Behind a redirection one goes ahead, once none is in flight, and
 /// the others follow when it has been carried out. So none overtakes another.
 pub(super) struct Queues<T> {
-    /// Those of slots that have commands.
+    /// Queues of slots that have commands.
     slots: BTreeMap<u16, Queue<T>>,
     last: u64,
 }
@@ -24,7 +24,7 @@ struct Queue<T> {
     held: VecDeque<Command<T>>,
     /// The last response was a redirection.
     is_moving: bool,
-    /// Nothing is sent until then.
+    /// End of a pause in which no command is sent.
     pauses_until: Time,
 }
 

@@ -37,7 +37,7 @@ struct Position {
 /// How many entries a stream has had up to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Passed {
-    /// Nobody was asked since reading has begun.
+    /// The server was not asked since reading has begun.
     Unasked,
     /// The server was asked, and does not tell: it is older than Redis 7, or the position is behind others.
     Unknown,
