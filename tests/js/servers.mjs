@@ -125,6 +125,7 @@ const PORTS = 32_768;
  */
 async function freePort() {
   for (;;) {
+    assert.ok(given.size < PORTS - LOWEST_PORT, "all ports were given");
     const port = LOWEST_PORT + Math.floor(Math.random() * (PORTS - LOWEST_PORT));
     if (given.has(port)) continue;
     given.add(port);
