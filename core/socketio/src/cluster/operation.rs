@@ -89,6 +89,13 @@ pub struct Broadcast<E = Args> {
     pub offset: Option<EntryId>,
 }
 
+impl<E> Broadcast<E> {
+    /// Makes an event that is not volatile, and that nobody acknowledges.
+    pub const fn new(target: Target, event: E) -> Self {
+        Self { target, event, volatile: false, request: None, timeout: None, offset: None }
+    }
+}
+
 /// Response of a node to an operation of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -28,14 +28,7 @@ fn ask(node: &mut Node) -> RequestId {
 }
 
 fn broadcast() -> Broadcast<char> {
-    Broadcast {
-        target: Target::all(),
-        event: 'e',
-        volatile: false,
-        request: None,
-        timeout: None,
-        offset: None,
-    }
+    Broadcast::new(Target::all(), 'e')
 }
 
 fn respond(node: &mut Node, from: u64, request: RequestId, response: Response<char, ()>) {
@@ -270,7 +263,7 @@ fn acknowledgements_that_nobody_has_announced_are_bounded() {
     }
 }
 
-/// Whoever publishes on the bus can make up nodes.
+/// Nodes can be made up by all that publish on the bus.
 #[test]
 fn nodes_that_nobody_has_counted_are_bounded() {
     let mut node = counting_node();

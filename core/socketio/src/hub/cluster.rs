@@ -400,14 +400,7 @@ impl Hub {
     ) -> Result<usize, TellError> {
         let Some(node) = &mut self.node else { return Ok(0) };
         let cost = message_size(namespace, target, event.payload().size());
-        let broadcast = Broadcast {
-            target: target.clone(),
-            event,
-            volatile,
-            request: None,
-            timeout: None,
-            offset: None,
-        };
+        let broadcast = Broadcast { volatile, ..Broadcast::new(target.clone(), event) };
         node.cluster.tell(&namespace.into(), Operation::Broadcast(broadcast), cost)?;
         Ok(node.cluster.nodes())
     }
@@ -423,14 +416,8 @@ impl Hub {
     ) -> Result<(), Missing> {
         let Some(node) = &mut self.node else { return Err(Missing::default()) };
         let cost = message_size(namespace, target, event.payload().size());
-        let broadcast = Broadcast {
-            target: target.clone(),
-            event,
-            volatile: false,
-            request: None,
-            timeout: Some(timeout),
-            offset: None,
-        };
+        let broadcast = Broadcast::new(target.clone(), event);
+        let broadcast = Broadcast { timeout: Some(timeout), ..broadcast };
         let (deadline, namespace) = (self.now + timeout, namespace.into());
         let asked = node.cluster.broadcast_with_ack(deadline, &namespace, broadcast, cost);
         let nodes = node.cluster.nodes();

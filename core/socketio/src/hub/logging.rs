@@ -321,14 +321,7 @@ impl Hub {
         let deadline = self.now + LOG_TIMEOUT;
         let node = self.node.as_mut().ok_or(TellError::Disconnected)?;
         let cost = message_size(namespace, target, event.payload().size());
-        let broadcast = Broadcast {
-            target: target.clone(),
-            event,
-            volatile: false,
-            request: None,
-            timeout: None,
-            offset: None,
-        };
+        let broadcast = Broadcast::new(target.clone(), event);
         let append = node.cluster.append(deadline, &namespace.into(), broadcast, cost)?;
         Ok((append, node.cluster.nodes()))
     }

@@ -41,7 +41,7 @@ pub(super) fn config(letter: u8) -> WireConfig {
 }
 
 pub(super) fn emit(target: Target, event: Args) -> Broadcast {
-    Broadcast { target, event, volatile: false, request: None, timeout: None, offset: None }
+    Broadcast::new(target, event)
 }
 
 /// Operations of this node, by their letters.

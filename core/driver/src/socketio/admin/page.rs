@@ -184,14 +184,9 @@ impl Command {
             Action::Join(room) => Operation::Join { target, rooms: vec![room.into()] },
             Action::Leave(room) => Operation::Leave { target, rooms: vec![room.into()] },
             Action::Disconnect(close) => Operation::Disconnect { target, close },
-            Action::Emit(event) => Operation::Broadcast(cluster::Broadcast {
-                target,
-                event: event.args().clone(),
-                volatile: false,
-                request: None,
-                timeout: None,
-                offset: None,
-            }),
+            Action::Emit(event) => {
+                Operation::Broadcast(cluster::Broadcast::new(target, event.args().clone()))
+            }
         }
     }
 }

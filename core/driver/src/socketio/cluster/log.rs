@@ -113,14 +113,7 @@ impl ClusterShared {
         wakes: &mut Wakes,
     ) -> Result<(AppendId, usize), TellError> {
         let size = message_size(namespace.name(), target, event.payload().size());
-        let broadcast = Broadcast {
-            target: target.clone(),
-            event,
-            volatile: false,
-            request: None,
-            timeout: None,
-            offset: None,
-        };
+        let broadcast = Broadcast::new(target.clone(), event);
         self.with_wakes(wakes, |state| {
             let deadline = state.now() + LOG_TIMEOUT;
             let append = state.cluster.append(deadline, &namespace.name, broadcast, size)?;

@@ -26,14 +26,7 @@ use crate::EncodeError;
 /// };
 ///
 /// let emitter = Emitter::new(WireConfig::new(Format::Classic(ClassicConfig::default())));
-/// let operation = Operation::Broadcast(Broadcast {
-///     target: Target::all().to("chat"),
-///     event: Args::event("hi", &1)?,
-///     volatile: false,
-///     request: None,
-///     timeout: None,
-///     offset: None,
-/// });
+/// let operation = Operation::Broadcast(Broadcast::new(Target::all().to("chat"), Args::event("hi", &1)?));
 /// let Command::Publish { channel, .. } = emitter.emit("/", &operation)? else { panic!() };
 /// assert_eq!(&*channel, "socket.io#/#chat#");
 /// # Ok::<(), Box<dyn std::error::Error>>(())

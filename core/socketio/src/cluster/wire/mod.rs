@@ -42,14 +42,7 @@
 //!     assert!(matches!(command, Command::Subscribe(_))); // SSUBSCRIBE
 //! }
 //!
-//! let operation = Operation::Broadcast(Broadcast {
-//!     target: Target::all().to("chat"),
-//!     event: Args::event("hi", &1)?,
-//!     volatile: false,
-//!     request: None,
-//!     timeout: None,
-//!     offset: None,
-//! });
+//! let operation = Operation::Broadcast(Broadcast::new(Target::all().to("chat"), Args::event("hi", &1)?));
 //! first.send(now, Message { to: None, namespace: "/".into(), operation });
 //! while let Some(command) = first.poll_command() {
 //!     // SPUBLISH, which the broker delivers to all that have subscribed.

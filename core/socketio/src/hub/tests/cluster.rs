@@ -361,14 +361,7 @@ fn missed_broadcasts_of_other_nodes_are_recovered() {
 fn operation_with_a_reserved_name_is_ignored() {
     let (mut nodes, [_, b]) = Nodes::pair();
     let args = Args::event("disconnect", &()).unwrap();
-    let broadcast = crate::cluster::Broadcast {
-        target: Target::all(),
-        event: args,
-        volatile: false,
-        request: None,
-        timeout: None,
-        offset: None,
-    };
+    let broadcast = crate::cluster::Broadcast::new(Target::all(), args);
     let operation = crate::cluster::Operation::Broadcast(broadcast);
     let now = nodes.0[1].now;
     nodes.0[1].hub.handle_cluster_message(now, id(0), "/".into(), operation);

@@ -79,7 +79,7 @@ fn binary(bytes: &'static [u8]) -> Value {
 }
 
 fn emit(target: Target, event: Args) -> Broadcast {
-    Broadcast { target, event, volatile: false, request: None, timeout: None, offset: None }
+    Broadcast::new(target, event)
 }
 
 fn hi() -> Operation {
