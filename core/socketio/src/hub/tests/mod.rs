@@ -10,6 +10,7 @@ mod http;
 mod logging;
 mod pressure;
 mod recovery;
+mod returning;
 mod rooms;
 
 use alloc::{
