@@ -58,6 +58,8 @@ mod server;
 mod server_builder;
 mod shards;
 mod shared;
+#[cfg(test)]
+mod silent;
 mod sleep;
 mod socket;
 #[cfg(feature = "socketio")]

@@ -11,8 +11,8 @@ use super::*;
 use crate::{
     cell::Sessions,
     clock::Clock,
-    runtime::Stream,
     shared::{Hooks, Options},
+    silent::Silent,
     sync::lock,
 };
 
@@ -30,8 +30,8 @@ struct Inner {
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A stream on which nothing comes.
-struct Silent {
+/// An end of a connection. Notes when it is dropped.
+struct End {
     runtime: Idle,
     server: Arc<Shared>,
 }
@@ -48,41 +48,15 @@ impl fmt::Debug for Idle {
     }
 }
 
-impl Drop for Silent {
+impl Drop for End {
     fn drop(&mut self) {
         let connections = self.server.sessions.lifecycle.connections();
         self.runtime.inner().at_drop.push(connections);
     }
 }
 
-impl Stream for Silent {}
-
-impl AsyncRead for Silent {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for Silent {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
 impl Runtime for Idle {
-    type Stream = Silent;
+    type Stream = Silent<End>;
     type Listener = Arc<Shared>;
     type Sleep = std::future::Pending<()>;
 
@@ -106,19 +80,19 @@ impl Runtime for Idle {
         Ok(PROXY)
     }
 
-    async fn accept(&self, server: &Arc<Shared>) -> io::Result<(Silent, SocketAddr)> {
+    async fn accept(&self, server: &Arc<Shared>) -> io::Result<(Silent<End>, SocketAddr)> {
         if self.inner().arriving == 0 {
             pending::<()>().await;
         }
         self.inner().arriving -= 1;
-        Ok((Silent { runtime: self.clone(), server: Arc::clone(server) }, PROXY))
+        Ok((Silent(End { runtime: self.clone(), server: Arc::clone(server) }), PROXY))
     }
 
     async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         unreachable!("a server looks nothing up");
     }
 
-    async fn connect(&self, _: SocketAddr) -> io::Result<Silent> {
+    async fn connect(&self, _: SocketAddr) -> io::Result<Silent<End>> {
         unreachable!("a server does not connect");
     }
 }

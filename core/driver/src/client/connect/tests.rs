@@ -9,10 +9,9 @@ use std::{
 };
 
 use enginewire::{Time, Url};
-use futures_io::{AsyncRead, AsyncWrite};
 
 use super::*;
-use crate::{clock::Clock, runtime::Stream};
+use crate::{clock::Clock, silent::Silent};
 
 /// A network in which each connection takes a known time and has a known outcome.
 #[derive(Clone, Debug, Default)]
@@ -115,36 +114,8 @@ impl Drop for Attempt {
     }
 }
 
-struct Pipe(Attempt);
-
-impl Stream for Pipe {}
-
-impl AsyncRead for Pipe {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
 impl Runtime for Script {
-    type Stream = Pipe;
+    type Stream = Silent<Attempt>;
     type Listener = ();
     type Sleep = Sleep;
 
@@ -169,7 +140,7 @@ impl Runtime for Script {
         unreachable!("a client does not listen");
     }
 
-    async fn accept(&self, _listener: &()) -> io::Result<(Pipe, SocketAddr)> {
+    async fn accept(&self, _listener: &()) -> io::Result<(Silent<Attempt>, SocketAddr)> {
         unreachable!("a client does not listen");
     }
 
@@ -179,14 +150,14 @@ impl Runtime for Script {
         inner.names.map_or_else(|| Ok(inner.addresses.clone()), |kind| Err(kind.into()))
     }
 
-    async fn connect(&self, to: SocketAddr) -> io::Result<Pipe> {
+    async fn connect(&self, to: SocketAddr) -> io::Result<Silent<Attempt>> {
         self.log(format_args!("try {to}"));
         let attempt = Attempt { script: self.clone(), address: to };
         let outcome = self.0.lock().unwrap().outcomes.get_mut(&to).and_then(VecDeque::pop_front);
         let Some((millis, outcome)) = outcome else { return std::future::pending().await };
         self.wait(self.clock().now() + Duration::from_millis(millis)).await;
         outcome?;
-        Ok(Pipe(attempt))
+        Ok(Silent(attempt))
     }
 }
 
