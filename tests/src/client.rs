@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use enginewire_driver::{SendError, Socket};
 use rustix::net::sockopt::set_socket_linger;
 
 /// What nothing takes as long as, unless it hangs.
@@ -54,6 +55,23 @@ pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Sends a message until no more are taken: sockets, what is between them and the queue are full. Returns how often.
+pub fn fill(socket: &Socket, message: &str) -> usize {
+    let (mut sent, mut full) = (0, 0);
+    while full < 200 {
+        match socket.try_send(message) {
+            Ok(()) => (sent, full) = (sent + 1, 0),
+            Err(error) => {
+                assert!(matches!(error.reason, SendError::Full { .. }));
+                full += 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        assert!(sent * message.len() < 100_000_000, "100 MB are nowhere");
+    }
+    sent
 }
 
 /// One TCP connection.

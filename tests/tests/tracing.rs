@@ -51,13 +51,18 @@ async fn ask(address: SocketAddr, request: &str) -> String {
 /// What is told from now on, by this thread.
 fn listen() -> (Log, impl Drop) {
     let log = Log::default();
-    let writer = log.clone();
+    let listening = tell(log.clone());
+    (log, listening)
+}
+
+/// Has a writer told of all events of this thread.
+fn tell(writer: impl Write + Clone + Send + Sync + 'static) -> impl Drop {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    (log, tracing_subscriber::util::SubscriberInitExt::set_default(subscriber))
+    tracing_subscriber::util::SubscriberInitExt::set_default(subscriber)
 }
 
 #[tokio::test]
@@ -262,13 +267,7 @@ fn whoever_listens_may_use_the_session_that_is_spoken_of() {
 
 async fn meddle(of: &'static str) {
     let meddler = Meddler { of, sender: Arc::default() };
-    let writer = meddler.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let _listening = tell(meddler.clone());
     let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", server.local_addr());
     let client = Client::builder(&url).transports([TransportKind::WebSocket]).connect();
@@ -353,13 +352,7 @@ async fn broadcast_when_told(of: &'static str) {
     let io = Io::builder().cluster(FaultyBus { bus, faults }).build();
     let _ = io.namespace("/");
     let broadcaster = Broadcaster { of, io: Arc::new(Mutex::new(Some(io.clone()))) };
-    let writer = broadcaster.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _listening = tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
+    let _listening = tell(broadcaster.clone());
     let server = ServerBuilder::new().socketio(&io).bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", server.local_addr());
     let _socket = ClientBuilder::new(&url).build().unwrap().socket("/").open().unwrap();

@@ -186,13 +186,7 @@ fn streams_lose_nothing_while_a_node_is_cut_off<R: Host>() {
     let mut bert = nodes.connect(1);
     soon("all", nodes.ios[0].emit("n", &0)).unwrap();
     assert_eq!(recv(&mut bert).1, 0);
-    proxy.cut();
-    until("down", || !nodes.monitors[1].stats().is_up);
-    for n in 1..=COUNT {
-        assert!(soon("local", nodes.ios[0].emit("n", &n)).unwrap().remote.is_ok());
-    }
-    until("responses", || nodes.monitors[0].stats().in_flight == 0);
-    proxy.heal();
+    nodes.emit_while_cut_off(&proxy, COUNT);
     for n in 1..=COUNT {
         assert_eq!(recv(&mut bert).1, n);
     }

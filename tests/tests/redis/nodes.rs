@@ -14,7 +14,10 @@ use enginewire_tests::{
     host::Host,
 };
 
-use crate::server::{RawClient, RedisServer};
+use crate::{
+    proxy::Proxy,
+    server::{RawClient, RedisServer},
+};
 
 /// Longest time of a test's requests.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -141,6 +144,17 @@ impl<R: Host> Nodes<R> {
             channels + patterns.map_or(0, |patterns| patterns[0].parse::<usize>().unwrap())
         };
         self.clients.iter_mut().map(count).sum()
+    }
+
+    /// Broadcasts numbers from 1 on by the first node, while the second is cut off.
+    pub(crate) fn emit_while_cut_off(&self, proxy: &Proxy, count: u32) {
+        proxy.cut();
+        until("down", || !self.monitors[1].stats().is_up);
+        for n in 1..=count {
+            assert!(soon("local", self.ios[0].emit("n", &n)).unwrap().remote.is_ok());
+        }
+        until("responses", || self.monitors[0].stats().in_flight == 0);
+        proxy.heal();
     }
 
     pub(crate) fn connect(&self, node: usize) -> TestSocket {

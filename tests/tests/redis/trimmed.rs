@@ -36,13 +36,7 @@ fn entries_that_were_trimmed_while_a_node_was_away_are_counted_and_told<R: Host>
     let mut bert = nodes.connect(1);
     soon("all", nodes.ios[0].emit("n", &0)).unwrap();
     assert_eq!(recv(&mut bert).1, 0);
-    proxy.cut();
-    until("down", || !nodes.monitors[1].stats().is_up);
-    for n in 1..=COUNT {
-        assert!(soon("local", nodes.ios[0].emit("n", &n)).unwrap().remote.is_ok());
-    }
-    until("responses", || nodes.monitors[0].stats().in_flight == 0);
-    proxy.heal();
+    nodes.emit_while_cut_off(&proxy, COUNT);
     let first = recv(&mut bert).1;
     for n in first + 1..=COUNT {
         assert_eq!(recv(&mut bert).1, n);

@@ -224,17 +224,21 @@ fn stream_is_checked_behind_a_read_that_took_long<R: Host>() {
             }
         }
         let mut reader = server.accept();
-        let mut commands = Vec::new();
         // The second read is the first that may wait.
-        while commands.len() < 5 {
-            let command = reader.command();
-            if commands.len() == 2 {
+        for reads in 1..=2 {
+            let command = loop {
+                let command = reader.command();
+                if command[0] == "XREAD" {
+                    break command;
+                }
+                reader.respond(&command);
+            };
+            if reads == 2 {
                 thread::sleep(Duration::from_millis(1200));
             }
             reader.respond(&command);
-            commands.push(command[0].clone());
         }
-        (commands, connection, reader)
+        (reader.command(), connection, reader)
     });
     let mut bus = soon("a connection", builder.connect()).unwrap();
     bus.handle_namespace(&"/".into(), true);
@@ -243,8 +247,8 @@ fn stream_is_checked_behind_a_read_that_took_long<R: Host>() {
         assert!(!matches!(event, Some(BusEvent::Down(_))), "{event:?}");
         script.is_finished()
     });
-    let (commands, ..) = script.join().unwrap();
-    assert_eq!(commands, ["XINFO", "XREAD", "XREAD", "XINFO", "XREAD"]);
+    let (next, ..) = script.join().unwrap();
+    assert_eq!(next[0], "XINFO");
 }
 
 fn messages_that_are_sent_together_are_written_together<R: Host>() {

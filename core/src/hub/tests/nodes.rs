@@ -27,6 +27,17 @@ impl Pair {
         Self { a: node("a", |_| {}), b: node("b", |_| {}), wires: Vec::new() }
     }
 
+    /// A pair and a client of the first node, whose poll waits at the second.
+    fn with_poll() -> (Self, ConnectionId) {
+        let mut pair = Self::new();
+        let on = pair.b.accept();
+        let (_, query) = pair.b.open_polling(on);
+        let client = pair.a.accept();
+        pair.a.request(client, "GET", &query, "");
+        pair.carry();
+        (pair, client)
+    }
+
     /// Makes the connections that the first node asks for, and carries bytes until nothing is left to carry.
     fn carry(&mut self) {
         let Self { a, b, wires } = self;
@@ -302,12 +313,7 @@ fn request_goes_no_further_than_one_hub_and_hubs_that_are_no_nodes_hand_nothing_
 #[test]
 fn hub_that_closes_or_aborts_ends_what_it_passes_on() {
     for aborts in [false, true] {
-        let mut pair = Pair::new();
-        let on = pair.b.accept();
-        let (_, query) = pair.b.open_polling(on);
-        let client = pair.a.accept();
-        pair.a.request(client, "GET", &query, "");
-        pair.carry();
+        let (mut pair, client) = Pair::with_poll();
         let (to_node, _) = pair.wires[0];
         match aborts {
             true => pair.a.hub.abort(pair.a.now),
@@ -324,12 +330,7 @@ fn hub_that_closes_or_aborts_ends_what_it_passes_on() {
 
 #[test]
 fn stale_name_of_a_connection_to_a_node_does_nothing() {
-    let mut pair = Pair::new();
-    let on = pair.b.accept();
-    let (_, query) = pair.b.open_polling(on);
-    let client = pair.a.accept();
-    pair.a.request(client, "GET", &query, "");
-    pair.carry();
+    let (mut pair, client) = Pair::with_poll();
     let (stale, _) = pair.wires[0];
     pair.a.hub.handle_lost(pair.a.now, stale);
     pair.a.drain();

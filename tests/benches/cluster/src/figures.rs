@@ -7,7 +7,7 @@ use std::{
 
 use crate::{nodes::Kind, redis::Traffic, spent::Spent};
 
-/// What one broadcast costs, in microseconds of CPU.
+/// Cost of one broadcast, in microseconds of CPU.
 pub(crate) struct Sample {
     /// The node that sends it, with one member and with the event of the client that asks for it.
     pub(crate) sender: Spent,
@@ -36,7 +36,7 @@ pub(crate) struct Table {
     memory: BTreeMap<(usize, Kind), Vec<Memory>>,
 }
 
-/// Which part of a sample is meant.
+/// Part of a sample.
 type Part = fn(&Sample) -> Option<f64>;
 
 impl Table {

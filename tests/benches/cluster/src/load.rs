@@ -92,7 +92,7 @@ struct Cluster {
     next: u64,
 }
 
-/// What one broadcast costs.
+/// Cost of one broadcast.
 struct Cost {
     /// Each node, beginning with the sender.
     nodes: Vec<Spent>,

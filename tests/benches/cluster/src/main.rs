@@ -32,7 +32,7 @@ use std::{env, process::ExitCode};
 
 use crate::args::Command;
 
-/// What goes wrong here ends the run with a sentence; nothing recovers from it.
+/// Result of a step. An error ends the run with a sentence; nothing recovers from it.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main(flavor = "current_thread")]
