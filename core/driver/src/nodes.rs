@@ -80,7 +80,7 @@ pub(crate) type Addresses = Box<dyn Fn(NodeName) -> Option<NodeAddress> + Send +
 /// The way to a node.
 struct Way {
     to: SocketAddr,
-    /// That of the PROXY protocol, which comes before any encryption.
+    /// Header of the PROXY protocol, ahead of any encryption.
     header: Option<String>,
     /// The name of the node, and how its connection is encrypted.
     #[cfg(feature = "tls-no-provider")]

@@ -70,7 +70,7 @@ struct Listener<R: Runtime> {
 /// Encryption of the connections of a listener.
 #[cfg(feature = "tls-no-provider")]
 enum ListenerTls {
-    /// That of the server, if it has one.
+    /// The configuration of the server, if it has one.
     OfServer,
     None,
     Own(ServerTls),

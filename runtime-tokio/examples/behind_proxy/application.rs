@@ -1,4 +1,4 @@
-//! What the servers behind a load balancer do for their clients, and when they end.
+//! The application of servers behind a load balancer, and their end.
 
 use std::{io, net::IpAddr, sync::Arc};
 

@@ -264,7 +264,7 @@ impl RelayedResponse {
 
     /// Returns the status of the response to the client.
     ///
-    /// That to an extended CONNECT is 200 in the place of 101 (RFC 8441 section 5).
+    /// An extended CONNECT has 200 in the place of 101 (RFC 8441 section 5).
     pub const fn status(&self) -> u16 {
         if self.is_upgrade() && self.is_extended { 200 } else { self.head.status() }
     }
