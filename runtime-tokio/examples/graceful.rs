@@ -18,6 +18,8 @@ async fn main() -> io::Result<()> {
     let seconds = arguments.next().and_then(|seconds| seconds.parse().ok()).unwrap_or(10);
     let asked_to_end = asked_to_end()?;
     let io = Io::new();
+    // Before the server listens, as clients are refused that ask for a namespace that is not there.
+    let namespace = io.namespace("/");
     let server = ServerBuilder::new().socketio(&io).bind(address).await?;
     println!("listening on {}", server.local_addr());
     let end = async {
@@ -26,7 +28,6 @@ async fn main() -> io::Result<()> {
         // Lets out what is queued, and waits for the tasks of the sockets.
         server.drain(Duration::from_secs(seconds)).await;
     };
-    let namespace = io.namespace("/");
     // `serve` returns when the server closes and its tasks have returned.
     tokio::join!(end, namespace.serve(work));
     println!("drained: {:?}", io.stats());

@@ -113,3 +113,28 @@ fn tests_of_the_reports_exist() {
     }
     assert!(rows.len() > 45, "only {} rows were found", rows.len());
 }
+
+/// Clients are refused that come between the two.
+#[test]
+fn examples_make_their_namespaces_before_they_listen() {
+    let listens = [".bind(", "TcpListener::bind("];
+    let mut found = 0;
+    let runtimes = ["runtime-async-std", "runtime-smol", "runtime-tokio"];
+    for examples in runtimes.map(|runtime| root().join(runtime).join("examples")) {
+        for entry in fs::read_dir(&examples).unwrap() {
+            let path = entry.unwrap().path();
+            let main = if path.is_dir() { path.join("main.rs") } else { path };
+            let source = fs::read_to_string(&main).unwrap();
+            let Some(listen) = listens.iter().filter_map(|call| source.find(call)).min() else {
+                continue;
+            };
+            for call in [" io.namespace(", " io.namespaces_by("] {
+                for (position, _) in source.match_indices(call) {
+                    assert!(position < listen, "{} listens before{call}..)", main.display());
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found > 12, "only {found} were found: is the reading of the examples broken?");
+}

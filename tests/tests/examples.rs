@@ -164,7 +164,8 @@ fn graceful_example_lets_its_clients_go_when_it_is_asked_to_end() {
         assert_eq!(client.answer().status, 101);
         assert!(client.text().starts_with("0{"));
         client.send("40");
-        assert!(client.text().starts_with("40{"));
+        let answer = client.text();
+        assert!(answer.starts_with("40{"), "{answer}");
         client.send(r#"421["work"]"#);
         assert_eq!(client.text(), "431[1]");
         client

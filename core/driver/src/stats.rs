@@ -29,7 +29,7 @@ pub struct ServerStats {
     pub requests_refused: u64,
     /// Requests that were handed over to another node, see [`nodes`](crate::ServerBuilder::nodes).
     pub requests_handed_over: u64,
-    /// Requests that were handed over, and that the other node has not responded to, or not to the end.
+    /// Requests that were handed over, and whose response is missing or cut off.
     pub hand_overs_failed: u64,
 }
 

@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let io = Io::new();
+    let clients = io.namespace("/");
     let server = ServerBuilder::new()
         .socketio(&io)
         .node(name.parse::<NodeName>()?)
@@ -46,7 +47,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     let asked_to_end = asked_to_end()?;
-    let clients = io.namespace("/");
     let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move {
             asked_to_end.await;

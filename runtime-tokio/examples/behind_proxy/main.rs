@@ -49,6 +49,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let draining = Arc::new(AtomicBool::new(false));
     let is_draining = Arc::clone(&draining);
     let io = Io::new();
+    // Before the server listens, as clients are refused that ask for a namespace that is not there.
+    let clients = io.namespace("/");
     let mut builder = ServerBuilder::new()
         .socketio(&io)
         // For load balancers that learn from the first response which server has the session.
@@ -80,7 +82,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("draining {} sockets", io.stats().sockets);
         server.drain(Duration::from_secs(2)).await;
     };
-    let clients = io.namespace("/");
     tokio::join!(end, clients.serve(move |socket| talk(socket, Arc::clone(&name))));
     Ok(())
 }
