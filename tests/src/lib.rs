@@ -10,6 +10,7 @@ pub mod profile;
 pub mod program;
 pub mod pusher;
 pub mod random;
+pub mod refusing;
 pub mod runtimes;
 pub mod script;
 #[cfg(feature = "admin")]

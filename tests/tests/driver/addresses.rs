@@ -10,6 +10,7 @@ use std::{
 
 use enginewire::{CloseReason, Time, TransportFault, TransportKind};
 use enginewire_driver::{ClientBuilder, Clock, ConnectError, Runtime};
+use enginewire_tests::refusing::Refusing;
 use rustix::net::{AddressFamily, SocketType};
 
 use crate::{Host, client::soon, serve_echo};
@@ -94,11 +95,6 @@ impl BlackHole {
     }
 }
 
-/// An address that refuses: a port that was ours until just now.
-fn refusing() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
-}
-
 fn to<R: Host>(addresses: &[SocketAddr]) -> ClientBuilder<Resolving<R>> {
     let runtime = Resolving { inner: R::default(), addresses: addresses.to_vec() };
     ClientBuilder::new(runtime, "http://server.test")
@@ -133,11 +129,13 @@ fn an_address_that_never_answers_costs_the_delay_and_not_the_timeout<R: Host>() 
 }
 
 fn an_address_that_refuses_costs_nothing<R: Host>() {
-    assert!(opened::<R>(&[refusing(), refusing()]) < SOON);
+    let refusing = [Refusing::new(), Refusing::new()];
+    assert!(opened::<R>(&refusing.each_ref().map(|refusing| refusing.address)) < SOON);
 }
 
 fn addresses_that_all_refuse_are_named_in_the_error<R: Host>() {
-    let addresses = [refusing(), refusing()];
+    let refusing = [Refusing::new(), Refusing::new()];
+    let addresses = refusing.each_ref().map(|refusing| refusing.address);
     match soon("a failure", to::<R>(&addresses).connect()) {
         Err(ConnectError::Session { reason, source: Some(error), .. }) => {
             assert_eq!(reason, CloseReason::TransportError(TransportFault::Unreachable));

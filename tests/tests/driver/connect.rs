@@ -11,6 +11,7 @@ use enginewire::{
     TransportKind,
 };
 use enginewire_driver::{Client, ClientBuilder, ConnectError, Server, ServerBuilder, Socket};
+use enginewire_tests::refusing::Refusing;
 
 use crate::{
     Host, accept,
@@ -287,10 +288,8 @@ fn a_client_that_is_given_up_while_it_connects_leaves_nothing<R: Host>() {
 }
 
 fn what_cannot_be_connected_to_is_told_apart<R: Host>() {
-    // A port that is free, as it was ours until just now.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
+    let address = refusing.address;
     let unreachable = CloseReason::TransportError(TransportFault::Unreachable);
     for transports in [&POLLING[..], &WEBSOCKET] {
         match soon("a failure", to::<R>(address).transports(transports).connect()) {
@@ -534,13 +533,12 @@ fn a_closed_session_is_not_followed_by_another_whatever_ends_it<R: Host>() {
 }
 
 fn attempts_that_fail_come_to_an_end<R: Host>() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
     let mut policy = Reconnect::default();
     policy.delay = Duration::from_millis(1);
     policy.attempts = Some(3);
-    let mut sessions = to::<R>(address).reconnect(policy).build().unwrap().sessions();
+    let client = to::<R>(refusing.address).reconnect(policy).build().unwrap();
+    let mut sessions = client.sessions();
     // The first attempt, and three more.
     for _ in 0..4 {
         let error = soon("a failure", sessions.next()).unwrap().unwrap_err();

@@ -13,6 +13,7 @@ use std::{
 };
 
 use enginewire_driver::{Cors, CorsOrigin, NodeName, Server, ServerBuilder, TrustedProxies};
+use enginewire_tests::refusing::Refusing;
 
 use crate::{
     Host, accept,
@@ -634,8 +635,8 @@ fn node_in_the_middle_that_ends_costs_its_clients_their_sessions<R: Host>() {
 fn address_of_a_node_changes_while_the_server_runs<R: Host>() {
     let (a, b, addresses) = two::<R>(|builder| builder);
     let sid = Client::connect(b.local_addr()).open_polling();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (address, status) in [(gone, 503), (b.local_addr(), 200)] {
+    let gone = Refusing::new();
+    for (address, status) in [(gone.address, 503), (b.local_addr(), 200)] {
         addresses.set("b", address);
         assert_eq!(ask(&a, "POST", &sid, "3").status, status);
     }

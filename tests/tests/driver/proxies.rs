@@ -16,7 +16,7 @@ use enginewire_driver::{
     Client, ClientBuilder, ConnectError, Stream,
     socketio::{ClientBuilder as SioBuilder, Io, Update},
 };
-use enginewire_tests::tls::Authority;
+use enginewire_tests::{refusing::Refusing, tls::Authority};
 
 use crate::{
     Host, accept,
@@ -255,12 +255,10 @@ fn proxy_that_refuses_is_named_and_not_the_server<R: Host>() {
     let error = soon("an error", builder.connect()).unwrap_err();
     assert_eq!(proxy_fault(error), ProxyFault::Refused(403));
     // The proxy is there, and the server is not.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let nowhere = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
     let proxy = Proxy::start(Rule::Pass);
     for transports in [POLLING, WEBSOCKET] {
-        let builder = proxy.builder::<R>(nowhere).transports(transports);
+        let builder = proxy.builder::<R>(refusing.address).transports(transports);
         let error = soon("an error", builder.connect()).unwrap_err();
         assert!(!error.is_permanent());
         assert_eq!(proxy_fault(error), ProxyFault::ServerUnreachable(502));
@@ -269,9 +267,8 @@ fn proxy_that_refuses_is_named_and_not_the_server<R: Host>() {
 
 fn proxy_that_is_not_there_is_named<R: Host>() {
     let server = serve::<R>(|builder| builder);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let nowhere = listener.local_addr().unwrap();
-    drop(listener);
+    let refusing = Refusing::new();
+    let nowhere = refusing.address;
     for transports in [POLLING, WEBSOCKET] {
         let builder = Client::<R>::builder(&format!("http://{}", server.local_addr()));
         let builder = builder.proxy(&nowhere.to_string()).transports(transports);

@@ -15,6 +15,7 @@ use enginewire_driver::socketio::{Bus, BusEvent};
 use enginewire_tests::{
     client::{soon, until, within},
     host::Host,
+    refusing::Refusing,
     test_sockets::recv,
     tls::Authority,
 };
@@ -41,7 +42,8 @@ fn fail<R: Host>(url: &str) -> RedisError {
 }
 
 fn server_that_is_not_there_is_named_in_the_error<R: Host>() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = Refusing::new();
+    let address = refusing.address;
     let error = fail::<R>(&format!("redis://:secret@{address}"));
     assert!(matches!(error.fault(), RedisFault::Unreachable(_)), "{error}");
     assert_eq!(error.address(), Some(&*address.to_string()));

@@ -1,12 +1,13 @@
 //! Masters that are killed, and what takes their places. On one runtime: it takes seconds, and is the same on each.
 
-use std::{future::poll_fn, net::TcpListener};
+use std::future::poll_fn;
 
 use enginewire_cluster::redis::{Redis, SubscriptionMode};
 use enginewire_driver::socketio::{Bus as _, BusEvent, TellError};
 use enginewire_tests::{
     client::{soon, until},
     host::Host,
+    refusing::Refusing,
     test_sockets::{names, recv},
 };
 
@@ -68,8 +69,8 @@ fn master_that_is_killed_is_replaced_by_its_replica<R: Host>() {
 fn master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names<R: Host>() {
     let mut servers = Watched::start();
     // The first of the sentinels does not respond.
-    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("redis://{absent},{}", servers.sentinel.address());
+    let absent = Refusing::new();
+    let url = format!("redis://{},{}", absent.address, servers.sentinel.address());
     let sentinel = |url: &str| hasty(Redis::<R>::builder(url)).sentinel(Watched::NAME);
     let mut bus = soon("a connection", sentinel(&url).connect()).unwrap();
     bus.handle_namespace(&"/".into(), true);

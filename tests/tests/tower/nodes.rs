@@ -13,7 +13,10 @@ use std::{
 };
 
 use axum::Router;
-use enginewire_tests::client::{Answer, Client, fill, soon, until};
+use enginewire_tests::{
+    client::{Answer, Client, fill, soon, until},
+    refusing::Refusing,
+};
 use enginewire_tokio::{
     Cors, CorsOrigin, NodeName, Server, ServerBuilder, TransportKind, TrustedProxies,
 };
@@ -535,9 +538,9 @@ fn owner_gets_the_request_as_it_came_and_the_client_its_response() {
 fn owner_that_is_away_costs_a_session_and_nothing_else() {
     let (a, b) = two(|builder| builder.cors(Cors::new(CorsOrigin::Any)));
     let own = a.connect().open_polling();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = Refusing::new();
     let addresses = Addresses::default();
-    addresses.set("b", gone);
+    addresses.set("b", gone.address);
     let c = addresses.layered("c", |builder| builder.cors(Cors::new(CorsOrigin::Any)));
     let mut client = c.connect();
     let target = polling(SID);
