@@ -4,11 +4,14 @@
 use std::{future::Future, sync::mpsc, time::Duration};
 
 use enginewire_driver::{
-    socketio::{DisconnectReason, Socket},
-    testing::TestSocket,
+    socketio::{DisconnectReason, Io, NodeId, Socket},
+    testing::{MemoryNetwork, TestSocket},
 };
 
-use crate::{client::soon, host::Host};
+use crate::{
+    client::{soon, until},
+    host::Host,
+};
 
 /// Waits for the next event. Returns its name and its number.
 pub fn recv(socket: &mut TestSocket) -> (String, u32) {
@@ -25,6 +28,14 @@ pub fn names(socket: &mut TestSocket, count: usize) -> Vec<String> {
 pub fn end(socket: &mut TestSocket) -> DisconnectReason {
     assert!(soon("the end", socket.recv()).is_none());
     socket.reason().unwrap()
+}
+
+/// Ends the time in which a node is cut off, and waits until it has so many others.
+pub fn heal(network: &MemoryNetwork, node: NodeId, io: &Io, others: usize) {
+    // Told behind the end of the bus. Until then it seems to have them.
+    until("the loss of the others", || io.stats().nodes == 0);
+    network.heal(node);
+    until("the others", || io.stats().nodes == others);
 }
 
 /// Passes all events of a socket on to the others.

@@ -16,7 +16,7 @@ use enginewire_driver::{
 };
 use enginewire_tests::{
     sio_recovering::{Back, Lost, Peer},
-    test_sockets::spawn,
+    test_sockets::{heal, spawn},
 };
 
 use crate::{
@@ -404,8 +404,7 @@ fn node_without_a_bus_keeps_what_it_cannot_give_away<R: Host>() {
     let lost = nodes.lose(0, peer);
     assert_eq!(nodes.network.states(), 0);
     soon("a broadcast", io.emit("alone", &2)).unwrap();
-    nodes.network.heal(*id);
-    until("the bus", || io.stats().nodes == 1);
+    heal(&nodes.network, *id, io, 1);
     nodes.emit(0, "shared", 3);
     // The other node has neither the socket nor those events.
     assert!(!nodes.come_back(1, &lost).is_recovered);
@@ -438,8 +437,7 @@ fn socket_waits_on_while_the_bus_does_not_tell_who_has_its_state<R: Host>() {
     nodes.network.cut(*id);
     until("the news", || soon("a broadcast", io.emit("alone", &1)).unwrap().remote == DOWN);
     assert!(!nodes.come_back(0, &lost).is_recovered);
-    nodes.network.heal(*id);
-    until("the bus", || io.stats().nodes == 1);
+    heal(&nodes.network, *id, io, 1);
     assert!(nodes.come_back(0, &lost).is_recovered);
 }
 
@@ -458,8 +456,7 @@ fn event_whose_place_is_told_late_is_in_the_log_of_its_node<R: Host>() {
     assert_eq!(here.event(), ("late".into(), 1));
     sent("an event whose place is told late").unwrap();
     assert_eq!(peer.event(), ("late".into(), 1));
-    nodes.network.heal(*id);
-    until("the bus", || io.stats().nodes == 1);
+    heal(&nodes.network, *id, io, 1);
     let lost = nodes.lose_and_keep(1, peer);
     nodes.emit(0, "end", 2);
     assert_eq!(here.event(), ("end".into(), 2));
@@ -494,8 +491,7 @@ fn events_wait_for_the_log_and_are_delivered_once_when_the_bus_fails<R: Host>() 
     // At once from now on, and not again when the bus tells that they were logged.
     let sent = soon("a broadcast", io.emit("alone", &5)).unwrap();
     assert_eq!((sent.sockets, sent.remote), (1, DOWN));
-    nodes.network.heal(*id);
-    until("the bus", || io.stats().nodes == 1);
+    heal(&nodes.network, *id, io, 1);
     nodes.emit(0, "end", 6);
     assert_eq!(peer.events(2), named(&[("alone", 5), ("end", 6)]));
     // The other node has what was logged.
@@ -519,8 +515,7 @@ fn event_that_is_logged_while_the_bus_fails_is_recovered_once<R: Host>() {
     nodes.network.release(*id);
     assert_eq!(anna.event(), ("waits".into(), 1));
     assert_eq!(sent("an event").unwrap().remote, DOWN);
-    nodes.network.heal(*id);
-    until("the bus", || io.stats().nodes == 1);
+    heal(&nodes.network, *id, io, 1);
     nodes.until_arrived();
     let back = nodes.come_back(1, &lost);
     assert!(back.is_recovered);
