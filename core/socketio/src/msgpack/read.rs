@@ -51,6 +51,33 @@ enum Head<'a> {
     Map(usize),
 }
 
+/// Kind of a value that has no others in it.
+#[derive(Clone, Copy)]
+enum Leaf {
+    Null,
+    Bool(bool),
+    /// A number that is in the first byte.
+    Short(i8),
+    Unsigned,
+    Signed,
+    Float,
+    Text,
+    Binary,
+    /// Content that begins with its type.
+    Extension {
+        /// The length is in the first byte, and not behind it.
+        fixed: bool,
+    },
+}
+
+/// A value as far as it must be known to pass over it.
+enum Extent<'a> {
+    /// The bytes behind the first and the length.
+    Leaf(Leaf, &'a [u8]),
+    Array(usize),
+    Map(usize),
+}
+
 impl<'a> Reader<'a> {
     pub(crate) fn new(message: &'a Bytes, dialect: Dialect) -> Self {
         Self { message, rest: message, dialect, owed: 1 }
@@ -74,19 +101,26 @@ impl<'a> Reader<'a> {
 
     /// Reads a member's name, and makes text of it as JavaScript does.
     pub(crate) fn name(&mut self) -> Result<Cow<'a, str>, PacketError> {
+        Ok(match self.name_bytes()? {
+            Cow::Borrowed(bytes) => text(bytes),
+            Cow::Owned(bytes) => text(&bytes).into_owned().into(),
+        })
+    }
+
+    /// Reads a member's name, without a look whether it is UTF-8.
+    pub(crate) fn name_bytes(&mut self) -> Result<Cow<'a, [u8]>, PacketError> {
         let position = self.position();
-        Ok(match self.head()? {
-            Head::Text(bytes) => String::from_utf8_lossy(bytes),
+        let name = match self.head()? {
+            Head::Text(bytes) => return Ok(bytes.into()),
             Head::Undefined => "undefined".into(),
             Head::Whole(Value::Null) => "null".into(),
-            Head::Whole(Value::Bool(value)) => value.to_string().into(),
-            Head::Whole(Value::Number(Number::Unsigned(number))) => number.to_string().into(),
-            Head::Whole(Value::Number(Number::Negative(number))) => number.to_string().into(),
-            Head::Whole(Value::Binary(bytes)) => {
-                String::from_utf8_lossy(&bytes).into_owned().into()
-            }
+            Head::Whole(Value::Bool(value)) => value.to_string(),
+            Head::Whole(Value::Number(Number::Unsigned(number))) => number.to_string(),
+            Head::Whole(Value::Number(Number::Negative(number))) => number.to_string(),
+            Head::Whole(Value::Binary(bytes)) => return Ok(bytes.to_vec().into()),
             _ => return Err(fault("a name of a member is no text", position)),
-        })
+        };
+        Ok(name.into_bytes().into())
     }
 
     /// Reads a value inside `depth` others, or `undefined`, which is none.
@@ -98,7 +132,7 @@ impl<'a> Reader<'a> {
         }
         Ok(Some(match head {
             Head::Undefined => return Ok(None),
-            Head::Text(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
+            Head::Text(bytes) => Value::String(text(bytes).into_owned()),
             Head::Whole(value) => value,
             Head::Array(count) => {
                 let mut values = Vec::with_capacity(count);
@@ -123,7 +157,7 @@ impl<'a> Reader<'a> {
     /// Reads a value that is no array and no map, or nothing of those and of `undefined`.
     pub(crate) fn scalar(&mut self) -> Result<Option<Value>, PacketError> {
         Ok(match self.head()? {
-            Head::Text(bytes) => Some(Value::String(String::from_utf8_lossy(bytes).into_owned())),
+            Head::Text(bytes) => Some(Value::String(text(bytes).into_owned())),
             Head::Whole(value) => Some(value),
             Head::Undefined | Head::Array(_) | Head::Map(_) => None,
         })
@@ -133,7 +167,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn skip(&mut self) -> Result<(), PacketError> {
         let end = self.owed.saturating_sub(1);
         while self.owed > end {
-            self.head()?;
+            self.extent()?;
         }
         Ok(())
     }
@@ -146,99 +180,101 @@ impl<'a> Reader<'a> {
     }
 
     fn head(&mut self) -> Result<Head<'a>, PacketError> {
+        let (leaf, content) = match self.extent()? {
+            Extent::Array(count) => return Ok(Head::Array(count)),
+            Extent::Map(count) => return Ok(Head::Map(count)),
+            Extent::Leaf(leaf, content) => (leaf, content),
+        };
+        Ok(Head::Whole(match leaf {
+            Leaf::Text => return Ok(Head::Text(content)),
+            Leaf::Extension { fixed } => return Ok(self.extension(content, fixed)),
+            Leaf::Null => Value::Null,
+            Leaf::Bool(value) => Value::Bool(value),
+            Leaf::Short(number) => Value::Number(integer(number.into())),
+            Leaf::Unsigned => Value::Number(Number::Unsigned(unsigned(content))),
+            Leaf::Signed => Value::Number(integer(signed(content))),
+            Leaf::Float => Value::Number(Number::Float(float(content))),
+            Leaf::Binary => Value::Binary(self.message.slice_ref(content)),
+        }))
+    }
+
+    /// Reads as much of the next value as is needed to pass over it, but for the values in it.
+    // In the loop that passes over values it takes 23 instructions, and 49 by a call.
+    #[inline(always)]
+    fn extent(&mut self) -> Result<Extent<'a>, PacketError> {
         self.owed = self.owed.saturating_sub(1);
-        let position = self.position();
         let [marker] = self.bytes()?;
-        Ok(match Marker::from_u8(marker) {
-            Marker::Null => Head::Whole(Value::Null),
-            Marker::False => Head::Whole(Value::Bool(false)),
-            Marker::True => Head::Whole(Value::Bool(true)),
-            Marker::Reserved => return Err(fault("an unknown marker", position)),
+        let (leaf, length) = match Marker::from_u8(marker) {
+            Marker::Null => (Leaf::Null, 0),
+            Marker::False => (Leaf::Bool(false), 0),
+            Marker::True => (Leaf::Bool(true), 0),
+            Marker::Reserved => return Err(fault("an unknown marker", self.position() - 1)),
 
-            Marker::FixPos(number) => unsigned(number),
-            Marker::U8 => unsigned(u8::from_be_bytes(self.bytes()?)),
-            Marker::U16 => unsigned(u16::from_be_bytes(self.bytes()?)),
-            Marker::U32 => unsigned(u32::from_be_bytes(self.bytes()?)),
-            Marker::U64 => unsigned(u64::from_be_bytes(self.bytes()?)),
-            Marker::FixNeg(number) => signed(number),
-            Marker::I8 => signed(i8::from_be_bytes(self.bytes()?)),
-            Marker::I16 => signed(i16::from_be_bytes(self.bytes()?)),
-            Marker::I32 => signed(i32::from_be_bytes(self.bytes()?)),
-            Marker::I64 => signed(i64::from_be_bytes(self.bytes()?)),
-            Marker::F32 => float(f32::from_be_bytes(self.bytes()?)),
-            Marker::F64 => float(f64::from_be_bytes(self.bytes()?)),
+            // Below 128.
+            Marker::FixPos(number) => (Leaf::Short(number.cast_signed()), 0),
+            Marker::FixNeg(number) => (Leaf::Short(number), 0),
+            Marker::U8 => (Leaf::Unsigned, 1),
+            Marker::U16 => (Leaf::Unsigned, 2),
+            Marker::U32 => (Leaf::Unsigned, 4),
+            Marker::U64 => (Leaf::Unsigned, 8),
+            Marker::I8 => (Leaf::Signed, 1),
+            Marker::I16 => (Leaf::Signed, 2),
+            Marker::I32 => (Leaf::Signed, 4),
+            Marker::I64 => (Leaf::Signed, 8),
+            Marker::F32 => (Leaf::Float, 4),
+            Marker::F64 => (Leaf::Float, 8),
 
-            Marker::FixStr(length) => Head::Text(self.take(length.into())?),
-            Marker::Str8 => Head::Text(self.length8().and_then(|length| self.take(length))?),
-            Marker::Str16 => Head::Text(self.length16().and_then(|length| self.take(length))?),
-            Marker::Str32 => Head::Text(self.length32().and_then(|length| self.take(length))?),
-            Marker::Bin8 => self.length8().and_then(|length| self.binary(length))?,
-            Marker::Bin16 => self.length16().and_then(|length| self.binary(length))?,
-            Marker::Bin32 => self.length32().and_then(|length| self.binary(length))?,
+            Marker::FixStr(length) => (Leaf::Text, length.into()),
+            Marker::Str8 => (Leaf::Text, self.length8()?),
+            Marker::Str16 => (Leaf::Text, self.length16()?),
+            Marker::Str32 => (Leaf::Text, self.length32()?),
+            Marker::Bin8 => (Leaf::Binary, self.length8()?),
+            Marker::Bin16 => (Leaf::Binary, self.length16()?),
+            Marker::Bin32 => (Leaf::Binary, self.length32()?),
 
-            Marker::FixArray(count) => Head::Array(self.owe(count.into(), 1)?),
-            Marker::Array16 => Head::Array(self.length16().and_then(|count| self.owe(count, 1))?),
-            Marker::Array32 => Head::Array(self.length32().and_then(|count| self.owe(count, 1))?),
-            Marker::FixMap(count) => Head::Map(self.owe(count.into(), 2)?),
-            Marker::Map16 => Head::Map(self.length16().and_then(|count| self.owe(count, 2))?),
-            Marker::Map32 => Head::Map(self.length32().and_then(|count| self.owe(count, 2))?),
+            Marker::FixArray(count) => return self.owe(count.into(), 1).map(Extent::Array),
+            Marker::Array16 => {
+                return self.length16().and_then(|count| self.owe(count, 1)).map(Extent::Array);
+            }
+            Marker::Array32 => {
+                return self.length32().and_then(|count| self.owe(count, 1)).map(Extent::Array);
+            }
+            Marker::FixMap(count) => return self.owe(count.into(), 2).map(Extent::Map),
+            Marker::Map16 => {
+                return self.length16().and_then(|count| self.owe(count, 2)).map(Extent::Map);
+            }
+            Marker::Map32 => {
+                return self.length32().and_then(|count| self.owe(count, 2)).map(Extent::Map);
+            }
 
-            Marker::FixExt1 => self.extension(1, true)?,
-            Marker::FixExt2 => self.extension(2, true)?,
-            Marker::FixExt4 => self.extension(4, true)?,
-            Marker::FixExt8 => self.extension(8, true)?,
-            Marker::FixExt16 => self.extension(16, true)?,
-            Marker::Ext8 => self.length8().and_then(|length| self.extension(length, false))?,
-            Marker::Ext16 => self.length16().and_then(|length| self.extension(length, false))?,
-            Marker::Ext32 => self.length32().and_then(|length| self.extension(length, false))?,
-        })
+            // With the byte of the type.
+            Marker::FixExt1 => (Leaf::Extension { fixed: true }, 1 + 1),
+            Marker::FixExt2 => (Leaf::Extension { fixed: true }, 1 + 2),
+            Marker::FixExt4 => (Leaf::Extension { fixed: true }, 1 + 4),
+            Marker::FixExt8 => (Leaf::Extension { fixed: true }, 1 + 8),
+            Marker::FixExt16 => (Leaf::Extension { fixed: true }, 1 + 16),
+            Marker::Ext8 => (Leaf::Extension { fixed: false }, 1 + self.length8()?),
+            Marker::Ext16 => (Leaf::Extension { fixed: false }, 1 + self.length16()?),
+            Marker::Ext32 => (Leaf::Extension { fixed: false }, self.length32()?.saturating_add(1)),
+        };
+        self.take(length).map(|content| Extent::Leaf(leaf, content))
     }
 
     /// Type 0 is whatever else JavaScript has: `undefined`, a date, and with a length of its own an `ArrayBuffer`.
-    fn extension(&mut self, length: usize, fixed: bool) -> Result<Head<'a>, PacketError> {
-        let kind = i8::from_be_bytes(self.bytes()?);
-        match (kind, fixed, length) {
-            (0, true, 1) => self.take(1).map(|_| Head::Undefined),
-            (0, true, 8) => {
-                let text = iso(i64::from_be_bytes(self.bytes()?));
-                Ok(Head::Whole(text.map_or(Value::Null, Value::String)))
-            }
-            (0, false, _) => self.binary(length),
+    fn extension(&self, content: &'a [u8], fixed: bool) -> Head<'a> {
+        let (kind, content) = content.split_at(1);
+        let kind = signed(kind);
+        let date = |milliseconds| Head::Whole(iso(milliseconds).map_or(Value::Null, Value::String));
+        let bytes = || Value::Binary(self.message.slice_ref(content));
+        match (kind, fixed, content.len()) {
+            (0, true, 1) => Head::Undefined,
+            (0, true, 8) => date(signed(content)),
+            (0, false, _) => Head::Whole(bytes()),
             (-1, _, 4 | 8 | 12) if self.dialect == Dialect::Nodes => {
-                let text = self.timestamp(length)?.and_then(iso);
-                Ok(Head::Whole(text.map_or(Value::Null, Value::String)))
+                timestamp(content).map_or(Head::Whole(Value::Null), date)
             }
-            _ => {
-                let bytes = Value::Binary(self.shared(length)?);
-                Ok(Head::Whole(Value::Array(vec![Value::Number(integer(kind.into())), bytes])))
-            }
+            _ => Head::Whole(Value::Array(vec![Value::Number(integer(kind)), bytes()])),
         }
-    }
-
-    /// Reads a timestamp in one of its three forms, in milliseconds. `None` if it is out of range.
-    fn timestamp(&mut self, length: usize) -> Result<Option<i64>, PacketError> {
-        let (seconds, nanoseconds) = match length {
-            4 => (u32::from_be_bytes(self.bytes()?).into(), 0),
-            8 => {
-                let both = u64::from_be_bytes(self.bytes()?);
-                // 30 bits of nanoseconds, 34 of seconds.
-                ((both & 0x3_ffff_ffff).cast_signed(), both >> 34)
-            }
-            _ => {
-                let nanoseconds = u32::from_be_bytes(self.bytes()?).into();
-                (i64::from_be_bytes(self.bytes()?), nanoseconds)
-            }
-        };
-        let milliseconds = (nanoseconds / 1_000_000).cast_signed();
-        Ok(seconds.checked_mul(1000).and_then(|whole| whole.checked_add(milliseconds)))
-    }
-
-    fn binary(&mut self, length: usize) -> Result<Head<'a>, PacketError> {
-        Ok(Head::Whole(Value::Binary(self.shared(length)?)))
-    }
-
-    fn shared(&mut self, length: usize) -> Result<Bytes, PacketError> {
-        Ok(self.message.slice_ref(self.take(length)?))
     }
 
     /// Notes that a list of `count` times `each` values begins.
@@ -289,16 +325,50 @@ fn fault(what: &str, position: usize) -> PacketError {
     PacketError::Syntax(format!("{what} at byte {position}"))
 }
 
-fn unsigned<'a>(number: impl Into<u64>) -> Head<'a> {
-    Head::Whole(Value::Number(Number::Unsigned(number.into())))
+/// The text of bytes that are nearly always UTF-8, which is told faster than where they are not.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
-fn signed<'a>(number: impl Into<i64>) -> Head<'a> {
-    Head::Whole(Value::Number(integer(number.into())))
+/// The number of at most eight bytes.
+fn unsigned(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-fn float<'a>(number: impl Into<f64>) -> Head<'a> {
-    Head::Whole(Value::Number(Number::Float(number.into())))
+/// The number of at most eight bytes, in two's complement.
+fn signed(bytes: &[u8]) -> i64 {
+    let unused = 64 - 8 * bytes.len().min(8);
+    // At least one byte.
+    (unsigned(bytes).cast_signed() << unused) >> unused
+}
+
+/// The number of four or eight bytes.
+fn float(bytes: &[u8]) -> f64 {
+    match bytes.first_chunk() {
+        Some(bytes) => f64::from_be_bytes(*bytes),
+        None => bytes.first_chunk().map_or(0.0, |bytes| f32::from_be_bytes(*bytes).into()),
+    }
+}
+
+/// A timestamp in one of its three forms, in milliseconds. `None` if it is out of range.
+fn timestamp(bytes: &[u8]) -> Option<i64> {
+    let (seconds, nanoseconds) = match bytes.len() {
+        4 => (unsigned(bytes).cast_signed(), 0),
+        8 => {
+            let both = unsigned(bytes);
+            // 30 bits of nanoseconds, 34 of seconds.
+            ((both & 0x3_ffff_ffff).cast_signed(), both >> 34)
+        }
+        _ => {
+            let (nanoseconds, seconds) = bytes.split_at_checked(4)?;
+            (signed(seconds), unsigned(nanoseconds))
+        }
+    };
+    let milliseconds = (nanoseconds / 1_000_000).cast_signed();
+    seconds.checked_mul(1000)?.checked_add(milliseconds)
 }
 
 fn integer(number: i64) -> Number {

@@ -70,7 +70,7 @@ impl Part {
         names: [&str; N],
     ) -> Result<[Option<Self>; N]> {
         let mut found = [const { None }; N];
-        let index = |name: &str| names.iter().position(|wanted| *wanted == name);
+        let index = |name: &[u8]| names.iter().position(|wanted| wanted.as_bytes() == name);
         match self {
             Self::Json(text, whole) => {
                 if !text.starts_with('{') {
@@ -86,7 +86,7 @@ impl Part {
                         }
                         false => name,
                     };
-                    if let Some(index) = index(name) {
+                    if let Some(index) = index(name.as_bytes()) {
                         found[index] = Some(Self::Json(within(text, value), *whole));
                     }
                 }
@@ -95,7 +95,7 @@ impl Part {
                 let mut reader = Reader::new(bytes, Dialect::Nodes);
                 let count = reader.map().map_err(|_| WireFault::Member(what))?;
                 for _ in 0..count {
-                    let index = index(&reader.name()?);
+                    let index = index(&reader.name_bytes()?);
                     let start = reader.position();
                     reader.skip()?;
                     if let Some(index) = index {

@@ -41,14 +41,12 @@ impl Wire {
                 _ => self.read_message(channel, message),
             },
         };
-        let read = match read {
-            Ok(Some(Arrived { incoming: Incoming { body: Body::Stored(_), .. }, .. }))
-                if is_stored || !matches!(self.config.format, Format::Heartbeats(_)) =>
-            {
-                Err(WireFault::Member("data"))
-            }
-            read => read,
-        };
+        let may_be_stored = !is_stored && matches!(self.config.format, Format::Heartbeats(_));
+        if let Ok(Some(Arrived { incoming: Incoming { body: Body::Stored(_), .. }, .. })) = &read
+            && !may_be_stored
+        {
+            return self.publisher_fault(channel, WireFault::Member("data"));
+        }
         self.take(now, channel, read);
     }
 
