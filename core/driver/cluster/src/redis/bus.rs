@@ -134,25 +134,30 @@ impl<R: Runtime> Redis<R> {
 
     /// Does what can be done, up to the next event or the end of the turn. Other tasks come first then.
     fn advance(&mut self, cx: &mut Context<'_>, turn: &mut usize) {
+        // A turn is short, and its time one.
+        let mut now = self.now();
+        if self.event.is_none() && self.wire.poll_timeout().is_some_and(|due| due <= now) {
+            self.wire.handle_timeout(now);
+        }
         while self.event.is_none() {
             let Some(left) = turn.checked_sub(1) else {
                 cx.waker().wake_by_ref();
                 break;
             };
             *turn = left;
-            let now = self.now();
             self.pass_commands();
             if let Some(event) = self.wire.poll_event() {
                 self.event = self.translate(event);
-            } else if self.wire.poll_timeout().is_some_and(|due| due <= now) {
-                self.wire.handle_timeout(now);
             } else if self.phase == Phase::Restoring && self.is_subscribed() {
                 self.restored();
             } else if let Poll::Ready(event) = self.servers.poll(cx) {
-                self.handle(event);
+                self.handle(now, event);
             } else if let Some(read) = self.poll_reader(cx) {
-                self.handle_read(read);
-            } else if !self.poll_sleep(cx) {
+                self.handle_read(now, read);
+            } else if self.poll_sleep(cx) {
+                now = self.now();
+                self.wire.handle_timeout(now);
+            } else {
                 break;
             }
         }
@@ -217,8 +222,7 @@ impl<R: Runtime> Redis<R> {
         self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn handle(&mut self, event: Event<Sent>) {
-        let now = self.now();
+    fn handle(&mut self, now: Time, event: Event<Sent>) {
         match event {
             Event::Opened => {
                 self.locating = 0;
@@ -345,11 +349,11 @@ impl<R: Runtime> Redis<R> {
         }
     }
 
-    fn handle_read(&mut self, read: Read) {
+    fn handle_read(&mut self, now: Time, read: Read) {
         match read {
             Read::Entry(entry) => match &entry.fields {
                 Some(fields) => {
-                    let (now, id) = (self.now(), entry.id.to_string());
+                    let id = entry.id.to_string();
                     self.wire.handle_entry(now, &entry.stream, &id, &streams::texts(fields));
                 }
                 None => self.drop_large(),

@@ -186,6 +186,7 @@ impl<R: Runtime, T: Send + 'static> Transport<R, T> {
     /// Completes with the next event.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event<T>> {
         loop {
+            // Anew each time: one of these steps is that a deadline has passed.
             let now = self.now();
             match &mut self.state {
                 State::Lost(..) => {

@@ -69,8 +69,8 @@ impl Decoder {
         loop {
             let value = match self.text.take() {
                 Some(text) => self.read_text(text)?,
-                None => match self.read_line()? {
-                    Some(line) => self.read_header(&line)?,
+                None => match self.find_line()? {
+                    Some(end) => self.read_header(end)?,
                     None => return Ok(None),
                 },
             };
@@ -87,8 +87,8 @@ impl Decoder {
         }
     }
 
-    /// Reads up to the end of a line, which is not part of what is returned.
-    fn read_line(&mut self) -> Result<Option<Bytes>, MalformedReply> {
+    /// Returns the length of the line that is next, without its end.
+    fn find_line(&mut self) -> Result<Option<usize>, MalformedReply> {
         let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
         let Some(end) = found.map(|at| at + self.searched) else {
             self.searched = self.buffer.len();
@@ -98,37 +98,41 @@ impl Decoder {
         if end > MAX_LINE {
             return Err(TOO_LONG);
         }
-        let mut line = self.buffer.split_to(end + 1);
-        if end < 2 || line[end - 1] != b'\r' {
+        if end < 2 || self.buffer[end - 1] != b'\r' {
             return Err(MalformedReply("a line without an end or a kind"));
         }
-        line.truncate(end - 1);
-        Ok(Some(line.freeze()))
+        Ok(Some(end - 1))
     }
 
-    fn read_header(&mut self, line: &Bytes) -> Result<Step, MalformedReply> {
-        let rest = &line[1..];
-        let value = match line[0] {
-            b'+' | b',' | b'(' => self.text_value(line.slice(1..)),
-            b'-' => Value::Error(ServerError(Bytes::copy_from_slice(rest))),
-            b':' => Value::Integer(number(rest)?),
-            b'#' => Value::Integer(i64::from(rest == b"t")),
-            b'_' => Value::Null,
-            kind @ (b'$' | b'=' | b'!') => match length(rest)? {
-                None => Value::Null,
+    /// Reads a line, of which at least the kind is there.
+    fn read_header(&mut self, end: usize) -> Result<Step, MalformedReply> {
+        let (kind, rest) = (self.buffer[0], &self.buffer[1..end]);
+        let step = match kind {
+            b'+' | b',' | b'(' => {
+                let line = self.buffer.split_to(end).freeze();
+                self.buffer.advance(END.len());
+                return Ok(Step::Value(text_value(line.slice(1..))));
+            }
+            b'-' => Step::Value(Value::Error(ServerError(Bytes::copy_from_slice(rest)))),
+            b':' => Step::Value(Value::Integer(number(rest)?)),
+            b'#' => Step::Value(Value::Integer(i64::from(rest == b"t"))),
+            b'_' => Step::Value(Value::Null),
+            b'$' | b'=' | b'!' => match length(rest)? {
+                None => Step::Value(Value::Null),
                 Some(length) => {
                     let is_skipped = length.saturating_add(VALUE) > self.room;
                     self.text = Some(TextLeft { kind, length, is_skipped });
-                    return Ok(Step::Deeper);
+                    Step::Deeper
                 }
             },
-            kind @ (b'*' | b'~' | b'%' | b'>' | b'|') => match length(rest)? {
-                None => Value::Null,
-                Some(length) => return self.enter(kind, length),
+            b'*' | b'~' | b'%' | b'>' | b'|' => match length(rest)? {
+                None => Step::Value(Value::Null),
+                Some(length) => self.enter(kind, length)?,
             },
             _ => return Err(MalformedReply("a kind of value that there is not")),
         };
-        Ok(Step::Value(value))
+        self.buffer.advance(end + END.len());
+        Ok(step)
     }
 
     fn enter(&mut self, kind: u8, length: usize) -> Result<Step, MalformedReply> {
@@ -177,14 +181,9 @@ impl Decoder {
         Ok(Step::Value(match text.kind {
             b'!' => Value::Error(ServerError(bytes)),
             // Its first four bytes say how it is to be shown.
-            b'=' => self.text_value(bytes.slice(bytes.len().min(4)..)),
-            _ => self.text_value(bytes),
+            b'=' => text_value(bytes.slice(bytes.len().min(4)..)),
+            _ => text_value(bytes),
         }))
-    }
-
-    /// Makes a value that does not keep a large buffer for a small text.
-    fn text_value(&self, bytes: Bytes) -> Value {
-        Value::Text(if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes })
     }
 
     /// Puts a value where it belongs. Returns it if it belongs nowhere, or what it completes.
@@ -238,6 +237,11 @@ impl Open {
     }
 }
 
+/// Makes a value that does not keep a large buffer for a small text.
+fn text_value(bytes: Bytes) -> Value {
+    Value::Text(if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes })
+}
+
 /// The length of a string or an array. `None` is the null of RESP2.
 fn length(digits: &[u8]) -> Result<Option<usize>, MalformedReply> {
     match number(digits)? {
@@ -246,8 +250,17 @@ fn length(digits: &[u8]) -> Result<Option<usize>, MalformedReply> {
     }
 }
 
-fn number(digits: &[u8]) -> Result<i64, MalformedReply> {
-    let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+fn number(bytes: &[u8]) -> Result<i64, MalformedReply> {
+    let (sign, digits) = match bytes {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] => (1, digits),
+        digits => (1, digits),
+    };
+    let add = |number: i64, &digit: &u8| {
+        let digit = char::from(digit).to_digit(10)?;
+        number.checked_mul(10)?.checked_add(sign * i64::from(digit))
+    };
+    let number = if digits.is_empty() { None } else { digits.iter().try_fold(0, add) };
     number.ok_or(MalformedReply("a number that is none"))
 }
 

@@ -67,6 +67,27 @@ fn every_kind_of_value_is_decoded() {
 }
 
 #[test]
+fn numbers_are_those_of_64_bits() {
+    let cases: [(&[u8], Option<i64>); 10] = [
+        (b":+5\r\n", Some(5)),
+        (b":-0\r\n", Some(0)),
+        (b":007\r\n", Some(7)),
+        (b":9223372036854775807\r\n", Some(i64::MAX)),
+        (b":-9223372036854775808\r\n", Some(i64::MIN)),
+        (b":9223372036854775808\r\n", None),
+        (b":-\r\n", None),
+        (b":+-1\r\n", None),
+        (b": 1\r\n", None),
+        (b":1_\r\n", None),
+    ];
+    for (bytes, number) in cases {
+        let values = number.map(|number| vec![Value::Integer(number)]);
+        let expected = values.ok_or(MalformedReply::of("a number that is none"));
+        assert_eq!(decode(bytes), expected, "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
 fn attributes_are_left_out() {
     let bytes = b"|1\r\n+ttl\r\n:3\r\n*2\r\n|1\r\n+a\r\n+b\r\n:1\r\n:2\r\n|0\r\n:3\r\n";
     let expected = vec![array([Value::Integer(1), Value::Integer(2)]), Value::Integer(3)];
