@@ -20,7 +20,7 @@ use enginewire_driver::{
         AckError, Bus, BusEvent, DisconnectReason, Io, IoBuilder, Message, NodeId, Parser,
         RecoveryConfig, Room, Socket, TellError,
     },
-    testing::{MemoryNetwork, TestLink, TestSocket},
+    testing::{MemoryBus, MemoryNetwork, TestLink, TestSocket},
 };
 use enginewire_tests::test_sockets::{end, heal, names, recv, relay, spawn};
 
@@ -49,6 +49,7 @@ on_every_runtime!(
     large_broadcasts_of_other_nodes_reach_everybody,
     bus_that_watches_rooms_hears_of_first_and_last_members,
     bus_that_takes_nothing_is_left_alone,
+    bus_is_polled_once_for_what_it_brings,
     request_on_a_bus_that_counts_ends_with_the_server,
 );
 
@@ -687,6 +688,54 @@ fn bus_that_takes_nothing_is_left_alone<R: Host>() {
     until("a look", || asked.load(SeqCst) > 0);
     // Once for each event at most, and at its start.
     assert!(asked.load(SeqCst) <= EVENTS + 10);
+}
+
+/// Counts how often the task of a bus looks at it.
+struct Counting {
+    bus: MemoryBus,
+    polls: Arc<AtomicUsize>,
+}
+
+impl Bus for Counting {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.bus.poll_ready(cx)
+    }
+
+    fn send(&mut self, message: Message) {
+        self.bus.send(message);
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<BusEvent> {
+        self.bus.poll_event(cx)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        self.polls.fetch_add(1, SeqCst);
+        self.bus.poll_flush(cx);
+    }
+}
+
+fn bus_is_polled_once_for_what_it_brings<R: Host>() {
+    const EVENTS: usize = 200;
+
+    let network = MemoryNetwork::new();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let bus = Counting { bus: network.bus(), polls: Arc::clone(&polls) };
+    let ios = [Io::builder().cluster(network.bus()), Io::builder().cluster(bus)];
+    let ios = ios.map(IoBuilder::build);
+    let links = ios.each_ref().map(|io| {
+        let _ = io.namespace("/");
+        TestLink::<R>::new(io)
+    });
+    until("the others", || ios.iter().all(|io| io.stats().nodes == 1));
+    let mut anna = soon("a connection", links[1].connect("/")).unwrap();
+    let before = polls.load(SeqCst);
+    for n in 0..EVENTS {
+        soon("all", ios[0].emit("a", &n)).unwrap();
+        assert_eq!(recv(&mut anna), ("a".into(), n.try_into().unwrap()));
+    }
+    let polls = polls.load(SeqCst) - before;
+    assert!(polls <= EVENTS + 10, "{polls} times for {EVENTS} events");
 }
 
 fn request_on_a_bus_that_counts_ends_with_the_server<R: Host>() {

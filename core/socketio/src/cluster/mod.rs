@@ -446,8 +446,9 @@ impl<E, P> Cluster<E, P> {
     /// Ends the requests whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Time) {
         let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        let mut due: Vec<_> = due.map(|&(_, id)| id).collect();
         // In the order in which they were made.
-        let due: BTreeSet<_> = due.map(|&(_, id)| id).collect();
+        due.sort_unstable();
         for id in due {
             self.settle(id, Request::expire);
         }

@@ -178,6 +178,17 @@ impl ClusterShared {
         result
     }
 
+    /// As [`with`](Self::with), in the task of the bus. It looks for work before it waits, and need not be woken for it.
+    fn with_bus<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        // Called and dropped behind the lock, as above.
+        let (mut wakes, mut ended) = (Wakes::default(), Vec::new());
+        let mut state = lock(&self.state);
+        let result = f(&mut state);
+        state.settle(&mut wakes, &mut ended);
+        drop(state);
+        result
+    }
+
     /// Responds to a request of another node. Without room the deadline of that tells.
     fn respond(&self, asker: &requests::AskerId, response: Response) {
         let _ = self.with(|state| state.respond(asker, response));

@@ -241,11 +241,11 @@ impl<R: Runtime> Pump<R> {
                 return self.io.handle_missed(now, &self.cluster, entries);
             }
             BusEvent::Down(_) => {
-                return self.cluster.with(|state| state.cluster.set_connected(false));
+                return self.cluster.with_bus(|state| state.cluster.set_connected(false));
             }
             _ => {}
         }
-        self.cluster.with(|state| match event {
+        self.cluster.with_bus(|state| match event {
             BusEvent::Joined(node) => _ = state.cluster.insert_node(node),
             BusEvent::Lost(node) => _ = state.cluster.remove_node(node),
             BusEvent::Message { from, namespace, operation } => {
