@@ -380,7 +380,7 @@ impl<R: Runtime> Redis<R> {
         self.drop_message(&TooLarge { max: self.shared.options.max_message });
     }
 
-    /// Sleeps until the wire has something to do. Returns true if that is now.
+    /// Sleeps until the wire has something to do. Returns true if that may be now.
     fn poll_sleep(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(due) = self.wire.poll_timeout() else { return false };
         self.sleep.poll(&self.shared.runtime, due, cx).is_ready()
@@ -396,6 +396,10 @@ impl<R: Runtime> Bus for Redis<R> {
         // While there is room nothing is written: messages that are sent together leave in one write.
         if !self.has_room() {
             self.advance(cx, &mut { TURN });
+            if self.event.is_some() {
+                // What has woken this task is read, and nothing else wakes it to take the event.
+                cx.waker().wake_by_ref();
+            }
         }
         if self.has_room() { Poll::Ready(()) } else { Poll::Pending }
     }
