@@ -104,7 +104,7 @@ const SERVER: [Metric<ServerStats>; 8] = [
     ),
     Metric::counter(
         "enginewire_hand_overs_failed_total",
-        "Requests handed over without a whole response",
+        "Requests handed over without a response, or without all of it",
         |stats| stats.hand_overs_failed,
     ),
 ];

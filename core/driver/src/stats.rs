@@ -29,7 +29,9 @@ pub struct ServerStats {
     pub requests_refused: u64,
     /// Requests that were handed over to another node, see [`nodes`](crate::ServerBuilder::nodes).
     pub requests_handed_over: u64,
-    /// Requests that were handed over, and whose response is missing or cut off.
+    /// Requests that were handed over, and have no response.
+    ///
+    /// Where another HTTP server has the connections, those whose response is cut off are among them.
     pub hand_overs_failed: u64,
 }
 

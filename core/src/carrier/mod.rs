@@ -153,7 +153,9 @@ pub trait Host {
     /// The request that has begun, or whose handshake has its verdict, was refused. For logs.
     fn refused(&mut self, _reject: &Reject) {}
 
-    /// Another node has not responded to a request, or not to its end. For logs.
+    /// Another node has not responded to a request. For logs.
+    ///
+    /// Or not to the end of it, where that is known.
     fn hand_over_failed(&mut self, _node: &Self::Request, _fault: HandOverFault) {}
 
     /// An exchange came to nothing, or a request was none. For logs.
