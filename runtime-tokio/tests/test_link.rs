@@ -1,14 +1,18 @@
 //! An application of Socket.IO on virtual time: real clients and a real server, connected by memory.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use enginewire_tokio::{
     ServerBuilder, TransportKind,
     socketio::{
-        AckError, Asking, Attachment, DisconnectReason, EmitError, Io, Named, RecoveryConfig,
-        Socket,
+        AckError, Asking, Attachment, Bus, BusEvent, DisconnectReason, EmitError, Io, Message,
+        Named, RecoveryConfig, Socket,
     },
     testing::{TestLink, TestSocket},
 };
@@ -16,6 +20,12 @@ use tokio::time::{Instant, timeout};
 
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time that an event waits for its place in the log of a cluster.
+const LOG_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time after which something has not come.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The application under test: it passes events on, and reports who leaves.
 async fn talk(mut socket: Socket) {
@@ -279,4 +289,46 @@ async fn connection_over_a_frozen_network_is_given_up_in_time() {
     let opening = link.client().open_timeout(Duration::from_secs(7)).connect();
     assert!(timeout(Duration::from_secs(60), opening).await.unwrap().is_err());
     assert_eq!(start.elapsed(), Duration::from_secs(7));
+}
+
+/// A bus with a log that takes no message.
+struct Jammed;
+
+impl Bus for Jammed {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn send(&mut self, _: Message) {}
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<BusEvent> {
+        Poll::Pending
+    }
+
+    fn counts_nodes(&self) -> bool {
+        true
+    }
+
+    fn has_log(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_jammed_bus_does_not_take_ends_at_its_deadline() {
+    let io = Io::builder().cluster(Jammed).recovery(RecoveryConfig::default()).build();
+    let link = TestLink::new(&io);
+    let _namespace = io.namespace("/");
+    let mut anna = on_websocket(&link).await;
+    let start = Instant::now();
+    // It waits for its place in the log, and is delivered without one.
+    let sent = tokio::spawn(io.emit("late", &1));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Sooner than what the task of the bus waits for.
+    let asked = io.broadcast().timeout(Duration::from_secs(2)).fetch_sockets();
+    let missing = timeout(DAY, asked).await.unwrap().missing;
+    assert_eq!((missing.nodes, start.elapsed()), (1, Duration::from_secs(3)));
+    let event = timeout(DAY, anna.recv()).await.unwrap().unwrap();
+    assert_eq!((event.name(), start.elapsed()), ("late", LOG_TIMEOUT));
+    assert_eq!(sent.await.unwrap().unwrap().sockets, 1);
 }

@@ -155,7 +155,8 @@ impl ClusterShared {
         lock(&self.state).cluster.nodes()
     }
 
-    /// Calls `f`, hands out what came of it, and wakes the task of the bus if there is something for it.
+    /// Calls `f`, hands out what came of it, and wakes the task of the bus if there is something for it, or it is to look
+    /// sooner than it knows.
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         // Called behind the lock.
         let mut wakes = Wakes::default();
@@ -169,16 +170,20 @@ impl ClusterShared {
         let mut state = lock(&self.state);
         // What was there before is known to the task, which would otherwise wake itself while the bus takes nothing.
         let had_work = state.has_work();
+        let deadline = state.cluster.poll_timeout();
         let result = f(&mut state);
         state.settle(wakes, &mut ended);
-        if !had_work && state.has_work() {
+        let new = state.cluster.poll_timeout();
+        let is_sooner = new.is_some_and(|new| deadline.is_none_or(|deadline| new < deadline));
+        if (!had_work && state.has_work()) || is_sooner {
             wakes.extend(state.pump.take());
         }
         drop(state);
         result
     }
 
-    /// As [`with`](Self::with), in the task of the bus. It looks for work before it waits, and need not be woken for it.
+    /// As [`with`](Self::with), in the task of the bus ahead of its looks for work and deadlines, for which it need not be
+    /// woken.
     fn with_bus<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         // Called and dropped behind the lock, as above.
         let (mut wakes, mut ended) = (Wakes::default(), Vec::new());
@@ -337,12 +342,14 @@ impl ClusterShared {
         lock(&self.state).arrived.pop_front()
     }
 
-    /// Ends what is due. Returns the next deadline, on the clock of the cluster.
-    fn handle_timeout(&self) -> Option<Time> {
-        self.with(|state| {
-            state.cluster.handle_timeout(state.now());
-            state.cluster.poll_timeout().filter(|&deadline| deadline < Time::MAX)
-        })
+    /// Ends what is due, in the task of the bus.
+    fn handle_timeout(&self) {
+        self.with_bus(|state| state.cluster.handle_timeout(state.now()));
+    }
+
+    /// Returns the next deadline, on the clock of the cluster.
+    fn poll_timeout(&self) -> Option<Time> {
+        lock(&self.state).cluster.poll_timeout().filter(|&deadline| deadline < Time::MAX)
     }
 }
 

@@ -130,13 +130,15 @@ impl<R: Runtime> Pump<R> {
             bus.handle_room(&namespace, &room, exists);
         }
         delivering.retain(|delivering| delivering.poll(cluster, cx).is_pending());
+        // Ahead of the looks for what comes of it.
+        cluster.handle_timeout();
         if !ends {
             is_busy |= self.receive(bus, cx);
         }
         is_busy |= self.send(bus, cx);
         bus.poll_flush(cx);
         let (of_cluster, of_server) = self.origin;
-        let next = self.cluster.handle_timeout();
+        let next = self.cluster.poll_timeout();
         let next = next.map(|deadline| of_server + deadline.since(of_cluster));
         if is_busy {
             // Other tasks have their turn.
