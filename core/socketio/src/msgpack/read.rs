@@ -83,6 +83,11 @@ impl<'a> Reader<'a> {
         Self { message, rest: message, dialect, owed: 1 }
     }
 
+    /// Reads a value in a message, and takes what is behind it for no part of it.
+    pub(crate) fn of_part(message: &'a Bytes, part: &'a [u8], dialect: Dialect) -> Self {
+        Self { message, rest: part, dialect, owed: 1 }
+    }
+
     /// Reads the head of a map: the number of its members.
     pub(crate) fn map(&mut self) -> Result<usize, PacketError> {
         match self.head()? {
@@ -161,6 +166,13 @@ impl<'a> Reader<'a> {
             Head::Whole(value) => Some(value),
             Head::Undefined | Head::Array(_) | Head::Map(_) => None,
         })
+    }
+
+    /// Passes over a value of whatever depth. Returns its bytes.
+    pub(crate) fn pass(&mut self) -> Result<&'a [u8], PacketError> {
+        let from = self.rest;
+        self.skip()?;
+        Ok(&from[..from.len() - self.rest.len()])
     }
 
     /// Passes over a value of whatever depth.

@@ -13,7 +13,7 @@ use super::{
     incoming::{Body, Incoming, Reply},
     messages::Sender,
     out::Out,
-    part::Part,
+    part::{Part, Whole},
 };
 use crate::{EncodeError, Room, adapter::Target};
 
@@ -171,10 +171,10 @@ pub(super) fn write_response(
 
 /// Reads a broadcast. Nothing but the sender is read of a message of `own`.
 pub(super) fn read_broadcast(message: Bytes, is_own: impl Fn(&str) -> bool) -> Result<Incoming> {
-    let message = Part::of_msgpack(message)?;
+    let message = Whole::of_msgpack(message)?;
     let mut elements = [const { None }; 3];
     let mut index = 0;
-    message.each("message", |element| {
+    message.part().each("message", |element| {
         if let Some(slot) = elements.get_mut(index) {
             *slot = Some(element);
         }
@@ -186,7 +186,7 @@ pub(super) fn read_broadcast(message: Bytes, is_own: impl Fn(&str) -> bool) -> R
     if is_own(&uid) {
         return Ok(Incoming { uid: Some(uid), namespace: None, body: Body::Ignored });
     }
-    let (broadcast, namespace) = fields::broadcast(packet.as_ref(), opts.as_ref(), false)?;
+    let (broadcast, namespace) = fields::broadcast(packet, opts, false)?;
     let body = Body::operation(Operation::Broadcast(broadcast));
     Ok(Incoming { uid: Some(uid), namespace: Some(namespace.unwrap_or_else(|| "/".into())), body })
 }
@@ -198,9 +198,9 @@ pub(super) fn read_request(
 ) -> Result<Incoming> {
     let names =
         ["uid", "requestId", "type", "rooms", "opts", "close", "sid", "room", "data", "packet"];
+    let message = Whole::of_message(message)?;
     let [uid, request, kind, rooms, opts, close, sid, room, data, packet] =
-        Part::of_message(message)?.members("message", names)?;
-    let present = |part: Option<Part>| part.filter(|part| !part.is_null());
+        message.part().members("message", names)?;
     let uid = present(uid).map(|uid| uid.id("uid")).transpose()?;
     let request = present(request).map(|request| request.id("requestId")).transpose()?;
     let kind = kind.and_then(|kind| kind.integer()).ok_or(WireFault::Member("type"))?;
@@ -211,8 +211,7 @@ pub(super) fn read_request(
     let fetch = |target| Operation::FetchSockets { target, request: RequestId(0) };
     let body = match kind {
         SOCKETS => {
-            let target =
-                Target { rooms: Part::rooms(rooms.as_ref(), "rooms")?, except: Vec::new() };
+            let target = Target { rooms: Part::rooms(rooms, "rooms")?, except: Vec::new() };
             Body::asking(fetch(target), Some(for_request()?), Reply::SocketIds)
         }
         ALL_ROOMS => Body::asking(fetch(Target::all()), Some(for_request()?), Reply::Rooms),
@@ -220,19 +219,19 @@ pub(super) fn read_request(
             Some(sid) => {
                 let sid = sid.text().map(Room::of_another_node).ok_or(WireFault::Member("sid"))?;
                 let room = present(room).and_then(|room| room.room());
-                let operation = change(kind, Target::all().to(sid), close.as_ref(), || {
+                let operation = change(kind, Target::all().to(sid), close, || {
                     room.map(|room| [room].into()).ok_or(WireFault::Member("room"))
                 })?;
                 Body::asking(operation, request, Reply::Owner)
             }
             None => {
-                let target = fields::target(opts.as_ref())?;
-                let rooms = || fields::rooms(rooms.as_ref());
-                Body::operation(change(kind, target, close.as_ref(), rooms)?)
+                let target = fields::target(opts)?;
+                let rooms = || fields::rooms(rooms);
+                Body::operation(change(kind, target, close, rooms)?)
             }
         },
         FETCH => {
-            let (target, _) = fields::opts(opts.as_ref())?;
+            let (target, _) = fields::opts(opts)?;
             Body::asking(fetch(target), Some(for_request()?), Reply::Sockets)
         }
         EMIT => {
@@ -246,7 +245,7 @@ pub(super) fn read_request(
         }
         BROADCAST => {
             let request = for_request()?;
-            let (broadcast, _) = fields::broadcast(packet.as_ref(), opts.as_ref(), true)?;
+            let (broadcast, _) = fields::broadcast(packet, opts, true)?;
             Body::asking(Operation::Broadcast(broadcast), Some(request), Reply::ACKS)
         }
         _ => Body::Ignored,
@@ -254,11 +253,16 @@ pub(super) fn read_request(
     Ok(Incoming { uid, namespace: None, body })
 }
 
+/// A member, unless it is null.
+fn present(member: Option<Part<'_>>) -> Option<Part<'_>> {
+    member.filter(|member| !member.is_null())
+}
+
 /// The operation of a request that changes sockets.
 fn change(
     kind: u64,
     target: Target,
-    close: Option<&Part>,
+    close: Option<Part<'_>>,
     rooms: impl FnOnce() -> Result<Vec<Room>>,
 ) -> Result<Operation> {
     Ok(match kind {
@@ -274,9 +278,10 @@ fn change(
 /// Reads a response, which does not tell whose it is. Nothing but the id is read if it is not `own`.
 pub(super) fn read_response(message: Bytes, is_own: impl Fn(&str) -> bool) -> Result<Incoming> {
     let names = ["requestId", "type", "sockets", "clientCount", "data", "packet"];
+    let message = Whole::of_message(message)?;
     let [request, kind, sockets, clients, data, packet] =
-        Part::of_message(message)?.members("message", names)?;
-    let request: Arc<str> = fields::request_id(request.as_ref())?;
+        message.part().members("message", names)?;
+    let request: Arc<str> = fields::request_id(request)?;
     let kind = kind.and_then(|kind| kind.integer());
     let body = if !is_own(&request) {
         Body::Ignored
@@ -284,8 +289,8 @@ pub(super) fn read_response(message: Bytes, is_own: impl Fn(&str) -> bool) -> Re
         let response = match (kind, sockets) {
             (Some(EMIT), _) => Response::Event(fields::read_argument(data)?),
             (Some(ACK), _) => Response::Ack(fields::read_argument(packet)?),
-            (Some(CLIENTS), _) => Response::Clients(fields::clients(clients.as_ref())?),
-            (_, Some(sockets)) => Response::Sockets(fields::sockets(&sockets)?),
+            (Some(CLIENTS), _) => Response::Clients(fields::clients(clients)?),
+            (_, Some(sockets)) => Response::Sockets(fields::sockets(sockets)?),
             _ => return Err(WireFault::Member("sockets")),
         };
         Body::Response(request, response)

@@ -44,7 +44,7 @@ impl Flags {
         }
     }
 
-    fn read(part: Option<&Part>) -> Result<Self> {
+    fn read(part: Option<Part<'_>>) -> Result<Self> {
         let Some(part) = part.filter(|part| !part.is_null()) else { return Ok(Self::default()) };
         let [volatile, compress, timeout] =
             part.members("flags", ["volatile", "compress", "timeout"])?;
@@ -105,23 +105,23 @@ impl Opts {
 }
 
 /// Reads `opts`. Absent and null are those without any, as members of it are.
-pub(super) fn opts(part: Option<&Part>) -> Result<(Target, Flags)> {
+pub(super) fn opts(part: Option<Part<'_>>) -> Result<(Target, Flags)> {
     let Some(part) = part.filter(|part| !part.is_null()) else {
         return Ok((Target::all(), Flags::default()));
     };
     let [rooms, except, flags] = part.members("opts", ["rooms", "except", "flags"])?;
     let target = Target {
-        rooms: Part::rooms(rooms.as_ref(), "opts.rooms")?,
-        except: Part::rooms(except.as_ref(), "opts.except")?,
+        rooms: Part::rooms(rooms, "opts.rooms")?,
+        except: Part::rooms(except, "opts.except")?,
     };
-    Ok((target, Flags::read(flags.as_ref())?))
+    Ok((target, Flags::read(flags)?))
 }
 
 /// Reads the `opts` of a change of sockets.
 ///
 /// One that has none is not taken for a change of all: nothing that works writes it, and all clients would be
 /// disconnected by it.
-pub(super) fn target(part: Option<&Part>) -> Result<Target> {
+pub(super) fn target(part: Option<Part<'_>>) -> Result<Target> {
     match part {
         Some(part) if !part.is_null() => Ok(opts(Some(part))?.0),
         _ => Err(WireFault::Member("opts")),
@@ -129,7 +129,7 @@ pub(super) fn target(part: Option<&Part>) -> Result<Target> {
 }
 
 /// Reads the rooms to join or to leave.
-pub(super) fn rooms(part: Option<&Part>) -> Result<Vec<Room>> {
+pub(super) fn rooms(part: Option<Part<'_>>) -> Result<Vec<Room>> {
     match part {
         Some(part) if !part.is_null() => Part::rooms(Some(part), "rooms"),
         _ => Err(WireFault::Member("rooms")),
@@ -140,8 +140,8 @@ pub(super) fn rooms(part: Option<&Part>) -> Result<Vec<Room>> {
 ///
 /// With `is_asking` acknowledgements are expected. The number of the request is another's to fill in.
 pub(super) fn broadcast(
-    packet: Option<&Part>,
-    opts: Option<&Part>,
+    packet: Option<Part<'_>>,
+    opts: Option<Part<'_>>,
     is_asking: bool,
 ) -> Result<(Broadcast, Option<String>)> {
     let packet = packet.ok_or(WireFault::Member("packet"))?;
@@ -182,31 +182,31 @@ pub(super) fn argument(out: &mut Out, name: &str, argument: Option<&Payload>) ->
 }
 
 /// Reads the only argument of an acknowledgement. Absent, there is none.
-pub(super) fn read_argument(part: Option<Part>) -> Result<Args> {
+pub(super) fn read_argument(part: Option<Part<'_>>) -> Result<Args> {
     part.map_or_else(|| Ok(Args::empty()), Part::argument)
 }
 
 /// Reads the number of clients that are to acknowledge a broadcast.
-pub(super) fn clients(part: Option<&Part>) -> Result<usize> {
+pub(super) fn clients(part: Option<Part<'_>>) -> Result<usize> {
     let clients = part.and_then(Part::integer);
     let clients = clients.and_then(|clients| usize::try_from(clients).ok());
     clients.ok_or(WireFault::Member("clientCount"))
 }
 
 /// Reads descriptions of sockets.
-pub(super) fn sockets(part: &Part) -> Result<Vec<SocketInfo>> {
+pub(super) fn sockets(part: Part<'_>) -> Result<Vec<SocketInfo>> {
     let mut sockets = Vec::with_capacity(part.capacity(LEAST_SOCKET));
     part.each("sockets", |socket| {
         let [id, rooms, handshake, data] =
             socket.members("sockets", ["id", "rooms", "handshake", "data"])?;
         let id = id.and_then(|id| id.text()).ok_or(WireFault::Member("sockets.id"))?;
-        let object = |part: Option<Part>| match part.filter(|part| !part.is_null()) {
+        let object = |part: Option<Part<'_>>| match part.filter(|part| !part.is_null()) {
             Some(part) => part.payload(),
             None => Ok(Payload::empty_object().clone()),
         };
         sockets.push(SocketInfo {
             id: SocketId::of_another_node(id),
-            rooms: Part::rooms(rooms.as_ref(), "sockets.rooms")?,
+            rooms: Part::rooms(rooms, "sockets.rooms")?,
             handshake: object(handshake)?,
             data: object(data)?,
         });
@@ -234,7 +234,7 @@ pub(super) fn has_binary(sockets: &[SocketInfo]) -> bool {
 }
 
 /// Reads the id of a request that a response is for.
-pub(super) fn request_id(part: Option<&Part>) -> Result<Arc<str>> {
+pub(super) fn request_id(part: Option<Part<'_>>) -> Result<Arc<str>> {
     part.ok_or(WireFault::Member("requestId"))?.id("requestId")
 }
 

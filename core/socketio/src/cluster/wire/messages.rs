@@ -196,7 +196,10 @@ const fn response_kind(response: &Response) -> u8 {
 }
 
 /// Reads a message with its sender. Nothing but that is read of a message of `own`.
-pub(super) fn read(message: Part, is_own: impl Fn(&str, Option<&str>) -> bool) -> Result<Incoming> {
+pub(super) fn read(
+    message: Part<'_>,
+    is_own: impl Fn(&str, Option<&str>) -> bool,
+) -> Result<Incoming> {
     let [kind, data, uid, namespace, stored] =
         message.members("message", ["type", "data", "uid", "nsp", "attachmentId"])?;
     let uid = uid.ok_or(WireFault::Member("uid"))?.id("uid")?;
@@ -217,11 +220,11 @@ pub(super) fn read(message: Part, is_own: impl Fn(&str, Option<&str>) -> bool) -
 }
 
 /// Reads the fields of an entry of a stream.
-pub(super) fn read_entry(uid: Arc<str>, kind: u64, data: Option<Part>) -> Result<Incoming> {
+pub(super) fn read_entry(uid: Arc<str>, kind: u64, data: Option<Part<'_>>) -> Result<Incoming> {
     Ok(Incoming { uid: Some(uid), namespace: None, body: body(kind, data)? })
 }
 
-fn body(kind: u64, data: Option<Part>) -> Result<Body> {
+fn body(kind: u64, data: Option<Part<'_>>) -> Result<Body> {
     let Ok(kind) = u8::try_from(kind) else { return Ok(Body::Ignored) };
     match kind {
         HELLO => return Ok(Body::Hello),
@@ -238,31 +241,30 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
     let for_request = || request.clone().ok_or(WireFault::Member("requestId"));
     Ok(match kind {
         BROADCAST => {
-            let (broadcast, _) =
-                fields::broadcast(packet.as_ref(), opts.as_ref(), request.is_some())?;
+            let (broadcast, _) = fields::broadcast(packet, opts, request.is_some())?;
             Body::asking(Operation::Broadcast(broadcast), request, Reply::ACKS)
         }
         JOIN | LEAVE => {
-            let target = fields::target(opts.as_ref())?;
-            let rooms = fields::rooms(rooms.as_ref())?;
+            let target = fields::target(opts)?;
+            let rooms = fields::rooms(rooms)?;
             Body::operation(match kind {
                 JOIN => Operation::Join { target, rooms },
                 _ => Operation::Leave { target, rooms },
             })
         }
         DISCONNECT => {
-            let target = fields::target(opts.as_ref())?;
+            let target = fields::target(opts)?;
             let close = close.and_then(|close| close.bool()).unwrap_or_default();
             Body::operation(Operation::Disconnect { target, close })
         }
         FETCH => {
-            let (target, _) = fields::opts(opts.as_ref())?;
+            let (target, _) = fields::opts(opts)?;
             let operation = Operation::FetchSockets { target, request: RequestId(0) };
             Body::asking(operation, Some(for_request()?), Reply::Sockets)
         }
         FETCHED => {
             let sockets = sockets.ok_or(WireFault::Member("sockets"))?;
-            Body::Response(for_request()?, Response::Sockets(fields::sockets(&sockets)?))
+            Body::Response(for_request()?, Response::Sockets(fields::sockets(sockets)?))
         }
         EMIT => {
             let event = packet.ok_or(WireFault::Member("packet"))?.args("packet")?;
@@ -275,7 +277,7 @@ fn body(kind: u64, data: Option<Part>) -> Result<Body> {
         EMITTED => Body::Response(for_request()?, Response::Event(fields::read_argument(packet)?)),
         ACK => Body::Response(for_request()?, Response::Ack(fields::read_argument(packet)?)),
         _ => {
-            let clients = fields::clients(clients.as_ref())?;
+            let clients = fields::clients(clients)?;
             Body::Response(for_request()?, Response::Clients(clients))
         }
     })

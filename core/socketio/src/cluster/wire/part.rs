@@ -19,18 +19,22 @@ use crate::{
     payload::{Args, Elements, Members, Number, Payload, Value, unescape_lossy, validate_json},
 };
 
-/// A value in a message, whose storage it shares. It is well-formed.
-///
-/// The number is the size of the message.
-#[derive(Clone)]
-pub(super) enum Part {
-    Json(Text, usize),
-    MessagePack(Bytes, usize),
+/// A message that is well-formed.
+pub(super) enum Whole {
+    Json(Text),
+    MessagePack(Bytes),
+}
+
+/// A value in a message, which stands first.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    Json(&'a Text, &'a str),
+    MessagePack(&'a Bytes, &'a [u8]),
 }
 
 type Result<T> = core::result::Result<T, WireFault>;
 
-impl Part {
+impl Whole {
     /// Takes a whole message: JSON if it begins with a brace, as the reference tells it.
     pub(super) fn of_message(message: Bytes) -> Result<Self> {
         match message.first() {
@@ -45,8 +49,7 @@ impl Part {
             .unwrap_or_else(|bytes| String::from_utf8_lossy(&bytes).into_owned().into());
         validate_json(&text)
             .map_err(|error| PacketError::Syntax(format!("not JSON at byte {}", error.column())))?;
-        let size = text.len();
-        Ok(Self::Json(text, size))
+        Ok(Self::Json(text))
     }
 
     /// Takes a whole message in MessagePack.
@@ -57,22 +60,31 @@ impl Part {
         let mut reader = Reader::new(&message, Dialect::Nodes);
         reader.skip()?;
         reader.finish()?;
-        let size = message.len();
-        Ok(Self::MessagePack(message, size))
+        Ok(Self::MessagePack(message))
     }
 
+    /// The value that is the whole message.
+    pub(super) fn part(&self) -> Part<'_> {
+        match self {
+            Self::Json(text) => Part::Json(text, text),
+            Self::MessagePack(bytes) => Part::MessagePack(bytes, bytes),
+        }
+    }
+}
+
+impl<'a> Part<'a> {
     /// The members of an object that have these names. Of two with the same name the last counts.
     ///
     /// `undefined` is no member. `what` is the object, for the error if it is none.
     pub(super) fn members<const N: usize>(
-        &self,
+        self,
         what: &'static str,
         names: [&str; N],
     ) -> Result<[Option<Self>; N]> {
         let mut found = [const { None }; N];
         let index = |name: &[u8]| names.iter().position(|wanted| wanted.as_bytes() == name);
         match self {
-            Self::Json(text, whole) => {
+            Self::Json(whole, text) => {
                 if !text.starts_with('{') {
                     return Err(WireFault::Member(what));
                 }
@@ -87,20 +99,17 @@ impl Part {
                         false => name,
                     };
                     if let Some(index) = index(name.as_bytes()) {
-                        found[index] = Some(Self::Json(within(text, value), *whole));
+                        found[index] = Some(Self::Json(whole, value));
                     }
                 }
             }
-            Self::MessagePack(bytes, whole) => {
-                let mut reader = Reader::new(bytes, Dialect::Nodes);
+            Self::MessagePack(whole, bytes) => {
+                let mut reader = Reader::of_part(whole, bytes, Dialect::Nodes);
                 let count = reader.map().map_err(|_| WireFault::Member(what))?;
                 for _ in 0..count {
                     let index = index(&reader.name_bytes()?);
-                    let start = reader.position();
-                    reader.skip()?;
+                    let part = Self::MessagePack(whole, reader.pass()?);
                     if let Some(index) = index {
-                        let value = bytes.slice(start..reader.position());
-                        let part = Self::MessagePack(value, *whole);
                         found[index] = Some(part).filter(|part| !part.is_undefined());
                     }
                 }
@@ -111,21 +120,20 @@ impl Part {
 
     /// Calls `f` with each element of an array, until it fails. `what` is the array, for the error if it is none.
     pub(super) fn each(
-        &self,
+        self,
         what: &'static str,
         mut f: impl FnMut(Self) -> Result<()>,
     ) -> Result<()> {
         match self {
-            Self::Json(text, whole) if text.starts_with('[') => Elements::new(text)
-                .try_for_each(|element| f(Self::Json(within(text, element), *whole))),
+            Self::Json(whole, text) if text.starts_with('[') => {
+                Elements::new(text).try_for_each(|element| f(Self::Json(whole, element)))
+            }
             Self::Json(..) => Err(WireFault::Member(what)),
-            Self::MessagePack(bytes, whole) => {
-                let mut reader = Reader::new(bytes, Dialect::Nodes);
+            Self::MessagePack(whole, bytes) => {
+                let mut reader = Reader::of_part(whole, bytes, Dialect::Nodes);
                 let count = reader.array().map_err(|_| WireFault::Member(what))?;
                 for _ in 0..count {
-                    let start = reader.position();
-                    reader.skip()?;
-                    f(Self::MessagePack(bytes.slice(start..reader.position()), *whole))?;
+                    f(Self::MessagePack(whole, reader.pass()?))?;
                 }
                 Ok(())
             }
@@ -133,18 +141,18 @@ impl Part {
     }
 
     /// The number of elements of an array, as far as its bytes can have them. Each takes at least so many bytes.
-    pub(super) fn capacity(&self, least: usize) -> usize {
+    pub(super) fn capacity(self, least: usize) -> usize {
         match self {
-            Self::Json(text, _) => Elements::new(text).count().min(text.len() / least),
-            Self::MessagePack(bytes, _) => {
-                let count = Reader::new(bytes, Dialect::Nodes).array();
+            Self::Json(_, text) => Elements::new(text).count().min(text.len() / least),
+            Self::MessagePack(whole, bytes) => {
+                let count = Reader::of_part(whole, bytes, Dialect::Nodes).array();
                 count.unwrap_or_default().min(bytes.len() / least)
             }
         }
     }
 
     /// The rooms of a list. Absent and null are none.
-    pub(super) fn rooms(list: Option<&Self>, what: &'static str) -> Result<Vec<Room>> {
+    pub(super) fn rooms(list: Option<Self>, what: &'static str) -> Result<Vec<Room>> {
         let mut rooms = Vec::new();
         if let Some(list) = list.filter(|list| !list.is_null()) {
             rooms.reserve_exact(list.capacity(1));
@@ -157,7 +165,7 @@ impl Part {
     }
 
     /// The name of a room, which applications of Node.js also give as a number.
-    pub(super) fn room(&self) -> Option<Room> {
+    pub(super) fn room(self) -> Option<Room> {
         let name = match self.scalar()? {
             Value::String(name) => name,
             Value::Number(Number::Unsigned(number)) => number.to_string(),
@@ -168,7 +176,7 @@ impl Part {
         Some(Room::of_another_node(name))
     }
 
-    pub(super) fn text(&self) -> Option<String> {
+    pub(super) fn text(self) -> Option<String> {
         match self.scalar()? {
             Value::String(text) => Some(text),
             _ => None,
@@ -176,17 +184,17 @@ impl Part {
     }
 
     /// The text of an id of a node or a request.
-    pub(super) fn id(&self, what: &'static str) -> Result<Arc<str>> {
+    pub(super) fn id(self, what: &'static str) -> Result<Arc<str>> {
         let text = self.text().ok_or(WireFault::Member(what))?;
         ids::checked(&text)
     }
 
-    pub(super) fn number(&self) -> Option<f64> {
+    pub(super) fn number(self) -> Option<f64> {
         self.scalar()?.as_f64()
     }
 
     /// The integer, of which JavaScript has no type.
-    pub(super) fn integer(&self) -> Option<u64> {
+    pub(super) fn integer(self) -> Option<u64> {
         let number = self.number()?;
         #[expect(
             clippy::cast_possible_truncation,
@@ -197,36 +205,36 @@ impl Part {
         (integer as f64 == number).then_some(integer)
     }
 
-    pub(super) fn bool(&self) -> Option<bool> {
+    pub(super) fn bool(self) -> Option<bool> {
         self.scalar()?.as_bool()
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub(super) fn is_null(self) -> bool {
         match self {
-            Self::Json(text, _) => text.as_str() == "null",
-            Self::MessagePack(bytes, _) => **bytes == [NIL] || self.is_undefined(),
+            Self::Json(_, text) => text == "null",
+            Self::MessagePack(_, bytes) => *bytes == [NIL] || self.is_undefined(),
         }
     }
 
     /// The value with all that is inside.
     pub(super) fn payload(self) -> Result<Payload> {
         match self {
-            Self::Json(text, whole) => {
-                let is_small = is_small(text.len(), whole);
-                let text = if is_small { text.as_str().to_owned().into() } else { text };
+            Self::Json(whole, text) => {
+                let is_small = is_small(text.len(), whole.len());
+                let text = if is_small { text.to_owned().into() } else { within(whole, text) };
                 Ok(Payload::from_json(text, 0, Vec::new()))
             }
-            Self::MessagePack(bytes, whole) => {
-                value(&unpinned(bytes, whole)).map(Payload::from_value)
-            }
+            Self::MessagePack(whole, bytes) => value(whole, bytes).map(Payload::from_value),
         }
     }
 
     /// The arguments of an event, an array with the name first.
     pub(super) fn args(self, what: &'static str) -> Result<Args> {
-        let is_array = match &self {
-            Self::Json(text, _) => text.starts_with('['),
-            Self::MessagePack(bytes, _) => Reader::new(bytes, Dialect::Nodes).array().is_ok(),
+        let is_array = match self {
+            Self::Json(_, text) => text.starts_with('['),
+            Self::MessagePack(whole, bytes) => {
+                Reader::of_part(whole, bytes, Dialect::Nodes).array().is_ok()
+            }
         };
         if !is_array {
             return Err(WireFault::Member(what));
@@ -237,21 +245,18 @@ impl Part {
     /// The value as the only argument of an acknowledgement.
     pub(super) fn argument(self) -> Result<Args> {
         match self {
-            Self::Json(text, _) => {
-                let list = ["[", &text, "]"].concat();
+            Self::Json(_, text) => {
+                let list = ["[", text, "]"].concat();
                 Ok(Args::from_payload(Payload::from_json(list.into(), 0, Vec::new())))
             }
-            Self::MessagePack(bytes, whole) => {
-                let value = value(&unpinned(bytes, whole))?;
-                Ok(Args::from_values([value].into()))
-            }
+            Self::MessagePack(whole, bytes) => Ok(Args::from_values([value(whole, bytes)?].into())),
         }
     }
 
     /// The value, unless it is an array or an object.
-    fn scalar(&self) -> Option<Value> {
+    fn scalar(self) -> Option<Value> {
         match self {
-            Self::Json(text, _) => match text.as_bytes().first()? {
+            Self::Json(_, text) => match text.as_bytes().first()? {
                 b'[' | b'{' => None,
                 b'"' => {
                     let raw = text.strip_prefix('"')?.strip_suffix('"')?;
@@ -268,15 +273,15 @@ impl Part {
                     _ => text.parse::<f64>().ok()?.into(),
                 }),
             },
-            Self::MessagePack(bytes, _) => {
-                Reader::new(bytes, Dialect::Nodes).scalar().ok().flatten()
+            Self::MessagePack(whole, bytes) => {
+                Reader::of_part(whole, bytes, Dialect::Nodes).scalar().ok().flatten()
             }
         }
     }
 
     /// Whether it is what notepack 2 writes for `undefined`.
-    fn is_undefined(&self) -> bool {
-        matches!(self, Self::MessagePack(bytes, _) if matches!(**bytes, [FIXEXT_1, 0, _]))
+    fn is_undefined(self) -> bool {
+        matches!(self, Self::MessagePack(_, [FIXEXT_1, 0, _]))
     }
 }
 
@@ -286,15 +291,14 @@ impl From<PacketError> for WireFault {
     }
 }
 
-/// The value of bytes that are well-formed. `undefined` is null.
-fn value(bytes: &Bytes) -> Result<Value> {
-    let value = Reader::new(bytes, Dialect::Nodes).value(0)?;
+/// The value of a part. `undefined` is null.
+fn value(whole: &Bytes, part: &[u8]) -> Result<Value> {
+    let value = if is_small(part.len(), whole.len()) {
+        Reader::new(&Bytes::copy_from_slice(part), Dialect::Nodes).value(0)?
+    } else {
+        Reader::of_part(whole, part, Dialect::Nodes).value(0)?
+    };
     Ok(value.unwrap_or(Value::Null))
-}
-
-/// Copies a value that is small beside its message.
-fn unpinned(bytes: Bytes, whole: usize) -> Bytes {
-    if is_small(bytes.len(), whole) { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
 
 /// Whether a value is copied out of its message, because keeping it would keep all of that.
@@ -306,9 +310,9 @@ const fn is_small(size: usize, whole: usize) -> bool {
 }
 
 /// A part of a text that shares its storage.
-fn within(text: &Text, part: &str) -> Text {
-    let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-    text.slice(start..start.wrapping_add(part.len()))
+fn within(whole: &Text, part: &str) -> Text {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    whole.slice(start..start.wrapping_add(part.len()))
 }
 
 const NIL: u8 = 0xc0;

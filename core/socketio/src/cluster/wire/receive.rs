@@ -17,7 +17,7 @@ use super::{
     incoming::{self, Body, Incoming, Reply},
     log::APPEND,
     messages,
-    part::Part,
+    part::Whole,
 };
 use crate::adapter::EntryId;
 
@@ -121,7 +121,8 @@ impl Wire {
         let is_own = |uid: &str, name: Option<&str>| {
             find(name).is_some_and(|(_, namespace)| *namespace.uid == *uid)
         };
-        let incoming = messages::read(Part::of_message(message)?, is_own)?;
+        let message = Whole::of_message(message)?;
+        let incoming = messages::read(message.part(), is_own)?;
         let Some((name, namespace)) = find(incoming.namespace.as_deref()) else { return Ok(None) };
         let is_private = rest.len() > 1 + name.len()
             && rest[1 + name.len()..].strip_prefix('#').and_then(|rest| rest.strip_suffix('#'))
@@ -273,16 +274,17 @@ fn read_fields(uid: &str, fields: &[(&str, &[u8])]) -> Result<Incoming> {
     let uid = ids::checked(uid)?;
     let kind = text(fields, "type")?.parse().map_err(|_| WireFault::Member("type"))?;
     let data = field(fields, "data").filter(|data| !data.is_empty());
-    messages::read_entry(uid, kind, data.map(entry_data).transpose()?)
+    let data = data.map(entry_data).transpose()?;
+    messages::read_entry(uid, kind, data.as_ref().map(Whole::part))
 }
 
 /// The data of an entry: JSON, or MessagePack in base64.
-fn entry_data(data: &[u8]) -> Result<Part> {
+fn entry_data(data: &[u8]) -> Result<Whole> {
     if data.starts_with(b"{") {
-        return Part::of_json(Bytes::copy_from_slice(data));
+        return Whole::of_json(Bytes::copy_from_slice(data));
     }
     let bytes = BASE64_STANDARD.decode(data).map_err(|_| WireFault::Member("data"))?;
-    Part::of_msgpack(bytes.into())
+    Whole::of_msgpack(bytes.into())
 }
 
 /// Whether a channel without its prefix is of a namespace.

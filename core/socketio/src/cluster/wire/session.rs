@@ -8,7 +8,11 @@ use alloc::{format, string::ToString, vec::Vec};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 
-use super::{event::WireFault, out::Out, part::Part};
+use super::{
+    event::WireFault,
+    out::Out,
+    part::{Part, Whole},
+};
 use crate::{
     EncodeError,
     adapter::{EntryId, MAX_STAYS, SocketState, Stay},
@@ -55,13 +59,14 @@ pub(super) fn write(state: &SocketState<Payload>) -> core::result::Result<Bytes,
 pub(super) fn read(value: &[u8], pid: &PrivateId) -> Result<SocketState<Payload>> {
     let bytes = BASE64_STANDARD.decode(value).map_err(|_| WireFault::Member("session"))?;
     let names = ["sid", "pid", "rooms", "data", "received", "stays", "mark"];
-    let members = Part::of_msgpack(bytes.into())?.members("session", names)?;
+    let whole = Whole::of_msgpack(bytes.into())?;
+    let members = whole.part().members("session", names)?;
     let [id, own_pid, rooms, data, received, stays, mark] = members;
     let id = id.and_then(|id| id.text()).ok_or(WireFault::Member("sid"))?;
     if own_pid.and_then(|pid| pid.text()).is_none_or(|own| own != pid.as_str()) {
         return Err(WireFault::Member("pid"));
     }
-    let mut rooms = Part::rooms(rooms.as_ref(), "rooms")?;
+    let mut rooms = Part::rooms(rooms, "rooms")?;
     rooms.retain(|room| *room != *id);
     let data = match data.filter(|data| !data.is_null()) {
         Some(data) => data.payload()?,
@@ -75,24 +80,24 @@ pub(super) fn read(value: &[u8], pid: &PrivateId) -> Result<SocketState<Payload>
             if all.len() == max {
                 return Err(WireFault::Member("stays"));
             }
-            all.push(self::stay(&stay)?);
+            all.push(self::stay(stay)?);
             Ok(())
         })?;
     }
-    let received = received.map(|received| entry(&received, "received")).transpose()?.flatten();
+    let received = received.map(|received| entry(received, "received")).transpose()?.flatten();
     let mark = mark.and_then(|mark| mark.text());
     let mark = mark.and_then(|mark| u64::from_str_radix(&mark, 16).ok()).unwrap_or_default();
     Ok(SocketState { id: SocketId::from(id), pid: *pid, rooms, data, received, stays: all, mark })
 }
 
-fn stay(stay: &Part) -> Result<Stay> {
+fn stay(stay: Part<'_>) -> Result<Stay> {
     let (mut parts, mut len) = ([const { None }; 3], 0);
     stay.each("stays", |part| {
         *parts.get_mut(len).ok_or(WireFault::Member("stays"))? = Some(part);
         len += 1;
         Ok(())
     })?;
-    let [Some(room), Some(after), Some(until)] = &parts else {
+    let [Some(room), Some(after), Some(until)] = parts else {
         return Err(WireFault::Member("stays"));
     };
     Ok(Stay {
@@ -103,7 +108,7 @@ fn stay(stay: &Part) -> Result<Stay> {
 }
 
 /// Reads the id of an entry. Without text there is none.
-fn entry(part: &Part, what: &'static str) -> Result<Option<EntryId>> {
+fn entry(part: Part<'_>, what: &'static str) -> Result<Option<EntryId>> {
     let text = part.text().ok_or(WireFault::Member(what))?;
     if text.is_empty() {
         return Ok(None);

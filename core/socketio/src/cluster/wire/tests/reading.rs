@@ -1,7 +1,7 @@
 //! Parsers of messages: whole, cut off at each byte, with trailing bytes.
 
 use super::{
-    super::{WireFault, part::Part},
+    super::{WireFault, part::Whole},
     *,
 };
 
@@ -76,8 +76,8 @@ fn message_with_any_byte_changed_does_not_panic() {
 }
 
 fn value(bytes: &'static [u8]) -> Result<Value, WireFault> {
-    let part = Part::of_msgpack(Bytes::from_static(bytes))?;
-    Ok(part.payload()?.to_value().unwrap())
+    let whole = Whole::of_msgpack(Bytes::from_static(bytes))?;
+    Ok(whole.part().payload()?.to_value().unwrap())
 }
 
 #[test]
