@@ -109,9 +109,8 @@ impl Decoder {
         let (kind, rest) = (self.buffer[0], &self.buffer[1..end]);
         let step = match kind {
             b'+' | b',' | b'(' => {
-                let line = self.buffer.split_to(end).freeze();
-                self.buffer.advance(END.len());
-                return Ok(Step::Value(text_value(line.slice(1..))));
+                self.buffer.advance(1);
+                return Ok(Step::Value(Value::Text(self.take(end - 1))));
             }
             b'-' => Step::Value(Value::Error(ServerError(Bytes::copy_from_slice(rest)))),
             b':' => Step::Value(Value::Integer(number(rest)?)),
@@ -170,20 +169,32 @@ impl Decoder {
             self.text = Some(text);
             return Ok(Step::Incomplete);
         }
-        let bytes = self.buffer.split_to(text.length).freeze();
-        if !self.buffer.starts_with(END) {
+        if !self.buffer[text.length..].starts_with(END) {
             return Err(MalformedReply("a string that is longer than it says"));
         }
-        self.buffer.advance(END.len());
+        let bytes = self.take(text.length);
         if text.is_skipped {
             return Ok(Step::Value(Value::Oversized));
         }
         Ok(Step::Value(match text.kind {
             b'!' => Value::Error(ServerError(bytes)),
             // Its first four bytes say how it is to be shown.
-            b'=' => text_value(bytes.slice(bytes.len().min(4)..)),
-            _ => text_value(bytes),
+            b'=' => Value::Text(bytes.slice(bytes.len().min(4)..)),
+            _ => Value::Text(bytes),
         }))
+    }
+
+    /// Takes bytes, and the end of the line behind them. A small text does not keep a large buffer.
+    fn take(&mut self, length: usize) -> Bytes {
+        let bytes = if length < COPIED {
+            let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
+            self.buffer.advance(length);
+            bytes
+        } else {
+            self.buffer.split_to(length).freeze()
+        };
+        self.buffer.advance(END.len());
+        bytes
     }
 
     /// Puts a value where it belongs. Returns it if it belongs nowhere, or what it completes.
@@ -235,11 +246,6 @@ impl Open {
             _ => Some(Value::Array(items)),
         }
     }
-}
-
-/// Makes a value that does not keep a large buffer for a small text.
-fn text_value(bytes: Bytes) -> Value {
-    Value::Text(if bytes.len() < COPIED { Bytes::copy_from_slice(&bytes) } else { bytes })
 }
 
 /// The length of a string or an array. `None` is the null of RESP2.
