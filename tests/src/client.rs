@@ -49,10 +49,15 @@ pub fn within<T>(patience: Duration, work: impl Future<Output = T>) -> Option<T>
 }
 
 /// Looks every millisecond whether something has come to be of which no event tells.
-pub fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
+pub fn until(what: &str, reached: impl FnMut() -> bool) {
+    until_within(DEADLINE, what, reached);
+}
+
+/// As [`until`], for what may take longer than others.
+pub fn until_within(patience: Duration, what: &str, mut reached: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
     while !reached() {
-        assert!(Instant::now() < end, "{what}: not within {DEADLINE:?}");
+        assert!(Instant::now() < end, "{what}: not within {patience:?}");
         thread::sleep(Duration::from_millis(1));
     }
 }

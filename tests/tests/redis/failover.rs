@@ -1,11 +1,11 @@
 //! Masters that are killed, and what takes their places. On one runtime: it takes seconds, and is the same on each.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, time::Duration};
 
 use enginewire_cluster::redis::{Redis, SubscriptionMode};
 use enginewire_driver::socketio::{Bus as _, BusEvent, TellError};
 use enginewire_tests::{
-    client::{soon, until},
+    client::{soon, until, until_within},
     host::Host,
     refusing::Refusing,
     test_sockets::{names, recv},
@@ -116,8 +116,11 @@ fn master_that_becomes_a_replica_keeps_no_subscriptions<R: Host>() {
     let _anna = nodes.connect((owner + 1) % 3);
     assert_eq!(cluster.command(3, &["CLUSTER", "FAILOVER"]), ["OK"]);
     until("a failover", || cluster.command(3, &["ROLE"])[0] == "master");
-    // It is found out when the owners of slots are asked for the next time.
-    until("no subscriptions at the replica", || cluster.clients[owner].subscribers(&channel) == 0);
+    // It is found out when the owners of slots are asked for the next time, which is each ten seconds, or the time after
+    // that if the server that is asked has not heard of it.
+    until_within(Duration::from_secs(60), "no subscriptions at the replica", || {
+        cluster.clients[owner].subscribers(&channel) == 0
+    });
     nodes.until_known("/", 3);
     until("all up", || nodes.monitors.iter().all(|monitor| monitor.stats().is_up));
     emit_to_others(&nodes.ios[owner], "up");
