@@ -87,7 +87,7 @@ fn master_that_is_killed_is_replaced_by_the_one_that_the_sentinel_names<R: Host>
     assert_eq!(recv(&mut anna).0, "before");
     assert_eq!(servers.named(), servers.master.address());
 
-    servers.master.kill();
+    servers.kill_master();
     // The number of the nodes is told before.
     let error = loop {
         match soon("the loss", poll_fn(|cx| bus.poll_event(cx))) {

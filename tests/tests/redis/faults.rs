@@ -159,8 +159,8 @@ fn silent_network_is_noticed_and_told<R: Host>() {
         Kind::Classic,
         &urls,
         |bus| {
-            let bus = hasty(bus).connect_timeout(Duration::from_millis(300));
-            bus.keep_alive(Duration::from_millis(100)).response_timeout(Duration::from_millis(300))
+            let bus = hasty(bus).connect_timeout(Duration::from_secs(3));
+            bus.keep_alive(Duration::from_millis(100)).response_timeout(Duration::from_secs(2))
         },
         |io| io,
     );

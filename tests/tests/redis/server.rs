@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    hash::{BuildHasher as _, RandomState},
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
@@ -39,8 +40,7 @@ impl RedisServer {
         for _ in 0..20 {
             // An attempt that has failed has removed it.
             fs::create_dir_all(&folder).unwrap();
-            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let (port, second) = (free(), free().to_string());
+            let (port, second) = (free_port(), free_port().to_string());
             let arguments: Vec<_> =
                 arguments.iter().map(|argument| argument.replace(SECOND_PORT, &second)).collect();
             let process = spawn(port, &folder, &arguments);
@@ -171,5 +171,17 @@ impl RawClient {
             response.last().unwrap().parse::<u32>().unwrap()
         };
         count(b"NUMSUB", self) + count(b"SHARDNUMSUB", self)
+    }
+}
+
+/// A port that nobody has, below those that the system gives away: clients that try to connect while the server is down
+/// do not get it.
+fn free_port() -> u16 {
+    loop {
+        let random = RandomState::new().hash_one(());
+        let port = 12_000 + u16::try_from(random % 18_000).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }

@@ -167,13 +167,20 @@ impl Watched {
         let sentinel = RedisServer::with(&["--sentinel"]);
         let watched = Self { master, replica, sentinel };
         watched.ask(&["MONITOR", Self::NAME, "127.0.0.1", &port, "1"]);
-        for (option, value) in [("down-after-milliseconds", "500"), ("failover-timeout", "5000")] {
+        for (option, value) in [("down-after-milliseconds", "60000"), ("failover-timeout", "5000")]
+        {
             watched.ask(&["SET", Self::NAME, option, value]);
         }
         until("a sentinel that knows the replica", || {
             watched.ask(&["REPLICAS", Self::NAME]).len() > 1
         });
         watched
+    }
+
+    /// Kills the master, which the sentinel notices soon. Before, a master that is late is not taken for one that is down.
+    pub(crate) fn kill_master(&mut self) {
+        self.master.kill();
+        self.ask(&["SET", Self::NAME, "down-after-milliseconds", "500"]);
     }
 
     /// Returns the address of the master, as the sentinel knows it.
