@@ -1,7 +1,8 @@
 // The server under test, written on the reference implementation (npm `engine.io`): every scenario of this folder is run
 // against it first, so that a failing scenario is known to be the server's fault and not the scenario's.
 //
-// Environment: PORT (0 takes a free one; the first line of output is the port) and PROFILE. Exit status 3: no such profile.
+// Environment: PORT (0 takes a free one; the first line of output is the port), PROFILE, and PING_TIMEOUT in place of that of
+// the profile. Exit status 3: no such profile.
 
 import { createServer } from "node:http";
 import { Server } from "engine.io";
@@ -38,7 +39,7 @@ const PROFILES = {
   wsonly: { transports: ["websocket"] },
   bench: {
     pingInterval: Number(process.env.PING_INTERVAL ?? 25_000),
-    pingTimeout: Number(process.env.PING_TIMEOUT ?? 20_000),
+    pingTimeout: 20_000,
     ...deflate(),
   },
 };
@@ -46,6 +47,7 @@ const PROFILES = {
 const profile = process.env.PROFILE ?? "default";
 if (!Object.hasOwn(PROFILES, profile)) process.exit(3);
 const options = { ...COMMON, ...PROFILES[profile] };
+if (process.env.PING_TIMEOUT) options.pingTimeout = Number(process.env.PING_TIMEOUT);
 
 const http = createServer((_, response) => response.writeHead(404).end());
 const engine = new Server(options);

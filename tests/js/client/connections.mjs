@@ -138,13 +138,13 @@ export default function () {
   scenario("eio-websocket-slow-frame", "a frame that takes longer than the heartbeat is no silence", {
     differs: "its heartbeat counts pings only",
   }, async (run) => {
-    const { client, peer } = await onWebSocket(run, { pingInterval: 300, pingTimeout: 300 });
+    const { client, peer } = await onWebSocket(run, { pingInterval: 1000, pingTimeout: 1000 });
     const message = "x".repeat(200_000);
     const bytes = frame(1, `4${message}`);
-    // 100 kB a second.
+    // 50 kB a second.
     for (let at = 0; at < bytes.length; at += 5000) {
       peer.raw(bytes.subarray(at, at + 5000));
-      await pause(50);
+      await pause(100);
     }
     await client.printed([message]);
     await endsOnWebSocket(peer, client);
@@ -153,14 +153,14 @@ export default function () {
   scenario("eio-polling-slow-body", "a body that takes longer than the heartbeat is no silence", {
     differs: "its heartbeat counts pings only",
   }, async (run) => {
-    const { box, client } = await onPolling(run, { pingInterval: 300, pingTimeout: 300 });
+    const { box, client } = await onPolling(run, { pingInterval: 1000, pingTimeout: 1000 });
     const message = "x".repeat(200_000);
     const get = await box.gets.next();
     get.settled();
     get.socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${message.length + 1}\r\n\r\n4`);
     for (let at = 0; at < message.length; at += 5000) {
       get.socket.write(message.slice(at, at + 5000));
-      await pause(50);
+      await pause(100);
     }
     await client.printed([message]);
     await endsOnPolling(box, client);

@@ -283,7 +283,7 @@ export default function () {
     await endsOnPolling(box, client);
   });
 
-  const silence = { pingInterval: 200, pingTimeout: 200 };
+  const silence = { pingInterval: 1000, pingTimeout: 1000 };
 
   scenario("eio-polling-ping-timeout", "silence after the handshake", {}, async (run) => {
     const { client } = await onPolling(run, silence);

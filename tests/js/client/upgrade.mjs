@@ -303,7 +303,7 @@ function stalls() {
   }
 
   scenario("eio-upgrade-stall", "no ping comes while the probe stalls: the session ends, and its WebSocket", {}, async (run) => {
-    const { client, upgrade } = await probing(run, { pingInterval: 200, pingTimeout: 200 });
+    const { client, upgrade } = await probing(run, { pingInterval: 1000, pingTimeout: 1000 });
     const lost = upgrade.lost();
     await client.ends("ping timeout");
     await lost;

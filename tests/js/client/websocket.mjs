@@ -65,7 +65,7 @@ const LONG_LENGTHS = {
 /** Text frames that are no packet. */
 const GARBAGE = { "an empty text": "", "an unknown packet type": "7", "a letter": "hello", "a separator": "\u001e" };
 
-const silence = { pingInterval: 200, pingTimeout: 200 };
+const silence = { pingInterval: 1000, pingTimeout: 1000 };
 
 export default function () {
   handshakes();

@@ -50,7 +50,7 @@ export default function () {
     // One on the own node, and one on each other, in turn.
     for (const silent of range(crew.players.length)) {
       for (const [i, player] of crew.players.entries()) player.answers[event] = (ack) => i !== silent && ack(i);
-      const [{ err, responses }] = await crew.actor.ask("ask-all", {}, 1000, event, []);
+      const [{ err, responses }] = await crew.actor.ask("ask-all", {}, 3000, event, []);
       const wanted = range(crew.players.length).filter((i) => i !== silent);
       assert.deepEqual([err, responses.sort()], [true, wanted], `without that of ${silent}`);
     }

@@ -45,7 +45,7 @@ export default function () {
     for (const [i, player] of players.entries()) player.answers.vote = (ack) => ack(i);
     const [fetched, asked] = await Promise.all([
       askLong(players[0], "fetch", {}),
-      askLong(players[1], "ask-all", {}, 1000, "vote", []),
+      askLong(players[1], "ask-all", {}, 3000, "vote", []),
     ]);
     assert.deepEqual([fetched[0].err, fetched[0].sockets.length], [true, 3]);
     assert.deepEqual([asked[0].err, asked[0].responses.sort()], [true, [0, 1, 2]]);

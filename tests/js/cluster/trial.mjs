@@ -104,6 +104,19 @@ export class Trial {
     for (const from of senders) this.#loads.push(new Load(from, this.players[from]));
   }
 
+  /** Waits until what has been sent is everywhere, so that a fault costs none of it. Gives the moment up to which it was sent. */
+  async flowed() {
+    const moment = Date.now();
+    const last = this.#loads.map(({ from, sent }) => [from, sent.length]);
+    const has = (player, from, count) => {
+      const came = new Set(player.of("load").flatMap(([sender, index]) => (sender === from ? [index] : [])));
+      return TARGETS.every((_, turn) => turn >= count || came.has(count - 1 - turn));
+    };
+    const came = () => this.present().every(([, player]) => last.every(([from, count]) => has(player, from, count)));
+    await eventually(async () => (came() ? true : undefined), "load before the fault", RECOVERY);
+    return moment;
+  }
+
   /** Ends the load when some of it was sent after `ended`, and gives what became of it once nothing more comes. */
   async unload(ended) {
     const late = ({ sent }) => sent.filter(({ at }) => at >= ended).length >= 10;

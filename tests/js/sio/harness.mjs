@@ -25,8 +25,8 @@ export function scenario(name, { profile = "relaxed", heartbeat = false, differs
     test(name, { skip: `the reference passes it sometimes: ${varies}` });
     return;
   }
-  // A loaded machine must not decide: only scenarios about heartbeats have the short timeout of the profile.
-  const start = () => server(profile, heartbeat ? {} : { PING_TIMEOUT: "30000" });
+  // A loaded machine must not decide: only scenarios about heartbeats have the short times of the profile.
+  const start = () => server(profile, heartbeat ? {} : { PING_TIMEOUT: "30000", RECOVERY_WINDOW: "30000" });
   judge(name, { start, differs, timeout, stall: STALL }, body);
 }
 

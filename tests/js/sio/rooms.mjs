@@ -112,7 +112,7 @@ theme("rooms", () => {
     players[1].answers.vote = (ack) => (late = ack);
     players[2].answers.vote = (ack) => ack("c");
     // Those who answer have to do so within this.
-    const [{ err, responses }] = await players[0].ask("broadcast-ack", ["r"], 2000, "vote", []);
+    const [{ err, responses }] = await players[0].ask("broadcast-ack", ["r"], 5000, "vote", []);
     assert.deepEqual([err, responses.sort()], [true, ["a", "c"]]);
     late("late");
     await settled(players[1], ...players);
