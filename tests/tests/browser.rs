@@ -65,7 +65,9 @@ fn admin(example: &mut Command, options: &[&str]) {
 fn chromium_compresses_with_and_without_contexts() {
     for profile in ["deflate", "deflate-takeover"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_server-tokio"));
-        let mut server = Running::start(command.env("PROFILE", profile).env("PORT", "0"));
+        // The heartbeat of a busy page is late.
+        let environment = [("PROFILE", profile), ("PORT", "0"), ("PING_TIMEOUT", "10000")];
+        let mut server = Running::start(command.envs(environment));
         let port = server.line().expect("a line");
         succeed(script("browser-compression.mjs").arg(port));
     }

@@ -93,7 +93,8 @@ fn python_server_is_a_chat_over_each_transport() {
 
 #[test]
 fn python_client_has_its_messages_echoed_by_the_reference() {
-    let mut server = Running::start(script("reference-server.mjs").env("PORT", "0"));
+    let environment = [("PORT", "0"), ("PING_TIMEOUT", "10000")];
+    let mut server = Running::start(script("reference-server.mjs").envs(environment));
     let port = server.line().expect("a port");
     let url = format!("http://127.0.0.1:{port}");
     let mut client = Running::start(python("client.py", "engine").arg(url));
@@ -119,7 +120,8 @@ fn python_client_says_that_there_is_no_server() {
 #[test]
 fn python_client_talks_socketio_with_the_reference() {
     let mut server = script("sio/reference-server.mjs");
-    let mut server = Running::start(server.env("PORT", "0").env("PROFILE", "relaxed"));
+    let environment = [("PORT", "0"), ("PROFILE", "relaxed"), ("PING_TIMEOUT", "10000")];
+    let mut server = Running::start(server.envs(environment));
     let url = format!("http://127.0.0.1:{}", server.line().expect("a port"));
     let mut client = python("client.py", "socketio");
     let mut client = Running::start(client.args([&url, "/custom", r#"{"token":1}"#]));

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire_tests::tls::Authority;
+use enginewire_tests::{refusing::Refusing, tls::Authority};
 use enginewire_tokio::{
     Client, Refusal, Sender, ServerBuilder, TrustedProxies,
     enginewire::TransportKind,
@@ -205,7 +205,8 @@ async fn limit_that_is_reached_is_told_with_the_number_of_times() {
 #[tokio::test]
 async fn node_that_cannot_be_reached_is_told_with_the_cause_and_asked_for_once_per_request() {
     let (log, _listening) = listen();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = Refusing::new();
+    let gone = refusing.address;
     let (asked, times_asked) = mpsc::channel();
     let builder = ServerBuilder::new().node(1).nodes(move |node| {
         asked.send(node).unwrap();

@@ -109,7 +109,7 @@ fn a_server_closes_gracefully<R: Host>() {
 }
 
 fn a_draining_server_closes_its_sessions_one_after_the_other<R: Host>() {
-    const OVER: Duration = Duration::from_secs(1);
+    const OVER: Duration = Duration::from_secs(3);
     const COUNT: u32 = 10;
     let server = Arc::new(serve_echo::<R>(|builder| builder));
     let address = server.local_addr();
@@ -122,22 +122,25 @@ fn a_draining_server_closes_its_sessions_one_after_the_other<R: Host>() {
     let served = |mut client: Client| {
         thread::spawn(move || {
             let mut echoed = 0;
+            let started = begun.elapsed();
             client.send("4hello");
             while client.next_frame().0 == 1 {
                 echoed += 1;
                 client.send("4hello");
             }
-            (begun.elapsed(), echoed)
+            (begun.elapsed(), started, echoed)
         })
     };
     let clients: Vec<_> = clients.into_iter().map(served).collect();
     let mut closed: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     closed.sort_unstable();
-    for (index, (at, _)) in (0..).zip(&closed) {
+    for (index, (at, ..)) in (0..).zip(&closed) {
         assert!(*at >= OVER * index / COUNT, "number {index} was closed after {at:?}");
     }
-    // All are served until it is their turn. That of the first is at once.
-    assert!(closed[1..].iter().all(|(_, echoed)| *echoed > 0), "{closed:?}");
+    // All are served until it is their turn. That of the first is at once, and a client may be late itself.
+    let had_time = |(at, started, _): &&(Duration, Duration, u32)| *at >= *started + OVER / 4;
+    let mut served = closed.iter().filter(had_time);
+    assert!(served.all(|(_, _, echoed)| *echoed > 0), "{closed:?}");
     drop(late);
     until_empty(&server);
     soon("the end", server.close());

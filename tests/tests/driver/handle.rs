@@ -286,7 +286,11 @@ fn sessions_go_on_after_a_refused_connection<R: Host>() {
         let error = soon("a failure", sessions.next()).unwrap().unwrap_err();
         assert!(!error.is_permanent() && status(&error).is_none(), "{error:?}");
     }
-    let server = soon("a listener", ServerBuilder::on(R::default()).bind(address)).unwrap();
+    let mut server = None;
+    until("the address", || {
+        server = soon("a listener", ServerBuilder::on(R::default()).bind(address)).ok();
+        server.is_some()
+    });
     assert!(soon("a session", sessions.next()).unwrap().is_ok());
     drop(server);
 }

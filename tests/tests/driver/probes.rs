@@ -21,14 +21,14 @@ on_every_runtime!(
 );
 
 fn a_probe_that_sends_garbage_costs_nothing<R: Host>() {
-    survive::<R>(|mut probe| {
+    survive::<R>(LONG, |mut probe| {
         probe.send("garbage");
         probe.rest();
     });
 }
 
 fn a_probe_that_breaks_the_framing_costs_nothing<R: Host>() {
-    survive::<R>(|mut probe| {
+    survive::<R>(LONG, |mut probe| {
         begin(&mut probe);
         // Of a client, but not masked.
         probe.write([0x81, 1, b'5']);
@@ -37,24 +37,24 @@ fn a_probe_that_breaks_the_framing_costs_nothing<R: Host>() {
 }
 
 fn a_probe_that_never_says_anything_costs_nothing<R: Host>() {
-    survive::<R>(|probe| {
+    survive::<R>(SHORT, |probe| {
         probe.rest();
     });
 }
 
 fn a_probe_that_stalls_before_its_upgrade_costs_nothing<R: Host>() {
-    survive::<R>(|mut probe| {
+    survive::<R>(SHORT, |mut probe| {
         begin(&mut probe);
         probe.rest();
     });
 }
 
 fn a_probe_that_is_cut_costs_nothing<R: Host>() {
-    survive::<R>(|mut probe| begin(&mut probe));
+    survive::<R>(LONG, |mut probe| begin(&mut probe));
 }
 
 fn a_probe_that_is_cut_in_the_middle_of_a_frame_costs_nothing<R: Host>() {
-    survive::<R>(|mut probe| {
+    survive::<R>(LONG, |mut probe| {
         begin(&mut probe);
         probe.write(&Client::frame("5")[..3]);
     });
@@ -66,11 +66,17 @@ fn begin(probe: &mut Client) {
     assert_eq!(probe.text(), "3probe");
 }
 
+/// Time for an upgrade that the server is to give up. The one behind it has as long.
+const SHORT: Duration = Duration::from_secs(3);
+
+/// Time for an upgrade that ends by itself.
+const LONG: Duration = Duration::from_secs(60);
+
 /// Lets a probe fail by `fail`, which may wait until the server has cut it off, while messages are on
 /// their way in both directions. Polling delivers them all, and the next probe succeeds.
-fn survive<R: Host>(fail: impl FnOnce(Client)) {
-    let short = Duration::from_millis(200);
-    let server = serve::<R>(|builder| builder.upgrade_timeout(short).linger(short));
+fn survive<R: Host>(timeout: Duration, fail: impl FnOnce(Client)) {
+    let linger = Duration::from_millis(200);
+    let server = serve::<R>(|builder| builder.upgrade_timeout(timeout).linger(linger));
     let address = server.local_addr();
     let mut polling = Client::connect(address);
     let sid = polling.open_polling();

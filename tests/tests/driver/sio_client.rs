@@ -297,7 +297,10 @@ fn events_offline_are_refused_where_that_is_asked_for<R: Host>() {
 fn recovered_client_misses_nothing<R: Host>() {
     let io = Io::builder().recovery(RecoveryConfig::default()).build();
     let server = serve::<R>(&io, "127.0.0.1:0");
-    let mut socket = connect::<R>(server.local_addr());
+    // Not before it has missed something.
+    let slow = Reconnect::default().with_delay(Duration::from_secs(4));
+    let client = builder::<R>(server.local_addr(), "").reconnect(slow);
+    let mut socket = soon("a connection", client.connect()).unwrap();
     let id = socket.id().unwrap();
     let theirs = io.namespace("/").socket(&id).unwrap();
     theirs.join("room");

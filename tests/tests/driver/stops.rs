@@ -20,7 +20,7 @@ on_every_runtime!(
 const POLLING: &str = "/engine.io/?EIO=4&transport=polling";
 
 /// How long an answer may take, in milliseconds: long enough for all to be asked and one to be stopped.
-const PATIENCE: u64 = 2500;
+const PATIENCE: u64 = 6000;
 
 /// Longer than anything is waited for.
 const STOP: Duration = Duration::from_millis(PATIENCE + 300);
@@ -52,8 +52,7 @@ fn on_one_thread_and_on_two(test: impl Fn(u64) + Sync) {
 
 /// Gives the server, in which nothing is left.
 fn outlive(server: &str, workers: u64) -> Program {
-    let heartbeat =
-        [("PING_INTERVAL", PATIENCE / 3), ("PING_TIMEOUT", PATIENCE), ("WORKERS", workers)];
+    let heartbeat = [("PING_INTERVAL", 800), ("PING_TIMEOUT", PATIENCE), ("WORKERS", workers)];
     let server = Program::serve(server, 1024, &heartbeat);
     let address = server.address;
     let idle = server.descriptors();

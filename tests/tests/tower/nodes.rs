@@ -612,7 +612,7 @@ fn owner_that_is_silent_is_reported_in_time() {
 #[test]
 fn response_that_is_cut_or_stalls_ends_the_connection_of_the_client() {
     let (a, listener) = beside(|builder| {
-        builder.ping_interval(Duration::from_millis(50)).ping_timeout(Duration::from_millis(50))
+        builder.ping_interval(Duration::from_millis(500)).ping_timeout(Duration::from_millis(500))
     });
     let starts = [
         "Content-Length: 5\r\n\r\n4a",
