@@ -19,8 +19,6 @@ export class Crew {
       Array.from({ length: each }, () => Object.assign(world.player({ nsp }), { place })),
     );
     await Promise.all(crew.players.map((player) => player.is("connect")));
-    // The node has begun with the socket, behind the CONNECT.
-    await Promise.all(crew.players.map((player) => player.barrier()));
     await cluster.formed(nsp);
     if (cluster.profile === "sharded-dynamic-private") {
       await Promise.all(crew.players.map(({ id }) => crew.subscribed(id)));

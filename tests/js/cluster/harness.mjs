@@ -125,6 +125,8 @@ export function fromEach(title, body, { profiles = PROFILES, each = 1, lacks, or
       judge(name, { start: () => Cluster.of(profile), timeout, stall: STALL }, async (cluster) => {
         const crew = await Crew.gather(cluster, origin, each);
         try {
+          // Nodes begin with a socket behind the CONNECT, and listen for server-side events then.
+          await Promise.all(crew.players.map((player) => player.barrier()));
           await body(crew);
         } finally {
           crew.dismiss();
