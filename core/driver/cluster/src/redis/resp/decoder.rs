@@ -256,17 +256,8 @@ fn length(digits: &[u8]) -> Result<Option<usize>, MalformedReply> {
     }
 }
 
-fn number(bytes: &[u8]) -> Result<i64, MalformedReply> {
-    let (sign, digits) = match bytes {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        digits => (1, digits),
-    };
-    let add = |number: i64, &digit: &u8| {
-        let digit = char::from(digit).to_digit(10)?;
-        number.checked_mul(10)?.checked_add(sign * i64::from(digit))
-    };
-    let number = if digits.is_empty() { None } else { digits.iter().try_fold(0, add) };
+fn number(digits: &[u8]) -> Result<i64, MalformedReply> {
+    let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
     number.ok_or(MalformedReply("a number that is none"))
 }
 
