@@ -43,7 +43,7 @@ use enginewire_socketio::{
     },
 };
 
-use self::samples::{config, emit, operation, responses};
+use self::samples::{config, operation, responses};
 use crate::{memory::Watch, script::Script};
 
 /// Runs a script twice, which gives the same. Returns how many operations of others came.
@@ -160,7 +160,7 @@ impl Node {
             b'f' => {
                 if let Some(event) = self.last.clone() {
                     let target = Target::all().to("room");
-                    self.send("/", Operation::Broadcast(emit(target, event)));
+                    self.send("/", Operation::Broadcast(Broadcast::new(target, event)));
                 }
             }
             b'a' => {

@@ -40,26 +40,23 @@ pub(super) fn config(letter: u8) -> WireConfig {
     config
 }
 
-pub(super) fn emit(target: Target, event: Args) -> Broadcast {
-    Broadcast::new(target, event)
-}
-
 /// Operations of this node, by their letters.
 pub(super) fn operation(letter: u8, request: RequestId) -> Operation {
     let target = || Target::all().to("room").except("other");
     let event = || Args::event("e", &(1, "x")).unwrap();
     match letter {
-        b'1' => Operation::Broadcast(emit(Target::all().to("room"), event())),
-        b'2' => {
-            Operation::Broadcast(Broadcast { request: Some(request), ..emit(target(), event()) })
-        }
+        b'1' => Operation::Broadcast(Broadcast::new(Target::all().to("room"), event())),
+        b'2' => Operation::Broadcast(Broadcast {
+            request: Some(request),
+            ..Broadcast::new(target(), event())
+        }),
         b'3' => Operation::Join { target: target(), rooms: vec!["r".into()] },
         b'4' => Operation::Leave { target: target(), rooms: vec!["r".into()] },
         b'5' => Operation::Disconnect { target: target(), close: true },
         b'6' => Operation::FetchSockets { target: target(), request },
         b'7' => Operation::ServerSideEmit { event: event(), request: None },
         b'8' => Operation::ServerSideEmit { event: event(), request: Some(request) },
-        _ => Operation::Broadcast(emit(Target::all(), event())),
+        _ => Operation::Broadcast(Broadcast::new(Target::all(), event())),
     }
 }
 
