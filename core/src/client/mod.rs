@@ -331,6 +331,7 @@ impl ClientSession {
         let heartbeat = self.timers.deadline(ClientTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);
+        self.close_by = self.close_by.max(until);
     }
 }
 

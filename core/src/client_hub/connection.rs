@@ -343,6 +343,9 @@ impl Connection {
         if !self.is_free() {
             self.deadline = self.deadline.map(|deadline| deadline.max(until));
         }
+        if let Task::Socket { close_by, .. } = &mut self.task {
+            *close_by = (*close_by).max(until);
+        }
     }
 
     /// Hands out what is to be written, with the frames of `source`. See

@@ -273,6 +273,7 @@ impl ClientHub {
     /// As [`ClientSession::extend_deadlines`].
     pub fn extend_deadlines(&mut self, until: Time) {
         self.session.extend_deadlines(until);
+        self.close_by = self.close_by.map(|close_by| close_by.max(until));
         self.connections.iter_mut().for_each(|connection| connection.extend_deadlines(until));
     }
 }

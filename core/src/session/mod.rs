@@ -326,6 +326,7 @@ impl ServerSession {
         let heartbeat = self.timers.deadline(ServerTimerKind::Heartbeat);
         self.excused |= heartbeat.is_some_and(|deadline| deadline < until);
         self.timers.postpone(AWAITED, until);
+        self.close_deadline = self.close_deadline.map(|deadline| deadline.max(until));
     }
 }
 

@@ -146,6 +146,24 @@ fn the_bounds_of_a_close_can_be_set() {
 }
 
 #[test]
+fn deadline_of_a_close_that_was_extended_holds_for_the_posts_that_follow() {
+    let mut host = Host::new(|config| config.close_timeout = secs(1));
+    host.answer_get(&open("[]"));
+    host.events();
+    host.send("a");
+    host.close();
+    // The process did not run.
+    host.now = host.now + secs(100);
+    host.session.extend_deadlines(host.now + secs(20));
+    host.answer_post();
+    assert_eq!(host.posted(), "1");
+    host.wait(millis(1999));
+    assert!(host.events().is_empty());
+    host.answer_post();
+    assert_eq!(host.closed(), CloseReason::ForcedClose);
+}
+
+#[test]
 fn who_has_closed_is_known_whatever_ends_the_session() {
     let (mut host, on) = Host::websocket();
     host.send("a");

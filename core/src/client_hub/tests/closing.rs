@@ -58,6 +58,34 @@ fn a_server_whose_deadlines_are_extended_may_answer_a_close_until_then() {
 }
 
 #[test]
+fn what_was_queued_at_a_close_has_the_extended_deadline() {
+    // A socket that was full before the pause, and one that is after it.
+    for full_before in [true, false] {
+        let (mut server, connection, _) = Server::websocket();
+        server.hub.send("a").unwrap();
+        if full_before {
+            server.room = 0;
+        }
+        server.hub.close(server.now);
+        if full_before {
+            server.drain();
+        }
+        server.now = server.now + Duration::from_secs(100);
+        server.hub.extend_deadlines(server.now + Duration::from_secs(20));
+        server.room = 1;
+        if full_before {
+            server.hub.handle_writable(server.now, connection);
+        }
+        server.drain();
+        server.hub.handle_blocked(server.now, connection, 1);
+        server.wait(Duration::from_millis(19_999));
+        assert!(server.closed.is_empty(), "{full_before}");
+        server.wait(Duration::from_millis(1));
+        assert_eq!(server.closed, [connection]);
+    }
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
     let (mut server, connection, mut ws) = Server::websocket();

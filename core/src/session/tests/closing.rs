@@ -278,6 +278,19 @@ fn a_peer_that_could_send_nothing_has_as_long_as_ever_once_it_can() {
 }
 
 #[test]
+fn deadline_of_a_close_that_was_extended_holds_for_the_closing_handshake() {
+    let (mut peer, _) = Peer::websocket();
+    peer.send("queued");
+    peer.close();
+    // The process did not run.
+    peer.now = peer.now + secs(100);
+    for until in [secs(20), secs(10)] {
+        peer.session.extend_deadlines(peer.now + until);
+        assert_eq!(peer.session.close_deadline(), Some(peer.now + secs(20)), "never sooner");
+    }
+}
+
+#[test]
 fn close_waits_for_as_long_as_the_peer_takes_what_is_queued() {
     let (mut peer, _) = Peer::websocket();
     peer.send("queued");
