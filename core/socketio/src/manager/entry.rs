@@ -68,6 +68,21 @@ impl State {
     pub(super) const fn is_active(self) -> bool {
         !matches!(self, Self::Idle | Self::Leaving | Self::Free)
     }
+
+    /// Returns until when the server has to respond.
+    pub(super) const fn response_deadline(self) -> Option<Time> {
+        match self {
+            Self::Connecting(deadline) | Self::Rejoining(deadline) => Some(deadline),
+            _ => None,
+        }
+    }
+
+    /// Gives the server until then to respond, if it has to.
+    pub(super) fn extend(&mut self, until: Time) {
+        if let Self::Connecting(deadline) | Self::Rejoining(deadline) = self {
+            *deadline = until.max(*deadline);
+        }
+    }
 }
 
 /// Events that wait for a connection.
@@ -294,10 +309,8 @@ impl<T> Entry<T> {
     /// Returns the earliest deadline.
     pub(super) fn deadline(&self) -> Option<Time> {
         let state = match self.state {
-            State::Connecting(deadline) | State::Rejoining(deadline) | State::Refused(deadline) => {
-                Some(deadline)
-            }
-            _ => None,
+            State::Refused(due) => Some(due),
+            state => state.response_deadline(),
         };
         [state, self.acks.next(), self.retries.deadline()].into_iter().flatten().min()
     }

@@ -31,6 +31,7 @@ impl<T> Manager<T> {
             partial: self.partial,
             unread: self.unread,
             close_by: self.close_by,
+            grace: self.grace,
             readable: self.readable.clone(),
             outputs: self.outputs.clone(),
             fault: self.fault.clone(),
@@ -47,7 +48,7 @@ impl<T> Manager<T> {
 
     /// Feeds all that the manager's future depends on into `into`, but for its configuration.
     ///
-    /// How many sessions have ended does not count. An application's own decoder counts by whether it waits.
+    /// How many sessions have ended does not count, nor what grace period there was. An application's own decoder counts by whether it waits.
     #[doc(hidden)]
     pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
     where

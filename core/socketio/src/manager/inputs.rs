@@ -121,7 +121,10 @@ impl<T> Manager<T> {
     }
 
     /// Handles a deadline that has passed. Does nothing before.
+    ///
+    /// A server whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time, session: &mut impl Session) {
+        self.give_grace(now);
         for index in 0..self.entries.len() {
             self.expire(now, index, session);
         }
@@ -135,22 +138,29 @@ impl<T> Manager<T> {
         self.close_unneeded(now, session);
     }
 
+    /// Extends what the server has to do, if the process was late.
+    pub(super) fn give_grace(&mut self, now: Time) {
+        let awaited = self.entries.iter().filter_map(|entry| entry.state.response_deadline());
+        let first = awaited.chain(self.close_by).min();
+        if let Some(due) = first.filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.entries.iter_mut().for_each(|entry| entry.state.extend(until));
+            self.close_by = self.close_by.map(|close_by| close_by.max(until));
+        }
+    }
+
     fn expire(&mut self, now: Time, index: usize, session: &mut impl Session) {
         let slot = self.slot(index);
         let entry = &mut self.entries[index];
         match entry.state {
-            // It may lie unread, as the application has too much to catch up with.
-            State::Connecting(deadline) | State::Rejoining(deadline)
-                if deadline <= now && !session.is_receiving() =>
-            {
-                let deadline = now + self.config.response_timeout;
-                entry.state = match entry.state {
-                    State::Rejoining(_) => State::Rejoining(deadline),
-                    _ => State::Connecting(deadline),
-                };
-            }
-            State::Connecting(deadline) | State::Rejoining(deadline) if deadline <= now => {
-                self.fail(Fault::NoResponse, session);
+            state if state.response_deadline().is_some_and(|deadline| deadline <= now) => {
+                if session.is_receiving() {
+                    self.fail(Fault::NoResponse, session);
+                } else {
+                    // It may lie unread, as the application has too much to catch up with.
+                    entry.state.extend(now + self.config.response_timeout);
+                }
             }
             State::Refused(due) if due <= now => {
                 entry.state = State::Waiting;

@@ -21,7 +21,7 @@ mod tests;
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
-use enginewire::{CloseReason, Encoded, Reconnect, Reconnector, Sid, Time};
+use enginewire::{CloseReason, Encoded, Reconnect, Reconnector, Sid, Time, carrier::GracePeriod};
 
 pub use self::{
     config::{Auth, ManagerConfig, Offline},
@@ -122,6 +122,7 @@ pub struct Manager<T> {
     unread: usize,
     /// When the session is closed that no socket needs, whatever waits.
     close_by: Option<Time>,
+    grace: GracePeriod,
     readable: VecDeque<Slot>,
     outputs: VecDeque<ManagerEvent<T>>,
     fault: Option<Fault>,
@@ -186,6 +187,7 @@ impl<T> Manager<T> {
             partial: 0,
             unread: 0,
             close_by: None,
+            grace: GracePeriod::new(),
             readable: VecDeque::new(),
             outputs: VecDeque::new(),
             fault: None,

@@ -189,6 +189,7 @@ impl<T> Manager<T> {
             Link::Closing => return,
             Link::Opening | Link::Open => {}
         }
+        self.give_grace(now);
         let is_late = self.close_by.is_some_and(|close_by| close_by <= now);
         if self.waiting.is_empty() || is_late || self.link == Link::Opening {
             self.link = Link::Closing;

@@ -134,6 +134,25 @@ fn server_that_does_not_respond_is_tried_again() {
 }
 
 #[test]
+fn server_has_a_grace_period_for_its_response_if_the_process_did_not_run() {
+    for responds in [true, false] {
+        let mut world = World::new();
+        let slot = world.socket("/");
+        world.open();
+        world.pass(100 * SECOND);
+        assert_eq!(world.manager.fault(), None);
+        assert_eq!(world.manager.poll_timeout(), Some(world.now + 20 * SECOND));
+        if responds {
+            world.server_connects("/");
+            assert!(world.manager.is_connected(slot));
+        } else {
+            world.pass(20 * SECOND);
+            assert_eq!(world.manager.fault(), Some(&Fault::NoResponse));
+        }
+    }
+}
+
+#[test]
 fn server_of_socketio_2_is_told_from_one_that_is_out_of_order() {
     let mut world = World::new();
     let slot = world.socket("/");

@@ -76,6 +76,37 @@ fn session_that_takes_nothing_is_closed_in_the_end() {
 }
 
 #[test]
+fn session_has_a_grace_period_for_what_is_queued_if_the_process_did_not_run() {
+    for takes_it in [true, false] {
+        let (mut world, slot) = World::connected();
+        world.wire().room = Some(0);
+        world.disconnect(slot);
+        world.pass(50 * SECOND);
+        assert!(!world.is_closing());
+        assert_eq!(world.manager.poll_timeout(), Some(world.now + 20 * SECOND));
+        if takes_it {
+            world.set_room(None);
+            assert_eq!(world.sent(), ["1"]);
+        } else {
+            world.pass(20 * SECOND);
+        }
+        assert!(world.is_closing());
+    }
+    // What it takes comes ahead of the timer.
+    let (mut world, root) = World::connected();
+    let slot = world.connected_to("/a");
+    world.wire().room = Some(0);
+    world.disconnect(root);
+    world.disconnect(slot);
+    world.now = world.now + 50 * SECOND;
+    world.set_room(Some(1));
+    assert!(!world.is_closing());
+    world.set_room(None);
+    assert_eq!(world.sent(), ["1", "1/a,"]);
+    assert!(world.is_closing());
+}
+
+#[test]
 fn socket_that_leaves_before_the_response_tells_the_server_afterwards() {
     let (mut world, _root) = World::connected();
     let slot = world.socket("/a");

@@ -65,6 +65,7 @@ impl Model {
         self.session.extend_deadlines(until);
         self.late |= self.deadlines.expects_life_before(until);
         self.deadlines.postpone(until);
+        self.close_by = self.close_by.max(until);
         self.excused = self.excused.max(until);
         self.settle(None);
     }
