@@ -36,14 +36,15 @@ impl Progress {
     }
 
     /// Counts bytes that moved. Returns the time by which to extend the deadline once they suffice,
-    /// and starts to count again.
+    /// and goes on with those that are left over, as if they had moved one by one.
     #[inline]
     pub(crate) fn add(&mut self, bytes: usize) -> Option<Duration> {
         self.moved = self.moved.saturating_add(bytes as u64);
-        if self.moved < enough(self.patience) {
+        let enough = enough(self.patience);
+        if self.moved < enough {
             return None;
         }
-        self.moved = 0;
+        self.moved %= enough;
         Some(self.patience)
     }
 }
@@ -82,14 +83,13 @@ mod tests {
 
     #[test]
     fn bytes_at_the_lowest_rate_extend_the_deadline_in_time_whatever_the_pieces() {
-        for piece in [1, 7, 1024, 1460, ENOUGH] {
+        for piece in [1, 7, 1024, 1460, ENOUGH - 1, ENOUGH] {
             let mut progress = progress(PATIENCE);
-            let pieces = ENOUGH.div_ceil(piece);
-            for _ in 0..3 {
-                for _ in 1..pieces {
-                    assert_eq!(progress.add(piece), None, "pieces of {piece}");
-                }
-                assert_eq!(progress.add(piece), Some(PATIENCE), "pieces of {piece}");
+            let (mut moved, mut extensions) = (0, 0);
+            while extensions < 3 {
+                moved += piece;
+                extensions += usize::from(progress.add(piece).is_some());
+                assert_eq!(extensions, moved / ENOUGH, "pieces of {piece}");
             }
         }
     }
@@ -113,10 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn one_large_piece_extends_a_deadline_once() {
+    fn one_large_piece_extends_a_deadline_once_and_leaves_what_smaller_ones_would() {
         let mut progress = progress(PATIENCE);
-        assert_eq!(progress.add(100 * ENOUGH), Some(PATIENCE));
-        assert_eq!(progress.add(ENOUGH - 1), None);
+        assert_eq!(progress.add(100 * ENOUGH + 1), Some(PATIENCE));
+        assert_eq!(progress.add(ENOUGH - 2), None);
+        assert_eq!(progress.add(1), Some(PATIENCE));
     }
 
     #[test]

@@ -157,13 +157,14 @@ impl ClientHub {
     /// Bytes came.
     pub fn handle_bytes(&mut self, now: Time, id: ClientConnectionId, bytes: &mut [u8]) {
         let Some(at) = self.index(id) else { return };
-        if self.connections[at].carries() {
-            self.session.handle_progress(now, bytes.len());
-        }
         let mut input = Input::new(bytes);
-        while let Some(outcome) =
-            self.connections[at].handle_bytes(now, &mut input, &mut self.arena)
-        {
+        loop {
+            let (carries, before) = (self.connections[at].carries(), input.len());
+            let outcome = self.connections[at].handle_bytes(now, &mut input, &mut self.arena);
+            if carries {
+                self.session.handle_progress(now, before - input.len());
+            }
+            let Some(outcome) = outcome else { break };
             self.take(now, at, outcome);
         }
         // Also if nothing came of it: what nobody has asked for ends a connection that was kept.

@@ -141,3 +141,33 @@ fn bytes_that_a_loop_keeps_tell_of_the_server_as_they_become_fewer() {
         assert_eq!(server.events(), expected, "{rate} bytes a second");
     }
 }
+
+#[test]
+fn bytes_tell_the_same_of_the_server_however_they_are_read() {
+    // Behind a response whatever comes is not of the session, and behind a ping it counts for the next.
+    let response = [answer("6", "").as_bytes(), &[b'x'; 40 * 1024]].concat();
+    let frames = [b"\x81\x7e\x90\x00".as_slice(), &[b'4'; 0x9000], b"\x81\x012"].concat().repeat(2);
+    for (websocket, bytes) in [(false, response), (true, frames)] {
+        let deadlines = [1, 1000, bytes.len()].map(|piece| {
+            let mut server = match websocket {
+                false => Server::polling("[]").0,
+                true => Server::websocket().0,
+            };
+            let connection = ClientConnectionId(if websocket { 1 } else { 2 });
+            let mut deadlines = Vec::new();
+            for _ in 0..2 {
+                server.wait(Duration::from_secs(10));
+                for bytes in bytes.chunks(piece) {
+                    server.hub.handle_bytes(server.now, connection, &mut bytes.to_vec());
+                }
+                server.drain();
+                server.wait(Duration::from_secs(10));
+                // As much again as it takes, but for what counts from before.
+                server.hub.session.handle_progress(server.now, 20 * 1024);
+                deadlines.push(server.hub.peer_deadline().map(|due| due.since(server.now)));
+            }
+            deadlines
+        });
+        assert!(deadlines.iter().all(|one| *one == deadlines[0]), "{websocket}: {deadlines:?}");
+    }
+}
