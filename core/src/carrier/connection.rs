@@ -166,17 +166,8 @@ impl<S, Q, F> Connection<S, Q, F> {
     /// was late. Returns whether any has passed: [`transmit`](Self::transmit) follows.
     pub fn handle_timeout(&mut self, now: Time, config: &http::Config) -> bool {
         self.alarm.expire(now);
-        let due = |connection: &Self| connection.deadline(config).filter(|&due| due <= now);
-        let Some(first) = due(self) else { return false };
-        if let Some(until) = self.grace.extend(first, now) {
-            match &mut self.role {
-                Role::Exchanges(exchanges) => exchanges.extend_deadlines(until),
-                Role::WebSocket(socket, _) => socket.extend_deadlines(until),
-                // Nothing that the peer sends matters any more.
-                Role::Lingering { .. } => return true,
-            }
-        }
-        due(self).is_some()
+        self.give_grace(now, config);
+        self.deadline(config).is_some_and(|due| due <= now)
     }
 
     /// Ends the connection: tells the session, and gives the storage back.
@@ -203,6 +194,22 @@ impl<S, Q, F> Connection<S, Q, F> {
     }
 }
 
+/// Deadlines.
+impl<S, Q, F> Connection<S, Q, F> {
+    /// Extends the deadlines of the peer if the process was late for the first of them.
+    #[inline]
+    fn give_grace(&mut self, now: Time, config: &http::Config) {
+        let Some(due) = self.deadline(config).filter(|&due| due <= now) else { return };
+        let Some(until) = self.grace.extend(due, now) else { return };
+        match &mut self.role {
+            Role::Exchanges(exchanges) => exchanges.extend_deadlines(until),
+            Role::WebSocket(socket, _) => socket.extend_deadlines(until),
+            // Nothing that the peer sends matters any more.
+            Role::Lingering { .. } => {}
+        }
+    }
+}
+
 /// Outputs.
 impl<S, Q, F> Connection<S, Q, F> {
     /// Completes the exchange in progress, or gives the session the messages that came.
@@ -216,6 +223,8 @@ impl<S, Q, F> Connection<S, Q, F> {
         scratch: &mut Scratch,
         pull: bool,
     ) {
+        // What came may have been handed over before the owner has looked at the clock.
+        self.give_grace(now, host.http());
         if let Role::Exchanges(exchanges) = &mut self.role {
             let output = self.outbox.output(&mut scratch.output);
             match exchanges.drive(now, host, output) {
@@ -327,9 +336,7 @@ impl<S, Q, F> Connection<S, Q, F> {
             Role::Lingering { .. } => Next::Stay,
         };
         match next {
-            Next::Stay if self.ends_at(config).is_some_and(|deadline| deadline <= now) => {
-                Follow::End
-            }
+            Next::Stay if self.is_at_end(now, config) => Follow::End,
             Next::Stay => Follow::Nothing,
             Next::End => Follow::End,
             Next::Linger => {
@@ -354,6 +361,12 @@ impl<S, Q, F> Connection<S, Q, F> {
     pub fn next_alarm(&self, config: &http::Config) -> Option<Option<Time>> {
         let next = self.deadline(config);
         (next.is_some() || !matches!(self.role, Role::Exchanges(_))).then_some(next)
+    }
+
+    /// Returns whether the connection ends, whatever the peer does.
+    fn is_at_end(&mut self, now: Time, config: &http::Config) -> bool {
+        self.give_grace(now, config);
+        self.ends_at(config).is_some_and(|due| due <= now)
     }
 
     /// When the connection ends, whatever the peer does then.

@@ -240,6 +240,11 @@ impl WebSocketCarrier {
         if let Some(end) = transit.end.take() {
             session.handle_websocket_lost(now, self.on, end);
         }
+        if session.close_deadline().is_some_and(|deadline| deadline <= now) {
+            // The session may be over with what is pulled, and hands its deadline on to the connection.
+            guard.expire(now);
+        }
+        let session = guard.session();
         self.unfinished = !pull;
         let mut waiting = 0;
         while !self.unfinished

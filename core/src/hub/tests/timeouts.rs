@@ -268,3 +268,78 @@ fn a_peer_that_is_silent_in_its_grace_period_is_closed_at_its_end() {
     world.pass(Duration::from_millis(1));
     assert_eq!(world.events(), [Event::Closed(CloseReason::PingTimeout)]);
 }
+
+/// A WebSocket that is closed with so many messages of 1000 bytes to write, whose peer takes `taken` bytes before
+/// the process is stopped.
+fn closing(messages: usize, taken: usize) -> (World, ConnectionId) {
+    let mut world = World::new();
+    let (session, on) = world.open_websocket();
+    world.let_out(on, 0);
+    for _ in 0..messages {
+        world.hub.send(session, "x".repeat(1000)).unwrap();
+    }
+    world.drain();
+    world.hub.close_session(world.now, session);
+    world.drain();
+    world.let_out(on, taken);
+    world.now = world.now + seconds(100);
+    (world, on)
+}
+
+#[test]
+fn input_behind_a_deadline_of_its_connection_that_is_handled_late_is_taken() {
+    let mut world = World::with(|config| config.protocol.ping_timeout = seconds(200));
+    let on = world.accept();
+    let (_, query) = world.open_polling(on);
+    let body = format!("4{}", "x".repeat(200_000));
+    let post = request("POST", &query, &body);
+    world.bytes(on, &post[..16_000]);
+    // The process did not run. Then input is handed over before the timeout is handled.
+    world.now = world.now + seconds(100);
+    world.bytes(on, &post[16_000..32_000]);
+    assert_eq!(world.take(on), "");
+    world.bytes(on, &post[32_000..]);
+    assert!(world.take(on).ends_with("ok"));
+    assert!(matches!(world.events()[..], [Event::Message(_)]));
+    // A head in pieces likewise.
+    let poll = request("GET", &query, "");
+    world.bytes(on, &poll[..20]);
+    world.now = world.now + seconds(20);
+    world.bytes(on, &poll[20..40]);
+    assert_eq!(world.take(on), "");
+    // Time that the process has had is over at its end.
+    world.pass(seconds(10));
+    assert!(world.take(on).starts_with("HTTP/1.1 408 "));
+}
+
+#[test]
+fn input_behind_the_deadline_of_a_close_that_is_handled_late_costs_nothing_of_what_was_queued() {
+    let (mut world, on) = closing(1, 10);
+    world.bytes(on, frame(10, "a pong"));
+    assert!(world.is_open(on));
+    world.let_out(on, usize::MAX);
+    assert!(world.take(on).ends_with("x\u{8}\0"), "all of it, and a Close");
+}
+
+#[test]
+fn what_is_pulled_behind_the_deadline_of_a_close_has_a_grace_period() {
+    // What the connection had of the session before is nearly gone: the rest is taken of it, and the session is over.
+    let (mut world, on) = closing(90, 60_000);
+    world.let_out(on, 20_000);
+    assert!(world.is_open(on));
+    world.let_out(on, usize::MAX);
+    let written = world.take(on);
+    assert_eq!(written.matches('x').count(), 90_000);
+    assert!(written.ends_with("\u{8}\0"), "a Close");
+}
+
+#[test]
+fn peer_that_takes_nothing_in_the_grace_period_of_a_close_is_left_at_its_end() {
+    let (mut world, on) = closing(1, 10);
+    world.bytes(on, frame(10, "a pong"));
+    world.pass(Duration::from_millis(19_999));
+    assert!(world.is_open(on));
+    world.pass(Duration::from_millis(1));
+    assert!(!world.is_open(on));
+    world.assert_empty();
+}
