@@ -23,7 +23,7 @@ use core::time::Duration;
 pub(crate) struct Progress {
     /// The time that the deadline gave.
     patience: Duration,
-    /// Bytes since the deadline was set.
+    /// Bytes since the deadline was set, but for those that have extended it.
     moved: u64,
 }
 

@@ -65,6 +65,14 @@ impl<T> Acks<T> {
         self.next = next;
     }
 
+    /// Moves earlier deadlines to `until`.
+    pub(crate) fn postpone(&mut self, until: Time) {
+        for pending in &mut self.pending {
+            pending.deadline = pending.deadline.max(until);
+        }
+        self.next = self.next.map(|next| next.max(until));
+    }
+
     /// Removes all but those with these numbers, which are in order. Returns them in the order of their numbers.
     pub(crate) fn drain_but(&mut self, kept: &[AckId]) -> Vec<(AckId, T)> {
         let (mut removed, mut next) = (Vec::new(), None);
@@ -155,6 +163,16 @@ mod tests {
         assert_eq!(removed, vec![(AckId(0), 0), (AckId(2), 2)]);
         assert_eq!(acks.next(), Some(Time::from_millis(20)));
         assert_eq!(expire(&mut acks, 40), [1, 3]);
+    }
+
+    #[test]
+    fn deadlines_are_postponed_and_none_is_made_earlier() {
+        let mut acks = acks(&[(0, 10), (1, 50)]);
+        acks.postpone(Time::from_millis(30));
+        assert_eq!(acks.next(), Some(Time::from_millis(30)));
+        assert_eq!(expire(&mut acks, 29), []);
+        assert_eq!(expire(&mut acks, 30), [0]);
+        assert_eq!(expire(&mut acks, 50), [1]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::time::Time;
 
-/// The grace period that one session or connection has had last.
+/// The grace period that a session, a connection or the like has had last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GracePeriod {
     until: Time,
@@ -17,7 +17,7 @@ pub struct GracePeriod {
 }
 
 impl GracePeriod {
-    /// Returns the state of a session or connection that has had none.
+    /// Returns the state of one that has had none.
     pub const fn new() -> Self {
         Self { until: Time::ZERO, given: 0 }
     }

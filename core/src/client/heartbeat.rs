@@ -16,19 +16,18 @@ use crate::{
 impl ClientSession {
     /// Counts bytes that moved on a connection of this session.
     ///
-    /// They are signs of life, at a lowest rate. A ping may wait behind a large message or response, so the server has longer for it while
-    /// these are read. Per heartbeat (ping interval and timeout together) the bytes must be as many
-    /// as 1 KiB a second makes, and 4 KiB at least. Count bytes that were read, and bytes that a
-    /// socket has taken after it was full; others tell nothing of the server.
+    /// They are signs of life, at a lowest rate. A ping may wait behind a large message or response, so the server has
+    /// longer for it while these are read. In the time that it has for a ping or a pong the bytes must be as many
+    /// as 1 KiB a second makes, and 4 KiB at least. Count bytes that were read, before the message or response that
+    /// they complete is handed over, and bytes that a socket has taken after it was full. Others tell nothing of the
+    /// server.
     pub fn handle_progress(&mut self, now: Time, bytes: usize) {
         if self.handshake.is_none() || self.state == State::Closed {
             return;
         }
         if let Some(patience) = self.progress.add(bytes) {
-            // A deadline that was postponed may be later.
-            let deadline = self.timers.deadline(ClientTimerKind::Heartbeat).unwrap_or(now);
-            self.set_deadline(now, patience);
-            self.timers.postpone(&[ClientTimerKind::Heartbeat], deadline);
+            self.channel.note_deadline();
+            self.timers.postpone(&[ClientTimerKind::Heartbeat], now + patience);
         }
     }
 }

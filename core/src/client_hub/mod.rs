@@ -262,6 +262,13 @@ impl ClientHub {
         }
     }
 
+    /// Extends the deadline of a close before the session is over with what is taken of it, if the process was late.
+    fn keep_close(&mut self, now: Time) {
+        if self.close_by.is_some_and(|due| due <= now) {
+            self.give_grace(now);
+        }
+    }
+
     /// When something that the server has to do is due.
     pub fn peer_deadline(&self) -> Option<Time> {
         self.connections
@@ -334,6 +341,7 @@ impl ClientHub {
 impl ClientHub {
     /// Returns the next action on connections.
     pub fn poll_action(&mut self, now: Time, entropy: &mut dyn Entropy) -> Option<ClientHubAction> {
+        self.keep_close(now);
         while let Some(action) = self.session.poll_action(now) {
             self.act(now, action, entropy);
         }
@@ -377,6 +385,7 @@ impl ClientHub {
         id: ClientConnectionId,
         write: impl FnMut(&[u8]) -> usize,
     ) {
+        self.keep_close(now);
         let Some(at) = self.index(id) else { return };
         let Self { connections, session, arena, linger, .. } = self;
         let source = Some((session, arena));

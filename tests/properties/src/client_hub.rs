@@ -39,6 +39,7 @@ use enginewire::{
 use crate::{
     Reached,
     client_session::options,
+    late::longest,
     memory::Watch,
     script::{Reads, Script},
     server_end::{ANSWERS, Link, answer, frame},
@@ -313,11 +314,7 @@ impl Driver {
     /// A server whose deadline is looked at late may have as long again.
     fn note_grace(&mut self) {
         let Some(due) = self.hub.peer_deadline() else { return };
-        let late = self.now.since(due);
-        if late > PUNCTUAL {
-            let until = self.now + late.clamp(SHORTEST_GRACE, LONGEST_GRACE);
-            self.excused = self.excused.max(until);
-        }
+        self.excused = self.excused.max(longest(self.now.since(due), self.now));
     }
 
     fn take_event(&mut self) -> bool {
@@ -428,11 +425,6 @@ const MAX_LINKS: usize = 8;
 
 /// The largest answer and message.
 const MAX_PAYLOAD: usize = 100_000;
-
-/// Delay up to which a deadline is looked at in time, and how long the server is given behind one that is not.
-const PUNCTUAL: Duration = Duration::from_millis(5);
-const SHORTEST_GRACE: Duration = Duration::from_millis(20);
-const LONGEST_GRACE: Duration = Duration::from_secs(20);
 
 /// Each side's part of a closing handshake, once everything has been written.
 const LINGER: Duration = Duration::from_secs(4);

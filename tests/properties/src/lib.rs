@@ -31,6 +31,7 @@ pub mod stream;
 pub mod websocket;
 
 mod json;
+mod late;
 mod memory;
 mod naive;
 mod oracle;

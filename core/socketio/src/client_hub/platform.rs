@@ -116,6 +116,14 @@ impl PlatformSession {
     fn forget(&mut self, on: WebSocketId) {
         self.sockets.retain(|socket| socket.on != on);
     }
+
+    fn give_grace(&mut self, now: Time) {
+        if let Some(due) = self.session.peer_deadline().filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.session.extend_deadlines(until);
+        }
+    }
 }
 
 impl ClientEngine for PlatformSession {
@@ -148,11 +156,7 @@ impl ClientEngine for PlatformSession {
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        if let Some(due) = self.session.peer_deadline().filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
-        {
-            self.session.extend_deadlines(until);
-        }
+        self.give_grace(now);
         self.session.handle_timeout(now);
         self.sockets.retain(|it| !matches!(it.state, SocketState::Closing(by) if by <= now));
     }
@@ -199,6 +203,8 @@ impl Session for PlatformSession {
     }
 
     fn close(&mut self, now: Time) {
+        // The time for the close begins now, whatever was missed before.
+        self.give_grace(now);
         self.session.close(now);
     }
 

@@ -28,6 +28,7 @@ impl<T> Connection<T> {
             missed: self.missed,
             unread: self.unread,
             connect_deadline: self.connect_deadline,
+            grace: self.grace,
             readable: self.readable.clone(),
             outputs: self.outputs.clone(),
             fault: self.fault.clone(),
@@ -37,7 +38,7 @@ impl<T> Connection<T> {
 
     /// Feeds all that the connection's future depends on into `into`, but for its configuration.
     ///
-    /// An application's own decoder counts by whether it waits.
+    /// An application's own decoder counts by whether it waits, and what grace period there was does not.
     #[doc(hidden)]
     pub fn fingerprint<H: Hasher>(&self, now: Time, into: &mut Fingerprint<H>)
     where
@@ -54,6 +55,7 @@ impl<T> Connection<T> {
             missed,
             unread,
             connect_deadline,
+            grace: _,
             readable,
             outputs,
             fault,

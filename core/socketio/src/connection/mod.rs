@@ -18,7 +18,7 @@ use core::fmt;
 
 use enginewire::{
     CloseReason, Encoded, Event as EngineEvent, Layer, LayerContext, Message, Revision, SendError,
-    Text, Time, TrySendError,
+    Text, Time, TrySendError, carrier::GracePeriod,
 };
 use serde::Serialize;
 
@@ -73,6 +73,7 @@ pub struct Connection<T> {
     /// Bytes that the parts of an incomplete packet count for.
     unread: usize,
     connect_deadline: Option<Time>,
+    grace: GracePeriod,
     /// Slots that had no events before.
     readable: VecDeque<Slot>,
     outputs: VecDeque<ConnectionEvent<T>>,
@@ -117,6 +118,7 @@ impl<T> Connection<T> {
             missed: 0,
             unread: 0,
             connect_deadline: Some(now + config.connect_timeout),
+            grace: GracePeriod::new(),
             readable: VecDeque::new(),
             outputs: VecDeque::new(),
             fault: None,
@@ -169,7 +171,15 @@ impl<T> Connection<T> {
     }
 
     /// Handles a deadline that has passed. Does nothing before.
+    ///
+    /// A client whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time, session: &mut impl Session) {
+        if let Some(due) = self.poll_timeout().filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.connect_deadline = self.connect_deadline.map(|deadline| deadline.max(until));
+            self.slots.iter_mut().for_each(|entry| entry.acks.postpone(until));
+        }
         if self.connect_deadline.is_some_and(|deadline| deadline <= now) {
             self.fail(now, Fault::ConnectTimeout, session);
         }

@@ -143,8 +143,18 @@ impl World {
         self.connection.handle_message(self.now, message, &mut self.wire);
     }
 
-    /// Time passes.
+    /// Time passes, and every deadline on the way is kept.
     fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.connection.poll_timeout().filter(|&due| due <= end) {
+            self.now = self.now.max(due);
+            self.connection.handle_timeout(self.now, &mut self.wire);
+        }
+        self.now = end;
+    }
+
+    /// The process does not run for a while.
+    fn pause(&mut self, time: Duration) {
         self.now = self.now + time;
         self.connection.handle_timeout(self.now, &mut self.wire);
     }

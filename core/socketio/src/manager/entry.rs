@@ -308,11 +308,24 @@ impl<T> Entry<T> {
 
     /// Returns the earliest deadline.
     pub(super) fn deadline(&self) -> Option<Time> {
-        let state = match self.state {
+        let refused = match self.state {
             State::Refused(due) => Some(due),
-            state => state.response_deadline(),
+            _ => None,
         };
-        [state, self.acks.next(), self.retries.deadline()].into_iter().flatten().min()
+        refused.into_iter().chain(self.peer_deadline()).min()
+    }
+
+    /// Returns when something is due that the server has to do.
+    pub(super) fn peer_deadline(&self) -> Option<Time> {
+        let response = self.state.response_deadline();
+        [response, self.acks.next(), self.retries.deadline()].into_iter().flatten().min()
+    }
+
+    /// Gives the server until then for what it has to do.
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
+        self.state.extend(until);
+        self.acks.postpone(until);
+        self.retries.sent_until = self.retries.sent_until.map(|deadline| deadline.max(until));
     }
 }
 

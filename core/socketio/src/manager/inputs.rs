@@ -4,7 +4,10 @@ use alloc::vec::Vec;
 
 use enginewire::{ClientSession, CloseReason, Entropy, Message, Revision, Sid, Time};
 
-use super::{Control, EndReason, Left, Link, Manager, ManagerEvent, Root, Update, entry::State};
+use super::{
+    Control, EndReason, Left, Link, Manager, ManagerEvent, Root, Update,
+    entry::{Entry, State},
+};
 use crate::{
     connection::{AckError, Fault, Session, Slot},
     event::Event,
@@ -140,12 +143,12 @@ impl<T> Manager<T> {
 
     /// Extends what the server has to do, if the process was late.
     pub(super) fn give_grace(&mut self, now: Time) {
-        let awaited = self.entries.iter().filter_map(|entry| entry.state.response_deadline());
+        let awaited = self.entries.iter().filter_map(Entry::peer_deadline);
         let first = awaited.chain(self.close_by).min();
         if let Some(due) = first.filter(|&due| due <= now)
             && let Some(until) = self.grace.extend(due, now)
         {
-            self.entries.iter_mut().for_each(|entry| entry.state.extend(until));
+            self.entries.iter_mut().for_each(|entry| entry.extend_deadlines(until));
             self.close_by = self.close_by.map(|close_by| close_by.max(until));
         }
     }

@@ -112,8 +112,22 @@ impl World {
         self.manager.handle_closed(self.now, reason, undelivered, &mut entropy);
     }
 
-    /// Time passes.
+    /// Time passes, and every deadline on the way is kept.
     fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.manager.poll_timeout().filter(|&due| due <= end) {
+            self.now = self.now.max(due);
+            self.manager.handle_timeout(self.now, &mut self.session);
+            if self.manager.poll_timeout() == Some(due) {
+                // It waits for the end of the session.
+                break;
+            }
+        }
+        self.now = end;
+    }
+
+    /// The process does not run for a while.
+    fn pause(&mut self, time: Duration) {
         self.now = self.now + time;
         self.manager.handle_timeout(self.now, &mut self.session);
     }

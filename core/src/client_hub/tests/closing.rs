@@ -86,6 +86,22 @@ fn what_was_queued_at_a_close_has_the_extended_deadline() {
 }
 
 #[test]
+fn what_is_pulled_behind_the_deadline_of_a_close_has_a_grace_period() {
+    let (mut server, connection, _) = Server::websocket();
+    server.hub.send("a").unwrap();
+    server.room = 0;
+    server.hub.close(server.now);
+    // The process did not run. Then the loop writes before it looks at the clock.
+    server.now = server.now + Duration::from_secs(100);
+    server.room = 1;
+    server.drain();
+    server.wait(Duration::from_millis(19_999));
+    assert!(server.closed.is_empty());
+    server.wait(Duration::from_millis(1));
+    assert_eq!(server.closed, [connection]);
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_close_waits_for_a_server_that_takes_what_is_queued_slowly() {
     let (mut server, connection, mut ws) = Server::websocket();

@@ -147,7 +147,9 @@ fn bytes_tell_the_same_of_the_server_however_they_are_read() {
     // Behind a response whatever comes is not of the session, and behind a ping it counts for the next.
     let response = [answer("6", "").as_bytes(), &[b'x'; 40 * 1024]].concat();
     let frames = [b"\x81\x7e\x90\x00".as_slice(), &[b'4'; 0x9000], b"\x81\x012"].concat().repeat(2);
-    for (websocket, bytes) in [(false, response), (true, frames)] {
+    // More than a deadline takes, in one frame.
+    let frame = [b"\x81\x7e\xf0\x00".as_slice(), &[b'4'; 0xf000]].concat();
+    for (websocket, bytes) in [(false, response), (true, frames), (true, frame)] {
         let deadlines = [1, 1000, bytes.len()].map(|piece| {
             let mut server = match websocket {
                 false => Server::polling("[]").0,
@@ -163,7 +165,7 @@ fn bytes_tell_the_same_of_the_server_however_they_are_read() {
                 server.drain();
                 server.wait(Duration::from_secs(10));
                 // As much again as it takes, but for what counts from before.
-                server.hub.session.handle_progress(server.now, 20 * 1024);
+                server.hub.session.handle_progress(server.now, 40 * 1024);
                 deadlines.push(server.hub.peer_deadline().map(|due| due.since(server.now)));
             }
             deadlines

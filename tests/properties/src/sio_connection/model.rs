@@ -13,7 +13,7 @@ use enginewire_socketio::{
     parser::{Decoder, Encoder, NamedEvent, Parser},
 };
 
-use crate::Reached;
+use crate::{Reached, late::Grace};
 
 /// A session that keeps what is sent until it is compared.
 struct Wire {
@@ -98,6 +98,7 @@ pub(super) struct Model {
     room: Option<usize>,
     wire_is_closed: bool,
     deadline: Option<Time>,
+    grace: Grace,
     received: usize,
     /// What the parts count for of a packet that is not complete.
     partial: usize,
@@ -142,6 +143,7 @@ impl Model {
             wire: Wire { sent: Vec::new(), room: None, idle: true, released: 0, is_closed: false },
             decoder: Decoder::new(&config.parser, config.limits),
             deadline: Some(now + config.connect_timeout),
+            grace: Grace::default(),
             config,
             revision,
             now,
@@ -613,6 +615,12 @@ impl Model {
     }
 
     pub(super) fn timeout(&mut self) {
+        let first = self.connection.poll_timeout();
+        if let Some(until) = first.and_then(|due| self.grace.give(due, self.now)) {
+            self.deadline = self.deadline.map(|deadline| deadline.max(until));
+            let acks = self.sockets.iter_mut().flat_map(|socket| socket.acks.values_mut());
+            acks.for_each(|deadline| *deadline = until.max(*deadline));
+        }
         self.connection.handle_timeout(self.now, &mut self.wire);
         let next = self.connection.poll_timeout();
         assert!(next.is_none_or(|next| next > self.now), "{next:?} is in the past");

@@ -41,6 +41,18 @@ fn each_fails_at_its_own_deadline() {
 }
 
 #[test]
+fn client_has_a_grace_period_to_acknowledge_if_the_process_did_not_run() {
+    let (mut world, slot) = World::connected();
+    world.ask(slot, 1, SECOND).unwrap();
+    world.ask(slot, 2, SECOND).unwrap();
+    world.pause(10 * SECOND);
+    world.client_sends("31[]");
+    assert_eq!(world.events(), ["ack 1 []"]);
+    world.pass(9 * SECOND);
+    assert_eq!(world.events(), ["no ack 2: the peer has not acknowledged in time"]);
+}
+
+#[test]
 fn those_of_a_socket_fail_when_it_ends() {
     let mut world = World::new();
     let (first, second) = (world.connect("/"), world.connect("/a"));

@@ -101,6 +101,20 @@ fn client_that_leaves_before_the_answer_is_forgotten() {
 }
 
 #[test]
+fn client_has_a_grace_period_to_connect_if_the_process_did_not_run() {
+    for connects in [true, false] {
+        let mut world = World::new();
+        world.pause(60 * SECOND);
+        assert_eq!(world.wire.closed_at, None);
+        if connects {
+            world.connect("/");
+        }
+        world.pass(15 * SECOND);
+        assert_eq!(world.wire.closed_at.is_none(), connects);
+    }
+}
+
+#[test]
 fn client_without_a_namespace_is_closed_in_time() {
     let mut world = World::new();
     // One that is still undecided does not count.

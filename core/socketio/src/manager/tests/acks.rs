@@ -23,6 +23,18 @@ fn acknowledgement_comes_or_its_deadline() {
 }
 
 #[test]
+fn server_has_a_grace_period_to_acknowledge_if_the_process_did_not_run() {
+    let (mut world, slot) = World::connected();
+    world.ask(slot, "a", SECOND).unwrap();
+    world.ask(slot, "b", SECOND).unwrap();
+    world.pause(10 * SECOND);
+    world.server_sends("30[]");
+    assert_eq!(world.events(), ["ack 0 []"]);
+    world.pass(9 * SECOND);
+    assert_eq!(world.events(), ["no ack 1: the peer has not acknowledged in time"]);
+}
+
+#[test]
 fn acknowledgements_fail_with_the_connection_unless_their_events_have_not_left() {
     let mut world = World::new();
     let slot = world.socket("/");

@@ -139,7 +139,7 @@ fn server_has_a_grace_period_for_its_response_if_the_process_did_not_run() {
         let mut world = World::new();
         let slot = world.socket("/");
         world.open();
-        world.pass(100 * SECOND);
+        world.pause(100 * SECOND);
         assert_eq!(world.manager.fault(), None);
         assert_eq!(world.manager.poll_timeout(), Some(world.now + 20 * SECOND));
         if responds {

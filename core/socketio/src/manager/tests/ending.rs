@@ -81,7 +81,7 @@ fn session_has_a_grace_period_for_what_is_queued_if_the_process_did_not_run() {
         let (mut world, slot) = World::connected();
         world.wire().room = Some(0);
         world.disconnect(slot);
-        world.pass(50 * SECOND);
+        world.pause(50 * SECOND);
         assert!(!world.is_closing());
         assert_eq!(world.manager.poll_timeout(), Some(world.now + 20 * SECOND));
         if takes_it {

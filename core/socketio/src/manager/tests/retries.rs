@@ -36,6 +36,20 @@ fn event_is_sent_again_at_its_deadline_and_given_up_in_the_end() {
 }
 
 #[test]
+fn server_has_a_grace_period_ahead_of_the_next_time_if_the_process_did_not_run() {
+    let (mut world, slot) = World::connected();
+    world.retry(slot, "a").unwrap();
+    assert_eq!(world.sent(), [r#"20["a"]"#]);
+    world.pause(25 * SECOND);
+    assert_eq!(world.sent(), Vec::<String>::new());
+    world.pass(15 * SECOND);
+    assert_eq!(world.sent(), [r#"20["a"]"#]);
+    world.pause(25 * SECOND);
+    world.server_sends("30[]");
+    assert_eq!(world.events(), ["ack 0 []"]);
+}
+
+#[test]
 fn acknowledgement_of_an_earlier_time_counts() {
     let (mut world, slot) = World::connected();
     world.retry(slot, "a").unwrap();
