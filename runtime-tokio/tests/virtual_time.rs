@@ -12,7 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 use enginewire_tokio::{CloseReason, Server, ServerBuilder, Socket, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    time::{Instant, sleep, timeout},
+    time::{Instant, advance, sleep, timeout},
 };
 
 /// The intervals that a server has by default.
@@ -144,6 +144,28 @@ async fn closing_the_server_gives_a_slow_client_its_shutdown_timeout() {
     assert_eq!(start.elapsed(), timeout);
     assert_eq!((server.sessions(), server.connections()), (0, 0));
     drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_the_server_goes_on_behind_a_pause_of_the_process() {
+    let server = ServerBuilder::new().start().unwrap();
+    let mut client = Client::open(&server).await;
+    let socket = server.accept().await.unwrap();
+    for n in 0..200 {
+        socket.send(format!("{n} {}", "x".repeat(1000))).await.unwrap();
+    }
+    // The stream of memory is full.
+    sleep(Duration::from_secs(1)).await;
+    let close = tokio::spawn(async move { server.close().await });
+    sleep(Duration::from_secs(1)).await;
+    // As if the process had been stopped: nothing runs until the clock has jumped.
+    advance(Duration::from_secs(60)).await;
+    for n in 0..200 {
+        let packet = client.recv().await.unwrap();
+        assert!(packet.starts_with(&format!("4{n} ")));
+    }
+    drop(client);
+    close.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

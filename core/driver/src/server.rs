@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use enginewire::{IntoEncoded, SendError, hub::Broadcast};
+use enginewire::{IntoEncoded, SendError, carrier::GracePeriod, hub::Broadcast};
 use futures_io::{AsyncRead, AsyncWrite};
 
 #[cfg(feature = "tls-no-provider")]
@@ -223,7 +223,8 @@ pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) 
     drain(&runtime, &shared).await;
     let mut watch = Watch::new(&shared);
     let lifecycle = &shared.sessions.lifecycle;
-    let mut sleep = None;
+    let clock = &shared.sessions.clock;
+    let (mut limit, mut grace) = (None, GracePeriod::new());
     poll_fn(|cx| {
         watch.register(cx.waker());
         if lifecycle.is_finished() {
@@ -232,11 +233,16 @@ pub(crate) async fn limit_shutdown<R: Runtime>(runtime: R, shared: Arc<Shared>) 
         if lifecycle.phase() != Phase::Closing {
             return Poll::Pending;
         }
-        let deadline = || shared.sessions.clock.now() + shared.options.shutdown_timeout;
-        let sleep = sleep.get_or_insert_with(|| Box::pin(runtime.sleep_until(deadline())));
-        if sleep.as_mut().poll(cx).is_ready() {
-            shared.advance_to(Phase::Aborting);
-            return Poll::Ready(());
+        let until = |deadline| (deadline, Box::pin(runtime.sleep_until(deadline)));
+        let (deadline, sleep) =
+            limit.get_or_insert_with(|| until(clock.now() + shared.options.shutdown_timeout));
+        while sleep.as_mut().poll(cx).is_ready() {
+            // After a pause of the process peers have not had the time that was theirs.
+            let Some(extended) = grace.extend(*deadline, clock.now()) else {
+                shared.advance_to(Phase::Aborting);
+                return Poll::Ready(());
+            };
+            (*deadline, *sleep) = until(extended);
         }
         Poll::Pending
     })

@@ -77,6 +77,15 @@ impl Logging {
         let request = self.requests.first_key_value().map(|(_, deadline)| *deadline);
         append.into_iter().chain(request).min()
     }
+
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
+        let appends = self.appends.values_mut().map(|(deadline, _)| deadline);
+        // But for appends that have failed.
+        let waiting = appends.filter(|deadline| **deadline > Time::ZERO);
+        for deadline in waiting.chain(self.requests.values_mut()) {
+            *deadline = until.max(*deadline);
+        }
+    }
 }
 
 /// The log of the bus. To be used with one that has a log.

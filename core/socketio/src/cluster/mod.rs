@@ -59,7 +59,7 @@ use alloc::{
 };
 use core::{fmt, time::Duration};
 
-use enginewire::Time;
+use enginewire::{Time, carrier::GracePeriod};
 
 use crate::{
     adapter::{EntryId, Target},
@@ -213,6 +213,7 @@ pub struct Cluster<E = Args, P = Payload> {
     deadlines: BTreeSet<(Time, RequestId)>,
     last_request: u64,
     logging: Logging,
+    grace: GracePeriod,
     events: VecDeque<ClusterEvent<E, P>>,
 }
 
@@ -247,6 +248,7 @@ impl<E, P> Cluster<E, P> {
             deadlines: BTreeSet::new(),
             last_request: 0,
             logging: Logging::new(),
+            grace: GracePeriod::new(),
             events: VecDeque::new(),
         }
     }
@@ -444,7 +446,16 @@ impl<E, P> Cluster<E, P> {
     }
 
     /// Ends the requests whose deadline has passed.
+    ///
+    /// If it is called late there is a grace period first, because responses may lie unread in the bus.
     pub fn handle_timeout(&mut self, now: Time) {
+        // Appends that have failed wait for nothing.
+        self.expire_logging(Time::ZERO);
+        if let Some(due) = self.poll_timeout().filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.extend_deadlines(until);
+        }
         let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
         let mut due: Vec<_> = due.map(|&(_, id)| id).collect();
         // In the order in which they were made.
@@ -536,6 +547,17 @@ impl<E, P> Cluster<E, P> {
             self.events.push_back(ClusterEvent::Response(id, from, response));
             self.settle(id, |_| {});
         }
+    }
+
+    fn extend_deadlines(&mut self, until: Time) {
+        let later = self.deadlines.split_off(&(until, RequestId(0)));
+        for (_, id) in core::mem::replace(&mut self.deadlines, later) {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.deadline = until;
+                self.deadlines.insert((until, id));
+            }
+        }
+        self.logging.extend_deadlines(until);
     }
 
     fn forget(&mut self, id: RequestId) {

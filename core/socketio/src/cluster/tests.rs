@@ -276,3 +276,23 @@ fn nodes_that_nobody_has_counted_are_bounded() {
     }
     assert_eq!(events(&mut node).len(), 2 * 65_536);
 }
+
+#[test]
+fn nodes_have_a_grace_period_to_respond_if_the_process_did_not_run() {
+    let mut node = node(2);
+    let request = ask(&mut node);
+    let late = DEADLINE + Duration::from_secs(30);
+    node.handle_timeout(late);
+    assert_eq!(events(&mut node), []);
+    let until = late + Duration::from_secs(20);
+    assert_eq!(node.poll_timeout(), Some(until));
+    // A request of now is none of those that it is for.
+    let soon = node.fetch_sockets(late, &namespace(), Target::all(), 1).unwrap();
+    node.handle_timeout(late);
+    assert_eq!(events(&mut node), [completed(soon, 2, 0)]);
+    respond(&mut node, 1, request, Response::Clients(0));
+    node.handle_timeout(until);
+    let clients = Event::Response(request, NodeId(1), Response::Clients(0));
+    assert_eq!(events(&mut node), [clients, completed(request, 1, 0)]);
+    assert_eq!(node.poll_timeout(), None);
+}

@@ -239,3 +239,20 @@ fn response_is_told_once_unless_the_request_is_cancelled() {
     node.handle_message(NodeId(1), namespace(), Operation::Log(request));
     assert_eq!(events(&mut node), []);
 }
+
+#[test]
+fn log_has_a_grace_period_to_respond_if_the_process_did_not_run() {
+    let mut node = node(1);
+    let [one, two] = [(); 2].map(|()| append(&mut node, &namespace()));
+    let take = node.take_state(DEADLINE, &namespace(), pid(), 1).unwrap();
+    node.handle_append_failed(one);
+    let late = DEADLINE + Duration::from_secs(30);
+    node.handle_timeout(late);
+    assert_eq!(ends(&mut node), [(one, None)], "it is known to have failed");
+    node.handle_log_response(take, LogResponse::State(Some(state())));
+    let taken = events(&mut node);
+    assert!(matches!(taken[..], [Event::Logged(_, Some(LogResponse::State(Some(_))))]));
+    node.handle_appended(two, entry(1));
+    assert_eq!(ends(&mut node), [(two, Some(1))]);
+    assert_eq!(node.poll_timeout(), None);
+}

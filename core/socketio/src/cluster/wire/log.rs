@@ -83,6 +83,14 @@ impl Log {
         [take, read, held].into_iter().flatten().min()
     }
 
+    /// Waits until then for what the broker has to answer.
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
+        let takes = self.takes.values_mut().map(|(expires, _)| expires);
+        let reads = self.reads.values_mut().map(|reading| &mut reading.expires);
+        let held = self.held.values_mut().map(|held| &mut held.expires);
+        takes.chain(reads).chain(held).for_each(|expires| *expires = until.max(*expires));
+    }
+
     /// Forgets what the broker does not answer. The owner has its own deadlines.
     pub(super) fn expire(&mut self, now: Time) {
         while self.takes.first_entry().is_some_and(|take| take.get().0 <= now) {

@@ -83,7 +83,7 @@ use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
-use enginewire::Time;
+use enginewire::{Time, carrier::GracePeriod};
 
 pub use self::{
     command::{AttachmentHead, Command, Subscription},
@@ -141,6 +141,7 @@ pub struct Wire {
     beat_at: Option<Time>,
     /// When to look for nodes that are silent.
     sweep_at: Option<Time>,
+    grace: GracePeriod,
     is_closed: bool,
     commands: VecDeque<Command>,
     events: VecDeque<WireEvent>,
@@ -162,6 +163,7 @@ impl Wire {
             count_at: None,
             beat_at: None,
             sweep_at: None,
+            grace: GracePeriod::new(),
             is_closed: false,
             commands: VecDeque::new(),
             events: VecDeque::new(),
@@ -276,7 +278,16 @@ impl Wire {
     }
 
     /// Handles that the time of [`poll_timeout`](Self::poll_timeout) has come. Earlier it does nothing.
+    ///
+    /// If it is called late, the broker and other nodes have a grace period, because what came of them may lie unread.
     pub fn handle_timeout(&mut self, now: Time) {
+        let first = self.log.next_deadline().into_iter().chain(self.sweep_at).min();
+        if let Some(due) = first.filter(|&due| due <= now)
+            && let Some(until) = self.grace.extend(due, now)
+        {
+            self.log.extend_deadlines(until);
+            self.sweep_at = self.sweep_at.map(|at| at.max(until));
+        }
         self.foreign.expire(now);
         self.log.expire(now);
         self.handle_presence(now);

@@ -12,6 +12,13 @@ fn hear(wire: &mut Wire, now: u64, uid: &str, kind: u8) {
     wire.handle_published(at(now), CHANNEL, message.into());
 }
 
+/// Time passes up to a moment, and every deadline on the way is kept.
+fn pass(wire: &mut Wire, until: u64) {
+    while let Some(due) = wire.poll_timeout().filter(|&due| due <= at(until)) {
+        wire.handle_timeout(due);
+    }
+}
+
 /// The types of the messages that a node publishes.
 fn kinds(wire: &mut Wire) -> Vec<u64> {
     let kind = |message: Bytes| {
@@ -100,10 +107,26 @@ fn node_is_lost_after_more_than_ten_seconds_of_silence_or_with_its_goodbye() {
     assert_eq!(shown(&mut wire), ["joined", "Nodes(1)", "joined", "Nodes(2)"]);
     hear(&mut wire, 3000, "b", 13);
     assert_eq!(shown(&mut wire), ["lost", "Nodes(1)"]);
-    wire.handle_timeout(at(10_000));
+    pass(&mut wire, 10_000);
     assert!(shown(&mut wire).is_empty(), "not yet more than ten seconds");
-    wire.handle_timeout(at(11_000));
+    pass(&mut wire, 11_000);
     assert_eq!(shown(&mut wire), ["lost", "Nodes(0)"]);
+}
+
+#[test]
+fn nodes_have_a_grace_period_to_show_themselves_if_the_process_did_not_run() {
+    let mut wire = node(heartbeats(), 1);
+    hear(&mut wire, 0, "a", 2);
+    hear(&mut wire, 0, "b", 2);
+    shown(&mut wire);
+    wire.handle_timeout(at(60_000));
+    hear(&mut wire, 60_000, "b", 2);
+    pass(&mut wire, 79_999);
+    let lost = shown(&mut wire).into_iter().filter(|event| event == "lost").count();
+    assert_eq!(lost, 0);
+    hear(&mut wire, 79_999, "b", 2);
+    pass(&mut wire, 80_000);
+    assert_eq!(shown(&mut wire), ["lost", "Nodes(1)"]);
 }
 
 #[test]
