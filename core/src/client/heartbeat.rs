@@ -17,8 +17,8 @@ impl ClientSession {
     /// Counts bytes that moved on a connection of this session.
     ///
     /// They are signs of life, at a lowest rate. A ping may wait behind a large message or response, so the server has
-    /// longer for it while these are read. In the time that it has for a ping or a pong the bytes must be as many
-    /// as 1 KiB a second makes, and 4 KiB at least. Count bytes that were read, ahead of the message or response that
+    /// longer for it while these are read. In the time for a ping or a pong the bytes must be as many as
+    /// 1 KiB a second makes. 4 KiB is the least. Count bytes that were read, ahead of the message or response that
     /// they complete. Count bytes that a socket has taken after it was full. Others tell nothing of the server.
     pub fn handle_progress(&mut self, now: Time, bytes: usize) {
         if self.handshake.is_none() || self.state == State::Closed {
