@@ -703,7 +703,7 @@ impl<R: Runtime> ServerBuilder<R> {
 
     /// Time that [`ServerHandle::close`] gives peers to take what is queued, and handlers to return. Default 10 s.
     ///
-    /// It is longer if the process did not run in between, by up to 20 s.
+    /// It is longer if the process did not run in between, each time by up to 20 s.
     #[must_use]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.options.shutdown_timeout = timeout;

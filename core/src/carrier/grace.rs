@@ -44,6 +44,14 @@ impl GracePeriod {
         self.until = now + late.clamp(MIN_GRACE, MAX_GRACE);
         Some(self.until)
     }
+
+    /// Returns the end of a grace period, unless `due` lies within the last.
+    ///
+    /// As [`extend`](Self::extend), but none is repeated: for deadlines of an application, which an event loop with a
+    /// coarse timer would move again and again.
+    pub fn extend_once(&mut self, due: Time, now: Time) -> Option<Time> {
+        if due <= self.until { None } else { self.extend(due, now) }
+    }
 }
 
 /// The delay up to which a deadline counts as handled in time: runtimes count deadlines in whole milliseconds
@@ -92,6 +100,16 @@ mod tests {
             (due, given) = (until, given + 1);
         }
         assert_eq!(given, MAX_GIVEN);
+    }
+
+    #[test]
+    fn grace_period_of_an_application_is_not_repeated_nor_is_there_one_within_it() {
+        let mut grace = GracePeriod::default();
+        assert_eq!(grace.extend_once(at(1000), at(1005)), None);
+        assert_eq!(grace.extend_once(at(1000), at(1500)), Some(at(2000)));
+        assert_eq!(grace.extend_once(at(1600), at(1700)), None);
+        assert_eq!(grace.extend_once(at(2000), at(9000)), None);
+        assert_eq!(grace.extend_once(at(2001), at(9000)), Some(at(15_999)));
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub(super) enum Way {
     },
     /// To a proxy that takes requests with the whole URL, and sends them on.
     Forwarded(Box<Via>),
-    /// By a tunnel of a proxy.
-    Tunnel(Box<Via>, Stage),
+    /// By a tunnel of a proxy. Boxed, because most connections have none.
+    Tunnel(Box<(Via, Stage)>),
 }
 
 /// Proxy of a connection.
@@ -60,28 +60,38 @@ impl Way {
             return Self::Direct { is_exception };
         };
         let authorization = config.proxy_authorization(proxy);
-        let via = Box::new(Via { proxy: proxy.clone(), authorization });
+        let via = Via { proxy: proxy.clone(), authorization };
         if !switches && !url.is_secure() && !proxies.always_tunnel {
-            return Self::Forwarded(via);
+            return Self::Forwarded(Box::new(via));
         }
         let headers = config.proxy_headers(proxy);
         let tunnel = Tunnel::open(Arc::clone(http), url, &headers, output);
-        Self::Tunnel(via, Stage::Opening(tunnel, Output::new()))
+        Self::Tunnel(Box::new((via, Stage::Opening(tunnel, Output::new()))))
+    }
+
+    /// The stage of a tunnel, if it is one.
+    const fn stage(&self) -> Option<&Stage> {
+        match self {
+            Self::Tunnel(tunnel) => Some(&tunnel.1),
+            Self::Direct { .. } | Self::Forwarded(_) => None,
+        }
     }
 
     /// Where to connect to, or what to encrypt for.
     pub(super) fn address<'a>(&'a self, server: &'a Arc<Url>) -> &'a Arc<Url> {
         match self {
-            Self::Forwarded(via) | Self::Tunnel(via, Stage::Opening(..)) => via.proxy.shared_url(),
-            Self::Direct { .. } | Self::Tunnel(..) => server,
+            Self::Forwarded(via) => via.proxy.shared_url(),
+            Self::Tunnel(tunnel) if self.is_opening() => tunnel.0.proxy.shared_url(),
+            Self::Direct { .. } | Self::Tunnel(_) => server,
         }
     }
 
     /// Where the bytes for the server go: to `output`, unless they have to wait.
     pub(super) const fn output<'a>(&'a mut self, output: &'a mut Output) -> &'a mut Output {
-        match self {
-            Self::Tunnel(_, Stage::Opening(_, rest) | Stage::Encrypting(rest, _)) => rest,
-            _ => output,
+        let Self::Tunnel(tunnel) = self else { return output };
+        match &mut tunnel.1 {
+            Stage::Opening(_, rest) | Stage::Encrypting(rest, _) => rest,
+            Stage::Open => output,
         }
     }
 
@@ -103,15 +113,15 @@ impl Way {
 
     /// Whether the server can be talked to: no tunnel has to be opened or encrypted first.
     pub(super) const fn is_open(&self) -> bool {
-        !matches!(self, Self::Tunnel(_, Stage::Opening(..) | Stage::Encrypting(..)))
+        matches!(self.stage(), None | Some(Stage::Open))
     }
 
     pub(super) const fn is_opening(&self) -> bool {
-        matches!(self, Self::Tunnel(_, Stage::Opening(..)))
+        matches!(self.stage(), Some(Stage::Opening(..)))
     }
 
     pub(super) const fn is_encrypting(&self) -> bool {
-        matches!(self, Self::Tunnel(_, Stage::Encrypting(..)))
+        matches!(self.stage(), Some(Stage::Encrypting(..)))
     }
 
     pub(super) const fn is_direct(&self) -> bool {
@@ -120,12 +130,14 @@ impl Way {
 
     /// Whether the event loop should be told to encrypt the connection.
     pub(super) const fn wants_encryption(&self) -> bool {
-        matches!(self, Self::Tunnel(_, Stage::Encrypting(_, false)))
+        matches!(self.stage(), Some(Stage::Encrypting(_, false)))
     }
 
     /// Notes that the event loop knows it.
     pub(super) const fn announce_encryption(&mut self) {
-        if let Self::Tunnel(_, Stage::Encrypting(_, announced)) = self {
+        if let Self::Tunnel(tunnel) = self
+            && let Stage::Encrypting(_, announced) = &mut tunnel.1
+        {
             *announced = true;
         }
     }
@@ -140,7 +152,8 @@ impl Way {
         encrypts: bool,
         output: &mut Output,
     ) -> Result<(), ProxyFault> {
-        let Self::Tunnel(via, stage) = self else { return Ok(()) };
+        let Self::Tunnel(way) = self else { return Ok(()) };
+        let (via, stage) = &mut **way;
         let Stage::Opening(tunnel, rest) = stage else {
             // The event loop does not read while it encrypts.
             input.take(input.len());
@@ -167,8 +180,9 @@ impl Way {
 
     /// Notes that the connection is encrypted.
     pub(super) fn encrypted(&mut self, output: &mut Output) {
-        if let Self::Tunnel(_, stage @ Stage::Encrypting(..)) = self
-            && let Stage::Encrypting(rest, _) = core::mem::replace(stage, Stage::Open)
+        if self.is_encrypting()
+            && let Self::Tunnel(tunnel) = self
+            && let Stage::Encrypting(rest, _) = core::mem::replace(&mut tunnel.1, Stage::Open)
         {
             *output = rest;
         }

@@ -4,28 +4,19 @@ use std::time::Duration;
 
 use enginewire::Time;
 
-/// What was given last.
+/// What was given last. What an application waits for has it once in a row.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Grace {
-    until: Time,
-    /// In a row, of which each was looked at late itself.
-    given: usize,
-}
+pub(crate) struct Grace(Time);
 
 impl Grace {
-    /// Until when the peer has, for a deadline that is looked at now, unless it was in time or that was so too often.
+    /// Until when the peer has, for a deadline that is looked at now, unless it was in time or had more already.
     pub(crate) fn give(&mut self, due: Time, now: Time) -> Option<Time> {
-        let late = now.since(due);
-        if due > now || late <= PUNCTUAL {
+        let Self(last) = *self;
+        if due > now || due <= last || now.since(due) <= PUNCTUAL {
             return None;
         }
-        self.given = if due == self.until { self.given + 1 } else { 1 };
-        if self.given > MOST {
-            self.given = MOST;
-            return None;
-        }
-        self.until = longest(late, now);
-        Some(self.until)
+        self.0 = longest(now.since(due), now);
+        Some(self.0)
     }
 }
 
@@ -37,4 +28,3 @@ pub(crate) fn longest(late: Duration, now: Time) -> Time {
 const PUNCTUAL: Duration = Duration::from_millis(5);
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(20);
-const MOST: usize = 8;

@@ -26,7 +26,7 @@ use enginewire_socketio::{
     },
 };
 
-use crate::script::Script;
+use crate::{late::Grace, script::Script};
 
 /// Runs the script. Returns how many requests were complete with a response.
 pub fn run(data: &[u8]) -> usize {
@@ -47,6 +47,7 @@ struct World {
     cluster: Cluster<u8, ()>,
     namespace: Arc<str>,
     now: Time,
+    grace: Grace,
     nodes: BTreeSet<u64>,
     /// Messages that wait, each for one node or all.
     messages: VecDeque<Option<NodeId>>,
@@ -74,6 +75,7 @@ impl World {
             cluster: Cluster::new(COST * ROOM),
             namespace: "/".into(),
             now: Time::ZERO,
+            grace: Grace::default(),
             nodes: BTreeSet::new(),
             messages: VecDeque::new(),
             requests: Vec::new(),
@@ -123,6 +125,12 @@ impl World {
             }
             b't' => {
                 self.now = self.now + Duration::from_millis(few(script) * 20);
+                let open = self.requests.iter_mut().filter(|asked| !asked.is_over);
+                let mut open: Vec<_> = open.map(|asked| &mut asked.deadline).collect();
+                let first = open.iter().map(|deadline| **deadline).min();
+                if let Some(until) = first.and_then(|due| self.grace.give(due, self.now)) {
+                    open.iter_mut().for_each(|deadline| **deadline = until.max(**deadline));
+                }
                 self.cluster.handle_timeout(self.now);
                 let due = |asked: &&mut Asked| asked.deadline <= self.now;
                 self.requests.iter_mut().filter(due).for_each(Asked::expire);

@@ -588,7 +588,10 @@ fn response_that_is_cut_ends_the_connection<R: Host>() {
 }
 
 fn node_that_closes_ends_what_it_passes_on<R: Host>() {
-    let (a, b, _) = two::<R>(|builder| builder);
+    // A poll that the owner has not read by then leaves its session to the heartbeat.
+    let (a, b, _) = two::<R>(|builder| {
+        builder.ping_interval(Duration::from_secs(10)).ping_timeout(Duration::from_secs(5))
+    });
     let sid = Client::connect(b.local_addr()).open_polling();
     let mut socket = Client::move_to_websocket(a.local_addr(), &sid);
     socket.send("4a");

@@ -452,7 +452,7 @@ impl<E, P> Cluster<E, P> {
         // Appends that have failed wait for nothing.
         self.expire_logging(Time::ZERO);
         if let Some(due) = self.poll_timeout().filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
+            && let Some(until) = self.grace.extend_once(due, now)
         {
             self.extend_deadlines(until);
         }
@@ -550,8 +550,10 @@ impl<E, P> Cluster<E, P> {
     }
 
     fn extend_deadlines(&mut self, until: Time) {
-        let later = self.deadlines.split_off(&(until, RequestId(0)));
-        for (_, id) in core::mem::replace(&mut self.deadlines, later) {
+        while let Some(&(deadline, id)) = self.deadlines.first()
+            && deadline < until
+        {
+            self.deadlines.pop_first();
             if let Some(request) = self.requests.get_mut(&id) {
                 request.deadline = until;
                 self.deadlines.insert((until, id));

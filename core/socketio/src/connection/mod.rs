@@ -175,7 +175,7 @@ impl<T> Connection<T> {
     /// A client whose deadline is handled late has a grace period, because its bytes may lie unread in a socket.
     pub fn handle_timeout(&mut self, now: Time, session: &mut impl Session) {
         if let Some(due) = self.poll_timeout().filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
+            && let Some(until) = self.grace.extend_once(due, now)
         {
             self.connect_deadline = self.connect_deadline.map(|deadline| deadline.max(until));
             self.slots.iter_mut().for_each(|entry| entry.acks.postpone(until));

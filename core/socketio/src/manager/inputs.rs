@@ -146,7 +146,7 @@ impl<T> Manager<T> {
         let awaited = self.entries.iter().filter_map(Entry::peer_deadline);
         let first = awaited.chain(self.close_by).min();
         if let Some(due) = first.filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
+            && let Some(until) = self.grace.extend_once(due, now)
         {
             self.entries.iter_mut().for_each(|entry| entry.extend_deadlines(until));
             self.close_by = self.close_by.map(|close_by| close_by.max(until));

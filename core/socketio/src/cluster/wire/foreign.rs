@@ -94,6 +94,19 @@ impl ForeignRequests {
         });
     }
 
+    /// Moves earlier deadlines to `until`.
+    pub(super) fn extend_deadlines(&mut self, until: Time) {
+        while let Some(&(deadline, id)) = self.deadlines.first()
+            && deadline < until
+        {
+            self.deadlines.pop_first();
+            if let Some((expires, _)) = self.requests.get_mut(&id) {
+                *expires = until;
+                self.deadlines.insert((until, id));
+            }
+        }
+    }
+
     /// Forgets the requests whose deadline has passed.
     pub(super) fn expire(&mut self, now: Time) {
         while let Some(&(deadline, id)) = self.deadlines.first()

@@ -30,7 +30,8 @@ use crate::{
 
 /// Requests to the log that the broker has not answered, and how far streams were read.
 ///
-/// Numbers of requests grow, and all wait equally long. So the first of each kind expires first.
+/// Numbers of requests grow, and all wait equally long. So the first of each kind expires first; behind a grace period
+/// those that follow wait for it.
 #[derive(Default)]
 pub(super) struct Log {
     takes: BTreeMap<RequestId, (Time, PrivateId)>,

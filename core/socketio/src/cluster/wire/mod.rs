@@ -123,8 +123,9 @@ use crate::{EncodeError, Room};
 /// It holds the names of namespaces and rooms of this node, and the requests of other nodes and of its own within
 /// [`WireConfig::max_requests`]. Messages are held until they are polled.
 ///
-/// Requests to the log are held until they are responded to, for [`WireConfig::request_timeout`] at most. With each are
-/// the entries that were read for it, within its [`ReadLimits`](super::ReadLimits). Their number is the owner's to limit.
+/// Requests to the log are held until they are responded to, for [`WireConfig::request_timeout`] at most, and a grace
+/// period. With each are the entries that were read for it, within its [`ReadLimits`](super::ReadLimits). Their number is
+/// the owner's to limit.
 pub struct Wire {
     config: WireConfig,
     ids: Ids,
@@ -281,11 +282,13 @@ impl Wire {
     ///
     /// If it is called late, the broker and other nodes have a grace period, because what came of them may lie unread.
     pub fn handle_timeout(&mut self, now: Time) {
-        let first = self.log.next_deadline().into_iter().chain(self.sweep_at).min();
+        let awaited = [self.log.next_deadline(), self.foreign.next_deadline(), self.sweep_at];
+        let first = awaited.into_iter().flatten().min();
         if let Some(due) = first.filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend(due, now)
+            && let Some(until) = self.grace.extend_once(due, now)
         {
             self.log.extend_deadlines(until);
+            self.foreign.extend_deadlines(until);
             self.sweep_at = self.sweep_at.map(|at| at.max(until));
         }
         self.foreign.expire(now);
