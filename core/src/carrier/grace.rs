@@ -48,7 +48,7 @@ impl GracePeriod {
     /// Returns the end of a grace period, unless `due` lies within the last.
     ///
     /// As [`extend`](Self::extend), but none is repeated: for deadlines of an application, which an event loop with a
-    /// coarse timer would move again and again.
+    /// coarse timer would move again and again. Others that are late with such a `due` have none either.
     pub fn extend_once(&mut self, due: Time, now: Time) -> Option<Time> {
         if due <= self.until { None } else { self.extend(due, now) }
     }

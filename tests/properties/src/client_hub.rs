@@ -313,8 +313,8 @@ impl Driver {
 
     /// A server whose deadline is looked at late may have as long again.
     fn note_grace(&mut self) {
-        let Some(due) = self.hub.peer_deadline() else { return };
-        self.excused = self.excused.max(longest(self.now.since(due), self.now));
+        let until = self.hub.peer_deadline().and_then(|due| longest(due, self.now));
+        self.excused = self.excused.max(until.unwrap_or(self.excused));
     }
 
     fn take_event(&mut self) -> bool {
@@ -326,6 +326,8 @@ impl Driver {
     }
 
     fn drain(&mut self) {
+        // Actions and writes may come ahead of the timeout, too.
+        self.note_grace();
         loop {
             let has_actions = self.hub.has_actions();
             let entropy = &mut self.entropy;

@@ -12,17 +12,15 @@ impl Grace {
     /// Until when the peer has, for a deadline that is looked at now, unless it was in time or had more already.
     pub(crate) fn give(&mut self, due: Time, now: Time) -> Option<Time> {
         let Self(last) = *self;
-        if due > now || due <= last || now.since(due) <= PUNCTUAL {
-            return None;
-        }
-        self.0 = longest(now.since(due), now);
+        self.0 = longest(due, now).filter(|_| due > last)?;
         Some(self.0)
     }
 }
 
-/// Until when a peer has at most, for a deadline that is looked at so late.
-pub(crate) fn longest(late: Duration, now: Time) -> Time {
-    now + if late > PUNCTUAL { late.clamp(SHORTEST, LONGEST) } else { Duration::ZERO }
+/// Until when a peer has at most, if a deadline is looked at late.
+pub(crate) fn longest(due: Time, now: Time) -> Option<Time> {
+    let late = now.since(due);
+    (late > PUNCTUAL).then(|| now + late.clamp(SHORTEST, LONGEST))
 }
 
 const PUNCTUAL: Duration = Duration::from_millis(5);

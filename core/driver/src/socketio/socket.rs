@@ -498,9 +498,9 @@ impl<D> SocketRef<D> {
     /// Sends an event, and waits for its acknowledgement.
     ///
     /// It fails at the deadline of [`IoBuilder::ack_timeout`](super::IoBuilder::ack_timeout), and at once when the
-    /// socket is disconnected. A process that did not run then waits for up to 20 s more. A handler may wait for it: acknowledgements do not pass through
-    /// [`recv`](Socket::recv). But one that comes behind [`Limits::max_unread`](enginewire::Limits::max_unread) bytes of
-    /// events that nothing receives is not read.
+    /// socket is disconnected. A process that did not run at the deadline waits for up to 20 s more, once. A handler may
+    /// wait for it: acknowledgements do not pass through [`recv`](Socket::recv). But one that comes behind
+    /// [`Limits::max_unread`](enginewire::Limits::max_unread) bytes of events that nothing receives is not read.
     #[doc(alias = "call")]
     pub fn emit_with_ack<A: DeserializeOwned, P: Serialize + ?Sized>(
         &self,

@@ -249,9 +249,8 @@ impl Model {
     pub(super) fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         // Whatever comes now may come ahead of the timeout.
-        if let Some(due) = self.manager.poll_timeout() {
-            self.excused = self.excused.max(longest(self.now.since(due), self.now));
-        }
+        let until = self.manager.poll_timeout().and_then(|due| longest(due, self.now));
+        self.excused = self.excused.max(until.unwrap_or(self.excused));
     }
 
     pub(super) fn timeout(&mut self) {

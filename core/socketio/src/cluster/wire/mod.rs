@@ -285,7 +285,7 @@ impl Wire {
         let awaited = [self.log.next_deadline(), self.foreign.next_deadline(), self.sweep_at];
         let first = awaited.into_iter().flatten().min();
         if let Some(due) = first.filter(|&due| due <= now)
-            && let Some(until) = self.grace.extend_once(due, now)
+            && let Some(until) = self.grace.extend(due, now)
         {
             self.log.extend_deadlines(until);
             self.foreign.extend_deadlines(until);
