@@ -271,6 +271,10 @@ impl World {
             (_, number) => Out::Ack(number.expect("it has the number of its event"), serial),
         };
         let socket = &mut self.sockets[socket];
+        if socket.successor.is_some() {
+            // It was on its way already when the client came back on another connection.
+            return;
+        }
         loop {
             let Some(entry) = socket.out.pop_front() else {
                 panic!("{what:?} is not for this socket, or has come twice");
