@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use enginewire::Time;
 
-/// What was given last. What an application waits for has it once in a row.
+/// The grace period that was given last. Deadlines of an application have one in a row.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Grace(Time);
 

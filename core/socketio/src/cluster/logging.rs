@@ -71,8 +71,8 @@ impl Logging {
 
     /// Returns the deadline of the oldest append and of the oldest request.
     ///
-    /// Those behind them have later deadlines, unless their owner gives shorter times. Behind a grace period they wait
-    /// for the first.
+    /// Deadlines behind them are later, unless their owner gives shorter times. Behind a grace period they wait for the
+    /// first.
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         let append = self.appends.first_key_value().map(|(_, (deadline, _))| *deadline);
         let request = self.requests.first_key_value().map(|(_, deadline)| *deadline);
